@@ -1,0 +1,1 @@
+"""Given one configuration, train once: torch only; knows no Ray, Optuna, MLflow, plotly or YAML."""

@@ -1,0 +1,80 @@
+"""What an application is: the neutral specification of a workload that every configuration of a study trains."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from trainers.spec import Baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Samples that fit in memory: sample i is `inputs[i]`, its target `targets[i]`."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The three disjoint parts of a data source: train on the first, choose on the second, show the third once."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Where an application's samples can come from.
+
+    Attributes:
+        load: folder (or None for the source's default) -> Dataset on the CPU. Raises
+            `trainers.data.DataError` with a sentence that names the file and what was expected.
+        check: the same test without the work: raises `trainers.data.DataError` where the files are missing or of the
+            wrong size; used before any trial is started.
+        num_train: number of training samples it gives, so that a plan needs no data.
+        description: one line for `zerotune list`.
+    """
+
+    load: Callable[[str | None], Dataset]
+    check: Callable[[str | None], None]
+    num_train: int
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """A workload.
+
+    Attributes:
+        description: one line.
+        source: the papers' table or section it comes from.
+        build_model: makes the model with torch's global generator for its initial values.
+        data_sources: the data sources by name; the first is the default.
+        loss: (outputs, targets) -> mean loss over the samples, a scalar in nats.
+        score_sum: (outputs, targets) -> the metric summed over the samples (correct answers for accuracy), a scalar.
+        metric: name of the metric, such as "accuracy".
+        higher_is_better: direction of the metric.
+        chance_score: what guessing scores; a diverged training is recorded with it.
+        target: the papers' target of the metric.
+        epochs: the papers' number of epochs.
+        baseline: the papers' tuned small-batch configuration.
+    """
+
+    description: str
+    source: str
+    build_model: Callable[[], nn.Module]
+    data_sources: Mapping[str, DataSource]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    score_sum: Callable[[Tensor, Tensor], Tensor]
+    metric: str
+    higher_is_better: bool
+    chance_score: float
+    target: float
+    epochs: int
+    baseline: Baseline

@@ -1,0 +1,163 @@
+"""The contract between whoever chooses a configuration and the trainer that runs it.
+
+Frozen dataclasses of plain values, no torch: they can be hashed into a trial id, sent to a worker and written to a
+journal. This module must not know how anything here is trained or searched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+OptionValue = float | int | bool | str | tuple[float, ...]
+"""What an option of an optimizer or a decay may be: a plain value that JSON can hold."""
+
+TrainStatus = Literal["running", "finished", "diverged"]
+"""How far a training got. Divergence is a state, not an exception."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecaySpec:
+    """What the learning rate does after its warm-up: a name in `trainers.schedules.DECAYS` and its options."""
+
+    name: str = "constant"
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """A learning-rate schedule in epochs, so that it means the same at every batch size.
+
+    Attributes:
+        peak_lr: learning rate at the end of warm-up, > 0.
+        warmup_epochs: length of the warm-up in epochs, >= 0; 0 is no warm-up.
+        warmup: shape of the warm-up, a name in `trainers.schedules.WARMUPS`.
+        decay: what follows the warm-up.
+    """
+
+    peak_lr: float
+    warmup_epochs: float = 0.0
+    warmup: str = "linear"
+    decay: DecaySpec = field(default_factory=DecaySpec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """A name in `trainers.optimizers.OPTIMIZERS` and its options, the learning rate left out."""
+
+    name: str
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A configuration tuned at a small batch size B0: what a scaling rule starts from (DATE, Algorithm 1, Input).
+
+    Attributes:
+        batch_size: B0, samples, >= 1.
+        schedule: the tuned schedule; its `peak_lr` is lr0 and its `warmup_epochs` w0.
+        optimizer: the solver it was tuned with.
+    """
+
+    batch_size: int
+    schedule: ScheduleSpec
+    optimizer: OptimizerSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training, completely: the same configuration gives the same numbers on the same kind of CPU.
+
+    Attributes:
+        application: a name in `trainers.applications.APPLICATIONS`.
+        data: one of the application's data sources, such as "mnist5k" or "mnist".
+        batch_size: samples a weight update, 1 .. number of training samples.
+        epochs: passes over the training data, >= 1. Every training sees exactly epochs x n samples, whatever its
+            batch size (DATE, Section 4: the same number of epochs, so the same floating-point operations).
+        schedule: learning rate against time.
+        optimizer: the solver.
+        seed: fixes initialisation and data order, >= 0.
+        divergence_factor: a training loss above this multiple of the first epoch's, or one that is not finite,
+            ends the training as diverged.
+    """
+
+    application: str
+    data: str
+    batch_size: int
+    epochs: int
+    schedule: ScheduleSpec
+    optimizer: OptimizerSpec
+    seed: int
+    divergence_factor: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where and how a training runs; nothing here may change what it learns.
+
+    Attributes:
+        data_folder: the folder that holds the data source's files, where it reads files; None for its default.
+        device: "cpu" or a CUDA device such as "cuda:0".
+        num_threads: CPU threads torch may use.
+        checkpoint: file to save progress in and resume from, or None for no checkpoints.
+        checkpoint_seconds: training seconds between two checkpoints.
+    """
+
+    data_folder: str | None = None
+    device: str = "cpu"
+    num_threads: int = 1
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch did. Counts and seconds are this epoch's own, not running totals.
+
+    Attributes:
+        epoch: 1-based.
+        lr: learning rate of the epoch's last update.
+        train_loss: mean loss over the epoch's samples, as seen while training (nats); may be non-finite.
+        validation_loss: mean loss on the validation split (nats).
+        validation_score: the application's metric on the validation split.
+        iterations: weight updates.
+        samples: training samples seen.
+        flops: floating-point operations of training, a multiply-add counted as two.
+        device_seconds: seconds the device was held, evaluation included.
+    """
+
+    epoch: int
+    lr: float
+    train_loss: float
+    validation_loss: float
+    validation_score: float
+    iterations: int
+    samples: int
+    flops: int
+    device_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a training gave so far; final when `status` is not "running".
+
+    Attributes:
+        status: "running", "finished" or "diverged".
+        epochs: one entry a finished epoch, in order.
+        validation_score: the metric after the last epoch; a diverged training scores what chance scores.
+        test_score: the metric on the test split after the last epoch, chance where diverged; None while running.
+        test_loss: mean loss on the test split; None while running or where diverged.
+        setup_seconds: seconds of building model and data before the first update.
+        peak_memory_bytes: the largest amount of memory the process (CPU) or the device (CUDA) held.
+        num_parameters: trainable parameters of the model.
+        resumed_epochs: epochs that came from a checkpoint, not from this attempt.
+    """
+
+    status: TrainStatus
+    epochs: tuple[EpochMetrics, ...]
+    validation_score: float
+    test_score: float | None = None
+    test_loss: float | None = None
+    setup_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    num_parameters: int = 0
+    resumed_epochs: int = 0

@@ -1,0 +1,111 @@
+"""A trial and its result: the words in which methods, drivers, journal, store and evidence talk to each other."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
+
+from trainers.spec import EpochMetrics, OptionValue, TrainConfig, TrainResult
+from tuner.cost import Cost
+
+Role = Literal["baseline", "search", "confirmation"]
+"""Why a trial is run: tuning the baseline at B0, searching at the target batch size, or confirming a choice."""
+
+TrialStatus = Literal["finished", "diverged", "pruned", "failed"]
+"""How a trial ended. Diverged and failed trials are results too: they are recorded and billed."""
+
+ROLES: tuple[Role, ...] = ("baseline", "search", "confirmation")
+
+
+def canonical_json(value: object) -> str:
+    """JSON that is the same for the same content: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training that a study asks for.
+
+    Attributes:
+        study: name of the study.
+        arm: name of the arm, or "baseline" (or "ARM baseline" where an arm tunes its own).
+        batch_size: samples an update; the arm's target, or B0 for a baseline.
+        role: why it is run.
+        index: 0-based position in its arm, batch size and role.
+        params: the hyperparameters the method chose, by name; empty for a confirmation of a rule.
+        config: the training itself, completely.
+    """
+
+    study: str
+    arm: str
+    batch_size: int
+    role: Role
+    index: int
+    params: Mapping[str, OptionValue]
+    config: TrainConfig
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits made of the trial's content, so that a re-run meets the same trial."""
+        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        """Short readable name: arm, batch size, role and position."""
+        return f"{self.arm} B={self.batch_size} {self.role} {self.index + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """How a trial ended and what it cost.
+
+    Attributes:
+        trial: the trial.
+        status: how it ended.
+        epochs: per-epoch metrics, in order.
+        validation_score: the application's metric on validation after the last epoch; None where it failed.
+        test_score: the metric on test; only a confirmation carries one, since test is shown once.
+        cost: everything this trial cost, work that was lost and done again included.
+        error: one sentence, where it failed.
+        host: name of the machine that ran it.
+        device: model of the device that ran it.
+        finished_at: seconds since the epoch (UTC).
+    """
+
+    trial: Trial
+    status: TrialStatus
+    epochs: tuple[EpochMetrics, ...]
+    validation_score: float | None
+    test_score: float | None
+    cost: Cost
+    error: str | None = None
+    host: str = ""
+    device: str = ""
+    finished_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A slice of a running trial, as a driver passes it on: the new epochs and the training so far."""
+
+    trial: Trial
+    attempt: int
+    new_epochs: tuple[EpochMetrics, ...]
+
+
+class Agenda(Protocol):
+    """What a driver executes: it asks for trials, tells results, and knows nothing of why."""
+
+    def ask(self) -> "Trial | Literal['wait', 'done']":
+        """The next trial; "wait" while running trials must be told first; "done" when nothing will follow."""
+        ...
+
+    def report(self, progress: Progress) -> bool:
+        """Takes per-epoch metrics of a running trial; False ends it as pruned."""
+        ...
+
+    def tell(self, result: TrialResult) -> None:
+        """Takes the result of a trial that was asked for."""
+        ...
