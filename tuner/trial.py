@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
-from trainers.spec import EpochMetrics, OptionValue, TrainConfig, TrainResult
+from pydantic import TypeAdapter
+
+from trainers.spec import EpochMetrics, OptionValue, TrainConfig
 from tuner.cost import Cost
 
 Role = Literal["baseline", "search", "confirmation"]
@@ -88,10 +90,9 @@ class TrialResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A slice of a running trial, as a driver passes it on: the new epochs and the training so far."""
+    """What a driver passes on while a trial runs: the epochs since it last did so."""
 
     trial: Trial
-    attempt: int
     new_epochs: tuple[EpochMetrics, ...]
 
 
@@ -102,6 +103,10 @@ class Agenda(Protocol):
         """The next trial; "wait" while running trials must be told first; "done" when nothing will follow."""
         ...
 
+    def may_prune(self, trial: Trial) -> bool:
+        """Whether the trial's method may end it early, so that every epoch must be reported by itself."""
+        ...
+
     def report(self, progress: Progress) -> bool:
         """Takes per-epoch metrics of a running trial; False ends it as pruned."""
         ...
@@ -109,3 +114,20 @@ class Agenda(Protocol):
     def tell(self, result: TrialResult) -> None:
         """Takes the result of a trial that was asked for."""
         ...
+
+
+_RESULT = TypeAdapter(TrialResult)
+
+
+def result_to_json(result: TrialResult) -> str:
+    """One line of JSON that `result_from_json` reads back to an equal result; non-finite losses are kept."""
+    return canonical_json(asdict(result))
+
+
+def result_from_json(text: str) -> TrialResult:
+    """The result that `result_to_json` wrote.
+
+    Raises:
+        ValueError: the text is not one.
+    """
+    return _RESULT.validate_python(json.loads(text))

@@ -5,46 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from trainers.data import Dataset, DataSource, Split
 from trainers.spec import Baseline
 
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Samples that fit in memory: sample i is `inputs[i]`, its target `targets[i]`."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """The three disjoint parts of a data source: train on the first, choose on the second, show the third once."""
-
-    train: Split
-    validation: Split
-    test: Split
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSource:
-    """Where an application's samples can come from.
-
-    Attributes:
-        load: folder (or None for the source's default) -> Dataset on the CPU. Raises
-            `trainers.data.DataError` with a sentence that names the file and what was expected.
-        check: the same test without the work: raises `trainers.data.DataError` where the files are missing or of the
-            wrong size; used before any trial is started.
-        num_train: number of training samples it gives, so that a plan needs no data.
-        description: one line for `zerotune list`.
-    """
-
-    load: Callable[[str | None], Dataset]
-    check: Callable[[str | None], None]
-    num_train: int
-    description: str
+__all__ = ["Application", "DataSource", "Dataset", "Split"]
 
 
 @dataclass(frozen=True, kw_only=True)

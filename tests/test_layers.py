@@ -1,0 +1,93 @@
+"""The import direction of DESIGN: left never imports right, and each third-party package has one home."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS: list[set[str]] = [
+    {"trainers.spec", "trainers.tables", "trainers.options", "trainers.memory"},
+    {"trainers.scaling", "trainers.schedules"},
+    {"trainers.optimizers", "trainers.models", "trainers.data"},
+    {"trainers.applications"},
+    {"trainers.meter", "trainers.loop"},
+    {"tuner.errors", "tuner.space", "tuner.cost", "tuner.trial"},
+    {"tuner.studyfile"},
+    {"tuner.study"},
+    {"tuner.methods", "tuner.evidence", "tuner.ledger", "tuner.compare", "tuner.pareto", "tuner.provenance"},
+    {"tuner.campaign", "tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports", "tuner.progress"},
+    {"tuner.run", "tuner.answer"},
+    {"tuner.cli"},
+]
+"""Left to right. A module may import its own layer's family (its package) and anything before its layer."""
+
+SAME_LAYER_ALLOWED = {
+    ("trainers.tables", "trainers.spec"),
+    ("trainers.options", "trainers.spec"),
+    ("trainers.options", "trainers.tables"),
+    ("trainers.scaling", "trainers.schedules"),
+    ("trainers.loop", "trainers.meter"),
+    ("tuner.trial", "tuner.cost"),
+    ("tuner.compare", "tuner.evidence"),
+    ("tuner.compare", "tuner.ledger"),
+    ("tuner.run", "tuner.answer"),
+}
+
+HOMES = {
+    "optuna": {"tuner/methods/optuna_tpe.py"},
+    "ray": {"tuner/drivers/cluster.py", "tuner/drivers/ray_tune.py"},
+    "mlflow": {"tuner/store"},
+    "plotly": {"tuner/reports"},
+    "yaml": {"tuner/studyfile.py"},
+    "torch": {"trainers"},
+}
+
+
+def python_files() -> list[Path]:
+    return sorted([*(ROOT / "trainers").rglob("*.py"), *(ROOT / "tuner").rglob("*.py")])
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def unit(module: str) -> str:
+    """The layer unit of a module: its first two names."""
+    return ".".join(module.split(".")[:2])
+
+
+def layer(name: str) -> int | None:
+    return next((i for i, names in enumerate(LAYERS) if name in names), None)
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_what_stands_left_of_it(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    if "." not in module:
+        return
+    own = layer(unit(module))
+    assert own is not None, f"{module} has no place in LAYERS"
+    for imported in imports(path):
+        if not imported.startswith(("trainers.", "tuner.")) or unit(imported) == unit(module):
+            continue
+        other = layer(unit(imported))
+        assert other is not None, f"{imported} has no place in LAYERS"
+        allowed = other < own or (unit(module), unit(imported)) in SAME_LAYER_ALLOWED
+        assert allowed, f"{module} imports {imported}, which stands to its right or beside it"
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_third_party_package_has_one_home(path: Path) -> None:
+    relative = str(path.relative_to(ROOT))
+    for imported in imports(path):
+        homes = HOMES.get(imported.split(".")[0])
+        if homes is not None:
+            assert any(relative.startswith(home) for home in homes), f"{relative} imports {imported}: its home is {homes}"

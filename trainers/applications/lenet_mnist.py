@@ -1,0 +1,31 @@
+"""LeNet-5 on MNIST: the smallest of the papers' applications (DATE, Section 3.6; LIMIT, Table 2).
+
+The baseline is LIMIT's: B0 = 256, momentum 0.9. LIMIT prints no learning rate for it; LR_TODO
+DATE's Section 3.6 starts from another: B0 = 1,024, lr0 = 1.25e-3, w0 = 2.
+"""
+
+from trainers.applications.application import Application
+from trainers.applications.classification import cross_entropy, num_correct
+from trainers.data.mnist import MNIST
+from trainers.data.mnist5k import MNIST5K
+from trainers.models.lenet import LeNet5
+from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+
+LENET_MNIST = Application(
+    description="LeNet-5 classifies MNIST's digits",
+    source="DATE 3.6; LIMIT Table 2",
+    build_model=LeNet5,
+    data_sources={"mnist5k": MNIST5K, "mnist": MNIST},
+    loss=cross_entropy,
+    score_sum=num_correct,
+    metric="accuracy",
+    higher_is_better=True,
+    chance_score=0.1,
+    target=0.992,
+    epochs=30,
+    baseline=Baseline(
+        batch_size=256,
+        schedule=ScheduleSpec(peak_lr=0.02),
+        optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
+    ),
+)

@@ -1,0 +1,31 @@
+"""An LSTM that reads MNIST's digits row by row (DATE, Section 4.1.1; LEGW, Section 5.1).
+
+The baseline is the papers': B0 = 128, momentum 0.9, constant learning rate; they call 0.01 to 0.16 the effective range.
+LR_TODO
+"""
+
+from trainers.applications.application import Application
+from trainers.applications.classification import cross_entropy, num_correct
+from trainers.data.mnist import MNIST
+from trainers.data.mnist5k import MNIST5K
+from trainers.models.lstm import RowLSTM
+from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+
+LSTM_MNIST = Application(
+    description="a one-layer LSTM classifies MNIST's digits from their 28 rows",
+    source="DATE 4.1.1; LEGW 5.1",
+    build_model=RowLSTM,
+    data_sources={"mnist5k": MNIST5K, "mnist": MNIST},
+    loss=cross_entropy,
+    score_sum=num_correct,
+    metric="accuracy",
+    higher_is_better=True,
+    chance_score=0.1,
+    target=0.987,
+    epochs=25,
+    baseline=Baseline(
+        batch_size=128,
+        schedule=ScheduleSpec(peak_lr=0.08),
+        optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
+    ),
+)

@@ -1,0 +1,127 @@
+"""The MNIST database of handwritten digits, from a folder, from $ZEROTUNE_DATA, or downloaded and cached.
+
+Source: LeCun, Cortes and Burges. Split 55,000 / 5,000 / 10,000 as in LIMIT: validation is the end of the training set.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainers.data.dataset import DataError, Dataset, DataSource, Split
+from trainers.data.idx import IdxFile
+
+MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+NUM_TRAIN = 55_000
+"""Training samples; the other 5,000 of the 60,000 are for validation (LIMIT)."""
+PIXEL_MEAN, PIXEL_DEVIATION = 0.1307, 0.3081
+"""Mean and standard deviation of the training pixels, scaled to 0..1."""
+
+TRAIN_IMAGES = IdxFile(
+    name="train-images-idx3-ubyte",
+    shape=(60_000, 28, 28),
+    sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+)
+TRAIN_LABELS = IdxFile(
+    name="train-labels-idx1-ubyte",
+    shape=(60_000,),
+    sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+)
+TEST_IMAGES = IdxFile(
+    name="t10k-images-idx3-ubyte",
+    shape=(10_000, 28, 28),
+    sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+)
+TEST_LABELS = IdxFile(
+    name="t10k-labels-idx1-ubyte",
+    shape=(10_000,),
+    sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+)
+FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+
+def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
+    """Normalised images with their labels.
+
+    Args:
+        images: (n, 28, 28), 0..255.
+        labels: (n,), 0..9.
+
+    Returns:
+        Inputs (n, 1, 28, 28), float32, of mean about 0 and deviation about 1; targets (n,), int64.
+    """
+    inputs = torch.from_numpy(images.astype(np.float32)).div_(255.0).sub_(PIXEL_MEAN).div_(PIXEL_DEVIATION)
+    return Split(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
+
+
+def load(folder: str | None) -> Dataset:
+    """MNIST in memory, on the CPU.
+
+    Args:
+        folder: the folder with the four IDX files (.gz or not), or the one that holds it as "mnist". None takes
+            $ZEROTUNE_DATA; where that is not set either, the files are downloaded once into the user's cache.
+
+    Raises:
+        DataError: a file is missing, cut short or not the original, or the download failed.
+    """
+    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(folder))
+    return Dataset(
+        train=labelled_images(train_images[:NUM_TRAIN], train_labels[:NUM_TRAIN]),
+        validation=labelled_images(train_images[NUM_TRAIN:], train_labels[NUM_TRAIN:]),
+        test=labelled_images(test_images, test_labels),
+    )
+
+
+def check(folder: str | None) -> None:
+    """Tests that `load(folder)` will find files of the right size; downloads them where `load` would.
+
+    Raises:
+        DataError: a file is missing or cut short, or the download failed.
+    """
+    for file, path in _locate(folder):
+        file.check(path)
+
+
+def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:
+    """The four files and where each lies."""
+    chosen = folder or os.environ.get("ZEROTUNE_DATA")
+    if not chosen:
+        return [(file, _downloaded(file)) for file in FILES]
+    inner = Path(chosen) / "mnist"
+    where = inner if inner.is_dir() else Path(chosen)
+    if not where.is_dir():
+        raise DataError(f"{where}: no such folder: it should hold MNIST's four IDX files, or a folder mnist with them.")
+    return [(file, file.path_in(where)) for file in FILES]
+
+
+def _downloaded(file: IdxFile) -> Path:
+    """The file in the user's cache, fetched where it is not there; one that is not the original is not kept."""
+    import pooch  # only here: it takes 0.2 s to import, and most runs read a folder
+
+    url = f"{MIRROR}{file.name}.gz"
+    cache = Path(pooch.os_cache("zerotune")) / "mnist"
+    is_new = not (cache / f"{file.name}.gz").exists()
+    try:
+        path = Path(pooch.retrieve(url, known_hash=None, fname=f"{file.name}.gz", path=cache))
+    except OSError as error:
+        raise DataError(
+            f"{url}: cannot be downloaded to {cache} ({error}): check the network, or name a folder that holds "
+            "MNIST's four IDX files (ZEROTUNE_DATA)."
+        ) from error
+    if is_new:
+        try:
+            file.read(path)
+        except DataError:
+            path.unlink()
+            raise
+    return path
+
+
+MNIST = DataSource(
+    load=load,
+    check=check,
+    num_train=NUM_TRAIN,
+    description="MNIST, 55,000 / 5,000 / 10,000 images, from a folder or downloaded (11 MB)",
+)

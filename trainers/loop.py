@@ -1,0 +1,271 @@
+"""The one training loop: a configuration in, what it learned and cost out.
+
+All batches come from one continuous stream, the permutations of epoch 1, 2, ... E laid end to end: update t takes the
+samples [(t-1) B, t B) of it. So T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section
+3.6: 220 updates for n = 60,000, B = 8,192, E = 30); the last update takes what is left. An epoch ends with the update
+that completes it, and each has at least one, since B <= n.
+
+Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
+module must not know who chose the configuration, or why.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainers.applications import APPLICATIONS
+from trainers.applications.application import Split
+from trainers.checkpoint import read_checkpoint, write_checkpoint
+from trainers.data import load_on_device
+from trainers.memory import keep_freed_memory
+from trainers.meter import peak_memory_bytes, training_flops_per_sample
+from trainers.optimizers import build_optimizer
+from trainers.schedules import build_schedule
+from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
+from trainers.tables import lookup
+
+EVALUATION_BATCH = 1_000
+"""Samples evaluated at once; of no influence on any score."""
+
+
+def train(
+    config: TrainConfig,
+    placement: Placement | None = None,
+    report: Callable[[EpochMetrics], bool] | None = None,
+) -> TrainResult:
+    """Trains once, from the start or from the placement's checkpoint.
+
+    Args:
+        config: what to train.
+        placement: where and how; None for one CPU thread without checkpoints.
+        report: called after every epoch of this attempt; False ends the training there.
+
+    Returns:
+        The result; its status is "running" where `report` ended it early, and the checkpoint is then left in place.
+
+    Raises:
+        ValueError: the configuration cannot be trained (an unknown name, a batch larger than the data ...).
+        DataError: the data source's files cannot be used.
+
+    Example:
+        >>> from trainers.spec import OptimizerSpec, ScheduleSpec
+        >>> result = train(TrainConfig(
+        ...     application="lenet_mnist", data="mnist5k", batch_size=100, epochs=1, seed=0,
+        ...     schedule=ScheduleSpec(peak_lr=0.02), optimizer=OptimizerSpec(name="momentum"),
+        ... ))
+        >>> result.status, result.epochs[0].iterations, result.epochs[0].samples
+        ('finished', 30, 3000)
+    """
+    training = Training(config, placement or Placement())
+    while not training.finished:
+        metrics = training.run_epoch()
+        if report is not None and not report(metrics):
+            break
+    return training.result()
+
+
+class Training:
+    """A training that its caller moves on epoch by epoch; `train` is the short way.
+
+    Resumes from `placement.checkpoint` where that file is intact and of the same configuration; on a CPU, a training
+    that was interrupted and resumed equals one that was not, bit for bit. The file is removed when training finishes.
+    Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
+
+    Args:
+        config: what to train.
+        placement: where and how.
+
+    Raises:
+        ValueError: the configuration cannot be trained.
+        DataError: the data source's files cannot be used.
+    """
+
+    def __init__(self, config: TrainConfig, placement: Placement):
+        started = time.perf_counter()
+        keep_freed_memory()
+        torch.set_num_threads(placement.num_threads)
+        self.config, self.placement = config, placement
+        self.device = torch.device(placement.device)
+        self.application = lookup("application", APPLICATIONS, config.application)
+        source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
+        self.data = load_on_device(source, placement.data_folder, self.device)
+        self.flops_per_sample = training_flops_per_sample(self.application, self.data.train)
+        self.schedule = build_schedule(
+            config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
+        )
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(_derived_seed(config.seed, "weights"))
+            self.model: nn.Module = self.application.build_model().to(self.device)
+        self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
+        self._progress = TrainResult(status="running", epochs=(), validation_score=self.application.chance_score)
+        self._resume()
+        num_parameters = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+        self._progress = replace(
+            self._progress,
+            num_parameters=num_parameters,
+            setup_seconds=time.perf_counter() - started,
+            resumed_epochs=len(self._progress.epochs),
+        )
+        self._saved_at = time.perf_counter()
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended, by its last epoch or by divergence."""
+        return self._progress.status != "running"
+
+    def result(self) -> TrainResult:
+        """What the training gave so far; before the first epoch, its validation score is that of chance."""
+        return replace(self._progress, peak_memory_bytes=peak_memory_bytes(self.device))
+
+    def run_epoch(self) -> EpochMetrics:
+        """Trains the next epoch and evaluates it; after the last one, evaluates the test split too.
+
+        Divergence is looked for when the epoch is over, so that no update waits for the device: a loss that is not
+        finite (seen in training or on validation), or a training loss above `divergence_factor` times the first
+        epoch's, ends the training as diverged, with the scores of chance.
+
+        Returns:
+            The epoch's metrics.
+
+        Raises:
+            RuntimeError: the training has ended already.
+        """
+        if self.finished:
+            raise RuntimeError(f"this training has {self._progress.status}: no epoch is left to run.")
+        started = time.perf_counter()
+        config, application, epochs = self.config, self.application, self._progress.epochs
+        epoch = len(epochs) + 1
+
+        first, last, order = self._order(epoch)
+        train_loss = self._update(epoch, first, order)
+        validation_loss, validation_score = self._evaluate(self.data.validation)
+
+        limit = config.divergence_factor * (epochs[0].train_loss if epochs else math.inf)
+        diverged = not math.isfinite(train_loss) or not math.isfinite(validation_loss) or train_loss > limit
+        test_loss, test_score = None, None
+        if diverged:
+            validation_score = test_score = application.chance_score
+        elif epoch == config.epochs:
+            test_loss, test_score = self._evaluate(self.data.test)
+
+        metrics = EpochMetrics(
+            epoch=epoch,
+            lr=self.schedule.lr(last),
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_score=validation_score,
+            iterations=last - first + 1,
+            samples=len(order),
+            flops=self.flops_per_sample * len(order),
+            device_seconds=time.perf_counter() - started,
+        )
+        self._progress = replace(
+            self._progress,
+            status="diverged" if diverged else "finished" if epoch == config.epochs else "running",
+            epochs=(*epochs, metrics),
+            validation_score=validation_score,
+            test_score=test_score,
+            test_loss=test_loss,
+        )
+        self._keep_checkpoint()
+        return metrics
+
+    def save(self, path: str | Path) -> None:
+        """Writes a checkpoint from which the same configuration can be resumed."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self._progress),
+        }
+        write_checkpoint(Path(path), _fingerprint(self.config), state)
+
+    def _order(self, epoch: int) -> tuple[int, int, Tensor]:
+        """The epoch's first and last update (1-based), and the samples (num_samples,) it takes from the stream."""
+        n, batch_size = len(self.data.train), self.config.batch_size
+        before, last = -(-(epoch - 1) * n // batch_size), -(-epoch * n // batch_size)
+        already_taken = before * batch_size - (epoch - 1) * n
+        beyond = 0 if epoch == self.config.epochs else last * batch_size - epoch * n
+        order = self._permutation(epoch)[already_taken:]
+        if beyond:
+            order = torch.cat([order, self._permutation(epoch + 1)[:beyond]])
+        return before + 1, last, order.to(self.device)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        """The order (n,) of one pass, from the seed and the epoch alone: a resumed training need not replay others."""
+        generator = torch.Generator().manual_seed(_derived_seed(self.config.seed, f"order {epoch}"))
+        return torch.randperm(len(self.data.train), generator=generator)
+
+    def _update(self, epoch: int, first: int, order: Tensor) -> float:
+        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss."""
+        data, loss_of, optimizer = self.data.train, self.application.loss, self.optimizer
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.model.train()
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(_derived_seed(self.config.seed, f"noise {epoch}"))
+            for iteration, chosen in enumerate(order.split(self.config.batch_size), start=first):
+                lr = self.schedule.lr(iteration)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                inputs, targets = data.inputs.index_select(0, chosen), data.targets.index_select(0, chosen)
+                optimizer.zero_grad(set_to_none=True)
+                loss = loss_of(self.model(inputs), targets)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                loss_sum += loss.detach() * len(chosen)  # stays on the device: reading it would stop the pipeline
+        return loss_sum.item() / len(order)
+
+    @torch.inference_mode()
+    def _evaluate(self, split: Split) -> tuple[float, float]:
+        """Mean loss and mean score on a split."""
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        score_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.model.eval()
+        batches = zip(split.inputs.split(EVALUATION_BATCH), split.targets.split(EVALUATION_BATCH), strict=True)
+        for inputs, targets in batches:
+            outputs = self.model(inputs)
+            loss_sum += self.application.loss(outputs, targets) * len(targets)
+            score_sum += self.application.score_sum(outputs, targets)
+        return loss_sum.item() / len(split), score_sum.item() / len(split)
+
+    def _resume(self) -> None:
+        """Takes up the checkpoint, where there is one to trust."""
+        if self.placement.checkpoint is None:
+            return
+        state = read_checkpoint(Path(self.placement.checkpoint), _fingerprint(self.config), self.device)
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            progress: dict[str, Any] = state["progress"]
+            epochs = tuple(EpochMetrics(**metrics) for metrics in progress["epochs"])
+            self._progress = TrainResult(**{**progress, "epochs": epochs})
+
+    def _keep_checkpoint(self) -> None:
+        """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""
+        if self.placement.checkpoint is None:
+            return
+        if self.finished:
+            Path(self.placement.checkpoint).unlink(missing_ok=True)
+        elif time.perf_counter() - self._saved_at >= self.placement.checkpoint_seconds:
+            self.save(self.placement.checkpoint)
+            self._saved_at = time.perf_counter()
+
+    def _cuda_devices(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []
+
+
+def _derived_seed(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, so that no two random streams of a training are related."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:4], "big")
+
+
+def _fingerprint(config: TrainConfig) -> str:
+    """A name for the configuration, made of its content."""
+    return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()

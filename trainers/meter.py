@@ -1,0 +1,62 @@
+"""What a training costs on this machine: floating-point operations, memory, and the device it held."""
+
+import platform
+import resource
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainers.applications.application import Application, Split
+
+SAMPLES_COUNTED = 2
+"""Batch of the counted step; two, since batch normalisation refuses one."""
+
+_flops_by_workload: dict[tuple[object, ...], int] = {}
+
+
+def training_flops_per_sample(application: Application, split: Split) -> int:
+    """Floating-point operations of one forward and backward pass, a sample; a multiply-add counts as two.
+
+    Matrix products and convolutions count (torch's FlopCounterMode), element-wise operations and the optimizer's step
+    do not. The step is run on the CPU, once a process for each application and sample shape, and leaves torch's
+    random state as it was.
+
+    Args:
+        application: its model and loss.
+        split: at least two samples of it.
+    """
+    workload = (application.build_model, application.loss, split.inputs.shape[1:])
+    if workload not in _flops_by_workload:
+        inputs, targets = split.inputs[:SAMPLES_COUNTED].cpu(), split.targets[:SAMPLES_COUNTED].cpu()
+        # oneDNN's fused LSTM is one operator, which the counter takes for free: count the unfused form.
+        with warnings.catch_warnings(), torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore", UserWarning)
+            model = application.build_model()
+            with FlopCounterMode(display=False) as counter:
+                application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        _flops_by_workload[workload] = counter.get_total_flops() // len(targets)
+    return _flops_by_workload[workload]
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The largest amount of memory held so far: by this process (CPU), or of the device by torch (CUDA)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest * 1024
+
+
+def device_model(device: torch.device) -> str:
+    """The maker's name of the device, such as "NVIDIA H200" or "AMD EPYC 7763 64-Core Processor"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpu_facts = Path("/proc/cpuinfo")
+    if cpu_facts.is_file():
+        for line in cpu_facts.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

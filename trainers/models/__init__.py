@@ -1,0 +1,1 @@
+"""Networks: nn.Modules only, which know neither data nor training."""

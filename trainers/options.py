@@ -1,0 +1,94 @@
+"""Named options of a table's entry: which there are, of what kind, in what range, and what they are when left out.
+
+Shared by the tables whose entries take options (`trainers.schedules.DECAYS`, `trainers.optimizers.OPTIMIZERS`), so
+that a bad option is refused in the same words everywhere. This module must not know what any option does.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from trainers.spec import OptionValue
+from trainers.tables import lookup
+
+Kind = type[float] | type[int] | type[bool] | type[str] | type[tuple[float, ...]]
+"""What an option may hold; `float` also takes whole numbers, `tuple` is a sequence of numbers."""
+
+Range = tuple[float, float]
+"""Lowest and highest value allowed, both included; for a tuple, of each of its numbers."""
+
+KIND_NAMES: Mapping[Kind, str] = {
+    float: "a finite number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "a name",
+    tuple: "a sequence of numbers",
+}
+
+
+def complete_options(
+    owner: str,
+    given: Mapping[str, OptionValue],
+    *,
+    defaults: Mapping[str, OptionValue],
+    required: Mapping[str, Kind],
+    ranges: Mapping[str, Range],
+) -> dict[str, Any]:
+    """The given options, checked, with the defaults of those left out.
+
+    Args:
+        owner: whose options these are, for the error text ("optimizer 'lars'").
+        given: the options by name.
+        defaults: the options that may be left out; the kind of a default is the option's kind.
+        required: the kinds of the options without a default.
+        ranges: the values allowed, by option.
+
+    Raises:
+        UnknownName: a given option is neither in `defaults` nor in `required`.
+        ValueError: a required option is missing, or a value is of the wrong kind or out of its range.
+
+    >>> complete_options("decay 'poly'", {}, defaults={"power": 2.0}, required={}, ranges={})
+    {'power': 2.0}
+    >>> complete_options("decay 'poly'", {"power": -1}, defaults={"power": 2.0}, required={}, ranges={"power": (0, 9)})
+    Traceback (most recent call last):
+    ...
+    ValueError: decay 'poly': option 'power' must be from 0 to 9, got -1.
+    """
+    kinds: dict[str, Kind] = {**{name: type(value) for name, value in defaults.items()}, **required}
+    missing = [name for name in required if name not in given]
+    if missing:
+        name = missing[0]
+        raise ValueError(f"{owner}: option {name!r} is missing and has no default; give {KIND_NAMES[required[name]]}.")
+    options: dict[str, Any] = dict(defaults)
+    for name, value in given.items():
+        if not kinds:
+            raise ValueError(f"{owner} takes no options, got {name!r}.")
+        options[name] = _checked(owner, name, value, lookup(f"option of {owner}", kinds, name), ranges.get(name))
+    return options
+
+
+def _checked(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Range | None) -> Any:
+    """The value itself, or a sequence of numbers as a tuple; raises ValueError where it is not what it must be."""
+    numbers: tuple[Any, ...] = ()
+    if kind is tuple and isinstance(value, tuple | list):
+        numbers, value = tuple(value), tuple(value)
+        fits = all(_is_number(number) for number in numbers)
+    elif kind is float or kind is int:
+        numbers = (value,)
+        fits = _is_number(value) and (kind is float or isinstance(value, int))
+    else:
+        fits = isinstance(value, kind)
+    if not fits:
+        raise ValueError(f"{owner}: option {name!r} must be {KIND_NAMES[kind]}, got {value!r}.")
+    if allowed is not None and any(not allowed[0] <= number <= allowed[1] for number in numbers):
+        raise ValueError(f"{owner}: option {name!r} must be {_range_text(allowed)}, got {value!r}.")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _range_text(allowed: Range) -> str:
+    low, high = allowed
+    return f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"

@@ -1,0 +1,122 @@
+"""A Ray cluster: an embedded local one, or an existing one that is attached to."""
+
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuner.drivers.work import Execution
+from tuner.errors import BadInput, Unreachable
+
+CONNECT_SECONDS = 45.0
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""Settings of Ray and Tune: no usage reports, no logger files, no second table; the journal is what resumes a study."""
+
+os.environ.update(QUIET)
+
+import ray  # noqa: E402  # reads its settings when it is imported
+from ray.exceptions import RayError  # noqa: E402
+
+
+@contextmanager
+def connected(execution: Execution) -> Iterator[int]:
+    """A connection to the cluster for the length of a study; gives the number of trials that fit at once.
+
+    Raises:
+        Unreachable: the address does not answer, or its Ray cannot be joined.
+        BadInput: no machine of the cluster could ever run a trial of this size.
+    """
+    try:
+        if execution.address is None:
+            _start_local(execution)
+        else:
+            _attach(execution.address)
+        yield _slots(execution)
+    finally:
+        ray.shutdown()
+
+
+def _start_local(execution: Execution) -> None:
+    cores = max(os.cpu_count() or 1, execution.cpus_per_trial)
+    ray.init(
+        address="local",
+        num_cpus=cores,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        configure_logging=True,
+    )
+
+
+def _attach(address: str) -> None:
+    """Joins an existing cluster, shipping this package to its workers."""
+    _check_port(address)
+    packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "trainers")]
+
+    def join() -> None:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"py_modules": packages, "env_vars": QUIET},
+        )
+
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        pool.submit(join).result(timeout=CONNECT_SECONDS)
+    except FutureTimeout:
+        raise Unreachable(
+            f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it runs, "
+            "and whether it asks for a token (RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH)"
+        ) from None
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}") from None
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _check_port(address: str) -> None:
+    """Finds out in seconds that nothing listens, where Ray itself would wait for minutes."""
+    if address == "auto":
+        return
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        raise BadInput(f"--address {address}: must be auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise Unreachable(
+            f"--address {address}: nothing answers there ({error}): is the cluster up, and the port right?"
+        ) from None
+
+
+def _slots(execution: Execution) -> int:
+    """How many trials fit at once, by each machine's own resources."""
+    fit = 0
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        resources = node["Resources"]
+        by_cpu = int(resources.get("CPU", 0) // execution.cpus_per_trial)
+        by_gpu = by_cpu if execution.gpus_per_trial == 0 else int(resources.get("GPU", 0) / execution.gpus_per_trial)
+        fit += min(by_cpu, by_gpu)
+    if fit == 0:
+        have = {k: v for k, v in ray.cluster_resources().items() if k in ("CPU", "GPU")}
+        raise BadInput(
+            f"resources: a trial asks for {execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs, and no "
+            f"machine of the cluster has that (in all it has {have}): ask for less, or attach to another cluster"
+        )
+    return min(fit, execution.max_concurrent or fit)

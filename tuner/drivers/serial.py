@@ -1,0 +1,27 @@
+"""The serial driver: one trial after the other in this process. For debugging, and as the model of the others."""
+
+from trainers.memory import keep_freed_memory
+from tuner.drivers.work import Execution, Work, conclude
+from tuner.trial import Agenda, Progress, Trial, TrialResult
+
+
+def run_serial(agenda: Agenda, execution: Execution) -> None:
+    """Runs everything the agenda asks for.
+
+    Args:
+        agenda: gives trials and takes results.
+        execution: where they run; `max_concurrent` and `address` mean nothing here.
+    """
+    keep_freed_memory()
+    while (trial := agenda.ask()) != "done":
+        if trial == "wait":
+            raise RuntimeError("the agenda waits for a trial that no driver is running")
+        agenda.tell(_run(trial, agenda, execution))
+
+
+def _run(trial: Trial, agenda: Agenda, execution: Execution) -> TrialResult:
+    work = Work(trial, execution.placement(trial))
+    while not (piece := work.advance(0.0)).done:
+        if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            return conclude(trial, piece, pruned=True)
+    return conclude(trial, piece)

@@ -1,0 +1,172 @@
+"""Running one trial in slices: what every driver does the same way, wherever the trial runs."""
+
+import os
+import socket
+import time
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from trainers.loop import Training
+from trainers.meter import device_model
+from trainers.spec import EpochMetrics, Placement, TrainResult
+from tuner.cost import Cost
+from tuner.trial import Trial, TrialResult, TrialStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where and how trials run; nothing here changes what they find.
+
+    Attributes:
+        cpus_per_trial: CPU cores, and torch threads, of a trial, >= 1.
+        gpus_per_trial: GPUs of a trial, >= 0; may be a fraction.
+        max_concurrent: most trials at once; None for as many as fit.
+        data_folder: folder of the data source, or None for its default.
+        checkpoints: folder for checkpoints of running trials, or None.
+        address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
+    """
+
+    cpus_per_trial: int = 1
+    gpus_per_trial: float = 0.0
+    max_concurrent: int | None = None
+    data_folder: str | None = None
+    checkpoints: Path | None = None
+    address: str | None = None
+
+    def placement(self, trial: Trial) -> Placement:
+        """Where this trial trains."""
+        checkpoint = None if self.checkpoints is None else str(self.checkpoints / f"{trial.id}.pt")
+        return Placement(
+            data_folder=self.data_folder,
+            device="cuda" if self.gpus_per_trial > 0 else "cpu",
+            num_threads=self.cpus_per_trial,
+            checkpoint=checkpoint,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """A piece of a trial's work.
+
+    Attributes:
+        new_epochs: epochs finished in this slice.
+        training: the training so far; None where it failed before it began.
+        error: one sentence, where the trial failed.
+        host: name of the machine.
+        device: model of the device.
+    """
+
+    new_epochs: tuple[EpochMetrics, ...]
+    training: TrainResult | None
+    error: str | None
+    host: str
+    device: str
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of the trial is left to do."""
+        return self.error is not None or (self.training is not None and self.training.status != "running")
+
+
+class Work:
+    """One trial being trained.
+
+    An exception inside a training is the trial's failure, not the driver's: it becomes the slice's `error`.
+    """
+
+    def __init__(self, trial: Trial, placement: Placement) -> None:
+        self._trial = trial
+        self._placement = placement
+        self._training: Training | None = None
+
+    def advance(self, seconds: float) -> Slice:
+        """Trains on for at least one epoch, and until `seconds` have passed or the training ends."""
+        end = time.perf_counter() + seconds
+        new_epochs: list[EpochMetrics] = []
+        error = None
+        try:
+            if self._training is None:
+                self._training = Training(self._trial.config, self._placement)
+            while not self._training.finished:
+                new_epochs.append(self._training.run_epoch())
+                if time.perf_counter() >= end:
+                    break
+        except Exception as exception:  # whatever a model or a data set raises
+            error = describe(exception)
+        return Slice(
+            new_epochs=tuple(new_epochs),
+            training=None if self._training is None else self._training.result(),
+            error=error,
+            host=socket.gethostname(),
+            device=_device(self._placement.device),
+        )
+
+
+@lru_cache
+def _device(device: str) -> str:
+    return device_model(device)
+
+
+def describe(exception: BaseException) -> str:
+    """An exception as one sentence, with the last line of code it came from."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    where = f" (at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""  # noqa: PTH119
+    text = " ".join(str(exception).split())[:500]
+    return f"{type(exception).__name__}: {text}{where}"
+
+
+def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
+    """The result of a trial whose last slice this is.
+
+    The test score is kept for confirmations only: test is shown once, for the chosen configuration.
+    """
+    training = last.training
+    if last.error is not None or training is None:
+        return failed(trial, last.error or "the training never began", training=training, slice_=last)
+    status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
+    return TrialResult(
+        trial=trial,
+        status=status,
+        epochs=training.epochs,
+        validation_score=training.validation_score,
+        test_score=training.test_score if trial.role == "confirmation" else None,
+        cost=training_cost(training),
+        host=last.host,
+        device=last.device,
+        finished_at=time.time(),
+    )
+
+
+def failed(
+    trial: Trial, error: str, *, training: TrainResult | None = None, slice_: Slice | None = None
+) -> TrialResult:
+    """The result of a trial that gave no score; what it did is billed all the same."""
+    return TrialResult(
+        trial=trial,
+        status="failed",
+        epochs=() if training is None else training.epochs,
+        validation_score=None,
+        test_score=None,
+        cost=Cost(trials=1) if training is None else training_cost(training),
+        error=error,
+        host="" if slice_ is None else slice_.host,
+        device="" if slice_ is None else slice_.device,
+        finished_at=time.time(),
+    )
+
+
+def training_cost(training: TrainResult) -> Cost:
+    """What a training cost, from what its epochs measured. Setting up is device time too."""
+    iterations = sum(epoch.iterations for epoch in training.epochs)
+    return Cost(
+        trials=1,
+        epochs=len(training.epochs),
+        iterations=iterations,
+        samples=sum(epoch.samples for epoch in training.epochs),
+        flops=sum(epoch.flops for epoch in training.epochs),
+        device_seconds=training.setup_seconds + sum(epoch.device_seconds for epoch in training.epochs),
+        words=training.num_parameters * iterations,
+        peak_memory_bytes=training.peak_memory_bytes,
+    )

@@ -1,0 +1,180 @@
+"""The journal: an append-only file that is the truth of what a study has done.
+
+JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
+lines with the epochs it has finished, and a line with its result. Results are forced to disk. Nothing is ever
+rewritten, so whatever ends the driver, what was measured is there, and work that was lost is known and billed.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import TypeAdapter
+
+from trainers.spec import EpochMetrics
+from tuner.cost import Cost
+from tuner.errors import BadInput, StudyLocked
+from tuner.trial import TrialResult, canonical_json, result_from_json, result_to_json
+
+FORMAT = 1
+_EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
+
+
+@dataclass
+class JournalContent:
+    """What a journal says.
+
+    Attributes:
+        definition: the study's content as it was when the study began; empty for a new journal.
+        results: the results by trial id.
+        started: how often each trial was started.
+        epochs: epochs that attempts reported, by trial id, work that was done twice included.
+        unreadable_lines: lines that hold no record: cut short by a crash, or damaged.
+    """
+
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    results: dict[str, TrialResult] = field(default_factory=dict)
+    started: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    epochs: dict[str, list[EpochMetrics]] = field(default_factory=lambda: defaultdict(list))
+    unreadable_lines: int = 0
+
+
+def read_journal(path: Path) -> JournalContent:
+    """Reads a journal, skipping lines that are cut or damaged: their trials are simply run again.
+
+    Raises:
+        BadInput: the file is there but its first line is not a study's definition.
+    """
+    content = JournalContent()
+    if not path.exists():
+        return content
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                _take(content, json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                content.unreadable_lines += 1
+                if number == 1:
+                    raise BadInput(
+                        f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
+                        "move the folder away to start the study anew"
+                    ) from None
+    return content
+
+
+def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
+    match record["kind"]:
+        case "study":
+            if record["format"] != FORMAT:
+                raise ValueError("another format")
+            content.definition = record["definition"]
+        case "started":
+            content.started[record["trial"]] += 1
+        case "epochs":
+            content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
+        case "result":
+            result = result_from_json(json.dumps(record["result"]))
+            content.results[result.trial.id] = result
+        case _:
+            raise ValueError("unknown kind of record")
+
+
+def epochs_cost(epochs: Sequence[EpochMetrics]) -> Cost:
+    """What these epochs cost, in the currencies that an epoch measures."""
+    return Cost(
+        epochs=len(epochs),
+        iterations=sum(e.iterations for e in epochs),
+        samples=sum(e.samples for e in epochs),
+        flops=sum(e.flops for e in epochs),
+        device_seconds=sum(e.device_seconds for e in epochs),
+    )
+
+
+class Journal:
+    """A study's journal, open for appending by one driver.
+
+    Args:
+        folder: the study's folder; made where absent.
+
+    Raises:
+        StudyLocked: another process drives this study.
+        BadInput: the journal cannot be read or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("a+")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyLocked(
+                f"{folder}: another process is running this study: wait for it, or stop it, then run again"
+            ) from None
+        except OSError as error:
+            raise BadInput(
+                f"{folder}: the study's folder cannot be written ({error.strerror}): choose another --store"
+            ) from None
+        self.content = read_journal(self.path)
+        self._file: IO[str] = self.path.open("a", encoding="utf-8")
+        if self._file.tell() and not self._ends_in_newline():
+            self._file.write("\n")
+
+    def _ends_in_newline(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
+        self._file.write(canonical_json(record) + "\n")
+        self._file.flush()
+        if durable:
+            os.fsync(self._file.fileno())
+
+    def begin(self, definition: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+        """Writes the study's definition as the first line of a new journal."""
+        record = {"kind": "study", "format": FORMAT, "definition": definition, "provenance": provenance}
+        self._append(record, durable=True)
+        self.content.definition = definition
+
+    def start(self, trial_id: str) -> int:
+        """Notes that a trial starts; returns which attempt it is, from 1."""
+        self.content.started[trial_id] += 1
+        attempt = self.content.started[trial_id]
+        self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
+        return attempt
+
+    def progress(self, trial_id: str, epochs: Sequence[EpochMetrics]) -> None:
+        """Notes finished epochs of a running trial, so that they are billed even if the trial is lost."""
+        self.content.epochs[trial_id].extend(epochs)
+        self._append({"kind": "epochs", "trial": trial_id, "epochs": [asdict(e) for e in epochs]}, durable=False)
+
+    def finish(self, result: TrialResult) -> TrialResult:
+        """Writes a trial's result, durably.
+
+        Epochs that earlier attempts reported and that are no part of the result were lost and done again: they are
+        added to the result's cost here, so that every second held is billed once.
+
+        Returns:
+            The result as it was written.
+        """
+        kept = {(epoch.epoch, epoch.device_seconds) for epoch in result.epochs}
+        reported = self.content.epochs[result.trial.id]
+        lost = [epoch for epoch in reported if (epoch.epoch, epoch.device_seconds) not in kept]
+        if lost:
+            result = replace(result, cost=result.cost + epochs_cost(lost))
+        record = {"kind": "result", "result": json.loads(result_to_json(result))}
+        self._append(record, durable=True)
+        self.content.results[result.trial.id] = result
+        return result
+
+    def close(self) -> None:
+        """Releases the file and the lock."""
+        self._file.close()
+        self._lock.close()

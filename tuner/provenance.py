@@ -1,0 +1,55 @@
+"""Where results came from: versions, commit and machine, so that a verdict can be reproduced."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("zerotune", "torch", "numpy", "ray", "optuna", "mlflow")
+
+
+def provenance() -> dict[str, str]:
+    """Package versions, the source's git commit, and this machine, as flat text."""
+    facts = {f"version.{name}": _version(name) for name in PACKAGES}
+    facts["python"] = platform.python_version()
+    facts["platform"] = platform.platform()
+    facts["cpu"] = cpu_model()
+    facts["cpu_cores"] = str(os.cpu_count())
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        facts["git.commit"] = commit
+        facts["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+    return facts
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def cpu_model() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    """Output of git in the source folder; empty where this is no checkout."""
+    folder = Path(__file__).parents[1]
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Tables, figures and exports of a comparison: the only place that draws."""

@@ -1,0 +1,148 @@
+"""The comparison as text for a terminal: the answer first, then the numbers behind it. At most 100 columns wide.
+
+This module must not know plotly, nor where results come from.
+"""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuner.compare import Comparison, Row
+from tuner.reports.wording import (
+    Unit,
+    amount_text,
+    at_equal_verdict,
+    cost_unit,
+    counted,
+    headlines,
+    points_text,
+    score_text,
+    share_text,
+    spread_text,
+)
+
+_VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
+
+
+def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") -> RenderableType:
+    """The answer of a study, readable without having seen its definition.
+
+    Args:
+        comparison: what `tuner.compare.compare` found.
+        cost: the currency that savings are stated in, a name in `tuner.cost.CURRENCIES`.
+
+    Returns:
+        Something `rich.console.Console.print` can show; names are shown as they are, never read as markup.
+    """
+    facts = comparison.facts
+    parts: list[RenderableType] = [Text(f"{facts.name}: {facts.question}", style="bold")]
+    for batch_size in facts.batch_sizes:
+        parts.append(Text())
+        parts.extend(Text(f"• {sentence}") for sentence in headlines(comparison, batch_size, cost=cost))
+        parts.append(_batch_size_table(comparison, batch_size, cost))
+    parts.append(Text())
+    parts.extend(Text(note, style="dim") for note in notes(comparison, cost=cost))
+    return Group(*parts)
+
+
+def _batch_size_table(comparison: Comparison, batch_size: int, cost: str) -> Table:
+    facts = comparison.facts
+    rows = [row for row in comparison.rows if row.batch_size == batch_size]
+    operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column(f"B={batch_size}", max_width=18, overflow="fold")
+    table.add_column(Text(f"test {facts.metric}"), justify="right")
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("search trials", "epochs", "device-s", operations.label, "saved", "saved incl. baseline"):
+        table.add_column(heading, justify="right", max_width=9)
+    for row in rows:
+        table.add_row(*_cells(comparison, row, operations, cost))
+    return table
+
+
+def _cells(comparison: Comparison, row: Row, operations: Unit, cost: str) -> list[Text]:
+    facts = comparison.facts
+    score = "none yet" if row.score is None else spread_text(row.score, facts.metric)
+    if row.arm == facts.reference:
+        verdict = Text("reference")
+    else:
+        finding = "-" if row.verdict is None else row.verdict.finding
+        verdict = Text(finding, style=_VERDICT_STYLES.get(finding, ""))
+    bill = ["-"] * 3
+    if row.bill is not None:
+        flops = row.bill["flops"] / operations.size
+        bill = [amount_text(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops)]
+    cells = [score, verdict, str(row.search.trials), *bill, *_saved(comparison, row, cost)]
+    return [Text(row.arm), *(cell if isinstance(cell, Text) else Text(cell) for cell in cells)]
+
+
+def _saved(comparison: Comparison, row: Row, cost: str) -> tuple[str, str]:
+    """What is saved, without and with the baseline; in brackets where the scores are not equal."""
+    saving = row.savings.get(cost)
+    if saving is None:
+        return ("", "")
+    shown = "{}" if at_equal_verdict(row) else "({})"
+    unbilled = row.zero_tuning and row.baseline_bill[cost] == 0
+    with_baseline = "stated" if unbilled else shown.format(share_text(saving.share_with_baseline))
+    return (shown.format(share_text(saving.share)), with_baseline)
+
+
+def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
+    """What a reader must know to trust the table: definitions, the baseline, lost runs and the whole bill."""
+    facts, spent = comparison.facts, comparison.ledger.total
+    operations = cost_unit("flops", [spent.flops])
+    num_diverged = sum(line.num_diverged for line in comparison.ledger.lines)
+    num_failed = sum(line.num_failed for line in comparison.ledger.lines)
+    lines = [
+        f"± is Student's 95% interval over seeds. Costs are those to a model: all search trials of the arm at that "
+        f"batch size and one training of its choice. Saved: {cost_unit(cost, []).label} against {facts.reference}; in "
+        f"brackets where the arm is not shown to match.",
+        _verdict_note(comparison),
+        _baseline_note(comparison),
+        f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
+        f"{amount_text(spent.device_seconds)} device-seconds, "
+        f"{amount_text(spent.flops / operations.size)} {operations.label}.",
+    ]
+    lines += [
+        f"{row.arm} at B={row.batch_size}: of {row.num_seeds + row.num_failed} confirmation runs "
+        f"{row.num_diverged} diverged and {row.num_failed} failed."
+        for row in comparison.rows
+        if row.num_diverged or row.num_failed
+    ]
+    return tuple(lines)
+
+
+def _verdict_note(comparison: Comparison) -> str:
+    facts = comparison.facts
+    tolerance = next((row.verdict.tolerance for row in comparison.rows if row.verdict), None)
+    shown = "" if tolerance is None else f" ({points_text(tolerance, facts.metric, signed=False)})"
+    amount = "" if comparison.tolerance_basis == "reference" else shown
+    return (
+        f"Matches: the 95% interval of the difference, paired by seed, lies above a loss of "
+        f"{100 * (1 - facts.margin):.3g}% of the {comparison.tolerance_basis}'s score{amount}; beats: above 0."
+    )
+
+
+def _baseline_note(comparison: Comparison) -> str:
+    facts, baseline = comparison.facts, comparison.baseline
+    if comparison.baseline_stated:
+        search = "stated, not billed"
+    else:
+        lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
+        trials = sum(line.cost.trials for line in lines)
+        seconds = sum(line.cost.device_seconds for line in lines)
+        search = f"tuned in {counted(trials, 'trial')}, {amount_text(seconds)} device-seconds"
+    if baseline is None or baseline.score is None:
+        return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
+    return f"Baseline at B0={facts.baseline_batch_size}: {search}; {_baseline_score(comparison, baseline)}."
+
+
+def _baseline_score(comparison: Comparison, baseline: Row) -> str:
+    facts = comparison.facts
+    if baseline.score is None:
+        return "not confirmed"
+    return (
+        f"it scores {spread_text(baseline.score, facts.metric)} "
+        f"({score_text(facts.margin, 'accuracy')} of it is the margin)"
+    )

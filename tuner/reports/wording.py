@@ -1,0 +1,166 @@
+"""How scores, costs and findings are put in words: shared by tables and figures, so that they say the same.
+
+This module must not know rich or plotly; names come out as they went in, and whoever draws them escapes them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tuner.compare import Comparison, Row, StudyFacts
+from tuner.evidence import Interval
+
+_LABELS = {
+    "trials": "trainings",
+    "epochs": "epochs",
+    "iterations": "iterations",
+    "samples": "samples",
+    "flops": "FLOPs",
+    "device_seconds": "device-seconds",
+    "modelled_joules": "J (modelled)",
+}
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit to show a currency in: shown value = value / `size`."""
+
+    label: str
+    size: float
+
+
+def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
+    """The unit of a currency; large counts of operations take a prefix, so that numbers stay short.
+
+    >>> cost_unit("flops", [3e13, 2e12]).label
+    'TFLOPs'
+    """
+    largest = max(amounts, default=0.0)
+    if currency == "flops":
+        for size, prefix in _PREFIXES:
+            if largest >= size:
+                return Unit(label=f"{prefix}FLOPs", size=size)
+    return Unit(label=_LABELS[currency], size=1.0)
+
+
+def amount_text(amount: float) -> str:
+    """A cost to three digits where it is small, whole where it is large.
+
+    >>> amount_text(1.0), amount_text(12.345), amount_text(0.01234), amount_text(12345.6)
+    ('1', '12.3', '0.0123', '12,346')
+    """
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+
+
+def score_text(score: float, metric: str) -> str:
+    """A score as the metric is usually written: accuracies in percent.
+
+    >>> score_text(0.952, "accuracy"), score_text(116.23, "perplexity")
+    ('95.20%', '116.2')
+    """
+    return f"{100 * score:.2f}%" if _is_share(metric) else f"{score:.4g}"
+
+
+def spread_text(interval: Interval, metric: str) -> str:
+    """A mean with the half-width of its interval, where it has one.
+
+    >>> spread_text(Interval(mean=0.952, low=0.949, high=0.955), "accuracy")
+    '95.20% ± 0.30'
+    """
+    if interval.high is None:
+        return score_text(interval.mean, metric)
+    width = interval.high - interval.mean
+    return f"{score_text(interval.mean, metric)} ± " + (f"{100 * width:.2f}" if _is_share(metric) else f"{width:.2g}")
+
+
+def points_text(difference: float, metric: str, *, signed: bool = True) -> str:
+    """A difference of scores; accuracies in percentage points.
+
+    >>> points_text(-0.0082, "accuracy")
+    '-0.82 points'
+    """
+    sign = "+" if signed else ""
+    return f"{100 * difference:{sign}.2f} points" if _is_share(metric) else f"{difference:{sign}.3g}"
+
+
+def share_text(share: float) -> str:
+    """A saving in percent; rounded towards less, so that 99.9% never reads as all.
+
+    >>> share_text(0.9999), share_text(-0.254)
+    ('99%', '-25%')
+    """
+    return f"{int(100 * share + 1e-9)}%"
+
+
+def counted(number: float, word: str) -> str:
+    """A number with its word, plural where it is not one.
+
+    >>> counted(1, "training"), counted(13, "training")
+    ('1 training', '13 trainings')
+    """
+    return f"{amount_text(number)} {word}{'' if number == 1 else 's'}"
+
+
+def at_equal_verdict(row: Row) -> bool:
+    """Whether the arm does at least as well as the reference, so that what it saves is a saving and not a loss."""
+    return row.verdict is not None and row.verdict.finding in ("beats", "matches")
+
+
+def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_seconds") -> tuple[str, ...]:
+    """The answer at a batch size: one sentence a zero-tuning arm; where a study has none, one for every other arm.
+
+    None is singled out by its test score, since that would be a choice on the test set.
+    """
+    facts = comparison.facts
+    others = [arm for arm in facts.arms if arm != facts.reference]
+    arms = [arm for arm in others if arm in facts.zero_tuning_arms] or others
+    return tuple(_headline(comparison, comparison.row(arm, batch_size), cost) for arm in arms)
+
+
+def _headline(comparison: Comparison, row: Row, cost: str) -> str:
+    facts = comparison.facts
+    reference = comparison.row(facts.reference, row.batch_size)
+    start = f"At B={row.batch_size} {row.arm}"
+    missing = next((other for other in (row, reference) if other.score is None), None)
+    if row.verdict is None or row.score is None or reference.score is None:
+        return f"{start} cannot be judged: {missing.arm if missing else row.arm} has no confirmed score."
+    scores = f"{score_text(row.score.mean, facts.metric)} vs {score_text(reference.score.mean, facts.metric)}"
+    finding = row.verdict.finding
+    if finding == "undecided":
+        return f"{start} is undecided against {reference.arm} ({scores}): {_why_undecided(row, facts)}."
+    if finding == "falls short":
+        return f"{start} falls short of {reference.arm} ({scores}){_diverged_text(row)}."
+    return f"{start} {finding} {reference.arm} ({scores}) and {_bill_text(comparison, row, reference, cost)}."
+
+
+def _why_undecided(row: Row, facts: StudyFacts) -> str:
+    verdict = row.verdict
+    if verdict is None or verdict.difference is None or verdict.difference.low is None:
+        return f"{counted(verdict.num_pairs if verdict else 0, 'common seed')} give no interval"
+    low, high = (points_text(end or 0.0, facts.metric) for end in (verdict.difference.low, verdict.difference.high))
+    tolerance = points_text(-verdict.tolerance, facts.metric)
+    return f"the difference lies between {low} and {high}, tolerated are {tolerance}{_diverged_text(row)}"
+
+
+def _diverged_text(row: Row) -> str:
+    return f"; {row.num_diverged} of {counted(row.num_seeds, 'seed')} diverged" if row.num_diverged else ""
+
+
+def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> str:
+    if row.bill is None or reference.bill is None or cost not in row.savings:
+        return "has no bill to compare"
+    unit, saving = cost_unit(cost, []).label, row.savings[cost]
+    trainings = f"costs {counted(row.bill['trials'], 'training')} instead of {amount_text(reference.bill['trials'])}"
+    if saving.share < 0:
+        return f"{trainings}: {share_text(-saving.share)} more {unit}"
+    text = f"{trainings}: {share_text(saving.share)} of {unit} saved"
+    if not row.zero_tuning:
+        return text
+    if row.baseline_bill[cost] == 0:
+        return f"{text}; the baseline was stated, so its tuning is not billed"
+    text = f"{text}, {share_text(saving.share_with_baseline)} with the baseline's bill"
+    return f"{text} (paid off after {counted(saving.break_even, 'batch size')})" if saving.break_even else text
+
+
+def _is_share(metric: str) -> bool:
+    return "accuracy" in metric.lower()

@@ -1,0 +1,181 @@
+"""How this package reaches MLflow: which addresses it takes, a quick check that one answers, errors as sentences.
+
+Nothing here knows what is stored.
+"""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tuner.errors import BadInput, Unreachable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ANSWER_SECONDS = 5
+"""How long a server may take to answer when a store is opened."""
+PAGE_SIZE = 1000
+"""Runs fetched with one request."""
+
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SQLITE = "sqlite:///"
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
+
+
+def default_tracking_uri(root: Path) -> str:
+    """The SQLite store inside `root`: the database `mlflow.db`, with artifacts in the folder `artifacts` beside it.
+
+    >>> default_tracking_uri(Path("/data/mlruns"))
+    'sqlite:////data/mlruns/mlflow.db'
+    """
+    return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
+
+
+def redact(uri: str) -> str:
+    """The address without its credentials, fit for a log or an error text.
+
+    >>> redact("postgresql://ann:secret@db:5432/mlflow?sslmode=require&sslpassword=x")
+    'postgresql://***@db:5432/mlflow?sslmode=require&sslpassword=***'
+    >>> redact("sqlite:////data/mlruns/mlflow.db")
+    'sqlite:////data/mlruns/mlflow.db'
+    """
+    without_user = re.sub(r"://.*@", "://***@", uri)
+    return re.sub(r"([?&][^=&]*(?:password|passwd|token|secret|key)[^=&]*)=[^&]*", r"\1=***", without_user, flags=re.I)
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Whether the address is an MLflow server, which has a UI of its own, and not a database."""
+    return urlsplit(tracking_uri).scheme in ("http", "https")
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of a SQLite store; None for other stores."""
+    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
+
+
+def artifact_location(tracking_uri: str) -> str | None:
+    """Where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
+    file = sqlite_file(tracking_uri)
+    return (file.resolve().parent / "artifacts").as_uri() if file else None
+
+
+def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
+    """A client of the store, after a check that it answers.
+
+    A new database gets its tables here, once, in this process: several processes that open a new SQLite file crash.
+
+    Args:
+        tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
+        create: whether a SQLite file that is not there is made.
+
+    Raises:
+        BadInput: the address is of a kind that cannot be used, or the SQLite file is not there.
+        Unreachable: nothing answers within a few seconds.
+    """
+    _check_address(tracking_uri, create=create)
+    _quiet()
+    from mlflow import MlflowClient
+
+    with told_plainly(tracking_uri, "answer"):
+        _check_answer(tracking_uri)
+        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
+    """Turns what mlflow and its libraries raise into one sentence that holds no credentials.
+
+    Raises:
+        Unreachable: "the MLflow store at URI did not ACTION: REASON".
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise Unreachable(_sentence(tracking_uri, action, error)) from error
+
+
+def all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
+    """Every run of an experiment that passes the filter, oldest first, one request a thousand runs."""
+    runs: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], filter_string, max_results=PAGE_SIZE, order_by=["attribute.start_time"], page_token=token
+        )
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return runs
+
+
+def _quiet() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401  (sets its loggers' levels, which are then lowered)
+
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+
+
+def _check_address(tracking_uri: str, *, create: bool) -> None:
+    scheme = urlsplit(tracking_uri).scheme.split("+")[0]
+    if scheme not in ("sqlite", *_PORTS):
+        raise BadInput(
+            f"tracking URI {redact(tracking_uri)!r}: it must be sqlite:///FILE, postgresql://..., mysql://..., "
+            "mssql://... or an MLflow server's http(s)://HOST:PORT (MLflow no longer takes plain folders)"
+        )
+    file = sqlite_file(tracking_uri)
+    if file and not create and not file.exists():
+        raise BadInput(f"no MLflow store at {file}: run a study first, or name the folder that holds its mlflow.db")
+
+
+def _check_answer(tracking_uri: str) -> None:
+    """One attempt of seconds, since mlflow's own first contact repeats itself for minutes."""
+    address = urlsplit(tracking_uri)
+    if address.hostname:
+        port = address.port or _PORTS[address.scheme.split("+")[0]]
+        socket.create_connection((address.hostname, port), timeout=ANSWER_SECONDS).close()
+    if is_server(tracking_uri):
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+
+        creds = get_default_host_creds(tracking_uri)
+        http_request(creds, "/health", "GET", max_retries=0, timeout=ANSWER_SECONDS, raise_on_status=False)
+        return
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
+    file = sqlite_file(tracking_uri)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        engine = create_sqlalchemy_engine(tracking_uri)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA schema_version" if file else "SELECT 1")
+        engine.dispose()
+    except Exception as error:  # any of the database drivers, which share no base class
+        raise Unreachable(_sentence(tracking_uri, "answer", error)) from error
+
+
+def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    reason = (lines[0] if lines else type(error).__name__).replace(tracking_uri, redact(tracking_uri))
+    password = urlsplit(tracking_uri).password
+    if password:
+        reason = reason.replace(password, "***")
+    return f"the MLflow store at {redact(tracking_uri)} did not {action}: {reason[:300]}"

@@ -1,0 +1,141 @@
+"""Reads studies back from MLflow alone: what `compare`, every export and the reports start from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from trainers.tables import nearest
+from tuner.errors import BadInput
+from tuner.store import record
+from tuner.store.connection import all_runs, connect, redact, told_plainly
+from tuner.trial import TrialResult
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """A study as the store holds it.
+
+    Attributes:
+        name: of the study.
+        fingerprint: of the definition these results belong to.
+        resolved_study: that definition, plain JSON values.
+        results: the trials in the order they finished; exact, but without epochs unless those were asked for.
+    """
+
+    name: str
+    fingerprint: str
+    resolved_study: Mapping[str, Any]
+    results: tuple[TrialResult, ...]
+
+
+def list_studies(tracking_uri: str) -> list[str]:
+    """Names of the studies in a store, sorted.
+
+    Raises:
+        BadInput: the address cannot be used, or there is no store.
+        Unreachable: the store does not answer.
+    """
+    return _studies(connect(tracking_uri, create=False), tracking_uri)
+
+
+def read_results(
+    tracking_uri: str, study_name: str, fingerprint: str | None = None, *, with_epochs: bool = False
+) -> StoredStudy:
+    """A study's results, exactly as they were written.
+
+    Args:
+        tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
+        study_name: name of the study.
+        fingerprint: which definition of the study; None for the one that was started last.
+        with_epochs: also fetch the per-epoch metrics: a request a trial and metric, against one a thousand trials.
+
+    Raises:
+        BadInput: there is no such store, study or fingerprint, or a run in it was damaged.
+        Unreachable: the store does not answer.
+    """
+    client = connect(tracking_uri, create=False)
+    experiment_id = find_experiment(client, tracking_uri, study_name)
+    with told_plainly(tracking_uri, f"read the study {study_name!r}"):
+        definitions = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
+        study_run = _chosen(definitions, study_name, fingerprint)
+        chosen = study_run.data.tags[record.TAG_FINGERPRINT]
+        runs = all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{chosen}'")
+        results = [_result(client, run, with_epochs) for run in runs if _is_trial(run)]
+    return StoredStudy(
+        name=study_name,
+        fingerprint=chosen,
+        resolved_study=json.loads(record.join_text(record.TAG_DEFINITION, study_run.data.tags)),
+        results=tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id))),
+    )
+
+
+def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) -> str:
+    """The id of a study's experiment.
+
+    Raises:
+        BadInput: there is none; the text names the studies there are.
+    """
+    with told_plainly(tracking_uri, f"find the study {study_name!r}"):
+        experiment = client.get_experiment_by_name(study_name)
+    if experiment is not None and experiment.lifecycle_stage == "active" and record.TAG_STUDY in experiment.tags:
+        return str(experiment.experiment_id)
+    known = _studies(client, tracking_uri)
+    guess = nearest(study_name, known)
+    hint = f" did you mean {guess!r}?" if guess else ""
+    raise BadInput(
+        f"no study {study_name!r} in the MLflow store at {redact(tracking_uri)}:{hint} "
+        f"It holds: {', '.join(known) or 'no study'}."
+    )
+
+
+def _studies(client: "MlflowClient", tracking_uri: str) -> list[str]:
+    names: list[str] = []
+    token: str | None = None
+    with told_plainly(tracking_uri, "list its studies"):
+        while True:
+            page = client.search_experiments(page_token=token)
+            names += [experiment.name for experiment in page if record.TAG_STUDY in experiment.tags]
+            token = page.token
+            if not token:
+                return sorted(names)
+
+
+def _chosen(definitions: "list[Run]", study_name: str, fingerprint: str | None) -> "Run":
+    by_fingerprint = {run.data.tags[record.TAG_FINGERPRINT]: run for run in definitions}
+    if not by_fingerprint:
+        raise BadInput(f"the experiment {study_name!r} holds no study: its study run was deleted; run the study again")
+    if fingerprint is None:
+        return definitions[-1]
+    if fingerprint not in by_fingerprint:
+        raise BadInput(
+            f"study {study_name!r} has no results of the definition {fingerprint!r}; it has: {', '.join(by_fingerprint)}"
+        )
+    return by_fingerprint[fingerprint]
+
+
+def _is_trial(run: "Run") -> bool:
+    """Whether the run records a trial; a run that a crash left half written does not, and `sync` writes it anew."""
+    return record.TAG_TRIAL in run.data.tags and f"{record.TAG_RECORD}.0" in run.data.tags
+
+
+def _result(client: "MlflowClient", run: "Run", with_epochs: bool) -> TrialResult:
+    try:
+        result, num_epochs = record.result_from_tags(run.data.tags)
+        if not with_epochs:
+            return result
+        history = {
+            key: {metric.step: metric.value for metric in client.get_metric_history(run.info.run_id, key)}
+            for key in record.EPOCH_METRICS.values()
+            if key in run.data.metrics
+        }
+        return replace(result, epochs=record.epochs_from_history(run.data.tags, num_epochs, history))
+    except record.RecordLost as error:
+        raise BadInput(
+            f"the MLflow run {run.info.run_name!r} ({run.info.run_id}) was damaged: {error}; delete it in MLflow and "
+            "run the study again, which writes it anew from its journal"
+        ) from error

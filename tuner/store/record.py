@@ -1,0 +1,234 @@
+"""What a trial looks like in MLflow: its run's name, tags, parameters and metrics; and the way back.
+
+Pure functions of results and plain dicts, no mlflow. People read the tags `arm`, `batch_size`, `role`, `status` ...;
+the exact record, which MLflow's floats could not hold, lies in tags under `mlflow.`, which its UI does not show.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from trainers.spec import EpochMetrics
+from tuner.trial import Trial, TrialResult, canonical_json, result_from_json, result_to_json
+
+TAG_STUDY = "zerotune.study"
+TAG_FINGERPRINT = "zerotune.fingerprint"
+TAG_TRIAL = "zerotune.trial"
+TAG_PARENT = "mlflow.parentRunId"
+TAG_RECORD = "mlflow.zerotune.record"
+TAG_INEXACT = "mlflow.zerotune.inexact"
+TAG_DEFINITION = "mlflow.zerotune.study"
+ROLE_STUDY = "study"
+ROLE_ARM = "arm"
+
+TAG_PART_CHARACTERS = 5000
+"""Long texts are cut into tags of this length: MLflow takes 8,000 characters now, and 5,000 on older servers."""
+
+EPOCH_METRICS = {
+    "train_loss": "train_loss",
+    "validation_loss": "validation_loss",
+    "validation_score": "validation_score",
+    "lr": "epoch/lr",
+    "iterations": "epoch/iterations",
+    "samples": "epoch/samples",
+    "flops": "epoch/flops",
+    "device_seconds": "epoch/device_seconds",
+}
+"""Metric name of each field of `EpochMetrics`; the step is the epoch."""
+
+RUN_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+"""MLflow's status of a trial's run. Divergence is an outcome of a complete training, so its run is FINISHED and only
+the tag `status` tells it; a pruned training was ended early on purpose, so its run is KILLED."""
+
+_ROLE_WORDS = {"baseline": "baseline", "search": "search", "confirmation": "confirm"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a metric: at `step` (the epoch; 0 for a total), `timestamp` in milliseconds since the epoch."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int = 0
+
+
+class RecordLost(ValueError):
+    """A run's tags or metrics do not hold what was written into them."""
+
+
+def run_name(trial: Trial) -> str:
+    """Readable name of a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
+    parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
+    if trial.role == "confirmation":
+        return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
+    role = _ROLE_WORDS[trial.role]
+    return " ".join([*parts, *([] if trial.arm.endswith(role) else [role]), f"#{trial.index + 1}"])
+
+
+def params(trial: Trial) -> dict[str, str]:
+    """A trial's parameters under names that are the same in every arm; options as `optimizer.NAME`, `decay.NAME`."""
+    config = trial.config
+    schedule = config.schedule
+    values: dict[str, object] = {
+        "arm": trial.arm,
+        "application": config.application,
+        "data": config.data,
+        "batch_size": config.batch_size,
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "optimizer": config.optimizer.name,
+        "lr": schedule.peak_lr,
+        "warmup_epochs": schedule.warmup_epochs,
+        "warmup": schedule.warmup,
+        "decay": schedule.decay.name,
+        **{f"optimizer.{name}": value for name, value in config.optimizer.options.items()},
+        **{f"decay.{name}": value for name, value in schedule.decay.options.items()},
+    }
+    return {name: str(value) for name, value in values.items()}
+
+
+def tags(result: TrialResult) -> dict[str, str]:
+    """The tags people filter and group by; empty ones are left out."""
+    trial = result.trial
+    lost_points = sorted({field for _, field, value in _inexact(result.epochs) if not math.isfinite(value)})
+    values = {
+        TAG_TRIAL: trial.id,
+        "role": trial.role,
+        "status": result.status,
+        "host": result.host,
+        "device": result.device,
+        "error": (result.error or "")[:TAG_PART_CHARACTERS],
+        "not_finite": ", ".join(lost_points),
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def start_and_end(result: TrialResult) -> tuple[int, int]:
+    """When the trial started and ended, milliseconds since the epoch."""
+    end = result.finished_at
+    return int(max(0.0, end - result.cost.device_seconds) * 1000), int(end * 1000)
+
+
+def points(result: TrialResult) -> list[Point]:
+    """All metrics of a trial: its epochs, its scores and the whole cost; values that are not finite are left out.
+
+    The last `validation_score` is the one the trial is judged by. Where that differs from the last epoch's (a diverged
+    training scores what chance scores), it stands one step after the last epoch.
+    """
+    start, end = start_and_end(result)
+    values: list[Point] = []
+    seconds = 0.0
+    for epoch in result.epochs:
+        seconds += epoch.device_seconds
+        at = start + int(seconds * 1000)
+        for field, key in EPOCH_METRICS.items():
+            values.append(Point(key=key, value=float(getattr(epoch, field)), timestamp=at, step=epoch.epoch))
+    last_step = result.epochs[-1].epoch if result.epochs else 0
+    last_score = result.epochs[-1].validation_score if result.epochs else None
+    if result.validation_score is not None and result.validation_score != last_score:
+        score = float(result.validation_score)
+        values.append(Point(key="validation_score", value=score, timestamp=max(end, start), step=last_step + 1))
+    if result.test_score is not None:
+        values.append(Point(key="test_score", value=float(result.test_score), timestamp=end, step=last_step))
+    costs = {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}
+    values += [Point(key=f"cost/{name}", value=float(value), timestamp=end) for name, value in costs.items()]
+    return [point for point in values if math.isfinite(point.value)]
+
+
+def summary_points(metrics: Mapping[str, float]) -> list[Point]:
+    """Metrics of an arm as of now; values that are not finite are left out."""
+    now = int(time.time() * 1000)
+    return [Point(key=k, value=float(v), timestamp=now) for k, v in metrics.items() if math.isfinite(v)]
+
+
+def record_tags(result: TrialResult) -> dict[str, str]:
+    """The exact result without its epochs, and of the epochs whatever MLflow's finite doubles cannot hold."""
+    text = canonical_json(
+        {"epochs": len(result.epochs), "result": json.loads(result_to_json(replace(result, epochs=())))}
+    )
+    return {**split_text(TAG_RECORD, text), **split_text(TAG_INEXACT, canonical_json(_inexact(result.epochs)))}
+
+
+def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
+    """The result that a run's tags record, without its epochs, and how many epochs it has.
+
+    Raises:
+        RecordLost: the record is cut, damaged or of another trial.
+    """
+    try:
+        record = json.loads(join_text(TAG_RECORD, run_tags))
+        result = result_from_json(canonical_json(record["result"]))
+        num_epochs = int(record["epochs"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordLost(f"its tag {TAG_RECORD} cannot be read") from error
+    if result.trial.id != run_tags.get(TAG_TRIAL):
+        raise RecordLost(f"its tag {TAG_RECORD} holds trial {result.trial.id}, not {run_tags.get(TAG_TRIAL)}")
+    return result, num_epochs
+
+
+def epochs_from_history(
+    run_tags: Mapping[str, str], num_epochs: int, history: Mapping[str, Mapping[int, float]]
+) -> tuple[EpochMetrics, ...]:
+    """The epochs of a run, exactly.
+
+    Args:
+        run_tags: the run's tags.
+        num_epochs: how many epochs its record counts.
+        history: by metric name, the values by step.
+
+    Raises:
+        RecordLost: a value is missing.
+    """
+    exact = {(epoch, field): value for epoch, field, value in json.loads(join_text(TAG_INEXACT, run_tags))}
+    steps = sorted({*history.get("epoch/samples", {}), *(epoch for epoch, _ in exact)})
+    if len(steps) != num_epochs:
+        raise RecordLost(f"its metrics hold {len(steps)} epochs of {num_epochs}")
+    epochs = []
+    for step in steps:
+        values: dict[str, Any] = {"epoch": step}
+        for field, key in EPOCH_METRICS.items():
+            if (step, field) in exact:
+                values[field] = exact[step, field]
+                continue
+            if step not in history.get(key, {}):
+                raise RecordLost(f"its metric {key} lacks epoch {step}")
+            stored = history[key][step]
+            values[field] = int(stored) if field in _INTEGER_FIELDS else stored
+        epochs.append(EpochMetrics(**values))
+    return tuple(epochs)
+
+
+def split_text(tag: str, text: str) -> dict[str, str]:
+    """A text of any length as numbered tags of bounded length.
+
+    >>> split_text("note", "short")
+    {'note.0': 'short'}
+    """
+    starts = range(0, max(len(text), 1), TAG_PART_CHARACTERS)
+    return {f"{tag}.{i}": text[start : start + TAG_PART_CHARACTERS] for i, start in enumerate(starts)}
+
+
+def join_text(tag: str, run_tags: Mapping[str, str]) -> str:
+    """The text that `split_text` cut; empty where there is none."""
+    parts: list[str] = []
+    while (part := run_tags.get(f"{tag}.{len(parts)}")) is not None:
+        parts.append(part)
+    return "".join(parts)
+
+
+_INTEGER_FIELDS = {field.name for field in fields(EpochMetrics) if field.type is int}
+
+
+def _inexact(epochs: Sequence[EpochMetrics]) -> list[tuple[int, str, float]]:
+    """Values that are not finite, and integers past 2^53, as (epoch, field, value)."""
+    found = []
+    for epoch in epochs:
+        for field in EPOCH_METRICS:
+            value = getattr(epoch, field)
+            if not math.isfinite(value) or float(value) != value:
+                found.append((epoch.epoch, field, value))
+    return found

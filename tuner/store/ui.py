@@ -1,0 +1,81 @@
+"""The MLflow UI over a store: the command that starts it, and direct links, since its first page shows no runs."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from tuner.errors import BadInput
+from tuner.store import record
+from tuner.store.connection import all_runs, artifact_location, connect, is_server, redact, told_plainly
+from tuner.store.reader import find_experiment
+
+HOST = "127.0.0.1"
+
+
+def ui_command(tracking_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command that serves a database's UI on loopback, and its environment.
+
+    The store's address goes into the environment, since arguments are visible to every user of the machine. MLflow's
+    job runners (about ten processes) and its telemetry stay off.
+
+    Args:
+        tracking_uri: `sqlite:///FILE` or a database.
+        port: TCP port to listen on.
+
+    Raises:
+        BadInput: the address is a server, which has its own UI.
+    """
+    if is_server(tracking_uri):
+        raise BadInput(f"{redact(tracking_uri)} is an MLflow server and has its own UI: open it in a browser")
+    argv = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    location = artifact_location(tracking_uri)
+    if location:
+        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = location
+    return argv, environment
+
+
+def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Direct links into the UI, each with a label: the study's runs, a comparison, the figures.
+
+    Args:
+        tracking_uri: of the store; a server's own address is the base of the links, else the loopback `port`.
+        study_name: name of the study.
+        port: the port given to `ui_command`.
+        arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
+            compared at the largest batch size that at least two of them have.
+
+    Raises:
+        BadInput: there is no such store or study.
+        Unreachable: the store does not answer.
+    """
+    client = connect(tracking_uri, create=False)
+    experiment_id = find_experiment(client, tracking_uri, study_name)
+    with told_plainly(tracking_uri, f"list the runs of {study_name!r}"):
+        confirmed = all_runs(client, experiment_id, "tags.role = 'confirmation'")
+        study_runs = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
+    base = f"{tracking_uri.rstrip('/')}/#" if is_server(tracking_uri) else f"http://{HOST}:{port}/#"
+    links = [("all runs", f"{base}/experiments/{experiment_id}/runs")]
+    fingerprint = study_runs[-1].data.tags[record.TAG_FINGERPRINT] if study_runs else None
+    by_batch_size: dict[int, dict[str, list[str]]] = {}
+    for run in confirmed:
+        tags = run.data.tags
+        if tags[record.TAG_FINGERPRINT] == fingerprint and (not arms or tags["arm"] in arms):
+            by_batch_size.setdefault(int(tags["batch_size"]), {}).setdefault(tags["arm"], []).append(run.info.run_id)
+    comparable = [batch_size for batch_size, by_arm in by_batch_size.items() if len(by_arm) >= 2]
+    if comparable:
+        by_arm = by_batch_size[max(comparable)]
+        runs = quote(json.dumps([run_id for run_ids in by_arm.values() for run_id in run_ids], separators=(",", ":")))
+        query = f"runs={runs}&experiments={quote(json.dumps([experiment_id]))}"
+        links.append((f"compare {', '.join(by_arm)} at B={max(comparable)}", f"{base}/compare-runs?{query}"))
+    if study_runs:
+        run_id = study_runs[-1].info.run_id
+        links.append(("figures and tables", f"{base}/experiments/{experiment_id}/runs/{run_id}/artifacts"))
+    return links

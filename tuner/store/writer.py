@@ -1,0 +1,250 @@
+"""Writes a study's results into MLflow, from the driver process only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.errors import BadInput
+from tuner.store import record
+from tuner.store.connection import all_runs, artifact_location, connect, redact, told_plainly
+from tuner.trial import TrialResult, canonical_json
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
+_BATCH_METRICS = 1000
+_LAST_BATCH_METRICS = 800
+"""MLflow takes 1,000 metrics, parameters and tags in one request; the last one also carries the other two."""
+
+_NOTE = """**{study}** is a zerotune study: one parent run an arm and batch size, one child run a trial.
+
+- `tags.role = 'confirmation'` shows the runs a verdict rests on; tick some of different arms and press *Compare*.
+- Figures, tables and the resolved study are artifacts of the run "study: {study}" (`tags.role = 'study'`).
+- Columns worth showing: `test_score`, `validation_score`, `cost/device_seconds`, `lr`, `batch_size`.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _KnownRun:
+    run_id: str
+    record: str
+    is_running: bool
+
+
+class Store:
+    """A study's experiment in MLflow, open for writing.
+
+    Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`: a study that is run again meets its runs,
+    and one whose definition changed does not mix with its former self under the same name.
+
+    Args:
+        tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
+        study_name: name of the study and of the experiment.
+        fingerprint: of the study's definition, hexadecimal.
+        resolved_study: the study's resolved definition, plain JSON values; stored so that `read_results` gives it
+            back, and as the artifact `study.json`.
+        methods: name of each arm's tuning method, for the tag `method`.
+
+    Raises:
+        BadInput: the address cannot be used, or the experiment was deleted in MLflow.
+        Unreachable: the store does not answer.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        study_name: str,
+        fingerprint: str,
+        resolved_study: Mapping[str, Any],
+        methods: Mapping[str, str] | None = None,
+    ) -> None:
+        self._uri = tracking_uri
+        self._study = study_name
+        self._fingerprint = fingerprint
+        self._methods = dict(methods or {})
+        self._trials: dict[str, _KnownRun] = {}
+        self._arms: dict[tuple[str, int], str] = {}
+        self._study_run: str | None = None
+        self._client = connect(tracking_uri, create=True)
+        with told_plainly(tracking_uri, f"open the study {study_name!r}"):
+            self._experiment_id = self._open_experiment()
+            self._find_runs()
+            if self._study_run is None:
+                self._study_run = self._create_study_run(resolved_study)
+
+    def write(self, result: TrialResult) -> bool:
+        """Writes one trial; False where it is written already.
+
+        A result that differs from the stored one (a failed trial that was run again) takes its place: metrics cannot
+        be changed in MLflow, so the former run is deleted.
+
+        Raises:
+            Unreachable: the store failed; whatever was written in part is put right by the next `sync`.
+        """
+        trial = result.trial
+        exact = record.record_tags(result)
+        text = record.join_text(record.TAG_RECORD, exact)
+        known = self._trials.get(trial.id)
+        if known and known.record == text and not known.is_running:
+            return False
+        start, end = record.start_and_end(result)
+        with told_plainly(self._uri, f"write trial {trial.name!r}"):
+            parent = self._arm_run(result)
+            if known:
+                self._client.delete_run(known.run_id)
+            tags = {
+                **self._run_tags(trial.arm, trial.batch_size),
+                **record.tags(result),
+                record.TAG_PARENT: parent,
+            }
+            run_id = self._create_run(record.run_name(trial), tags, start)
+            written = _KnownRun(run_id=run_id, record=text, is_running=True)
+            self._trials[trial.id] = written
+            self._log(run_id, record.points(result), record.params(trial), exact)
+            self._client.set_terminated(run_id, status=record.RUN_STATUS[result.status], end_time=end or None)
+            self._trials[trial.id] = replace(written, is_running=False)
+        return True
+
+    def sync(self, results: Iterable[TrialResult]) -> int:
+        """Makes the store hold these results: writes those it lacks and closes trials' runs that a crash left open.
+
+        Returns:
+            How many results were written.
+
+        Raises:
+            Unreachable: the store failed.
+        """
+        with told_plainly(self._uri, f"list the runs of {self._study!r}"):
+            self._find_runs()
+        written = sum(self.write(result) for result in results)
+        with told_plainly(self._uri, f"close stale runs of {self._study!r}"):
+            for trial_id, known in self._trials.items():
+                if known.is_running:
+                    self._client.set_terminated(known.run_id, status="KILLED")
+                    self._trials[trial_id] = replace(known, is_running=False)
+        return written
+
+    def summarise(
+        self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Puts an arm's summary on its parent run; values that are not finite are left out.
+
+        Raises:
+            BadInput: no trial of this arm at this batch size has been written.
+            Unreachable: the store failed.
+        """
+        if (arm, batch_size) not in self._arms:
+            raise BadInput(f"study {self._study!r} has no trial of arm {arm!r} at batch size {batch_size} to summarise")
+        points = record.summary_points(metrics)
+        with told_plainly(self._uri, f"summarise arm {arm!r}"):
+            self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
+
+    def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
+        """Stores files or folders of the whole study (figures, tables, reports) on the run "study: NAME".
+
+        Raises:
+            Unreachable: the store failed.
+        """
+        with told_plainly(self._uri, f"store the files of {self._study!r}"):
+            for file in files:
+                self._client.log_artifact(self._study_run, str(file), folder)
+
+    def finish(self) -> None:
+        """Marks the study's and the arms' runs as finished.
+
+        Raises:
+            Unreachable: the store failed.
+        """
+        with told_plainly(self._uri, f"finish {self._study!r}"):
+            for run_id in (*self._arms.values(), self._study_run):
+                self._client.set_terminated(run_id)
+
+    def _open_experiment(self) -> str:
+        experiment: Experiment | None = self._client.get_experiment_by_name(self._study)
+        if experiment is None:
+            tags = {record.TAG_STUDY: self._study, "mlflow.note.content": _NOTE.format(study=self._study)}
+            return str(self._client.create_experiment(self._study, artifact_location(self._uri), tags))
+        if experiment.lifecycle_stage == "deleted":
+            raise BadInput(
+                f"the MLflow experiment {self._study!r} at {redact(self._uri)} was deleted: restore it with "
+                f"'mlflow experiments restore --experiment-id {experiment.experiment_id}', or rename the study"
+            )
+        if record.TAG_STUDY not in experiment.tags:
+            self._client.set_experiment_tag(experiment.experiment_id, record.TAG_STUDY, self._study)
+        return str(experiment.experiment_id)
+
+    def _find_runs(self) -> None:
+        ours = f"tags.`{record.TAG_FINGERPRINT}` = '{self._fingerprint}'"
+        self._trials.clear()
+        for run in all_runs(self._client, self._experiment_id, ours):
+            tags, run_id = run.data.tags, run.info.run_id
+            if tags.get("role") == record.ROLE_STUDY:
+                self._study_run = run_id
+            elif tags.get("role") == record.ROLE_ARM:
+                self._arms[tags["arm"], int(tags["batch_size"])] = run_id
+            elif record.TAG_TRIAL in tags:
+                text = record.join_text(record.TAG_RECORD, tags)
+                found = _KnownRun(run_id=run_id, record=text, is_running=run.info.status == "RUNNING")
+                self._take(tags[record.TAG_TRIAL], found)
+
+    def _take(self, trial_id: str, found: _KnownRun) -> None:
+        """Keeps one run a trial: a request that was sent again after a time-out may have made two."""
+        other = self._trials.get(trial_id)
+        kept = found if other is None or other.is_running else other
+        self._trials[trial_id] = kept
+        if other is not None:
+            self._client.delete_run((found if kept is other else other).run_id)
+
+    def _create_study_run(self, resolved_study: Mapping[str, Any]) -> str:
+        tags = {
+            "mlflow.source.name": "zerotune",
+            record.TAG_STUDY: self._study,
+            record.TAG_FINGERPRINT: self._fingerprint,
+            "role": record.ROLE_STUDY,
+        }
+        run_id = self._create_run(f"study: {self._study}", tags, None)
+        self._log(run_id, [], {}, record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study)))
+        self._client.log_dict(run_id, dict(resolved_study), "study.json")
+        return run_id
+
+    def _run_tags(self, arm: str, batch_size: int) -> dict[str, str]:
+        tags = {
+            "mlflow.source.name": "zerotune",
+            record.TAG_STUDY: self._study,
+            record.TAG_FINGERPRINT: self._fingerprint,
+            "arm": arm,
+            "batch_size": str(batch_size),
+        }
+        method = self._methods.get(arm)
+        return {**tags, "method": method} if method else tags
+
+    def _arm_run(self, result: TrialResult) -> str:
+        arm, batch_size = result.trial.arm, result.trial.batch_size
+        if (arm, batch_size) not in self._arms:
+            tags = {**self._run_tags(arm, batch_size), "role": record.ROLE_ARM}
+            run_id = self._create_run(f"{arm} B={batch_size}", tags, record.start_and_end(result)[0])
+            self._client.log_batch(run_id, params=_params({"arm": arm, "batch_size": str(batch_size)}))
+            self._arms[arm, batch_size] = run_id
+        return self._arms[arm, batch_size]
+
+    def _create_run(self, name: str, tags: Mapping[str, str], start: int | None) -> str:
+        run = self._client.create_run(self._experiment_id, start_time=start, tags=dict(tags), run_name=name)
+        return str(run.info.run_id)
+
+    def _log(self, run_id: str, points: list[record.Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """The metrics in as few requests as MLflow allows, parameters and tags with the last."""
+        from mlflow.entities import Metric, RunTag
+
+        metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in points]
+        while len(metrics) > _LAST_BATCH_METRICS:
+            self._client.log_batch(run_id, metrics=metrics[:_BATCH_METRICS])
+            metrics = metrics[_BATCH_METRICS:]
+        run_tags = [RunTag(key, value) for key, value in tags.items()]
+        self._client.log_batch(run_id, metrics=metrics, params=_params(params), tags=run_tags)
+
+
+def _params(values: Mapping[str, str]) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, value) for name, value in values.items()]
