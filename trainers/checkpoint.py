@@ -1,4 +1,4 @@
-"""A training's progress in one file: written whole or not at all, read only where it is intact and of the same training.
+"""A training's progress in one file: written whole or not at all, read only where it is intact and the training's own.
 
 This module must not know what the state means.
 """

@@ -207,10 +207,11 @@ class Training:
         """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss."""
         data, loss_of, optimizer = self.data.train, self.application.loss, self.optimizer
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        batches = torch.split(order, self.config.batch_size)
         self.model.train()
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(_derived_seed(self.config.seed, f"noise {epoch}"))
-            for iteration, chosen in enumerate(order.split(self.config.batch_size), start=first):
+            for iteration, chosen in enumerate(batches, start=first):
                 lr = self.schedule.lr(iteration)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
@@ -228,8 +229,9 @@ class Training:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         score_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.model.eval()
-        batches = zip(split.inputs.split(EVALUATION_BATCH), split.targets.split(EVALUATION_BATCH), strict=True)
-        for inputs, targets in batches:
+        inputs_by_batch = torch.split(split.inputs, EVALUATION_BATCH)
+        targets_by_batch = torch.split(split.targets, EVALUATION_BATCH)
+        for inputs, targets in zip(inputs_by_batch, targets_by_batch, strict=True):
             outputs = self.model(inputs)
             loss_sum += self.application.loss(outputs, targets) * len(targets)
             score_sum += self.application.score_sum(outputs, targets)

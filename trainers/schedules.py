@@ -119,7 +119,7 @@ DECAYS: dict[str, DecayEntry] = {
     "exponential": DecayEntry(
         factor=_exponential,
         description="constant for `start_epoch` epochs, then times `factor` in each further epoch",
-        source="LEGW 5 (PTB-small: constant for 7 epochs, then times 0.4)",
+        source="DATE 4.1.2 (PTB-small: constant for 7 epochs, then times 0.4)",
         required={"start_epoch": float, "factor": float},
         ranges={"start_epoch": (0.0, math.inf), "factor": (0.0, 1.0)},
     ),

@@ -87,8 +87,8 @@ def paired_verdict(
     With [low, high] the t interval of the paired improvements: "beats" where low > 0; "matches" (is not inferior)
     where low > -tolerance; "falls short" where high < -tolerance; else, and with fewer than two pairs, "undecided".
 
-    Differs from METHODOLOGY's percentile bootstrap, which under-covers with a study's few seeds: on normal
-    differences it holds a nominal 95% in about 75% of the cases at 3 seeds and 83% at 5, the t interval in 95%.
+    A percentile bootstrap over seeds would under-cover with a study's few: on normal differences its nominal 95%
+    interval holds the truth in 75% of the cases at 3 seeds, 84% at 5 and 90% at 10; the t interval in 95%.
 
     Args:
         scores: the arm's scores, one a seed.

@@ -6,7 +6,6 @@ Pure functions of points. This module must not know how fronts are drawn.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuner.compare import Row
 from tuner.trial import TrialResult
 
 
@@ -75,15 +74,6 @@ def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: floa
             area += (worst_cost - point.cost) * (gain - level)
             level = gain
     return area
-
-
-def arm_points(rows: Iterable[Row], currency: str) -> tuple[Point, ...]:
-    """One point an arm and batch size: the cost to a model against the mean test score; none for rows without both."""
-    return tuple(
-        Point(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
-        for row in rows
-        if row.score is not None and row.bill is not None
-    )
 
 
 def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[Point, ...]:

@@ -6,6 +6,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from trainers.meter import device_model
+
 PACKAGES = ("zerotune", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
@@ -14,7 +16,7 @@ def provenance() -> dict[str, str]:
     facts = {f"version.{name}": _version(name) for name in PACKAGES}
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform()
-    facts["cpu"] = cpu_model()
+    facts["cpu"] = device_model("cpu")
     facts["cpu_cores"] = str(os.cpu_count())
     commit = _git("rev-parse", "HEAD")
     if commit:
@@ -28,17 +30,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def cpu_model() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _git(*arguments: str) -> str:

@@ -215,6 +215,17 @@ def middle(param: Param) -> OptionValue:
     return round(value) if isinstance(param, Int) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
+def largest(param: Param) -> OptionValue:
+    """The largest value of a range or of choices that are numbers.
+
+    >>> largest(Choice(choices=(2.0, 0.5)))
+    2.0
+    """
+    if not isinstance(param, Choice):
+        return param.high
+    return max(choice for choice in param.choices if isinstance(choice, int | float))
+
+
 def edges(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
     """The parameters whose value sits on the edge of its numeric range, so that a better one may lie outside.
 

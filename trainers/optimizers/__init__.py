@@ -76,7 +76,7 @@ def _layerwise(
     return optimizer(layerwise_groups(named_parameters, adapt_vectors=options["adapt_vectors"]), lr, **own)
 
 
-def _date(base: str, params: list[dict[str, Any]], lr: float, **options: float) -> Optimizer:
+def _date(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
     base_options = {name: options.pop(name) for name in BASE_SOLVERS[base].defaults}
     return DATE(params, lr, base=base, base_options=base_options, **options)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.optimizers.multi_tensor import Bucket, with_decay
+from trainers.optimizers.multi_tensor import Bucket, shrink, with_decay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def _sgd(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 def _momentum(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = m u + (g + wd w), as torch.optim.SGD has it: the learning rate, and so the ratio, is outside the buffer."""
     buffers = bucket.state_tensors("momentum_buffer")
-    torch._foreach_mul_(buffers, group["momentum"])
+    shrink(buffers, group["momentum"])
     torch._foreach_add_(buffers, with_decay(bucket, group["weight_decay"]))
     return Direction(numerators=buffers)
 
@@ -70,7 +70,7 @@ def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g / (sqrt(moving average of g^2) + eps), with g + wd w for g."""
     grads = with_decay(bucket, group["weight_decay"])
     averages = bucket.state_tensors("square_avg")
-    torch._foreach_mul_(averages, group["alpha"])
+    shrink(averages, group["alpha"])
     torch._foreach_addcmul_(averages, grads, grads, value=1 - group["alpha"])
     roots = list(torch._foreach_sqrt(averages))
     torch._foreach_add_(roots, group["eps"])

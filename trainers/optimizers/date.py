@@ -1,4 +1,4 @@
-"""The DATE solver: a layer-wise ratio |w| / |g| kept within one default pair of bounds, over one of four base solvers."""
+"""The DATE solver: a layer-wise ratio |w| / |g| kept within one default pair of bounds, over a base solver."""
 
 from collections.abc import Mapping
 
@@ -17,8 +17,8 @@ class DATE(Layerwise):
 
     r = min(max(|w| / |g|, low), high), or min(max(1, low), high) where a norm is 0; the layer's learning rate is lr r;
     the base solver takes the step. Weight decay is no part of the ratio; given to the base solver, it is part of its
-    gradient. With momentum the learning rate is outside the buffer (v = m v + g; w = w - lr r v), as in TensorFlow's and
-    torch's momentum; LARS has it inside.
+    gradient. With momentum the learning rate is outside the buffer (v = m v + g; w = w - lr r v), as in TensorFlow's
+    and torch's momentum; LARS has it inside.
 
     Args:
         params: parameters, or groups of them; a group with `layerwise=False` is stepped by the base solver alone.

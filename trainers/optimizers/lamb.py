@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled
+from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled, shrink
 
 LARGEST_NORM = torch.finfo(torch.float32).max
 """The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""
@@ -108,15 +108,14 @@ class LAMB(Optimizer):
 
 def _update(bucket: Bucket, group: Mapping[str, Any]) -> None:
     updates = _adam_direction(bucket, group)
-    decays = list(torch._foreach_mul(bucket.params, group["weight_decay"]))
     if group["decay_in_ratio"]:
-        torch._foreach_add_(updates, decays)
+        torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
     if group["layerwise"]:
         weight_L, update_L = norms(bucket.params), norms(updates)
         phi_L = weight_L.clamp(group["phi_low"], group["phi_high"])
         updates = scaled(updates, ratio_or_one(phi_L, update_L, defined_L=(weight_L > 0) & (update_L > 0)))
     if not group["decay_in_ratio"]:
-        torch._foreach_add_(updates, decays)
+        torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
     torch._foreach_add_(bucket.params, updates, alpha=-group["lr"])
 
 
@@ -127,7 +126,7 @@ def _adam_direction(bucket: Bucket, group: Mapping[str, Any]) -> list[Tensor]:
     for state in bucket.states:
         state["step"] = state.get("step", 0) + 1
     torch._foreach_lerp_(firsts, bucket.grads, 1 - beta1)
-    torch._foreach_mul_(seconds, beta2)
+    shrink(seconds, beta2)
     torch._foreach_addcmul_(seconds, bucket.grads, bucket.grads, value=1 - beta2)
     roots = list(torch._foreach_sqrt(seconds))
     updates = firsts

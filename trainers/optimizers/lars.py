@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled, with_decay
+from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled, shrink, with_decay
 
 
 class LARS(Optimizer):
@@ -32,7 +32,7 @@ class LARS(Optimizer):
         trust_coefficient: eta, > 0.
         nesterov: step by m v + lr local (g + wd w) in place of v.
         lr_in_buffer: the paper's form (True) or torch's (False).
-        larc_clip: use min(local / lr, 1) for local, so that no adapted layer's rate passes 1 (LARC) or lr.
+        larc_clip: use min(local / lr, 1) for local (LARC), so that the rate of an adapted layer is min(local, lr).
         maximize: ascend instead of descend.
 
     Raises:
@@ -102,9 +102,9 @@ class LARS(Optimizer):
 
 def _update(bucket: Bucket, group: Mapping[str, Any]) -> None:
     inside, outside = (group["lr"], 1.0) if group["lr_in_buffer"] else (1.0, group["lr"])
-    steps = scaled(with_decay(bucket, group["weight_decay"]), _local_L(bucket, group) * inside)
+    steps = scaled(with_decay(bucket, group["weight_decay"]), _local_rates(bucket, group) * inside)
     velocities = bucket.state_tensors("momentum_buffer")
-    torch._foreach_mul_(velocities, group["momentum"])
+    shrink(velocities, group["momentum"])
     torch._foreach_add_(velocities, steps)
     if group["nesterov"]:
         torch._foreach_add_(steps, velocities, alpha=group["momentum"])
@@ -113,7 +113,7 @@ def _update(bucket: Bucket, group: Mapping[str, Any]) -> None:
     torch._foreach_add_(bucket.params, steps, alpha=-outside)
 
 
-def _local_L(bucket: Bucket, group: Mapping[str, Any]) -> Tensor:
+def _local_rates(bucket: Bucket, group: Mapping[str, Any]) -> Tensor:
     """Equation 6 of every layer, shape `_L`; 1 where a norm is 0 or the group is not layer-wise."""
     weight_L, grad_L = norms(bucket.params), norms(bucket.grads)
     if not group["layerwise"]:

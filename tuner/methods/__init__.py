@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from tuner.methods.enumerated import grid, random_search
 from tuner.methods.method import Method
-from tuner.space import Space
 from tuner.study import SearchDefinition
 
 
@@ -17,28 +16,28 @@ from tuner.study import SearchDefinition
 class MethodEntry:
     """A searching method: how to make it, and one line of what it is.
 
-    `build` takes the search's definition, its space, the seed of its proposals and the epochs of a trial.
+    `build` takes the search's definition, the seed of its proposals and the epochs of a trial.
     """
 
-    build: Callable[[SearchDefinition, Space, int, int], Method]
+    build: Callable[[SearchDefinition, int, int], Method]
     description: str
 
 
-def _grid(definition: SearchDefinition, space: Space, seed: int, epochs: int) -> Method:
-    return grid(space)
+def _grid(definition: SearchDefinition, seed: int, epochs: int) -> Method:
+    return grid(definition.space)
 
 
-def _random(definition: SearchDefinition, space: Space, seed: int, epochs: int) -> Method:
+def _random(definition: SearchDefinition, seed: int, epochs: int) -> Method:
     assert definition.trials is not None  # the schema requires it
-    return random_search(space, trials=definition.trials, seed=seed)
+    return random_search(definition.space, trials=definition.trials, seed=seed)
 
 
-def _optuna(definition: SearchDefinition, space: Space, seed: int, epochs: int) -> Method:
+def _optuna(definition: SearchDefinition, seed: int, epochs: int) -> Method:
     from tuner.methods.optuna_tpe import OptunaTPE  # 0.15 s to import
 
     assert definition.trials is not None  # the schema requires it
     return OptunaTPE(
-        space,
+        definition.space,
         trials=definition.trials,
         seed=seed,
         epochs=epochs,

@@ -4,7 +4,7 @@ This module must not know plotly, nor where results come from.
 """
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +17,6 @@ from tuner.reports.wording import (
     counted,
     headlines,
     points_text,
-    score_text,
     share_text,
     spread_text,
 )
@@ -46,6 +45,11 @@ def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") ->
     return Group(*parts)
 
 
+def print_answer(comparison: Comparison, console: Console) -> None:
+    """Prints the answer of a study with savings in device-seconds."""
+    console.print(comparison_table(comparison))
+
+
 def _batch_size_table(comparison: Comparison, batch_size: int, cost: str) -> Table:
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.batch_size == batch_size]
@@ -54,8 +58,8 @@ def _batch_size_table(comparison: Comparison, batch_size: int, cost: str) -> Tab
     table.add_column(f"B={batch_size}", max_width=18, overflow="fold")
     table.add_column(Text(f"test {facts.metric}"), justify="right")
     table.add_column("verdict", no_wrap=True)
-    for heading in ("search trials", "epochs", "device-s", operations.label, "saved", "saved incl. baseline"):
-        table.add_column(heading, justify="right", max_width=9)
+    for heading in ("search\ntrials", "epochs", "device-s", operations.label, "saved", "saved incl.\nbaseline"):
+        table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(*_cells(comparison, row, operations, cost))
     return table
@@ -73,11 +77,11 @@ def _cells(comparison: Comparison, row: Row, operations: Unit, cost: str) -> lis
     if row.bill is not None:
         flops = row.bill["flops"] / operations.size
         bill = [amount_text(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops)]
-    cells = [score, verdict, str(row.search.trials), *bill, *_saved(comparison, row, cost)]
-    return [Text(row.arm), *(cell if isinstance(cell, Text) else Text(cell) for cell in cells)]
+    amounts = [str(row.search.trials), *bill, *_saved(row, cost)]
+    return [Text(row.arm), Text(score), verdict, *(Text(amount) for amount in amounts)]
 
 
-def _saved(comparison: Comparison, row: Row, cost: str) -> tuple[str, str]:
+def _saved(row: Row, cost: str) -> tuple[str, str]:
     """What is saved, without and with the baseline; in brackets where the scores are not equal."""
     saving = row.savings.get(cost)
     if saving is None:
@@ -135,14 +139,5 @@ def _baseline_note(comparison: Comparison) -> str:
         search = f"tuned in {counted(trials, 'trial')}, {amount_text(seconds)} device-seconds"
     if baseline is None or baseline.score is None:
         return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
-    return f"Baseline at B0={facts.baseline_batch_size}: {search}; {_baseline_score(comparison, baseline)}."
-
-
-def _baseline_score(comparison: Comparison, baseline: Row) -> str:
-    facts = comparison.facts
-    if baseline.score is None:
-        return "not confirmed"
-    return (
-        f"it scores {spread_text(baseline.score, facts.metric)} "
-        f"({score_text(facts.margin, 'accuracy')} of it is the margin)"
-    )
+    score = spread_text(baseline.score, facts.metric)
+    return f"Baseline at B0={facts.baseline_batch_size}: {search}; it scores {score}."

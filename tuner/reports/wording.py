@@ -3,6 +3,7 @@
 This module must not know rich or plotly; names come out as they went in, and whoever draws them escapes them.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -52,13 +53,27 @@ def amount_text(amount: float) -> str:
     return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of one, written in percent.
+
+    >>> is_share("accuracy"), is_share("perplexity")
+    (True, False)
+    """
+    return "accuracy" in metric.lower()
+
+
 def score_text(score: float, metric: str) -> str:
     """A score as the metric is usually written: accuracies in percent.
 
     >>> score_text(0.952, "accuracy"), score_text(116.23, "perplexity")
     ('95.20%', '116.2')
     """
-    return f"{100 * score:.2f}%" if _is_share(metric) else f"{score:.4g}"
+    return f"{100 * score:.2f}%" if is_share(metric) else f"{score:,.{_decimals(score)}f}"
+
+
+def _decimals(score: float) -> int:
+    """Decimals that show four digits of a score."""
+    return max(0, 3 - math.floor(math.log10(abs(score)))) if score else 3
 
 
 def spread_text(interval: Interval, metric: str) -> str:
@@ -70,7 +85,8 @@ def spread_text(interval: Interval, metric: str) -> str:
     if interval.high is None:
         return score_text(interval.mean, metric)
     width = interval.high - interval.mean
-    return f"{score_text(interval.mean, metric)} ± " + (f"{100 * width:.2f}" if _is_share(metric) else f"{width:.2g}")
+    shown = f"{100 * width:.2f}" if is_share(metric) else f"{width:,.{_decimals(interval.mean)}f}"
+    return f"{score_text(interval.mean, metric)} ± {shown}"
 
 
 def points_text(difference: float, metric: str, *, signed: bool = True) -> str:
@@ -80,7 +96,7 @@ def points_text(difference: float, metric: str, *, signed: bool = True) -> str:
     '-0.82 points'
     """
     sign = "+" if signed else ""
-    return f"{100 * difference:{sign}.2f} points" if _is_share(metric) else f"{difference:{sign}.3g}"
+    return f"{100 * difference:{sign}.2f} points" if is_share(metric) else f"{difference:{sign}.3g}"
 
 
 def share_text(share: float) -> str:
@@ -137,9 +153,11 @@ def _why_undecided(row: Row, facts: StudyFacts) -> str:
     verdict = row.verdict
     if verdict is None or verdict.difference is None or verdict.difference.low is None:
         return f"{counted(verdict.num_pairs if verdict else 0, 'common seed')} give no interval"
+    if row.num_diverged:
+        return f"{row.num_diverged} of {counted(row.num_seeds, 'seed')} diverged"
     low, high = (points_text(end or 0.0, facts.metric) for end in (verdict.difference.low, verdict.difference.high))
-    tolerance = points_text(-verdict.tolerance, facts.metric)
-    return f"the difference lies between {low} and {high}, tolerated are {tolerance}{_diverged_text(row)}"
+    tolerance = points_text(verdict.tolerance, facts.metric, signed=False)
+    return f"the difference lies between {low} and {high}, a loss of {tolerance} is tolerated"
 
 
 def _diverged_text(row: Row) -> str:
@@ -158,9 +176,38 @@ def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> s
         return text
     if row.baseline_bill[cost] == 0:
         return f"{text}; the baseline was stated, so its tuning is not billed"
-    text = f"{text}, {share_text(saving.share_with_baseline)} with the baseline's bill"
-    return f"{text} (paid off after {counted(saving.break_even, 'batch size')})" if saving.break_even else text
+    paid_off = f" (paid off after {counted(saving.break_even, 'batch size')})" if saving.break_even else ""
+    if saving.share_with_baseline < 0:
+        return f"{text}, but {share_text(-saving.share_with_baseline)} more with the baseline's bill{paid_off}"
+    return f"{text}, {share_text(saving.share_with_baseline)} with the baseline's bill{paid_off}"
 
 
-def _is_share(metric: str) -> bool:
-    return "accuracy" in metric.lower()
+def finding(comparison: Comparison) -> str:
+    """The whole study in one line: at how many batch sizes each zero-tuning arm does as well as the reference."""
+    facts = comparison.facts
+    others = [arm for arm in facts.arms if arm != facts.reference]
+    parts = []
+    for arm in [arm for arm in others if arm in facts.zero_tuning_arms] or others:
+        num_equal = sum(at_equal_verdict(comparison.row(arm, batch_size)) for batch_size in facts.batch_sizes)
+        parts.append(f"{arm} at {num_equal or 'none'}")
+    if not parts:
+        return f"{facts.reference} stands alone: nothing to compare it with"
+    return f"As good as {facts.reference}, of {counted(len(facts.batch_sizes), 'batch size')}: {', '.join(parts)}"
+
+
+def cost_title(unit: Unit, what: str) -> str:
+    """The title of a cost axis.
+
+    >>> cost_title(Unit(label="TFLOPs", size=1e12), "cost to a model")
+    'cost to a model (TFLOPs)'
+    """
+    return f"{what} ({unit.label})"
+
+
+def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
+    """The title of a score axis, with its direction where it is the less usual one.
+
+    >>> score_title("perplexity", "test", higher_is_better=False)
+    'test perplexity (lower is better)'
+    """
+    return f"{split} {metric}" + ("" if higher_is_better else " (lower is better)")

@@ -155,8 +155,10 @@ def _check_answer(tracking_uri: str) -> None:
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
-        creds = get_default_host_creds(tracking_uri)
-        http_request(creds, "/health", "GET", max_retries=0, timeout=ANSWER_SECONDS, raise_on_status=False)
+        creds = get_default_host_creds(tracking_uri)  # type: ignore[no-untyped-call]
+        http_request(  # type: ignore[no-untyped-call]
+            creds, "/health", "GET", max_retries=0, timeout=ANSWER_SECONDS, raise_on_status=False
+        )
         return
     from mlflow.store.db.utils import create_sqlalchemy_engine
 
@@ -164,7 +166,7 @@ def _check_answer(tracking_uri: str) -> None:
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        engine = create_sqlalchemy_engine(tracking_uri)
+        engine = create_sqlalchemy_engine(tracking_uri)  # type: ignore[no-untyped-call]
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA schema_version" if file else "SELECT 1")
         engine.dispose()

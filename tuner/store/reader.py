@@ -113,7 +113,8 @@ def _chosen(definitions: "list[Run]", study_name: str, fingerprint: str | None) 
         return definitions[-1]
     if fingerprint not in by_fingerprint:
         raise BadInput(
-            f"study {study_name!r} has no results of the definition {fingerprint!r}; it has: {', '.join(by_fingerprint)}"
+            f"study {study_name!r} has no results of the definition {fingerprint!r}; "
+            f"it has: {', '.join(by_fingerprint)}"
         )
     return by_fingerprint[fingerprint]
 
@@ -134,7 +135,7 @@ def _result(client: "MlflowClient", run: "Run", with_epochs: bool) -> TrialResul
             if key in run.data.metrics
         }
         return replace(result, epochs=record.epochs_from_history(run.data.tags, num_epochs, history))
-    except record.RecordLost as error:
+    except record.RecordError as error:
         raise BadInput(
             f"the MLflow run {run.info.run_name!r} ({run.info.run_id}) was damaged: {error}; delete it in MLflow and "
             "run the study again, which writes it anew from its journal"

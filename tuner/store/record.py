@@ -56,7 +56,7 @@ class Point:
     step: int = 0
 
 
-class RecordLost(ValueError):
+class RecordError(ValueError):
     """A run's tags or metrics do not hold what was written into them."""
 
 
@@ -157,16 +157,16 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
     """The result that a run's tags record, without its epochs, and how many epochs it has.
 
     Raises:
-        RecordLost: the record is cut, damaged or of another trial.
+        RecordError: the record is cut, damaged or of another trial.
     """
     try:
         record = json.loads(join_text(TAG_RECORD, run_tags))
         result = result_from_json(canonical_json(record["result"]))
         num_epochs = int(record["epochs"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordLost(f"its tag {TAG_RECORD} cannot be read") from error
+        raise RecordError(f"its tag {TAG_RECORD} cannot be read") from error
     if result.trial.id != run_tags.get(TAG_TRIAL):
-        raise RecordLost(f"its tag {TAG_RECORD} holds trial {result.trial.id}, not {run_tags.get(TAG_TRIAL)}")
+        raise RecordError(f"its tag {TAG_RECORD} holds trial {result.trial.id}, not {run_tags.get(TAG_TRIAL)}")
     return result, num_epochs
 
 
@@ -181,12 +181,12 @@ def epochs_from_history(
         history: by metric name, the values by step.
 
     Raises:
-        RecordLost: a value is missing.
+        RecordError: a value is missing.
     """
     exact = {(epoch, field): value for epoch, field, value in json.loads(join_text(TAG_INEXACT, run_tags))}
     steps = sorted({*history.get("epoch/samples", {}), *(epoch for epoch, _ in exact)})
     if len(steps) != num_epochs:
-        raise RecordLost(f"its metrics hold {len(steps)} epochs of {num_epochs}")
+        raise RecordError(f"its metrics hold {len(steps)} epochs of {num_epochs}")
     epochs = []
     for step in steps:
         values: dict[str, Any] = {"epoch": step}
@@ -195,7 +195,7 @@ def epochs_from_history(
                 values[field] = exact[step, field]
                 continue
             if step not in history.get(key, {}):
-                raise RecordLost(f"its metric {key} lacks epoch {step}")
+                raise RecordError(f"its metric {key} lacks epoch {step}")
             stored = history[key][step]
             values[field] = int(stored) if field in _INTEGER_FIELDS else stored
         epochs.append(EpochMetrics(**values))

@@ -10,6 +10,7 @@ from tuner.errors import BadInput
 from tuner.store import record
 from tuner.store.connection import all_runs, artifact_location, connect, is_server, redact, told_plainly
 from tuner.store.reader import find_experiment
+from tuner.store.views import ALL_VIEW, CONFIRMED_VIEW
 
 HOST = "127.0.0.1"
 
@@ -62,10 +63,14 @@ def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] 
         confirmed = all_runs(client, experiment_id, "tags.role = 'confirmation'")
         study_runs = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
     base = f"{tracking_uri.rstrip('/')}/#" if is_server(tracking_uri) else f"http://{HOST}:{port}/#"
-    links = [("all runs", f"{base}/experiments/{experiment_id}/runs")]
+    runs_page = f"{base}/experiments/{experiment_id}/runs"
+    links = [
+        ("all runs", f"{runs_page}?viewStateShareKey={ALL_VIEW}"),
+        ("confirmation runs", f"{runs_page}?viewStateShareKey={CONFIRMED_VIEW}"),
+    ]
     fingerprint = study_runs[-1].data.tags[record.TAG_FINGERPRINT] if study_runs else None
     by_batch_size: dict[int, dict[str, list[str]]] = {}
-    for run in confirmed:
+    for run in sorted(confirmed, key=lambda run: run.info.run_name):
         tags = run.data.tags
         if tags[record.TAG_FINGERPRINT] == fingerprint and (not arms or tags["arm"] in arms):
             by_batch_size.setdefault(int(tags["batch_size"]), {}).setdefault(tags["arm"], []).append(run.info.run_id)
@@ -77,5 +82,5 @@ def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] 
         links.append((f"compare {', '.join(by_arm)} at B={max(comparable)}", f"{base}/compare-runs?{query}"))
     if study_runs:
         run_id = study_runs[-1].info.run_id
-        links.append(("figures and tables", f"{base}/experiments/{experiment_id}/runs/{run_id}/artifacts"))
+        links.append(("figures and tables", f"{runs_page}/{run_id}/artifacts"))
     return links

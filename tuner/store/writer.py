@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from tuner.errors import BadInput
 from tuner.store import record
 from tuner.store.connection import all_runs, artifact_location, connect, redact, told_plainly
+from tuner.store.views import shared_views
 from tuner.trial import TrialResult, canonical_json
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
 _BATCH_METRICS = 1000
 _LAST_BATCH_METRICS = 800
 """MLflow takes 1,000 metrics, parameters and tags in one request; the last one also carries the other two."""
 
-_NOTE = """**{study}** is a zerotune study: one parent run an arm and batch size, one child run a trial.
+_NOTE = """A zerotune study: one parent run an arm and batch size, one child run a trial.
 
 - `tags.role = 'confirmation'` shows the runs a verdict rests on; tick some of different arms and press *Compare*.
 - Figures, tables and the resolved study are artifacts of the run "study: {study}" (`tags.role = 'study'`).
@@ -65,13 +66,10 @@ class Store:
         self._methods = dict(methods or {})
         self._trials: dict[str, _KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
-        self._study_run: str | None = None
         self._client = connect(tracking_uri, create=True)
         with told_plainly(tracking_uri, f"open the study {study_name!r}"):
             self._experiment_id = self._open_experiment()
-            self._find_runs()
-            if self._study_run is None:
-                self._study_run = self._create_study_run(resolved_study)
+            self._study_run = self._find_runs() or self._create_study_run(resolved_study)
 
     def write(self, result: TrialResult) -> bool:
         """Writes one trial; False where it is written already.
@@ -157,13 +155,23 @@ class Store:
             Unreachable: the store failed.
         """
         with told_plainly(self._uri, f"finish {self._study!r}"):
+            ends: dict[str, int] = {}
+            for run in self._our_runs():
+                parent = run.data.tags.get(record.TAG_PARENT)
+                if parent and run.info.end_time:
+                    ends[parent] = max(ends.get(parent, 0), run.info.end_time)
             for run_id in (*self._arms.values(), self._study_run):
-                self._client.set_terminated(run_id)
+                self._client.set_terminated(run_id, end_time=ends.get(run_id))
 
     def _open_experiment(self) -> str:
         experiment: Experiment | None = self._client.get_experiment_by_name(self._study)
         if experiment is None:
-            tags = {record.TAG_STUDY: self._study, "mlflow.note.content": _NOTE.format(study=self._study)}
+            tags = {
+                record.TAG_STUDY: self._study,
+                "mlflow.experimentKind": "custom_model_development",
+                "mlflow.note.content": _NOTE.format(study=self._study),
+                **shared_views(),
+            }
             return str(self._client.create_experiment(self._study, artifact_location(self._uri), tags))
         if experiment.lifecycle_stage == "deleted":
             raise BadInput(
@@ -174,19 +182,25 @@ class Store:
             self._client.set_experiment_tag(experiment.experiment_id, record.TAG_STUDY, self._study)
         return str(experiment.experiment_id)
 
-    def _find_runs(self) -> None:
+    def _our_runs(self) -> "list[Run]":
         ours = f"tags.`{record.TAG_FINGERPRINT}` = '{self._fingerprint}'"
+        return all_runs(self._client, self._experiment_id, ours)
+
+    def _find_runs(self) -> str | None:
+        """Fills the tables of known arms and trials; returns the study's own run, if there is one."""
         self._trials.clear()
-        for run in all_runs(self._client, self._experiment_id, ours):
+        study_run = None
+        for run in self._our_runs():
             tags, run_id = run.data.tags, run.info.run_id
             if tags.get("role") == record.ROLE_STUDY:
-                self._study_run = run_id
+                study_run = str(run_id)
             elif tags.get("role") == record.ROLE_ARM:
                 self._arms[tags["arm"], int(tags["batch_size"])] = run_id
             elif record.TAG_TRIAL in tags:
                 text = record.join_text(record.TAG_RECORD, tags)
                 found = _KnownRun(run_id=run_id, record=text, is_running=run.info.status == "RUNNING")
                 self._take(tags[record.TAG_TRIAL], found)
+        return study_run
 
     def _take(self, trial_id: str, found: _KnownRun) -> None:
         """Keeps one run a trial: a request that was sent again after a time-out may have made two."""
@@ -202,9 +216,9 @@ class Store:
             record.TAG_STUDY: self._study,
             record.TAG_FINGERPRINT: self._fingerprint,
             "role": record.ROLE_STUDY,
+            **record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study)),
         }
         run_id = self._create_run(f"study: {self._study}", tags, None)
-        self._log(run_id, [], {}, record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study)))
         self._client.log_dict(run_id, dict(resolved_study), "study.json")
         return run_id
 

@@ -1,0 +1,171 @@
+"""A user finds, compares and sees a study's runs in the MLflow UI, in a real browser.
+
+Screenshots go to the folder $ZEROTUNE_SCREENSHOTS where it is set, else to a temporary one.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.tuner.mlflow_server import mlflow_server
+from tests.tuner.synthetic_results import make_result
+from tuner.store import Store, default_tracking_uri, ui_links
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMEDRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=2200,1400"
+)
+PATIENCE_SECONDS = 60
+SCROLL_ALL_TO_THEIR_END = """
+for (const part of document.querySelectorAll("*"))
+  if (part.scrollHeight > part.clientHeight) part.scrollTop = part.scrollHeight;
+"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs Chromium and chromedriver on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The links into the UI of a small study with a tuned arm, a DATE arm and a Pareto figure."""
+    root = tmp_path_factory.mktemp("mlruns")
+    uri = default_tracking_uri(root)
+    _fill(uri, root)
+    with mlflow_server(uri, root) as port:
+        yield {"experiments": f"http://127.0.0.1:{port}/#/experiments", **dict(ui_links(uri, "small", port))}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    options = Options()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(executable_path=CHROMEDRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chosen = os.environ.get("ZEROTUNE_SCREENSHOTS")
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_the_experiment_list_shows_the_study(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
+    assert _missing(browser, links["experiments"], ["small", "A zerotune study"]) == []
+    browser.save_screenshot(str(screenshots / "experiments.png"))
+
+
+def test_the_runs_page_shows_the_study_and_its_arms(
+    browser: WebDriver, links: dict[str, str], screenshots: Path
+) -> None:
+    shown = ["study: small", "grid B=8192", "date B=8192", "13 matching runs"]
+    assert _missing(browser, links["all runs"], shown) == []
+    browser.save_screenshot(str(screenshots / "runs.png"))
+
+
+def test_the_confirmation_runs_stand_together_with_their_scores(
+    browser: WebDriver, links: dict[str, str], screenshots: Path
+) -> None:
+    names = [
+        f"{arm} confirm seed={seed}"
+        for arm in ("grid B=8192 lr=0.0035", "date B=8192 lr=0.00354")
+        for seed in (0, 1, 2)
+    ]
+    shown = [*names, "test_score", "lr", "arm", "0.888", "6 matching runs"]
+    assert _missing(browser, links["confirmation runs"], shown) == []
+    browser.save_screenshot(str(screenshots / "confirmed.png"))
+
+
+def test_tuned_and_date_runs_are_compared_side_by_side(
+    browser: WebDriver, links: dict[str, str], screenshots: Path
+) -> None:
+    top = [
+        *("grid B=8192 lr=0.0035 confirm seed=1", "date B=8192 lr=0.00354 confirm seed=1"),
+        *("optimizer.weight_decay", "warmup_epochs", "cost/flops"),
+    ]
+    assert _missing(browser, links["compare date, grid at B=8192"], top) == []
+    browser.save_screenshot(str(screenshots / "compare.png"))
+
+    bottom = ["test_score", "validation_score", "zerotune.fingerprint"]
+    assert _missing_after_scrolling(browser, bottom) == []
+    browser.save_screenshot(str(screenshots / "compare-metrics.png"))
+    assert "mlflow.zerotune" not in _visible_text(browser)
+
+
+def test_the_pareto_figure_is_drawn(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
+    assert _missing(browser, links["figures and tables"], ["study.json", "figures"]) == []
+    browser.find_element(By.XPATH, "//*[text()='figures']").click()
+    assert _missing(browser, None, ["pareto.html"]) == []
+    browser.find_element(By.XPATH, "//*[text()='pareto.html']").click()
+    frame = WebDriverWait(browser, PATIENCE_SECONDS).until(lambda page: page.find_element(By.TAG_NAME, "iframe"))
+    browser.switch_to.frame(frame)
+    try:
+        assert _missing(browser, None, ["Pareto front: cost against score", "DATE"]) == []
+    finally:
+        browser.switch_to.default_content()
+        browser.save_screenshot(str(screenshots / "pareto.png"))
+
+
+def _missing(browser: WebDriver, link: str | None, expected: list[str]) -> list[str]:
+    """Opens a page, if a link is given, and waits: what of the expected text it still does not show in the end."""
+    if link:
+        browser.get("about:blank")  # the UI reads the part after # only when a page is loaded anew
+        browser.get(link)
+    return _wait_for_text(browser, expected, scroll=False)
+
+
+def _missing_after_scrolling(browser: WebDriver, expected: list[str]) -> list[str]:
+    """The same after every part of the page is scrolled to its end: long tables draw only the rows in sight."""
+    return _wait_for_text(browser, expected, scroll=True)
+
+
+def _wait_for_text(browser: WebDriver, expected: list[str], *, scroll: bool) -> list[str]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        if scroll:
+            browser.execute_script(SCROLL_ALL_TO_THEIR_END)
+        text = _visible_text(browser)
+        missing = [part for part in expected if part not in text]
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(0.2)
+
+
+def _visible_text(browser: WebDriver) -> str:
+    return str(browser.execute_script("return document.body.innerText") or "")
+
+
+def _fill(uri: str, root: Path) -> None:
+    store = Store(uri, "small", "0123abcd", {"name": "small"}, {"grid": "grid", "date": "date"})
+    for index, lr in enumerate((0.001, 0.002, 0.0035, 0.007)):
+        store.write(make_result("grid", index, role="search", lr=lr, status="diverged" if lr == 0.007 else "finished"))
+    for seed in range(3):
+        store.write(make_result("grid", seed, lr=0.0035))
+        store.write(make_result("date", seed))
+    for arm in ("grid", "date"):
+        store.summarise(arm, 8192, {"mean_test_score": 0.888}, {"verdict": "matches"})
+    figure = go.Figure(go.Scatter(x=[1, 7], y=[0.888, 0.887], mode="markers+text", text=["DATE", "grid"]))
+    figure.update_layout(title="Pareto front: cost against score")
+    path = root / "pareto.html"
+    figure.write_html(path)
+    store.log_artifacts([path], "figures")
+    store.finish()

@@ -1,0 +1,257 @@
+"""What every entry of OPTIMIZERS promises; a new entry is tested here without being named."""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.optim import Optimizer
+
+from trainers.optimizers import OPTIMIZERS, build_optimizer, check_optimizer
+from trainers.spec import OptimizerSpec, OptionValue
+from trainers.tables import UnknownName
+
+EVERY_OPTIMIZER = pytest.mark.parametrize("name", OPTIMIZERS)
+EVERY_OPTION = pytest.mark.parametrize(
+    ("name", "option"), [(name, option) for name, entry in OPTIMIZERS.items() for option in entry.defaults]
+)
+
+
+def build(name: str, params: dict[str, nn.Parameter], lr: float, **options: OptionValue) -> Optimizer:
+    return build_optimizer(OptimizerSpec(name=name, options=options), params.items(), lr)
+
+
+def two_layers(dtype: torch.dtype = torch.float32) -> dict[str, nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 3, generator=generator).to(dtype)
+    bias = torch.randn(4, generator=generator).to(dtype)
+    return {"weight": nn.Parameter(weight), "bias": nn.Parameter(bias)}
+
+
+def quadratic(params: dict[str, nn.Parameter]) -> Tensor:
+    losses = [(param.float() - 1).square().sum() for param in params.values()]
+    return torch.stack(losses).sum()
+
+
+def train(optimizer: Optimizer, params: dict[str, nn.Parameter], steps: int) -> None:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        quadratic(params).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def values(params: dict[str, nn.Parameter]) -> list[Tensor]:
+    return [param.detach().clone() for param in params.values()]
+
+
+def equal(left: list[Tensor], right: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+@EVERY_OPTIMIZER
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_reduces_a_quadratic(name: str, dtype: torch.dtype) -> None:
+    """At one of three learning rates, since LARS's is a thousand times another's."""
+    ends = []
+    for lr in (0.02, 0.2, 5.0):
+        params = two_layers(dtype)
+        train(build(name, params, lr=lr), params, steps=60)
+        ends.append(quadratic(params).item())
+        assert all(param.dtype == dtype for param in params.values())
+    assert min(ends) < 0.5 * quadratic(two_layers(dtype)).item()
+
+
+@EVERY_OPTIMIZER
+def test_a_run_resumed_from_its_state_dict_goes_on_bit_for_bit(name: str) -> None:
+    whole = two_layers()
+    train(build(name, whole, lr=0.02, weight_decay=0.01), whole, steps=12)
+
+    first = two_layers()
+    optimizer = build(name, first, lr=0.02, weight_decay=0.01)
+    train(optimizer, first, steps=5)
+    saved = copy.deepcopy(optimizer.state_dict())
+    second = {key: nn.Parameter(param.detach().clone()) for key, param in first.items()}
+    resumed = build(name, second, lr=1.0)
+    resumed.load_state_dict(saved)
+    train(resumed, second, steps=7)
+    assert equal(values(whole), values(second))
+
+
+@EVERY_OPTIMIZER
+def test_a_parameter_without_gradient_is_left_alone_and_keeps_no_state(name: str) -> None:
+    params = two_layers()
+    optimizer = build(name, params, lr=0.1, weight_decay=0.1)
+    params["weight"].grad = torch.ones_like(params["weight"])
+    before = values(params)
+    optimizer.step()
+    assert not torch.equal(before[0], params["weight"])
+    assert torch.equal(before[1], params["bias"])
+    assert params["bias"] not in optimizer.state
+
+
+@EVERY_OPTIMIZER
+def test_a_zero_gradient_leaves_the_weights_where_they_are(name: str) -> None:
+    params = two_layers()
+    optimizer = build(name, params, lr=0.1)
+    before = values(params)
+    for param in params.values():
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    assert equal(before, values(params))
+
+
+@EVERY_OPTIMIZER
+def test_zero_weights_take_a_finite_step_down_the_gradient(name: str) -> None:
+    params = {"weight": nn.Parameter(torch.zeros(3, 2))}
+    optimizer = build(name, params, lr=0.1)
+    params["weight"].grad = torch.ones(3, 2)
+    optimizer.step()
+    assert torch.isfinite(params["weight"]).all()
+    assert (params["weight"] < 0).all()
+
+
+@EVERY_OPTIMIZER
+def test_a_closure_is_evaluated_with_gradients_and_its_loss_returned(name: str) -> None:
+    params, twin = two_layers(), two_layers()
+    optimizer = build(name, params, lr=0.02)
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        loss = quadratic(params)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    expected = quadratic(params).item()
+    loss = optimizer.step(closure)
+    train(build(name, twin, lr=0.02), twin, steps=1)
+    assert loss == expected
+    assert equal(values(twin), values(params))
+
+
+@EVERY_OPTIMIZER
+def test_maximize_is_descent_of_the_negative(name: str) -> None:
+    params, twin = two_layers(), two_layers()
+    descend, ascend = build(name, params, lr=0.02), build(name, twin, lr=0.02)
+    for group in ascend.param_groups:
+        group["maximize"] = True
+    for _ in range(3):
+        for param, other in zip(params.values(), twin.values(), strict=True):
+            gradient = torch.sin(param.detach())
+            param.grad, other.grad = gradient, -gradient
+        descend.step()
+        ascend.step()
+    assert equal(values(params), values(twin))
+
+
+@EVERY_OPTIMIZER
+def test_the_gradient_is_not_changed_by_a_step(name: str) -> None:
+    params = two_layers()
+    optimizer = build(name, params, lr=0.1, weight_decay=0.1)
+    for _ in range(2):
+        for param in params.values():
+            param.grad = torch.full_like(param, 0.5)
+        optimizer.step()
+    assert all(torch.equal(torch.full_like(p, 0.5), p.grad) for p in params.values() if p.grad is not None)
+
+
+@EVERY_OPTIMIZER
+def test_a_step_never_reads_a_value_back_to_the_host(name: str) -> None:
+    """Fake tensors hold no values: a step that asks for one (an implicit .item()) raises."""
+    with FakeTensorMode():
+        params = {"weight": nn.Parameter(torch.ones(3, 2)), "bias": nn.Parameter(torch.ones(3))}
+        optimizer = build(name, params, lr=0.1, weight_decay=0.1)
+        for group in optimizer.param_groups:
+            group["foreach"] = True
+        for _ in range(2):
+            for param in params.values():
+                param.grad = torch.ones_like(param)
+            optimizer.step()
+        with pytest.raises(DataDependentOutputException):
+            params["weight"].sum().item()
+
+
+@EVERY_OPTIMIZER
+def test_an_unknown_option_is_refused_with_its_nearest(name: str) -> None:
+    with pytest.raises(
+        UnknownName, match=f"unknown option of optimizer '{name}' 'weight_decai': did you mean 'weight_d"
+    ):
+        check_optimizer(OptimizerSpec(name=name, options={"weight_decai": 0.1}))
+
+
+@EVERY_OPTIMIZER
+def test_the_defaults_are_accepted_and_are_what_json_can_hold(name: str) -> None:
+    defaults = OPTIMIZERS[name].defaults
+    check_optimizer(OptimizerSpec(name=name, options=defaults))
+    assert json.loads(json.dumps(defaults, allow_nan=False)) == defaults
+
+
+@EVERY_OPTIMIZER
+def test_every_number_has_a_range_that_holds_its_default(name: str) -> None:
+    entry = OPTIMIZERS[name]
+    numbers = {option: value for option, value in entry.defaults.items() if isinstance(value, float)}
+    assert numbers.keys() == entry.ranges.keys()
+    assert all(entry.ranges[option][0] <= value <= entry.ranges[option][1] for option, value in numbers.items())
+
+
+@EVERY_OPTION
+def test_an_option_out_of_its_range_is_refused(name: str, option: str) -> None:
+    low, high = OPTIMIZERS[name].ranges.get(option, (math.nan, math.nan))
+    if math.isnan(low):
+        with pytest.raises(ValueError, match=f"optimizer '{name}': option '{option}' must be true or false"):
+            check_optimizer(OptimizerSpec(name=name, options={option: 0.5}))
+        return
+    bad: list[float] = [low - 1.0] if high == math.inf else [low - 1.0, high + 0.5]
+    for value in bad:
+        with pytest.raises(ValueError, match=f"optimizer '{name}': option '{option}' must be"):
+            check_optimizer(OptimizerSpec(name=name, options={option: value}))
+
+
+@EVERY_OPTION
+def test_no_option_is_without_effect(name: str, option: str) -> None:
+    """Each option, moved from its default, changes the weights after five steps on some gradients."""
+    default = OPTIMIZERS[name].defaults[option]
+    moved: Callable[[float], OptionValue] = {
+        "ratio_low": lambda _: 0.5, "ratio_high": lambda _: 0.6, "phi_low": lambda _: 50.0, "phi_high": lambda _: 0.1,
+        "eps": lambda _: 0.5, "trust_coefficient": lambda _: 0.5,
+    }.get(option, lambda value: 0.5 * value + 0.1)  # fmt: skip
+    other = not default if isinstance(default, bool) else moved(float(default))  # type: ignore[arg-type]
+    # An option may act only beside another: decay where it is on, the form of the buffer where lr changes.
+    beside: dict[str, OptionValue] = {} if option == "weight_decay" else {"weight_decay": 0.05}
+    if option == "larc_clip":
+        beside["trust_coefficient"] = 10.0
+    ends = []
+    for value in (default, other):
+        params = two_layers()
+        optimizer = build(name, params, 0.02, **{**beside, option: value})
+        for step in range(5):
+            for index, param in enumerate(params.values()):
+                param.grad = 0.1 * 30.0**index * torch.cos(param.detach() + step)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.02 / (1 + step)
+            optimizer.step()
+        ends.append(values(params))
+    assert not equal(ends[0], ends[1])
+
+
+def test_an_unknown_optimizer_names_its_nearest() -> None:
+    with pytest.raises(UnknownName, match="unknown optimizer 'lasr': did you mean 'lars'"):
+        check_optimizer(OptimizerSpec(name="lasr"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("momentum", {"nesterov": True, "momentum": 0.0}, "optimizer 'momentum': Nesterov momentum requires"),
+        ("date", {"ratio_low": 2.0, "ratio_high": 1.0}, "optimizer 'date': ratio_low must be at least 0 and at most"),
+        ("lamb", {"phi_low": 2.0, "phi_high": 1.0}, "optimizer 'lamb': LAMB: phi_low must be at least 0 and at most"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    name: str, options: dict[str, OptionValue], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_optimizer(OptimizerSpec(name=name, options=options))

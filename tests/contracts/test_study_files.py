@@ -1,0 +1,39 @@
+"""Contract of every study file: it loads, says what it is, and can be told from the others."""
+
+from pathlib import Path
+
+import pytest
+
+from tuner.study import load_study, shipped_studies
+
+STUDIES = shipped_studies()
+HEADER = ("# Question ", "# Paper ", "# Data ", "# Command ", "# Hardware ")
+
+
+def test_studies_are_shipped() -> None:
+    assert "quickstart" in STUDIES
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_file_loads_under_its_own_name(name: str) -> None:
+    assert load_study(name).name == name
+
+
+@pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES.keys())
+def test_a_study_file_says_what_it_asks_and_what_it_takes(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line[: len(start)] for line, start in zip(lines, HEADER, strict=False)] == list(HEADER)
+    assert f"zerotune run {path.stem}" in lines[3]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_compares_a_search_with_rules(name: str) -> None:
+    study = load_study(name)
+    assert study.question
+    assert study.arm(study.reference).is_search
+    assert any(not arm.is_search for arm in study.arms)
+
+
+def test_no_two_studies_are_the_same() -> None:
+    fingerprints = {load_study(name).fingerprint for name in STUDIES}
+    assert len(fingerprints) == len(STUDIES)

@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from trainers.optimizers import DATE, LAMB, LARS, OPTIMIZERS, build_optimizer, layerwise_groups
+from trainers.optimizers.multi_tensor import norms
+from trainers.spec import OptimizerSpec
+
+ADAPTIVE = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
+
+
+@pytest.mark.parametrize("optimizer", [DATE, LAMB, LARS])
+def test_a_sparse_gradient_is_refused_in_a_sentence(optimizer: Callable[..., Optimizer]) -> None:
+    embedding = nn.Embedding(5, 2, sparse=True)
+    embedding(torch.tensor([1])).sum().backward()
+    with pytest.raises(RuntimeError, match=r"cannot use the sparse gradient of a parameter of shape \(5, 2\): make it"):
+        optimizer(embedding.parameters(), lr=0.1).step()
+
+
+def test_norms_of_half_precision_are_taken_in_float32() -> None:
+    """1 + 300 * 2^-9 in bfloat16 arithmetic would lose the small terms; 256^2 * 4 overflows float16."""
+    small = torch.tensor([1.0] + [2.0**-5] * 300, dtype=torch.bfloat16)
+    large = torch.full((4,), 256.0, dtype=torch.float16)
+    assert norms([small]).tolist() == pytest.approx([(1 + 300 * 2.0**-10) ** 0.5], rel=1e-6)
+    assert norms([large]).tolist() == [512.0]
+    assert (norms([small]).dtype, norms([large.double()]).dtype) == (torch.float32, torch.float64)
+
+
+def test_the_usual_groups_put_vectors_apart_unadapted_and_undecayed() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+    matrices, vectors = layerwise_groups(model.named_parameters(), adapt_vectors=False)
+    assert [tuple(p.shape) for p in matrices["params"]] == [(2, 3)]
+    assert [tuple(p.shape) for p in vectors["params"]] == [(2,), (2,), (2,)]
+    assert (vectors["layerwise"], vectors["weight_decay"]) == (False, 0.0)
+
+
+def test_the_usual_groups_are_one_where_vectors_are_adapted_or_absent() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    expected: list[dict[str, Any]] = [{"params": [model.weight]}]
+    for adapt_vectors in (True, False):
+        assert layerwise_groups(model.named_parameters(), adapt_vectors=adapt_vectors) == expected
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_unadapted_vectors_take_the_plain_step_of_the_solver(name: str) -> None:
+    """A bias of norm 20 and a gradient of norm 2: the ratio would be 10, the plain step is the same for all sizes."""
+    moved = []
+    for size in (20.0, 40.0):
+        bias = nn.Parameter(torch.tensor([size]))
+        spec = OptimizerSpec(name=name, options={"adapt_vectors": False, "weight_decay": 0.1})
+        optimizer = build_optimizer(spec, [("bias", bias)], lr=0.5)
+        bias.grad = torch.tensor([2.0])
+        optimizer.step()
+        moved.append(size - bias.item())
+    assert moved[0] == pytest.approx(moved[1])
+    assert moved[0] > 0

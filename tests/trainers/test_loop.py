@@ -1,0 +1,268 @@
+"""The loop: exact counts, the same numbers from the same seed, divergence as a state, resume bit for bit."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainers import loop
+from trainers.applications import APPLICATIONS
+from trainers.applications.application import Dataset, DataSource, Split
+from trainers.loop import Training, train
+from trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+
+LENET = TrainConfig(
+    application="lenet_mnist",
+    data="mnist5k",
+    batch_size=64,
+    epochs=2,
+    schedule=ScheduleSpec(peak_lr=0.02),
+    optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
+    seed=0,
+)
+FULL_BATCH = replace(LENET, batch_size=3_000)
+PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
+
+
+class OneWeight(torch.nn.Module):
+    """The smallest model: one number, in place of a network, where only the loop is of interest."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(()))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.weight * inputs
+
+
+@pytest.fixture
+def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """A configuration of an application with n = 60,000 numbers and a model of one weight."""
+    split = Split(inputs=torch.linspace(-1, 1, 60_000), targets=torch.linspace(-2, 2, 60_000))
+    dataset = Dataset(train=split, validation=split, test=split)
+    source = DataSource(load=lambda folder: dataset, check=lambda folder: None, num_train=60_000, description="line")
+    application = replace(
+        APPLICATIONS["lenet_mnist"],
+        build_model=OneWeight,
+        data_sources={"line": source},
+        loss=torch.nn.functional.mse_loss,
+        score_sum=lambda outputs, targets: (outputs - targets).abs().sum(),
+    )
+    monkeypatch.setitem(APPLICATIONS, "one_weight", application)
+    return replace(LENET, application="one_weight", data="line", schedule=ScheduleSpec(peak_lr=0.01))
+
+
+def numbers(result: TrainResult) -> list[dict[str, float]]:
+    """What must not depend on the clock."""
+    return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
+
+
+def test_a_training_takes_the_papers_220_updates_and_sees_every_sample_of_30_epochs(one_weight: TrainConfig):
+    """DATE, Section 3.6: n = 60,000, B = 8,192, E = 30."""
+    result = train(replace(one_weight, batch_size=8_192, epochs=30))
+    assert sum(m.iterations for m in result.epochs) == 220
+    assert sum(m.samples for m in result.epochs) == 30 * 60_000
+    assert sum(m.flops for m in result.epochs) == 30 * 60_000 * (result.epochs[0].flops // result.epochs[0].samples)
+
+
+@pytest.mark.parametrize("batch_size", [7_001, 25_000, 40_000, 59_999, 60_000])
+def test_every_epoch_is_over_when_its_samples_were_seen(one_weight: TrainConfig, batch_size: int):
+    result = train(replace(one_weight, batch_size=batch_size, epochs=5))
+    updates, samples = 0, 0
+    for epoch, metrics in enumerate(result.epochs, start=1):
+        updates, samples = updates + metrics.iterations, samples + metrics.samples
+        assert updates == math.ceil(epoch * 60_000 / batch_size)
+        assert samples == min(updates * batch_size, 5 * 60_000)
+
+
+@pytest.mark.parametrize("batch_size", [64, 999, 2_999])
+def test_every_sample_is_seen_once_an_epoch(batch_size: int):
+    config = replace(LENET, batch_size=batch_size, epochs=4)
+    training = Training(config, Placement())
+    stream = torch.cat([training._order(epoch)[2] for epoch in range(1, 5)])
+    assert len(stream) == 4 * 3_000
+    for one_pass in stream.split(3_000):
+        assert torch.equal(one_pass.sort().values, torch.arange(3_000))
+
+
+def test_the_learning_rate_follows_the_schedule(one_weight: TrainConfig):
+    config = replace(one_weight, batch_size=30_000, schedule=ScheduleSpec(peak_lr=0.01, warmup_epochs=2))
+    assert [m.lr for m in train(config).epochs] == pytest.approx([0.005, 0.01])
+
+
+def test_one_plain_step_is_the_gradient_times_the_learning_rate(one_weight: TrainConfig):
+    training = Training(replace(one_weight, batch_size=60_000, epochs=1, optimizer=PLAIN), Placement())
+    before = training.model.weight.item()
+    metrics = training.run_epoch()
+    mean_square = training.data.train.inputs.square().mean().item()
+    assert metrics.train_loss == pytest.approx((before - 2) ** 2 * mean_square, rel=1e-5)
+    assert training.model.weight.item() == pytest.approx(before - 0.01 * 2 * (before - 2) * mean_square, rel=1e-5)
+
+
+@pytest.mark.parametrize("application", ["lenet_mnist", "lstm_mnist"])
+def test_the_same_configuration_gives_the_same_numbers(application: str):
+    config = replace(LENET, application=application, batch_size=1_000, epochs=1)
+    first, second = train(config), train(config)
+    assert numbers(first) == numbers(second)
+    assert (first.test_score, first.test_loss) == (second.test_score, second.test_loss)
+
+
+def test_another_seed_gives_other_weights_and_another_order():
+    first, second = Training(LENET, Placement()), Training(replace(LENET, seed=1), Placement())
+    assert not torch.equal(first.model.conv1.weight, second.model.conv1.weight)
+    assert not torch.equal(first._order(1)[2], second._order(1)[2])
+
+
+def test_a_seed_fixes_weights_and_order_whatever_the_optimizer_and_batch_size():
+    other = replace(LENET, batch_size=100, optimizer=PLAIN, schedule=ScheduleSpec(peak_lr=1.0))
+    first, second = Training(LENET, Placement()), Training(other, Placement())
+    assert torch.equal(first.model.fc1.weight, second.model.fc1.weight)
+    assert torch.equal(first._order(1)[2][:3_000], second._order(1)[2])
+
+
+def test_training_leaves_the_global_random_state_alone():
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    train(replace(LENET, batch_size=3_000, epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_learning_rate_of_1000_is_recorded_as_diverged():
+    result = train(replace(LENET, schedule=ScheduleSpec(peak_lr=1e3), epochs=3))
+    assert result.status == "diverged"
+    assert (result.validation_score, result.test_score, result.test_loss) == (0.1, 0.1, None)
+    assert len(result.epochs) == 1
+    assert result.epochs[0].samples == 3_008
+
+
+def test_a_loss_that_grows_beyond_the_factor_diverges(one_weight: TrainConfig):
+    config = replace(one_weight, batch_size=60_000, epochs=9, schedule=ScheduleSpec(peak_lr=6.0), optimizer=PLAIN)
+    losses = [m.train_loss for m in train(replace(config, divergence_factor=math.inf)).epochs]
+    result = train(replace(config, divergence_factor=losses[3] / losses[0] * 0.99))
+    assert result.status == "diverged"
+    assert [m.train_loss for m in result.epochs] == losses[:4]
+    assert result.epochs[-1].validation_score == 0.1
+
+
+def test_lenet_learns_mnist5k():
+    result = train(replace(LENET, epochs=4))
+    assert result.status == "finished"
+    assert result.num_parameters == 61_706
+    assert result.validation_score > 0.9
+    assert result.test_score is not None
+    assert result.test_score > 0.9
+
+
+def test_the_lstm_improves():
+    result = train(replace(LENET, application="lstm_mnist", batch_size=50, schedule=ScheduleSpec(peak_lr=0.1)))
+    assert result.epochs[1].train_loss < result.epochs[0].train_loss < math.log(10)
+    assert result.validation_score > 0.4
+
+
+def test_an_early_stop_leaves_the_training_running_and_the_test_split_unseen():
+    seen: list[EpochMetrics] = []
+
+    def report(metrics: EpochMetrics) -> bool:
+        seen.append(metrics)
+        return len(seen) < 2
+
+    result = train(replace(LENET, batch_size=1_000, epochs=5), report=report)
+    assert (result.status, result.epochs) == ("running", tuple(seen))
+    assert (result.test_score, result.test_loss) == (None, None)
+    assert result.validation_score == seen[-1].validation_score
+
+
+@pytest.mark.parametrize("batch_size", [128, 2_000])
+def test_an_interrupted_training_equals_one_that_was_not(batch_size: int, tmp_path: Path):
+    config = replace(LENET, batch_size=batch_size, epochs=3, schedule=ScheduleSpec(peak_lr=0.02, warmup_epochs=2))
+    placement = Placement(checkpoint=str(tmp_path / "made" / "training.pt"), checkpoint_seconds=0)
+    train(config, placement, report=lambda metrics: False)
+    resumed, whole = train(config, placement), train(config)
+    assert resumed.resumed_epochs == 1
+    assert numbers(resumed) == numbers(whole)
+    assert (resumed.test_score, resumed.test_loss) == (whole.test_score, whole.test_loss)
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_saved_end_is_resumed_as_an_end(tmp_path: Path):
+    config, path = replace(LENET, batch_size=3_000, epochs=1), tmp_path / "end.pt"
+    training = Training(config, Placement())
+    training.run_epoch()
+    training.save(path)
+    result = train(config, Placement(checkpoint=str(path)))
+    assert result.epochs == training.result().epochs
+    assert result.test_score == training.result().test_score
+
+
+def test_no_checkpoint_is_written_before_it_is_due(tmp_path: Path):
+    path = tmp_path / "training.pt"
+    train(LENET, Placement(checkpoint=str(path), checkpoint_seconds=3_600), report=lambda metrics: False)
+    assert not path.exists()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What `FULL_BATCH` leaves on disk after its first epoch."""
+    path = tmp_path_factory.mktemp("checkpoint") / "training.pt"
+    train(FULL_BATCH, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
+    return path.read_bytes()
+
+
+def flipped(content: bytes) -> bytes:
+    """One byte in the middle, which belongs to a weight, changed."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:-1_000], flipped, lambda content: b"garbage", lambda content: b""],
+    ids=["cut short", "flipped", "garbage", "empty"],
+)
+def test_a_damaged_checkpoint_is_left_out(damage: Callable[[bytes], bytes], checkpoint: bytes, tmp_path: Path):
+    path = tmp_path / "training.pt"
+    path.write_bytes(checkpoint)
+    intact = Training(FULL_BATCH, Placement(checkpoint=str(path))).result()
+    path.write_bytes(damage(checkpoint))
+    started_anew = Training(FULL_BATCH, Placement(checkpoint=str(path))).result()
+    assert (intact.resumed_epochs, started_anew.resumed_epochs) == (1, 0)
+    assert started_anew.epochs == ()
+
+
+def test_the_checkpoint_of_another_configuration_is_left_out(checkpoint: bytes, tmp_path: Path):
+    path = tmp_path / "training.pt"
+    path.write_bytes(checkpoint)
+    assert Training(replace(FULL_BATCH, seed=5), Placement(checkpoint=str(path))).result().resumed_epochs == 0
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match=r"batch_size .*3000.* got 3001"):
+        Training(replace(LENET, batch_size=3_001), Placement())
+
+
+def test_unknown_names_are_told_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown application 'lenet': did you mean 'lenet_mnist'"):
+        train(replace(LENET, application="lenet"))
+    with pytest.raises(ValueError, match="unknown data source of lenet_mnist 'mnist6k': did you mean 'mnist5k'"):
+        train(replace(LENET, data="mnist6k"))
+
+
+def test_a_training_that_has_ended_runs_no_further():
+    training = Training(replace(LENET, batch_size=3_000, epochs=1), Placement())
+    training.run_epoch()
+    with pytest.raises(RuntimeError, match="this training has finished"):
+        training.run_epoch()
+
+
+def test_the_size_of_evaluation_batches_changes_no_score(monkeypatch: pytest.MonkeyPatch):
+    config = replace(LENET, batch_size=1_000, epochs=1)
+    scores = []
+    for size in (1_000, 333):
+        monkeypatch.setattr(loop, "EVALUATION_BATCH", size)
+        result = train(config)
+        scores.append((result.validation_score, result.test_score))
+    assert scores[0] == scores[1]

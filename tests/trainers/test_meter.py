@@ -1,0 +1,45 @@
+"""The meter counts what a training computes, by hand calculation."""
+
+import psutil
+import torch
+
+from trainers.applications import APPLICATIONS
+from trainers.data import load_on_device
+from trainers.data.mnist5k import MNIST5K
+from trainers.meter import device_model, peak_memory_bytes, training_flops_per_sample
+
+CPU = torch.device("cpu")
+
+
+def counted(name: str) -> int:
+    return training_flops_per_sample(APPLICATIONS[name], load_on_device(MNIST5K, None, CPU).train)
+
+
+def test_lenet_flops_equal_the_closed_form():
+    """Each layer: forward, gradient of its weights, gradient of its inputs; images need no gradient."""
+    conv1, conv2 = 6 * 25 * 28 * 28, 16 * 6 * 25 * 10 * 10
+    dense = 400 * 120 + 120 * 84 + 84 * 10
+    assert counted("lenet_mnist") == 2 * (3 * (conv1 + conv2 + dense) - conv1)
+
+
+def test_lstm_flops_equal_the_closed_form():
+    """oneDNN's fused LSTM would count as nothing; images and the initial hidden state need no gradient."""
+    transform, recurrent, classifier = 28 * 28 * 128, 128 * 512, 128 * 10
+    forward = transform + 28 * 2 * recurrent + classifier
+    assert counted("lstm_mnist") == 2 * (3 * forward - transform - recurrent)
+
+
+def test_counting_leaves_random_state_and_onednn_as_they_were():
+    state, enabled = torch.get_rng_state(), torch.backends.mkldnn.enabled
+    training_flops_per_sample(APPLICATIONS["lenet_mnist"], MNIST5K.load(None).validation)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.backends.mkldnn.enabled == enabled
+
+
+def test_peak_memory_is_about_what_is_held_now_or_more():
+    held = psutil.Process().memory_info().rss
+    assert 0.9 * held <= peak_memory_bytes(CPU) < 100 * held
+
+
+def test_a_cpu_has_a_name():
+    assert device_model("cpu").strip() != ""

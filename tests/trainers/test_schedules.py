@@ -1,0 +1,250 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainers.schedules import DECAYS, WARMUPS, Schedule, build_schedule
+from trainers.spec import DecaySpec, OptionValue, ScheduleSpec
+from trainers.tables import UnknownName
+
+MNIST = 60_000
+PEAK_8K = 1.25e-3 * math.sqrt(8)
+EXAMPLE_OPTIONS: dict[str, dict[str, OptionValue]] = {
+    "multistep": {"milestones": (10.0, 20.0, 27.0)},
+    "exponential": {"start_epoch": 7.0, "factor": 0.4},
+}
+
+
+def decay(name: str, **options: OptionValue) -> DecaySpec:
+    return DecaySpec(name=name, options=options)
+
+
+def schedule(
+    decay_spec: DecaySpec,
+    *,
+    peak_lr: float = 1.0,
+    warmup_epochs: float = 0.0,
+    warmup: str = "linear",
+    num_samples: int = 100,
+    batch_size: int = 10,
+    epochs: int = 4,
+) -> Schedule:
+    spec = ScheduleSpec(peak_lr=peak_lr, warmup_epochs=warmup_epochs, warmup=warmup, decay=decay_spec)
+    return build_schedule(spec, num_samples=num_samples, batch_size=batch_size, epochs=epochs)
+
+
+def lrs(chosen: Schedule) -> list[float]:
+    return [chosen.lr(t) for t in range(1, chosen.total_iterations + 1)]
+
+
+def mnist_8k(decay_spec: DecaySpec) -> Schedule:
+    """The worked example of DATE 3.6."""
+    return schedule(decay_spec, peak_lr=PEAK_8K, warmup_epochs=16, num_samples=MNIST, batch_size=8192, epochs=30)
+
+
+def test_date_example_has_117_warmup_iterations_at_both_batch_sizes() -> None:
+    baseline = schedule(decay("constant"), warmup_epochs=2, num_samples=MNIST, batch_size=1024, epochs=30)
+    assert (baseline.warmup_iterations, mnist_8k(decay("date")).warmup_iterations) == (117, 117)
+
+
+def test_date_example_has_220_iterations() -> None:
+    assert mnist_8k(decay("date")).total_iterations == 220
+
+
+def test_date_example_is_continuous_at_the_end_of_warmup() -> None:
+    example = mnist_8k(decay("date"))
+    assert example.lr(117) / PEAK_8K == pytest.approx(117 * 8192 / 60_000 / 16)
+    assert example.lr(118) / PEAK_8K == pytest.approx(0.9935, abs=5e-5)
+
+
+def test_date_example_as_printed_drops_to_half_the_peak() -> None:
+    example = mnist_8k(decay("date", as_printed=True, baseline_warmup_epochs=2))
+    assert example.lr(118) / PEAK_8K == pytest.approx(102 / ((1 - 2 / 30) * 220))
+    assert example.lr(118) / PEAK_8K == pytest.approx(0.497, abs=5e-4)
+
+
+def test_date_ends_at_its_floor() -> None:
+    assert pytest.approx((mnist_8k(decay("date")).lr(220), mnist_8k(decay("date", floor=1e-5)).lr(220))) == (1e-6, 1e-5)
+
+
+def test_date_36_baseline_has_the_papers_iteration_counts() -> None:
+    """Warm-up 117, then 469, 586, 410 and 176 iterations at 1, 0.1, 0.01 and 0.001 of the peak."""
+    baseline = schedule(
+        decay("multistep", milestones=(10, 20, 27)),
+        peak_lr=1.25e-3,
+        warmup_epochs=2,
+        num_samples=MNIST,
+        batch_size=1024,
+        epochs=30,
+    )
+    after = [round(math.log10(lr / 1.25e-3)) for lr in lrs(baseline)[117:]]
+    assert [after.count(-power) for power in range(4)] == [469, 586, 410, 176]
+    assert baseline.lr(1758) == pytest.approx(1.25e-6)
+
+
+def test_date_36_manual_8k_schedule_warms_up_for_two_epochs_and_drops_at_10_20_27() -> None:
+    manual = schedule(
+        decay("multistep", milestones=(10, 20, 27)),
+        peak_lr=0.01,
+        warmup_epochs=2,
+        num_samples=MNIST,
+        batch_size=8192,
+        epochs=30,
+    )
+    values = lrs(manual)
+    drops = [t for t in range(16, 221) if values[t - 1] < 0.5 * values[t - 2]]
+    assert (manual.warmup_iterations, drops) == (14, [74, 147, 199])
+
+
+def test_exponential_is_ptbs_seven_constant_epochs_then_times_0_4_an_epoch() -> None:
+    ptb = schedule(decay("exponential", start_epoch=7, factor=0.4), num_samples=10, batch_size=10, epochs=13)
+    assert lrs(ptb) == pytest.approx([1.0] * 7 + [0.4**power for power in range(1, 7)])
+
+
+def test_exponential_changes_with_the_first_iteration_of_an_epoch() -> None:
+    stepped = schedule(decay("exponential", start_epoch=1, factor=0.5), num_samples=4, batch_size=2, epochs=3)
+    assert lrs(stepped) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_poly_falls_from_the_end_of_warmup_to_zero() -> None:
+    squared = schedule(decay("poly"), warmup_epochs=1, num_samples=2, batch_size=1, epochs=3)
+    assert lrs(squared) == pytest.approx([0.5, 1.0, 0.75**2, 0.5**2, 0.25**2, 0.0])
+
+
+def test_quadratic_warmup_is_the_square_of_the_linear_one() -> None:
+    options = {"warmup_epochs": 2.0, "num_samples": 4, "batch_size": 2, "epochs": 4}
+    linear = schedule(decay("constant"), warmup="linear", **options)  # type: ignore[arg-type]
+    quadratic = schedule(decay("constant"), warmup="quadratic", **options)  # type: ignore[arg-type]
+    assert lrs(linear) == [0.25, 0.5, 0.75] + [1.0] * 5
+    assert lrs(quadratic) == [0.0625, 0.25, 0.5625] + [1.0] * 5
+
+
+def test_no_warmup_starts_at_the_peak() -> None:
+    assert lrs(schedule(decay("constant"), peak_lr=0.5)) == [0.5] * 40
+
+
+def test_a_batch_that_does_not_divide_the_samples_rounds_the_iterations_up() -> None:
+    assert schedule(decay("constant"), num_samples=10, batch_size=4, epochs=3).total_iterations == 8
+
+
+def test_total_iterations_are_exact_for_numbers_beyond_float_precision() -> None:
+    huge = schedule(decay("constant"), num_samples=10**17 + 1, batch_size=1, epochs=3)
+    assert huge.total_iterations == 3 * 10**17 + 3
+
+
+def test_a_warmup_longer_than_the_run_never_reaches_the_peak() -> None:
+    long = schedule(decay("date"), warmup_epochs=8, num_samples=10, batch_size=5, epochs=2)
+    assert (long.warmup_iterations, lrs(long)) == (4, [0.0625, 0.125, 0.1875, 0.25])
+
+
+def test_a_warmup_as_long_as_the_run_ends_at_the_peak() -> None:
+    assert lrs(schedule(decay("poly"), warmup_epochs=2, num_samples=3, batch_size=2, epochs=2)) == pytest.approx(
+        [1 / 3, 2 / 3, 1.0]
+    )
+
+
+def test_as_factor_drives_torchs_lambda_lr_through_the_whole_run() -> None:
+    torch = pytest.importorskip("torch")
+    chosen = schedule(decay("date"), peak_lr=0.5, warmup_epochs=1)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, chosen.as_factor)
+    seen = []
+    for _ in range(chosen.total_iterations):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert lrs(chosen) == pytest.approx(seen)
+
+
+@pytest.mark.parametrize("name", DECAYS)
+@pytest.mark.parametrize("warmup", WARMUPS)
+@pytest.mark.parametrize("warmup_epochs", [0.0, 0.37, 2.0, 3.999, 4.0, 9.0])
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_any_warmup_composes_with_any_decay_within_zero_and_peak(
+    name: str, warmup: str, warmup_epochs: float, batch_size: int
+) -> None:
+    options = EXAMPLE_OPTIONS.get(name, {})
+    chosen = schedule(
+        decay(name, **options), peak_lr=0.3, warmup=warmup, warmup_epochs=warmup_epochs, batch_size=batch_size
+    )
+    assert all(0.0 <= lr <= 0.3 for lr in lrs(chosen))
+
+
+@given(
+    name=st.sampled_from(["constant", "poly", "date"]),
+    num_samples=st.integers(200, 5000),
+    batch_size=st.integers(1, 200),
+    epochs=st.integers(1, 30),
+    part=st.floats(0.01, 0.9),
+)
+def test_continuous_decays_go_on_from_where_warmup_ends(
+    name: str, num_samples: int, batch_size: int, epochs: int, part: float
+) -> None:
+    """Over the step across the end of warm-up the rate changes by at most one iteration's slope on either side."""
+    options: dict[str, OptionValue] = {"power": 1.0} if name == "poly" else {}
+    chosen = schedule(
+        decay(name, **options),
+        warmup_epochs=part * epochs,
+        num_samples=num_samples,
+        batch_size=batch_size,
+        epochs=epochs,
+    )
+    end = chosen.warmup_iterations
+    if not 1 <= end < chosen.total_iterations:
+        return
+    length = part * epochs * num_samples / batch_size
+    slopes = 1 / length + 2 / ((1 - part) * chosen.total_iterations)
+    assert abs(chosen.lr(end + 1) - chosen.lr(end)) <= slopes + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"peak_lr": 0.0}, "peak_lr must be a finite number above 0, got 0.0"),
+        ({"peak_lr": math.inf}, "peak_lr must be a finite number above 0, got inf"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs must be a finite number of at least 0, got -1.0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 101}, "batch_size must be at most the number of training samples, 100, got 101"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes: dict[str, float], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        schedule(decay("constant"), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("decay_spec", "sentence"),
+    [
+        (decay("multistep"), "option 'milestones' is missing"),
+        (decay("multistep", milestones=(20, 10)), "'milestones' must rise"),
+        (decay("multistep", milestones=(1,), factor=2.0), "'factor' must be from 0 to 1, got 2.0"),
+        (decay("exponential", factor=0.4), "option 'start_epoch' is missing"),
+        (decay("poly", power=-1.0), "'power' must be from 0 to 100, got -1.0"),
+        (decay("date", floor=2.0), "'floor' must be at most the peak learning rate, 1, got 2"),
+        (decay("date", as_printed=True), "have an effect only together"),
+        (decay("date", baseline_warmup_epochs=1.0), "have an effect only together"),
+        (decay("date", as_printed=True, baseline_warmup_epochs=4.0), "must be below the 4 epochs of the run"),
+        (decay("constant", factor=0.1), "takes no options"),
+    ],
+)
+def test_bad_decay_options_are_refused(decay_spec: DecaySpec, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        schedule(decay_spec)
+
+
+def test_unknown_names_are_refused_with_their_nearest() -> None:
+    with pytest.raises(UnknownName, match="unknown decay 'pol': did you mean 'poly'"):
+        schedule(decay("pol"))
+    with pytest.raises(UnknownName, match="unknown warm-up 'quadratik': did you mean 'quadratic'"):
+        schedule(decay("constant"), warmup="quadratik")
+    with pytest.raises(UnknownName, match="unknown option of decay 'poly' 'powr': did you mean 'power'"):
+        schedule(decay("poly", powr=2.0))
+
+
+@pytest.mark.parametrize("iteration", [0, 41])
+def test_an_iteration_outside_the_run_is_refused(iteration: int) -> None:
+    with pytest.raises(ValueError, match=f"iteration must be from 1 to 40, got {iteration}"):
+        schedule(decay("constant")).lr(iteration)

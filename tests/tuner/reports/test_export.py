@@ -1,0 +1,155 @@
+"""Files that a study is exported to, and the words on a terminal."""
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import plotly.graph_objects as go
+import pytest
+from rich.console import Console
+
+from tests.synthetic_study import facts, study_results
+from tuner.compare import compare
+from tuner.reports import export as export_module
+from tuner.reports import pictures
+from tuner.reports.export import export
+from tuner.reports.figures import REPORTS
+from tuner.reports.tables import print_answer
+from tuner.reports.wording import headlines
+
+HOSTILE = "</script><script>alert(1)</script>"
+FIND_CHROME = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    monkeypatch.setattr(export_module, "write_pictures", lambda figures, to: ([], "no browser"))
+
+
+def records(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tables_hold_the_comparison(tmp_path, without_pictures):
+    results = study_results()
+    comparison = compare(facts(), results)
+    notices = []
+    files = export(comparison, results, tmp_path / "out", cost="flops", notify=notices.append)
+    assert all(file.is_file() for file in files)
+    assert notices == ["no browser"]
+    rows = records(tmp_path / "out" / "comparison.csv")
+    assert len(rows) == 1 + 3 * 6
+    date = next(row for row in rows if (row["arm"], row["batch_size"]) == ("date", "1024"))
+    assert float(date["test_score"]) == comparison.row("date", 1024).score.mean
+    assert float(date["saved.trials"]) == 12 / 13
+    assert len(records(tmp_path / "out" / "trials.csv")) == len(results)
+    assert {row["over"] for row in records(tmp_path / "out" / "fronts.csv")} == {"arms", "trials"}
+    ledger = records(tmp_path / "out" / "ledger.csv")
+    assert int(ledger[-1]["flops"]) == sum(int(row["flops"]) for row in ledger[:-1])
+    content = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert content["facts"]["name"] == "synthetic"
+    assert len(content["rows"]) == 18
+
+
+def test_html_files_open_without_a_network_and_hold_names_as_text(tmp_path, without_pictures):
+    study = facts(name=HOSTILE, question=HOSTILE, arms=(HOSTILE, *facts().arms[1:]), reference=HOSTILE)
+    results = [
+        replace(found, trial=replace(found.trial, arm=HOSTILE)) if found.trial.arm == "tuned" else found
+        for found in study_results()
+    ]
+    export(compare(study, results), results, tmp_path, notify=lambda sentence: None)
+    for name in ("report", *REPORTS):
+        text = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert "alert(1)" in text
+        assert HOSTILE not in text
+        assert "<script>alert" not in text
+        assert "<script src=" not in text
+        assert text.count("plotly.js v") == 1, name
+        assert f"plot-{next(iter(REPORTS)) if name == 'report' else name}" in text
+
+
+@pytest.mark.skipif(not any(map(shutil.which, FIND_CHROME)), reason="needs Chrome or Chromium on the path")
+@pytest.mark.browser
+def test_pictures_are_drawn_where_a_browser_is_present(tmp_path):
+    pytest.importorskip("kaleido", reason="needs kaleido, from the extra 'image'")
+    files, notice = pictures.write_pictures({"one": go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))}, tmp_path)
+    assert notice is None
+    assert [file.name for file in files] == ["one.png", "one.svg"]
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in files[1].read_text(encoding="utf-8")
+
+
+def test_a_hanging_browser_costs_the_pictures_and_nothing_else(tmp_path):
+    (tmp_path / "one.png").write_bytes(b"of an earlier export")
+    files, notice = pictures.write_pictures({"one": go.Figure()}, tmp_path, time_limit=0.05)
+    assert files == []
+    assert notice is not None
+    assert "took more than 0.05 s" in notice
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_browser_is_named_with_what_to_do(tmp_path, monkeypatch):
+    pytest.importorskip("kaleido", reason="needs kaleido, from the extra 'image'")
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "absent"))
+    files, notice = pictures.write_pictures({"one": go.Figure()}, tmp_path)
+    assert files == []
+    assert notice is not None
+    assert "no Chrome or Chromium was found" in notice
+
+
+def printed(comparison, width=100):
+    console = Console(width=width, file=io.StringIO())
+    print_answer(comparison, console)
+    return console.file.getvalue()
+
+
+def test_the_answer_fits_a_hundred_columns_and_starts_with_the_finding():
+    text = printed(compare(facts(), study_results()))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.index("At B=1024 date matches tuned") < text.index("search")
+    assert "saved incl." in text
+    assert "12 diverged, 4 failed" in text
+
+
+def test_long_arm_names_still_fit():
+    name = "a name of an arm that somebody made far too long for any table"
+    study = facts(arms=(name, *facts().arms[1:]), reference=name)
+    results = [
+        replace(found, trial=replace(found.trial, arm=name)) if found.trial.arm == "tuned" else found
+        for found in study_results()
+    ]
+    assert max(map(len, printed(compare(study, results)).splitlines())) <= 100
+
+
+def test_names_are_never_read_as_terminal_markup():
+    study = facts(name="[red]study[/red]", question="[/]")
+    assert "[red]study[/red]: [/]" in printed(compare(study, study_results()))
+
+
+def test_the_headline_states_scores_bills_and_savings():
+    sentence = headlines(compare(facts(), study_results()), 1024, cost="trials")[0]
+    assert sentence == (
+        "At B=1024 date matches tuned (98.93% vs 99.10%) and costs 1 training instead of 13: 92% of trainings saved, "
+        "0% with the baseline's bill (paid off after 1 batch size)."
+    )
+
+
+def test_a_stated_baseline_is_said_to_be_unbilled():
+    results = [found for found in study_results() if found.trial.role != "baseline"]
+    comparison = compare(facts(), results)
+    assert "the baseline was stated, so its tuning is not billed" in headlines(comparison, 1024)[0]
+    assert "stated, not billed" in printed(comparison)
+
+
+def test_savings_of_arms_that_are_not_shown_to_match_stand_in_brackets():
+    lines = printed(compare(facts(), study_results())).splitlines()
+    assert next(line for line in lines if line.startswith("sqrt")).count("(9") == 1
+    assert "(9" not in next(line for line in lines if line.startswith("date"))
+
+
+def test_a_study_that_has_only_begun_prints_without_numbers():
+    text = printed(compare(facts(), []))
+    assert "At B=1024 date cannot be judged: date has no confirmed score." in text

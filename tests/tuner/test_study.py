@@ -1,0 +1,390 @@
+# ruff: noqa: E501  a sentence that a user reads is compared whole, on one line
+"""The study definition: what it says, what follows from it, and what every mistake in it is told."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainers.scaling import scale
+from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from tuner.errors import BadInput
+from tuner.space import Choice, Float
+from tuner.study import (
+    Study,
+    baseline_config,
+    difference,
+    load_study,
+    search_config,
+    shipped_studies,
+    study_from_text,
+)
+
+TEXT = """\
+name: example
+application: lenet_mnist
+data: {source: mnist5k}
+epochs: 12
+batch_sizes: [512, 128]
+seeds: [1, 2]
+reference: tuned
+baseline:
+  batch_size: 32
+  optimizer: {name: momentum, momentum: 0.8}
+  tune:
+    method: grid
+    space:
+      lr: {low: 0.01, high: 0.04, scale: log, num: 3}
+arms:
+  - name: tuned
+    method: optuna
+    trials: 12
+    space:
+      lr: {low: 5e-3, high: 1, scale: log}
+      momentum: {choices: [0.8, 0.9]}
+      decay: {choices: [constant, poly]}
+    fixed: {weight_decay: 0}
+  - name: sqrt
+    method: sqrt
+  - name: date
+    method: date
+    baseline: {lr: 0.003, warmup_epochs: 0.25}
+"""
+
+
+def study(*edits: tuple[str, str]) -> Study:
+    text = TEXT
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return study_from_text(text, "x.yaml")
+
+
+def mistakes(*edits: tuple[str, str]) -> list[str]:
+    with pytest.raises(BadInput) as error:
+        study(*edits)
+    return str(error.value).split("\n")
+
+
+# -- what a definition says --------------------------------------------------------------------------------------------
+
+
+def test_numbers_words_and_ranges_are_read_as_written() -> None:
+    tuned = study().arm("tuned")
+    assert tuned.space == {
+        "lr": Float(low=0.005, high=1.0, scale="log"),
+        "momentum": Choice(choices=(0.8, 0.9)),
+        "decay": Choice(choices=("constant", "poly")),
+    }
+    assert (tuned.method, tuned.trials, tuned.pruner, tuned.parallel) == ("optuna", 12, "none", 4)
+
+
+def test_batch_sizes_are_sorted() -> None:
+    assert study().batch_sizes == (128, 512)
+
+
+def test_epochs_and_data_come_from_the_application_where_not_stated() -> None:
+    plain = study(("epochs: 12\n", ""), ("data: {source: mnist5k}\n", ""))
+    assert (plain.epochs, plain.data.source, plain.data.folder) == (30, "mnist5k", None)
+
+
+def test_an_arm_takes_the_baselines_optimizer_and_date_its_own() -> None:
+    example = study()
+    assert example.arm_optimizer(example.arm("sqrt")) == OptimizerSpec(name="momentum", options={"momentum": 0.8})
+    assert example.arm_optimizer(example.arm("date")) == OptimizerSpec(name="date")
+
+
+# -- what follows from it ----------------------------------------------------------------------------------------------
+
+
+def test_a_search_overrides_fixed_values_and_these_override_the_baseline() -> None:
+    example = study(("  batch_size: 32\n", "  batch_size: 32\n  warmup_epochs: 1\n"))
+    schedule, optimizer = search_config(
+        example.arm("tuned"), example.baseline, {"lr": 1, "decay": "poly", "momentum": 0.9}
+    )
+    assert schedule == ScheduleSpec(peak_lr=1.0, warmup_epochs=1.0, decay=DecaySpec(name="poly"))
+    assert optimizer == OptimizerSpec(
+        name="momentum", options={"momentum": 0.9, "weight_decay": 0.0, "nesterov": False}
+    )
+
+
+def test_a_searched_decay_of_the_baselines_name_has_the_baselines_options() -> None:
+    example = study(("  batch_size: 32\n", "  batch_size: 32\n  decay: {name: poly, power: 1}\n"))
+    schedule, _ = search_config(example.arm("tuned"), example.baseline, {"lr": 0.1, "decay": "poly"})
+    assert schedule.decay == DecaySpec(name="poly", options={"power": 1})
+
+
+def test_the_baseline_takes_what_its_tuning_chose() -> None:
+    assert baseline_config(study().baseline, {"lr": 0.02}) == Baseline(
+        batch_size=32,
+        schedule=ScheduleSpec(peak_lr=0.02),
+        optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.8, "weight_decay": 0.0, "nesterov": False}),
+    )
+
+
+def test_a_rule_with_its_own_learning_rate_leaves_the_studys_tuning() -> None:
+    example = study()
+    of_date = example.baseline_of(example.arm("date"))
+    assert (of_date.lr, of_date.warmup_epochs, of_date.tune) == (0.003, 0.25, None)
+    assert (of_date.batch_size, of_date.optimizer.name) == (32, "date")
+    assert example.baseline_of(example.arm("sqrt")).tune == example.baseline.tune
+
+
+def test_a_rule_may_tune_a_baseline_of_its_own() -> None:
+    own = "{warmup_epochs: 0.25, tune: {method: grid, space: {lr: {low: 0.001, high: 0.01, num: 2}}}}"
+    example = study(("{lr: 0.003, warmup_epochs: 0.25}", own))
+    date = example.arm("date")
+    assert example.has_own_tune(date)
+    assert not example.has_own_tune(example.arm("sqrt"))
+    tune = example.baseline_of(date).tune
+    assert tune is not None
+    assert tune.space == {"lr": Float(low=0.001, high=0.01, num=2)}
+
+
+def test_a_rule_scales_the_baseline_that_the_study_defines() -> None:
+    example = study()
+    baseline = baseline_config(example.baseline_of(example.arm("date")), {})
+    scaled = scale("date", baseline, batch_size=512, epochs=example.epochs)
+    assert (scaled.schedule.peak_lr, scaled.schedule.warmup_epochs) == (0.012, 4.0)
+
+
+# -- what identifies it ------------------------------------------------------------------------------------------------
+
+
+def test_a_resolved_definition_is_read_back_as_the_same_study() -> None:
+    example = study()
+    again = Study.model_validate(example.resolved())
+    assert again.resolved() == example.resolved()
+    assert again.fingerprint == example.fingerprint
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("name: example\n", "name: example\nquestion: Why?\n"),
+        ("name: example\n", "name: example\nresources: {cpus_per_trial: 2}\n"),
+        ("name: example\n", "name: example\nbudget: {trials: 5}\n"),
+        ("name: example\n", "name: example\ntracking_uri: http://host:5000\n"),
+        ("{source: mnist5k}", "{source: mnist5k, folder: data}"),
+        ("[512, 128]", "[128, 512]"),
+        ("weight_decay: 0}", "weight_decay: 0}\n    parallel: 4"),
+    ],
+)
+def test_what_fixes_no_result_changes_no_fingerprint(edit: tuple[str, str]) -> None:
+    assert study(edit).fingerprint == study().fingerprint
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (("epochs: 12", "epochs: 13"), "epochs: was 12, now 13"),
+        (("[1, 2]", "[1, 3]"), "seeds: was [1, 2], now [1, 3]"),
+        (("low: 5e-3", "low: 0.004"), "arms[0].space.lr.low: was 0.005, now 0.004"),
+        (("weight_decay: 0}", "weight_decay: 1e-4}"), "arms[0].fixed.weight_decay: was 0, now 0.0001"),
+        (("lr: 0.003, ", "lr: 0.004, "), "arms[2].baseline.lr: was 0.003, now 0.004"),
+    ],
+)
+def test_what_fixes_results_changes_the_fingerprint_and_is_named(edit: tuple[str, str], line: str) -> None:
+    before, after = study(), study(edit)
+    assert before.fingerprint != after.fingerprint
+    assert difference(before.content(), after.content()) == [line]
+
+
+def test_content_and_resolved_definition_are_json() -> None:
+    import json
+
+    example = study()
+    assert json.loads(json.dumps(example.resolved())) == example.resolved()
+    assert set(example.resolved()) - set(example.content()) == {"question", "resources", "budget", "tracking_uri"}
+
+
+def test_an_arm_added_or_removed_is_named() -> None:
+    arm: dict[str, Any] = {"name": "a"}
+    assert difference({"arms": [arm]}, {"arms": []}) == ["arms[0]: was {'name': 'a'}, now absent"]
+
+
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+SQRT = "  - name: sqrt\n    method: sqrt\n"
+
+MISTAKES: list[tuple[str, str, str]] = [
+    # values
+    (
+        "{low: 5e-3, high: 1, scale: log}",
+        "{low: 1.6, high: 0.1}",
+        "x.yaml:20: arms[0].space.lr: low must be below high, got low=1.6, high=0.1.",
+    ),
+    (
+        "low: 5e-3, high: 1,",
+        "low: 5e-3, hihg: 1,",
+        "x.yaml:20: arms[0].space.lr: unknown key 'hihg': did you mean 'high'? Known: high, low, num, scale, type.",
+    ),
+    (
+        "{low: 5e-3, high: 1, scale: log}",
+        "0.1",
+        "x.yaml:20: arms[0].space.lr: must be a range such as {low: 0.1, high: 1.0} or {choices: [1, 2]}, got 0.1.",
+    ),
+    ("low: 5e-3", "low: true", "x.yaml:20: arms[0].space.lr: low must be a number, got True."),
+    ("scale: log}\n      mom", "scale: ln}\n      mom", "x.yaml:20: arms[0].space.lr: unknown scale 'ln': did you mean 'linear'? Known: linear, log."),
+    ("low: 5e-3", "low: 0", "x.yaml:20: arms[0].space.lr: a log scale needs low above 0, got low=0."),
+    ("[0.8, 0.9]", "[0.8, poly]", "x.yaml:21: arms[0].space.momentum: choices must be all numbers, all words or all true and false, got [0.8, 'poly']."),
+    ("trials: 12", "trials: 0", "x.yaml:18: arms[0].trials: must be at least 1, got 0."),
+    ("trials: 12", "trials: 12.5", "x.yaml:18: arms[0].trials: must be a whole number, got 12.5."),
+    ("trials: 12", "trials: '12'", "x.yaml:18: arms[0].trials: must be a whole number, got '12'."),
+    ("epochs: 12", "epochs: 0", "x.yaml:4: epochs: must be at least 1, got 0."),
+    ("epochs: 12", "epochs: true", "x.yaml:4: epochs: must be a whole number, got True."),
+    ("[1, 2]", "[1, 1]", "x.yaml:6: seeds: holds 1 twice."),
+    ("[1, 2]", "[]", "x.yaml:6: seeds: must not be empty."),
+    ("[1, 2]", "[1, -2]", "x.yaml:6: seeds[1]: must be at least 0, got -2."),
+    ("[1, 2]", "1", "x.yaml:6: seeds: must be a list, got 1."),
+    ("[512, 128]", "[512, 128.0]", "x.yaml:5: batch_sizes[1]: must be a whole number, got 128.0."),
+    ("name: example", "name: ../up", "x.yaml:1: name: may hold a to z, 0 to 9, - and _ only, and starts with a letter or digit, got '../up'."),
+    ("name: example", "name: example\nmargin: 1.5", "x.yaml:2: margin: must be at most 1, got 1.5."),
+    ("name: example", "name: 7", "x.yaml:1: name: must be a word or text, got 7."),
+    # keys
+    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, name, question, reference, resources, search_seed, seeds, tracking_uri."),
+    ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, space, trials."),
+    ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs."),
+    ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),
+    # names
+    ("lenet_mnist", "lenet_minst", "x.yaml:2: application: unknown application 'lenet_minst': did you mean 'lenet_mnist'? Known: lenet_mnist, lstm_mnist."),
+    ("source: mnist5k", "source: mnist6k", "x.yaml:3: data.source: unknown data source 'mnist6k': did you mean 'mnist5k'? Known: mnist, mnist5k."),
+    ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: constant, date, grid, legw, linear, linear-warmup, optuna, random, sqrt."),
+    ("name: momentum, mom", "name: momentun, mom", "x.yaml:10: baseline.optimizer: unknown optimizer 'momentun': did you mean 'momentum'? Known: adam, date, date-adagrad, date-rmsprop, date-sgd, lamb, lars, momentum."),
+    ("momentum: 0.8}", "momentum: 1.8}", "x.yaml:10: baseline.optimizer: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.8."),
+    ("  batch_size: 32\n", "  batch_size: 32\n  warmup: lineer\n", "x.yaml:10: baseline.warmup: unknown warm-up 'lineer': did you mean 'linear'? Known: linear, quadratic."),
+    ("  batch_size: 32\n", "  batch_size: 32\n  decay: multistep\n", "x.yaml:10: baseline.decay: decay 'multistep': option 'milestones' is missing and has no default; give a sequence of numbers."),
+    ("reference: tuned", "reference: tund", "x.yaml:7: reference: unknown arm 'tund': did you mean 'tuned'? Known: date, sqrt, tuned."),
+    ("reference: tuned", "reference: sqrt", "x.yaml:7: reference: must be an arm that searches, but 'sqrt' is the rule sqrt."),
+    ("name: sqrt", "name: tuned", "x.yaml:24: arms[1].name: 'tuned' is the name of two arms."),
+    ("name: sqrt", "name: baseline", "x.yaml:24: arms[1].name: 'baseline' is the study's own baseline: choose another name."),
+    ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: decay, lr, momentum, nesterov, warmup, warmup_epochs, weight_decay."),
+    # what parts must be to each other
+    ("[512, 128]", "[512, 4096]", "x.yaml:5: batch_sizes: 4096 is above the 3000 training samples of 'mnist5k'."),
+    ("batch_size: 32", "batch_size: 3001", "x.yaml:9: baseline.batch_size: 3001 is above the 3000 training samples of 'mnist5k'."),
+    ("[1, 2]", "[0, 1]", "x.yaml:6: seeds: holds 0, the search_seed, but a confirmation must be a fresh run."),
+    (SQRT, SQRT + "    trials: 3\n", "x.yaml:26: arms[1].trials: has no effect with method sqrt: leave it out (for random, optuna)."),
+    (SQRT, SQRT + "    pruner: asha\n", "x.yaml:26: arms[1].pruner: has no effect with method sqrt: leave it out (for optuna)."),
+    ("    trials: 12\n", "    trials: 12\n    on_long_warmup: keep\n", "x.yaml:19: arms[0].on_long_warmup: has no effect with method optuna: leave it out (for constant, linear, linear-warmup, sqrt, legw, date)."),
+    ("    trials: 12\n", "", "x.yaml:16: arms[0].trials: is missing: method optuna needs a number of trials."),
+    ("method: grid\n", "method: grid\n    trials: 3\n", "x.yaml:13: baseline.tune.trials: has no effect with method grid: leave it out (for random, optuna)."),
+    ("method: grid\n", "method: sqrt\n", "x.yaml:12: baseline.tune.method: 'sqrt' is a rule, which tunes nothing: choose one of grid, random, optuna."),
+    ("scale: log, num: 3}", "scale: log}", "x.yaml:14: baseline.tune.space.lr: a grid over a real range needs num, its number of points."),
+    ("scale: log}\n      mom", "scale: log, num: 3}\n      mom", "x.yaml:20: arms[0].space.lr: num has no effect with method optuna: leave it out (for grid)."),
+    ("      lr: {low: 5e-3, high: 1, scale: log}\n", "", "x.yaml:19: arms[0].space: lr is neither searched nor fixed: put it in space, or in fixed."),
+    ("{weight_decay: 0}", "{momentum: 0.9}", "x.yaml:23: arms[0].fixed.momentum: is also in space: a value is either fixed or searched."),
+    ("    trials: 12\n", "    trials: 12\n    optimizer: {name: momentum, momentum: 0.5}\n", "x.yaml:19: arms[0].optimizer: option 'momentum' is also in space or fixed: state it once."),
+    ("[0.8, 0.9]", "[0.8, 1.5]", "x.yaml:21: arms[0].space.momentum: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.5."),
+    ("[constant, poly]", "[constant, pol]", "x.yaml:22: arms[0].space.decay: unknown decay 'pol': did you mean 'poly'? Known: constant, date, exponential, multistep, poly."),
+    ("[constant, poly]", "[0.1, 0.2]", "x.yaml:22: arms[0].space.decay: decay must be a name, got 0.1."),
+    ("  batch_size: 32\n", "  batch_size: 32\n  lr: 0.1\n", "x.yaml:10: baseline.lr: is also searched in tune.space: state it or search it."),
+    ("lr: 0.003, ", "", "x.yaml:26: arms[2]: optimizer 'date' is not the baseline's, 'momentum', whose learning rate says nothing about it: give this arm baseline.lr or baseline.tune."),
+    ("lr: 0.003, ", "lr: 0.003, decay: poly, ", "x.yaml:28: arms[2].baseline.decay: has no effect: rule 'date' brings its own decay."),
+    ("warmup_epochs: 0.25}", "warmup_epochs: 0.75}", "x.yaml:26: arms[2]: arm 'date': rule 'date' at batch size 512: its warm-up of 12 epochs would outlast the run of 12 epochs; train longer, choose a smaller batch size, or set on_long_warmup to 'clamp' (6 epochs) or 'keep'."),
+    ("      momentum: {choices: [0.8, 0.9]}", "      warmup_epochs: {low: 0, high: 12}", "x.yaml:21: arms[0].space.warmup_epochs: a warm-up of 12 epochs would outlast the run of 12 epochs."),
+    ("name: example", "name: example\nresources: {gpus_per_trial: 1.5}", "x.yaml:2: resources.gpus_per_trial: must be whole above 1, got 1.5."),
+    # the file
+    ("epochs: 12", "epochs: 12\nepochs: 13", "x.yaml:5: epochs: given twice, first on line 4: keep one."),
+    ("epochs: 12", "epochs: off", "x.yaml:4: off is true or false to some readers, text to others: write true, false or 'off'."),
+    ("epochs: 12", "epochs: &e 12", "x.yaml:4: anchors such as &e are not supported: write the value out."),
+    ("epochs: 12", "epochs: *e", "x.yaml:4: aliases such as *e are not supported: write the value out."),
+    ("epochs: 12", "epochs: !!python/name:os.system 1", "x.yaml:4: tags such as !!python/name:os.system are not supported: write the plain value."),
+    ("epochs: 12", "epochs: 012", "x.yaml:4: 012 is not one number to all readers: write a plain decimal number, or '012'."),
+    ("epochs: 12", "epochs: .inf", "x.yaml:4: numbers must be finite, got .inf."),
+    ("epochs: 12", "1: 12", "x.yaml:4: a key must be a word, got '1'."),
+    ("epochs: 12", "epochs: [12", "x.yaml:5: not valid YAML: expected ',' or ']', but got ':'."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[message for _, _, message in MISTAKES])
+def test_a_mistake_is_told_with_its_line_and_what_to_do(old: str, new: str, message: str) -> None:
+    assert mistakes((old, new)) == [message]
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    assert [line.split(": ")[1] for line in mistakes(("trials: 12", "trials: 0"), ("[1, 2]", "[1, 1]"))] == [
+        "seeds",
+        "arms[0].trials",
+    ]
+
+
+def test_ends_of_ranges_that_contradict_each_other_are_told() -> None:
+    edits = (
+        ("{choices: [0.8, 0.9]}", "{choices: [0.0, 0.9]}"),
+        ("{choices: [constant, poly]}", "{choices: [constant, poly]}\n      nesterov: {choices: [true, false]}"),
+    )
+    found = mistakes(*edits)
+    assert len(found) == 1
+    assert found[0].startswith("x.yaml:19: arms[0].space: optimizer 'momentum': Nesterov momentum requires a momentum")
+    assert found[0].endswith("with lr=0.005, momentum=0.0, decay=constant, nesterov=True.")
+
+
+def test_a_long_warmup_is_taken_where_the_study_says_how() -> None:
+    example = study(("warmup_epochs: 0.25}", "warmup_epochs: 0.75}\n    on_long_warmup: clamp"))
+    assert example.arm("date").on_long_warmup == "clamp"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:secret@host",
+        "https://token@host",
+        "postgresql://user:secret@host/db",
+        "postgresql://host/db?user=a&password=secret",
+    ],
+)
+def test_a_tracking_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> None:
+    (message,) = mistakes(("name: example\n", f"name: example\ntracking_uri: {uri}\n"))
+    assert message.startswith("x.yaml:2: tracking_uri: holds credentials, which would be stored with the study")
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "sqlite:///runs.db", "postgresql://user@host/db"])
+def test_a_tracking_uri_without_credentials_is_taken(uri: str) -> None:
+    assert study(("name: example\n", f"name: example\ntracking_uri: {uri}\n")).tracking_uri == uri
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def failure(path: Path | str) -> str:
+    with pytest.raises(BadInput) as error:
+        load_study(str(path))
+    return str(error.value)
+
+
+def test_a_missing_study_names_the_nearest_shipped_one() -> None:
+    assert failure("quikstart").startswith("no study file or shipped study 'quikstart': did you mean 'quickstart'?")
+
+
+def test_files_that_hold_no_study_are_refused(tmp_path: Path) -> None:
+    assert failure(tmp_path) == f"{tmp_path}: a folder, not a study file."
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"name: example\nquestion: \xff\n")
+    assert failure(file) == f"{file}:2: not UTF-8 text (byte 24)."
+    file.write_bytes(b"# " + b"x" * 2_000_000)
+    assert failure(file) == f"{file}: larger than 64 KiB, which no study file is."
+    file.write_text("- a\n- b\n")
+    assert failure(file) == f"{file}:1: a study file holds keys and values such as 'name: quickstart'."
+    file.write_text("")
+    assert failure(file) == f"{file}:1: a study file holds keys and values such as 'name: quickstart'."
+    file.write_text("[" * 1000)
+    assert failure(file) == f"{file}:1: nested deeper than 16 levels."
+
+
+def test_a_study_is_loaded_by_path_and_by_shipped_name(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(TEXT, encoding="utf-8-sig")
+    assert load_study(str(file)).fingerprint == study().fingerprint
+    assert load_study("quickstart") == load_study(str(shipped_studies()["quickstart"]))
+
+
+def test_loading_a_study_imports_no_slow_package() -> None:
+    program = (
+        "import sys; from tuner.study import load_study; load_study('quickstart'); "
+        "print(sorted({'ray', 'mlflow', 'optuna', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,60 @@
+"""From the store to the answer: everything here starts from MLflow alone, so a verdict can be rebuilt anywhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.compare import Comparison, StudyFacts, compare
+from tuner.store import read_results
+from tuner.study import SEARCH_METHODS, Study
+from tuner.trial import TrialResult
+
+METRIC = "metric"
+HIGHER_IS_BETTER = "higher_is_better"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A study's comparison and the results it was made of."""
+
+    comparison: Comparison
+    results: Sequence[TrialResult]
+
+
+def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
+    """The resolved study as the store keeps it, with what a reader must know of the application."""
+    return {**study.resolved(), METRIC: metric, HIGHER_IS_BETTER: higher_is_better}
+
+
+def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
+    """What a comparison must know, from a stored definition."""
+    arms = definition["arms"]
+    return StudyFacts(
+        name=definition["name"],
+        question=definition["question"] or "",
+        reference=definition["reference"],
+        margin=definition["margin"],
+        metric=definition[METRIC],
+        higher_is_better=definition[HIGHER_IS_BETTER],
+        arms=tuple(arm["name"] for arm in arms),
+        zero_tuning_arms=tuple(arm["name"] for arm in arms if arm["method"] not in SEARCH_METHODS),
+        batch_sizes=tuple(definition["batch_sizes"]),
+        baseline_batch_size=definition["baseline"]["batch_size"],
+        num_seeds=len(definition["seeds"]),
+    )
+
+
+def answer(tracking_uri: str, study_name: str, *, fingerprint: str | None = None) -> Answer:
+    """The comparison of a study, read from its store.
+
+    Args:
+        tracking_uri: the MLflow store.
+        study_name: name of the study.
+        fingerprint: which definition of it; None for the one started last.
+
+    Raises:
+        BadInput: the store has no such study.
+        Unreachable: the store does not answer.
+    """
+    stored = read_results(tracking_uri, study_name, fingerprint)
+    return Answer(comparison=compare(study_facts(stored.resolved_study), stored.results), results=stored.results)

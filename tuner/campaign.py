@@ -1,0 +1,311 @@
+"""A study's agenda: which trial comes next, given everything told so far.
+
+A campaign is made of cells, an arm at a batch size each. A searching cell asks its method for proposals, chooses the
+best by validation and confirms the choice on the study's seeds; a rule's cell has nothing to search and confirms what
+the rule gives. Rules wait for the baseline where the study tunes it. All of it is a function of the study and of the
+results, so a resumed study meets the same trials again. This module must not know where trials run or are recorded.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from trainers.applications import APPLICATIONS
+from trainers.scaling import scale
+from trainers.spec import Baseline, OptimizerSpec, OptionValue, ScheduleSpec, TrainConfig
+from tuner.methods import METHODS
+from tuner.methods.method import Method, Outcome
+from tuner.space import grid_size
+from tuner.study import ArmDefinition, SearchDefinition, Study, baseline_config, search_config
+from tuner.trial import Progress, Role, Trial, TrialResult
+
+BASELINE = "baseline"
+"""Arm name of the study's baseline; an arm that tunes one of its own has "ARM baseline" besides."""
+
+Params = Mapping[str, OptionValue]
+Recipe = tuple[ScheduleSpec, OptimizerSpec]
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """An arm at a batch size.
+
+    Attributes:
+        arm: name of the arm, "baseline", or "ARM baseline".
+        batch_size: samples an update.
+        role: of its search trials.
+        method: what proposes hyperparameters; None where there is nothing to search.
+        num_search: proposals the method will make; 0 without one.
+        seeds: seeds of the confirmation runs; empty where the choice is used but not confirmed.
+        may_prune: whether the method may end trials early.
+        configure: hyperparameters -> schedule and optimizer.
+        needs: the cell whose choice `configure` rests on, or None.
+    """
+
+    arm: str
+    batch_size: int
+    role: Role
+    method: Method | None
+    num_search: int
+    seeds: tuple[int, ...]
+    may_prune: bool = False
+    configure: Callable[[Params], Recipe]
+    needs: "Cell | None" = None
+    searching: bool = True
+    confirmations_asked: int = 0
+    searches_running: set[str] = field(default_factory=set)
+    results: list[TrialResult] = field(default_factory=list)
+
+    @property
+    def planned(self) -> int:
+        """Trials it will ask for, if nothing fails and no budget ends it."""
+        return self.num_search + len(self.seeds)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the choice can be made."""
+        return not self.searching and not self.searches_running
+
+
+class Campaign:
+    """The agenda of a study.
+
+    Args:
+        study: the definition.
+        known: ids of trials whose results are at hand, so that a spent budget does not hide them.
+    """
+
+    def __init__(self, study: Study, known: Container[str] = frozenset()) -> None:
+        self._study = study
+        self._known = known
+        self._application = APPLICATIONS[study.application]
+        self._sign = 1.0 if self._application.higher_is_better else -1.0
+        self._spent_trials = 0
+        self._spent_seconds = 0.0
+        self._searcher_seconds: dict[str, float] = {}
+        self._cell_of: dict[str, Cell] = {}
+        self.cells = self._build_cells()
+
+    # -- the agenda ----------------------------------------------------------------------------------------------------
+
+    def ask(self) -> Trial | Literal["wait", "done"]:
+        """The next trial; cells come in the order of the study file, the baseline first."""
+        waiting = False
+        for cell in self.cells:
+            if cell.needs is not None and not cell.needs.searched:
+                waiting = True
+                continue
+            trial = self._ask_cell(cell)
+            if isinstance(trial, Trial):
+                self._cell_of[trial.id] = cell
+                return trial
+            waiting = waiting or trial == "wait"
+        return "wait" if waiting else "done"
+
+    def may_prune(self, trial: Trial) -> bool:
+        """Whether the trial's method may end it early."""
+        return trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+
+    def report(self, progress: Progress) -> bool:
+        """Passes validation scores to the method; False ends the trial as pruned."""
+        trial = progress.trial
+        if not self.may_prune(trial):
+            return True
+        method = self._cell_of[trial.id].method
+        assert method is not None
+        return all(method.report(trial.index, e.epoch, self._sign * e.validation_score) for e in progress.new_epochs)
+
+    def tell(self, result: TrialResult) -> None:
+        """Takes the result of a trial that was asked for."""
+        cell = self._cell_of[result.trial.id]
+        cell.searches_running.discard(result.trial.id)
+        cell.results.append(result)
+        self._spent_seconds += result.cost.device_seconds
+        if result.trial.role != "confirmation" and cell.method is not None:
+            score = None if result.validation_score is None else self._sign * result.validation_score
+            outcome = Outcome(
+                score=score,
+                pruned=result.status == "pruned",
+                epoch_scores=tuple(self._sign * epoch.validation_score for epoch in result.epochs),
+            )
+            begin = time.perf_counter()
+            cell.method.tell(result.trial.index, outcome)
+            self._searcher_seconds[result.trial.id] += time.perf_counter() - begin
+
+    def searcher_seconds(self, trial: Trial) -> float:
+        """Seconds the method took to propose this trial."""
+        return self._searcher_seconds.get(trial.id, 0.0)
+
+    # -- one cell ------------------------------------------------------------------------------------------------------
+
+    def _ask_cell(self, cell: Cell) -> Trial | Literal["wait", "done"]:
+        if cell.searching:
+            trial = self._ask_search(cell)
+            if trial != "done":
+                return trial
+            cell.searching = False
+        if not cell.searched:
+            return "wait"
+        params = choice(cell, self._sign)
+        if params is None or cell.confirmations_asked == len(cell.seeds):
+            return "done"
+        if cell.needs is not None and choice(cell.needs, self._sign) is None:
+            return "done"  # every trial of its baseline failed: there is nothing to scale
+        index = cell.confirmations_asked
+        cell.confirmations_asked += 1
+        return self._trial(cell, "confirmation", index, params, cell.seeds[index])
+
+    def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
+        if cell.method is None or (cell.needs is not None and choice(cell.needs, self._sign) is None):
+            return "done"
+        begin = time.perf_counter()
+        proposal = cell.method.ask()
+        seconds = time.perf_counter() - begin
+        if proposal in ("wait", "done"):
+            return proposal
+        trial = self._trial(cell, cell.role, proposal.index, proposal.params, self._study.search_seed)
+        if self._budget_is_spent() and trial.id not in self._known:
+            return "done"
+        self._spent_trials += 1
+        self._searcher_seconds[trial.id] = seconds
+        cell.searches_running.add(trial.id)
+        return trial
+
+    def _budget_is_spent(self) -> bool:
+        budget = self._study.budget
+        return (budget.trials is not None and self._spent_trials >= budget.trials) or (
+            budget.device_seconds is not None and self._spent_seconds >= budget.device_seconds
+        )
+
+    def _trial(self, cell: Cell, role: Role, index: int, params: Params, seed: int) -> Trial:
+        schedule, optimizer = cell.configure(params)
+        return Trial(
+            study=self._study.name,
+            arm=cell.arm,
+            batch_size=cell.batch_size,
+            role=role,
+            index=index,
+            params=params,
+            config=TrainConfig(
+                application=self._study.application,
+                data=self._study.data.source,
+                batch_size=cell.batch_size,
+                epochs=self._study.epochs,
+                schedule=schedule,
+                optimizer=optimizer,
+                seed=seed,
+            ),
+        )
+
+    # -- building ------------------------------------------------------------------------------------------------------
+
+    def _build_cells(self) -> list[Cell]:
+        """The baseline, the arms' own baselines, then every arm at every batch size."""
+        study = self._study
+        shared = Cell(
+            arm=BASELINE,
+            batch_size=study.baseline.batch_size,
+            role="baseline",
+            seeds=study.seeds,
+            **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size),
+            configure=lambda params: _recipe(baseline_config(study.baseline, params)),
+        )
+        cells = [shared]
+        own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
+        cells += own.values()
+        for batch_size in study.batch_sizes:
+            for arm in study.arms:
+                cells.append(
+                    self._searching_cell(arm, batch_size)
+                    if arm.is_search
+                    else self._rule_cell(arm, batch_size, own.get(arm.name, shared))
+                )
+        return cells
+
+    def _own_baseline(self, arm: ArmDefinition) -> Cell:
+        definition = self._study.baseline_of(arm)
+        name = f"{arm.name} {BASELINE}"
+        return Cell(
+            arm=name,
+            batch_size=definition.batch_size,
+            role="baseline",
+            seeds=(),
+            **self._search(definition.tune, name, definition.batch_size),
+            configure=lambda params: _recipe(baseline_config(definition, params)),
+        )
+
+    def _searching_cell(self, arm: ArmDefinition, batch_size: int) -> Cell:
+        return Cell(
+            arm=arm.name,
+            batch_size=batch_size,
+            role="search",
+            seeds=self._study.seeds,
+            **self._search(arm, arm.name, batch_size),
+            configure=lambda params: search_config(arm, self._study.baseline, params),
+        )
+
+    def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
+        definition = self._study.baseline_of(arm)
+
+        def configure(params: Params) -> Recipe:
+            """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
+            tuned = {} if definition.tune is None else choice(baseline, self._sign)
+            assert tuned is not None  # a cell is asked only once its baseline is chosen
+            scaled = scale(
+                arm.method,
+                baseline_config(definition, tuned),
+                batch_size=batch_size,
+                epochs=self._study.epochs,
+                on_long_warmup=arm.on_long_warmup,
+            )
+            return scaled.schedule, scaled.optimizer
+
+        return Cell(
+            arm=arm.name,
+            batch_size=batch_size,
+            role="search",
+            seeds=self._study.seeds,
+            **self._search(None, arm.name, batch_size),
+            configure=configure,
+            needs=None if definition.tune is None else baseline,
+        )
+
+    def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int) -> dict[str, Any]:
+        """A cell's searching part."""
+        if definition is None:
+            return {"method": None, "num_search": 0}
+        num_search = grid_size(definition.space) if definition.trials is None else definition.trials
+        seed = derived_seed(self._study.search_seed, arm, batch_size)
+        method = METHODS[definition.method].build(definition, seed, self._study.epochs)
+        return {"method": method, "num_search": num_search, "may_prune": definition.pruner != "none"}
+
+
+def choice(cell: Cell, sign: float) -> Params | None:
+    """The hyperparameters a cell settled on: the best by last validation score, the earliest of equals.
+
+    A diverged trial (it scores what chance scores) is chosen only where nothing else is there; pruned and failed ones
+    never are. A cell without a search has nothing to choose: its choice is empty.
+
+    Returns:
+        The hyperparameters; None where no trial of the search has a score.
+    """
+    if cell.method is None:
+        return {}
+    scored = [r for r in cell.results if r.trial.role != "confirmation" and r.status in ("finished", "diverged")]
+    if not scored:
+        return None
+    by_index = sorted(scored, key=lambda result: result.trial.index)
+    best = max(by_index, key=lambda result: sign * (result.validation_score or 0.0))
+    return best.trial.params
+
+
+def derived_seed(seed: int, arm: str, batch_size: int) -> int:
+    """A method's seed of its own, so that two arms do not draw the same points."""
+    digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _recipe(baseline: Baseline) -> Recipe:
+    return baseline.schedule, baseline.optimizer

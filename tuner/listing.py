@@ -1,0 +1,81 @@
+"""What there is to name in a study: the tables' entries, as rows of text."""
+
+from collections.abc import Iterable, Mapping
+
+from trainers.applications import APPLICATIONS
+from trainers.optimizers import OPTIMIZERS
+from trainers.scaling import RULES
+from trainers.schedules import DECAYS, WARMUPS
+from trainers.spec import OptionValue
+from tuner.methods import METHODS
+from tuner.study import load_study, shipped_studies
+
+Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""Column names and rows."""
+
+
+def listing(what: str) -> Listing:
+    """The entries of one kind.
+
+    Args:
+        what: applications, optimizers, schedules, rules, methods or studies.
+    """
+    return {
+        "applications": _applications,
+        "optimizers": _optimizers,
+        "schedules": _schedules,
+        "rules": _rules,
+        "methods": _methods,
+        "studies": _studies,
+    }[what]()
+
+
+def _applications() -> Listing:
+    rows = [
+        (
+            name,
+            entry.description,
+            f"{entry.metric} {entry.target:g} in {entry.epochs} epochs",
+            ", ".join(entry.data_sources),
+            entry.source,
+        )
+        for name, entry in APPLICATIONS.items()
+    ]
+    return ("application", "what it is", "target", "data", "source"), rows
+
+
+def _optimizers() -> Listing:
+    rows = [(name, e.description, _options(e.defaults), e.source) for name, e in OPTIMIZERS.items()]
+    return ("optimizer", "what it is", "options", "source"), rows
+
+
+def _schedules() -> Listing:
+    warmups = [("warm-up", name, "", "", "") for name in WARMUPS]
+    decays = [
+        ("decay", name, e.description, _options(e.defaults, required=e.required), e.source)
+        for name, e in DECAYS.items()
+    ]
+    return ("part", "name", "what it is", "options", "source"), warmups + decays
+
+
+def _rules() -> Listing:
+    return ("rule", "what it does", "source"), [(name, e.description, e.source) for name, e in RULES.items()]
+
+
+def _methods() -> Listing:
+    searching = [(name, "search", entry.description) for name, entry in METHODS.items()]
+    rules = [(name, "rule", entry.description) for name, entry in RULES.items()]
+    return ("method", "kind", "what it does"), searching + rules
+
+
+def _studies() -> Listing:
+    rows = []
+    for name, path in shipped_studies().items():
+        study = load_study(str(path))
+        rows.append((name, study.question, ", ".join(arm.name for arm in study.arms)))
+    return ("study", "question", "arms"), rows
+
+
+def _options(defaults: Mapping[str, OptionValue], *, required: Iterable[str] = ()) -> str:
+    needed = [f"{name} (required)" for name in required]
+    return ", ".join([*needed, *(f"{name}={value}" for name, value in defaults.items())])

@@ -1,0 +1,73 @@
+"""What a study would do and about what it would cost, without training anything.
+
+Trials, iterations, samples and FLOPs follow from the definition. Only the seconds rest on a measurement: one step of
+the model at every batch size, on this machine's CPU.
+"""
+
+from dataclasses import dataclass
+
+from trainers.applications import APPLICATIONS
+from trainers.data import DataError
+from trainers.meter import seconds_per_sample, training_flops_per_sample
+from tuner.campaign import Campaign
+from tuner.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCell:
+    """One arm at one batch size, if no trial is pruned or diverges.
+
+    Attributes:
+        arm: its name.
+        batch_size: samples an update.
+        search_trials: trials of the search.
+        confirmation_trials: trainings of the chosen configuration.
+        iterations: weight updates of all its trials.
+        samples: training samples of all its trials.
+        flops: training operations of all its trials; None where the data are not there to measure with.
+        seconds: of one CPU core, by a measured step; None where the data are not there.
+    """
+
+    arm: str
+    batch_size: int
+    search_trials: int
+    confirmation_trials: int
+    iterations: int
+    samples: int
+    flops: int | None
+    seconds: float | None
+
+
+def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell]:
+    """The trials and the cost of every arm at every batch size, in the order they would be asked for.
+
+    Args:
+        study: the definition.
+        data_folder: overrides the study's data folder.
+    """
+    application = APPLICATIONS[study.application]
+    source = application.data_sources[study.data.source]
+    try:
+        split = source.load(data_folder or study.data.folder).train
+    except DataError:
+        split = None
+    flops = None if split is None else training_flops_per_sample(application, split)
+    speeds: dict[int, float] = {}
+    cells = []
+    for cell in Campaign(study).cells:
+        if split is not None and cell.batch_size not in speeds:
+            speeds[cell.batch_size] = seconds_per_sample(application, split, cell.batch_size)
+        samples = cell.planned * study.epochs * source.num_train
+        cells.append(
+            PlannedCell(
+                arm=cell.arm,
+                batch_size=cell.batch_size,
+                search_trials=cell.num_search,
+                confirmation_trials=len(cell.seeds),
+                iterations=cell.planned * -(-study.epochs * source.num_train // cell.batch_size),
+                samples=samples,
+                flops=None if flops is None else samples * flops,
+                seconds=None if split is None else samples * speeds[cell.batch_size],
+            )
+        )
+    return cells

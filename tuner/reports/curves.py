@@ -1,0 +1,145 @@
+"""The search curves: best validation score so far against what had been spent, a panel a batch size."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from tuner.compare import Comparison, Row
+from tuner.evidence import Incumbent, incumbents
+from tuner.pareto import Point
+from tuner.reports.panels import Panels
+from tuner.reports.style import MARKER_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+from tuner.reports.wording import amount_text, cost_title, cost_unit, score_text, score_title
+from tuner.trial import TrialResult
+
+Search = tuple[str, int]
+"""An arm and a batch size."""
+
+
+def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A step line a search; a marker and a dotted line an arm that does not search, at the cost of one training."""
+    facts = comparison.facts
+    curves = _curves(comparison, results, cost)
+    fixed = [
+        row
+        for row in comparison.rows
+        if not row.search.trials and row.training is not None and row.validation_score is not None
+    ]
+    sound = [step.score for curve in curves.values() for step in curve]
+    sound += [row.validation_score for row in fixed if row.validation_score is not None and not row.num_diverged]
+    costs = [curve[-1].cost for curve in curves.values()] + [row.training[cost] for row in fixed if row.training]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        unit=cost_unit(cost, costs),
+    )
+    styles = arm_styles(facts.arms)
+    for (arm, batch_size), curve in curves.items():
+        _draw_curve(panels, arm, batch_size, curve, styles[arm])
+    for row in fixed:
+        ends = [curve[-1].cost for (_, batch_size), curve in curves.items() if batch_size == row.batch_size]
+        _draw_fixed(panels, row, styles[row.arm], cost, max(ends, default=None))
+    figure = panels.finish(
+        cost_title=cost_title(panels.unit, "spent"),
+        score_title=safe(score_title(facts.metric, "best validation", higher_is_better=facts.higher_is_better)),
+    )
+    dress(
+        figure,
+        title=_finding(comparison),
+        finding=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
+        "trainings",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> dict[Search, tuple[Incumbent, ...]]:
+    """The best-so-far curve of every search that has a score, in the study's order."""
+    facts = comparison.facts
+    curves = {}
+    for batch_size in facts.batch_sizes:
+        for arm in facts.arms:
+            search = [
+                result
+                for result in results
+                if (result.trial.arm, result.trial.batch_size, result.trial.role) == (arm, batch_size, "search")
+            ]
+            curve = incumbents(search, cost, higher_is_better=facts.higher_is_better)
+            if curve:
+                curves[arm, batch_size] = curve
+    return curves
+
+
+def _finding(comparison: Comparison) -> str:
+    """How many trials the reference needs to reach each zero-tuning arm (K*)."""
+    facts = comparison.facts
+    parts = []
+    for arm in facts.zero_tuning_arms:
+        if arm == facts.reference:
+            continue
+        needed = []
+        for batch_size in facts.batch_sizes:
+            row, searched = comparison.row(arm, batch_size), comparison.row(facts.reference, batch_size).search.trials
+            if row.validation_score is not None and searched:
+                needed.append(str(row.trials_to_match or f">{searched}"))
+        if needed:
+            parts.append(f"{arm}: {', '.join(needed)}")
+    if not parts:
+        return "What each search found, and what it had cost by then"
+    sizes = ", ".join(str(size) for size in facts.batch_sizes)
+    return f"Trials that {facts.reference} needs on average to match {'; '.join(parts)} (at B={sizes})"
+
+
+def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
+    costs = [panels.shown(step.cost) for step in curve]
+    name = safe(arm)
+    trace = go.Scatter(
+        x=costs,
+        y=[step.score for step in curve],
+        mode="lines+markers",
+        line={"shape": "hv", "color": style.colour, "width": 2},
+        marker={"symbol": style.symbol, "size": 6, "color": style.colour},
+        name=f"{name} (search)",
+        legendgroup=name,
+        hovertext=[
+            f"{name}, {place} trials<br>{score_text(step.score, panels.facts.metric)} after "
+            f"{amount_text(panels.shown(step.cost))} {panels.unit.label}"
+            for place, step in enumerate(curve, start=1)
+        ],
+        hoverinfo="text",
+    )
+    panels.add(batch_size, trace, costs=costs)
+
+
+def _draw_fixed(panels: Panels, row: Row, style: ArmStyle, cost: str, end: float | None) -> None:
+    if row.training is None or row.validation_score is None:
+        return
+    point = Point(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
+    if panels.scale.off(point.score):
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
+        return
+    name, start = safe(row.arm), panels.shown(point.cost)
+    stop = start if end is None else max(start, panels.shown(end))
+    level = go.Scatter(
+        x=[start, stop],
+        y=[point.score] * 2,
+        mode="lines",
+        line={"color": style.colour, "width": 1, "dash": "dot"},
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    panels.add(row.batch_size, level, costs=[start, stop])
+    marker = go.Scatter(
+        x=[start],
+        y=[point.score],
+        mode="markers",
+        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
+        name=name,
+        legendgroup=name,
+        hovertext=[
+            f"{name}: {score_text(point.score, panels.facts.metric)} for {amount_text(start)} {panels.unit.label}"
+        ],
+        hoverinfo="text",
+    )
+    panels.add(row.batch_size, marker)

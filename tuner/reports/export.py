@@ -1,0 +1,201 @@
+"""Writes a comparison to files: figures to look at, tables to compute with.
+
+Every HTML file holds all it needs and opens without a network. Pictures need a Chrome or Chromium on the machine; all
+else is written without one. File names come from `REPORTS` alone, never from a study.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from tuner.compare import Comparison
+from tuner.cost import CURRENCIES, Cost
+from tuner.reports.figures import REPORTS, draw
+from tuner.reports.fronts import arm_front, trial_front
+from tuner.reports.page import page
+from tuner.reports.pictures import write_pictures
+from tuner.trial import TrialResult
+
+Record = Mapping[str, Any]
+
+
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def export(
+    comparison: Comparison,
+    results: Sequence[TrialResult],
+    to: Path,
+    cost: str = "device_seconds",
+    *,
+    notify: Callable[[str], None] = _to_stderr,
+) -> list[Path]:
+    """Writes all reports of a study into a folder.
+
+    Args:
+        comparison: what `tuner.compare.compare` found.
+        results: the results it was made of.
+        to: the folder, made where absent; files of an earlier export are replaced.
+        cost: the cost axis, a name in `tuner.cost.CURRENCIES`.
+        notify: takes a sentence where pictures cannot be drawn on this machine.
+
+    Returns:
+        The files: report.html; an HTML file, a PNG and an SVG a figure; comparison.csv, trials.csv, fronts.csv and
+        ledger.csv; comparison.json.
+
+    Raises:
+        BadInput: there is no such cost axis.
+    """
+    figures = {name: draw(name, comparison, results, cost) for name in REPORTS}
+    to.mkdir(parents=True, exist_ok=True)
+    files = [_write(to / "report.html", page(comparison, figures, cost))]
+    files += [_write(to / f"{name}.html", page(comparison, {name: figures[name]}, cost)) for name in figures]
+    pictures, notice = write_pictures(figures, to)
+    if notice:
+        notify(notice)
+    files += pictures
+    files.append(_write_csv(to / "comparison.csv", comparison_records(comparison)))
+    files.append(_write_csv(to / "trials.csv", trial_records(results)))
+    files.append(_write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
+    files.append(_write_csv(to / "ledger.csv", ledger_records(comparison)))
+    text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
+    files.append(_write(to / "comparison.json", text + "\n"))
+    return files
+
+
+def comparison_records(comparison: Comparison) -> list[Record]:
+    """One record a row of the comparison, the baseline's first; costs and savings in every currency."""
+    rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
+    records: list[Record] = []
+    for row in rows:
+        verdict = row.verdict
+        difference = verdict.difference if verdict else None
+        record: dict[str, Any] = {
+            "study": comparison.facts.name,
+            "arm": row.arm,
+            "batch_size": row.batch_size,
+            "zero_tuning": row.zero_tuning,
+            "test_score": row.score.mean if row.score else None,
+            "test_score_low": row.score.low if row.score else None,
+            "test_score_high": row.score.high if row.score else None,
+            "validation_score": row.validation_score,
+            "seeds": row.num_seeds,
+            "diverged": row.num_diverged,
+            "failed": row.num_failed,
+            "verdict": verdict.finding if verdict else None,
+            "improvement": difference.mean if difference else None,
+            "improvement_low": difference.low if difference else None,
+            "improvement_high": difference.high if difference else None,
+            "tolerance": verdict.tolerance if verdict else None,
+            "holds": row.holds,
+            "search_trials": row.search.trials,
+            "trials_to_match": row.trials_to_match,
+            "params": json.dumps(dict(row.params)),
+        }
+        for currency in CURRENCIES:
+            saving = row.savings.get(currency)
+            record[f"cost_to_a_model.{currency}"] = row.bill[currency] if row.bill else None
+            record[f"baseline_bill.{currency}"] = row.baseline_bill[currency]
+            record[f"saved.{currency}"] = saving.share if saving else None
+            record[f"saved_with_baseline.{currency}"] = saving.share_with_baseline if saving else None
+            record[f"break_even.{currency}"] = saving.break_even if saving else None
+        records.append(record)
+    return records
+
+
+def trial_records(results: Iterable[TrialResult]) -> list[Record]:
+    """One record a trial, in the order of batch size, arm, role and index."""
+    ordered = sorted(results, key=lambda r: (r.trial.batch_size, r.trial.arm, r.trial.role, r.trial.index))
+    return [
+        {
+            "study": result.trial.study,
+            "trial": result.trial.id,
+            "arm": result.trial.arm,
+            "batch_size": result.trial.batch_size,
+            "role": result.trial.role,
+            "index": result.trial.index,
+            "seed": result.trial.config.seed,
+            "params": json.dumps(dict(result.trial.params)),
+            "status": result.status,
+            "validation_score": result.validation_score,
+            "test_score": result.test_score,
+            **_cost_record(result.cost),
+            "error": result.error,
+            "host": result.host,
+            "device": result.device,
+            "finished_at": result.finished_at,
+        }
+        for result in ordered
+    ]
+
+
+def front_records(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> list[Record]:
+    """One record a point on a front: over the arms, and over the trials, of every batch size."""
+    records: list[Record] = []
+    for batch_size in comparison.facts.batch_sizes:
+        fronts = {
+            "arms": arm_front(comparison, batch_size, cost),
+            "trials": trial_front(comparison, results, batch_size, cost),
+        }
+        for over, front in fronts.items():
+            records += [
+                {
+                    "over": over,
+                    "batch_size": batch_size,
+                    "name": point.name,
+                    "currency": cost,
+                    "cost": point.cost,
+                    "score": point.score,
+                }
+                for point in front
+            ]
+    return records
+
+
+def ledger_records(comparison: Comparison) -> list[Record]:
+    """One record a line of the ledger, and the total as the last."""
+    lines = comparison.ledger.lines
+    records: list[Record] = [
+        {
+            "arm": line.arm,
+            "batch_size": line.batch_size,
+            "role": line.role,
+            **_cost_record(line.cost),
+            "diverged": line.num_diverged,
+            "failed": line.num_failed,
+        }
+        for line in lines
+    ]
+    total = {
+        "arm": "TOTAL",
+        "batch_size": None,
+        "role": None,
+        **_cost_record(comparison.ledger.total),
+        "diverged": sum(line.num_diverged for line in lines),
+        "failed": sum(line.num_failed for line in lines),
+    }
+    return [*records, total]
+
+
+def _cost_record(cost: Cost) -> Record:
+    return {**{f.name: getattr(cost, f.name) for f in fields(cost)}, "modelled_joules": cost.modelled_joules}
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _write_csv(path: Path, records: Sequence[Record]) -> Path:
+    """A header and one line a record; None is an empty cell. Of no records, an empty file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]) if records else [])
+        if records:
+            writer.writeheader()
+        writer.writerows(records)
+    return path

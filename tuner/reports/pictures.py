@@ -1,0 +1,108 @@
+"""PNG and SVG files of figures, drawn by a browser in a child process with a time limit.
+
+A browser can hang or be absent, and neither may cost a study its other files. Run as a module, this is that child: it
+reads one JSON list of figures from its standard input.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+TIME_LIMIT_SECONDS = 90.0
+"""A browser starts in a few seconds and draws a figure in less than one."""
+FORMATS = ("png", "svg")
+_NO_KALEIDO, _NO_BROWSER = 3, 4
+
+
+def write_pictures(
+    figures: Mapping[str, go.Figure], to: Path, *, time_limit: float = TIME_LIMIT_SECONDS
+) -> tuple[list[Path], str | None]:
+    """Draws figures to NAME.png and NAME.svg.
+
+    Args:
+        figures: figures by file name without ending.
+        to: an existing folder.
+        time_limit: seconds after which the child and its browser are ended.
+
+    Returns:
+        The files, and None; or no file, and a sentence that says why and what to do.
+    """
+    paths = [to / f"{name}.{ending}" for name in figures for ending in FORMATS]
+    orders = [
+        {"figure": json.loads(figure.to_json()), "path": str((to / f"{name}.{ending}").resolve()), "format": ending}
+        for name, figure in figures.items()
+        for ending in FORMATS
+    ]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that the browser ends with the child
+        text=True,
+    )
+    try:
+        _, errors = child.communicate(json.dumps(orders), timeout=time_limit)
+    except subprocess.TimeoutExpired:
+        errors = f"the browser took more than {time_limit:g} s"
+    finally:
+        _end(child)
+    if child.returncode == 0 and all(path.is_file() for path in paths):
+        return paths, None
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return [], _notice(child.returncode, errors)
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    """Ends the child and what it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _notice(code: int | None, errors: str) -> str:
+    start = "PNG and SVG files were not written:"
+    if code == _NO_KALEIDO:
+        return f"{start} kaleido is not installed; pip install 'zerotune[image]' adds it."
+    if code == _NO_BROWSER:
+        return f"{start} no Chrome or Chromium was found; install one, or name it in BROWSER_PATH."
+    last = errors.strip().splitlines()[-1] if errors.strip() else f"the child process ended with {code}"
+    return f"{start} {last}. The HTML files hold the same figures."
+
+
+def _draw(orders: list[dict[str, Any]]) -> int:
+    """The child's work; its exit code."""
+    try:
+        import kaleido
+        from choreographer.errors import ChromeNotFoundError
+    except ImportError:
+        return _NO_KALEIDO
+    pages = kaleido.PageGenerator(mathjax=False)  # the default fetches MathJax from a network
+    figures = [
+        {"fig": order["figure"], "path": order["path"], "opts": {"format": order["format"], "scale": _scale(order)}}
+        for order in orders
+    ]
+    try:
+        kaleido.write_fig_from_object_sync(figures, kopts={"page_generator": pages})
+    except ChromeNotFoundError:
+        return _NO_BROWSER
+    return 0
+
+
+def _scale(order: Mapping[str, Any]) -> int:
+    return 2 if order["format"] == "png" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(_draw(json.load(sys.stdin)))

@@ -1,0 +1,214 @@
+"""Running a study: the only place that sees all parts.
+
+study -> campaign -> driver -> journal -> store -> answer. A `Recorder` stands between the driver and the campaign: what
+a driver asks for and tells passes through it, and so into the journal, the store and the terminal.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from trainers.applications import APPLICATIONS
+from trainers.data import DataError
+from tuner.answer import Answer, answer, stored_definition
+from tuner.campaign import Campaign
+from tuner.compare import Row
+from tuner.cost import Cost
+from tuner.drivers.serial import run_serial
+from tuner.drivers.work import Execution
+from tuner.errors import BadInput, StudyChanged, StudyFailed, ZerotuneError
+from tuner.journal import Journal
+from tuner.progress import Display
+from tuner.provenance import provenance
+from tuner.reports.export import export
+from tuner.store import Store, Writer, default_tracking_uri
+from tuner.study import Study, difference
+from tuner.trial import Progress, Trial, TrialResult
+
+Driver = Literal["ray", "serial"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a study lives and runs.
+
+    Attributes:
+        store: folder of the local store; the study's journal is in its sub-folder of the study's name.
+        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
+        driver: "ray" or "serial".
+        address: an existing Ray cluster, or None for a local one.
+        data_folder: overrides the study's data folder.
+    """
+
+    store: Path
+    tracking_uri: str | None = None
+    driver: Driver = "ray"
+    address: str | None = None
+    data_folder: str | None = None
+
+    def uri(self, study: Study) -> str:
+        """The MLflow store of a study run here."""
+        return self.tracking_uri or study.tracking_uri or default_tracking_uri(self.store)
+
+    def folder(self, study: Study) -> Path:
+        """The study's own folder: journal, lock, checkpoints, figures."""
+        return self.store / study.name
+
+
+class Recorder:
+    """The agenda as a driver sees it: the campaign, with everything written down on the way."""
+
+    def __init__(self, campaign: Campaign, journal: Journal, writer: Writer, display: Display) -> None:
+        self._campaign = campaign
+        self._journal = journal
+        self._writer = writer
+        self._display = display
+
+    def ask(self) -> Trial | Literal["wait", "done"]:
+        """The next trial whose result is not in the journal yet; those that are there are told on the way."""
+        while isinstance(trial := self._campaign.ask(), Trial):
+            known = self._journal.content.results.get(trial.id)
+            if known is None:
+                self._journal.start(trial.id)
+                self._display.started(trial)
+                return trial
+            self._campaign.tell(known)
+            self._display.finished(known, replayed=True)
+        return trial
+
+    def may_prune(self, trial: Trial) -> bool:
+        """Whether every epoch must be reported by itself."""
+        return self._campaign.may_prune(trial)
+
+    def report(self, progress: Progress) -> bool:
+        """Writes epochs down, then asks the campaign whether the trial goes on."""
+        self._journal.progress(progress.trial.id, progress.new_epochs)
+        self._display.progressed(progress)
+        return self._campaign.report(progress)
+
+    def tell(self, result: TrialResult) -> None:
+        """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
+        searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
+        result = self._journal.finish(replace(result, cost=result.cost + searcher))
+        self._campaign.tell(result)
+        self._writer.submit(result)
+        self._display.finished(result)
+
+
+def check_data(study: Study, folder: str | None) -> None:
+    """Finds out before any trial that the data are there.
+
+    Raises:
+        BadInput: they are not.
+    """
+    try:
+        APPLICATIONS[study.application].data_sources[study.data.source].check(folder)
+    except DataError as error:
+        raise BadInput(f"data source {study.data.source!r}: {error}") from None
+
+
+def begin(study: Study, journal: Journal) -> None:
+    """Starts a new journal, or makes sure that an old one is of the same study.
+
+    Raises:
+        StudyChanged: it is not; the text shows what differs.
+    """
+    old = journal.content.definition
+    if not old:
+        journal.begin(study.content(), provenance())
+        return
+    changes = difference(dict(old), study.content())
+    if changes:
+        raise StudyChanged(
+            f"study {study.name!r} was begun with another definition:\n"
+            + "\n".join(f"  {line}" for line in changes)
+            + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start anew."
+        )
+
+
+def run_study(study: Study, place: Place, console: Console) -> Answer:
+    """Runs what is missing of a study, and gives its answer.
+
+    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
+
+    Raises:
+        ZerotuneError: as a sentence, whatever the user can mend.
+        KeyboardInterrupt: the user stopped it; it can be resumed.
+    """
+    execution = Execution(
+        cpus_per_trial=study.resources.cpus_per_trial,
+        gpus_per_trial=study.resources.gpus_per_trial,
+        max_concurrent=study.resources.max_concurrent,
+        data_folder=place.data_folder or study.data.folder,
+        checkpoints=place.folder(study) / "checkpoints",
+        address=place.address,
+    )
+    check_data(study, execution.data_folder)
+    application = APPLICATIONS[study.application]
+    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
+    methods = {arm.name: arm.method for arm in study.arms}
+    with closing(Journal(place.folder(study))) as journal:
+        begin(study, journal)
+        if journal.content.unreadable_lines:
+            console.print(
+                f"{journal.path}: {journal.content.unreadable_lines} damaged lines were skipped; what they held runs again",
+                style="yellow",
+            )
+        store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
+        campaign = Campaign(study, known=journal.content.results)
+        planned = [((cell.arm, cell.batch_size), cell.planned) for cell in campaign.cells]
+        writer = Writer(store)
+        try:
+            with Display(
+                console, planned, metric=application.metric, higher_is_better=application.higher_is_better
+            ) as display:
+                drive(Recorder(campaign, journal, writer, display), execution, place.driver)
+        finally:
+            writer.close()
+        results = list(journal.content.results.values())
+    if all(result.status == "failed" for result in results):
+        raise StudyFailed(f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}")
+    store.sync(results)
+    found = answer(place.uri(study), study.name, fingerprint=study.fingerprint)
+    keep(store, found, place.folder(study) / "report")
+    return found
+
+
+def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
+    """Hands the agenda to a driver."""
+    if driver == "serial":
+        run_serial(recorder, execution)
+        return
+    from tuner.drivers.ray_tune import run_ray  # ray takes a second to import
+
+    run_ray(recorder, execution)
+
+
+def keep(store: Store, found: Answer, folder: Path) -> None:
+    """Puts the figures into the study's folder and the store, and each arm's summary on its parent run."""
+    files = export(found.comparison, found.results, folder)
+    store.log_artifacts(files, "report")
+    for row in found.comparison.rows:
+        if row.search.trials or row.num_seeds:
+            store.summarise(row.arm, row.batch_size, summary(row))
+    store.finish()
+
+
+def summary(row: Row) -> Mapping[str, float]:
+    """A row's figures as metrics of the arm's parent run."""
+    figures = {"search_trials": float(row.search.trials)}
+    if row.score is not None:
+        figures["test_score"] = row.score.mean
+    if row.bill is not None:
+        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
+    for currency, saved in row.savings.items():
+        figures[f"saved/{currency}"] = saved.share
+        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
+    return figures
+
+
+__all__ = ["Driver", "Place", "Recorder", "ZerotuneError", "run_study"]

@@ -1,0 +1,38 @@
+"""A study definition: the one strict schema at the border, and what follows from it.
+
+`load_study` reads and checks a file; `Study` is what it says; `baseline_config` and `search_config` turn chosen
+hyperparameters into what a training needs. This package must not know who proposes hyperparameters, where trials run
+or how they are recorded.
+"""
+
+from tuner.study.changes import difference
+from tuner.study.configure import baseline_config, hyperparameter_names, search_config
+from tuner.study.definition import (
+    SEARCH_METHODS,
+    ArmDefinition,
+    BaselineDefinition,
+    Budget,
+    Resources,
+    SearchDefinition,
+    Study,
+    TuneDefinition,
+)
+from tuner.study.loading import load_study, shipped_studies, study_from_text
+
+__all__ = [
+    "SEARCH_METHODS",
+    "ArmDefinition",
+    "BaselineDefinition",
+    "Budget",
+    "Resources",
+    "SearchDefinition",
+    "Study",
+    "TuneDefinition",
+    "baseline_config",
+    "difference",
+    "hyperparameter_names",
+    "load_study",
+    "search_config",
+    "shipped_studies",
+    "study_from_text",
+]

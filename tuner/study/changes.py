@@ -1,0 +1,44 @@
+"""What has changed between two definitions, in lines a reader can act on."""
+
+from typing import Any
+
+from tuner.studyfile import Location, place_name
+
+_ABSENT = object()
+
+
+def difference(old: object, new: object) -> list[str]:
+    """One line for every value that is not the same in two JSON-able definitions; empty where they are equal.
+
+    >>> difference({"arms": [{"lr": 0.1}]}, {"arms": [{"lr": 0.2}]})
+    ['arms[0].lr: was 0.1, now 0.2']
+    >>> difference({"epochs": 2}, {"margin": 0.9})
+    ['epochs: was 2, now absent', 'margin: was absent, now 0.9']
+    """
+    return _difference(old, new, ())
+
+
+def _difference(old: Any, new: Any, location: Location) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
+    elif isinstance(old, list) and isinstance(new, list) and any(isinstance(item, dict) for item in old + new):
+        length = max(len(old), len(new))
+        pairs = [(i, *_at(i, old, new)) for i in range(length)]
+    else:
+        return [] if old == new else [f"{place_name(location)}: was {_text(old)}, now {_text(new)}"]
+    return [line for key, before, after in pairs for line in _difference(before, after, (*location, key))]
+
+
+def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
+    return (
+        old[position] if position < len(old) else _ABSENT,
+        new[position] if position < len(new) else _ABSENT,
+    )
+
+
+def _text(value: object) -> str:
+    if value is _ABSENT:
+        return "absent"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,186 @@
+"""What the parts of a study must be to each other, checked before anything is trained.
+
+Every configuration that a rule gives is built here, and so is every search at the ends of its ranges. So a study that
+loads does not stop halfway for a mistake in its file.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from trainers.applications import APPLICATIONS
+from trainers.scaling import RULES, scale
+from trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
+from trainers.tables import UnknownName, lookup
+from tuner.space import largest, middle
+from tuner.study.configure import baseline_config, hyperparameter_names, search_config
+from tuner.study.definition import KEYS_OF, ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from tuner.study.space_checks import Problem, check_training, range_problems, space_problems
+from tuner.studyfile import Location
+
+
+def problems(study: Study) -> list[Problem]:
+    """Everything that is wrong with a study whose single values are right; empty where it can be run."""
+    found = [*_facts_problems(study), *_reference_problems(study)]
+    found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
+    for position, arm in enumerate(study.arms):
+        where = ("arms", position)
+        found += _key_problems(arm, where)
+        found += _search_problems(study, arm, where) if arm.is_search else _rule_problems(study, arm, where)
+    if found:
+        return found  # what rules give rests on a baseline that is right
+    rules = [(("arms", position), arm) for position, arm in enumerate(study.arms) if not arm.is_search]
+    return [problem for where, arm in rules for problem in _scaled_problems(study, arm, where)]
+
+
+def _facts_problems(study: Study) -> Iterator[Problem]:
+    """Data, batch sizes, seeds and resources."""
+    try:
+        sources = APPLICATIONS[study.application].data_sources
+        num_train = lookup("data source", sources, study.data.source).num_train
+    except UnknownName as error:
+        yield ("data", "source"), str(error)
+    else:
+        # The sizes are sorted, so that a position here may be another one in the file.
+        sizes: list[tuple[Location, int]] = [(("batch_sizes",), batch_size) for batch_size in study.batch_sizes]
+        sizes.append((("baseline", "batch_size"), study.baseline.batch_size))
+        for where, batch_size in sizes:
+            if batch_size > num_train:
+                yield where, f"{batch_size} is above the {num_train} training samples of {study.data.source!r}"
+    if study.search_seed in study.seeds:
+        yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
+    if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
+        yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+
+
+def _reference_problems(study: Study) -> Iterator[Problem]:
+    """The arms' names, and the one that the others are compared with."""
+    arms: dict[str, ArmDefinition] = {}
+    for position, arm in enumerate(study.arms):
+        if arm.name in arms:
+            yield ("arms", position, "name"), f"{arm.name!r} is the name of two arms"
+        if arm.name == "baseline":
+            yield ("arms", position, "name"), "'baseline' is the study's own baseline: choose another name"
+        arms.setdefault(arm.name, arm)
+    try:
+        reference = lookup("arm", arms, study.reference)
+    except UnknownName as error:
+        yield ("reference",), str(error)
+    else:
+        if not reference.is_search:
+            yield ("reference",), f"must be an arm that searches, but {reference.name!r} is the rule {reference.method}"
+
+
+def _key_problems(search: SearchDefinition, where: Location) -> Iterator[Problem]:
+    """Keys that the method does not take."""
+    for key in KEYS_OF:
+        if key in search.model_fields_set and search.method not in KEYS_OF[key]:
+            takers = ", ".join(KEYS_OF[key])
+            yield (*where, key), f"has no effect with method {search.method}: leave it out (for {takers})"
+
+
+def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
+    """An arm that searches."""
+    optimizer = study.arm_optimizer(arm)
+    found = list(space_problems(arm, optimizer.name, where))
+    known = hyperparameter_names(optimizer.name)
+    for name in arm.fixed:
+        try:
+            lookup(f"hyperparameter of optimizer {optimizer.name!r}", dict.fromkeys(known), name)
+        except UnknownName as error:
+            found.append(((*where, "fixed", name), str(error)))
+        if name in arm.space:
+            found.append(((*where, "fixed", name), "is also in space: a value is either fixed or searched"))
+    found += [
+        ((*where, "optimizer"), f"option {name!r} is also in space or fixed: state it once")
+        for name in (arm.optimizer.options if arm.optimizer else ())
+        if name in arm.space or name in arm.fixed
+    ]
+    if "lr" not in arm.space and "lr" not in arm.fixed:
+        found.append(((*where, "space"), "lr is neither searched nor fixed: put it in space, or in fixed"))
+    yield from found or range_problems(
+        study, arm.space, lambda params: search_config(arm, study.baseline, params), (*where, "space")
+    )
+
+
+def _baseline_problems(
+    study: Study, definition: BaselineDefinition, stated: set[str], where: Location
+) -> Iterator[Problem]:
+    """A baseline; `stated` are the keys that stand at `where`, not taken from the study's baseline."""
+    tune = definition.tune
+    if tune is None or "tune" not in stated:
+        if definition.lr is None and tune is None:
+            yield (*where, "lr"), "is missing: state the baseline's learning rate, or search it in tune.space"
+        return
+    inside = (*where, "tune")
+    if not tune.is_search:
+        methods = ", ".join(KEYS_OF["space"])
+        yield (*inside, "method"), f"{tune.method!r} is a rule, which tunes nothing: choose one of {methods}"
+        return
+    found = [*_key_problems(tune, inside), *space_problems(tune, definition.optimizer.name, inside)]
+    for name in tune.space:
+        # A stated decay with options says what the searched decay of its name is.
+        if name in stated and not (name == "decay" and definition.decay.options):
+            found.append(((*where, name), "is also searched in tune.space: state it or search it"))
+        if name in definition.optimizer.options and "optimizer" in stated:
+            found.append(((*where, "optimizer"), f"option {name!r} is also searched in tune.space: state it once"))
+    if definition.lr is None and "lr" not in tune.space:
+        found.append(((*inside, "space"), "lr is neither stated in the baseline nor searched here"))
+
+    def build(params: Mapping[str, OptionValue]) -> tuple[ScheduleSpec, OptimizerSpec]:
+        baseline = baseline_config(definition, params)
+        return baseline.schedule, baseline.optimizer
+
+    yield from found or range_problems(study, tune.space, build, (*inside, "space"))
+
+
+def _rule_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
+    """An arm that is a rule: what it starts from, and what it gives at every batch size."""
+    definition = study.baseline_of(arm)
+    stated = set() if arm.baseline is None else set(arm.baseline.model_fields_set)
+    yield from _ineffective_problems(arm, definition, stated, (*where, "baseline"))
+    if stated:
+        yield from _baseline_problems(study, definition, stated, (*where, "baseline"))
+    if definition.optimizer.name != study.baseline.optimizer.name and not stated & {"lr", "tune"}:
+        yield (
+            where,
+            f"optimizer {definition.optimizer.name!r} is not the baseline's, {study.baseline.optimizer.name!r}, whose "
+            "learning rate says nothing about it: give this arm baseline.lr or baseline.tune",
+        )
+
+
+def _ineffective_problems(
+    arm: ArmDefinition, definition: BaselineDefinition, stated: set[str], where: Location
+) -> Iterator[Problem]:
+    """Values of an arm's baseline that nothing would read."""
+    rule = RULES[arm.method]
+    if "decay" in stated and rule.decay is not None:
+        yield (*where, "decay"), f"has no effect: rule {arm.method!r} brings its own decay"
+    if "warmup_epochs" in stated and rule.warmup_epochs(0.0, 1.0) == rule.warmup_epochs(1.0, 1.0):
+        yield (*where, "warmup_epochs"), f"has no effect: rule {arm.method!r} brings its own warm-up"
+    searched = definition.tune.space if definition.tune is not None and "tune" not in stated else {}
+    for name in sorted(stated & set(searched)):
+        yield (*where, name), "has no effect: the study's baseline.tune searches it"
+    for name in arm.optimizer.options if arm.optimizer else ():
+        if definition.tune is not None and name in definition.tune.space:
+            yield (*where[:-1], "optimizer"), f"option {name!r} has no effect: the baseline's tune searches it"
+
+
+def _scaled_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
+    """Builds what the rule gives at every batch size; tuned values in the middle of their ranges."""
+    definition = study.baseline_of(arm)
+    params = {} if definition.tune is None else {name: middle(param) for name, param in definition.tune.space.items()}
+    if definition.tune is not None and "warmup_epochs" in definition.tune.space:
+        # The longest warm-up that tuning may choose is the one that must fit.
+        params["warmup_epochs"] = largest(definition.tune.space["warmup_epochs"])
+    baseline = baseline_config(definition, params)
+    for batch_size in study.batch_sizes:
+        try:
+            scaled = scale(
+                arm.method,
+                baseline,
+                batch_size=batch_size,
+                epochs=study.epochs,
+                on_long_warmup=arm.on_long_warmup,
+            )
+            check_training(study, scaled.schedule, scaled.optimizer)
+        except ValueError as error:
+            yield where, f"arm {arm.name!r}: {error}"

@@ -1,0 +1,98 @@
+"""From a definition and hyperparameters to what a training needs: a schedule and an optimizer.
+
+Pure functions. A hyperparameter is one of `SCHEDULE_NAMES` or an option of the optimizer; one that is not given has the
+arm's fixed value, else the baseline's, else the optimizer's default.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from trainers.optimizers import OPTIMIZERS
+from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from tuner.study.definition import ArmDefinition, BaselineDefinition
+from tuner.study.values import complete_optimizer
+
+SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "decay")
+"""Hyperparameters of the schedule; all others are options of the optimizer."""
+
+
+def hyperparameter_names(optimizer: str) -> tuple[str, ...]:
+    """The hyperparameters that can be searched or fixed with an optimizer.
+
+    >>> hyperparameter_names("momentum")
+    ('lr', 'warmup_epochs', 'warmup', 'decay', 'momentum', 'weight_decay', 'nesterov')
+    """
+    return (*SCHEDULE_NAMES, *OPTIMIZERS[optimizer].defaults)
+
+
+def baseline_config(definition: BaselineDefinition, params: Mapping[str, OptionValue]) -> Baseline:
+    """The baseline, with the hyperparameters that its tuning chose.
+
+    Args:
+        definition: `Study.baseline`, or `Study.baseline_of(arm)`.
+        params: what `definition.tune` chose, by name; empty where it is not tuned.
+
+    Raises:
+        ValueError: neither the definition nor `params` gives a learning rate, or a value is of the wrong kind.
+    """
+    schedule, optimizer = _configured(definition, definition.optimizer, params)
+    return Baseline(batch_size=definition.batch_size, schedule=schedule, optimizer=optimizer)
+
+
+def search_config(
+    arm: ArmDefinition, baseline: BaselineDefinition, params: Mapping[str, OptionValue]
+) -> tuple[ScheduleSpec, OptimizerSpec]:
+    """What a searching arm trains with.
+
+    Args:
+        arm: the arm.
+        baseline: the study's baseline: values that are neither searched nor fixed are taken from it. Its learning rate
+            is not, since the arm has its own, and what its tuning chose is not either: a search stands on its own.
+        params: what the arm's method proposes, by name.
+
+    Raises:
+        ValueError: there is no learning rate, or a value is of the wrong kind.
+    """
+    own_lr = baseline.model_copy(update={"lr": None})
+    return _configured(own_lr, arm.optimizer or baseline.optimizer, {**arm.fixed, **params})
+
+
+def _configured(
+    definition: BaselineDefinition, optimizer: OptimizerSpec, values: Mapping[str, OptionValue]
+) -> tuple[ScheduleSpec, OptimizerSpec]:
+    """The definition's schedule and an optimizer, with `values` in the place of what they state."""
+    lr = values.get("lr", definition.lr)
+    if lr is None:
+        raise ValueError("no learning rate: state lr, or search it")
+    decay = _word("decay", values.get("decay", definition.decay.name))
+    schedule = ScheduleSpec(
+        peak_lr=_number("lr", lr),
+        warmup_epochs=_number("warmup_epochs", values.get("warmup_epochs", definition.warmup_epochs)),
+        warmup=_word("warmup", values.get("warmup", definition.warmup)),
+        # A searched decay of the stated one's name has its options; of any other name, the defaults.
+        decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
+    )
+    options = {name: value for name, value in values.items() if name not in SCHEDULE_NAMES}
+    complete = complete_optimizer(OptimizerSpec(name=optimizer.name, options={**optimizer.options, **options}))
+    return schedule, OptimizerSpec(name=complete.name, options=_as_decimals(complete))
+
+
+def _as_decimals(optimizer: OptimizerSpec) -> dict[str, OptionValue]:
+    """The options, whole numbers made decimals where the option is one: 0 and 0.0 are the same configuration."""
+    defaults = OPTIMIZERS[optimizer.name].defaults
+    return {
+        name: float(value) if type(value) is int and isinstance(defaults.get(name), float) else value
+        for name, value in optimizer.options.items()
+    }
+
+
+def _number(name: str, value: OptionValue) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def _word(name: str, value: OptionValue) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a name, got {value!r}")
+    return value

@@ -1,0 +1,288 @@
+"""The models of a study definition: its keys, their types and what a single value may be.
+
+What several values must be to each other is in `tuner.study.checks`. Everything is frozen, and an unknown key is an
+error. This module must not know files or lines.
+"""
+
+import hashlib
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from trainers.applications import APPLICATIONS
+from trainers.scaling import RULES, OnLongWarmup
+from trainers.spec import DecaySpec, OptimizerSpec
+from trainers.tables import lookup
+from tuner.study.fields import (
+    AscendingCounts,
+    Count,
+    Name,
+    NotNegative,
+    OneLine,
+    Positive,
+    Pruner,
+    Seed,
+    Seeds,
+    TrackingURI,
+    Trials,
+)
+from tuner.study.values import DecayValue, OptimizerValue, OptionPlain, ParamValue, WarmupValue
+from tuner.trial import canonical_json
+
+SEARCH_METHODS: Final = ("grid", "random", "optuna")
+"""Methods that search; every other method of an arm is a rule of `trainers.scaling.RULES`."""
+
+RULE_OPTIMIZERS: Final = {"date": "date"}
+"""Rules that bring their own optimizer (DATE, Algorithm 1, is a schedule and a solver); others take the baseline's."""
+
+KEYS_OF: Final = {
+    "trials": ("random", "optuna"),
+    "space": SEARCH_METHODS,
+    "fixed": SEARCH_METHODS,
+    "pruner": ("optuna",),
+    "parallel": ("optuna",),
+    "baseline": tuple(RULES),
+    "on_long_warmup": tuple(RULES),
+}
+"""Keys of an arm that only some methods take; all others have no effect there."""
+
+UNFIXED_KEYS: Final = ("question", "resources", "budget", "tracking_uri")
+"""Keys that do not change what any trial learns, so that they may differ when a study is resumed."""
+
+
+def _known_method(name: str) -> str:
+    lookup("method", dict.fromkeys((*SEARCH_METHODS, *RULES)), name)
+    return name
+
+
+def _known_application(name: str) -> str:
+    lookup("application", APPLICATIONS, name)
+    return name
+
+
+class Definition(BaseModel):
+    """A part of a study: frozen, no unknown keys, no conversion of types but of whole numbers to decimals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class SearchDefinition(Definition):
+    """How hyperparameters are searched.
+
+    Attributes:
+        method: a name in `SEARCH_METHODS`; in an arm also a rule.
+        trials: number of configurations, for random and optuna; a grid has as many as its space spans.
+        space: ranges by hyperparameter: lr, warmup_epochs, warmup, decay and the optimizer's options.
+        pruner: early stopping, for optuna.
+        parallel: proposals a round, for optuna. A proposal rests on earlier rounds only, so that the results do not
+            depend on the number of workers.
+    """
+
+    method: Annotated[str, AfterValidator(_known_method)]
+    trials: Trials | None = None
+    space: dict[str, ParamValue] = Field(default_factory=dict)
+    pruner: Pruner = "none"
+    parallel: Annotated[int, Field(ge=1, le=1000)] = 4
+
+    @property
+    def is_search(self) -> bool:
+        """Whether trials are spent on choosing; False for a rule."""
+        return self.method in SEARCH_METHODS
+
+
+class TuneDefinition(SearchDefinition):
+    """How the baseline is tuned at its own batch size. Billed on a line of its own."""
+
+
+class BaselineOverride(Definition):
+    """What an arm's baseline has other than the study's; what is left out is the study's.
+
+    An arm that states its own `lr`, or its own `tune`, does not take part in the study's tuning of the baseline.
+    """
+
+    lr: Positive | None = None
+    warmup_epochs: NotNegative | None = None
+    warmup: WarmupValue | None = None
+    decay: DecayValue | None = None
+    tune: TuneDefinition | None = None
+
+
+class BaselineDefinition(Definition):
+    """The small-batch configuration that rules start from.
+
+    Attributes:
+        batch_size: B0, samples.
+        optimizer: the solver; options left out have its defaults.
+        lr: lr0; None where `tune` searches it.
+        warmup_epochs: w0, epochs.
+        warmup: a name in `trainers.schedules.WARMUPS`.
+        decay: what follows the warm-up.
+        tune: how it is tuned by the study itself at B0; None where it is stated.
+    """
+
+    batch_size: Count
+    optimizer: OptimizerValue
+    lr: Positive | None = None
+    warmup_epochs: NotNegative = 0.0
+    warmup: WarmupValue = "linear"
+    decay: DecayValue = DecaySpec()
+    tune: TuneDefinition | None = None
+
+
+class ArmDefinition(SearchDefinition):
+    """One way of finding the configuration of every batch size.
+
+    Attributes:
+        name: of the arm, unique in the study.
+        optimizer: the solver; None for the baseline's, for `date` the optimizer of that name.
+        fixed: values of hyperparameters that are not searched.
+        baseline: where a rule starts from something else than the study's baseline.
+        on_long_warmup: what a rule does where its warm-up would outlast the run.
+    """
+
+    name: Name
+    optimizer: OptimizerValue | None = None
+    fixed: dict[str, OptionPlain] = Field(default_factory=dict)
+    baseline: BaselineOverride | None = None
+    on_long_warmup: OnLongWarmup = "error"
+
+
+class DataDefinition(Definition):
+    """The data: one of the application's sources, and the folder that holds its files (None: the source's own)."""
+
+    source: str
+    folder: str | None = None
+
+
+class Resources(Definition):
+    """What a trial holds while it runs. Below 1, `gpus_per_trial` lets several trials share a device."""
+
+    cpus_per_trial: Count = 1
+    gpus_per_trial: NotNegative = 0.0
+    max_concurrent: Count | None = None
+
+
+class Budget(Definition):
+    """Searching stops when this is spent; confirmation runs of what was found are still made."""
+
+    trials: Count | None = None
+    device_seconds: Positive | None = None
+
+
+class Study(Definition):
+    """A study definition, all defaults filled in.
+
+    Attributes:
+        name: of the study, its folder and its records.
+        question: one sentence; empty where there is none.
+        application: a name in `trainers.applications.APPLICATIONS`.
+        data: where the samples come from.
+        epochs: of every trial.
+        batch_sizes: target batch sizes, ascending.
+        seeds: of the confirmation runs.
+        search_seed: of every search trial and of every search method.
+        reference: the tuned arm that the others are compared with.
+        margin: share of the reference's score that counts as a match, in (0, 1].
+        baseline: what rules start from.
+        arms: in the order of the report.
+        resources: of a trial.
+        budget: of the search.
+        tracking_uri: MLflow server or database; None for the local store.
+    """
+
+    name: Name
+    question: OneLine = ""
+    application: Annotated[str, AfterValidator(_known_application)]
+    data: DataDefinition
+    epochs: Count
+    batch_sizes: AscendingCounts
+    seeds: Seeds
+    search_seed: Seed = 0
+    reference: str
+    margin: Annotated[float, Field(gt=0, le=1)] = 0.995
+    baseline: BaselineDefinition
+    arms: Annotated[tuple[ArmDefinition, ...], Field(strict=False, min_length=1, max_length=100)]
+    resources: Resources = Resources()
+    budget: Budget = Budget()
+    tracking_uri: TrackingURI | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults(cls, content: Any) -> Any:
+        """Epochs and data source are the application's where they are not stated."""
+        if not isinstance(content, dict):
+            return content
+        name = content.get("application")
+        application = APPLICATIONS.get(name) if isinstance(name, str) else None
+        # An unknown application is reported once, not once more for each of its defaults.
+        epochs, source = (application.epochs, next(iter(application.data_sources))) if application else (1, "")
+        data = content.get("data", {})
+        return {
+            "epochs": epochs,
+            **content,
+            "data": {"source": source, **data} if isinstance(data, dict) else data,
+        }
+
+    def arm(self, name: str) -> ArmDefinition:
+        """The arm of that name; KeyError where there is none."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def arm_optimizer(self, arm: ArmDefinition) -> OptimizerSpec:
+        """The solver that an arm trains with, as stated: options left out are not filled in."""
+        if arm.optimizer is not None:
+            return arm.optimizer
+        if arm.method in RULE_OPTIMIZERS:
+            return OptimizerSpec(name=RULE_OPTIMIZERS[arm.method])
+        return self.baseline.optimizer
+
+    def baseline_of(self, arm: ArmDefinition) -> BaselineDefinition:
+        """What a rule starts from: the study's baseline with the arm's optimizer and the arm's own values.
+
+        Its `tune` is the arm's own, or the study's, or None where the arm states its learning rate.
+        """
+        own = {} if arm.baseline is None else {key: getattr(arm.baseline, key) for key in arm.baseline.model_fields_set}
+        if "lr" in own:
+            own.setdefault("tune", None)
+        return self.baseline.model_copy(update={"optimizer": self.arm_optimizer(arm), **own})
+
+    def has_own_tune(self, arm: ArmDefinition) -> bool:
+        """Whether the arm's baseline is tuned on its own, not together with the study's."""
+        return arm.baseline is not None and arm.baseline.tune is not None
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole definition with every default written out, as JSON can hold it."""
+        plain = self.model_dump(mode="json")
+        plain["baseline"] = _without_ineffective(plain["baseline"])
+        plain["arms"] = [_resolved_arm(self, arm) for arm in self.arms]
+        return plain
+
+    def content(self) -> dict[str, Any]:
+        """What fixes the results: the resolved definition without question, resources, budget, folder and URI."""
+        plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
+        return {**plain, "data": {"source": self.data.source}}
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits of the content."""
+        return hashlib.sha256(canonical_json(self.content()).encode()).hexdigest()[:12]
+
+
+def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
+    """An arm with its optimizer written out and without the keys its method does not take."""
+    written_out = arm.model_copy(update={"optimizer": study.arm_optimizer(arm)})
+    plain = _without_ineffective(written_out.model_dump(mode="json"))
+    if arm.baseline is not None:
+        stated = {key: plain["baseline"][key] for key in sorted(arm.baseline.model_fields_set)}
+        plain["baseline"] = _without_ineffective(stated)
+    return plain
+
+
+def _without_ineffective(plain: dict[str, Any]) -> dict[str, Any]:
+    """Drops, from an arm, a baseline and its tune, the keys that the method does not take."""
+    if plain.get("tune"):
+        plain = {**plain, "tune": _without_ineffective(plain["tune"])}
+    method = plain.get("method")
+    return {key: value for key, value in plain.items() if method is None or method in KEYS_OF.get(key, (method,))}

@@ -1,0 +1,61 @@
+"""The kinds of single values in a study definition: names, counts, seeds and addresses, each with its limits.
+
+The limits are far above any use; they keep a slip of the keyboard from planning a million trials.
+"""
+
+from typing import Annotated, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, Field
+
+_SECRET_PARAMETERS: Final = frozenset({"password", "passwd", "token", "access_token", "api_key"})
+
+
+def _unique(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise ValueError(f"holds {number} twice")
+    return numbers
+
+
+def _sorted(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(numbers))
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable text")
+    return text
+
+
+def _without_credentials(uri: str) -> str:
+    """A tracking URI is written into the records of a study, so it may not hold a secret."""
+    try:
+        parts = urlsplit(_one_line(uri))
+        in_front_of_host = parts.password is not None or (parts.scheme in ("http", "https") and "@" in parts.netloc)
+        parameters = {name.lower() for name, _ in parse_qsl(parts.query)}
+    except ValueError:  # its text may repeat a secret
+        raise ValueError("must be a URI such as http://host:5000 or sqlite:///runs.db, on one line") from None
+    if in_front_of_host or parameters & _SECRET_PARAMETERS:
+        raise ValueError(
+            "holds credentials, which would be stored with the study: leave them out and set MLFLOW_TRACKING_USERNAME "
+            "and MLFLOW_TRACKING_PASSWORD (a database: PGPASSWORD) in the environment"
+        )
+    if not uri:
+        raise ValueError("must not be empty: leave it out, or write null, for the local store")
+    return uri
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Trials = Annotated[int, Field(ge=1, le=10_000)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+# Lists of YAML become tuples, so the tuple itself is not strict; what it holds is.
+Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
+AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
+Pruner = Literal["none", "asha", "median"]

@@ -1,0 +1,105 @@
+"""Checks of one search space: its names, its size and what lies at the ends of its ranges."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+from trainers.optimizers import check_optimizer
+from trainers.schedules import build_schedule
+from trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
+from trainers.tables import UnknownName, lookup
+from tuner.space import MAX_GRID_POINTS, Choice, Param, Space, grid_values, middle
+from tuner.study.configure import hyperparameter_names
+from tuner.study.definition import SearchDefinition, Study
+from tuner.studyfile import Location
+
+Problem = tuple[Location, str]
+"""Where something is wrong, and what."""
+
+Build = Callable[[Mapping[str, OptionValue]], tuple[ScheduleSpec, OptimizerSpec]]
+"""Hyperparameters -> what is trained with them."""
+
+MAX_CORNERS = 256
+"""Combinations of range ends that are built; beyond, an impossible combination shows up as a failed trial."""
+
+
+def space_problems(search: SearchDefinition, optimizer: str, where: Location) -> Iterator[Problem]:
+    """What is wrong with a search's names and counts."""
+    if not search.space:
+        yield (*where, "space"), f"method {search.method} needs a space with at least one hyperparameter"
+    if search.method != "grid" and search.trials is None:
+        yield (*where, "trials"), f"is missing: method {search.method} needs a number of trials"
+    known = dict.fromkeys(hyperparameter_names(optimizer))
+    for name, param in search.space.items():
+        place = (*where, "space", name)
+        try:
+            lookup(f"hyperparameter of optimizer {optimizer!r}", known, name)
+        except UnknownName as error:
+            yield place, str(error)
+        if search.method != "grid" and not isinstance(param, Choice) and param.num is not None:
+            yield place, f"num has no effect with method {search.method}: leave it out (for grid)"
+    if search.method == "grid":
+        yield from _grid_problems(search.space, (*where, "space"))
+
+
+def _grid_problems(space: Space, where: Location) -> Iterator[Problem]:
+    sizes = []
+    for name, param in space.items():
+        try:
+            sizes.append(len(grid_values(param)))
+        except ValueError as error:
+            yield (*where, name), str(error)
+    if math.prod(sizes) > MAX_GRID_POINTS:
+        yield where, f"spans {math.prod(sizes)} grid points; at most {MAX_GRID_POINTS} are taken"
+
+
+def check_training(study: Study, schedule: ScheduleSpec, optimizer: OptimizerSpec) -> None:
+    """Refuses a configuration that could not be trained.
+
+    Raises:
+        ValueError: a value is out of its range, or two contradict each other.
+    """
+    check_optimizer(optimizer)
+    # No check depends on the number of samples or on the batch size.
+    build_schedule(schedule, num_samples=1, batch_size=1, epochs=study.epochs)
+
+
+def range_problems(study: Study, space: Space, build: Build, where: Location) -> Iterator[Problem]:
+    """Builds the configurations at the ends of the ranges, of one parameter at a time, then of all together."""
+    # What is not searched alone has its stated value; a learning rate may have none.
+    alone = {"lr": middle(space["lr"])} if "lr" in space else {}
+    found = False
+    for name in sorted(space, key=lambda name: name != "lr"):
+        messages = (_message(study, build, {**alone, name: value}) for value in _ends(space[name]))
+        message = next((message for message in messages if message is not None), None)
+        if message is not None:
+            found = True
+            yield (*where, name), message
+            if name == "lr":
+                return  # nothing can be built with it
+    if found:
+        return
+    corners = itertools.product(*(_ends(param) for param in space.values()))
+    for corner in itertools.islice(corners, MAX_CORNERS):
+        params = dict(zip(space, corner, strict=True))
+        message = _message(study, build, params)
+        if message is not None:
+            together = ", ".join(f"{name}={value}" for name, value in params.items())
+            yield where, f"{message.removesuffix('.')}, with {together}"
+            return
+
+
+def _ends(param: Param) -> tuple[OptionValue, ...]:
+    return param.choices if isinstance(param, Choice) else (param.low, param.high)
+
+
+def _message(study: Study, build: Build, params: Mapping[str, OptionValue]) -> str | None:
+    """Why a configuration cannot be trained, or None where it can."""
+    try:
+        schedule, optimizer = build(params)
+        check_training(study, schedule, optimizer)
+    except ValueError as error:
+        return str(error)
+    if schedule.warmup_epochs >= study.epochs:
+        return f"a warm-up of {schedule.warmup_epochs:g} epochs would outlast the run of {study.epochs} epochs"
+    return None

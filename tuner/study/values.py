@@ -1,0 +1,190 @@
+"""The values of a study file that are more than a number or a word: search ranges, optimizers and decays.
+
+Each can be written in a short form, so each has its own reader, which turns plain values into the dataclasses of
+`tuner.space` and `trainers.spec`, and a writer, which turns them back. This module must not know where in a study they
+stand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+from pydantic import PlainSerializer, PlainValidator
+
+from trainers.optimizers import OPTIMIZERS, check_optimizer
+from trainers.schedules import WARMUPS, check_schedule
+from trainers.spec import DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from trainers.tables import lookup
+from tuner.space import Choice, Float, Int, Param
+
+RANGE_KEYS: Final = ("low", "high", "scale", "type", "num")
+_TYPES: Final = {"float": None, "int": None}
+_SCALES: Final = {"linear": None, "log": None}
+
+
+def parse_param(value: object) -> Param:
+    """A search range: `{low, high, scale, type, num}` or `{choices: [...]}`.
+
+    `type` is "float" (the default) or "int"; `scale` is "linear" (the default) or "log".
+
+    Raises:
+        ValueError: it is neither; says what was found.
+
+    >>> parse_param({"low": 1, "high": 8, "type": "int"})
+    Int(low=1, high=8, scale='linear', num=None)
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a range such as {{low: 0.1, high: 1.0}} or {{choices: [1, 2]}}, got {value!r}")
+    if "choices" in value:
+        _check_keys(value, ("choices",))
+        if not isinstance(value["choices"], list):
+            raise ValueError(f"choices must be a list, got {value['choices']!r}")
+        return Choice(choices=_same_kind([parse_option(choice) for choice in value["choices"]]))
+    _check_keys(value, RANGE_KEYS)
+    scale, kind = value.get("scale", "linear"), value.get("type", "float")
+    lookup("scale", _SCALES, str(scale))
+    lookup("type", _TYPES, str(kind))
+    num = value.get("num")
+    if num is not None and not _is_whole(num):
+        raise ValueError(f"num must be a whole number, got {num!r}")
+    for key in ("low", "high"):
+        number = value.get(key)
+        if number is None:
+            raise ValueError(f"{key} is missing: a range needs low and high")
+        if kind == "int" and not _is_whole(number):
+            raise ValueError(f"{key} must be a whole number, got {number!r}")
+        if not _is_number(number):
+            raise ValueError(f"{key} must be a number, got {number!r}")
+    if kind == "int":
+        return Int(low=value["low"], high=value["high"], scale=scale, num=num)
+    return Float(low=float(value["low"]), high=float(value["high"]), scale=scale, num=num)
+
+
+def parse_option(value: object) -> OptionValue:
+    """A plain value: a number, a word, true, false, or a list of numbers.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list) and all(_is_number(item) for item in value):
+        return tuple(value)
+    raise ValueError(f"must be a number, a word, true, false or a list of numbers, got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_keys(value: Mapping[str, object], known: tuple[str, ...]) -> None:
+    for key in value:
+        lookup("key", dict.fromkeys(known), key)
+
+
+def _same_kind(choices: list[OptionValue]) -> tuple[OptionValue, ...]:
+    """The choices, whole numbers among decimals made decimals too; mixed kinds are refused."""
+    if all(_is_number(choice) for choice in choices):
+        if any(isinstance(choice, float) for choice in choices):
+            return tuple(float(choice) for choice in choices if isinstance(choice, int | float))
+        return tuple(choices)
+    if len({type(choice) for choice in choices}) > 1:
+        raise ValueError(f"choices must be all numbers, all words or all true and false, got {choices!r}")
+    return tuple(choices)
+
+
+def _name_and_options(kind: str, value: object) -> tuple[str, dict[str, OptionValue]]:
+    """Reads `NAME` or `{name: NAME, option: value, ...}`."""
+    if isinstance(value, str):
+        return value, {}
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise ValueError(f"must be the name of {kind} or {{name: ..., option: value}}, got {value!r}")
+    options = {}
+    for name, option in value.items():
+        try:
+            options[name] = parse_option(option)
+        except ValueError as error:
+            raise ValueError(f"option {name!r} {error}") from None
+    return value["name"], {name: option for name, option in options.items() if name != "name"}
+
+
+def parse_optimizer(value: object) -> OptimizerSpec:
+    """An optimizer: its name, or a mapping with `name` and options; options left out are not filled in.
+
+    Raises:
+        ValueError: there is no such optimizer or option, or a value is out of its range.
+
+    >>> parse_optimizer({"name": "momentum", "momentum": 0.8})
+    OptimizerSpec(name='momentum', options={'momentum': 0.8})
+    """
+    name, options = _name_and_options("an optimizer", value)
+    spec = OptimizerSpec(name=name, options=options)
+    check_optimizer(spec)
+    return spec
+
+
+def parse_decay(value: object) -> DecaySpec:
+    """A decay: its name, or a mapping with `name` and options.
+
+    Raises:
+        ValueError: there is no such decay or option, or a value is out of its range.
+
+    >>> parse_decay("poly")
+    DecaySpec(name='poly', options={})
+    """
+    name, options = _name_and_options("a decay", value)
+    spec = DecaySpec(name=name, options=options)
+    check_schedule(ScheduleSpec(peak_lr=1.0, decay=spec))
+    return spec
+
+
+def parse_warmup(value: object) -> str:
+    """The name of a warm-up.
+
+    Raises:
+        ValueError: there is no such warm-up.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"must be the name of a warm-up, got {value!r}")
+    lookup("warm-up", WARMUPS, value)
+    return value
+
+
+def complete_optimizer(spec: OptimizerSpec) -> OptimizerSpec:
+    """The optimizer with the defaults of the options left out, so that a record says what was trained."""
+    return OptimizerSpec(name=spec.name, options={**OPTIMIZERS[spec.name].defaults, **spec.options})
+
+
+def param_to_plain(param: Param) -> dict[str, Any]:
+    """What `parse_param` reads back to an equal parameter."""
+    if isinstance(param, Choice):
+        return {"choices": [option_to_plain(choice) for choice in param.choices]}
+    plain = {**asdict(param), "type": "int" if isinstance(param, Int) else "float"}
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def option_to_plain(value: OptionValue) -> Any:
+    """What `parse_option` reads back to an equal value."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def optimizer_to_plain(spec: OptimizerSpec) -> dict[str, Any]:
+    """What `parse_optimizer` reads back to the same optimizer, all options written out."""
+    options = complete_optimizer(spec).options
+    return {"name": spec.name, **{name: option_to_plain(value) for name, value in options.items()}}
+
+
+def decay_to_plain(spec: DecaySpec) -> dict[str, Any]:
+    """What `parse_decay` reads back to an equal decay."""
+    return {"name": spec.name, **{name: option_to_plain(value) for name, value in spec.options.items()}}
+
+
+ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
+OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
+OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]
+DecayValue = Annotated[DecaySpec, PlainValidator(parse_decay), PlainSerializer(decay_to_plain)]
+WarmupValue = Annotated[str, PlainValidator(parse_warmup)]
