@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS: list[set[str]] = [
-    {"trainers.spec", "trainers.tables", "trainers.options", "trainers.memory"},
+    {"trainers.spec", "trainers.tables", "trainers.options", "trainers.memory", "trainers.checkpoint"},
     {"trainers.scaling", "trainers.schedules"},
     {"trainers.optimizers", "trainers.models", "trainers.data"},
     {"trainers.applications"},
@@ -17,7 +17,9 @@ LAYERS: list[set[str]] = [
     {"tuner.studyfile"},
     {"tuner.study"},
     {"tuner.methods", "tuner.evidence", "tuner.ledger", "tuner.compare", "tuner.pareto", "tuner.provenance"},
-    {"tuner.campaign", "tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports", "tuner.progress"},
+    {"tuner.campaign", "tuner.listing"},
+    {"tuner.plan", "tuner.progress"},
+    {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
     {"tuner.run", "tuner.answer"},
     {"tuner.cli"},
 ]

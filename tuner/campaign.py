@@ -88,8 +88,6 @@ class Campaign:
         self._cell_of: dict[str, Cell] = {}
         self.cells = self._build_cells()
 
-    # -- the agenda ----------------------------------------------------------------------------------------------------
-
     def ask(self) -> Trial | Literal["wait", "done"]:
         """The next trial; cells come in the order of the study file, the baseline first."""
         waiting = False
@@ -137,8 +135,6 @@ class Campaign:
     def searcher_seconds(self, trial: Trial) -> float:
         """Seconds the method took to propose this trial."""
         return self._searcher_seconds.get(trial.id, 0.0)
-
-    # -- one cell ------------------------------------------------------------------------------------------------------
 
     def _ask_cell(self, cell: Cell) -> Trial | Literal["wait", "done"]:
         if cell.searching:
@@ -199,8 +195,6 @@ class Campaign:
             ),
         )
 
-    # -- building ------------------------------------------------------------------------------------------------------
-
     def _build_cells(self) -> list[Cell]:
         """The baseline, the arms' own baselines, then every arm at every batch size."""
         study = self._study
@@ -225,15 +219,20 @@ class Campaign:
         return cells
 
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
+        """A baseline tuned for one rule, and as that rule trains at B0: DATE's with DATE's decay."""
         definition = self._study.baseline_of(arm)
         name = f"{arm.name} {BASELINE}"
+
+        def configure(params: Params) -> Recipe:
+            return self._scaled(arm, baseline_config(definition, params), definition.batch_size)
+
         return Cell(
             arm=name,
             batch_size=definition.batch_size,
             role="baseline",
             seeds=(),
             **self._search(definition.tune, name, definition.batch_size),
-            configure=lambda params: _recipe(baseline_config(definition, params)),
+            configure=configure,
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int) -> Cell:
@@ -253,14 +252,7 @@ class Campaign:
             """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
             tuned = {} if definition.tune is None else choice(baseline, self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
-            scaled = scale(
-                arm.method,
-                baseline_config(definition, tuned),
-                batch_size=batch_size,
-                epochs=self._study.epochs,
-                on_long_warmup=arm.on_long_warmup,
-            )
-            return scaled.schedule, scaled.optimizer
+            return self._scaled(arm, baseline_config(definition, tuned), batch_size)
 
         return Cell(
             arm=arm.name,
@@ -271,6 +263,16 @@ class Campaign:
             configure=configure,
             needs=None if definition.tune is None else baseline,
         )
+
+    def _scaled(self, arm: ArmDefinition, baseline: Baseline, batch_size: int) -> Recipe:
+        scaled = scale(
+            arm.method,
+            baseline,
+            batch_size=batch_size,
+            epochs=self._study.epochs,
+            on_long_warmup=arm.on_long_warmup,
+        )
+        return scaled.schedule, scaled.optimizer
 
     def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int) -> dict[str, Any]:
         """A cell's searching part."""

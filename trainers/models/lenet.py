@@ -29,8 +29,9 @@ class LeNet5(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K) of images (B, 1, 28, 28)."""
-        maps_BCHW = F.max_pool2d(F.relu(self.conv1(images_BCHW)), 2)
-        maps_BCHW = F.max_pool2d(F.relu(self.conv2(maps_BCHW)), 2)
+        # ReLU after the pool: the same values as before it, on a quarter of the elements.
+        maps_BCHW = F.relu(F.max_pool2d(self.conv1(images_BCHW), 2))
+        maps_BCHW = F.relu(F.max_pool2d(self.conv2(maps_BCHW), 2))
         features_BF = F.relu(self.fc1(maps_BCHW.flatten(1)))
         features_BF = F.relu(self.fc2(features_BF))
         logits_BK: Tensor = self.fc3(features_BF)
