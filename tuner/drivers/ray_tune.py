@@ -118,6 +118,10 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._deaths: dict[str, int] = {}
         self.finished = False
 
+    def __reduce__(self) -> tuple[type[FIFOScheduler], tuple[()]]:
+        """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
+        return FIFOScheduler, ()
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Called by Tune with every word of a worker."""
         worker, word = trial.trial_id, result["word"]
