@@ -92,4 +92,6 @@ def test_each_third_party_package_has_one_home(path: Path) -> None:
     for imported in imports(path):
         homes = HOMES.get(imported.split(".")[0])
         if homes is not None:
-            assert any(relative.startswith(home) for home in homes), f"{relative} imports {imported}: its home is {homes}"
+            assert any(relative.startswith(home) for home in homes), (
+                f"{relative} imports {imported}: its home is {homes}"
+            )

@@ -16,7 +16,7 @@ from trainers.applications import APPLICATIONS
 from trainers.scaling import scale
 from trainers.spec import Baseline, OptimizerSpec, OptionValue, ScheduleSpec, TrainConfig
 from tuner.methods import METHODS
-from tuner.methods.method import Method, Outcome
+from tuner.methods.method import Method, Outcome, Proposal
 from tuner.space import grid_size
 from tuner.study import ArmDefinition, SearchDefinition, Study, baseline_config, search_config
 from tuner.trial import Progress, Role, Trial, TrialResult
@@ -159,7 +159,7 @@ class Campaign:
         begin = time.perf_counter()
         proposal = cell.method.ask()
         seconds = time.perf_counter() - begin
-        if proposal in ("wait", "done"):
+        if not isinstance(proposal, Proposal):
             return proposal
         trial = self._trial(cell, cell.role, proposal.index, proposal.params, self._study.search_seed)
         if self._budget_is_spent() and trial.id not in self._known:

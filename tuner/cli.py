@@ -61,7 +61,9 @@ StoreOption = Annotated[
 ]
 TrackingOption = Annotated[
     str | None,
-    typer.Option("--tracking-uri", metavar="URI", help="MLflow server or database instead of the SQLite file in the store."),
+    typer.Option(
+        "--tracking-uri", metavar="URI", help="MLflow server or database instead of the SQLite file in the store."
+    ),
 ]
 STORE = Path("mlruns")
 
@@ -74,7 +76,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Holds the options of the program itself."""
 
@@ -88,7 +92,9 @@ def run(
         str | None,
         typer.Option(metavar="ADDRESS", help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
     ] = None,
-    driver: Annotated[DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")] = DriverName.ray,
+    driver: Annotated[
+        DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")
+    ] = DriverName.ray,
     data_folder: Annotated[
         str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
     ] = None,
@@ -101,9 +107,7 @@ def run(
     from tuner.study import load_study
 
     definition = load_study(study)
-    place = Place(
-        store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
-    )
+    place = Place(store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder)
     try:
         found = run_study(definition, place, console)
     except KeyboardInterrupt:

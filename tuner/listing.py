@@ -1,6 +1,6 @@
 """What there is to name in a study: the tables' entries, as rows of text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from trainers.applications import APPLICATIONS
 from trainers.optimizers import OPTIMIZERS
@@ -10,7 +10,7 @@ from trainers.spec import OptionValue
 from tuner.methods import METHODS
 from tuner.study import load_study, shipped_studies
 
-Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Listing = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column names and rows."""
 
 

@@ -154,10 +154,8 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
     with closing(Journal(place.folder(study))) as journal:
         begin(study, journal)
         if journal.content.unreadable_lines:
-            console.print(
-                f"{journal.path}: {journal.content.unreadable_lines} damaged lines were skipped; what they held runs again",
-                style="yellow",
-            )
+            damaged = journal.content.unreadable_lines
+            console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
         campaign = Campaign(study, known=journal.content.results)
         planned = [((cell.arm, cell.batch_size), cell.planned) for cell in campaign.cells]

@@ -3,7 +3,7 @@
 Shape suffixes: B batch, K classes.
 """
 
-# ruff: noqa: N803 - the shape suffixes are capitals
+
 
 import torch.nn.functional as F
 from torch import Tensor

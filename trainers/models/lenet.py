@@ -3,7 +3,7 @@
 Shape suffixes: B batch, C channels, H height, W width, F features, K classes.
 """
 
-# ruff: noqa: N803, N806 - the shape suffixes are capitals
+
 
 import torch.nn.functional as F
 from torch import Tensor, nn

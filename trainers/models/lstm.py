@@ -3,7 +3,7 @@
 Shape suffixes: B batch, C channels, T steps (rows of an image), W pixels of a row, H hidden units, K classes.
 """
 
-# ruff: noqa: N803, N806 - the shape suffixes are capitals
+
 
 from torch import Tensor, nn
 

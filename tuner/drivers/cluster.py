@@ -116,7 +116,7 @@ def _slots(execution: Execution) -> int:
     if fit == 0:
         have = {k: v for k, v in ray.cluster_resources().items() if k in ("CPU", "GPU")}
         raise BadInput(
-            f"resources: a trial asks for {execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs, and no "
-            f"machine of the cluster has that (in all it has {have}): ask for less, or attach to another cluster"
+            f"resources: a trial asks for {execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs, and "
+            f"no machine of the cluster has that (in all it has {have}): ask for less, or attach to another cluster"
         )
     return min(fit, execution.max_concurrent or fit)

@@ -25,5 +25,5 @@ class Mailbox:
         """The oldest item left under this name; None where none came within `seconds`."""
         try:
             return await asyncio.wait_for(self._queues[name].get(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return None

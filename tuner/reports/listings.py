@@ -56,4 +56,6 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
     if budget.trials is not None:
         console.print(f"Searching stops after {counted(budget.trials, 'search trial')} (budget.trials).")
     if budget.device_seconds is not None:
-        console.print(f"Searching stops after {duration(budget.device_seconds)} of device time (budget.device_seconds).")
+        console.print(
+            f"Searching stops after {duration(budget.device_seconds)} of device time (budget.device_seconds)."
+        )
