@@ -189,7 +189,9 @@ def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
 def keep(store: Store, found: Answer, folder: Path) -> None:
     """Puts the figures into the study's folder and the store, and each arm's summary on its parent run."""
     files = export(found.comparison, found.results, folder)
-    store.log_artifacts(files, "report")
+    # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
+    kept = [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]
+    store.log_artifacts(kept, "report")
     for row in found.comparison.rows:
         if row.search.trials or row.num_seeds:
             store.summarise(row.arm, row.batch_size, summary(row))

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 TIME_LIMIT_SECONDS = 90.0
 """A browser starts in a few seconds and draws a figure in less than one."""
 FORMATS = ("png", "svg")
-_NO_KALEIDO, _NO_BROWSER = 3, 4
+_NO_BROWSER = 4
 
 
 def write_pictures(
@@ -73,8 +73,6 @@ def _end(child: "subprocess.Popen[str]") -> None:
 
 def _notice(code: int | None, errors: str) -> str:
     start = "PNG and SVG files were not written:"
-    if code == _NO_KALEIDO:
-        return f"{start} kaleido is not installed; pip install 'zerotune[image]' adds it."
     if code == _NO_BROWSER:
         return f"{start} no Chrome or Chromium was found; install one, or name it in BROWSER_PATH."
     last = errors.strip().splitlines()[-1] if errors.strip() else f"the child process ended with {code}"
@@ -83,11 +81,9 @@ def _notice(code: int | None, errors: str) -> str:
 
 def _draw(orders: list[dict[str, Any]]) -> int:
     """The child's work; its exit code."""
-    try:
-        import kaleido
-        from choreographer.errors import ChromeNotFoundError
-    except ImportError:
-        return _NO_KALEIDO
+    import kaleido
+    from choreographer.errors import ChromeNotFoundError
+
     pages = kaleido.PageGenerator(mathjax=False)  # the default fetches MathJax from a network
     figures = [
         {"fig": order["figure"], "path": order["path"], "opts": {"format": order["format"], "scale": _scale(order)}}

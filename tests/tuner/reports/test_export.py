@@ -74,7 +74,6 @@ def test_html_files_open_without_a_network_and_hold_names_as_text(tmp_path, with
 @pytest.mark.skipif(not any(map(shutil.which, FIND_CHROME)), reason="needs Chrome or Chromium on the path")
 @pytest.mark.browser
 def test_pictures_are_drawn_where_a_browser_is_present(tmp_path):
-    pytest.importorskip("kaleido", reason="needs kaleido, from the extra 'image'")
     files, notice = pictures.write_pictures({"one": go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))}, tmp_path)
     assert notice is None
     assert [file.name for file in files] == ["one.png", "one.svg"]
@@ -92,7 +91,6 @@ def test_a_hanging_browser_costs_the_pictures_and_nothing_else(tmp_path):
 
 
 def test_a_missing_browser_is_named_with_what_to_do(tmp_path, monkeypatch):
-    pytest.importorskip("kaleido", reason="needs kaleido, from the extra 'image'")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "absent"))
     files, notice = pictures.write_pictures({"one": go.Figure()}, tmp_path)
     assert files == []
