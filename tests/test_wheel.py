@@ -1,0 +1,45 @@
+"""The built wheel is complete: the studies are inside, and the command works from any folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, as pip lays it into site-packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("zerotune-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_holds_the_packages_and_the_studies_and_nothing_else(unpacked: Path) -> None:
+    assert sorted(path.name for path in unpacked.iterdir() if path.suffix != ".dist-info") == ["trainers", "tuner"]
+    shipped = {path.name for path in (unpacked / "tuner" / "studies").glob("*.yaml")}
+    assert shipped == {path.name for path in (ROOT / "studies").glob("*.yaml")}
+
+
+def test_the_installed_command_finds_the_shipped_studies_from_any_folder(unpacked: Path, tmp_path: Path) -> None:
+    code = "import tuner; print(tuner.__file__); from tuner.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "studies"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(unpacked) in done.stdout
+    assert "quickstart" in done.stdout
