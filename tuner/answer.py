@@ -41,7 +41,13 @@ def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
         batch_sizes=tuple(definition["batch_sizes"]),
         baseline_batch_size=definition["baseline"]["batch_size"],
         num_seeds=len(definition["seeds"]),
+        stated_baselines=tuple(arm["name"] for arm in arms if _states_its_baseline(arm)),
     )
+
+
+def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
+    own = arm.get("baseline") or {}
+    return own.get("lr") is not None and own.get("tune") is None
 
 
 def answer(tracking_uri: str, study_name: str, *, fingerprint: str | None = None) -> Answer:

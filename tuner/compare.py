@@ -44,6 +44,7 @@ class StudyFacts:
         batch_sizes: target batch sizes, in samples.
         baseline_batch_size: B0, in samples.
         num_seeds: confirmation runs asked for.
+        stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class StudyFacts:
     batch_sizes: tuple[int, ...]
     baseline_batch_size: int
     num_seeds: int
+    stated_baselines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +215,7 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
     searched = total(result.cost for result in search)
     training = _mean_amounts([result.cost for result in scored]) if scored else None
     zero_tuning = arm in facts.zero_tuning_arms
+    rests_on_a_search = zero_tuning and arm not in facts.stated_baselines
     return Row(
         arm=arm,
         batch_size=batch_size,
@@ -226,7 +229,7 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
         search=searched,
         training=training,
         bill=None if training is None else {name: amounts(searched)[name] + training[name] for name in CURRENCIES},
-        baseline_bill=_baseline_bill(results, arm) if zero_tuning else NOTHING,
+        baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NOTHING,
     )
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -48,23 +49,28 @@ class JournalContent:
 def read_journal(path: Path) -> JournalContent:
     """Reads a journal, skipping lines that are cut or damaged: their trials are simply run again.
 
+    A journal that ends within its first line is a new one: its driver was stopped before any trial began.
+
     Raises:
-        BadInput: the file is there but its first line is not a study's definition.
+        BadInput: the file is there but its first line is not a study's definition, or it cannot be read.
     """
     content = JournalContent()
     if not path.exists():
         return content
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                _take(content, json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                content.unreadable_lines += 1
-                if number == 1:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    _take(content, json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    content.unreadable_lines += 1
+                if not content.definition and line.endswith(b"\n"):
                     raise BadInput(
                         f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
                         "move the folder away to start the study anew"
-                    ) from None
+                    )
+    except OSError as error:
+        raise BadInput(f"{path}: the journal cannot be read ({error.strerror}): mend that, or move it away") from None
     return content
 
 
@@ -122,7 +128,12 @@ class Journal:
                 f"{folder}: the study's folder cannot be written ({error.strerror}): choose another --store"
             ) from None
         self.content = read_journal(self.path)
-        self._file: IO[str] = self.path.open("a", encoding="utf-8")
+        # Without a definition the file is empty, or the start of a first line, which holds nothing.
+        mode = "a" if self.content.definition else "w"
+        try:
+            self._file: IO[str] = self.path.open(mode, encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from None
         if self._file.tell() and not self._ends_in_newline():
             self._file.write("\n")
 
@@ -132,10 +143,18 @@ class Journal:
             return file.read(1) == b"\n"
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
-        self._file.write(canonical_json(record) + "\n")
-        self._file.flush()
-        if durable:
-            os.fsync(self._file.fileno())
+        try:
+            self._file.write(canonical_json(record) + "\n")
+            self._file.flush()
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> BadInput:
+        return BadInput(
+            f"{self.path}: the journal cannot be written ({error.strerror}): mend that, then run again to go on"
+        )
 
     def begin(self, definition: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
         """Writes the study's definition as the first line of a new journal."""
@@ -176,5 +195,6 @@ class Journal:
 
     def close(self) -> None:
         """Releases the file and the lock."""
-        self._file.close()
+        with suppress(OSError):  # what cannot be written was said when it was appended
+            self._file.close()
         self._lock.close()

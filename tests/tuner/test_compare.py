@@ -56,6 +56,12 @@ def test_savings_stand_without_and_with_the_baseline_and_as_break_even(small_stu
     assert set(row.savings) == set(CURRENCIES)
 
 
+def test_a_rule_with_a_stated_baseline_of_its_own_is_not_billed_for_the_shared_search(small_study):
+    row = compare(small_facts(stated_baselines=("date",)), small_study).row("date", 1024)
+    assert row.baseline_bill["trials"] == 0.0
+    assert row.savings["trials"] == Saving(share=12 / 13, share_with_baseline=12 / 13, break_even=0)
+
+
 @pytest.mark.parametrize(
     ("bill", "reference_bill", "baseline_bill", "break_even"),
     [(1.0, 13.0, 24.0, 2), (1.0, 13.0, 25.0, 3), (1.0, 13.0, 0.0, 0), (13.0, 13.0, 5.0, None), (20.0, 13.0, 5.0, None)],

@@ -69,7 +69,7 @@ def parse_option(value: object) -> OptionValue:
     if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list) and all(_is_number(item) for item in value):
-        return tuple(value)
+        return tuple(float(item) for item in value)
     raise ValueError(f"must be a number, a word, true, false or a list of numbers, got {value!r}")
 
 
