@@ -8,8 +8,9 @@ results, so a resumed study meets the same trials again. This module must not kn
 
 import hashlib
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from trainers.applications import APPLICATIONS
@@ -23,6 +24,9 @@ from tuner.trial import Progress, Role, Trial, TrialResult
 
 BASELINE = "baseline"
 """Arm name of the study's baseline; an arm that tunes one of its own has "ARM baseline" besides."""
+
+NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
+"""What a method is told of a proposal that the budget leaves no room for."""
 
 Params = Mapping[str, OptionValue]
 Recipe = tuple[ScheduleSpec, OptimizerSpec]
@@ -74,16 +78,16 @@ class Campaign:
 
     Args:
         study: the definition.
-        known: ids of trials whose results are at hand, so that a spent budget does not hide them.
+        known: results at hand, by trial id: they count as spent from the start, and a spent budget does not hide them.
     """
 
-    def __init__(self, study: Study, known: Container[str] = frozenset()) -> None:
+    def __init__(self, study: Study, known: Mapping[str, TrialResult] = MappingProxyType({})) -> None:
         self._study = study
-        self._known = known
+        self._known = frozenset(known)
         self._application = APPLICATIONS[study.application]
         self._sign = 1.0 if self._application.higher_is_better else -1.0
-        self._spent_trials = 0
-        self._spent_seconds = 0.0
+        self._spent_trials = sum(result.trial.role != "confirmation" for result in known.values())
+        self._spent_seconds = sum(result.cost.device_seconds for result in known.values())
         self._searcher_seconds: dict[str, float] = {}
         self._cell_of: dict[str, Cell] = {}
         self.cells = self._build_cells()
@@ -120,7 +124,8 @@ class Campaign:
         cell = self._cell_of[result.trial.id]
         cell.searches_running.discard(result.trial.id)
         cell.results.append(result)
-        self._spent_seconds += result.cost.device_seconds
+        if result.trial.id not in self._known:
+            self._spent_seconds += result.cost.device_seconds
         if result.trial.role != "confirmation" and cell.method is not None:
             score = None if result.validation_score is None else self._sign * result.validation_score
             outcome = Outcome(
@@ -128,9 +133,7 @@ class Campaign:
                 pruned=result.status == "pruned",
                 epoch_scores=tuple(self._sign * epoch.validation_score for epoch in result.epochs),
             )
-            begin = time.perf_counter()
             cell.method.tell(result.trial.index, outcome)
-            self._searcher_seconds[result.trial.id] += time.perf_counter() - begin
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Seconds the method took to propose this trial."""
@@ -156,15 +159,18 @@ class Campaign:
     def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
         if cell.method is None or (cell.needs is not None and choice(cell.needs, self._sign) is None):
             return "done"
-        begin = time.perf_counter()
-        proposal = cell.method.ask()
-        seconds = time.perf_counter() - begin
-        if not isinstance(proposal, Proposal):
-            return proposal
-        trial = self._trial(cell, cell.role, proposal.index, proposal.params, self._study.search_seed)
-        if self._budget_is_spent() and trial.id not in self._known:
-            return "done"
-        self._spent_trials += 1
+        while True:
+            begin = time.perf_counter()
+            proposal = cell.method.ask()
+            seconds = time.perf_counter() - begin
+            if not isinstance(proposal, Proposal):
+                return proposal
+            trial = self._trial(cell, cell.role, proposal.index, proposal.params, self._study.search_seed)
+            if trial.id in self._known or not self._budget_is_spent():
+                break
+            # Known results may lie behind a trial that was lost when the study was stopped.
+            cell.method.tell(proposal.index, NOT_RUN)
+        self._spent_trials += trial.id not in self._known
         self._searcher_seconds[trial.id] = seconds
         cell.searches_running.add(trial.id)
         return trial
@@ -299,7 +305,7 @@ def choice(cell: Cell, sign: float) -> Params | None:
     if not scored:
         return None
     by_index = sorted(scored, key=lambda result: result.trial.index)
-    best = max(by_index, key=lambda result: sign * (result.validation_score or 0.0))
+    best = max(by_index, key=lambda r: (r.status == "finished", sign * (r.validation_score or 0.0)))
     return best.trial.params
 
 

@@ -1,16 +1,27 @@
 """The command line: parse, call, print. Each command imports what it needs when it is called, so that help is instant."""
 
+import errno
+import io
 import os
+import shlex
+import signal
+import socket
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from tuner import __version__
 from tuner.errors import BadInput, ZerotuneError
+
+if TYPE_CHECKING:
+    from tuner.answer import Answer
 
 app = typer.Typer(
     name="zerotune",
@@ -20,9 +31,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Must a model tuned at a small batch be tuned again at a large one? Run a study, and read what tuning buys.",
 )
-console = Console(highlight=False)
 
+PLAIN_WIDTH = 110
+"""Columns of output that goes to no terminal (a pipe, a file, CI), where rich would take 80."""
 INTERRUPTED = 130
+FAULT = 1
+STORE = Path("mlruns")
+
+
+def _width() -> int | None:
+    """Columns to write; None where the terminal, or COLUMNS, says."""
+    return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
+
+
+console = Console(highlight=False, markup=False, width=_width())
 
 
 class DriverName(StrEnum):
@@ -56,6 +78,9 @@ class Currency(StrEnum):
 
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
+StoredArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study or of one in the store.")
+]
 StoreOption = Annotated[
     Path, typer.Option("--store", metavar="DIR", help="Folder of the local store and of the studies' journals.")
 ]
@@ -65,7 +90,9 @@ TrackingOption = Annotated[
         "--tracking-uri", metavar="URI", help="MLflow server or database instead of the SQLite file in the store."
     ),
 ]
-STORE = Path("mlruns")
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -95,43 +122,44 @@ def run(
     driver: Annotated[
         DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")
     ] = DriverName.ray,
-    data_folder: Annotated[
-        str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
-    ] = None,
+    data_folder: DataOption = None,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
     if address is not None and driver is DriverName.serial:
         raise BadInput("--address has no effect with --driver serial: leave one of them out")
-    from tuner.reports.tables import print_answer
-    from tuner.run import Place, run_study
-    from tuner.study import load_study
+    where = {"--store": str(store), "--tracking-uri": tracking_uri}
+    how = {"--driver": driver.value, "--address": address, "--data": data_folder}
+    with _interruptible(_command("run", study, {**where, **how})):
+        from tuner.reports.tables import print_answer
+        from tuner.run import Place, run_study
+        from tuner.study import load_study
 
-    definition = load_study(study)
-    place = Place(store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder)
-    try:
+        definition = load_study(study)
+        place = Place(
+            store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
+        )
         found = run_study(definition, place, console)
-    except KeyboardInterrupt:
-        console.print(f"\nInterrupted. What was measured is kept; to go on: zerotune run {study}{_same_store(store)}")
-        raise typer.Exit(INTERRUPTED) from None
-    print_answer(found.comparison, console)
+        print_answer(found.comparison, console)
     report = place.folder(definition) / "report"
-    console.print(f"\nFigures and tables: {report}   (pareto: {report / 'pareto_arms.html'})")
-    console.print(f"In MLflow:          zerotune ui {study}{_same_store(store)}")
+    console.print("\nFigures and tables:")
+    _print_lines(f"  {_short(report / name)}" for name in ("report.html", "pareto_arms.html", "comparison.csv"))
+    console.print("In MLflow:")
+    _print_lines([f"  {_command('ui', study, where)}"])
 
 
 @app.command()
-def plan(study: StudyArgument) -> None:
+def plan(study: StudyArgument, data_folder: DataOption = None) -> None:
     """Show the trials, iterations and estimated cost of every arm, without training."""
     from tuner.plan import plan_study
     from tuner.reports.listings import print_plan
     from tuner.study import load_study
 
     definition = load_study(study)
-    print_plan(definition, plan_study(definition), console)
+    print_plan(definition, plan_study(definition, data_folder), console)
 
 
 @app.command()
-def compare(study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None) -> None:
+def compare(study: StoredArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None) -> None:
     """Print the answer of a study from its MLflow store alone."""
     from tuner.reports.tables import print_answer
 
@@ -140,7 +168,7 @@ def compare(study: StudyArgument, store: StoreOption = STORE, tracking_uri: Trac
 
 @app.command(name="export")
 def export_command(
-    study: StudyArgument,
+    study: StoredArgument,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to; made where absent.")],
     cost: Annotated[Currency, typer.Option(help="The cost axis.")] = Currency.device_seconds,
     store: StoreOption = STORE,
@@ -150,13 +178,16 @@ def export_command(
     from tuner.reports.export import export
 
     found = _answer(study, store, tracking_uri)
-    for file in export(found.comparison, found.results, to, cost=cost.value):
-        console.print(str(file))
+    try:
+        files = export(found.comparison, found.results, to, cost=cost.value)
+    except OSError as error:
+        raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
+    _print_lines(_short(file) for file in files)
 
 
 @app.command()
 def ui(
-    study: StudyArgument,
+    study: StoredArgument,
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
@@ -165,10 +196,10 @@ def ui(
     from tuner.store import is_server, ui_command, ui_links
 
     uri, name = _store_and_name(study, store, tracking_uri)
-    for label, url in ui_links(uri, name, port):
-        console.print(f"{label}: {url}", soft_wrap=True)
+    _print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port))
     if is_server(uri):
         return
+    _check_port_is_free(port)
     arguments, environment = ui_command(uri, port)
     console.print("Ctrl-C ends the server.")
     sys.stdout.flush()
@@ -176,7 +207,7 @@ def ui(
 
 
 @app.command(name="list")
-def list_command(what: Annotated[Listing, typer.Argument(help="Which table.")]) -> None:
+def list_command(what: Annotated[Listing, typer.Argument(metavar="WHAT", help="Which table.")]) -> None:
     """Show the applications, optimizers, schedules, rules, methods or studies there are."""
     from tuner.listing import listing
     from tuner.reports.listings import print_listing
@@ -184,8 +215,58 @@ def list_command(what: Annotated[Listing, typer.Argument(help="Which table.")]) 
     print_listing(listing(what.value), console)
 
 
-def _same_store(store: Path) -> str:
-    return "" if store == STORE else f" --store {store}"
+@contextmanager
+def _interruptible(command: str) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into an exit code and the command that goes on from there."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. What was measured is kept; to go on:")
+        _print_lines([f"  {command}"])
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
+    """A command to copy, with the options that are not the default; a password in an address is not shown."""
+    from tuner.store import redact
+
+    defaults = {"--store": str(STORE), "--driver": DriverName.ray.value}
+    given = [
+        part
+        for option, value in options.items()
+        if value is not None and value != defaults.get(option)
+        for part in (option, redact(value) if option == "--tracking-uri" else value)
+    ]
+    return shlex.join(["zerotune", verb, study, *given])
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """Lines to copy from: never wrapped."""
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    """A path as seen from the current folder, where it lies inside."""
+    with suppress(ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)
+
+
+def _check_port_is_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: old connections do not count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadInput(f"--port {port}: cannot be used ({error.strerror}): choose another") from None
 
 
 def _store_and_name(study: str, store: Path, tracking_uri: str | None) -> tuple[str, str]:
@@ -202,7 +283,7 @@ def _store_and_name(study: str, store: Path, tracking_uri: str | None) -> tuple[
     return tracking_uri or definition.tracking_uri or default_tracking_uri(store), definition.name
 
 
-def _answer(study: str, store: Path, tracking_uri: str | None) -> "Answer":  # type: ignore[name-defined]  # noqa: F821
+def _answer(study: str, store: Path, tracking_uri: str | None) -> "Answer":
     from tuner.answer import answer
 
     return answer(*_store_and_name(study, store, tracking_uri))
@@ -210,14 +291,22 @@ def _answer(study: str, store: Path, tracking_uri: str | None) -> "Answer":  # t
 
 def main() -> None:
     """The entry point: every error the user can mend is a sentence and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ± shows a ?
     try:
         app()
     except ZerotuneError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EISDIR):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror}; what was measured until then is kept, and running again goes on there", FAULT)
 
 
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _end(message: str, code: int) -> None:
+    errors = Console(stderr=True, highlight=False, markup=False)
+    errors.print("error: ", style="bold red", end="")
+    errors.print(message, soft_wrap=True)
+    sys.exit(code)

@@ -50,12 +50,12 @@ def _optimizers() -> Listing:
 
 
 def _schedules() -> Listing:
-    warmups = [("warm-up", name, "", "", "") for name in WARMUPS]
+    warmups = [(name, "a warm-up", "", "") for name in WARMUPS]
     decays = [
-        ("decay", name, e.description, _options(e.defaults, required=e.required), e.source)
+        (name, f"a decay: {e.description}", _options(e.defaults, required=e.required), e.source)
         for name, e in DECAYS.items()
     ]
-    return ("part", "name", "what it is", "options", "source"), warmups + decays
+    return ("schedule", "what it is", "options", "source"), warmups + decays
 
 
 def _rules() -> Listing:
@@ -63,9 +63,9 @@ def _rules() -> Listing:
 
 
 def _methods() -> Listing:
-    searching = [(name, "search", entry.description) for name, entry in METHODS.items()]
-    rules = [(name, "rule", entry.description) for name, entry in RULES.items()]
-    return ("method", "kind", "what it does"), searching + rules
+    searching = [(name, f"searches: {entry.description}") for name, entry in METHODS.items()]
+    rules = [(name, f"a rule: {entry.description}") for name, entry in RULES.items()]
+    return ("method", "what it does"), searching + rules
 
 
 def _studies() -> Listing:
@@ -78,4 +78,5 @@ def _studies() -> Listing:
 
 def _options(defaults: Mapping[str, OptionValue], *, required: Iterable[str] = ()) -> str:
     needed = [f"{name} (required)" for name in required]
-    return ", ".join([*needed, *(f"{name}={value}" for name, value in defaults.items())])
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in defaults.items()}
+    return ", ".join([*needed, *(f"{name}={value}" for name, value in shown.items())])

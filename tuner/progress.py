@@ -111,11 +111,12 @@ class Display:
         cell.finished += 1
         self._finished += 1
         if result.validation_score is not None and result.status == "finished":
-            cell.best = self._better(result.validation_score, cell.best or result.validation_score)
+            best = result.validation_score if cell.best is None else cell.best
+            cell.best = self._better(result.validation_score, best)
         if replayed:
             self._replayed += 1
         else:
-            self._console.print(self._line(result), highlight=False)
+            self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
 
     def _line(self, result: TrialResult) -> Text:
         trial = result.trial
@@ -130,7 +131,7 @@ class Display:
             return line
         score = f"{self._metric} {result.validation_score:.4f}"
         style = {"finished": "green", "diverged": "yellow", "pruned": "dim"}[result.status]
-        suffix = "" if result.status == "finished" else f" {result.status} after {len(result.epochs)} epochs"
+        suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
         line.append(f"{score}{suffix}", style=style)
         line.append(f"  {duration(result.cost.device_seconds)}", style="dim")
         return line

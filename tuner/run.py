@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.text import Text
 
 from trainers.applications import APPLICATIONS
 from trainers.data import DataError
@@ -25,7 +26,8 @@ from tuner.journal import Journal
 from tuner.progress import Display
 from tuner.provenance import provenance
 from tuner.reports.export import export
-from tuner.store import Store, Writer, default_tracking_uri
+from tuner.reports.wording import counted
+from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference
 from tuner.trial import Progress, Trial, TrialResult
 
@@ -139,12 +141,14 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
+    folder = place.data_folder or study.data.folder
     execution = Execution(
         cpus_per_trial=study.resources.cpus_per_trial,
         gpus_per_trial=study.resources.gpus_per_trial,
         max_concurrent=study.resources.max_concurrent,
-        data_folder=place.data_folder or study.data.folder,
-        checkpoints=place.folder(study) / "checkpoints",
+        # absolute: a worker has another working directory
+        data_folder=None if folder is None else str(Path(folder).resolve()),
+        checkpoints=place.folder(study).resolve() / "checkpoints",
         address=place.address,
     )
     check_data(study, execution.data_folder)
@@ -159,6 +163,7 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
         campaign = Campaign(study, known=journal.content.results)
         planned = [((cell.arm, cell.batch_size), cell.planned) for cell in campaign.cells]
+        console.print(Text(opening(study, place, sum(number for _, number in planned), len(journal.content.results))))
         writer = Writer(store)
         try:
             with Display(
@@ -169,11 +174,22 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
             writer.close()
         results = list(journal.content.results.values())
     if all(result.status == "failed" for result in results):
-        raise StudyFailed(f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}")
+        raise StudyFailed(
+            f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
+            f"move {place.folder(study)} away, and run the study anew"
+        )
     store.sync(results)
     found = answer(place.uri(study), study.name, fingerprint=study.fingerprint)
     keep(store, found, place.folder(study) / "report")
     return found
+
+
+def opening(study: Study, place: Place, planned: int, known: int) -> str:
+    """What is about to happen, in one line."""
+    done = f", {known} of them done before" if known else ""
+    store = place.tracking_uri or study.tracking_uri
+    recorded = f", results also in {redact(store)}" if store else ""
+    return f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
 
 
 def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:

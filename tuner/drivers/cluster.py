@@ -1,12 +1,14 @@
 """A Ray cluster: an embedded local one, or an existing one that is attached to."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread, current_thread, main_thread
 
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -38,11 +40,14 @@ def connected(execution: Execution) -> Iterator[int]:
         Unreachable: the address does not answer, or its Ray cannot be joined.
         BadInput: no machine of the cluster could ever run a trial of this size.
     """
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         if execution.address is None:
             _start_local(execution)
         else:
             _attach(execution.address)
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, on_terminate)  # Ray's own would end the program without a word
         yield _slots(execution)
     finally:
         ray.shutdown()
@@ -65,17 +70,24 @@ def _attach(address: str) -> None:
     _check_port(address)
     packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "trainers")]
 
-    def join() -> None:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"py_modules": packages, "env_vars": QUIET},
-        )
+    joined: Future[None] = Future()
 
-    pool = ThreadPoolExecutor(max_workers=1)
+    def join() -> None:
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"py_modules": packages, "env_vars": QUIET},
+            )
+        except BaseException as error:  # whatever it is, it is raised below
+            joined.set_exception(error)
+        else:
+            joined.set_result(None)
+
+    Thread(target=join, daemon=True).start()  # a pool's thread would hold up the end of the program
     try:
-        pool.submit(join).result(timeout=CONNECT_SECONDS)
+        joined.result(timeout=CONNECT_SECONDS)
     except FutureTimeout:
         raise Unreachable(
             f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it runs, "
@@ -84,8 +96,6 @@ def _attach(address: str) -> None:
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}") from None
-    finally:
-        pool.shutdown(wait=False)
 
 
 def _check_port(address: str) -> None:

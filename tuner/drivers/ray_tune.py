@@ -16,6 +16,8 @@ import logging
 import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +87,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             item = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
             if item is None:
                 return {"word": Idle()}
+            if item != CONTINUE and self._work is not None:
+                self._work.discard()  # its trial was pruned
+                self._work = None
             if item == STOP:
                 return {"word": Idle(), "done": True}
             if isinstance(item, Assignment):
@@ -117,6 +122,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._lost: list[Trial] = []
         self._deaths: dict[str, int] = {}
         self.finished = False
+        self.error: Exception | None = None
 
     def __reduce__(self) -> tuple[type[FIFOScheduler], tuple[()]]:
         """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
@@ -125,17 +131,28 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Called by Tune with every word of a worker."""
         worker, word = trial.trial_id, result["word"]
-        if isinstance(word, Ready):
-            self._on_ready(worker, word)
-        elif isinstance(word, Slice):
-            self._on_slice(worker, word)
-        self._hand_out()
+        with self._kept():
+            if isinstance(word, Ready):
+                self._on_ready(worker, word)
+            elif isinstance(word, Slice):
+                self._on_slice(worker, word)
+            self._hand_out()
         return str(self.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Called by Tune when a worker has died, whether or not it is started again."""
-        self._forget(trial.trial_id)
-        self._hand_out()
+        with self._kept():
+            self._forget(trial.trial_id)
+            self._hand_out()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keeps what the agenda raises: Tune passes on the text of a traceback only."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise
 
     def _on_ready(self, worker: str, word: Ready) -> None:
         self._forget(worker)
@@ -225,6 +242,10 @@ def run_ray(agenda: Agenda, execution: Execution) -> None:
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
             ).fit()
+    except tune.TuneError:
+        if dispatch.error is None:
+            raise
+        raise dispatch.error from None
     except (RayError, ConnectionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(f"the Ray cluster was lost while the study ran: {reason}") from None

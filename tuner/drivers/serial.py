@@ -23,5 +23,6 @@ def _run(trial: Trial, agenda: Agenda, execution: Execution) -> TrialResult:
     work = Work(trial, execution.placement(trial))
     while not (piece := work.advance(0.0)).done:
         if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            work.discard()
             return conclude(trial, piece, pruned=True)
     return conclude(trial, piece)

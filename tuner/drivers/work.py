@@ -4,6 +4,7 @@ import os
 import socket
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -95,6 +96,7 @@ class Work:
                     break
         except Exception as exception:  # whatever a model or a data set raises
             error = describe(exception)
+            self.discard()
         return Slice(
             new_epochs=tuple(new_epochs),
             training=None if self._training is None else self._training.result(),
@@ -102,6 +104,12 @@ class Work:
             host=socket.gethostname(),
             device=_device(self._placement.device),
         )
+
+    def discard(self) -> None:
+        """Removes the checkpoint of a trial that will not be resumed."""
+        if self._placement.checkpoint is not None:
+            with suppress(OSError):  # a file left behind does no harm
+                Path(self._placement.checkpoint).unlink()
 
 
 @lru_cache

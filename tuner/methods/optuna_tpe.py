@@ -70,6 +70,7 @@ class OptunaTPE:
         self._trials = trials
         self._parallel = parallel
         self._asked: list[optuna.Trial] = []
+        self._reported: set[tuple[int, int]] = set()
         self._untold: dict[int, Outcome] = {}
         self._told = 0
         sampler = optuna.samplers.TPESampler(
@@ -97,9 +98,8 @@ class OptunaTPE:
 
     def report(self, index: int, epoch: int, score: float) -> bool:
         """False where the pruner gives the trial up."""
-        trial = self._asked[index]
-        trial.report(score, step=epoch)
-        return not trial.should_prune()
+        self._report(index, epoch, score)
+        return not self._asked[index].should_prune()
 
     def tell(self, index: int, outcome: Outcome) -> None:
         """Keeps the outcome until all earlier ones are there and the round is complete."""
@@ -108,14 +108,19 @@ class OptunaTPE:
         if any(i not in self._untold for i in range(self._told, round_end)):
             return
         for i in range(self._told, round_end):
-            self._tell_optuna(self._asked[i], self._untold.pop(i))
+            self._tell_optuna(i, self._untold.pop(i))
         self._told = round_end
 
-    def _tell_optuna(self, trial: optuna.Trial, outcome: Outcome) -> None:
-        known = self._study.trials[trial.number].intermediate_values
+    def _report(self, index: int, epoch: int, score: float) -> None:
+        """Tells Optuna an epoch's score once: a trial whose worker died does its epochs again."""
+        if (index, epoch) not in self._reported:
+            self._reported.add((index, epoch))
+            self._asked[index].report(score, step=epoch)
+
+    def _tell_optuna(self, index: int, outcome: Outcome) -> None:
+        trial = self._asked[index]
         for epoch, score in enumerate(outcome.epoch_scores, start=1):
-            if epoch not in known:  # a trial replayed from the journal was never reported
-                trial.report(score, step=epoch)
+            self._report(index, epoch, score)  # one replayed from the journal was never reported
         if outcome.pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         elif outcome.score is None:

@@ -57,8 +57,9 @@ def _batch_size_table(comparison: Comparison, batch_size: int, cost: str) -> Tab
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column(f"B={batch_size}", max_width=18, overflow="fold")
     table.add_column(Text(f"test {facts.metric}"), justify="right")
+    table.add_column("of B0's", justify="right")
     table.add_column("verdict", no_wrap=True)
-    for heading in ("search\ntrials", "epochs", "device-s", operations.label, "saved", "saved incl.\nbaseline"):
+    for heading in ("search\ntrials", "epochs", "device-s", operations.label, "saved", "incl.\nbaseline"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(*_cells(comparison, row, operations, cost))
@@ -78,7 +79,16 @@ def _cells(comparison: Comparison, row: Row, operations: Unit, cost: str) -> lis
         flops = row.bill["flops"] / operations.size
         bill = [amount_text(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops)]
     amounts = [str(row.search.trials), *bill, *_saved(row, cost)]
-    return [Text(row.arm), Text(score), verdict, *(Text(amount) for amount in amounts)]
+    return [Text(row.arm), Text(score), _of_baseline(comparison, row), verdict, *(Text(amount) for amount in amounts)]
+
+
+def _of_baseline(comparison: Comparison, row: Row) -> Text:
+    """The score as a share of the baseline's at B0; marked where it keeps the margin (LIMIT, Definition 2.1)."""
+    baseline = comparison.baseline
+    if baseline is None or baseline.score is None or row.score is None or not baseline.score.mean:
+        return Text("-")
+    share = f"{100 * row.score.mean / baseline.score.mean:.1f}%"
+    return Text(f"{share} ✓", style="green") if row.holds else Text(f"{share}  ")
 
 
 def _saved(row: Row, cost: str) -> tuple[str, str]:
@@ -103,6 +113,7 @@ def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         f"batch size and one training of its choice. Saved: {cost_unit(cost, []).label} against {facts.reference}; in "
         f"brackets where the arm is not shown to match.",
         _verdict_note(comparison),
+        f"Of B0's: share of the baseline's score; ✓ where the mean keeps {100 * facts.margin:.4g}% of it.",
         _baseline_note(comparison),
         f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{amount_text(spent.device_seconds)} device-seconds, "

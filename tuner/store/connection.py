@@ -134,7 +134,12 @@ def _quiet() -> None:
 
 
 def _check_address(tracking_uri: str, *, create: bool) -> None:
-    scheme = urlsplit(tracking_uri).scheme.split("+")[0]
+    try:
+        address = urlsplit(tracking_uri)
+        address.port  # noqa: B018  # parsed, and refused, when it is read
+    except ValueError:  # its text may hold a part of the password
+        raise BadInput(f"tracking URI {redact(tracking_uri)!r}: its host or port is not one") from None
+    scheme = address.scheme.split("+")[0]
     if scheme not in ("sqlite", *_PORTS):
         raise BadInput(
             f"tracking URI {redact(tracking_uri)!r}: it must be sqlite:///FILE, postgresql://..., mysql://..., "
