@@ -295,7 +295,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ± shows a ?
     try:
-        app()
+        app(prog_name="zerotune")
     except ZerotuneError as error:
         _end(str(error), error.exit_code)
     except OSError as error:

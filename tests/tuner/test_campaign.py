@@ -1,6 +1,7 @@
 """The agenda of a study: which trials it asks for, on what they rest, and that nothing else has a say in it."""
 
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -68,7 +69,7 @@ def study(*edits: tuple[str, str]) -> Study:
 
 def by_lr(trial: Trial) -> float:
     """A score that is best where the learning rate grows with the square root of the batch size from 0.02 at 32."""
-    best = 0.02 * (trial.batch_size / 32) ** 0.5
+    best = 0.02 * math.sqrt(trial.batch_size / 32)
     return 1 / (1 + abs(trial.config.schedule.peak_lr / best - 1))
 
 
@@ -401,12 +402,13 @@ def test_a_spent_budget_hides_no_result_when_a_study_is_resumed(num_workers: int
 
 
 def test_a_resumed_study_spends_what_was_left_of_its_budget() -> None:
-    """Results of four workers, stopped in the middle, resumed by one, which meets the cells in another order."""
-    for stop_after in range(1, 12):
-        first = execute(Campaign(study(BUDGET)), num_workers=4, stop_after=stop_after)
-        again = execute(Campaign(study(BUDGET), first.results), known=first.results)
+    """Four workers that wait for a round go on to later searches; one that resumes meets the earlier ones first."""
+    limited = study(("arms:\n", "budget: {trials: 14}\narms:\n"))
+    for stop_after in (8, 12, 16, 20):
+        first = execute(Campaign(limited), num_workers=9, stop_after=stop_after)
+        again = execute(Campaign(limited, first.results), known=first.results)
         results = first.results | again.results
-        assert 7 == sum(r.trial.role != "confirmation" for r in results.values())
+        assert 14 == sum(r.trial.role != "confirmation" for r in results.values())
         assert set(results) == again.ids()
 
 

@@ -62,6 +62,21 @@ def test_a_rule_with_a_stated_baseline_of_its_own_is_not_billed_for_the_shared_s
     assert row.savings["trials"] == Saving(share=12 / 13, share_with_baseline=12 / 13, break_even=0)
 
 
+def test_only_the_last_choice_of_an_arm_counts_and_the_ledger_keeps_the_others(small_study):
+    earlier = [
+        dataclasses.replace(
+            run,
+            finished_at=-1.0,
+            test_score=0.5,
+            trial=dataclasses.replace(run.trial, config=dataclasses.replace(run.trial.config, epochs=29)),
+        )
+        for run in confirmations("tuned", 1024, [0.5, 0.5, 0.5])
+    ]
+    comparison = compare(small_facts(), earlier + small_study)
+    assert comparison.row("tuned", 1024).score.mean == pytest.approx(0.951)
+    assert comparison.ledger.total.trials == len(small_study) + 3
+
+
 @pytest.mark.parametrize(
     ("bill", "reference_bill", "baseline_bill", "break_even"),
     [(1.0, 13.0, 24.0, 2), (1.0, 13.0, 25.0, 3), (1.0, 13.0, 0.0, 0), (13.0, 13.0, 5.0, None), (20.0, 13.0, 5.0, None)],

@@ -37,11 +37,11 @@ def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
 
 
 def test_iterations_and_samples_are_those_of_the_papers_arithmetic() -> None:
-    """Iterations are ceil(E n / B) a trial (DATE, Algorithm 1), and n is 4,000."""
+    """Iterations are ceil(E n / B) a trial (DATE, Algorithm 1), and n is 3,000."""
     cells = {(c.arm, c.batch_size): c for c in plan_study(study_from_text(STUDY, "planned.yaml"))}
-    assert cells["baseline", 1000].iterations == 5 * 8
-    assert cells["tuned", 1500].iterations == 7 * 6
-    assert cells["sqrt", 3000].samples == 3 * 2 * 4000
+    assert cells["baseline", 1000].iterations == 5 * 6
+    assert cells["tuned", 1500].iterations == 7 * 4
+    assert cells["sqrt", 3000].samples == 3 * 2 * 3000
 
 
 def test_a_sample_costs_the_same_at_every_batch_size() -> None:
@@ -53,7 +53,7 @@ def test_a_plan_needs_no_data() -> None:
     study = study_from_text(STUDY.replace("mnist5k", "mnist"), "planned.yaml")
     cells = plan_study(study, str(MISSING))
     assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
-    assert cells[0].iterations == 5 * 2 * 55
+    assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
 
 
 @pytest.mark.parametrize("name", ["quickstart"])

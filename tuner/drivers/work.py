@@ -114,7 +114,10 @@ class Work:
 
 @lru_cache
 def _device(device: str) -> str:
-    return device_model(device)
+    try:
+        return device_model(device)
+    except (RuntimeError, AssertionError):  # it is not there, which the training has said already
+        return device
 
 
 def describe(exception: BaseException) -> str:
