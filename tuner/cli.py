@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Each command imports what it needs when it is called, so that help is instant."""
+"""The command line: parse, call, print. Each command imports what it needs when called, so that help is instant."""
 
 import errno
 import io

@@ -187,9 +187,11 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
 def opening(study: Study, place: Place, planned: int, known: int) -> str:
     """What is about to happen, in one line."""
     done = f", {known} of them done before" if known else ""
-    store = place.tracking_uri or study.tracking_uri
-    recorded = f", results also in {redact(store)}" if store else ""
-    return f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
+    uri = place.tracking_uri or study.tracking_uri
+    recorded = f"; results in {redact(uri)}" if uri else ""
+    return (
+        f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
+    )
 
 
 def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:

@@ -1,4 +1,4 @@
-"""Running a study for real, in small: what was measured is kept, counted once, and the same whenever it is run again."""
+"""Running a study for real, in small: what was measured is kept, counted once, and the same if run again."""
 
 import json
 import shutil
@@ -188,9 +188,7 @@ def test_a_study_is_run_by_one_process_at_a_time(copied: Path) -> None:
     assert len(run(copied).results) == NUM_TRIALS
 
 
-def test_a_study_whose_trials_all_fail_says_why_and_bills_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_study_whose_trials_all_fail_says_why_and_bills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError("no [memory] left")
 

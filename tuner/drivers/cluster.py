@@ -85,7 +85,8 @@ def _attach(address: str) -> None:
         else:
             joined.set_result(None)
 
-    Thread(target=join, daemon=True).start()  # a pool's thread would hold up the end of the program
+    # A daemon: the thread of a pool that still waits would hold up the end of the program.
+    Thread(target=join, name="ray-join", daemon=True).start()
     try:
         joined.result(timeout=CONNECT_SECONDS)
     except FutureTimeout:

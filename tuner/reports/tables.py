@@ -35,7 +35,8 @@ def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") ->
         Something `rich.console.Console.print` can show; names are shown as they are, never read as markup.
     """
     facts = comparison.facts
-    parts: list[RenderableType] = [Text(f"{facts.name}: {facts.question}", style="bold")]
+    title = f"{facts.name}: {facts.question}" if facts.question else facts.name
+    parts: list[RenderableType] = [Text(title, style="bold")]
     for batch_size in facts.batch_sizes:
         parts.append(Text())
         parts.extend(Text(f"• {sentence}") for sentence in headlines(comparison, batch_size, cost=cost))

@@ -143,7 +143,7 @@ def _headline(comparison: Comparison, row: Row, cost: str) -> str:
     scores = f"{score_text(row.score.mean, facts.metric)} vs {score_text(reference.score.mean, facts.metric)}"
     finding = row.verdict.finding
     if finding == "undecided":
-        return f"{start} is undecided against {reference.arm} ({scores}): {_why_undecided(row, facts)}."
+        return f"{start} is undecided: {scores}, {_why_undecided(row, facts)}."
     if finding == "falls short":
         return f"{start} falls short of {reference.arm} ({scores}){_diverged_text(row)}."
     return f"{start} {finding} {reference.arm} ({scores}) and {_bill_text(comparison, row, reference, cost)}."
@@ -157,7 +157,7 @@ def _why_undecided(row: Row, facts: StudyFacts) -> str:
         return f"{row.num_diverged} of {counted(row.num_seeds, 'seed')} diverged"
     low, high = (points_text(end or 0.0, facts.metric) for end in (verdict.difference.low, verdict.difference.high))
     tolerance = points_text(verdict.tolerance, facts.metric, signed=False)
-    return f"the difference lies between {low} and {high}, a loss of {tolerance} is tolerated"
+    return f"{low.removesuffix(' points')} to {high} ({tolerance.removesuffix(' points')} tolerated)"
 
 
 def _diverged_text(row: Row) -> str:

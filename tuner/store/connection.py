@@ -39,7 +39,12 @@ def default_tracking_uri(root: Path) -> str:
 
     >>> default_tracking_uri(Path("/data/mlruns"))
     'sqlite:////data/mlruns/mlflow.db'
+
+    Raises:
+        BadInput: the path holds a question mark, which such an address takes for the end of the file's name.
     """
+    if "?" in str(root.resolve()):
+        raise BadInput(f"store {root}: the path of an MLflow database may hold no question mark: choose another folder")
     return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
 
 
