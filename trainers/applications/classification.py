@@ -3,8 +3,6 @@
 Shape suffixes: B batch, K classes.
 """
 
-
-
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 Shape suffixes: B batch, C channels, H height, W width, F features, K classes.
 """
 
-
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 Shape suffixes: B batch, C channels, T steps (rows of an image), W pixels of a row, H hidden units, K classes.
 """
 
-
-
 from torch import Tensor, nn
 
 
