@@ -81,7 +81,7 @@ def run_tune(trials: int, *, reuse: bool) -> dict[str, float]:
         )
         tune.report({"validation_score": result.validation_score})
 
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     callback = MLflowLoggerCallback(
         tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="overhead", save_artifact=False
     )
