@@ -1,20 +1,19 @@
 """LAMB: layer-wise adaptive moments for batch training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled, shrink
+from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer, norms, ratio_or_one, scaled, shrink
 
 LARGEST_NORM = torch.finfo(torch.float32).max
 """The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""
 
 
-class LAMB(Optimizer):
+class LAMB(MultiTensorOptimizer):
     """LAMB (You et al., arXiv 1904.00962), Algorithm 2.
 
     m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
@@ -86,37 +85,18 @@ class LAMB(Optimizer):
         }
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient.
-
-        Args:
-            closure: evaluates the model again and returns the loss.
-
-        Returns:
-            The closure's loss, or None.
-
-        Raises:
-            RuntimeError: a gradient is sparse.
-        """
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            for bucket in buckets(self, group):
-                _update(bucket, group)
-        return loss
-
-
-def _update(bucket: Bucket, group: Mapping[str, Any]) -> None:
-    updates = _adam_direction(bucket, group)
-    if group["decay_in_ratio"]:
-        torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
-    if group["layerwise"]:
-        weight_L, update_L = norms(bucket.params), norms(updates)
-        phi_L = weight_L.clamp(group["phi_low"], group["phi_high"])
-        updates = scaled(updates, ratio_or_one(phi_L, update_L, defined_L=(weight_L > 0) & (update_L > 0)))
-    if not group["decay_in_ratio"]:
-        torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
-    torch._foreach_add_(bucket.params, updates, alpha=-group["lr"])
+    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+        """The bias-corrected Adam direction, times the trust ratio of every layer (arXiv 1904.00962, Algorithm 2)."""
+        updates = _adam_direction(bucket, group)
+        if group["decay_in_ratio"]:
+            torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
+        if group["layerwise"]:
+            weight_L, update_L = norms(bucket.params), norms(updates)
+            phi_L = weight_L.clamp(group["phi_low"], group["phi_high"])
+            updates = scaled(updates, ratio_or_one(phi_L, update_L, defined_L=(weight_L > 0) & (update_L > 0)))
+        if not group["decay_in_ratio"]:
+            torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
+        torch._foreach_add_(bucket.params, updates, alpha=-group["lr"])
 
 
 def _adam_direction(bucket: Bucket, group: Mapping[str, Any]) -> list[Tensor]:

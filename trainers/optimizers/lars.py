@@ -1,17 +1,24 @@
 """LARS: layer-wise adaptive rate scaling over momentum."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled, shrink, with_decay
+from trainers.optimizers.multi_tensor import (
+    Bucket,
+    MultiTensorOptimizer,
+    norms,
+    ratio_or_one,
+    scaled,
+    shrink,
+    with_decay,
+)
 
 
-class LARS(Optimizer):
+class LARS(MultiTensorOptimizer):
     """LARS (You, Gitman and Ginsburg, arXiv 1708.03888), Algorithm 1 and Equation 6.
 
     local = eta |w| / (|g| + wd |w|), in each layer (parameter tensor); the denominator is the sum of the two norms.
@@ -80,37 +87,18 @@ class LARS(Optimizer):
         }
         super().__init__(params, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient.
-
-        Args:
-            closure: evaluates the model again and returns the loss.
-
-        Returns:
-            The closure's loss, or None.
-
-        Raises:
-            RuntimeError: a gradient is sparse.
-        """
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            for bucket in buckets(self, group):
-                _update(bucket, group)
-        return loss
-
-
-def _update(bucket: Bucket, group: Mapping[str, Any]) -> None:
-    inside, outside = (group["lr"], 1.0) if group["lr_in_buffer"] else (1.0, group["lr"])
-    steps = scaled(with_decay(bucket, group["weight_decay"]), _local_rates(bucket, group) * inside)
-    velocities = bucket.state_tensors("momentum_buffer")
-    shrink(velocities, group["momentum"])
-    torch._foreach_add_(velocities, steps)
-    if group["nesterov"]:
-        torch._foreach_add_(steps, velocities, alpha=group["momentum"])
-    else:
-        steps = velocities
-    torch._foreach_add_(bucket.params, steps, alpha=-outside)
+    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+        """LARS, Algorithm 1: the local rate of every layer inside the momentum buffer, or outside it."""
+        inside, outside = (group["lr"], 1.0) if group["lr_in_buffer"] else (1.0, group["lr"])
+        steps = scaled(with_decay(bucket, group["weight_decay"]), _local_rates(bucket, group) * inside)
+        velocities = bucket.state_tensors("momentum_buffer")
+        shrink(velocities, group["momentum"])
+        torch._foreach_add_(velocities, steps)
+        if group["nesterov"]:
+            torch._foreach_add_(steps, velocities, alpha=group["momentum"])
+        else:
+            steps = velocities
+        torch._foreach_add_(bucket.params, steps, alpha=-outside)
 
 
 def _local_rates(bucket: Bucket, group: Mapping[str, Any]) -> Tensor:

@@ -3,16 +3,15 @@
 This module must not know which bounds are good, nor any base solver by name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.multi_tensor import Bucket, buckets, evaluate, norms, ratio_or_one, scaled
+from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer, norms, ratio_or_one, scaled
 from trainers.tables import lookup
 
 
@@ -22,7 +21,7 @@ def gradient_ratio(bucket: Bucket) -> Tensor:
     return ratio_or_one(weight_L, grad_L, defined_L=(weight_L > 0) & (grad_L > 0))
 
 
-class Layerwise(Optimizer):
+class Layerwise(MultiTensorOptimizer):
     """A base solver whose step in each layer is multiplied by r = min(max(|w| / |g|, low), high).
 
     w <- w - lr r u with u the base solver's direction; where |w| or |g| is 0, r = min(max(1, low), high). With
@@ -77,26 +76,8 @@ class Layerwise(Optimizer):
         options = {**solver.defaults, **(base_options or {}), **bounds}
         super().__init__(params, {"lr": lr, **options, "layerwise": True, "maximize": maximize})
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient.
-
-        Args:
-            closure: evaluates the model again and returns the loss.
-
-        Returns:
-            The closure's loss, or None.
-
-        Raises:
-            RuntimeError: a gradient is sparse.
-        """
-        loss = evaluate(closure)
-        for group in self.param_groups:
-            for bucket in buckets(self, group):
-                self._update(bucket, group)
-        return loss
-
-    def _update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+        """The base solver's direction, times the bounded ratio of every layer (DATE, Algorithm 1, lines 10-17)."""
         direction = self._base.direction(bucket, group)
         numerators = direction.numerators
         if group["layerwise"]:

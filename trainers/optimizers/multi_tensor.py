@@ -59,6 +59,33 @@ def buckets(optimizer: Optimizer, group: Mapping[str, Any]) -> list[Bucket]:
     return list(by_kind.values())
 
 
+class MultiTensorOptimizer(Optimizer):
+    """An optimizer that updates a bucket of layers at a time: what a step is, whatever the update rule."""
+
+    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+        """Changes the bucket's weights and states in place by the rule of the group."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Updates every parameter that has a gradient.
+
+        Args:
+            closure: evaluates the model again and returns the loss.
+
+        Returns:
+            The closure's loss, or None.
+
+        Raises:
+            RuntimeError: a gradient is sparse.
+        """
+        loss = evaluate(closure)
+        for group in self.param_groups:
+            for bucket in buckets(self, group):
+                self.update(bucket, group)
+        return loss
+
+
 def norms(tensors: list[Tensor]) -> Tensor:
     """L2 norm of every tensor, shape `_L`, in float32 where the tensors are of half precision, else in their own."""
     dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
