@@ -29,7 +29,8 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,oracles]'
+	$(BIN)/python -m pip install --quiet --no-deps 'timm>=1.0'  # an oracle without torchvision: see pyproject.toml
 	touch $@ $(VENV)/.run
 
 clean:

@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tuner.cli import app
@@ -26,6 +28,47 @@ def commands() -> list[str]:
 def test_every_study_in_the_readme_loads() -> None:
     studies = [study_from_text(block, "README.md") for block in blocks("yaml")]
     assert [study.name for study in studies] == ["my_study"]
+
+
+@pytest.fixture(scope="module")
+def own_script() -> dict[str, Any]:
+    """The names that the README's first block of Python leaves behind, run as it stands."""
+    torch.manual_seed(0)
+    names: dict[str, Any] = {}
+    exec(blocks("python")[0], names)
+    return names
+
+
+def test_the_readmes_script_trains_lenet_at_the_large_batch(own_script: dict[str, Any]) -> None:
+    schedule = own_script["scheduler"].schedule
+    assert (schedule.spec.peak_lr, schedule.spec.warmup_epochs) == (pytest.approx(0.004 * 8**0.5), 2.0)
+    assert schedule.total_iterations == 141
+    assert own_script["scheduler"].last_epoch == 12 * 12
+    test = own_script["load"](None).test
+    with torch.inference_mode():
+        correct = own_script["model"](test.inputs).argmax(dim=1) == test.targets
+    assert correct.double().mean().item() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice about workers and threads
+def test_the_readmes_lightning_module_trains(own_script: dict[str, Any]) -> None:
+    lightning = pytest.importorskip("lightning", reason="Lightning is not installed: it comes with the extra dev")
+    (block,) = [block for block in blocks("python") if "LightningModule" in block]
+    exec(block, own_script)
+    module = own_script["Classifier"]()
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = lightning.Trainer(max_epochs=2, accelerator="cpu", enable_checkpointing=False, **quiet)
+    trainer.fit(module, own_script["loader"])
+    scheduler = trainer.lr_scheduler_configs[0].scheduler
+    assert scheduler.last_epoch == 24
+    assert scheduler.get_last_lr() == [scheduler.schedule.lr(25)]
+
+
+def test_the_readmes_schedule_goes_with_adamw(own_script: dict[str, Any]) -> None:
+    (block,) = [block for block in blocks("python") if "AdamW" in block]
+    names = dict(own_script)
+    exec(block, names)
+    assert names["optimizer"].param_groups[0]["lr"] == names["schedule"].lr(1) == pytest.approx(1e-3 * 256 / 6_000)
 
 
 @pytest.mark.parametrize("command", commands())

@@ -1,9 +1,8 @@
 """The one training loop: a configuration in, what it learned and cost out.
 
-All batches come from one continuous stream, the permutations of epoch 1, 2, ... E laid end to end: update t takes the
-samples [(t-1) B, t B) of it. So T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section
-3.6: 220 updates for n = 60,000, B = 8,192, E = 30); the last update takes what is left. An epoch ends with the update
-that completes it, and each has at least one, since B <= n.
+T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section 3.6: 220 updates for n = 60,000,
+B = 8,192, E = 30), in the order that `trainers.streams` gives. What stands around model and optimizer, clipping or
+micro-batches, are the pieces of `trainers.recipe`; where nothing is asked of them, nothing is done.
 
 Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
 module must not know who chose the configuration, or why.
@@ -14,6 +13,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,26 @@ import torch
 from torch import Tensor, nn
 
 from trainers.applications import APPLICATIONS
-from trainers.applications.application import Split
 from trainers.checkpoint import read_checkpoint, write_checkpoint
 from trainers.data import load_on_device
+from trainers.evaluation import SwitchesWeights, evaluate, recompute_batch_norm
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
 from trainers.optimizers import build_optimizer
+from trainers.recipe import (
+    add_gradient,
+    check_recipe,
+    forward_in,
+    micro_batches,
+    mixed,
+    prepare_data,
+    prepare_model,
+    training_loss,
+)
 from trainers.schedules import build_schedule
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
+from trainers.streams import random_stream, sample_order
 from trainers.tables import lookup
-
-EVALUATION_BATCH = 1_000
-"""Samples evaluated at once; of no influence on any score."""
 
 
 def train(
@@ -95,18 +103,21 @@ class Training:
         self.config, self.placement = config, placement
         self.device = torch.device(placement.device)
         self.application = lookup("application", APPLICATIONS, config.application)
+        check_recipe(config.recipe, self.application)
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
-        self.data = load_on_device(source, placement.data_folder, self.device)
-        self.flops_per_sample = training_flops_per_sample(self.application, self.data.train)
+        loaded = load_on_device(source, placement.data_folder, self.device)
+        self.flops_per_sample = training_flops_per_sample(self.application, loaded.train)
+        self.data = prepare_data(loaded, config.recipe.precision)
         self.schedule = build_schedule(
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
-        with torch.random.fork_rng(devices=self._cuda_devices()):
-            torch.manual_seed(_derived_seed(config.seed, "weights"))
-            self.model: nn.Module = self.application.build_model().to(self.device)
+        with self._random_stream("weights"):
+            self.model: nn.Module = prepare_model(self.application.build_model(), config.recipe).to(self.device)
         if self.data.train.inputs.dim() == 4:  # images: torch's pooling is far faster with channels last
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
+        self._forward = forward_in(config.recipe.precision, self.device, self.model)
+        self._loss = training_loss(config.recipe, self.application)
         self._progress = TrainResult(status="running", epochs=(), validation_score=self.application.chance_score)
         self._resume()
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
@@ -146,9 +157,17 @@ class Training:
         config, application, epochs = self.config, self.application, self._progress.epochs
         epoch = len(epochs) + 1
 
-        first, last, order = self._order(epoch)
+        first, last, order = sample_order(
+            config.seed,
+            epoch,
+            epochs=config.epochs,
+            num_samples=len(self.data.train),
+            batch_size=config.batch_size,
+        )
+        order = order.to(self.device)
         train_loss = self._update(epoch, first, order)
-        validation_loss, validation_score = self._evaluate(self.data.validation)
+        self._use_evaluation_weights(epoch, order)
+        validation_loss, validation_score = evaluate(self._forward, application, self.data.validation, self.device)
 
         limit = config.divergence_factor * (epochs[0].train_loss if epochs else math.inf)
         diverged = not math.isfinite(train_loss) or not math.isfinite(validation_loss) or train_loss > limit
@@ -156,7 +175,7 @@ class Training:
         if diverged:
             validation_score = test_score = application.chance_score
         elif epoch == config.epochs:
-            test_loss, test_score = self._evaluate(self.data.test)
+            test_loss, test_score = evaluate(self._forward, application, self.data.test, self.device)
 
         metrics = EpochMetrics(
             epoch=epoch,
@@ -181,7 +200,11 @@ class Training:
         return metrics
 
     def save(self, path: str | Path) -> None:
-        """Writes a checkpoint from which the same configuration can be resumed."""
+        """Writes a checkpoint from which the same configuration can be resumed.
+
+        Its weights are those of evaluation, as between any two epochs: an optimizer that trains at others makes them
+        from these when the next epoch begins, whether the training was resumed or not.
+        """
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -189,55 +212,43 @@ class Training:
         }
         write_checkpoint(Path(path), _fingerprint(self.config), state)
 
-    def _order(self, epoch: int) -> tuple[int, int, Tensor]:
-        """The epoch's first and last update (1-based), and the samples (num_samples,) it takes from the stream."""
-        n, batch_size = len(self.data.train), self.config.batch_size
-        before, last = -(-(epoch - 1) * n // batch_size), -(-epoch * n // batch_size)
-        already_taken = before * batch_size - (epoch - 1) * n
-        beyond = 0 if epoch == self.config.epochs else last * batch_size - epoch * n
-        order = self._permutation(epoch)[already_taken:]
-        if beyond:
-            order = torch.cat([order, self._permutation(epoch + 1)[:beyond]])
-        return before + 1, last, order.to(self.device)
-
-    def _permutation(self, epoch: int) -> Tensor:
-        """The order (n,) of one pass, from the seed and the epoch alone: a resumed training need not replay others."""
-        generator = torch.Generator().manual_seed(_derived_seed(self.config.seed, f"order {epoch}"))
-        return torch.randperm(len(self.data.train), generator=generator)
-
     def _update(self, epoch: int, first: int, order: Tensor) -> float:
         """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss."""
-        data, loss_of, optimizer = self.data.train, self.application.loss, self.optimizer
+        data, optimizer, recipe = self.data.train, self.optimizer, self.config.recipe
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         batches = torch.split(order, self.config.batch_size)
         self.model.train()
-        with torch.random.fork_rng(devices=self._cuda_devices()):
-            torch.manual_seed(_derived_seed(self.config.seed, f"noise {epoch}"))
+        if isinstance(optimizer, SwitchesWeights):
+            optimizer.train()
+        with self._random_stream(f"noise {epoch}"):
             for iteration, chosen in enumerate(batches, start=first):
                 lr = self.schedule.lr(iteration)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                inputs, targets = data.inputs.index_select(0, chosen), data.targets.index_select(0, chosen)
                 optimizer.zero_grad(set_to_none=True)
-                loss = loss_of(self.model(inputs), targets)
-                loss.backward()  # type: ignore[no-untyped-call]
+                pieces = micro_batches(chosen, recipe.micro_batch_size)
+                loss_sum += add_gradient(self._forward, self._loss, data, pieces)
+                if recipe.clip_norm is not None:
+                    nn.utils.clip_grad_norm_(parameters, recipe.clip_norm, foreach=True)
                 optimizer.step()
-                loss_sum += loss.detach() * len(chosen)  # stays on the device: reading it would stop the pipeline
         return loss_sum.item() / len(order)
 
-    @torch.inference_mode()
-    def _evaluate(self, split: Split) -> tuple[float, float]:
-        """Mean loss and mean score on a split."""
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        score_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+    def _use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
+        """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
+
+        Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
+        training. That pass is in the epoch's device_seconds, but not in its samples or flops: nothing is trained.
+        """
+        optimizer, recipe = self.optimizer, self.config.recipe
+        if isinstance(optimizer, SwitchesWeights):
+            optimizer.eval()
+            batches = torch.split(order, self.config.batch_size)
+            pieces = (piece for batch in batches for piece in micro_batches(batch, recipe.micro_batch_size))
+            inputs = (self.data.train.inputs.index_select(0, piece) for piece in pieces)
+            with self._random_stream(f"statistics {epoch}"), mixed(recipe.precision, self.device):
+                recompute_batch_norm(self.model, inputs)
         self.model.eval()
-        inputs_by_batch = torch.split(split.inputs, EVALUATION_BATCH)
-        targets_by_batch = torch.split(split.targets, EVALUATION_BATCH)
-        for inputs, targets in zip(inputs_by_batch, targets_by_batch, strict=True):
-            outputs = self.model(inputs)
-            loss_sum += self.application.loss(outputs, targets) * len(targets)
-            score_sum += self.application.score_sum(outputs, targets)
-        return loss_sum.item() / len(split), score_sum.item() / len(split)
 
     def _resume(self) -> None:
         """Takes up the checkpoint, where there is one to trust."""
@@ -261,13 +272,8 @@ class Training:
             self.save(self.placement.checkpoint)
             self._saved_at = time.perf_counter()
 
-    def _cuda_devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
-
-
-def _derived_seed(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that no two random streams of a training are related."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:4], "big")
+    def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
+        return random_stream(self.config.seed, purpose, self.device)
 
 
 def _fingerprint(config: TrainConfig) -> str:

@@ -1,7 +1,8 @@
 """Batch-size scaling rules: a baseline tuned at batch size B0 -> the configuration to train with at B.
 
-Pure maths, no torch: k = B/B0 changes the peak learning rate, the length of the warm-up and, for DATE, the decay.
-Rules run downwards too, k < 1 (LEGW 3.3). This module must not know what is trained or who asks.
+Pure maths, no torch: k = B/B0 changes the peak learning rate, the length of the warm-up, for DATE the decay and for
+Adam's rule the optimizer. Rules run downwards too, k < 1 (LEGW 3.3). This module must not know what is trained, who
+asks, or which options an optimizer has when they are left out.
 
 The worked example of DATE 3.6, LeNet on MNIST from batch size 1,024 to 8,192: 16 epochs of warm-up to 3.54e-3.
 
@@ -39,7 +40,11 @@ class Rule:
     Attributes:
         peak_factor: k -> peak learning rate over lr0.
         warmup_epochs: (w0, k) -> warm-up in epochs.
-        decay: the decay it brings, or None where it keeps the baseline's.
+        decay: the decay it brings, or None where it keeps the baseline's. A baseline with a decay of that name keeps
+            its own, so that its options can be chosen.
+        optimizer: (the baseline's, k) -> the optimizer with the options that the rule changes; None where it changes
+            none. Raises ValueError where the rule cannot be followed.
+        optimizer_options: the options that it changes.
         description: one line.
         source: paper and section.
     """
@@ -47,6 +52,8 @@ class Rule:
     peak_factor: Callable[[float], float]
     warmup_epochs: Callable[[float, float], float]
     decay: DecaySpec | None = None
+    optimizer: Callable[[OptimizerSpec, float], OptimizerSpec] | None = None
+    optimizer_options: tuple[str, ...] = ()
     description: str
     source: str
 
@@ -79,6 +86,35 @@ def _goyal_warmup(w0: float, k: float) -> float:
     return GOYAL_WARMUP_EPOCHS
 
 
+ADAM_OPTIONS = ("beta1", "beta2", "eps")
+
+
+def _adam_sde(optimizer: OptimizerSpec, k: float) -> OptimizerSpec:
+    """1 - beta times k for both moments, eps over sqrt(k): memories as long in samples, and noise of the same size."""
+    missing = [name for name in ADAM_OPTIONS if name not in optimizer.options]
+    if missing:
+        raise ValueError(
+            f"it changes beta1, beta2 and eps, but optimizer {optimizer.name!r} states no {missing[0]}: take an"
+            " optimizer that has all three, such as adam, and state them in the baseline"
+        )
+    beta1, beta2, eps = (_option_number(optimizer, name) for name in ADAM_OPTIONS)
+    scaled = {"beta1": 1.0 - k * (1.0 - beta1), "beta2": 1.0 - k * (1.0 - beta2), "eps": eps / math.sqrt(k)}
+    for name, beta in (("beta1", beta1), ("beta2", beta2)):
+        if k > 1.0 and scaled[name] < 1e-9:  # 1 - 10 (1 - 0.9) is not 0 but 2e-16
+            raise ValueError(
+                f"1 - {name} is {1.0 - beta:.4g} in the baseline and would be {k * (1.0 - beta):.4g}, but must stay"
+                f" below 1: k must be below {1.0 / (1.0 - beta):.4g}, and is {k:.4g}"
+            )
+    return replace(optimizer, options={**optimizer.options, **scaled})
+
+
+def _option_number(optimizer: OptimizerSpec, name: str) -> float:
+    value = optimizer.options[name]
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise ValueError(f"optimizer {optimizer.name!r}: option {name!r} must be a finite number, got {value!r}")
+    return float(value)
+
+
 RULES: dict[str, Rule] = {
     "constant": Rule(
         peak_factor=_unchanged,
@@ -96,7 +132,10 @@ RULES: dict[str, Rule] = {
         peak_factor=_proportional,
         warmup_epochs=_goyal_warmup,
         description="learning rate times k, 5 epochs of warm-up",
-        source="Goyal et al., arXiv 1706.02677, Section 2",
+        source=(
+            "Goyal et al., arXiv 1706.02677, Section 2; with a baseline that decays as poly 2, DATE Fig. 15.4."
+            " A baseline with `warmup_start: 1` starts at lr0, as Goyal et al. do"
+        ),
     ),
     "sqrt": Rule(
         peak_factor=math.sqrt,
@@ -115,7 +154,18 @@ RULES: dict[str, Rule] = {
         warmup_epochs=_linear_epoch_warmup,
         decay=DecaySpec(name="date"),
         description="as legw, then a linear decay to the floor (roller coaster)",
-        source="DATE Algorithm 1",
+        source="DATE Algorithm 1; a baseline with the decay `date` and its options keeps them (`floor`, `as_printed`)",
+    ),
+    "adam-sde": Rule(
+        peak_factor=math.sqrt,
+        warmup_epochs=_linear_epoch_warmup,
+        optimizer=_adam_sde,
+        optimizer_options=ADAM_OPTIONS,
+        description="as legw, and for Adam 1-beta1 and 1-beta2 times k, eps over sqrt(k)",
+        source=(
+            "Malladi et al., arXiv 2205.10287, the square root scaling rule for Adam. Differs from it in keeping the"
+            " number of warm-up iterations, as legw, where a schedule in its continuous time keeps the epochs"
+        ),
     ),
 }
 """The rules by name; the single source for the study schema, the contract tests and `zerotune list`."""
@@ -128,7 +178,7 @@ def scale(
 
     Args:
         rule: a name in `RULES`.
-        baseline: the configuration tuned at B0.
+        baseline: the configuration tuned at B0. A rule that changes options of the optimizer needs them stated.
         batch_size: B, samples, >= 1; above or below B0.
         epochs: E, epochs of the run, >= 1.
         on_long_warmup: where the warm-up is E epochs or more: "error", "clamp" (to E/2) or "keep".
@@ -136,7 +186,8 @@ def scale(
     Raises:
         UnknownName: there is no such rule.
         WarmupTooLong: the warm-up would last E epochs or more, and `on_long_warmup` is "error".
-        ValueError: a batch size or `epochs` is below 1, or `on_long_warmup` is none of the three.
+        ValueError: a batch size or `epochs` is below 1, `on_long_warmup` is none of the three, or the rule cannot be
+            followed with the baseline's optimizer.
     """
     entry = lookup("rule", RULES, rule)
     sizes = (("batch_size", batch_size), ("the baseline's batch_size", baseline.batch_size), ("epochs", epochs))
@@ -154,10 +205,28 @@ def scale(
         )
     if warmup_epochs >= epochs and on_long_warmup == "clamp":
         warmup_epochs = epochs / 2
-    schedule = replace(
-        baseline.schedule,
-        peak_lr=baseline.schedule.peak_lr * entry.peak_factor(k),
+    try:
+        optimizer = entry.optimizer(baseline.optimizer, k) if entry.optimizer else baseline.optimizer
+    except ValueError as error:
+        raise ValueError(f"rule {rule!r} at batch size {batch_size}: {error}.") from None
+    return Scaled(schedule=_scaled_schedule(entry, baseline.schedule, k, warmup_epochs), optimizer=optimizer)
+
+
+def _scaled_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:
+    """The baseline's schedule with the rule's peak, warm-up and decay.
+
+    The warm-up starts at the same learning rate as the baseline's, not at the same share of the peak: with
+    `warmup_start` 1 at lr0 (Goyal et al., Section 2.2, both forms); below B0, where the peak is lower, at most at it.
+    """
+    factor = entry.peak_factor(k)
+    # A rule may bring a warm-up where the baseline has none.
+    warmup = "linear" if baseline.warmup == "none" and warmup_epochs else baseline.warmup
+    own_decay = entry.decay if entry.decay is not None and entry.decay.name != baseline.decay.name else None
+    return replace(
+        baseline,
+        peak_lr=baseline.peak_lr * factor,
         warmup_epochs=warmup_epochs,
-        decay=entry.decay or baseline.schedule.decay,
+        warmup=warmup,
+        warmup_start=min(1.0, baseline.warmup_start / factor),
+        decay=own_decay or baseline.decay,
     )
-    return Scaled(schedule=schedule, optimizer=baseline.optimizer)

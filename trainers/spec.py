@@ -14,6 +14,9 @@ OptionValue = float | int | bool | str | tuple[float, ...]
 TrainStatus = Literal["running", "finished", "diverged"]
 """How far a training got. Divergence is a state, not an exception."""
 
+Precision = Literal["float32", "bfloat16", "float64"]
+"""Number format of a training; "bfloat16" is mixed: products in bfloat16, weights, gradients and loss in float32."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecaySpec:
@@ -31,12 +34,15 @@ class ScheduleSpec:
         peak_lr: learning rate at the end of warm-up, > 0.
         warmup_epochs: length of the warm-up in epochs, >= 0; 0 is no warm-up.
         warmup: shape of the warm-up, a name in `trainers.schedules.WARMUPS`.
+        warmup_start: learning rate at the beginning of the warm-up over `peak_lr`, in [0, 1]; above 0 for the warm-up
+            "constant", which stays at it. A scaling rule keeps the learning rate that it means in the baseline.
         decay: what follows the warm-up.
     """
 
     peak_lr: float
     warmup_epochs: float = 0.0
     warmup: str = "linear"
+    warmup_start: float = 0.0
     decay: DecaySpec = field(default_factory=DecaySpec)
 
 
@@ -64,6 +70,31 @@ class Baseline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What stands around model, schedule and optimizer; the defaults leave plain training as it is.
+
+    Attributes:
+        clip_norm: gradients are scaled down to this norm over all parameters before an update, > 0; None for never.
+        label_smoothing: share of the target spread evenly over all classes in the training loss, in [0, 1);
+            validation and test losses are never smoothed. Only for applications that classify.
+        ghost_batch_size: samples that batch normalisation takes its statistics over, >= 2; None for the whole batch.
+            Only for models with batch normalisation.
+        micro_batch_size: samples in memory at once, >= 1: a larger batch is split and its gradients are added up;
+            None for the whole batch. With `ghost_batch_size` it must be a multiple of that.
+        precision: number format, of evaluation too.
+
+    A batch that is no larger than `ghost_batch_size` or `micro_batch_size` is not split, so that one recipe serves the
+    baseline's batch size too.
+    """
+
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    ghost_batch_size: int | None = None
+    micro_batch_size: int | None = None
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training, completely: the same configuration gives the same numbers on the same kind of CPU.
 
@@ -78,6 +109,7 @@ class TrainConfig:
         seed: fixes initialisation and data order, >= 0.
         divergence_factor: a training loss above this multiple of the first epoch's, or one that is not finite,
             ends the training as diverged.
+        recipe: clipping, label smoothing, ghost batches, micro-batches and precision.
     """
 
     application: str
@@ -88,6 +120,7 @@ class TrainConfig:
     optimizer: OptimizerSpec
     seed: int
     divergence_factor: float = 10.0
+    recipe: Recipe = Recipe()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +149,8 @@ class EpochMetrics:
     Attributes:
         epoch: 1-based.
         lr: learning rate of the epoch's last update.
-        train_loss: mean loss over the epoch's samples, as seen while training (nats); may be non-finite.
+        train_loss: mean loss over the epoch's samples, as seen while training (nats), label smoothing included; may be
+            non-finite.
         validation_loss: mean loss on the validation split (nats).
         validation_score: the application's metric on the validation split.
         iterations: weight updates.

@@ -29,7 +29,7 @@ NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
 """What a method is told of a proposal that the budget leaves no room for."""
 
 Params = Mapping[str, OptionValue]
-Recipe = tuple[ScheduleSpec, OptimizerSpec]
+Configuration = tuple[ScheduleSpec, OptimizerSpec]
 
 
 @dataclass(kw_only=True)
@@ -55,7 +55,7 @@ class Cell:
     num_search: int
     seeds: tuple[int, ...]
     may_prune: bool = False
-    configure: Callable[[Params], Recipe]
+    configure: Callable[[Params], Configuration]
     needs: "Cell | None" = None
     searching: bool = True
     confirmations_asked: int = 0
@@ -198,6 +198,7 @@ class Campaign:
                 schedule=schedule,
                 optimizer=optimizer,
                 seed=seed,
+                recipe=self._study.recipe.spec(),
             ),
         )
 
@@ -210,7 +211,7 @@ class Campaign:
             role="baseline",
             seeds=study.seeds,
             **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size),
-            configure=lambda params: _recipe(baseline_config(study.baseline, params)),
+            configure=lambda params: _configuration(baseline_config(study.baseline, params)),
         )
         cells = [shared]
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
@@ -229,7 +230,7 @@ class Campaign:
         definition = self._study.baseline_of(arm)
         name = f"{arm.name} {BASELINE}"
 
-        def configure(params: Params) -> Recipe:
+        def configure(params: Params) -> Configuration:
             return self._scaled(arm, baseline_config(definition, params), definition.batch_size)
 
         return Cell(
@@ -254,7 +255,7 @@ class Campaign:
     def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
         definition = self._study.baseline_of(arm)
 
-        def configure(params: Params) -> Recipe:
+        def configure(params: Params) -> Configuration:
             """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
             tuned = {} if definition.tune is None else choice(baseline, self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
@@ -270,7 +271,7 @@ class Campaign:
             needs=None if definition.tune is None else baseline,
         )
 
-    def _scaled(self, arm: ArmDefinition, baseline: Baseline, batch_size: int) -> Recipe:
+    def _scaled(self, arm: ArmDefinition, baseline: Baseline, batch_size: int) -> Configuration:
         scaled = scale(
             arm.method,
             baseline,
@@ -315,5 +316,5 @@ def derived_seed(seed: int, arm: str, batch_size: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _recipe(baseline: Baseline) -> Recipe:
+def _configuration(baseline: Baseline) -> Configuration:
     return baseline.schedule, baseline.optimizer

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tuner import __version__
 from tuner.errors import BadInput, ZerotuneError
+from tuner.rule_command import add_rule_command
 
 if TYPE_CHECKING:
     from tuner.answer import Answer
@@ -213,6 +214,9 @@ def list_command(what: Annotated[Listing, typer.Argument(metavar="WHAT", help="W
     from tuner.reports.listings import print_listing
 
     print_listing(listing(what.value), console)
+
+
+add_rule_command(app, console)
 
 
 @contextmanager

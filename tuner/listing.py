@@ -7,6 +7,7 @@ from trainers.optimizers import OPTIMIZERS
 from trainers.scaling import RULES
 from trainers.schedules import DECAYS, WARMUPS
 from trainers.spec import OptionValue
+from tuner.errors import BadInput
 from tuner.methods import METHODS
 from tuner.study import load_study, shipped_studies
 
@@ -50,7 +51,7 @@ def _optimizers() -> Listing:
 
 
 def _schedules() -> Listing:
-    warmups = [(name, "a warm-up", "", "") for name in WARMUPS]
+    warmups = [(name, f"a warm-up: {e.description}", "", e.source) for name, e in WARMUPS.items()]
     decays = [
         (name, f"a decay: {e.description}", _options(e.defaults, required=e.required), e.source)
         for name, e in DECAYS.items()
@@ -71,8 +72,12 @@ def _methods() -> Listing:
 def _studies() -> Listing:
     rows = []
     for name, path in shipped_studies().items():
-        study = load_study(str(path))
-        rows.append((name, study.question, ", ".join(arm.name for arm in study.arms)))
+        try:
+            study = load_study(str(path))
+        except BadInput as error:  # such as an extra that is not installed: no reason to hide the other studies
+            rows.append((name, str(error).split("\n")[0], ""))
+        else:
+            rows.append((name, study.question, ", ".join(arm.name for arm in study.arms)))
     return ("study", "question", "arms"), rows
 
 

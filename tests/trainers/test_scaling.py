@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 
 from trainers.scaling import RULES, Scaled, WarmupTooLong, scale
 from trainers.schedules import build_schedule
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
 from trainers.tables import UnknownName
 
 IMAGENET = 1_281_167
 POLY = DecaySpec(name="poly", options={"power": 2.0})
 
 
+ADAM = OptimizerSpec(name="adam", options={"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01})
+
+
 def baseline(batch_size: int, peak_lr: float, warmup_epochs: float, decay: DecaySpec = POLY) -> Baseline:
     schedule = ScheduleSpec(peak_lr=peak_lr, warmup_epochs=warmup_epochs, decay=decay)
-    return Baseline(batch_size=batch_size, schedule=schedule, optimizer=OptimizerSpec(name="lars"))
+    return Baseline(batch_size=batch_size, schedule=schedule, optimizer=ADAM)
 
 
 MNIST_BASELINE = baseline(1024, 1.25e-3, 2.0)
@@ -36,6 +39,7 @@ def warmup_iterations(scaled: Scaled, *, num_samples: int, batch_size: int, epoc
         ("sqrt", 0.2, 1.0, "poly"),
         ("legw", 0.2, 4.0, "poly"),
         ("date", 0.2, 4.0, "date"),
+        ("adam-sde", 0.2, 4.0, "poly"),
     ],
 )
 def test_the_table_of_rules_at_four_times_the_batch(
@@ -57,6 +61,32 @@ def test_mnist_8k_warms_up_for_16_epochs_of_117_iterations_to_3_54e_3(rule: str)
 def test_linear_scaling_of_the_mnist_baseline_peaks_at_0_01() -> None:
     """DATE 3.6: "the 8K batch size uses a peak learning rate of 0.01"."""
     assert scale("linear", MNIST_BASELINE, batch_size=8192, epochs=30).schedule.peak_lr == pytest.approx(0.01)
+
+
+def test_the_lars_papers_linear_scaling_of_alexnet_from_512_to_4k() -> None:
+    """LARS, Section 3: "we changed the base LR from 0.01 to 0.08"."""
+    assert scale("linear", baseline(512, 0.01, 0.0), batch_size=4096, epochs=100).schedule.peak_lr == 0.08
+
+
+def test_goyals_resnet50_from_256_to_8k_warms_up_for_5_epochs_to_3_2() -> None:
+    """Goyal et al., Section 5.1: a reference learning rate of 0.1 at 256, kept as the start of gradual warm-up."""
+    start = baseline(256, 0.1, 0.0)
+    goyal = replace(start, schedule=replace(start.schedule, warmup_start=1.0))
+    scaled = scale("linear-warmup", goyal, batch_size=8192, epochs=90).schedule
+    assert (scaled.peak_lr, scaled.warmup_epochs, scaled.warmup_start * scaled.peak_lr) == (3.2, 5.0, 0.1)
+
+
+def test_date_fig_15_4_is_linear_warmup_with_poly_2_from_its_baseline() -> None:
+    scaled = scale("linear-warmup", baseline(128, 0.01, 0.0), batch_size=8192, epochs=25).schedule
+    assert (scaled.peak_lr, scaled.warmup_epochs, scaled.decay) == (0.64, 5.0, POLY)
+
+
+@pytest.mark.parametrize("rule", ["legw", "date"])
+def test_legw_33_scales_resnet50_down_from_32k_to_1k(rule: str) -> None:
+    """LEGW 3.3: tune at 32K, and get the smaller batches from it."""
+    scaled = scale(rule, baseline(32768, 2.0**5, 10.0), batch_size=1024, epochs=90)
+    assert scaled.schedule.peak_lr == pytest.approx(2**2.5)
+    assert scaled.schedule.warmup_epochs == 0.3125
 
 
 @pytest.mark.parametrize("rule", ["legw", "date"])
@@ -113,16 +143,94 @@ def test_a_warmup_that_fits_is_not_clamped(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_keeps_the_optimizer_and_the_shape_of_the_warmup(rule: str) -> None:
+def test_every_rule_keeps_the_shape_of_the_warmup(rule: str) -> None:
     quadratic = replace(MNIST_BASELINE, schedule=replace(MNIST_BASELINE.schedule, warmup="quadratic"))
-    scaled = scale(rule, quadratic, batch_size=2048, epochs=30)
-    assert (OptimizerSpec(name="lars"), "quadratic") == (scaled.optimizer, scaled.schedule.warmup)
+    assert scale(rule, quadratic, batch_size=2048, epochs=30).schedule.warmup == "quadratic"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_changes_the_optimizer_options_that_it_names_and_no_other(name: str) -> None:
+    scaled = scale(name, MNIST_BASELINE, batch_size=2048, epochs=30).optimizer
+    assert scaled.name == "adam"
+    assert (
+        tuple(key for key in ADAM.options if scaled.options[key] != ADAM.options[key]) == RULES[name].optimizer_options
+    )
+
+
+@pytest.mark.parametrize("shape", ["linear", "constant"])
+def test_a_warmup_starts_at_the_baselines_learning_rate_at_any_batch_size(shape: str) -> None:
+    """Goyal et al., Section 2.2: the learning rate of the baseline, whatever the peak."""
+    schedule = ScheduleSpec(peak_lr=0.1, warmup_epochs=1.0, warmup=shape, warmup_start=0.5)
+    start = replace(MNIST_BASELINE, schedule=schedule)
+    starts = [
+        scaled.peak_lr * scaled.warmup_start
+        for scaled in (scale("sqrt", start, batch_size=1024 * k, epochs=5).schedule for k in (1, 4, 64))
+    ]
+    assert starts == pytest.approx([0.05] * 3)
+
+
+def test_a_warmup_of_a_smaller_batch_starts_at_most_at_its_peak() -> None:
+    start = replace(MNIST_BASELINE, schedule=ScheduleSpec(peak_lr=0.1, warmup_epochs=1.0, warmup_start=0.5))
+    assert scale("linear", start, batch_size=256, epochs=5).schedule.warmup_start == 1.0
+
+
+def test_a_rule_that_brings_a_warmup_rises_in_equal_steps_where_the_baseline_has_none() -> None:
+    start = replace(MNIST_BASELINE, schedule=ScheduleSpec(peak_lr=0.1, warmup="none"))
+    shapes = [scale(rule, start, batch_size=2048, epochs=30).schedule.warmup for rule in ("linear-warmup", "legw")]
+    assert shapes == ["linear", "none"]
+
+
+def test_date_keeps_the_options_of_a_baseline_that_decays_as_it_does() -> None:
+    """The reading of DATE 3.6: 0.497 of the peak at t = 118."""
+    printed = DecaySpec(name="date", options={"as_printed": True, "baseline_warmup_epochs": 2.0})
+    scaled = scale("date", baseline(1024, 1.25e-3, 2.0, printed), batch_size=8192, epochs=30).schedule
+    assert scaled.decay == printed
+    schedule = build_schedule(scaled, num_samples=60_000, batch_size=8192, epochs=30)
+    assert schedule.lr(118) / scaled.peak_lr == pytest.approx(0.497, abs=5e-4)
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(4096, (0.6, 0.996, 5e-9)), (256, (0.975, 0.99975, 2e-8))])
+def test_adam_sde_scales_memories_and_eps_both_ways(batch_size: int, expected: tuple[float, float, float]) -> None:
+    """Malladi et al., arXiv 2205.10287: 1-beta times k, eps over sqrt(k)."""
+    options = scale("adam-sde", MNIST_BASELINE, batch_size=batch_size, epochs=30).optimizer.options
+    assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx(expected)
+    assert options["weight_decay"] == 0.01
+
+
+def test_adam_sde_keeps_the_length_of_the_memories_in_samples() -> None:
+    """A memory of 1 / (1 - beta) updates of B samples each."""
+    for batch_size in (128, 1024, 8192):
+        options = scale("adam-sde", MNIST_BASELINE, batch_size=batch_size, epochs=30).optimizer.options
+        assert batch_size / (1 - float(options["beta2"])) == pytest.approx(1024 / (1 - 0.999))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [10, 11])
+def test_adam_sde_ends_where_a_memory_would_be_shorter_than_an_update(k: int) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"rule 'adam-sde' at batch size {1024 * k}: 1 - beta1 is 0.1 .* k must be below 10, and is {k}\.",
+    ):
+        scale("adam-sde", MNIST_BASELINE, batch_size=1024 * k, epochs=30)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"momentum": 0.9}, "it changes beta1, beta2 and eps, but optimizer 'solver' states no beta1"),
+        ({"beta1": 0.9, "beta2": 0.999}, "but optimizer 'solver' states no eps"),
+        ({"beta1": True, "beta2": 0.999, "eps": 1e-8}, "option 'beta1' must be a finite number, got True"),
+    ],
+)
+def test_adam_sde_needs_an_optimizer_with_its_three_options(options: dict[str, OptionValue], sentence: str) -> None:
+    start = replace(MNIST_BASELINE, optimizer=OptimizerSpec(name="solver", options=options))
+    with pytest.raises(ValueError, match=f"rule 'adam-sde' at batch size 2048: .*{sentence}"):
+        scale("adam-sde", start, batch_size=2048, epochs=30)
 
 
 @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"date", "linear-warmup"}))
 def test_at_the_baselines_own_batch_size_nothing_changes(rule: str) -> None:
     scaled = scale(rule, MNIST_BASELINE, batch_size=1024, epochs=30)
-    assert MNIST_BASELINE.schedule == scaled.schedule
+    assert Scaled(schedule=MNIST_BASELINE.schedule, optimizer=ADAM) == scaled
 
 
 @given(
@@ -146,7 +254,7 @@ def test_legw_and_date_keep_the_number_of_warmup_iterations(
 
 
 @given(
-    rule=st.sampled_from(["sqrt", "linear", "legw"]),
+    rule=st.sampled_from(["sqrt", "linear", "legw", "adam-sde"]),
     base=st.integers(1, 4096),
     target=st.integers(1, 4096),
     peak_lr=st.floats(1e-6, 1e3),
@@ -155,14 +263,16 @@ def test_legw_and_date_keep_the_number_of_warmup_iterations(
 def test_scaling_there_and_back_is_the_baseline(
     rule: str, base: int, target: int, peak_lr: float, warmup_epochs: float
 ) -> None:
-    start = baseline(base, peak_lr, warmup_epochs)
+    options = {"beta1": 0.9999, "beta2": 0.99999, "eps": 1e-8}
+    start = replace(baseline(base, peak_lr, warmup_epochs), optimizer=OptimizerSpec(name="adam", options=options))
     there = scale(rule, start, batch_size=target, epochs=10**6)
     there_baseline = Baseline(batch_size=target, schedule=there.schedule, optimizer=there.optimizer)
-    back = scale(rule, there_baseline, batch_size=base, epochs=10**6).schedule
-    assert (peak_lr, warmup_epochs) == pytest.approx((back.peak_lr, back.warmup_epochs))
+    back = scale(rule, there_baseline, batch_size=base, epochs=10**6)
+    assert (peak_lr, warmup_epochs) == pytest.approx((back.schedule.peak_lr, back.schedule.warmup_epochs))
+    assert options == pytest.approx(back.optimizer.options)
 
 
-@given(rule=st.sampled_from(sorted(RULES)), target=st.integers(1, 4000), epochs=st.integers(1, 12))
+@given(rule=st.sampled_from(sorted(RULES)), target=st.integers(1, 639), epochs=st.integers(1, 12))
 def test_no_rule_ever_exceeds_its_peak(rule: str, target: int, epochs: int) -> None:
     scaled = scale(rule, baseline(64, 0.1, 0.1), batch_size=target, epochs=epochs, on_long_warmup="clamp")
     schedule = build_schedule(scaled.schedule, num_samples=4000, batch_size=target, epochs=epochs)

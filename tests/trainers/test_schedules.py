@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -13,6 +14,7 @@ PEAK_8K = 1.25e-3 * math.sqrt(8)
 EXAMPLE_OPTIONS: dict[str, dict[str, OptionValue]] = {
     "multistep": {"milestones": (10.0, 20.0, 27.0)},
     "exponential": {"start_epoch": 7.0, "factor": 0.4},
+    "cyclical": {"cycle_epochs": 1.5},
 }
 
 
@@ -26,11 +28,14 @@ def schedule(
     peak_lr: float = 1.0,
     warmup_epochs: float = 0.0,
     warmup: str = "linear",
+    warmup_start: float = 0.0,
     num_samples: int = 100,
     batch_size: int = 10,
     epochs: int = 4,
 ) -> Schedule:
-    spec = ScheduleSpec(peak_lr=peak_lr, warmup_epochs=warmup_epochs, warmup=warmup, decay=decay_spec)
+    spec = ScheduleSpec(
+        peak_lr=peak_lr, warmup_epochs=warmup_epochs, warmup=warmup, warmup_start=warmup_start, decay=decay_spec
+    )
     return build_schedule(spec, num_samples=num_samples, batch_size=batch_size, epochs=epochs)
 
 
@@ -120,8 +125,107 @@ def test_quadratic_warmup_is_the_square_of_the_linear_one() -> None:
     assert lrs(quadratic) == [0.0625, 0.25, 0.5625] + [1.0] * 5
 
 
-def test_no_warmup_starts_at_the_peak() -> None:
-    assert lrs(schedule(decay("constant"), peak_lr=0.5)) == [0.5] * 40
+def test_cosine_warmup_is_half_a_cosine() -> None:
+    """LIMIT Fig. 29: a sixth, a third, a half ... of the way done is 0.067, 0.25, 0.5 ... of the peak."""
+    cosine = schedule(decay("constant"), warmup="cosine", warmup_epochs=1, num_samples=6, batch_size=1, epochs=2)
+    third = math.sqrt(3) / 2
+    assert lrs(cosine) == pytest.approx(
+        [(1 - third) / 2, 0.25, 0.5, 0.75, (1 + third) / 2, 1.0] + [1.0] * 6,
+    )
+
+
+def test_constant_warmup_stays_at_its_start_then_jumps_to_the_peak() -> None:
+    """Goyal et al., Section 2.2, from a batch of 256 to one of 1,024: 5 epochs at 0.1, then 0.4."""
+    goyal = schedule(
+        decay("constant"),
+        peak_lr=0.4,
+        warmup="constant",
+        warmup_start=0.25,
+        warmup_epochs=5,
+        num_samples=2,
+        batch_size=1,
+        epochs=7,
+    )
+    assert lrs(goyal) == [0.1] * 9 + [0.4] * 5
+
+
+def test_a_warmup_rises_from_its_start() -> None:
+    """Goyal et al., Section 2.2, gradual warm-up: equal steps from the baseline's learning rate to the peak."""
+    gradual = schedule(decay("constant"), warmup_start=0.2, warmup_epochs=2, num_samples=2, batch_size=1, epochs=3)
+    assert lrs(gradual) == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("warmup", WARMUPS)
+def test_every_warmup_of_no_epochs_starts_at_the_peak(warmup: str) -> None:
+    start = 0.5 if warmup == "constant" else 0.0
+    assert lrs(schedule(decay("constant"), peak_lr=0.5, warmup=warmup, warmup_start=start)) == [0.5] * 40
+
+
+@pytest.mark.parametrize("warmup", WARMUPS)
+def test_a_shape_of_warmup_rises_within_zero_and_one(warmup: str) -> None:
+    rises = [WARMUPS[warmup].shape(part / 50) for part in range(51)]
+    assert rises == sorted(rises)
+    assert all(0.0 <= value <= 1.0 for value in rises)
+
+
+def test_cosine_falls_along_half_a_cosine_from_the_end_of_warmup_to_zero() -> None:
+    """LIMIT Figs 28 and 29."""
+    half = schedule(decay("cosine"), warmup_epochs=1, num_samples=2, batch_size=1, epochs=4)
+    third = math.sqrt(3) / 2
+    assert lrs(half) == pytest.approx([0.5, 1.0, (1 + third) / 2, 0.75, 0.5, 0.25, (1 - third) / 2, 0.0])
+
+
+def test_fine_and_coarse_cosine_differ_in_their_number_of_restarts() -> None:
+    """LIMIT Figs 25 and 27, read as SGDR's warm restarts: every cycle ends at 0, the next begins near the peak."""
+    counts = {}
+    for name in ("cosine-fine", "cosine-coarse"):
+        rates = lrs(schedule(decay(name), warmup_epochs=1, num_samples=160, batch_size=1, epochs=5))[160:]
+        counts[name] = (
+            sum(lr == pytest.approx(0.0, abs=1e-12) for lr in rates),
+            sum(later > earlier for earlier, later in itertools.pairwise(rates)),
+        )
+    assert counts == {"cosine-fine": (16, 15), "cosine-coarse": (4, 3)}
+
+
+def test_a_cosine_cycle_jumps_back_to_the_peak_or_rises_smoothly() -> None:
+    jumping = schedule(decay("cosine-coarse", cycles=2), num_samples=2, batch_size=1, epochs=4)
+    smooth = schedule(decay("cosine-coarse", cycles=2, smooth=True), num_samples=3, batch_size=1, epochs=4)
+    half = math.sqrt(0.5)
+    falling = [(1 + half) / 2, 0.5, (1 - half) / 2, 0.0]
+    assert lrs(jumping) == pytest.approx([*falling, *falling])
+    assert lrs(smooth) == pytest.approx([*falling, *falling[-2::-1], 1.0, *falling])
+
+
+def test_cyclical_falls_to_its_low_end_and_rises_again() -> None:
+    """LIMIT Figs 32 and 33, Smith's triangular policy: two epochs down to a quarter of the peak, two up."""
+    cyclical = schedule(decay("cyclical", cycle_epochs=4), warmup_epochs=1, num_samples=1, batch_size=1, epochs=8)
+    assert lrs(cyclical) == pytest.approx([1.0, 0.625, 0.25, 0.625, 1.0, 0.625, 0.25, 0.625])
+
+
+def test_cyclical_takes_its_low_end() -> None:
+    cyclical = schedule(decay("cyclical", cycle_epochs=2, low=0), num_samples=2, batch_size=1, epochs=2)
+    assert lrs(cyclical) == pytest.approx([0.5, 0.0, 0.5, 1.0])
+
+
+def test_legw_32_multistep_example_at_2k() -> None:
+    """LEGW 3.2: 0.625 epochs up to 2^3, times 0.1 at the 30th, 60th and 80th of 90 epochs."""
+    steps = schedule(
+        decay("multistep", milestones=(30, 60, 80)),
+        peak_lr=8.0,
+        warmup_epochs=0.625,
+        num_samples=1_281_167,
+        batch_size=2048,
+        epochs=90,
+    )
+    iterations = [round(epoch * 1_281_167 / 2048) for epoch in (1, 29.9, 30.1, 59.9, 60.1, 79.9, 80.1, 90)]
+    assert [steps.lr(t) for t in iterations] == pytest.approx([8, 8, 0.8, 0.8, 0.08, 0.08, 0.008, 0.008])
+
+
+def test_legw_32_poly_example_ends_at_zero() -> None:
+    """LEGW 3.2: "the final LR of poly decay is 0.0"; LARS, Algorithm 1: (1 - t/T)^2 where there is no warm-up."""
+    poly = schedule(decay("poly"), num_samples=10, batch_size=2, epochs=4)
+    assert lrs(poly) == pytest.approx([(1 - t / 20) ** 2 for t in range(1, 21)])
+    assert poly.lr(20) == 0.0
 
 
 def test_a_batch_that_does_not_divide_the_samples_rounds_the_iterations_up() -> None:
@@ -166,13 +270,18 @@ def test_any_warmup_composes_with_any_decay_within_zero_and_peak(
 ) -> None:
     options = EXAMPLE_OPTIONS.get(name, {})
     chosen = schedule(
-        decay(name, **options), peak_lr=0.3, warmup=warmup, warmup_epochs=warmup_epochs, batch_size=batch_size
+        decay(name, **options),
+        peak_lr=0.3,
+        warmup=warmup,
+        warmup_start=0.2 if warmup == "constant" else 0.0,
+        warmup_epochs=0.0 if warmup == "none" else warmup_epochs,
+        batch_size=batch_size,
     )
     assert all(0.0 <= lr <= 0.3 for lr in lrs(chosen))
 
 
 @given(
-    name=st.sampled_from(["constant", "poly", "date"]),
+    name=st.sampled_from(["constant", "poly", "date", "cosine", "cyclical"]),
     num_samples=st.integers(200, 5000),
     batch_size=st.integers(1, 200),
     epochs=st.integers(1, 30),
@@ -183,6 +292,8 @@ def test_continuous_decays_go_on_from_where_warmup_ends(
 ) -> None:
     """Over the step across the end of warm-up the rate changes by at most one iteration's slope on either side."""
     options: dict[str, OptionValue] = {"power": 1.0} if name == "poly" else {}
+    if name == "cyclical":
+        options = {"cycle_epochs": 2.0 * epochs, "low": 0.0}
     chosen = schedule(
         decay(name, **options),
         warmup_epochs=part * epochs,
@@ -194,7 +305,8 @@ def test_continuous_decays_go_on_from_where_warmup_ends(
     if not 1 <= end < chosen.total_iterations:
         return
     length = part * epochs * num_samples / batch_size
-    slopes = 1 / length + 2 / ((1 - part) * chosen.total_iterations)
+    steepest = math.pi / 2 if name == "cosine" else 1.0  # of the decay, over the part of the run after warm-up
+    slopes = 1 / length + 2 * steepest / ((1 - part) * chosen.total_iterations)
     assert abs(chosen.lr(end + 1) - chosen.lr(end)) <= slopes + 1e-9
 
 
@@ -204,13 +316,19 @@ def test_continuous_decays_go_on_from_where_warmup_ends(
         ({"peak_lr": 0.0}, "peak_lr must be a finite number above 0, got 0.0"),
         ({"peak_lr": math.inf}, "peak_lr must be a finite number above 0, got inf"),
         ({"warmup_epochs": -1.0}, "warmup_epochs must be a finite number of at least 0, got -1.0"),
+        ({"warmup_epochs": math.nan}, "warmup_epochs must be a finite number of at least 0, got nan"),
+        ({"warmup_start": 1.1}, "a share of the peak learning rate, must be from 0 to 1, got 1.1"),
+        ({"warmup_start": math.nan}, "a share of the peak learning rate, must be from 0 to 1, got nan"),
+        ({"warmup": "constant", "warmup_epochs": 1.0}, "'constant' needs warmup_start"),
+        ({"warmup": "none", "warmup_epochs": 1.0}, "warmup_epochs has no effect with warm-up 'none', got 1"),
+        ({"warmup": "none", "warmup_start": 0.5}, "warmup_start has no effect with warm-up 'none', got 0.5"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"batch_size": 101}, "batch_size must be at most the number of training samples, 100, got 101"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
     ],
 )
-def test_numbers_out_of_range_are_refused(changes: dict[str, float], sentence: str) -> None:
+def test_numbers_out_of_range_are_refused(changes: dict[str, float | str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         schedule(decay("constant"), **changes)  # type: ignore[arg-type]
 
@@ -228,6 +346,12 @@ def test_numbers_out_of_range_are_refused(changes: dict[str, float], sentence: s
         (decay("date", baseline_warmup_epochs=1.0), "have an effect only together"),
         (decay("date", as_printed=True, baseline_warmup_epochs=4.0), "must be below the 4 epochs of the run"),
         (decay("constant", factor=0.1), "takes no options"),
+        (decay("cosine", cycles=2), "takes no options"),
+        (decay("cosine-fine", cycles=1), "'cycles' must be from 2 to 100000, got 1"),
+        (decay("cosine-fine", cycles=2.5), "'cycles' must be a whole number, got 2.5"),
+        (decay("cyclical"), "option 'cycle_epochs' is missing"),
+        (decay("cyclical", cycle_epochs=0.0), "'cycle_epochs' must be at least 0.001, got 0.0"),
+        (decay("cyclical", cycle_epochs=2.0, low=1.5), "'low' must be from 0 to 1, got 1.5"),
     ],
 )
 def test_bad_decay_options_are_refused(decay_spec: DecaySpec, sentence: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from trainers.applications import APPLICATIONS
-from trainers.spec import DecaySpec, EpochMetrics, OptimizerSpec, ScheduleSpec
+from trainers.spec import DecaySpec, EpochMetrics, OptimizerSpec, Recipe, ScheduleSpec
 from tuner.campaign import BASELINE, Campaign
 from tuner.cost import Cost
 from tuner.study import Study, study_from_text
@@ -198,6 +198,15 @@ def test_a_stated_baseline_needs_no_waiting() -> None:
     assert (BASELINE, "confirmation", 11) == (first.arm, first.role, first.config.seed)
     (legw, *_) = execute(Campaign(stated)).of("legw", "confirmation", 512)
     assert ScheduleSpec(peak_lr=0.02 * 4, warmup_epochs=0.25 * 16) == legw.config.schedule
+
+
+def test_every_trial_trains_with_the_studys_recipe() -> None:
+    stated = "recipe: {label_smoothing: 0.1, micro_batch_size: 64, precision: bfloat16}\n"
+    done = execute(Campaign(study(("epochs: 12\n", f"epochs: 12\n{stated}"))))
+    expected = Recipe(label_smoothing=0.1, micro_batch_size=64, precision="bfloat16")
+    assert {trial.config.recipe for trial in done.asked} == {expected}
+    for told in done.results.values():
+        assert result_from_json(result_to_json(told)) == told
 
 
 # -- on what it rests --------------------------------------------------------------------------------------------------

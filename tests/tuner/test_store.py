@@ -164,8 +164,14 @@ def test_runs_carry_names_tags_parameters_and_costs_to_compare_by(uri: str) -> N
         "lr": "0.003535533905932738",
         "warmup_epochs": "2.5",
         "warmup": "linear",
+        "warmup_start": "0.0",
         "decay": "polynomial",
         "decay.power": "2.0",
+        "recipe.clip_norm": "None",
+        "recipe.label_smoothing": "0.0",
+        "recipe.ghost_batch_size": "None",
+        "recipe.micro_batch_size": "None",
+        "recipe.precision": "float32",
     }
     assert grid.data.params.keys() == date.data.params.keys()
     assert date.data.metrics.keys() - grid.data.metrics.keys() == {"test_score"}

@@ -3,13 +3,18 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
+from trainers.applications import APPLICATIONS
+from trainers.models.lenet import LeNet5
+from trainers.optimizers import OPTIMIZERS
 from trainers.scaling import scale
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from trainers.spec import Baseline, DecaySpec, OptimizerSpec, Recipe, ScheduleSpec
 from tuner.errors import BadInput
 from tuner.space import Choice, Float
 from tuner.study import (
@@ -94,6 +99,31 @@ def test_an_arm_takes_the_baselines_optimizer_and_date_its_own() -> None:
     example = study()
     assert example.arm_optimizer(example.arm("sqrt")) == OptimizerSpec(name="momentum", options={"momentum": 0.8})
     assert example.arm_optimizer(example.arm("date")) == OptimizerSpec(name="date")
+
+
+def test_a_recipe_is_read_as_written_and_is_none_where_it_is_not_stated() -> None:
+    stated = study(("epochs: 12\n", "epochs: 12\nrecipe: {clip_norm: 1, label_smoothing: 0.1, micro_batch_size: 64}\n"))
+    assert stated.recipe.spec() == Recipe(clip_norm=1.0, label_smoothing=0.1, micro_batch_size=64)
+    assert study().recipe.spec() == Recipe()
+
+
+def test_ghost_batches_are_for_models_with_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build_model() -> nn.Module:
+        return nn.Sequential(nn.BatchNorm2d(1), LeNet5())
+
+    lenet = APPLICATIONS["lenet_mnist"]
+    edit = ("epochs: 12\n", "epochs: 12\nrecipe: {ghost_batch_size: 32, micro_batch_size: 128}\n")
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(lenet, build_model=build_model))
+    assert study(edit).recipe.spec() == Recipe(ghost_batch_size=32, micro_batch_size=128)
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lenet)
+    assert mistakes(edit) == ["x.yaml:5: recipe.ghost_batch_size: has no effect: the model has no batch normalisation."]
+
+
+def test_labels_are_smoothed_only_where_classes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], smoothed_loss=None))
+    assert mistakes(("epochs: 12\n", "epochs: 12\nrecipe: {label_smoothing: 0.1}\n")) == [
+        "x.yaml:5: recipe.label_smoothing: is for applications that classify, which this one does not: leave it out."
+    ]
 
 
 # -- what follows from it ----------------------------------------------------------------------------------------------
@@ -181,6 +211,7 @@ def test_what_fixes_no_result_changes_no_fingerprint(edit: tuple[str, str]) -> N
     [
         (("epochs: 12", "epochs: 13"), "epochs: was 12, now 13"),
         (("[1, 2]", "[1, 3]"), "seeds: was [1, 2], now [1, 3]"),
+        (("epochs: 12", "epochs: 12\nrecipe: {clip_norm: 1}"), "recipe.clip_norm: was None, now 1.0"),
         (("low: 5e-3", "low: 0.004"), "arms[0].space.lr.low: was 0.005, now 0.004"),
         (("weight_decay: 0}", "weight_decay: 1e-4}"), "arms[0].fixed.weight_decay: was 0, now 0.0001"),
         (("lr: 0.003, ", "lr: 0.004, "), "arms[2].baseline.lr: was 0.003, now 0.004"),
@@ -244,30 +275,45 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: example", "name: example\nmargin: 1.5", "x.yaml:2: margin: must be at most 1, got 1.5."),
     ("name: example", "name: 7", "x.yaml:1: name: must be a word or text, got 7."),
     # keys
-    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, name, question, reference, resources, search_seed, seeds, tracking_uri."),
+    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, name, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
     ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, space, trials."),
-    ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs."),
+    ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs, warmup_start."),
     ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),
+    # the recipe
+    ("epochs: 12", "epochs: 12\nrecipe: {clip_norms: 1}", "x.yaml:5: recipe.clip_norms: unknown key 'clip_norms': did you mean 'clip_norm'? Known: clip_norm, ghost_batch_size, label_smoothing, micro_batch_size, precision."),
+    ("epochs: 12", "epochs: 12\nrecipe: {clip_norm: 0}", "x.yaml:5: recipe.clip_norm: must be above 0 and finite, got 0."),
+    ("epochs: 12", "epochs: 12\nrecipe: {clip_norm: true}", "x.yaml:5: recipe.clip_norm: must be a number, got True."),
+    ("epochs: 12", "epochs: 12\nrecipe: {label_smoothing: 1}", "x.yaml:5: recipe.label_smoothing: must be at least 0 and below 1, got 1."),
+    ("epochs: 12", "epochs: 12\nrecipe: {label_smoothing: -0.5}", "x.yaml:5: recipe.label_smoothing: must be at least 0 and below 1, got -0.5."),
+    ("epochs: 12", "epochs: 12\nrecipe: {micro_batch_size: 0}", "x.yaml:5: recipe.micro_batch_size: must be at least 1, got 0."),
+    ("epochs: 12", "epochs: 12\nrecipe: {micro_batch_size: 64.0}", "x.yaml:5: recipe.micro_batch_size: must be a whole number, got 64.0."),
+    ("epochs: 12", "epochs: 12\nrecipe: {micro_batch_size: 512}", "x.yaml:5: recipe.micro_batch_size: has no effect: 512 splits no batch size of the study (at most 512)."),
+    ("epochs: 12", "epochs: 12\nrecipe: {ghost_batch_size: 1}", "x.yaml:5: recipe.ghost_batch_size: must be at least 2, since one sample has no variance, got 1."),
+    ("epochs: 12", "epochs: 12\nrecipe: {precision: float16}", "x.yaml:5: recipe.precision: must be 'float32', 'bfloat16' or 'float64', got 'float16'."),
+    ("epochs: 12", "epochs: 12\nrecipe: bfloat16", "x.yaml:5: recipe: must be keys and values, got 'bfloat16'."),
     # names
     ("lenet_mnist", "lenet_minst", "x.yaml:2: application: unknown application 'lenet_minst': did you mean 'lenet_mnist'? Known: lenet_mnist, lstm_mnist."),
     ("source: mnist5k", "source: mnist6k", "x.yaml:3: data.source: unknown data source 'mnist6k': did you mean 'mnist5k'? Known: mnist, mnist5k."),
-    ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: constant, date, grid, legw, linear, linear-warmup, optuna, random, sqrt."),
-    ("name: momentum, mom", "name: momentun, mom", "x.yaml:10: baseline.optimizer: unknown optimizer 'momentun': did you mean 'momentum'? Known: adam, date, date-adagrad, date-rmsprop, date-sgd, lamb, lars, momentum."),
+    ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: adam-sde, constant, date, grid, legw, linear, linear-warmup, optuna, random, sqrt."),
+    ("name: momentum, mom", "name: momentun, mom", f"x.yaml:10: baseline.optimizer: unknown optimizer 'momentun': did you mean 'momentum'? Known: {', '.join(sorted(OPTIMIZERS))}."),
     ("momentum: 0.8}", "momentum: 1.8}", "x.yaml:10: baseline.optimizer: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.8."),
-    ("  batch_size: 32\n", "  batch_size: 32\n  warmup: lineer\n", "x.yaml:10: baseline.warmup: unknown warm-up 'lineer': did you mean 'linear'? Known: linear, quadratic."),
+    ("  batch_size: 32\n", "  batch_size: 32\n  warmup: lineer\n", "x.yaml:10: baseline.warmup: unknown warm-up 'lineer': did you mean 'linear'? Known: constant, cosine, linear, none, quadratic."),
     ("  batch_size: 32\n", "  batch_size: 32\n  decay: multistep\n", "x.yaml:10: baseline.decay: decay 'multistep': option 'milestones' is missing and has no default; give a sequence of numbers."),
+    ("  batch_size: 32\n", "  batch_size: 32\n  warmup_start: 1.5\n", "x.yaml:10: baseline.warmup_start: must be at most 1, got 1.5."),
+    ("{weight_decay: 0}", "{warmup: constant, warmup_epochs: 2}", "x.yaml:20: arms[0].space.lr: warm-up 'constant' needs warmup_start, the share of the peak learning rate that it stays at: in a baseline 1 keeps its learning rate during the warm-up of a larger batch."),
+    ("lr: 0.003, warmup_epochs: 0.25", "lr: 0.003, decay: {name: date, as_printed: true}", "x.yaml:28: arms[2].baseline.decay: decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together; give both or neither."),
     ("reference: tuned", "reference: tund", "x.yaml:7: reference: unknown arm 'tund': did you mean 'tuned'? Known: date, sqrt, tuned."),
     ("reference: tuned", "reference: sqrt", "x.yaml:7: reference: must be an arm that searches, but 'sqrt' is the rule sqrt."),
     ("name: sqrt", "name: tuned", "x.yaml:24: arms[1].name: 'tuned' is the name of two arms."),
     ("name: sqrt", "name: baseline", "x.yaml:24: arms[1].name: 'baseline' is the study's own baseline: choose another name."),
-    ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: decay, lr, momentum, nesterov, warmup, warmup_epochs, weight_decay."),
+    ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: decay, lr, momentum, nesterov, warmup, warmup_epochs, warmup_start, weight_decay."),
     # what parts must be to each other
     ("[512, 128]", "[512, 4096]", "x.yaml:5: batch_sizes: 4096 is above the 3000 training samples of 'mnist5k'."),
     ("batch_size: 32", "batch_size: 3001", "x.yaml:9: baseline.batch_size: 3001 is above the 3000 training samples of 'mnist5k'."),
     ("[1, 2]", "[0, 1]", "x.yaml:6: seeds: holds 0, the search_seed, but a confirmation must be a fresh run."),
     (SQRT, SQRT + "    trials: 3\n", "x.yaml:26: arms[1].trials: has no effect with method sqrt: leave it out (for random, optuna)."),
     (SQRT, SQRT + "    pruner: asha\n", "x.yaml:26: arms[1].pruner: has no effect with method sqrt: leave it out (for optuna)."),
-    ("    trials: 12\n", "    trials: 12\n    on_long_warmup: keep\n", "x.yaml:19: arms[0].on_long_warmup: has no effect with method optuna: leave it out (for constant, linear, linear-warmup, sqrt, legw, date)."),
+    ("    trials: 12\n", "    trials: 12\n    on_long_warmup: keep\n", "x.yaml:19: arms[0].on_long_warmup: has no effect with method optuna: leave it out (for constant, linear, linear-warmup, sqrt, legw, date, adam-sde)."),
     ("    trials: 12\n", "", "x.yaml:16: arms[0].trials: is missing: method optuna needs a number of trials."),
     ("method: grid\n", "method: grid\n    trials: 3\n", "x.yaml:13: baseline.tune.trials: has no effect with method grid: leave it out (for random, optuna)."),
     ("method: grid\n", "method: sqrt\n", "x.yaml:12: baseline.tune.method: 'sqrt' is a rule, which tunes nothing: choose one of grid, random, optuna."),
@@ -277,11 +323,11 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("{weight_decay: 0}", "{momentum: 0.9}", "x.yaml:23: arms[0].fixed.momentum: is also in space: a value is either fixed or searched."),
     ("    trials: 12\n", "    trials: 12\n    optimizer: {name: momentum, momentum: 0.5}\n", "x.yaml:19: arms[0].optimizer: option 'momentum' is also in space or fixed: state it once."),
     ("[0.8, 0.9]", "[0.8, 1.5]", "x.yaml:21: arms[0].space.momentum: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.5."),
-    ("[constant, poly]", "[constant, pol]", "x.yaml:22: arms[0].space.decay: unknown decay 'pol': did you mean 'poly'? Known: constant, date, exponential, multistep, poly."),
+    ("[constant, poly]", "[constant, pol]", "x.yaml:22: arms[0].space.decay: unknown decay 'pol': did you mean 'poly'? Known: constant, cosine, cosine-coarse, cosine-fine, cyclical, date, exponential, multistep, poly."),
     ("[constant, poly]", "[0.1, 0.2]", "x.yaml:22: arms[0].space.decay: decay must be a name, got 0.1."),
     ("  batch_size: 32\n", "  batch_size: 32\n  lr: 0.1\n", "x.yaml:10: baseline.lr: is also searched in tune.space: state it or search it."),
     ("lr: 0.003, ", "", "x.yaml:26: arms[2]: optimizer 'date' is not the baseline's, 'momentum', whose learning rate says nothing about it: give this arm baseline.lr or baseline.tune."),
-    ("lr: 0.003, ", "lr: 0.003, decay: poly, ", "x.yaml:28: arms[2].baseline.decay: has no effect: rule 'date' brings its own decay."),
+    ("lr: 0.003, ", "lr: 0.003, decay: poly, ", "x.yaml:28: arms[2].baseline.decay: has no effect: rule 'date' brings its own decay, 'date'; only its options can be chosen here."),
     ("warmup_epochs: 0.25}", "warmup_epochs: 0.75}", "x.yaml:26: arms[2]: arm 'date': rule 'date' at batch size 512: its warm-up of 12 epochs would outlast the run of 12 epochs; train longer, choose a smaller batch size, or set on_long_warmup to 'clamp' (6 epochs) or 'keep'."),
     ("      momentum: {choices: [0.8, 0.9]}", "      warmup_epochs: {low: 0, high: 12}", "x.yaml:21: arms[0].space.warmup_epochs: a warm-up of 12 epochs would outlast the run of 12 epochs."),
     ("name: example", "name: example\nresources: {gpus_per_trial: 1.5}", "x.yaml:2: resources.gpus_per_trial: must be whole above 1, got 1.5."),
@@ -319,6 +365,50 @@ def test_ends_of_ranges_that_contradict_each_other_are_told() -> None:
     assert len(found) == 1
     assert found[0].startswith("x.yaml:19: arms[0].space: optimizer 'momentum': Nesterov momentum requires a momentum")
     assert found[0].endswith("with lr=0.005, momentum=0.0, decay=constant, nesterov=True.")
+
+
+def test_every_warmup_and_decay_can_be_named_by_a_study() -> None:
+    example = study(
+        ("{weight_decay: 0}", "{weight_decay: 0, warmup_epochs: 2, warmup_start: 0.1}"),
+        (
+            "{choices: [constant, poly]}",
+            "{choices: [constant, cosine, cosine-fine, cosine-coarse]}\n      warmup: {choices: [linear, constant]}",
+        ),
+    )
+    schedule, _ = search_config(
+        example.arm("tuned"),
+        example.baseline,
+        {"lr": 1.0, "momentum": 0.9, "decay": "cosine-fine", "warmup": "constant"},
+    )
+    assert schedule == ScheduleSpec(
+        peak_lr=1.0, warmup_epochs=2.0, warmup="constant", warmup_start=0.1, decay=DecaySpec(name="cosine-fine")
+    )
+
+
+def test_date_as_printed_can_be_reached_from_a_study() -> None:
+    decay = "{name: date, as_printed: true, baseline_warmup_epochs: 0.25}"
+    example = study(("warmup_epochs: 0.25}", f"warmup_epochs: 0.25, decay: {decay}}}"))
+    scaled = scale("date", baseline_config(example.baseline_of(example.arm("date")), {}), batch_size=128, epochs=12)
+    assert dict(scaled.schedule.decay.options) == {"as_printed": True, "baseline_warmup_epochs": 0.25}
+
+
+def test_adam_sde_starts_from_the_optimizers_own_defaults() -> None:
+    arm = SQRT.replace("sqrt", "adam-sde") + "    optimizer: adam\n    baseline: {lr: 0.001}\n"
+    example = study(("[512, 128]", "[128]"), (SQRT, arm))
+    scaled = scale(
+        "adam-sde", baseline_config(example.baseline_of(example.arm("adam-sde")), {}), batch_size=128, epochs=12
+    )
+    options = scaled.optimizer.options
+    assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx([0.6, 0.996, 5e-9])
+
+
+def test_adam_sde_is_refused_where_the_baselines_optimizer_is_not_one_it_can_scale() -> None:
+    found = mistakes(("[512, 128]", "[128]"), (SQRT, SQRT.replace("sqrt", "adam-sde")))
+    assert found == [
+        "x.yaml:24: arms[1]: arm 'adam-sde': rule 'adam-sde' at batch size 128: it changes beta1, beta2 and eps, but "
+        "optimizer 'momentum' states no beta1: take an optimizer that has all three, such as adam, and state them in "
+        "the baseline."
+    ]
 
 
 def test_a_long_warmup_is_taken_where_the_study_says_how() -> None:

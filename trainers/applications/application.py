@@ -2,13 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from trainers.data import Dataset, DataSource, Split
 from trainers.spec import Baseline
 
-__all__ = ["Application", "DataSource", "Dataset", "Split"]
+__all__ = ["Application", "DataSource", "Dataset", "SmoothedLoss", "Split"]
+
+
+class SmoothedLoss(Protocol):
+    """A loss on classes whose targets can be smoothed."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+        """Mean loss over the samples, a share in [0, 1) of each target spread over all classes: a scalar in nats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,7 @@ class Application:
         target: the papers' target of the metric.
         epochs: the papers' number of epochs.
         baseline: the papers' tuned small-batch configuration.
+        smoothed_loss: the loss with label smoothing; None where the application does not classify.
     """
 
     description: str
@@ -42,3 +51,4 @@ class Application:
     target: float
     epochs: int
     baseline: Baseline
+    smoothed_loss: SmoothedLoss | None = None

@@ -12,6 +12,17 @@ def cross_entropy(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     return F.cross_entropy(logits_BK, labels_B)
 
 
+def smoothed_cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+    """Mean cross-entropy to smoothed labels, a scalar in nats (Szegedy et al., arXiv 1512.00567, Section 7).
+
+    Args:
+        outputs: logits (B, K).
+        targets: labels (B,).
+        label_smoothing: share of the target that is spread evenly over all K classes, in [0, 1).
+    """
+    return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+
 def num_correct(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     """Samples whose largest logit is their label's, a scalar."""
     return (logits_BK.argmax(dim=1) == labels_B).sum()

@@ -6,7 +6,7 @@ DATE's Section 3.6 starts from another: B0 = 1,024, lr0 = 1.25e-3, w0 = 2.
 """
 
 from trainers.applications.application import Application
-from trainers.applications.classification import cross_entropy, num_correct
+from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
 from trainers.data.mnist import MNIST
 from trainers.data.mnist5k import MNIST5K
 from trainers.models.lenet import LeNet5
@@ -29,4 +29,5 @@ LENET_MNIST = Application(
         schedule=ScheduleSpec(peak_lr=0.02),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
     ),
+    smoothed_loss=smoothed_cross_entropy,
 )

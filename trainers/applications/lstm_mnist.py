@@ -5,7 +5,7 @@ Within it, 0.05 is this project's choice: 96.9% validation accuracy after two ep
 """
 
 from trainers.applications.application import Application
-from trainers.applications.classification import cross_entropy, num_correct
+from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
 from trainers.data.mnist import MNIST
 from trainers.data.mnist5k import MNIST5K
 from trainers.models.lstm import RowLSTM
@@ -28,4 +28,5 @@ LSTM_MNIST = Application(
         schedule=ScheduleSpec(peak_lr=0.05),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
     ),
+    smoothed_loss=smoothed_cross_entropy,
 )

@@ -15,11 +15,12 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.date import DATE, RATIO_HIGH, RATIO_LOW
+from trainers.optimizers.date import DATE
 from trainers.optimizers.lamb import LAMB, LARGEST_NORM
 from trainers.optimizers.lars import LARS
-from trainers.optimizers.layerwise import Layerwise
+from trainers.optimizers.layerwise import BOUNDS_OPTIONS, Layerwise
 from trainers.optimizers.multi_tensor import layerwise_groups
+from trainers.optimizers.parameter_free import PARAMETER_FREE, ParameterFree
 from trainers.options import Range, complete_options
 from trainers.spec import OptimizerSpec, OptionValue
 from trainers.tables import lookup
@@ -58,14 +59,14 @@ class OptimizerEntry:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
-def _momentum(named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]) -> Optimizer:
-    return torch.optim.SGD([parameter for _, parameter in named_parameters], lr=lr, **options)
-
-
-def _adam(named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]) -> Optimizer:
-    parameters = [parameter for _, parameter in named_parameters]
-    betas = (options["beta1"], options["beta2"])
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=options["eps"], weight_decay=options["weight_decay"])
+def _torch(
+    optimizer: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
+) -> Optimizer:
+    """A solver of torch.optim, which takes beta1 and beta2 as a pair."""
+    own = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
+    if "beta1" in options:
+        own["betas"] = (options["beta1"], options["beta2"])
+    return optimizer([parameter for _, parameter in named_parameters], lr=lr, **own)
 
 
 def _layerwise(
@@ -81,6 +82,16 @@ def _date(base: str, params: list[dict[str, Any]], lr: float, **options: Any) ->
     return DATE(params, lr, base=base, base_options=base_options, **options)
 
 
+def _wrapped(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
+    """`Layerwise`, with those bounds options left out that are at their default and not of the kind of bounds asked."""
+    base_options = {name: options.pop(name) for name in BASE_SOLVERS[base].defaults}
+    for kind, defaults in BOUNDS_OPTIONS.items():
+        for name, default in defaults.items():
+            if kind != options["bounds"] and options[name] == default:
+                del options[name]
+    return Layerwise(params, lr, base=base, base_options=base_options, **options)
+
+
 _BELOW_ONE = (0.0, 1.0 - 1e-6)
 _POSITIVE = (1e-30, math.inf)
 _NOT_NEGATIVE = (0.0, math.inf)
@@ -89,6 +100,7 @@ _RANGES: Mapping[str, Range] = {
     "beta1": _BELOW_ONE,
     "beta2": _BELOW_ONE,
     "alpha": _BELOW_ONE,
+    "rho": _BELOW_ONE,
     "eps": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "trust_coefficient": _POSITIVE,
@@ -96,6 +108,8 @@ _RANGES: Mapping[str, Range] = {
     "phi_high": _NOT_NEGATIVE,
     "ratio_low": _NOT_NEGATIVE,
     "ratio_high": _POSITIVE,
+    "ratio_final": _POSITIVE,
+    "ratio_gamma": _POSITIVE,
 }
 """Allowed values by option name: a name means the same in every optimizer."""
 
@@ -111,29 +125,54 @@ def _entry(
     return OptimizerEntry(build=build, defaults=defaults, description=description, source=source, ranges=ranges)
 
 
+def _torch_entry(base: str, optimizer: Callable[..., Optimizer], description: str) -> OptimizerEntry:
+    """torch's own form of a base solver, with the same options."""
+    solver = BASE_SOLVERS[base]
+    return _entry(partial(_torch, optimizer), solver.defaults, description=description, source=solver.source)
+
+
 def _date_entry(base: str) -> OptimizerEntry:
-    bounds = {"ratio_low": RATIO_LOW, "ratio_high": RATIO_HIGH}
     return _entry(
         partial(_layerwise, partial(_date, base)),
-        {**BASE_SOLVERS[base].defaults, **bounds, "adapt_vectors": True},
+        {**BASE_SOLVERS[base].defaults, **BOUNDS_OPTIONS["fixed"], "adapt_vectors": True},
         description=f"bounded layer-wise ratio |w|/|g| over {base}",
         source="DATE Algorithm 1, lines 10 to 17",
     )
 
 
+def _layerwise_entry(base: str) -> OptimizerEntry:
+    bounds = {name: value for options in BOUNDS_OPTIONS.values() for name, value in options.items()}
+    return _entry(
+        partial(_layerwise, partial(_wrapped, base)),
+        {**BASE_SOLVERS[base].defaults, "ratio": "gradient", "bounds": "fixed", **bounds, "adapt_vectors": True},
+        description=f"layer-wise ratio, |w|/|g| or |w|/|u|, bounded or not, over {base}",
+        source="LIMIT, arXiv 2006.08517, Table 3",
+    )
+
+
+def _packaged_entry(entry: ParameterFree) -> OptimizerEntry:
+    return OptimizerEntry(
+        build=entry.build,
+        defaults=entry.defaults,
+        description=entry.description,
+        source=entry.source,
+        ranges=entry.ranges,
+    )
+
+
 OPTIMIZERS: dict[str, OptimizerEntry] = {
+    "sgd": _torch_entry("sgd", torch.optim.SGD, "stochastic gradient descent (torch.optim.SGD)"),
     "momentum": _entry(
-        _momentum,
-        {"momentum": 0.9, "weight_decay": 0.0, "nesterov": False},
+        partial(_torch, torch.optim.SGD),
+        {**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
         description="stochastic gradient descent with momentum (torch.optim.SGD)",
-        source="Sutskever et al., ICML 2013",
+        source=BASE_SOLVERS["momentum"].source,
     ),
-    "adam": _entry(
-        _adam,
-        {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0},
-        description="adaptive moments (torch.optim.Adam)",
-        source="Kingma and Ba, arXiv 1412.6980",
-    ),
+    "adagrad": _torch_entry("adagrad", torch.optim.Adagrad, "sums of squared gradients (torch.optim.Adagrad)"),
+    "rmsprop": _torch_entry("rmsprop", torch.optim.RMSprop, "averages of squared gradients (torch.optim.RMSprop)"),
+    "adam": _torch_entry("adam", torch.optim.Adam, "adaptive moments (torch.optim.Adam)"),
+    "adamw": _torch_entry("adamw", torch.optim.AdamW, "adaptive moments, decoupled decay (torch.optim.AdamW)"),
+    "adadelta": _torch_entry("adadelta", torch.optim.Adadelta, "adaptive learning rates (torch.optim.Adadelta)"),
     "lars": _entry(
         partial(_layerwise, LARS),
         {
@@ -168,8 +207,10 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
     "date-sgd": _date_entry("sgd"),
     "date-adagrad": _date_entry("adagrad"),
     "date-rmsprop": _date_entry("rmsprop"),
+    **{f"layerwise-{base}": _layerwise_entry(base) for base in BASE_SOLVERS},
+    **{name: _packaged_entry(entry) for name, entry in PARAMETER_FREE.items()},
 }
-"""The optimizers by name. Each base solver of DATE is an entry of its own, so that no option is without effect."""
+"""The optimizers by name. Each base solver of a ratio is an entry of its own, with its own options."""
 
 
 def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: float) -> Optimizer:

@@ -9,25 +9,80 @@ Adding one: a function and a line in `BASE_SOLVERS`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainers.optimizers.multi_tensor import Bucket, shrink, with_decay
+from trainers.optimizers.multi_tensor import Bucket, LayerValues, add_scaled, scaled, shrink, with_decay, within_range
 
 
 @dataclass(frozen=True, kw_only=True)
 class Direction:
-    """Where to go: the step is w <- w - lr r numerator / denominator, with r the layer's ratio.
+    """Where to go: u = numerator / denominator / divisor + decay w, and the step is w <- w - lr r u.
 
     Attributes:
         numerators: one tensor a layer; may be the solver's own state, so not to be changed in place.
         denominators: one tensor a layer, or None for ones.
+        divisors: a number a layer: a list of floats, or a tensor `_L`; None for ones.
+        decay: coefficient of the weights (decoupled weight decay).
     """
 
     numerators: list[Tensor]
     denominators: list[Tensor] | None = None
+    divisors: list[float] | Tensor | None = None
+    decay: float = 0.0
+
+    def whole(self, params: list[Tensor]) -> list[Tensor]:
+        """u of every layer, in new tensors."""
+        if self.denominators is None:
+            updates = [tensor.clone() for tensor in self.numerators]
+        else:
+            updates = list(torch._foreach_div(self.numerators, self.denominators))
+        if isinstance(self.divisors, Tensor):
+            shrink(updates, 1 / self.divisors)
+        elif self.divisors is not None:
+            torch._foreach_div_(updates, self.divisors)
+        if self.decay:
+            torch._foreach_add_(updates, params, alpha=self.decay)
+        return updates
+
+    def take(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
+        """w <- w - lr r u, in place.
+
+        Args:
+            params: the weights.
+            lr: learning rate, a float or a tensor of no dimensions.
+            rates: r, the same for all layers or one for each.
+        """
+        if self.decay:
+            shrink(params, 1 - lr * rates * self.decay)
+        if isinstance(lr, Tensor) or isinstance(rates, Tensor) or isinstance(self.divisors, Tensor):
+            self._take_by_layer(params, lr, rates)
+        elif self.denominators is None:
+            torch._foreach_add_(params, self.numerators, alpha=within_range(-(lr * rates), params[0].dtype))
+        elif self.divisors is None:
+            size = within_range(-(lr * rates), params[0].dtype)
+            torch._foreach_addcdiv_(params, self.numerators, self.denominators, value=size)
+        else:
+            sizes = [within_range(-(lr * rates / divisor), params[0].dtype) for divisor in self.divisors]
+            torch._foreach_addcdiv_(params, self.numerators, self.denominators, sizes)
+
+    def _take_by_layer(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
+        """The same where numbers differ by layer or may not be read back; the learning rate comes last if it can."""
+        size, factors = (-lr, rates) if isinstance(lr, float) else (1.0, -lr * rates)
+        numerators = self.numerators
+        if isinstance(self.divisors, Tensor):
+            factors = factors / self.divisors
+        elif self.divisors is not None and len(set(self.divisors)) == 1:
+            factors = factors / self.divisors[0]
+        elif self.divisors is not None:
+            numerators = list(torch._foreach_div(numerators, self.divisors))
+        if self.denominators is None:
+            add_scaled(params, numerators, factors, alpha=size)
+        else:
+            torch._foreach_addcdiv_(params, scaled(numerators, factors), self.denominators, value=size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +92,19 @@ class BaseSolver:
     Attributes:
         direction: (layers, options of the parameter group) -> direction; updates the layers' states.
         defaults: its options with their defaults, torch's own.
+        state_names: the tensors of a weight's shape that it keeps for each layer.
+        counts_steps: whether it needs `Bucket.steps`.
+        source: paper.
+        fused: the whole step of one layer on a CPU, w <- w - size u, by one of torch's fused kernels: (weights,
+            gradient, state, options of the group, size); None where torch has no such kernel.
     """
 
     direction: Callable[[Bucket, Mapping[str, Any]], Direction]
     defaults: Mapping[str, float]
+    state_names: tuple[str, ...] = ()
+    counts_steps: bool = False
+    source: str
+    fused: Callable[[Tensor, Tensor, dict[str, Tensor], Mapping[str, Any], float], None] | None = None
 
 
 def _sgd(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
@@ -56,14 +120,20 @@ def _momentum(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     return Direction(numerators=buffers)
 
 
+def _nesterov(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
+    """u = (g + wd w) + m b with b = m b + (g + wd w), torch.optim.SGD's form of Nesterov's momentum."""
+    grads, buffers = with_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
+    shrink(buffers, group["momentum"])
+    torch._foreach_add_(buffers, grads)
+    return Direction(numerators=list(torch._foreach_add(grads, buffers, alpha=group["momentum"])))
+
+
 def _adagrad(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g / (sqrt(sum of g^2) + eps), with g + wd w for g."""
     grads = with_decay(bucket, group["weight_decay"])
     sums = bucket.state_tensors("sum")
     torch._foreach_addcmul_(sums, grads, grads, value=1)
-    roots = list(torch._foreach_sqrt(sums))
-    torch._foreach_add_(roots, group["eps"])
-    return Direction(numerators=grads, denominators=roots)
+    return Direction(numerators=grads, denominators=_roots(sums, group["eps"]))
 
 
 def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
@@ -72,15 +142,194 @@ def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     averages = bucket.state_tensors("square_avg")
     shrink(averages, group["alpha"])
     torch._foreach_addcmul_(averages, grads, grads, value=1 - group["alpha"])
-    roots = list(torch._foreach_sqrt(averages))
-    torch._foreach_add_(roots, group["eps"])
-    return Direction(numerators=grads, denominators=roots)
+    return Direction(numerators=grads, denominators=_roots(averages, group["eps"]))
 
+
+def _adadelta(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
+    """u = g sqrt(a + eps) / sqrt(s + eps), with s and a the moving averages of g^2 and u^2, and g + wd w for g."""
+    grads, rho = with_decay(bucket, group["weight_decay"]), group["rho"]
+    squares, changes = bucket.state_tensors("square_avg"), bucket.state_tensors("acc_delta")
+    shrink(squares, rho)
+    torch._foreach_addcmul_(squares, grads, grads, value=1 - rho)
+    roots = list(torch._foreach_add(squares, group["eps"]))
+    torch._foreach_sqrt_(roots)
+    updates = list(torch._foreach_add(changes, group["eps"]))
+    torch._foreach_sqrt_(updates)
+    torch._foreach_div_(updates, roots)
+    torch._foreach_mul_(updates, grads)
+    shrink(changes, rho)
+    torch._foreach_addcmul_(changes, updates, updates, value=1 - rho)
+    return Direction(numerators=updates)
+
+
+def _adam(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
+    """u = m' / (sqrt(v') + eps), with g + wd w for g."""
+    return adam_direction(bucket, with_decay(bucket, group["weight_decay"]), group)
+
+
+def _adamw(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
+    """u = m' / (sqrt(v') + eps) + wd w."""
+    return adam_direction(bucket, bucket.grads, group, decay=group["weight_decay"])
+
+
+def adam_direction(
+    bucket: Bucket, grads: list[Tensor], group: Mapping[str, Any], *, decay: float = 0.0, bias_correction: bool = True
+) -> Direction:
+    """Adam's direction m' / (sqrt(v') + eps) + decay w; moves the moments on by one step.
+
+    m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t), or m and v themselves without bias correction. The group has the
+    options beta1, beta2 and eps; the layers have the states exp_avg and exp_avg_sq (arXiv 1412.6980, Algorithm 1).
+    """
+    beta1, beta2 = group["beta1"], group["beta2"]
+    firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")
+    torch._foreach_lerp_(firsts, grads, 1 - beta1)
+    shrink(seconds, beta2)
+    torch._foreach_addcmul_(seconds, grads, grads, value=1 - beta2)
+    if not bias_correction:
+        return Direction(numerators=firsts, denominators=_roots(seconds, group["eps"]), decay=decay)
+    roots = list(torch._foreach_sqrt(seconds))
+    divisors: list[float] | Tensor
+    if isinstance(bucket.steps, Tensor):
+        shrink(roots, (1 - beta2**bucket.steps).rsqrt())
+        divisors = 1 - beta1**bucket.steps
+    else:
+        torch._foreach_div_(roots, [(1 - beta2**step) ** 0.5 for step in bucket.steps])
+        divisors = [1 - beta1**step for step in bucket.steps]
+    torch._foreach_add_(roots, group["eps"])
+    return Direction(numerators=firsts, denominators=roots, divisors=divisors, decay=decay)
+
+
+def _roots(squares: list[Tensor], eps: float) -> list[Tensor]:
+    """sqrt(x) + eps of every layer, in new tensors."""
+    roots = list(torch._foreach_sqrt(squares))
+    torch._foreach_add_(roots, eps)
+    return roots
+
+
+def _fused_sgd(
+    param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float, nesterov: bool = False
+) -> None:
+    torch._fused_sgd_(
+        [param],
+        [grad],
+        [state["momentum_buffer"]] if "momentum_buffer" in state else [],
+        weight_decay=group["weight_decay"],
+        momentum=group["momentum"] if "momentum_buffer" in state else 0.0,
+        lr=size,
+        dampening=0.0,
+        nesterov=nesterov,
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+def _fused_adagrad(
+    param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float
+) -> None:
+    torch._fused_adagrad_(
+        [param],
+        [grad],
+        [state["sum"]],
+        [torch.ones(())],  # the step, which matters only with a decay of the learning rate
+        lr=size,
+        lr_decay=0.0,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        maximize=False,
+    )
+
+
+def fused_adam(
+    param: Tensor,
+    grad: Tensor,
+    state: dict[str, Tensor],
+    group: Mapping[str, Any],
+    size: float,
+    *,
+    weight_decay: float,
+    kernel: Callable[..., None] = torch._fused_adam_,
+) -> None:
+    """w <- w - size m' / (sqrt(v') + eps), in place, in one pass; `_fused_adamw_` as kernel decouples the decay."""
+    kernel(
+        [param],
+        [grad],
+        [state["exp_avg"]],
+        [state["exp_avg_sq"]],
+        [],
+        [state["step"]],
+        lr=size,
+        beta1=group["beta1"],
+        beta2=group["beta2"],
+        weight_decay=weight_decay,
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _fused_adam(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
+    fused_adam(param, grad, state, group, size, weight_decay=group["weight_decay"])
+
+
+def _fused_adamw(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
+    fused_adam(param, grad, state, group, size, weight_decay=group["weight_decay"], kernel=torch._fused_adamw_)
+
+
+_ADAM_OPTIONS = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+_ADAM_STATE = ("exp_avg", "exp_avg_sq")
 
 BASE_SOLVERS: dict[str, BaseSolver] = {
-    "sgd": BaseSolver(direction=_sgd, defaults={"weight_decay": 0.0}),
-    "momentum": BaseSolver(direction=_momentum, defaults={"momentum": 0.9, "weight_decay": 0.0}),
-    "adagrad": BaseSolver(direction=_adagrad, defaults={"eps": 1e-10, "weight_decay": 0.0}),
-    "rmsprop": BaseSolver(direction=_rmsprop, defaults={"alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0}),
+    "sgd": BaseSolver(
+        direction=_sgd, defaults={"weight_decay": 0.0}, source="Robbins and Monro 1951", fused=_fused_sgd
+    ),
+    "momentum": BaseSolver(
+        direction=_momentum,
+        fused=_fused_sgd,
+        defaults={"momentum": 0.9, "weight_decay": 0.0},
+        state_names=("momentum_buffer",),
+        source="Sutskever et al., ICML 2013",
+    ),
+    "nesterov": BaseSolver(
+        direction=_nesterov,
+        fused=partial(_fused_sgd, nesterov=True),
+        defaults={"momentum": 0.9, "weight_decay": 0.0},
+        state_names=("momentum_buffer",),
+        source="Sutskever et al., ICML 2013",
+    ),
+    "adagrad": BaseSolver(
+        direction=_adagrad,
+        fused=_fused_adagrad,
+        defaults={"eps": 1e-10, "weight_decay": 0.0},
+        state_names=("sum",),
+        source="Duchi, Hazan and Singer, JMLR 2011",
+    ),
+    "rmsprop": BaseSolver(
+        direction=_rmsprop,
+        defaults={"alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0},
+        state_names=("square_avg",),
+        source="Tieleman and Hinton 2012",
+    ),
+    "adam": BaseSolver(
+        direction=_adam,
+        fused=_fused_adam,
+        defaults={**_ADAM_OPTIONS, "weight_decay": 0.0},
+        state_names=_ADAM_STATE,
+        counts_steps=True,
+        source="Kingma and Ba, arXiv 1412.6980",
+    ),
+    "adamw": BaseSolver(
+        direction=_adamw,
+        fused=_fused_adamw,
+        defaults={**_ADAM_OPTIONS, "weight_decay": 0.01},
+        state_names=_ADAM_STATE,
+        counts_steps=True,
+        source="Loshchilov and Hutter, arXiv 1711.05101",
+    ),
+    "adadelta": BaseSolver(
+        direction=_adadelta,
+        defaults={"rho": 0.9, "eps": 1e-6, "weight_decay": 0.0},
+        state_names=("square_avg", "acc_delta"),
+        source="Zeiler, arXiv 1212.5701",
+    ),
 }
-"""The base solvers by name (DATE, Algorithm 1, line 17, names these four)."""
+"""The base solvers by name: DATE's four (Algorithm 1, line 17) and the others of LIMIT's and DATE's comparisons."""

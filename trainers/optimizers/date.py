@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
+from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.layerwise import Layerwise
+from trainers.optimizers.layerwise import RATIO_HIGH, RATIO_LOW, Layerwise
+from trainers.tables import lookup
 
-RATIO_LOW = 0.01
-"""Default lower bound of the ratio, one for all applications; the paper gives no value."""
-RATIO_HIGH = 10.0
-"""Default upper bound of the ratio, one for all applications; the paper gives no value."""
+DATE_BASES = ("momentum", "sgd", "adagrad", "rmsprop")
+"""The base solvers of DATE (Algorithm 1, line 17)."""
 
 
 class DATE(Layerwise):
@@ -28,6 +28,9 @@ class DATE(Layerwise):
         ratio_low: smallest ratio, >= 0.
         ratio_high: largest ratio, >= ratio_low.
         maximize: ascend instead of descend.
+        foreach: all layers at once (True) or one by one (False); None for what suits the device.
+        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
+            tensor of no dimensions.
 
     Raises:
         UnknownName: there is no such base solver, or it has no such option.
@@ -37,14 +40,17 @@ class DATE(Layerwise):
     def __init__(
         self,
         params: ParamsT,
-        lr: float,
+        lr: float | Tensor,
         *,
         base: str = "momentum",
         base_options: Mapping[str, float] | None = None,
         ratio_low: float = RATIO_LOW,
         ratio_high: float = RATIO_HIGH,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
     ) -> None:
+        lookup("base solver of DATE", dict.fromkeys(DATE_BASES), base)
         super().__init__(
             params,
             lr,
@@ -53,4 +59,6 @@ class DATE(Layerwise):
             ratio_low=ratio_low,
             ratio_high=ratio_high,
             maximize=maximize,
+            foreach=foreach,
+            capturable=capturable,
         )

@@ -7,7 +7,19 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer, norms, ratio_or_one, scaled, shrink
+from trainers.optimizers.base_solvers import adam_direction, fused_adam
+from trainers.optimizers.multi_tensor import (
+    Bucket,
+    LayerValues,
+    MultiTensorOptimizer,
+    add_scaled,
+    clamped,
+    norm,
+    norms,
+    ratios,
+    shrink,
+    within_range,
+)
 
 LARGEST_NORM = torch.finfo(torch.float32).max
 """The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""
@@ -33,6 +45,9 @@ class LAMB(MultiTensorOptimizer):
         phi_low: lower bound of the weights' norm, >= 0.
         phi_high: upper bound of the weights' norm, >= phi_low.
         maximize: ascend instead of descend.
+        foreach: all layers at once (True) or one by one (False); None for what suits the device.
+        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
+            tensor of no dimensions.
 
     Raises:
         ValueError: a number is out of its range.
@@ -48,7 +63,7 @@ class LAMB(MultiTensorOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float,
+        lr: float | Tensor,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
@@ -59,6 +74,8 @@ class LAMB(MultiTensorOptimizer):
         phi_low: float = 0.0,
         phi_high: float = LARGEST_NORM,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
     ) -> None:
         for name, value, allowed, range_text in (
             ("lr", lr, lr >= 0, "at least 0"),
@@ -82,37 +99,55 @@ class LAMB(MultiTensorOptimizer):
             "phi_high": phi_high,
             "layerwise": True,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
         }
         super().__init__(params, defaults)
 
-    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """The moments, under torch's names."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def counts_steps(self, group: Mapping[str, Any]) -> bool:
+        """For the bias correction."""
+        return bool(group["bias_correction"])
+
+    def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
         """The bias-corrected Adam direction, times the trust ratio of every layer (arXiv 1904.00962, Algorithm 2)."""
-        updates = _adam_direction(bucket, group)
-        if group["decay_in_ratio"]:
-            torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
+        inside, outside = _decays(group)
+        direction = adam_direction(bucket, bucket.grads, group, decay=inside, bias_correction=group["bias_correction"])
+        updates = direction.whole(bucket.params)
+        rates: LayerValues = 1.0
         if group["layerwise"]:
-            weight_L, update_L = norms(bucket.params), norms(updates)
-            phi_L = weight_L.clamp(group["phi_low"], group["phi_high"])
-            updates = scaled(updates, ratio_or_one(phi_L, update_L, defined_L=(weight_L > 0) & (update_L > 0)))
-        if not group["decay_in_ratio"]:
-            torch._foreach_add_(updates, bucket.params, alpha=group["weight_decay"])
-        torch._foreach_add_(bucket.params, updates, alpha=-group["lr"])
+            weights, changes = (norms(tensors, at_once=bucket.at_once) for tensors in (bucket.params, updates))
+            rates = _trust_ratios(weights, changes, group)
+        if outside:
+            shrink(bucket.params, 1 - lr * outside)
+        add_scaled(bucket.params, updates, rates, alpha=-lr)
+
+    def has_fused(self, group: Mapping[str, Any]) -> bool:
+        """torch's kernel always corrects the bias."""
+        return bool(group["bias_correction"])
+
+    def update_fused(
+        self, param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], lr: float
+    ) -> None:
+        """The same as `update`: torch's fused kernel of Adam, at rate 1 from -wd w on, leaves -(u + wd w) behind."""
+        inside, outside = _decays(group)
+        update = param * -inside if inside else torch.zeros_like(param)
+        fused_adam(update, grad, state, group, 1.0, weight_decay=0.0)
+        rate = _trust_ratios(norm(param), norm(update), group) if group["layerwise"] else 1.0
+        if outside:
+            param.mul_(1 - lr * outside)
+        param.add_(update, alpha=within_range(float(lr * rate), param.dtype))
 
 
-def _adam_direction(bucket: Bucket, group: Mapping[str, Any]) -> list[Tensor]:
-    """m' / (sqrt(v') + eps) of every layer, in new tensors; moves the moments on by one step."""
-    beta1, beta2 = group["beta1"], group["beta2"]
-    firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")
-    for state in bucket.states:
-        state["step"] = state.get("step", 0) + 1
-    torch._foreach_lerp_(firsts, bucket.grads, 1 - beta1)
-    shrink(seconds, beta2)
-    torch._foreach_addcmul_(seconds, bucket.grads, bucket.grads, value=1 - beta2)
-    roots = list(torch._foreach_sqrt(seconds))
-    updates = firsts
-    if group["bias_correction"]:
-        steps = [state["step"] for state in bucket.states]
-        torch._foreach_div_(roots, [(1 - beta2**step) ** 0.5 for step in steps])
-        updates = list(torch._foreach_div(firsts, [1 - beta1**step for step in steps]))
-    torch._foreach_add_(roots, group["eps"])
-    return list(torch._foreach_div(updates, roots))
+def _decays(group: Mapping[str, Any]) -> tuple[float, float]:
+    """The weight decay inside the trust ratio, and the one outside."""
+    decay = group["weight_decay"]
+    return (decay, 0.0) if group["decay_in_ratio"] else (0.0, decay)
+
+
+def _trust_ratios(weights: LayerValues, changes: LayerValues, group: Mapping[str, Any]) -> LayerValues:
+    """phi(|w|) / |u| of every layer from its norms, 1 where one is 0."""
+    return ratios(clamped(weights, group["phi_low"], group["phi_high"]), changes, norms=(weights, changes))

@@ -9,13 +9,18 @@ from torch.optim.optimizer import ParamsT
 
 from trainers.optimizers.multi_tensor import (
     Bucket,
+    LayerValues,
     MultiTensorOptimizer,
+    add_scaled,
+    norm,
     norms,
-    ratio_or_one,
-    scaled,
+    ratios,
     shrink,
     with_decay,
 )
+
+SMALLEST_RATE = 1e-20
+"""Where a step's rate is smaller, the velocity is not divided by it."""
 
 
 class LARS(MultiTensorOptimizer):
@@ -41,6 +46,9 @@ class LARS(MultiTensorOptimizer):
         lr_in_buffer: the paper's form (True) or torch's (False).
         larc_clip: use min(local / lr, 1) for local (LARC), so that the rate of an adapted layer is min(local, lr).
         maximize: ascend instead of descend.
+        foreach: all layers at once (True) or one by one (False); None for what suits the device.
+        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
+            tensor of no dimensions.
 
     Raises:
         ValueError: a number is out of its range.
@@ -56,7 +64,7 @@ class LARS(MultiTensorOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float,
+        lr: float | Tensor,
         *,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -65,6 +73,8 @@ class LARS(MultiTensorOptimizer):
         lr_in_buffer: bool = True,
         larc_clip: bool = False,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
     ) -> None:
         for name, value, allowed, range_text in (
             ("lr", lr, lr >= 0, "at least 0"),
@@ -84,32 +94,74 @@ class LARS(MultiTensorOptimizer):
             "larc_clip": larc_clip,
             "layerwise": True,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
         }
         super().__init__(params, defaults)
 
-    def update(self, bucket: Bucket, group: Mapping[str, Any]) -> None:
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """The velocity, under torch's name."""
+        return ("momentum_buffer",)
+
+    def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
         """LARS, Algorithm 1: the local rate of every layer inside the momentum buffer, or outside it."""
-        inside, outside = (group["lr"], 1.0) if group["lr_in_buffer"] else (1.0, group["lr"])
-        steps = scaled(with_decay(bucket, group["weight_decay"]), _local_rates(bucket, group) * inside)
-        velocities = bucket.state_tensors("momentum_buffer")
+        inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
+        local: LayerValues = 1.0
+        if group["layerwise"]:
+            weights, grads = (norms(tensors, at_once=bucket.at_once) for tensors in (bucket.params, bucket.grads))
+            local = _local_rates(weights, grads, group, lr)
+        for state in bucket.states:
+            if "rate" in state:  # left by a fused step
+                state["momentum_buffer"].mul_(state.pop("rate"))
+        steps, velocities = with_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
         shrink(velocities, group["momentum"])
-        torch._foreach_add_(velocities, steps)
+        add_scaled(velocities, steps, inside * local)
         if group["nesterov"]:
-            torch._foreach_add_(steps, velocities, alpha=group["momentum"])
+            add_scaled(bucket.params, velocities, -group["momentum"], alpha=outside)
+            add_scaled(bucket.params, steps, inside * local, alpha=-outside)
         else:
-            steps = velocities
-        torch._foreach_add_(bucket.params, steps, alpha=-outside)
+            add_scaled(bucket.params, velocities, -1.0, alpha=outside)
+
+    def has_fused(self, group: Mapping[str, Any]) -> bool:
+        """For momentum that is not Nesterov's."""
+        return not group["nesterov"]
+
+    def update_fused(
+        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: Mapping[str, Any], lr: float
+    ) -> None:
+        """The same as `update`, by torch's fused kernel of SGD, whose learning rate is outside the buffer.
+
+        v = s b, with s the rate that the gradient is multiplied by: b <- (m s' / s) b + g + wd w and w <- w - s b, with
+        s' the rate of the step before, equal v <- m v + s (g + wd w) and w <- w - v. s is the state `rate`.
+        """
+        inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
+        local = _local_rates(norm(param), norm(grad), group, lr) if group["layerwise"] else 1.0
+        rate = float(inside * local)
+        if not SMALLEST_RATE < rate < 1 / SMALLEST_RATE:
+            self.update(Bucket(params=[param], grads=[grad], states=[state], steps=[], at_once=False), group, lr)
+            return
+        torch._fused_sgd_(
+            [param],
+            [grad],
+            [state["momentum_buffer"]],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"] * state.get("rate", 1.0) / rate,
+            lr=rate * outside,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
+        state["rate"] = rate
 
 
-def _local_rates(bucket: Bucket, group: Mapping[str, Any]) -> Tensor:
-    """Equation 6 of every layer, shape `_L`; 1 where a norm is 0 or the group is not layer-wise."""
-    weight_L, grad_L = norms(bucket.params), norms(bucket.grads)
-    if not group["layerwise"]:
-        return torch.ones_like(weight_L)
-    numerator_L = group["trust_coefficient"] * weight_L
-    denominator_L = grad_L + group["weight_decay"] * weight_L
-    defined_L = (weight_L > 0) & (grad_L > 0)
-    local_L = ratio_or_one(numerator_L, denominator_L, defined_L=defined_L)
-    if group["larc_clip"] and group["lr"] > 0:
-        local_L = torch.where(defined_L, (local_L / group["lr"]).clamp(max=1.0), local_L)
-    return local_L
+def _local_rates(weights: LayerValues, grads: LayerValues, group: Mapping[str, Any], lr: LayerValues) -> LayerValues:
+    """Equation 6 of every layer from its norms |w| and |g|; 1 where one is 0."""
+    denominators = grads + group["weight_decay"] * weights
+    local = ratios(group["trust_coefficient"] * weights, denominators, norms=(weights, grads))
+    if not group["larc_clip"]:
+        return local
+    if isinstance(local, Tensor):  # LARC's min(local / lr, 1), where both norms and the learning rate are above 0
+        defined_L = (weights > 0) & (grads > 0) & torch.as_tensor(lr > 0, device=local.device)
+        return torch.where(defined_L, (local / lr).clamp(max=1.0), local)
+    return min(local / lr, 1.0) if weights > 0 and grads > 0 and lr > 0 else local

@@ -1,7 +1,7 @@
 """A page of figures as one HTML file that needs nothing else: the answer, the figures, how to read them, the notes."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -32,28 +32,46 @@ def page(comparison: Comparison, figures: Mapping[str, go.Figure], cost: str) ->
     answers = [
         sentence for batch_size in facts.batch_sizes for sentence in headlines(comparison, batch_size, cost=cost)
     ]
-    # Figures are escaped by plotly, which writes < and > in a script as \u003c and \u003e.
-    drawn = [
-        f"<figure id={_quoted(name)}>{_drawn(name, figure)}"
-        f'<figcaption class="reading">{_text(REPORTS[name].reading)}</figcaption></figure>'
-        for name, figure in figures.items()
-    ]
     parts = [
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        f"<title>{_text(facts.name)}</title><style>{_STYLE}</style>",
-        f"<script>{get_plotlyjs()}</script></head><body>",
-        f"<h1>{_text(facts.name)}</h1><p>{_text(facts.question)}</p>",
+        f"<p>{_text(facts.question)}</p>",
         _list(answers),
-        *drawn,
+        *(drawn(name, figure, REPORTS[name].reading) for name, figure in figures.items()),
         '<h2>Notes</h2><div class="notes">',
         _list(notes(comparison, cost=cost)),
-        "</div></body></html>",
+        "</div>",
     ]
-    return "\n".join(parts) + "\n"
+    return document(facts.name, parts)
 
 
-def _drawn(name: str, figure: go.Figure) -> str:
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config=_CONFIG))
+def document(title: str, parts: Iterable[str]) -> str:
+    """An HTML page with plotly's script inlined once.
+
+    Args:
+        title: of the page, as text.
+        parts: of its body, as HTML, such as `drawn` gives.
+    """
+    lines = [
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
+        f"<title>{_text(title)}</title><style>{_STYLE}</style>",
+        f"<script>{get_plotlyjs()}</script></head><body>",
+        f"<h1>{_text(title)}</h1>",
+        *parts,
+        "</body></html>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def drawn(name: str, figure: go.Figure, reading: str) -> str:
+    """A figure and how it is read, as HTML for `document`.
+
+    Args:
+        name: letters that no other figure of the page has.
+        figure: what is drawn.
+        reading: a sentence below it, as text.
+    """
+    # Figures are escaped by plotly, which writes < and > in a script as \u003c and \u003e.
+    plot = figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config=_CONFIG)
+    return f'<figure id={_quoted(name)}>{plot}<figcaption class="reading">{_text(reading)}</figcaption></figure>'
 
 
 def _text(text: str) -> str:

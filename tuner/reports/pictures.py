@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,23 +23,28 @@ _NO_BROWSER = 4
 
 
 def write_pictures(
-    figures: Mapping[str, go.Figure], to: Path, *, time_limit: float = TIME_LIMIT_SECONDS
+    figures: Mapping[str, go.Figure],
+    to: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    time_limit: float = TIME_LIMIT_SECONDS,
 ) -> tuple[list[Path], str | None]:
     """Draws figures to NAME.png and NAME.svg.
 
     Args:
         figures: figures by file name without ending.
         to: an existing folder.
+        formats: the file endings to write, of those in `FORMATS`.
         time_limit: seconds after which the child and its browser are ended.
 
     Returns:
         The files, and None; or no file, and a sentence that says why and what to do.
     """
-    paths = [to / f"{name}.{ending}" for name in figures for ending in FORMATS]
+    paths = [to / f"{name}.{ending}" for name in figures for ending in formats]
     orders = [
         {"figure": json.loads(figure.to_json()), "path": str((to / f"{name}.{ending}").resolve()), "format": ending}
         for name, figure in figures.items()
-        for ending in FORMATS
+        for ending in formats
     ]
     for path in paths:
         path.unlink(missing_ok=True)
@@ -76,7 +81,7 @@ def _notice(code: int | None, errors: str) -> str:
     if code == _NO_BROWSER:
         return f"{start} no Chrome or Chromium was found; install one, or name it in BROWSER_PATH."
     last = errors.strip().splitlines()[-1] if errors.strip() else f"the child process ended with {code}"
-    return f"{start} {last}. The HTML files hold the same figures."
+    return f"{start} {last}. HTML needs no browser and shows the same."
 
 
 def _draw(orders: list[dict[str, Any]]) -> int:

@@ -70,7 +70,10 @@ def run_name(trial: Trial) -> str:
 
 
 def params(trial: Trial) -> dict[str, str]:
-    """A trial's parameters under names that are the same in every arm; options as `optimizer.NAME`, `decay.NAME`."""
+    """A trial's parameters under names that are the same in every arm.
+
+    Options are named `optimizer.NAME` and `decay.NAME`, the parts of the recipe `recipe.NAME`.
+    """
     config = trial.config
     schedule = config.schedule
     values: dict[str, object] = {
@@ -84,9 +87,11 @@ def params(trial: Trial) -> dict[str, str]:
         "lr": schedule.peak_lr,
         "warmup_epochs": schedule.warmup_epochs,
         "warmup": schedule.warmup,
+        "warmup_start": schedule.warmup_start,
         "decay": schedule.decay.name,
         **{f"optimizer.{name}": value for name, value in config.optimizer.options.items()},
         **{f"decay.{name}": value for name, value in schedule.decay.options.items()},
+        **{f"recipe.{name}": value for name, value in asdict(config.recipe).items()},
     }
     return {name: str(value) for name, value in values.items()}
 

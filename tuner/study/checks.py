@@ -7,6 +7,8 @@ loads does not stop halfway for a mistake in its file.
 from collections.abc import Iterator, Mapping
 
 from trainers.applications import APPLICATIONS
+from trainers.models.ghost_batch_norm import piece_sizes
+from trainers.recipe import ghost_problems, recipe_problems
 from trainers.scaling import RULES, scale
 from trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
 from trainers.tables import UnknownName, lookup
@@ -19,7 +21,7 @@ from tuner.studyfile import Location
 
 def problems(study: Study) -> list[Problem]:
     """Everything that is wrong with a study whose single values are right; empty where it can be run."""
-    found = [*_facts_problems(study), *_reference_problems(study)]
+    found = [*_facts_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
     for position, arm in enumerate(study.arms):
         where = ("arms", position)
@@ -49,6 +51,18 @@ def _facts_problems(study: Study) -> Iterator[Problem]:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
     if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
         yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+
+
+def _recipe_problems(study: Study) -> Iterator[Problem]:
+    """The recipe: its values, what the application can do with them, and sizes that would split no batch."""
+    application, recipe = APPLICATIONS[study.application], study.recipe.spec()
+    found = [*recipe_problems(recipe, application), *ghost_problems(recipe, application)]
+    largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
+    sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
+    for field, size in sizes.items():
+        if not found and size is not None and len(piece_sizes(largest_batch, size)) == 1:
+            found.append((field, f"has no effect: {size} splits no batch size of the study (at most {largest_batch})"))
+    yield from ((("recipe", field), message) for field, message in found)
 
 
 def _reference_problems(study: Study) -> Iterator[Problem]:
@@ -152,8 +166,12 @@ def _ineffective_problems(
 ) -> Iterator[Problem]:
     """Values of an arm's baseline that nothing would read."""
     rule = RULES[arm.method]
-    if "decay" in stated and rule.decay is not None:
-        yield (*where, "decay"), f"has no effect: rule {arm.method!r} brings its own decay"
+    if "decay" in stated and rule.decay is not None and definition.decay.name != rule.decay.name:
+        yield (
+            (*where, "decay"),
+            f"has no effect: rule {arm.method!r} brings its own decay, {rule.decay.name!r}; only its options can be "
+            "chosen here",
+        )
     if "warmup_epochs" in stated and rule.warmup_epochs(0.0, 1.0) == rule.warmup_epochs(1.0, 1.0):
         yield (*where, "warmup_epochs"), f"has no effect: rule {arm.method!r} brings its own warm-up"
     searched = definition.tune.space if definition.tune is not None and "tune" not in stated else {}

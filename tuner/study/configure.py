@@ -12,7 +12,7 @@ from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, Sched
 from tuner.study.definition import ArmDefinition, BaselineDefinition
 from tuner.study.values import complete_optimizer
 
-SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "decay")
+SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
 """Hyperparameters of the schedule; all others are options of the optimizer."""
 
 
@@ -20,7 +20,7 @@ def hyperparameter_names(optimizer: str) -> tuple[str, ...]:
     """The hyperparameters that can be searched or fixed with an optimizer.
 
     >>> hyperparameter_names("momentum")
-    ('lr', 'warmup_epochs', 'warmup', 'decay', 'momentum', 'weight_decay', 'nesterov')
+    ('lr', 'warmup_epochs', 'warmup', 'warmup_start', 'decay', 'momentum', 'weight_decay', 'nesterov')
     """
     return (*SCHEDULE_NAMES, *OPTIMIZERS[optimizer].defaults)
 
@@ -69,6 +69,7 @@ def _configured(
         peak_lr=_number("lr", lr),
         warmup_epochs=_number("warmup_epochs", values.get("warmup_epochs", definition.warmup_epochs)),
         warmup=_word("warmup", values.get("warmup", definition.warmup)),
+        warmup_start=_number("warmup_start", values.get("warmup_start", definition.warmup_start)),
         # A searched decay of the stated one's name has its options; of any other name, the defaults.
         decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from trainers.applications import APPLICATIONS
 from trainers.scaling import RULES, OnLongWarmup
-from trainers.spec import DecaySpec, OptimizerSpec
+from trainers.spec import DecaySpec, OptimizerSpec, Precision, Recipe
 from trainers.tables import lookup
 from tuner.study.fields import (
     AscendingCounts,
@@ -23,6 +23,7 @@ from tuner.study.fields import (
     Pruner,
     Seed,
     Seeds,
+    Share,
     TrackingURI,
     Trials,
 )
@@ -72,7 +73,7 @@ class SearchDefinition(Definition):
     Attributes:
         method: a name in `SEARCH_METHODS`; in an arm also a rule.
         trials: number of configurations, for random and optuna; a grid has as many as its space spans.
-        space: ranges by hyperparameter: lr, warmup_epochs, warmup, decay and the optimizer's options.
+        space: ranges by hyperparameter: lr, warmup_epochs, warmup, warmup_start, decay and the optimizer's options.
         pruner: early stopping, for optuna.
         parallel: proposals a round, for optuna. A proposal rests on earlier rounds only, so that the results do not
             depend on the number of workers.
@@ -103,6 +104,7 @@ class BaselineOverride(Definition):
     lr: Positive | None = None
     warmup_epochs: NotNegative | None = None
     warmup: WarmupValue | None = None
+    warmup_start: Share | None = None
     decay: DecayValue | None = None
     tune: TuneDefinition | None = None
 
@@ -116,6 +118,7 @@ class BaselineDefinition(Definition):
         lr: lr0; None where `tune` searches it.
         warmup_epochs: w0, epochs.
         warmup: a name in `trainers.schedules.WARMUPS`.
+        warmup_start: learning rate at the beginning of the warm-up over lr0; rules keep that learning rate.
         decay: what follows the warm-up.
         tune: how it is tuned by the study itself at B0; None where it is stated.
     """
@@ -125,6 +128,7 @@ class BaselineDefinition(Definition):
     lr: Positive | None = None
     warmup_epochs: NotNegative = 0.0
     warmup: WarmupValue = "linear"
+    warmup_start: Share = 0.0
     decay: DecayValue = DecaySpec()
     tune: TuneDefinition | None = None
 
@@ -152,6 +156,20 @@ class DataDefinition(Definition):
 
     source: str
     folder: str | None = None
+
+
+class RecipeDefinition(Definition):
+    """The training recipe of every trial, the baseline's included; its fields are those of `trainers.spec.Recipe`."""
+
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    ghost_batch_size: int | None = None
+    micro_batch_size: int | None = None
+    precision: Precision = "float32"
+
+    def spec(self) -> Recipe:
+        """What a training is given."""
+        return Recipe(**self.model_dump())
 
 
 class Resources(Definition):
@@ -184,6 +202,7 @@ class Study(Definition):
         reference: the tuned arm that the others are compared with.
         margin: share of the reference's score that counts as a match, in (0, 1].
         baseline: what rules start from.
+        recipe: clipping, label smoothing, ghost batches, micro-batches and precision of every trial.
         arms: in the order of the report.
         resources: of a trial.
         budget: of the search.
@@ -201,6 +220,7 @@ class Study(Definition):
     reference: str
     margin: Annotated[float, Field(gt=0, le=1)] = 0.995
     baseline: BaselineDefinition
+    recipe: RecipeDefinition = RecipeDefinition()
     arms: Annotated[tuple[ArmDefinition, ...], Field(strict=False, min_length=1, max_length=100)]
     resources: Resources = Resources()
     budget: Budget = Budget()

@@ -52,6 +52,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Trials = Annotated[int, Field(ge=1, le=10_000)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 # Lists of YAML become tuples, so the tuple itself is not strict; what it holds is.
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
 Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]

@@ -5,17 +5,22 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adagrad, Optimizer, RMSprop
+from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 from trainers.optimizers import DATE, Layerwise
 from trainers.optimizers.base_solvers import BASE_SOLVERS
+from trainers.optimizers.date import DATE_BASES
 from trainers.tables import UnknownName
 
 TORCHS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "momentum": partial(SGD, momentum=0.9),
+    "nesterov": partial(SGD, momentum=0.9, nesterov=True),
     "adagrad": Adagrad,
     "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "adadelta": Adadelta,
 }
 DECAY = 0.05
 
@@ -31,10 +36,10 @@ def test_every_base_solver_has_an_oracle() -> None:
 @pytest.mark.parametrize("base", BASE_SOLVERS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("decay", [0.0, DECAY])
-@pytest.mark.parametrize("maximize", [False, True])
-@pytest.mark.parametrize("layerwise", [False, True])
+@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize(("maximize", "layerwise"), [(False, True), (True, False)])
 def test_bounds_of_one_are_torchs_solver_bit_for_bit(
-    base: str, dtype: torch.dtype, decay: float, maximize: bool, layerwise: bool
+    base: str, dtype: torch.dtype, decay: float, foreach: bool, maximize: bool, layerwise: bool
 ) -> None:
     """Fifty steps of changing rate; 37 numbers, so that vectorised and remaining lanes are both met."""
     bounds = (1.0, 1.0) if layerwise else (0.0, 0.1)
@@ -47,6 +52,7 @@ def test_bounds_of_one_are_torchs_solver_bit_for_bit(
         ratio_low=bounds[0],
         ratio_high=bounds[1],
         maximize=maximize,
+        foreach=foreach,
     )
     torch_solver = TORCHS[base](torchs, lr=0.1, weight_decay=decay, maximize=maximize)
     for step in range(50):
@@ -90,7 +96,7 @@ def slow_date(base: str, weight: Tensor, lrs: list[float], low: float, high: flo
     return torch.tensor(weights, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("base", BASE_SOLVERS)
+@pytest.mark.parametrize("base", DATE_BASES)
 @pytest.mark.parametrize("bounds", [(0.0, math.inf), (0.7, 1.4)])
 def test_a_hundred_steps_of_changing_rate_equal_the_slow_reference(base: str, bounds: tuple[float, float]) -> None:
     starts = [torch.linspace(-1, 1, 5).double(), torch.full((3,), 4.0).double(), torch.zeros(2).double()]
@@ -116,11 +122,11 @@ def step_once(weight: list[float], grad: list[float], **options: float | Mapping
 
 @pytest.mark.parametrize(
     ("grad", "ratio"),
-    [(2.0, 2.5), (0.1, 10.0), (1e6, 0.01)],
+    [(2.0, 2.5), (0.01, 100.0), (1e6, 0.01)],
     ids=["within the bounds", "above the upper", "below the lower"],
 )
 def test_the_layers_rate_is_lr_times_the_bounded_ratio(grad: float, ratio: float) -> None:
-    """|w| = 5, so that |w| / |g| is 2.5, 50 and 5e-6; the default bounds are 0.01 and 10."""
+    """|w| = 5, so that |w| / |g| is 2.5, 500 and 5e-6; the default bounds are 0.01 and 100."""
     assert step_once([3.0, 4.0], [grad, 0.0]) == pytest.approx([3.0 - 0.1 * ratio * grad, 4.0])
 
 
@@ -166,7 +172,7 @@ def test_a_negative_rate_is_refused() -> None:
 
 def test_an_unknown_base_or_base_option_is_refused() -> None:
     weight = nn.Parameter(torch.ones(1))
-    with pytest.raises(UnknownName, match="unknown base solver 'rmsprob': did you mean 'rmsprop'"):
+    with pytest.raises(UnknownName, match="unknown base solver of DATE 'rmsprob': did you mean 'rmsprop'"):
         DATE([weight], lr=0.1, base="rmsprob")
     with pytest.raises(UnknownName, match="unknown option of base solver 'sgd' 'momentum'"):
         DATE([weight], lr=0.1, base="sgd", base_options={"momentum": 0.9})

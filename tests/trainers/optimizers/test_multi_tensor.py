@@ -25,9 +25,10 @@ def test_norms_of_half_precision_are_taken_in_float32() -> None:
     """1 + 300 * 2^-9 in bfloat16 arithmetic would lose the small terms; 256^2 * 4 overflows float16."""
     small = torch.tensor([1.0] + [2.0**-5] * 300, dtype=torch.bfloat16)
     large = torch.full((4,), 256.0, dtype=torch.float16)
-    assert norms([small]).tolist() == pytest.approx([(1 + 300 * 2.0**-10) ** 0.5], rel=1e-6)
-    assert norms([large]).tolist() == [512.0]
-    assert (norms([small]).dtype, norms([large.double()]).dtype) == (torch.float32, torch.float64)
+    assert norms([small], at_once=True).tolist() == pytest.approx([(1 + 300 * 2.0**-10) ** 0.5], rel=1e-6)  # type: ignore[union-attr]
+    assert norms([large], at_once=False) == 512.0
+    dtypes = [norms([tensor], at_once=True).dtype for tensor in (small, large.double())]  # type: ignore[union-attr]
+    assert dtypes == [torch.float32, torch.float64]
 
 
 def test_the_usual_groups_put_vectors_apart_unadapted_and_undecayed() -> None:
@@ -50,10 +51,10 @@ def test_unadapted_vectors_take_the_plain_step_of_the_solver(name: str) -> None:
     """A bias of norm 20 and a gradient of norm 2: the ratio would be 10, the plain step is the same for all sizes."""
     moved = []
     for size in (20.0, 40.0):
-        bias = nn.Parameter(torch.tensor([size]))
+        bias = nn.Parameter(torch.tensor([size], dtype=torch.float64))
         spec = OptimizerSpec(name=name, options={"adapt_vectors": False, "weight_decay": 0.1})
         optimizer = build_optimizer(spec, [("bias", bias)], lr=0.5)
-        bias.grad = torch.tensor([2.0])
+        bias.grad = torch.tensor([2.0], dtype=torch.float64)
         optimizer.step()
         moved.append(size - bias.item())
     assert moved[0] == pytest.approx(moved[1])

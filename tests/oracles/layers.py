@@ -1,0 +1,166 @@
+"""The layers every oracle is run over, their weights, gradients and rates, and the drivers of both sides."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tests.oracles.reference import Array, LayerSolver
+
+NUM_STEPS = 100
+
+
+def ordinary(values: Tensor) -> Tensor:
+    return values.clone()
+
+
+def channels_last(values: Tensor) -> Tensor:
+    return values.to(memory_format=torch.channels_last)
+
+
+def transposed(values: Tensor) -> Tensor:
+    """The same values, laid out column by column."""
+    return values.t().contiguous().t()
+
+
+def strided(values: Tensor) -> Tensor:
+    """The same values as every second column of a wider matrix."""
+    wide = torch.full((values.shape[0], 2 * values.shape[1]), torch.nan, dtype=values.dtype)
+    wide[:, ::2] = values
+    return wide[:, ::2]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A parameter tensor: its shape, and how its weights and its gradient lie in memory."""
+
+    name: str
+    shape: tuple[int, ...]
+    layout: Callable[[Tensor], Tensor] = ordinary
+    gradient_layout: Callable[[Tensor], Tensor] = ordinary
+
+
+LAYERS = (
+    Layer("conv", (4, 3, 3, 3)),
+    Layer("conv channels last", (4, 3, 3, 3), channels_last, channels_last),
+    Layer("conv with channels-last gradient", (4, 3, 3, 3), ordinary, channels_last),
+    Layer("matrix", (7, 5)),
+    Layer("transposed matrix", (5, 7), transposed, transposed),
+    Layer("matrix with transposed gradient", (5, 7), ordinary, transposed),
+    Layer("strided matrix with strided gradient", (3, 4), strided, strided),
+    Layer("vector", (6,)),
+    Layer("one number", (1,)),
+    Layer("scalar", ()),
+    Layer("nothing", (0, 3)),
+)
+
+LAYERS_WITH_NUMBERS = tuple(layer for layer in LAYERS if 0 not in layer.shape)
+
+LARGE_LAYERS = (Layer("vector", (3,)), Layer("large", (601, 503)), Layer("matrix", (2, 2)), Layer("scalar", ()))
+"""One of 302,303 numbers, which is no multiple of any power of two, between small ones."""
+
+
+def random_weights(layers: Sequence[Layer] = LAYERS) -> list[Array]:
+    generator = np.random.default_rng(1)
+    return [np.asarray(generator.normal(size=layer.shape)) for layer in layers]
+
+
+def parameters(dtype: torch.dtype = torch.float64, layers: Sequence[Layer] = LAYERS) -> list[nn.Parameter]:
+    """`random_weights` as parameters."""
+    arrays = random_weights(layers)
+    return [nn.Parameter(layer.layout(torch.tensor(w, dtype=dtype))) for layer, w in zip(layers, arrays, strict=True)]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The learning rate and the layers' gradients of every step."""
+
+    layers: Sequence[Layer]
+    rates: list[float]
+    gradients: list[list[Array]]
+    made: dict[torch.dtype, list[list[Tensor]]] = field(default_factory=dict)
+
+    def tensors(self, dtype: torch.dtype) -> list[list[Tensor]]:
+        """The gradients in their memory layouts; the same objects at every call."""
+        if dtype not in self.made:
+            self.made[dtype] = self.fresh_tensors(dtype)
+        return self.made[dtype]
+
+    def fresh_tensors(self, dtype: torch.dtype) -> list[list[Tensor]]:
+        return [
+            [layer.gradient_layout(torch.tensor(g, dtype=dtype)) for layer, g in zip(self.layers, step, strict=True)]
+            for step in self.gradients
+        ]
+
+
+@cache
+def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, calm: bool = False) -> Training:
+    """Rates over two decades and gradients whose size ranges over four; `calm`: one decade each, and smaller rates."""
+    generator = np.random.default_rng(2)
+    rates, gradients = [], []
+    for _ in range(num_steps):
+        rates.append(10 ** (generator.uniform(-4, -3) if calm else generator.uniform(-3, -1)))
+        size = 10 ** (generator.uniform(-0.5, 0.5) if calm else generator.uniform(-2, 2))
+        gradients.append([np.asarray(size * generator.normal(0.3, 1.0, size=layer.shape)) for layer in layers])
+    return Training(layers, rates, gradients)
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Sets every group's rate to `rate` times the group's own `rate_factor` (1 where it has none)."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("rate_factor", 1.0)
+
+
+def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Training, from_step: int = 0) -> None:
+    """Takes the steps from `from_step` on; they must leave the gradients as they were."""
+    dtype = parameters[0].dtype
+    for rate, tensors in list(zip(steps.rates, steps.tensors(dtype), strict=True))[from_step:]:
+        set_rate(optimizer, rate)
+        for parameter, gradient in zip(parameters, tensors, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+    for used, fresh in zip(steps.tensors(dtype), steps.fresh_tensors(dtype), strict=True):
+        if bits_differ(used, fresh):
+            steps.made.clear()
+            raise AssertionError("a step changed a gradient")
+
+
+def trained(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Training) -> list[Array]:
+    """The parameters' values after the steps."""
+    train(optimizer, parameters, steps)
+    return values(parameters)
+
+
+def expected(
+    solvers: Sequence[LayerSolver], steps: Training, rate_factors: Sequence[float] | None = None
+) -> list[Array]:
+    """The reference's values of `random_weights` after the same steps."""
+    weights = random_weights(steps.layers)
+    factors = rate_factors or [1.0] * len(weights)
+    for rate, gradients in zip(steps.rates, steps.gradients, strict=True):
+        for layer, solver in enumerate(solvers):
+            weights[layer] = solver.step(weights[layer], gradients[layer], rate * factors[layer])
+    return weights
+
+
+def values(tensors: Sequence[Tensor]) -> list[Array]:
+    return [np.array(tensor.detach().to(torch.float64).numpy()) for tensor in tensors]
+
+
+def assert_equal_to(actual: Sequence[Array], wanted: Sequence[Array], tolerance: float = 1e-12) -> None:
+    """Every layer equals the wanted one within `tolerance` times the layer's largest entry."""
+    for index, (ours, theirs) in enumerate(zip(actual, wanted, strict=True)):
+        assert ours.shape == theirs.shape, f"layer {index}"
+        assert np.all(np.isfinite(theirs)), f"layer {index}: the oracle itself is not finite"
+        scale = float(np.max(np.abs(theirs), initial=0.0))
+        distance = float(np.max(np.abs(ours - theirs), initial=0.0))
+        assert distance <= tolerance * scale, f"layer {index}: {distance} apart, entries up to {scale}"
+
+
+def bits_differ(actual: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[int]:
+    """The layers whose values are not the same to the last bit."""
+    return [i for i, (ours, theirs) in enumerate(zip(actual, wanted, strict=True)) if not torch.equal(ours, theirs)]

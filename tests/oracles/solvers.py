@@ -1,0 +1,76 @@
+"""Every solver with options that leave none of its terms out, and its slow reference."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from torch.optim import Optimizer
+
+from tests.oracles import reference
+from tests.oracles.reference import BASE_SOLVERS, LayerSolver
+from trainers.optimizers import DATE, LAMB, LARS, Layerwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """How to build the optimizer, (params, lr=..., ...) -> optimizer, and one layer's reference, (...) -> solver."""
+
+    build: Callable[..., Optimizer]
+    reference: Callable[..., LayerSolver]
+
+
+def lars(**options: Any) -> Solver:
+    options = {"weight_decay": 0.05, "trust_coefficient": 0.1, **options}
+    return Solver(build=partial(LARS, **options), reference=partial(reference.Lars, **options))
+
+
+def lamb(**options: Any) -> Solver:
+    options = {"weight_decay": 0.05, **options}
+    return Solver(build=partial(LAMB, **options), reference=partial(reference.Lamb, **options))
+
+
+def layerwise(base: str, base_options: dict[str, float] | None = None, **options: Any) -> Solver:
+    base_options = {"weight_decay": 0.05} if base_options is None else base_options
+
+    def build_reference(**more: Any) -> LayerSolver:
+        return reference.Layerwise(BASE_SOLVERS[base](**base_options), **options, **more)
+
+    return Solver(build=partial(Layerwise, base=base, base_options=base_options, **options), reference=build_reference)
+
+
+def date() -> Solver:
+    def build_reference(**more: Any) -> LayerSolver:
+        return reference.Layerwise(BASE_SOLVERS["momentum"](), ratio_low=0.01, ratio_high=10.0, **more)
+
+    return Solver(build=partial(DATE, ratio_low=0.01, ratio_high=10.0), reference=build_reference)
+
+
+FIXED = {"bounds": "fixed", "ratio_low": 0.3, "ratio_high": 1.7}
+ABOVE_ONE = {"bounds": "fixed", "ratio_low": 2.0, "ratio_high": 3.0}
+BELOW_ONE = {"bounds": "fixed", "ratio_low": 0.2, "ratio_high": 0.5}
+DYNAMIC = {"bounds": "dynamic", "ratio_final": 0.8, "ratio_gamma": 0.5}
+
+SOLVERS: dict[str, Solver] = {
+    "lars": lars(nesterov=True),
+    "lars, rate outside": lars(lr_in_buffer=False),
+    "larc": lars(larc_clip=True),
+    "lamb": lamb(),
+    "lamb, decay outside, phi bounded": lamb(decay_in_ratio=False, phi_low=0.5, phi_high=2.0),
+    "date": date(),
+    "sgd, ratio at least 2": layerwise("sgd", **ABOVE_ONE),
+    "sgd without decay or bounds": layerwise("sgd", {}, bounds="none"),
+    "momentum, ratio at most 0.5": layerwise("momentum", ratio="update", **BELOW_ONE),
+    "nesterov, limits that move": layerwise("nesterov", **DYNAMIC),
+    "adagrad": layerwise("adagrad", **FIXED),
+    "rmsprop": layerwise("rmsprop", **FIXED),
+    "adam": layerwise("adam", ratio="update", bounds="none"),
+    "adamw": layerwise("adamw", ratio="update", **FIXED),
+    "adamw, limits that move": layerwise("adamw", **DYNAMIC),
+    "adadelta": layerwise("adadelta", ratio="update", **FIXED),
+}
+
+
+EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS.values(), ids=list(SOLVERS))
+FOREACH = pytest.mark.parametrize("foreach", [False, True], ids=["loop", "foreach"])

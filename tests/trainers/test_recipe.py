@@ -1,0 +1,380 @@
+"""The recipe: what each of its parts does to a training, and that a split batch trains like the whole one."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from trainers.applications import APPLICATIONS
+from trainers.applications.application import Dataset, DataSource, Split
+from trainers.loop import Training, train
+from trainers.optimizers import OPTIMIZERS, OptimizerEntry
+from trainers.optimizers.parameter_free import PARAMETER_FREE
+from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
+
+LENET = TrainConfig(
+    application="lenet_mnist",
+    data="mnist5k",
+    batch_size=1_000,
+    epochs=1,
+    schedule=ScheduleSpec(peak_lr=0.05),
+    optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
+    seed=0,
+)
+PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
+NUM_SAMPLES, NUM_CLASSES = 300, 4
+
+
+def spots() -> Dataset:
+    """300 images of 6 x 6 in 4 classes, each with its quarter brighter."""
+    generator = torch.Generator().manual_seed(1)
+    targets = torch.arange(NUM_SAMPLES) % NUM_CLASSES
+    inputs = torch.randn(NUM_SAMPLES, 1, 6, 6, generator=generator)
+    for quarter in range(NUM_CLASSES):
+        row, column = 3 * (quarter // 2), 3 * (quarter % 2)
+        inputs[targets == quarter, :, row : row + 3, column : column + 3] += 1.0
+    split = Split(inputs=inputs, targets=targets)
+    return Dataset(train=split, validation=split, test=split)
+
+
+def batch_norm_net() -> nn.Module:
+    """No biases before batch normalisation: their gradient is rounding alone, which adaptive optimizers make large."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64, 8, bias=False),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Linear(8, NUM_CLASSES),
+    )
+
+
+@pytest.fixture
+def batch_norm(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """A configuration of an application whose small model has batch normalisation."""
+    source = DataSource(
+        load=lambda folder: spots(), check=lambda folder: None, num_train=NUM_SAMPLES, description="spots"
+    )
+    application = replace(APPLICATIONS["lenet_mnist"], build_model=batch_norm_net, data_sources={"spots": source})
+    monkeypatch.setitem(APPLICATIONS, "batch_norm", application)
+    return replace(LENET, application="batch_norm", data="spots", batch_size=97, epochs=3)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """LeNet and the LSTM ("lstm_mnist") on the first 120 images of MNIST, since float64 and bfloat16 are slow here."""
+    whole = APPLICATIONS["lenet_mnist"].data_sources["mnist5k"]
+    parts = asdict(whole.load(None))
+    first = Dataset(
+        **{name: Split(**{key: tensor[:120] for key, tensor in part.items()}) for name, part in parts.items()}
+    )
+    source = replace(whole, load=lambda folder: first, num_train=120)
+    for name in ("lenet_mnist", "lstm_mnist"):
+        monkeypatch.setitem(APPLICATIONS, name, replace(APPLICATIONS[name], data_sources={"few": source}))
+    return replace(LENET, data="few", batch_size=100)
+
+
+def with_recipe(config: TrainConfig, **recipe: object) -> TrainConfig:
+    return replace(config, recipe=Recipe(**recipe))
+
+
+def trained(config: TrainConfig) -> Training:
+    training = Training(config, Placement())
+    while not training.finished:
+        training.run_epoch()
+    return training
+
+
+def numbers(result: TrainResult) -> list[dict[str, float]]:
+    """What must not depend on the clock."""
+    return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
+
+
+def assert_same_training(actual: Training, expected: Training) -> None:
+    """Equal to rounding in float64: weights, running statistics and losses."""
+    for name, value in expected.model.state_dict().items():
+        torch.testing.assert_close(actual.model.state_dict()[name], value, rtol=1e-10, atol=1e-12, msg=name)
+    losses = [m.train_loss for m in actual.result().epochs]
+    assert losses == pytest.approx([m.train_loss for m in expected.result().epochs], rel=1e-12)
+
+
+# -- micro-batches -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("micro_batch_size", [25, 30, 33])
+def test_a_split_batch_trains_lenet_like_the_whole_one(few: TrainConfig, micro_batch_size: int):
+    """25: equal pieces; 30: the last one is smaller; 33: a single sample is left."""
+    config = replace(few, epochs=2)
+    split = trained(with_recipe(config, precision="float64", micro_batch_size=micro_batch_size))
+    assert_same_training(split, trained(with_recipe(config, precision="float64")))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lars", "lamb", "date"])
+def test_a_split_batch_trains_like_the_whole_one_with_every_kind_of_optimizer(optimizer: str, batch_norm: TrainConfig):
+    config = replace(batch_norm, optimizer=OptimizerSpec(name=optimizer), schedule=ScheduleSpec(peak_lr=0.01))
+    recipe = {"precision": "float64", "ghost_batch_size": 8, "clip_norm": 0.5}
+    split = trained(with_recipe(config, micro_batch_size=16, **recipe))
+    assert_same_training(split, trained(with_recipe(config, **recipe)))
+
+
+@pytest.mark.parametrize("batch_size", [97, 100, 300])
+@pytest.mark.parametrize(("ghost", "micro"), [(16, 16), (16, 32), (8, 24)])
+def test_ghosts_inside_the_pieces_make_a_split_batch_with_batch_norm_equal(
+    batch_norm: TrainConfig, batch_size: int, ghost: int, micro: int
+):
+    config = replace(batch_norm, batch_size=batch_size)
+    split = trained(with_recipe(config, precision="float64", ghost_batch_size=ghost, micro_batch_size=micro))
+    assert_same_training(split, trained(with_recipe(config, precision="float64", ghost_batch_size=ghost)))
+
+
+def test_without_ghosts_the_statistics_of_a_split_batch_are_its_pieces(batch_norm: TrainConfig):
+    whole = trained(with_recipe(batch_norm, precision="float64"))
+    split = trained(with_recipe(batch_norm, precision="float64", micro_batch_size=32))
+    ghosts = trained(with_recipe(batch_norm, precision="float64", ghost_batch_size=32))
+    assert_same_training(split, ghosts)
+    assert not torch.allclose(split.model[0].weight, whole.model[0].weight, rtol=1e-4)
+
+
+def test_the_model_sees_no_more_than_a_micro_batch_at_once(batch_norm: TrainConfig):
+    training = Training(with_recipe(replace(batch_norm, epochs=1), micro_batch_size=40), Placement())
+    seen: list[int] = []
+    training.model.register_forward_hook(
+        lambda model, inputs, _: seen.append(len(inputs[0])) if model.training else None
+    )
+    training.run_epoch()
+    assert seen == [40, 40, 17] * 3 + [9]
+
+
+def test_splitting_changes_no_count_of_work(batch_norm: TrainConfig):
+    recipes = [Recipe(), Recipe(micro_batch_size=32), Recipe(ghost_batch_size=16), Recipe(precision="bfloat16")]
+    counts = [
+        [(m.iterations, m.samples, m.flops) for m in train(replace(batch_norm, recipe=recipe)).epochs]
+        for recipe in recipes
+    ]
+    assert counts[1:] == counts[:1] * 3
+
+
+def test_a_batch_that_the_recipe_does_not_split_is_trained_as_without_it(batch_norm: TrainConfig):
+    unsplit = train(with_recipe(batch_norm, ghost_batch_size=98, micro_batch_size=196))
+    assert numbers(unsplit) == numbers(train(batch_norm))
+
+
+# -- clipping ----------------------------------------------------------------------------------------------------------
+
+
+def first_step(config: TrainConfig) -> tuple[float, torch.Tensor]:
+    """The length of the first update, and the update itself; one full batch, plain gradient descent at rate 1."""
+    one_update = replace(config, batch_size=NUM_SAMPLES, epochs=1, optimizer=PLAIN, schedule=ScheduleSpec(peak_lr=1.0))
+    training = Training(one_update, Placement())
+    before = nn.utils.parameters_to_vector(training.model.parameters()).clone()
+    training.run_epoch()
+    step = nn.utils.parameters_to_vector(training.model.parameters()).detach() - before
+    return step.norm().item(), step
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 70])
+def test_a_longer_gradient_is_clipped_to_the_global_norm_and_keeps_its_direction(
+    batch_norm: TrainConfig, micro_batch_size: int | None
+):
+    common = {"precision": "float64", "ghost_batch_size": 10, "micro_batch_size": micro_batch_size}
+    free_length, free = first_step(with_recipe(batch_norm, **common))
+    length, clipped = first_step(with_recipe(batch_norm, clip_norm=0.25 * free_length, **common))
+    assert length == pytest.approx(0.25 * free_length, rel=1e-5)
+    assert torch.dot(free, clipped).item() == pytest.approx(free_length * length, rel=1e-9)
+
+
+def test_a_shorter_gradient_is_left_alone(batch_norm: TrainConfig):
+    free_length, free = first_step(batch_norm)
+    assert torch.equal(first_step(with_recipe(batch_norm, clip_norm=1.01 * free_length))[1], free)
+
+
+# -- label smoothing ---------------------------------------------------------------------------------------------------
+
+
+def test_labels_are_smoothed_in_the_training_loss_only(few: TrainConfig):
+    """At a learning rate of almost 0 the weights stay, so that the losses are those of the first weights."""
+    still = replace(few, batch_size=120, schedule=ScheduleSpec(peak_lr=1e-12))
+    training = Training(with_recipe(still, precision="float64", label_smoothing=0.2), Placement())
+    with torch.no_grad():
+        log_shares = training.model(training.data.train.inputs).log_softmax(dim=1)
+    of_label = -log_shares.gather(1, training.data.train.targets[:, None]).mean().item()
+    metrics = training.run_epoch()
+    assert metrics.train_loss == pytest.approx(0.8 * of_label + 0.2 * -log_shares.mean().item(), rel=1e-9)
+
+    plain = train(with_recipe(still, precision="float64"))
+    assert metrics.validation_loss == pytest.approx(plain.epochs[0].validation_loss, rel=1e-9)
+    assert training.result().test_loss == pytest.approx(plain.test_loss, rel=1e-9)
+
+
+def test_smoothing_is_refused_where_nothing_is_classified(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(APPLICATIONS, "regression", replace(APPLICATIONS["lenet_mnist"], smoothed_loss=None))
+    config = with_recipe(replace(LENET, application="regression"), label_smoothing=0.1)
+    with pytest.raises(ValueError, match="recipe: label_smoothing is for applications that classify"):
+        train(config)
+
+
+# -- precision ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("application", ["lenet_mnist", "lstm_mnist"])
+def test_bfloat16_multiplies_in_bfloat16_and_keeps_weights_state_and_loss_in_float32(
+    few: TrainConfig, application: str, monkeypatch: pytest.MonkeyPatch
+):
+    seen: set[torch.dtype] = set()
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.add(outputs.dtype)
+        return F.cross_entropy(outputs, targets)
+
+    monkeypatch.setitem(APPLICATIONS, "spied", replace(APPLICATIONS[application], loss=loss))
+    config = replace(few, application="spied")
+    mixed, full = trained(with_recipe(config, precision="bfloat16")), trained(config)
+    assert seen == {torch.float32}
+    assert {parameter.dtype for parameter in mixed.model.parameters()} == {torch.float32}
+    assert {state["momentum_buffer"].dtype for state in mixed.optimizer.state.values()} == {torch.float32}
+    losses = [training.result().epochs[0].train_loss for training in (mixed, full)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] != losses[1]
+
+
+def test_float64_is_float64_throughout_and_agrees_with_float32(batch_norm: TrainConfig):
+    double, single = (trained(with_recipe(batch_norm, precision=name)) for name in ("float64", "float32"))
+    assert {value.dtype for value in double.model.state_dict().values() if value.is_floating_point()} == {torch.float64}
+    assert {split.inputs.dtype for split in (double.data.train, double.data.test)} == {torch.float64}
+    assert double.data.train.targets.dtype == torch.int64
+    assert single.data.train.inputs.dtype == torch.float32
+    losses = [[m.train_loss for m in training.result().epochs] for training in (double, single)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (Recipe(clip_norm=0.0), "recipe: clip_norm must be above 0 and finite, got 0."),
+        (Recipe(clip_norm=float("nan")), "recipe: clip_norm must be above 0 and finite, got nan."),
+        (Recipe(label_smoothing=1.0), "recipe: label_smoothing must be at least 0 and below 1, got 1."),
+        (Recipe(label_smoothing=-0.1), "recipe: label_smoothing must be at least 0 and below 1, got -0.1."),
+        (Recipe(micro_batch_size=0), "recipe: micro_batch_size must be at least 1, got 0."),
+        (
+            Recipe(ghost_batch_size=32, micro_batch_size=48),
+            "recipe: micro_batch_size must be a multiple of ghost_batch_size (32), got 48.",
+        ),
+        (Recipe(ghost_batch_size=32), "ghost_batch_size has no effect: the model has no batch normalisation."),
+    ],
+    ids=str,
+)
+def test_a_recipe_that_cannot_be_trained_with_is_refused(recipe: Recipe, message: str):
+    with pytest.raises(ValueError) as error:
+        Training(replace(LENET, recipe=recipe), Placement())
+    assert str(error.value) == message
+
+
+# -- resuming ----------------------------------------------------------------------------------------------------------
+
+EVERYTHING = {"clip_norm": 1.0, "label_smoothing": 0.1, "ghost_batch_size": 8, "micro_batch_size": 32}
+
+
+@pytest.fixture
+def schedule_free(batch_norm: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """The configuration with Schedule-Free SGD, straight from its package."""
+    package = pytest.importorskip("schedulefree", reason="needs the package schedulefree")
+    entry = OptimizerEntry(
+        build=lambda named, lr, options: package.SGDScheduleFree([parameter for _, parameter in named], lr=lr),
+        defaults={},
+        description="Schedule-Free SGD",
+        source="arXiv 2405.15682",
+    )
+    monkeypatch.setitem(OPTIMIZERS, "schedulefree-test", entry)
+    return replace(batch_norm, optimizer=OptimizerSpec(name="schedulefree-test"), schedule=ScheduleSpec(peak_lr=0.5))
+
+
+def assert_resumes_bit_for_bit(config: TrainConfig, tmp_path: Path) -> None:
+    placement = Placement(checkpoint=str(tmp_path / "training.pt"), checkpoint_seconds=0)
+    train(config, placement, report=lambda metrics: metrics.epoch < 2)
+    resumed, whole = train(config, placement), train(config)
+    assert resumed.resumed_epochs == 2
+    assert numbers(resumed) == numbers(whole)
+    assert (resumed.test_score, resumed.test_loss) == (whole.test_score, whole.test_loss)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+def test_an_interrupted_training_equals_one_that_was_not_in_every_precision(
+    schedule_free: TrainConfig, precision: str, tmp_path: Path
+):
+    assert_resumes_bit_for_bit(with_recipe(schedule_free, precision=precision, **EVERYTHING), tmp_path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_interrupted_training_equals_one_that_was_not_with_every_optimizer(
+    batch_norm: TrainConfig, name: str, tmp_path: Path
+):
+    if name in PARAMETER_FREE:
+        pytest.importorskip(PARAMETER_FREE[name].package, reason=f"{name} needs pip install 'zerotune[rivals]'")
+    assert_resumes_bit_for_bit(
+        with_recipe(replace(batch_norm, optimizer=OptimizerSpec(name=name)), **EVERYTHING), tmp_path
+    )
+
+
+def test_the_checkpoint_of_another_recipe_is_left_out(batch_norm: TrainConfig, tmp_path: Path):
+    placement = Placement(checkpoint=str(tmp_path / "training.pt"), checkpoint_seconds=0)
+    train(batch_norm, placement, report=lambda metrics: False)
+    assert Training(batch_norm, placement).result().resumed_epochs == 1
+    assert Training(with_recipe(batch_norm, clip_norm=1.0), placement).result().resumed_epochs == 0
+
+
+# -- optimizers that evaluate at other weights -------------------------------------------------------------------------
+
+
+def test_schedule_free_is_evaluated_at_the_average_and_trained_at_the_interpolation(
+    schedule_free: TrainConfig, monkeypatch: pytest.MonkeyPatch
+):
+    """Defazio et al., arXiv 2405.15682, Equations 3 to 5, written out with beta 0.9 and a full batch, in float64."""
+    linear = replace(
+        APPLICATIONS["batch_norm"], build_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, NUM_CLASSES))
+    )
+    monkeypatch.setitem(APPLICATIONS, "batch_norm", linear)
+    config = with_recipe(replace(schedule_free, batch_size=NUM_SAMPLES, epochs=5), precision="float64")
+    training = Training(config, Placement())
+    model, data = training.model[1], training.data.train
+    inputs = data.inputs.flatten(1)
+    z = x = [parameter.detach().clone() for parameter in model.parameters()]
+    for t in range(1, 6):
+        metrics = training.run_epoch()
+        y = [(0.1 * a + 0.9 * b).requires_grad_() for a, b in zip(z, x, strict=True)]
+        train_loss = F.cross_entropy(F.linear(inputs, *y), data.targets)
+        z = [a - 0.5 * g for a, g in zip(z, torch.autograd.grad(train_loss, y), strict=True)]
+        x = [(1 - 1 / t) * b + a / t for a, b in zip(z, x, strict=True)]
+        assert metrics.train_loss == pytest.approx(train_loss.item(), rel=1e-9)
+        evaluated = F.cross_entropy(F.linear(inputs, *x), data.targets).item()
+        assert metrics.validation_loss == pytest.approx(evaluated, rel=1e-9)
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 40])
+def test_running_statistics_are_recomputed_at_the_weights_that_are_evaluated(
+    schedule_free: TrainConfig, micro_batch_size: int | None
+):
+    config = with_recipe(replace(schedule_free, batch_size=100), precision="float64", micro_batch_size=micro_batch_size)
+    training = trained(config)
+    with torch.no_grad():
+        maps = training.model[0](training.data.train.inputs)
+    actual = training.model[1].running_mean
+    if micro_batch_size is None:  # the mean of equal pieces' means is the mean of all
+        torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=1e-9, atol=1e-9)
+    else:
+        torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=0.1, atol=0.05)
+        assert training.model[1].num_batches_tracked == 9
+    assert training.model[1].momentum == 0.1
+    assert not training.model.training
+
+
+def test_running_statistics_of_other_optimizers_are_those_of_training(batch_norm: TrainConfig):
+    training = trained(batch_norm)
+    assert training.model[1].num_batches_tracked == sum(m.iterations for m in training.result().epochs)

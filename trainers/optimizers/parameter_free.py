@@ -1,0 +1,169 @@
+"""Optimizers that say they need no tuning, from their authors' packages: the extra `rivals`.
+
+A package is imported when one of its optimizers is built, so that all else works without it. The learning rate is a
+factor of the one the optimizer finds by itself: their authors say 1, without a schedule for DoG and Prodigy, with the
+usual one for D-Adaptation. Schedule-Free finds no learning rate: it replaces the decay, and its authors ask for a
+warm-up, which is the schedule's. All but Schedule-Free begin at very small steps, which bfloat16 parameters round away.
+This module must not know studies.
+"""
+
+import contextlib
+import importlib
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from trainers.optimizers.packaged import AveragedOptimizer, DAdaptedSGD, PackagedOptimizer, SwitchedOptimizer
+from trainers.options import Range
+from trainers.spec import OptionValue
+
+EXTRA = "rivals"
+"""The extra of the distribution that brings the packages."""
+
+ANY_GROWTH = 1e30
+"""A growth rate that limits nothing; the packages' default is infinity, which JSON cannot hold."""
+
+
+def _averaged(inner: Optimizer) -> AveragedOptimizer:
+    return AveragedOptimizer(inner, importlib.import_module("dog").PolynomialDecayAverager)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterFree:
+    """An optimizer of another package.
+
+    Attributes:
+        package: the module to import.
+        optimizer: the name of its class there.
+        adapt: the package's optimizer -> one that keeps to the contract.
+        defaults: options and their defaults, the package's own; `beta1` and `beta2` are its `betas`.
+        own_ranges: values allowed of an option, where they are not those that its name has elsewhere.
+        description: one line, with the learning rate to set.
+        source: paper and package.
+    """
+
+    package: str
+    optimizer: str
+    adapt: Callable[[Optimizer], PackagedOptimizer] = PackagedOptimizer
+    defaults: Mapping[str, OptionValue]
+    own_ranges: Mapping[str, Range] = field(default_factory=dict)
+    description: str
+    source: str
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """Lowest and highest value allowed of an option, both included."""
+        ranges = {name: _RANGES[name] for name in self.defaults if name in _RANGES}
+        return {**ranges, **self.own_ranges}
+
+    def build(
+        self, named_parameters: Iterable[tuple[str, nn.Parameter]], lr: float, options: Mapping[str, Any]
+    ) -> PackagedOptimizer:
+        """The optimizer over the given parameters.
+
+        Args:
+            named_parameters: as `nn.Module.named_parameters` gives them.
+            lr: learning rate, >= 0.
+            options: all options by name.
+
+        Raises:
+            ValueError: the package is not installed.
+        """
+        try:
+            module = importlib.import_module(self.package)
+        except ImportError as error:
+            raise ValueError(
+                f"needs the package {self.package!r} ({error}): pip install 'zerotune[{EXTRA}]'."
+            ) from error
+        arguments = dict(options)
+        if "beta1" in arguments:
+            arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
+        with contextlib.redirect_stdout(io.StringIO()):  # two of the packages print what kind of decay they use
+            inner = getattr(module, self.optimizer)([parameter for _, parameter in named_parameters], **arguments)
+        adapted = self.adapt(inner)
+        for group in adapted.param_groups:
+            group["lr"] = lr  # not as an argument: some refuse the 0 that a schedule may begin or end with
+        return adapted
+
+
+_BELOW_ONE = (0.0, 1.0 - 1e-6)
+_INSIDE_ONE = (1e-6, 1.0 - 1e-6)
+_POSITIVE = (1e-30, math.inf)
+_RANGES: Mapping[str, Range] = {
+    "momentum": _BELOW_ONE,
+    "beta1": _BELOW_ONE,
+    "beta2": _BELOW_ONE,
+    "eps": _POSITIVE,
+    "weight_decay": (0.0, math.inf),
+    "d0": _POSITIVE,
+    "d_coef": _POSITIVE,
+    "growth_rate": (1.0, math.inf),
+    "reps_rel": _POSITIVE,
+}
+_ADAM: Mapping[str, OptionValue] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+_DOG: Mapping[str, OptionValue] = {"reps_rel": 1e-6, "eps": 1e-8, "weight_decay": 0.0}
+
+PARAMETER_FREE: dict[str, ParameterFree] = {
+    "schedule-free-sgd": ParameterFree(
+        package="schedulefree",
+        optimizer="SGDScheduleFree",
+        adapt=SwitchedOptimizer,
+        defaults={"momentum": 0.9, "weight_decay": 0.0},
+        own_ranges={"momentum": _INSIDE_ONE},
+        description="momentum by averaging, without decay; learning rate 1 with a warm-up, or 10 to 50 times SGD's",
+        source="Defazio et al., arXiv 2405.15682; package schedulefree",
+    ),
+    "schedule-free-adamw": ParameterFree(
+        package="schedulefree",
+        optimizer="AdamWScheduleFree",
+        adapt=SwitchedOptimizer,
+        defaults=_ADAM,
+        own_ranges={"beta1": _INSIDE_ONE},
+        description="AdamW by averaging, without decay; learning rate 0.0025 with a warm-up, or 1 to 10 times AdamW's",
+        source="Defazio et al., arXiv 2405.15682; package schedulefree",
+    ),
+    "prodigy": ParameterFree(
+        package="prodigyopt",
+        optimizer="Prodigy",
+        defaults={**_ADAM, "d0": 1e-6, "d_coef": 1.0, "growth_rate": ANY_GROWTH, "safeguard_warmup": False},
+        description="AdamW that finds its learning rate; learning rate 1; after a warm-up, safeguard_warmup",
+        source="Mishchenko and Defazio, arXiv 2306.06101; package prodigyopt",
+    ),
+    "dadapt-adam": ParameterFree(
+        package="dadaptation",
+        optimizer="DAdaptAdam",
+        defaults={**_ADAM, "decouple": False, "d0": 1e-6, "growth_rate": ANY_GROWTH},
+        description="Adam that finds its learning rate; learning rate 1, usual schedule; growth_rate 1.02 if unstable",
+        source="Defazio and Mishchenko, arXiv 2301.07733; package dadaptation",
+    ),
+    "dadapt-sgd": ParameterFree(
+        package="dadaptation",
+        optimizer="DAdaptSGD",
+        adapt=DAdaptedSGD,
+        defaults={"momentum": 0.0, "weight_decay": 0.0, "d0": 1e-6, "growth_rate": ANY_GROWTH},
+        description="SGD that finds its learning rate; learning rate 1, usual schedule; growth_rate 1.02 if unstable",
+        source="Defazio and Mishchenko, arXiv 2301.07733; package dadaptation",
+    ),
+    "dog": ParameterFree(
+        package="dog",
+        optimizer="DoG",
+        adapt=_averaged,
+        defaults=_DOG,
+        description="distance over gradients, evaluated at an average; learning rate 1; reps_rel 1e-4 with batch norm",
+        source="Ivgi et al., arXiv 2302.12022; package dog-optimizer",
+    ),
+    "ldog": ParameterFree(
+        package="dog",
+        optimizer="LDoG",
+        adapt=_averaged,
+        defaults=_DOG,
+        description="dog in each layer by itself",
+        source="Ivgi et al., arXiv 2302.12022; package dog-optimizer",
+    ),
+}
+"""The parameter-free optimizers by name; they are entries of `trainers.optimizers.OPTIMIZERS`."""

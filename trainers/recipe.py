@@ -1,0 +1,167 @@
+"""The training recipe around a model, as pieces that the loop puts together: clipping, label smoothing,
+ghost batches, micro-batches and precision. With the default recipe every piece is what was there before, at no cost.
+
+This module must not know schedules, optimizers or epochs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from trainers.applications.application import Application, Dataset, Split
+from trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
+from trainers.spec import Precision, Recipe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, targets) -> mean loss over the samples."""
+
+
+def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
+    """What is wrong with a recipe for an application, as (field, sentence); nothing where it can be trained with.
+
+    Whether the model has the batch normalisation that ghost batches need is for `ghost_problems` to say.
+
+    >>> from trainers.applications import APPLICATIONS
+    >>> list(recipe_problems(Recipe(label_smoothing=1.0), APPLICATIONS["lenet_mnist"]))
+    [('label_smoothing', 'must be at least 0 and below 1, got 1')]
+    """
+    clip_norm, smoothing = recipe.clip_norm, recipe.label_smoothing
+    ghost, micro = recipe.ghost_batch_size, recipe.micro_batch_size
+    if clip_norm is not None and not 0 < clip_norm < float("inf"):
+        yield "clip_norm", f"must be above 0 and finite, got {clip_norm:g}"
+    if not 0 <= smoothing < 1:
+        yield "label_smoothing", f"must be at least 0 and below 1, got {smoothing:g}"
+    elif smoothing and application.smoothed_loss is None:
+        yield "label_smoothing", "is for applications that classify, which this one does not: leave it out"
+    if micro is not None and micro < 1:
+        yield "micro_batch_size", f"must be at least 1, got {micro}"
+    elif ghost is not None and ghost >= 2 and micro is not None and micro % ghost:
+        yield "micro_batch_size", f"must be a multiple of ghost_batch_size ({ghost}), got {micro}"
+
+
+def ghost_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
+    """What `recipe_problems` cannot tell before the model is built, which is done here where it has ghost batches.
+
+    >>> from trainers.applications import APPLICATIONS
+    >>> list(ghost_problems(Recipe(ghost_batch_size=32), APPLICATIONS["lenet_mnist"]))
+    [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
+    """
+    if recipe.ghost_batch_size is not None:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                use_ghost_batch_norm(application.build_model(), recipe.ghost_batch_size)
+        except ValueError as error:
+            yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
+
+
+def check_recipe(recipe: Recipe, application: Application) -> None:
+    """Refuses what `recipe_problems` finds; `prepare_model` refuses ghost batches.
+
+    Raises:
+        ValueError: names the field and says what is wrong with it.
+    """
+    for field, message in recipe_problems(recipe, application):
+        raise ValueError(f"recipe: {field} {message}.")
+
+
+def prepare_model(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """The model with its ghosts and in the number format of its weights; changed in place, its values are kept.
+
+    Raises:
+        ValueError: the recipe has ghost batches, and the model no batch normalisation that they could be of.
+    """
+    if recipe.ghost_batch_size is not None:
+        use_ghost_batch_norm(model, recipe.ghost_batch_size)
+    return model.to(torch.float64) if recipe.precision == "float64" else model
+
+
+def prepare_data(data: Dataset, precision: Precision) -> Dataset:
+    """The data in the number format: itself, or a copy whose real numbers are float64."""
+    if precision != "float64":
+        return data
+    return Dataset(train=_as_float64(data.train), validation=_as_float64(data.validation), test=_as_float64(data.test))
+
+
+def _as_float64(split: Split) -> Split:
+    inputs, targets = (
+        tensor.double() if tensor.is_floating_point() else tensor for tensor in (split.inputs, split.targets)
+    )
+    return Split(inputs=inputs, targets=targets)
+
+
+def training_loss(recipe: Recipe, application: Application) -> Loss:
+    """The loss that training minimises; evaluation always has the application's own.
+
+    With label smoothing e of K classes, the target is 1 - e + e/K for the label and e/K for every other class
+    (Szegedy et al., arXiv 1512.00567, Section 7).
+    """
+    if recipe.label_smoothing == 0 or application.smoothed_loss is None:
+        return application.loss
+    return partial(application.smoothed_loss, label_smoothing=recipe.label_smoothing)
+
+
+def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Where forward passes run: torch's autocast for bfloat16, which keeps the weights in float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The model's forward pass in a precision; for bfloat16 its outputs are float32, so that the loss is.
+
+    The model itself for every other precision.
+    """
+    if precision != "bfloat16":
+        return model
+
+    def forward(inputs: Tensor) -> Tensor:
+        with mixed(precision, device):
+            outputs: Tensor = model(inputs)
+        return outputs.float()
+
+    return forward
+
+
+def micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor, ...]:
+    """The samples (B,) of an update in the pieces that are in memory at once; the batch itself where it is not split.
+
+    The last piece takes what is left; a single sample that is left joins the piece before it, as in ghost batches.
+    """
+    if micro_batch_size is None or len(chosen) <= micro_batch_size:
+        return (chosen,)
+    return torch.split(chosen, piece_sizes(len(chosen), micro_batch_size))
+
+
+def add_gradient(forward: Callable[[Tensor], Tensor], loss_of: Loss, data: Split, pieces: tuple[Tensor, ...]) -> Tensor:
+    """Adds the gradient of the mean loss of a batch to the parameters'.
+
+    Every piece's loss is weighted by its share of the samples, so the sum is the unsplit batch's gradient to rounding:
+    always for a model that treats samples alone; for one with batch normalisation only where its ghost batches lie
+    inside the pieces (`ghost_batch_size` divides `micro_batch_size`), since its statistics are of what it sees at
+    once; with dropout in distribution only, since the pieces draw their own masks.
+
+    Args:
+        forward: inputs -> outputs.
+        loss_of: (outputs, targets) -> mean loss.
+        data: the samples.
+        pieces: their positions in `data`, a batch cut into micro-batches.
+
+    Returns:
+        The sum of the samples' losses, a scalar on the device: reading it would stop the pipeline.
+    """
+    if len(pieces) == 1:
+        return _backward(forward, loss_of, data, pieces[0], share=1.0)
+    num_samples = sum(len(piece) for piece in pieces)
+    losses = [_backward(forward, loss_of, data, piece, share=len(piece) / num_samples) for piece in pieces]
+    return torch.stack(losses).sum()
+
+
+def _backward(
+    forward: Callable[[Tensor], Tensor], loss_of: Loss, data: Split, chosen: Tensor, *, share: float
+) -> Tensor:
+    inputs, targets = data.inputs.index_select(0, chosen), data.targets.index_select(0, chosen)
+    loss = loss_of(forward(inputs), targets)
+    (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
+    return loss.detach() * len(chosen)
