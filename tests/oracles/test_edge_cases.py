@@ -1,9 +1,7 @@
-"""Zero norms, missing and empty gradients, NaN, infinity, extremes, layouts, precisions: every solver, both ways."""
+"""Zero norms, missing, empty, NaN, infinite and shared gradients, groups, closures: every solver, both ways."""
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,50 +10,8 @@ from torch import Tensor, nn
 
 from tests.oracles.layers import assert_equal_to, bits_differ, values
 from tests.oracles.reference import Array
-from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver, lamb, lars, layerwise
-from trainers.optimizers import LARS
-
-SHAPES = [(3, 4), (5,), (), (2, 2, 3, 3)]
-NUM_STEPS = 12
-
-Step = Sequence[Array | None]
-"""One step's gradients; None where a layer has none."""
-
-
-def random_step(seed: int) -> list[Array]:
-    generator = np.random.default_rng(seed)
-    return [np.asarray(generator.normal(0.2, 1.0, size=shape)) for shape in SHAPES]
-
-
-def stepped(
-    solver: Solver,
-    weights: Sequence[Array],
-    steps: Sequence[Step],
-    dtype: torch.dtype = torch.float64,
-    lr: float = 0.05,
-    **options: Any,
-) -> list[nn.Parameter]:
-    """The parameters after our steps."""
-    parameters = [nn.Parameter(torch.tensor(weight, dtype=dtype)) for weight in weights]
-    optimizer = solver.build(parameters, lr=lr, **options)
-    for gradients in steps:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else torch.tensor(gradient, dtype=dtype)
-        optimizer.step()
-    return parameters
-
-
-def reference_weights(
-    solver: Solver, weights: Sequence[Array], steps: Sequence[Step], lr: float = 0.05, **options: Any
-) -> list[Array]:
-    """The weights after the reference's steps; a layer without gradient takes none."""
-    new = list(weights)
-    for layer, layer_solver in enumerate(solver.reference(**options) for _ in weights):
-        for gradients in steps:
-            gradient = gradients[layer]
-            if gradient is not None:
-                new[layer] = layer_solver.step(new[layer], gradient, lr)
-    return new
+from tests.oracles.small_runs import NUM_STEPS, random_step, reference_weights, stepped
+from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver, lamb, layerwise
 
 
 @EVERY_SOLVER
@@ -153,43 +109,6 @@ def test_nan_reaches_the_weights_of_a_large_layer_wherever_it_stands(solver: Sol
 
 @EVERY_SOLVER
 @FOREACH
-@pytest.mark.parametrize("size", [1e-18, 1e-9, 1e9, 1e18])
-def test_gradients_whose_squares_float32_holds_equal_the_reference(solver: Solver, foreach: bool, size: float) -> None:
-    weights = random_step(0)
-    steps = [[size * gradient for gradient in random_step(1 + number)] for number in range(3)]
-    rate = 1e-3 * min(1.0, 1.0 / size)  # keeps the unbounded steps within float32
-    actual = stepped(solver, weights, steps, torch.float32, lr=rate, foreach=foreach)
-    moved = [new - old for new, old in zip(values(actual), weights, strict=True)]
-    wanted = reference_weights(solver, weights, steps, lr=rate)
-    assert all(np.all(np.isfinite(move)) for move in moved)
-    assert_equal_to(values(actual), wanted, tolerance=1e-5)
-
-
-@EVERY_SOLVER
-@FOREACH
-@pytest.mark.parametrize("size", [1e-40, 1e-30, 1e25, 1e38])
-def test_gradients_whose_squares_leave_float32_spoil_no_other_layer(solver: Solver, foreach: bool, size: float) -> None:
-    weights = random_step(0)
-    steps = [random_step(1 + number) for number in range(3)]
-    clean = stepped(solver, weights, steps, torch.float32, foreach=foreach)
-    extreme = [[size * np.sign(gradients[0]), *gradients[1:]] for gradients in steps]
-    parameters = stepped(solver, weights, extreme, torch.float32, foreach=foreach)
-    assert bits_differ(parameters[1:], clean[1:]) == []
-    if size < 1:
-        assert parameters[0].isfinite().all()
-
-
-@FOREACH
-def test_a_float32_gradient_whose_norm_is_rounded_to_zero_counts_as_zero(foreach: bool) -> None:
-    # Documented: local is then 1, and the step lr times the gradient, which is nothing beside the weights.
-    parameters = stepped(lars(weight_decay=0.0), [np.ones(3)], [[np.full(3, 1e-30)]], torch.float32, foreach=foreach)
-    assert parameters[0].tolist() == [1.0, 1.0, 1.0]
-    exact = stepped(lars(weight_decay=0.0), [np.ones(3)], [[np.full(3, 1e-30)]], torch.float64, foreach=foreach)
-    assert exact[0].tolist() == pytest.approx([1 - 0.05 * 0.1] * 3)
-
-
-@EVERY_SOLVER
-@FOREACH
 def test_a_rate_of_zero_leaves_the_weights_as_they_are(solver: Solver, foreach: bool) -> None:
     weights = [*random_step(0), np.zeros(3)]
     steps = [[*random_step(1 + number), np.ones(3)] for number in range(3)]
@@ -228,45 +147,6 @@ def test_a_closure_is_called_once_with_gradients_on(solver: Solver, foreach: boo
     assert returned is not None
     assert torch.as_tensor(returned).item() == 25.0
     assert weight.tolist() != [3.0, 4.0]
-
-
-@EVERY_SOLVER
-@FOREACH
-def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool) -> None:
-    steps = [values([torch.tensor(g, dtype=torch.bfloat16) for g in random_step(1 + number)]) for number in range(5)]
-    weights = values([torch.tensor(weight, dtype=torch.bfloat16) for weight in random_step(0)])
-    parameters = stepped(solver, weights, steps, torch.bfloat16, foreach=foreach)
-    assert {parameter.dtype for parameter in parameters} == {torch.bfloat16}
-    # Each of 5 steps rounds the weights by up to half an eps, and the state and the direction too.
-    tolerance = 4 * torch.finfo(torch.bfloat16).eps
-    assert_equal_to(values(parameters), reference_weights(solver, weights, steps), tolerance)
-
-
-@FOREACH
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_norms_of_half_precision_neither_overflow_nor_lose_small_terms(foreach: bool, dtype: torch.dtype) -> None:
-    # |w| = 64 * 100 and |g| = 64 * 200, whose squares exceed float16; summed in bfloat16, 4096 terms stop at 256.
-    weight = nn.Parameter(torch.full((4096,), 100.0, dtype=dtype))
-    optimizer = LARS([weight], lr=1.0, momentum=0.0, trust_coefficient=1.0, foreach=foreach)
-    weight.grad = torch.full((4096,), 200.0, dtype=dtype)
-    optimizer.step()  # local = 1/2
-    assert weight.unique().tolist() == [0.0]
-
-
-@EVERY_SOLVER
-@FOREACH
-def test_layers_of_several_dtypes_in_one_group_are_stepped_as_if_alone(solver: Solver, foreach: bool) -> None:
-    dtypes = [torch.float32, torch.bfloat16, torch.float64, torch.float32]
-    weights, gradients = random_step(0), random_step(1)
-    together = [nn.Parameter(torch.tensor(w, dtype=dtype)) for w, dtype in zip(weights, dtypes, strict=True)]
-    alone = [nn.Parameter(parameter.detach().clone()) for parameter in together]
-    optimizers = [solver.build(together, lr=0.05, foreach=foreach)]
-    optimizers += [solver.build([parameter], lr=0.05, foreach=foreach) for parameter in alone]
-    for parameter, gradient in zip([*together, *alone], [*gradients, *gradients], strict=True):
-        parameter.grad = torch.tensor(gradient, dtype=parameter.dtype)
-    for _, optimizer in itertools.product(range(3), optimizers):
-        optimizer.step()
-    assert bits_differ(together, alone) == []
 
 
 @EVERY_SOLVER
