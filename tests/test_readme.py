@@ -41,7 +41,7 @@ def own_script() -> dict[str, Any]:
 
 def test_the_readmes_script_trains_lenet_at_the_large_batch(own_script: dict[str, Any]) -> None:
     schedule = own_script["scheduler"].schedule
-    assert (schedule.spec.peak_lr, schedule.spec.warmup_epochs) == (pytest.approx(0.004 * 8**0.5), 2.0)
+    assert (schedule.spec.peak_lr, schedule.spec.warmup_epochs) == (pytest.approx(0.0016 * 8**0.5), 2.0)
     assert schedule.total_iterations == 141
     assert own_script["scheduler"].last_epoch == 12 * 12
     test = own_script["load"](None).test
@@ -69,6 +69,20 @@ def test_the_readmes_schedule_goes_with_adamw(own_script: dict[str, Any]) -> Non
     names = dict(own_script)
     exec(block, names)
     assert names["optimizer"].param_groups[0]["lr"] == names["schedule"].lr(1) == pytest.approx(1e-3 * 256 / 6_000)
+
+
+def test_the_readmes_optimizers_take_a_step(own_script: dict[str, Any]) -> None:
+    (block,) = [block for block in blocks("python") if "Layerwise" in block]
+    names = dict(own_script)
+    exec(block, names)
+    before = [parameter.detach().clone() for parameter in names["model"].parameters()]
+    for optimizer in (names["lars"], names["lamb"]):
+        optimizer.zero_grad()
+        names["cross_entropy"](names["model"](names["train"].inputs[:100]), names["train"].targets[:100]).backward()
+        optimizer.step()
+    after = list(names["model"].parameters())
+    assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    assert [len(group["params"]) for group in names["lars"].param_groups] == [5, 5]
 
 
 @pytest.mark.parametrize("command", commands())
