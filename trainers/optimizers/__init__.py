@@ -16,10 +16,10 @@ from torch.optim import Optimizer
 
 from trainers.optimizers.base_solvers import BASE_SOLVERS
 from trainers.optimizers.date import DATE
+from trainers.optimizers.groups import layerwise_groups
 from trainers.optimizers.lamb import LAMB, LARGEST_NORM
 from trainers.optimizers.lars import LARS
 from trainers.optimizers.layerwise import BOUNDS_OPTIONS, Layerwise
-from trainers.optimizers.multi_tensor import layerwise_groups
 from trainers.optimizers.parameter_free import PARAMETER_FREE, ParameterFree
 from trainers.options import Range, complete_options
 from trainers.spec import OptimizerSpec, OptionValue

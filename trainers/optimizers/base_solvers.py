@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.optimizers.multi_tensor import Bucket, LayerValues, add_scaled, scaled, shrink, with_decay, within_range
+from trainers.optimizers.fused_kernels import fused_adagrad, fused_adam, fused_adamw, fused_sgd
+from trainers.optimizers.layer_values import LayerValues, add_scaled, scaled, shrink, within_range
+from trainers.optimizers.multi_tensor import Bucket, with_decay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +97,8 @@ class BaseSolver:
         state_names: the tensors of a weight's shape that it keeps for each layer.
         counts_steps: whether it needs `Bucket.steps`.
         source: paper.
-        fused: the whole step of one layer on a CPU, w <- w - size u, by one of torch's fused kernels: (weights,
-            gradient, state, options of the group, size); None where torch has no such kernel.
+        fused: the whole step of one layer on a CPU (`trainers.optimizers.fused_kernels`); None where torch has no such
+            kernel.
     """
 
     direction: Callable[[Bucket, Mapping[str, Any]], Direction]
@@ -206,99 +208,28 @@ def _roots(squares: list[Tensor], eps: float) -> list[Tensor]:
     return roots
 
 
-def _fused_sgd(
-    param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float, nesterov: bool = False
-) -> None:
-    torch._fused_sgd_(
-        [param],
-        [grad],
-        [state["momentum_buffer"]] if "momentum_buffer" in state else [],
-        weight_decay=group["weight_decay"],
-        momentum=group["momentum"] if "momentum_buffer" in state else 0.0,
-        lr=size,
-        dampening=0.0,
-        nesterov=nesterov,
-        maximize=False,
-        is_first_step=False,
-    )
-
-
-def _fused_adagrad(
-    param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float
-) -> None:
-    torch._fused_adagrad_(
-        [param],
-        [grad],
-        [state["sum"]],
-        [torch.ones(())],  # the step, which matters only with a decay of the learning rate
-        lr=size,
-        lr_decay=0.0,
-        weight_decay=group["weight_decay"],
-        eps=group["eps"],
-        maximize=False,
-    )
-
-
-def fused_adam(
-    param: Tensor,
-    grad: Tensor,
-    state: dict[str, Tensor],
-    group: Mapping[str, Any],
-    size: float,
-    *,
-    weight_decay: float,
-    kernel: Callable[..., None] = torch._fused_adam_,
-) -> None:
-    """w <- w - size m' / (sqrt(v') + eps), in place, in one pass; `_fused_adamw_` as kernel decouples the decay."""
-    kernel(
-        [param],
-        [grad],
-        [state["exp_avg"]],
-        [state["exp_avg_sq"]],
-        [],
-        [state["step"]],
-        lr=size,
-        beta1=group["beta1"],
-        beta2=group["beta2"],
-        weight_decay=weight_decay,
-        eps=group["eps"],
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-def _fused_adam(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
-    fused_adam(param, grad, state, group, size, weight_decay=group["weight_decay"])
-
-
-def _fused_adamw(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
-    fused_adam(param, grad, state, group, size, weight_decay=group["weight_decay"], kernel=torch._fused_adamw_)
-
-
 _ADAM_OPTIONS = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 _ADAM_STATE = ("exp_avg", "exp_avg_sq")
 
 BASE_SOLVERS: dict[str, BaseSolver] = {
-    "sgd": BaseSolver(
-        direction=_sgd, defaults={"weight_decay": 0.0}, source="Robbins and Monro 1951", fused=_fused_sgd
-    ),
+    "sgd": BaseSolver(direction=_sgd, defaults={"weight_decay": 0.0}, source="Robbins and Monro 1951", fused=fused_sgd),
     "momentum": BaseSolver(
         direction=_momentum,
-        fused=_fused_sgd,
+        fused=fused_sgd,
         defaults={"momentum": 0.9, "weight_decay": 0.0},
         state_names=("momentum_buffer",),
         source="Sutskever et al., ICML 2013",
     ),
     "nesterov": BaseSolver(
         direction=_nesterov,
-        fused=partial(_fused_sgd, nesterov=True),
+        fused=partial(fused_sgd, nesterov=True),
         defaults={"momentum": 0.9, "weight_decay": 0.0},
         state_names=("momentum_buffer",),
         source="Sutskever et al., ICML 2013",
     ),
     "adagrad": BaseSolver(
         direction=_adagrad,
-        fused=_fused_adagrad,
+        fused=fused_adagrad,
         defaults={"eps": 1e-10, "weight_decay": 0.0},
         state_names=("sum",),
         source="Duchi, Hazan and Singer, JMLR 2011",
@@ -311,7 +242,7 @@ BASE_SOLVERS: dict[str, BaseSolver] = {
     ),
     "adam": BaseSolver(
         direction=_adam,
-        fused=_fused_adam,
+        fused=fused_adam,
         defaults={**_ADAM_OPTIONS, "weight_decay": 0.0},
         state_names=_ADAM_STATE,
         counts_steps=True,
@@ -319,7 +250,7 @@ BASE_SOLVERS: dict[str, BaseSolver] = {
     ),
     "adamw": BaseSolver(
         direction=_adamw,
-        fused=_fused_adamw,
+        fused=fused_adamw,
         defaults={**_ADAM_OPTIONS, "weight_decay": 0.01},
         state_names=_ADAM_STATE,
         counts_steps=True,

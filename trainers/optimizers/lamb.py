@@ -7,19 +7,10 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.base_solvers import adam_direction, fused_adam
-from trainers.optimizers.multi_tensor import (
-    Bucket,
-    LayerValues,
-    MultiTensorOptimizer,
-    add_scaled,
-    clamped,
-    norm,
-    norms,
-    ratios,
-    shrink,
-    within_range,
-)
+from trainers.optimizers.base_solvers import adam_direction
+from trainers.optimizers.fused_kernels import take_adam_step
+from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, norms, ratios, shrink, within_range
+from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
 
 LARGEST_NORM = torch.finfo(torch.float32).max
 """The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""
@@ -135,7 +126,7 @@ class LAMB(MultiTensorOptimizer):
         """The same as `update`: torch's fused kernel of Adam, at rate 1 from -wd w on, leaves -(u + wd w) behind."""
         inside, outside = _decays(group)
         update = param * -inside if inside else torch.zeros_like(param)
-        fused_adam(update, grad, state, group, 1.0, weight_decay=0.0)
+        take_adam_step(update, grad, state, group, 1.0, weight_decay=0.0)
         rate = _trust_ratios(norm(param), norm(update), group) if group["layerwise"] else 1.0
         if outside:
             param.mul_(1 - lr * outside)

@@ -12,16 +12,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.multi_tensor import (
-    Bucket,
-    LayerValues,
-    MultiTensorOptimizer,
-    add_scaled,
-    clamped,
-    norm,
-    norms,
-    ratios,
-)
+from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, norms, ratios
+from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
 from trainers.tables import lookup
 
 RATIO_LOW = 0.01

@@ -1,4 +1,4 @@
-"""What every layer-wise optimizer here needs of a step: its tensors in lists, their norms, and a factor a layer.
+"""What a step is for every layer-wise optimizer here, whatever its update rule.
 
 A step is taken in one of three ways, by the option `foreach` of the group:
 
@@ -12,8 +12,7 @@ A layer is a parameter tensor. This module must not know any update rule.
 Shapes: `_L` one entry a layer; lists hold one tensor a layer, of that layer's own shape.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-SURELY_FINITE = 65_504.0
-"""The largest number of float16, below that of every other dtype."""
-
-LayerValues = float | Tensor
-"""A number for each layer: a float where it is the same for all of a bucket's layers, else a tensor of shape `_L`."""
+from trainers.optimizers.layer_values import LayerValues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,113 +210,8 @@ def _lie_alike(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
     return param.permute(sorted(range(param.ndim), key=param.stride, reverse=True)).is_contiguous()
 
 
-def norm(tensor: Tensor) -> float:
-    """L2 norm of a dense tensor of float32 or float64."""
-    flat = tensor.as_strided((tensor.numel(),), (1,)) if tensor.ndim != 1 else tensor
-    return math.sqrt(torch.dot(flat, flat))  # half the time of vector_norm
-
-
-def norms(tensors: list[Tensor], *, at_once: bool) -> LayerValues:
-    """L2 norm of every tensor, in float32 where they are of half precision, else in their own precision.
-
-    Args:
-        tensors: one a layer; one alone unless `at_once`.
-        at_once: whether to return a tensor `_L`, else a float.
-    """
-    dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
-    norm_L = torch.stack(torch._foreach_norm(tensors, 2, dtype=dtype))
-    return norm_L if at_once else float(norm_L.item())
-
-
-def ratios(
-    numerators: LayerValues, denominators: LayerValues, *, norms: tuple[LayerValues, LayerValues]
-) -> LayerValues:
-    """numerator / denominator of every layer; 1 where one of its two norms is 0 or not a number."""
-    first, second = norms
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
-        return torch.where((first > 0) & (second > 0), numerators / denominators, torch.ones_like(first))
-    return numerators / denominators if first > 0 and second > 0 else 1.0
-
-
-def clamped(values: LayerValues, low: LayerValues, high: LayerValues) -> LayerValues:
-    """Every layer's value, at least `low` and at most `high`."""
-    if isinstance(values, Tensor):
-        return torch.clamp(values, low, high)  # type: ignore[arg-type]
-    return min(max(values, float(low)), float(high))
-
-
-def scaled(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
-    """Every tensor times its layer's factor, in new tensors of the same dtype; a factor of 1 changes no bit."""
-    if isinstance(factors, Tensor):
-        return list(torch._foreach_mul(tensors, list(factors.unbind()) if factors.ndim else factors))
-    return tensors if factors == 1 else list(torch._foreach_mul(tensors, _exact(factors)))
-
-
-def add_scaled(targets: list[Tensor], sources: list[Tensor], factors: LayerValues, *, alpha: LayerValues = 1.0) -> None:
-    """target += alpha factor source, in place, for every layer."""
-    if isinstance(alpha, Tensor):
-        factors, alpha = alpha * factors, 1.0
-    if isinstance(factors, Tensor):
-        torch._foreach_add_(targets, scaled(sources, factors), alpha=alpha)
-    else:
-        torch._foreach_add_(targets, sources, alpha=within_range(alpha * factors, targets[0].dtype))
-
-
-def shrink(tensors: list[Tensor], factors: LayerValues) -> None:
-    """Multiplies every tensor by its layer's factor, in place."""
-    if isinstance(factors, Tensor):
-        torch._foreach_mul_(tensors, list(factors.unbind()) if factors.ndim else factors)
-    else:
-        factor = within_range(factors, tensors[0].dtype)
-        torch._foreach_mul_(tensors, _exact(factor) if tensors[0].dtype.itemsize < 4 else factor)
-
-
-def within_range(factor: float, dtype: torch.dtype) -> float:
-    """The factor, or the largest number of the dtype: torch refuses larger ones, which diverging weights need.
-
-    >>> within_range(-1e39, torch.float32)
-    -3.4028234663852886e+38
-    """
-    if -SURELY_FINITE <= factor <= SURELY_FINITE or factor != factor:
-        return factor
-    largest = torch.finfo(dtype).max
-    return max(-largest, min(factor, largest))
-
-
-def _exact(factor: float) -> Any:
-    # As a plain number, torch._foreach_mul_ on a CPU would round it to the tensors' dtype: 0.9 to 0.8984 in bfloat16.
-    return torch.tensor(factor, dtype=torch.float64, device="cpu")
-
-
 def with_decay(bucket: Bucket, weight_decay: float) -> list[Tensor]:
     """g + weight_decay w of every layer (L2 regularisation); the gradients themselves where it is 0."""
     if weight_decay == 0:
         return bucket.grads
     return list(torch._foreach_add(bucket.grads, bucket.params, alpha=weight_decay))
-
-
-def layerwise_groups(
-    named_parameters: Iterable[tuple[str, nn.Parameter]], *, adapt_vectors: bool
-) -> list[dict[str, Any]]:
-    """The usual parameter groups of a layer-wise optimizer.
-
-    Args:
-        named_parameters: as `nn.Module.named_parameters` gives them.
-        adapt_vectors: whether biases and normalisation weights (at most one dimension) are adapted like all others, as
-            in LARS's Table 2; if not, they stand in a group of their own, neither adapted nor decayed.
-
-    Returns:
-        One group, or two; an empty one is left out.
-    """
-    parameters = [parameter for _, parameter in named_parameters]
-    if adapt_vectors:
-        return [{"params": parameters}]
-    groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
-        {
-            "params": [parameter for parameter in parameters if parameter.ndim <= 1],
-            "layerwise": False,
-            "weight_decay": 0.0,
-        },
-    ]
-    return [group for group in groups if group["params"]]

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from trainers.optimizers import DATE, LAMB, LARS, OPTIMIZERS, build_optimizer, layerwise_groups
-from trainers.optimizers.multi_tensor import norms
+from trainers.optimizers.layer_values import norms
 from trainers.spec import OptimizerSpec
 
 ADAPTIVE = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
