@@ -73,4 +73,4 @@ SOLVERS: dict[str, Solver] = {
 
 
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS.values(), ids=list(SOLVERS))
-FOREACH = pytest.mark.parametrize("foreach", [False, True], ids=["loop", "foreach"])
+FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])

@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, float]] = {
 """base solver: options other than its defaults."""
 
 BASE = pytest.mark.parametrize("base", TORCH)
-FOREACH = pytest.mark.parametrize("foreach", [False, True])
+FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 CHANGED = pytest.mark.parametrize("changed", [False, True], ids=["defaults", "options"])
 
 
@@ -84,7 +84,7 @@ def test_bounds_of_one_are_torchs_solver_bit_for_bit_in_float32(base: str, chang
 @CHANGED
 @FOREACH
 @pytest.mark.parametrize("ratio", ["gradient", "update"])
-def test_bounds_of_one_are_torchs_solver_in_float64(base: str, changed: bool, foreach: bool, ratio: str) -> None:
+def test_bounds_of_one_are_torchs_solver_in_float64(base: str, changed: bool, foreach: bool | None, ratio: str) -> None:
     options = OPTIONS[base] if changed else {}
     theirs, ours = parameters(), parameters()
     oracle = torch_optimizer(base, options, theirs)
@@ -104,7 +104,7 @@ def test_bounds_of_one_are_torchs_solver_in_float64(base: str, changed: bool, fo
 
 @BASE
 @FOREACH
-def test_a_group_that_is_not_layerwise_is_torchs_solver_in_float64(base: str, foreach: bool) -> None:
+def test_a_group_that_is_not_layerwise_is_torchs_solver_in_float64(base: str, foreach: bool | None) -> None:
     theirs, ours = parameters(), parameters()
     oracle = torch_optimizer(base, OPTIONS[base], theirs)
     optimizer = Layerwise(
@@ -123,7 +123,7 @@ def test_a_group_that_is_not_layerwise_is_torchs_solver_in_float64(base: str, fo
 
 @BASE
 @FOREACH
-def test_maximize_is_torchs_maximize(base: str, foreach: bool) -> None:
+def test_maximize_is_torchs_maximize(base: str, foreach: bool | None) -> None:
     theirs, ours = parameters(), parameters()
     oracle = torch_optimizer(base, OPTIONS[base], theirs, maximize=True)
     optimizer = Layerwise(
@@ -143,7 +143,7 @@ def test_maximize_is_torchs_maximize(base: str, foreach: bool) -> None:
 
 @pytest.mark.parametrize("base", ["sgd", "momentum", "adagrad", "rmsprop"])
 @FOREACH
-def test_date_with_bounds_of_one_is_its_base_solver(base: str, foreach: bool) -> None:
+def test_date_with_bounds_of_one_is_its_base_solver(base: str, foreach: bool | None) -> None:
     theirs, ours = parameters(), parameters()
     oracle = torch_optimizer(base, OPTIONS[base], theirs)
     optimizer = DATE(

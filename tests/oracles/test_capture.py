@@ -44,7 +44,7 @@ class NothingReadBack(TorchDispatchMode):
 @EVERY_SOLVER
 @FOREACH
 @pytest.mark.parametrize("tensor_rate", [False, True], ids=["float rate", "tensor rate"])
-def test_a_capturable_step_reads_nothing_back(solver: Solver, foreach: bool, tensor_rate: bool) -> None:
+def test_a_capturable_step_reads_nothing_back(solver: Solver, foreach: bool | None, tensor_rate: bool) -> None:
     weights = [nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.zeros(4)), nn.Parameter(torch.tensor(2.0))]
     lr = torch.tensor(0.1) if tensor_rate else 0.1
     optimizer = solver.build(weights, lr=lr, foreach=foreach, capturable=True)
@@ -80,7 +80,7 @@ def test_a_capturable_step_runs_on_a_device_whose_values_no_host_can_read(solver
 
 @EVERY_SOLVER
 @FOREACH
-def test_the_rate_as_a_tensor_gives_what_the_number_gives(solver: Solver, foreach: bool) -> None:
+def test_the_rate_as_a_tensor_gives_what_the_number_gives(solver: Solver, foreach: bool | None) -> None:
     steps = training(LAYERS_WITH_NUMBERS, num_steps=20)
     theirs, ours = parameters(layers=LAYERS_WITH_NUMBERS), parameters(layers=LAYERS_WITH_NUMBERS)
     plain = solver.build(theirs, lr=0.0, foreach=foreach)
@@ -98,7 +98,7 @@ def test_the_rate_as_a_tensor_gives_what_the_number_gives(solver: Solver, foreac
 
 @EVERY_SOLVER
 @FOREACH
-def test_capturable_changes_nothing_in_float32(solver: Solver, foreach: bool) -> None:
+def test_capturable_changes_nothing_in_float32(solver: Solver, foreach: bool | None) -> None:
     steps = training(LAYERS_WITH_NUMBERS, num_steps=20, calm=True)
     results = []
     for capturable in (False, True):

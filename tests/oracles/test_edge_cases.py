@@ -17,7 +17,7 @@ from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver, lamb, layerwise
 @EVERY_SOLVER
 @FOREACH
 @pytest.mark.parametrize("layerwise", [True, False], ids=["layerwise", "plain"])
-def test_layers_of_norm_zero_equal_the_reference(solver: Solver, foreach: bool, layerwise: bool) -> None:
+def test_layers_of_norm_zero_equal_the_reference(solver: Solver, foreach: bool | None, layerwise: bool) -> None:
     zero = np.zeros((3, 4))
     one, two = np.random.default_rng(1).normal(size=(2, 3, 4))
     cases: dict[str, tuple[Array, list[Array]]] = {
@@ -41,7 +41,7 @@ def test_layers_of_norm_zero_equal_the_reference(solver: Solver, foreach: bool, 
 
 @EVERY_SOLVER
 @FOREACH
-def test_layers_without_gradient_in_some_steps_equal_the_reference(solver: Solver, foreach: bool) -> None:
+def test_layers_without_gradient_in_some_steps_equal_the_reference(solver: Solver, foreach: bool | None) -> None:
     weights = random_step(0)
     steps: list[list[Array | None]] = []
     for number in range(NUM_STEPS):
@@ -52,7 +52,7 @@ def test_layers_without_gradient_in_some_steps_equal_the_reference(solver: Solve
 
 @EVERY_SOLVER
 @FOREACH
-def test_a_step_without_any_gradient_changes_nothing(solver: Solver, foreach: bool) -> None:
+def test_a_step_without_any_gradient_changes_nothing(solver: Solver, foreach: bool | None) -> None:
     weights = random_step(0)
     parameters = stepped(solver, weights, [[None] * len(weights)] * 3, foreach=foreach)
     assert all(np.array_equal(actual, weight) for actual, weight in zip(values(parameters), weights, strict=True))
@@ -60,7 +60,9 @@ def test_a_step_without_any_gradient_changes_nothing(solver: Solver, foreach: bo
 
 @EVERY_SOLVER
 @FOREACH
-def test_groups_without_parameters_and_layers_without_numbers_are_stepped_over(solver: Solver, foreach: bool) -> None:
+def test_groups_without_parameters_and_layers_without_numbers_are_stepped_over(
+    solver: Solver, foreach: bool | None
+) -> None:
     alone = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
     among = nn.Parameter(alone.detach().clone())
     nothing = [nn.Parameter(torch.empty(shape)) for shape in ((0,), (3, 0), (0, 2, 2))]
@@ -80,7 +82,7 @@ def test_groups_without_parameters_and_layers_without_numbers_are_stepped_over(s
 @FOREACH
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 def test_a_gradient_that_is_not_finite_spoils_its_own_layer_and_no_other(
-    solver: Solver, foreach: bool, poison: float
+    solver: Solver, foreach: bool | None, poison: float
 ) -> None:
     weights = random_step(0)
     steps = [random_step(1 + number) for number in range(4)]
@@ -95,7 +97,7 @@ def test_a_gradient_that_is_not_finite_spoils_its_own_layer_and_no_other(
 
 @EVERY_SOLVER
 @FOREACH
-def test_nan_reaches_the_weights_of_a_large_layer_wherever_it_stands(solver: Solver, foreach: bool) -> None:
+def test_nan_reaches_the_weights_of_a_large_layer_wherever_it_stands(solver: Solver, foreach: bool | None) -> None:
     size = 300_001
     for position in (0, size // 2, size - 1):
         large, small = nn.Parameter(torch.ones(size)), nn.Parameter(torch.ones(3))
@@ -109,7 +111,7 @@ def test_nan_reaches_the_weights_of_a_large_layer_wherever_it_stands(solver: Sol
 
 @EVERY_SOLVER
 @FOREACH
-def test_a_rate_of_zero_leaves_the_weights_as_they_are(solver: Solver, foreach: bool) -> None:
+def test_a_rate_of_zero_leaves_the_weights_as_they_are(solver: Solver, foreach: bool | None) -> None:
     weights = [*random_step(0), np.zeros(3)]
     steps = [[*random_step(1 + number), np.ones(3)] for number in range(3)]
     parameters = stepped(solver, weights, steps, lr=0.0, foreach=foreach)
@@ -118,7 +120,7 @@ def test_a_rate_of_zero_leaves_the_weights_as_they_are(solver: Solver, foreach: 
 
 @EVERY_SOLVER
 @FOREACH
-def test_maximize_is_the_reference_on_the_negative_gradient(solver: Solver, foreach: bool) -> None:
+def test_maximize_is_the_reference_on_the_negative_gradient(solver: Solver, foreach: bool | None) -> None:
     weights = random_step(0)
     steps = [random_step(1 + number) for number in range(NUM_STEPS)]
     negative = [[-gradient for gradient in gradients] for gradients in steps]
@@ -130,7 +132,7 @@ def test_maximize_is_the_reference_on_the_negative_gradient(solver: Solver, fore
 
 @EVERY_SOLVER
 @FOREACH
-def test_a_closure_is_called_once_with_gradients_on(solver: Solver, foreach: bool) -> None:
+def test_a_closure_is_called_once_with_gradients_on(solver: Solver, foreach: bool | None) -> None:
     weight = nn.Parameter(torch.tensor([3.0, 4.0]))
     optimizer = solver.build([weight], lr=0.1, foreach=foreach)
     losses: list[Tensor] = []
@@ -151,7 +153,7 @@ def test_a_closure_is_called_once_with_gradients_on(solver: Solver, foreach: boo
 
 @EVERY_SOLVER
 @FOREACH
-def test_gradients_that_share_memory_give_what_their_copies_give(solver: Solver, foreach: bool) -> None:
+def test_gradients_that_share_memory_give_what_their_copies_give(solver: Solver, foreach: bool | None) -> None:
     flat = torch.linspace(-1.0, 2.0, 24, dtype=torch.float64)
     shared = [
         torch.tensor(0.5, dtype=torch.float64).expand(3, 4),  # one number for all
@@ -175,7 +177,7 @@ def test_gradients_that_share_memory_give_what_their_copies_give(solver: Solver,
 
 @EVERY_SOLVER
 @FOREACH
-def test_a_group_added_later_starts_its_own_count(solver: Solver, foreach: bool) -> None:
+def test_a_group_added_later_starts_its_own_count(solver: Solver, foreach: bool | None) -> None:
     weights = random_step(0)
     parameters = [nn.Parameter(torch.tensor(weight)) for weight in weights]
     optimizer = solver.build(parameters[:2], lr=0.05, foreach=foreach)

@@ -11,14 +11,14 @@ from tests.oracles.optax_steps import optax_weights
 from tests.oracles.reference import Lamb
 from trainers.optimizers import LAMB
 
-FOREACH = pytest.mark.parametrize("foreach", [False, True])
+FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 
 
 @FOREACH
 @pytest.mark.parametrize("bias_correction", [False, True])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_it_equals_timm(
-    timm_lamb: Callable[..., Any], foreach: bool, bias_correction: bool, weight_decay: float
+    timm_lamb: Callable[..., Any], foreach: bool | None, bias_correction: bool, weight_decay: float
 ) -> None:
     theirs = parameters()
     oracle = timm_lamb(
@@ -36,7 +36,7 @@ def test_it_equals_timm(
 
 @FOREACH
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
-def test_it_equals_optax(optax: Any, foreach: bool, weight_decay: float) -> None:
+def test_it_equals_optax(optax: Any, foreach: bool | None, weight_decay: float) -> None:
     theirs = optax_weights(lambda rate: optax.lamb(rate, weight_decay=weight_decay), training())
     ours = parameters()
     optimizer = LAMB(ours, lr=0.0, weight_decay=weight_decay, foreach=foreach)
@@ -49,7 +49,7 @@ def test_it_equals_optax(optax: Any, foreach: bool, weight_decay: float) -> None
 @pytest.mark.parametrize("phi", [{}, {"phi_low": 1.0, "phi_high": 3.0}])
 @pytest.mark.parametrize("layerwise", [False, True])
 def test_every_option_equals_the_slow_reference(
-    foreach: bool, bias_correction: bool, decay_in_ratio: bool, phi: dict[str, float], layerwise: bool
+    foreach: bool | None, bias_correction: bool, decay_in_ratio: bool, phi: dict[str, float], layerwise: bool
 ) -> None:
     options: dict[str, Any] = {
         "beta1": 0.8,
@@ -67,7 +67,7 @@ def test_every_option_equals_the_slow_reference(
 
 
 @FOREACH
-def test_groups_keep_their_own_options(foreach: bool) -> None:
+def test_groups_keep_their_own_options(foreach: bool | None) -> None:
     choices: list[dict[str, Any]] = [
         {},
         {"beta1": 0.5, "weight_decay": 0.1},
@@ -90,7 +90,7 @@ def test_groups_keep_their_own_options(foreach: bool) -> None:
 
 
 @FOREACH
-def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool) -> None:
+def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool | None) -> None:
     steps = training(LARGE_LAYERS, num_steps=5)
     ours = parameters(layers=LARGE_LAYERS)
     optimizer = LAMB(ours, lr=0.0, weight_decay=0.05, foreach=foreach)
@@ -99,7 +99,7 @@ def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool)
 
 
 @FOREACH
-def test_the_first_step_by_hand(foreach: bool) -> None:
+def test_the_first_step_by_hand(foreach: bool | None) -> None:
     # t = 1: m' = g, v' = g^2, so u = sign(g) + wd w = (1 + 0.3, 0 + 0.4); |w| = 5; |u| = sqrt(1.85).
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64))
     optimizer = LAMB([weight], lr=0.1, weight_decay=0.1, eps=1e-300, foreach=foreach)

@@ -21,7 +21,7 @@ from tests.oracles.optax_steps import optax_weights
 from tests.oracles.reference import Lars
 from trainers.optimizers import LARS
 
-FOREACH = pytest.mark.parametrize("foreach", [False, True])
+FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 NESTEROV = pytest.mark.parametrize("nesterov", [False, True])
 ETA = 0.02
 
@@ -30,7 +30,7 @@ ETA = 0.02
 @NESTEROV
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_the_papers_form_equals_timm_with_the_rate_in_the_trust_coefficient(
-    timm_lars: Callable[..., Any], foreach: bool, nesterov: bool, weight_decay: float
+    timm_lars: Callable[..., Any], foreach: bool | None, nesterov: bool, weight_decay: float
 ) -> None:
     steps = training(LAYERS_WITH_NUMBERS)  # where a norm is 0, timm with lr=1 takes a step without the rate
     theirs = parameters(layers=LAYERS_WITH_NUMBERS)
@@ -53,7 +53,7 @@ def test_the_papers_form_equals_timm_with_the_rate_in_the_trust_coefficient(
 @pytest.mark.parametrize("larc_clip", [False, True])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_torchs_form_and_larc_equal_timm_as_it_comes(
-    timm_lars: Callable[..., Any], foreach: bool, nesterov: bool, larc_clip: bool, weight_decay: float
+    timm_lars: Callable[..., Any], foreach: bool | None, nesterov: bool, larc_clip: bool, weight_decay: float
 ) -> None:
     theirs = parameters()
     oracle = timm_lars(
@@ -83,7 +83,7 @@ def test_torchs_form_and_larc_equal_timm_as_it_comes(
 
 @FOREACH
 @NESTEROV
-def test_without_decay_it_equals_optax(optax: Any, foreach: bool, nesterov: bool) -> None:
+def test_without_decay_it_equals_optax(optax: Any, foreach: bool | None, nesterov: bool) -> None:
     theirs = optax_weights(
         lambda rate: optax.lars(rate, trust_coefficient=ETA, momentum=0.9, nesterov=nesterov), training()
     )
@@ -98,7 +98,7 @@ def test_without_decay_it_equals_optax(optax: Any, foreach: bool, nesterov: bool
 @pytest.mark.parametrize("larc_clip", [False, True])
 @pytest.mark.parametrize("layerwise", [False, True])
 def test_every_option_equals_the_slow_reference(
-    foreach: bool, nesterov: bool, lr_in_buffer: bool, larc_clip: bool, layerwise: bool
+    foreach: bool | None, nesterov: bool, lr_in_buffer: bool, larc_clip: bool, layerwise: bool
 ) -> None:
     options: dict[str, Any] = {
         "momentum": 0.8,
@@ -115,7 +115,7 @@ def test_every_option_equals_the_slow_reference(
 
 
 @FOREACH
-def test_groups_keep_their_own_options(foreach: bool) -> None:
+def test_groups_keep_their_own_options(foreach: bool | None) -> None:
     choices: list[dict[str, Any]] = [
         {"momentum": 0.0},
         {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True},
@@ -138,7 +138,7 @@ def test_groups_keep_their_own_options(foreach: bool) -> None:
 
 
 @FOREACH
-def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool) -> None:
+def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool | None) -> None:
     steps = training(LARGE_LAYERS, num_steps=5)
     ours = parameters(layers=LARGE_LAYERS)
     optimizer = LARS(ours, lr=0.0, trust_coefficient=ETA, weight_decay=0.05, foreach=foreach)
@@ -147,7 +147,7 @@ def test_large_layers_between_small_ones_equal_the_slow_reference(foreach: bool)
 
 
 @FOREACH
-def test_the_first_momentum_step_is_undamped_by_hand(foreach: bool) -> None:
+def test_the_first_momentum_step_is_undamped_by_hand(foreach: bool | None) -> None:
     # |w| = 5, |g| = 2, local = 0.1 * 5 / (2 + 0.2 * 5) = 1/6; d = g + 0.2 w = (0.6, 2.8); v = 3 / 6 d = (0.3, 1.4).
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64))
     optimizer = LARS([weight], lr=3.0, trust_coefficient=0.1, weight_decay=0.2, foreach=foreach)

@@ -12,7 +12,7 @@ from tests.oracles.reference import Layerwise as Reference
 from tests.oracles.test_base_solvers import OPTIONS
 from trainers.optimizers import DATE, Layerwise
 
-FOREACH = pytest.mark.parametrize("foreach", [False, True])
+FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 BASE = pytest.mark.parametrize("base", BASE_SOLVERS)
 RATIO = pytest.mark.parametrize("ratio", ["gradient", "update"])
 
@@ -27,7 +27,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
 @BASE
 @RATIO
 @pytest.mark.parametrize("bounds", BOUNDS)
-def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds: str, foreach: bool) -> None:
+def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds: str, foreach: bool | None) -> None:
     ours = parameters()
     optimizer = Layerwise(
         ours, lr=0.0, base=base, base_options=OPTIONS[base], ratio=ratio, foreach=foreach, **BOUNDS[bounds]
@@ -39,7 +39,7 @@ def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds:
 
 @FOREACH
 @BASE
-def test_the_defaults_of_a_base_solver_are_torchs(base: str, foreach: bool) -> None:
+def test_the_defaults_of_a_base_solver_are_torchs(base: str, foreach: bool | None) -> None:
     ours = parameters()
     optimizer = Layerwise(ours, lr=0.0, base=base, ratio_low=0.3, ratio_high=1.7, foreach=foreach)
     solvers = [Reference(BASE_SOLVERS[base](), ratio_low=0.3, ratio_high=1.7) for _ in LAYERS]
@@ -47,7 +47,7 @@ def test_the_defaults_of_a_base_solver_are_torchs(base: str, foreach: bool) -> N
 
 
 @FOREACH
-def test_groups_keep_their_own_options(foreach: bool) -> None:
+def test_groups_keep_their_own_options(foreach: bool | None) -> None:
     choices: list[dict[str, Any]] = [
         {"ratio_low": 0.5, "ratio_high": 0.6},
         {"ratio_low": 0.0, "ratio_high": math.inf},
@@ -76,7 +76,7 @@ def test_groups_keep_their_own_options(foreach: bool) -> None:
 @FOREACH
 @RATIO
 @pytest.mark.parametrize("base", ["momentum", "adamw", "adadelta"])
-def test_large_layers_between_small_ones_equal_the_slow_reference(base: str, ratio: str, foreach: bool) -> None:
+def test_large_layers_between_small_ones_equal_the_slow_reference(base: str, ratio: str, foreach: bool | None) -> None:
     steps = training(LARGE_LAYERS, num_steps=4)
     ours = parameters(layers=LARGE_LAYERS)
     limits = {"bounds": "fixed", "ratio_low": 0.01, "ratio_high": 10.0}
@@ -87,7 +87,7 @@ def test_large_layers_between_small_ones_equal_the_slow_reference(base: str, rat
 
 @FOREACH
 @pytest.mark.parametrize("base", ["sgd", "momentum", "adagrad", "rmsprop"])
-def test_date_equals_the_slow_reference(base: str, foreach: bool) -> None:
+def test_date_equals_the_slow_reference(base: str, foreach: bool | None) -> None:
     ours = parameters()
     optimizer = DATE(
         ours, lr=0.0, base=base, base_options=OPTIONS[base], ratio_low=0.2, ratio_high=1.5, foreach=foreach
@@ -99,7 +99,7 @@ def test_date_equals_the_slow_reference(base: str, foreach: bool) -> None:
 
 
 @FOREACH
-def test_dates_step_by_hand(foreach: bool) -> None:
+def test_dates_step_by_hand(foreach: bool | None) -> None:
     # Three layers with |w| = 5: |g| = 2 gives 2.5, |g| = 0.1 gives 50 bounded to 4, |g| = 20 gives 0.25 bounded to 0.5.
     layers = [torch.nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64)) for _ in range(3)]
     optimizer = DATE(
@@ -123,7 +123,7 @@ def test_dates_step_by_hand(foreach: bool) -> None:
 
 
 @FOREACH
-def test_limits_that_move_close_in_on_the_final_ratio_by_hand(foreach: bool) -> None:
+def test_limits_that_move_close_in_on_the_final_ratio_by_hand(foreach: bool | None) -> None:
     # final 2, gamma 1: limits (1, 4) at t = 1, (4/3, 3) at t = 2, (1.5, 8/3) at t = 3. |w| / |g| is far above them.
     weight = torch.nn.Parameter(torch.tensor([1000.0], dtype=torch.float64))
     optimizer = Layerwise(

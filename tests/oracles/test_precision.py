@@ -16,7 +16,9 @@ from trainers.optimizers import LARS
 @EVERY_SOLVER
 @FOREACH
 @pytest.mark.parametrize("size", [1e-18, 1e-9, 1e9, 1e18])
-def test_gradients_whose_squares_float32_holds_equal_the_reference(solver: Solver, foreach: bool, size: float) -> None:
+def test_gradients_whose_squares_float32_holds_equal_the_reference(
+    solver: Solver, foreach: bool | None, size: float
+) -> None:
     weights = random_step(0)
     steps = [[size * gradient for gradient in random_step(1 + number)] for number in range(3)]
     actual = values(stepped(solver, weights, steps, torch.float32, foreach=foreach))
@@ -26,7 +28,9 @@ def test_gradients_whose_squares_float32_holds_equal_the_reference(solver: Solve
 @EVERY_SOLVER
 @FOREACH
 @pytest.mark.parametrize("size", [1e-40, 1e-30, 1e25, 1e38])
-def test_gradients_whose_squares_leave_float32_spoil_no_other_layer(solver: Solver, foreach: bool, size: float) -> None:
+def test_gradients_whose_squares_leave_float32_spoil_no_other_layer(
+    solver: Solver, foreach: bool | None, size: float
+) -> None:
     weights = random_step(0)
     steps = [random_step(1 + number) for number in range(3)]
     clean = stepped(solver, weights, steps, torch.float32, foreach=foreach)
@@ -38,7 +42,7 @@ def test_gradients_whose_squares_leave_float32_spoil_no_other_layer(solver: Solv
 
 
 @FOREACH
-def test_a_float32_gradient_whose_norm_is_rounded_to_zero_counts_as_zero(foreach: bool) -> None:
+def test_a_float32_gradient_whose_norm_is_rounded_to_zero_counts_as_zero(foreach: bool | None) -> None:
     # Documented: local is then 1, and the step lr times the gradient, which is nothing beside the weights.
     parameters = stepped(lars(weight_decay=0.0), [np.ones(3)], [[np.full(3, 1e-30)]], torch.float32, foreach=foreach)
     assert parameters[0].tolist() == [1.0, 1.0, 1.0]
@@ -48,7 +52,7 @@ def test_a_float32_gradient_whose_norm_is_rounded_to_zero_counts_as_zero(foreach
 
 @EVERY_SOLVER
 @FOREACH
-def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool) -> None:
+def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool | None) -> None:
     steps = [values([torch.tensor(g, dtype=torch.bfloat16) for g in random_step(1 + number)]) for number in range(5)]
     weights = values([torch.tensor(weight, dtype=torch.bfloat16) for weight in random_step(0)])
     parameters = stepped(solver, weights, steps, torch.bfloat16, foreach=foreach)
@@ -60,7 +64,9 @@ def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool
 
 @FOREACH
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_norms_of_half_precision_neither_overflow_nor_lose_small_terms(foreach: bool, dtype: torch.dtype) -> None:
+def test_norms_of_half_precision_neither_overflow_nor_lose_small_terms(
+    foreach: bool | None, dtype: torch.dtype
+) -> None:
     # |w| = 64 * 100 and |g| = 64 * 200, whose squares exceed float16; summed in bfloat16, 4096 terms stop at 256.
     weight = nn.Parameter(torch.full((4096,), 100.0, dtype=dtype))
     optimizer = LARS([weight], lr=1.0, momentum=0.0, trust_coefficient=1.0, foreach=foreach)
@@ -71,7 +77,7 @@ def test_norms_of_half_precision_neither_overflow_nor_lose_small_terms(foreach: 
 
 @EVERY_SOLVER
 @FOREACH
-def test_layers_of_several_dtypes_in_one_group_are_stepped_as_if_alone(solver: Solver, foreach: bool) -> None:
+def test_layers_of_several_dtypes_in_one_group_are_stepped_as_if_alone(solver: Solver, foreach: bool | None) -> None:
     dtypes = [torch.float32, torch.bfloat16, torch.float64, torch.float32]
     weights, gradients = random_step(0), random_step(1)
     together = [nn.Parameter(torch.tensor(w, dtype=dtype)) for w, dtype in zip(weights, dtypes, strict=True)]

@@ -26,7 +26,7 @@ def copied(theirs: list[nn.Parameter]) -> list[nn.Parameter]:
 
 
 def from_state_dict(
-    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool
+    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool | None
 ) -> tuple[Optimizer, list[nn.Parameter]]:
     ours = copied(theirs)
     resumed = solver.build(ours, lr=123.0, foreach=foreach)
@@ -35,7 +35,7 @@ def from_state_dict(
 
 
 def from_file(
-    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool
+    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool | None
 ) -> tuple[Optimizer, list[nn.Parameter]]:
     file = io.BytesIO()
     torch.save(optimizer.state_dict(), file)
@@ -47,14 +47,14 @@ def from_file(
 
 
 def from_deepcopy(
-    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool
+    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool | None
 ) -> tuple[Optimizer, list[nn.Parameter]]:
     resumed = copy.deepcopy(optimizer)
     return resumed, resumed.param_groups[0]["params"]
 
 
 def from_pickle(
-    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool
+    solver: Solver, optimizer: Optimizer, theirs: list[nn.Parameter], foreach: bool | None
 ) -> tuple[Optimizer, list[nn.Parameter]]:
     resumed = pickle.loads(pickle.dumps(optimizer))
     return resumed, resumed.param_groups[0]["params"]
@@ -72,7 +72,9 @@ RESUMES: dict[str, Resume] = {
 @FOREACH
 @pytest.mark.parametrize("resume", RESUMES.values(), ids=list(RESUMES))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_resumed_run_goes_on_bit_for_bit(solver: Solver, foreach: bool, resume: Resume, dtype: torch.dtype) -> None:
+def test_a_resumed_run_goes_on_bit_for_bit(
+    solver: Solver, foreach: bool | None, resume: Resume, dtype: torch.dtype
+) -> None:
     steps = training(num_steps=NUM_STEPS, calm=True)
     before = Training(LAYERS, steps.rates[:7], steps.gradients[:7])
     theirs = parameters(dtype)

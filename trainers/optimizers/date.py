@@ -20,6 +20,9 @@ class DATE(Layerwise):
     gradient. With momentum the learning rate is outside the buffer (v = m v + g; w = w - lr r v), as in TensorFlow's
     and torch's momentum; LARS has it inside.
 
+    Norms of float32 layers are float32: beyond elements of 1e19 a gradient's norm is infinity, and the layer takes the
+    lowest ratio.
+
     Args:
         params: parameters, or groups of them; a group with `layerwise=False` is stepped by the base solver alone.
         lr: learning rate, >= 0.

@@ -24,6 +24,8 @@ class LAMB(MultiTensorOptimizer):
     w <- w - lr phi(|w|) / |u| u, in each layer (parameter tensor); the ratio is 1 where |w| or |u| is 0.
     phi(z) = min(max(z, phi_low), phi_high); the defaults make it the identity.
 
+    Moments of float32 layers are float32: beyond gradients of 1e19 the second is infinity, and its layer stands still.
+
     Args:
         params: parameters, or groups of them; in a group with `layerwise=False` the ratio is 1.
         lr: learning rate, >= 0.

@@ -27,6 +27,9 @@ class LARS(MultiTensorOptimizer):
     biases initialised with zeros. Put them in a group with `layerwise=False` to keep them at a plain momentum step
     (local = 1 always), or initialise them otherwise.
 
+    Norms of float32 layers are float32: beyond elements of 1e19 a gradient's norm is infinity, and its layer stands
+    still.
+
     Args:
         params: parameters, or groups of them; a group with `layerwise=False` is stepped by plain momentum.
         lr: learning rate, >= 0.
@@ -114,8 +117,8 @@ class LARS(MultiTensorOptimizer):
             add_scaled(bucket.params, velocities, -1.0, alpha=outside)
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """For momentum that is not Nesterov's."""
-        return not group["nesterov"]
+        """For momentum that is not Nesterov's; torch's kernel takes no buffer where momentum is 0."""
+        return group["momentum"] > 0 and not group["nesterov"]
 
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Any], group: Mapping[str, Any], lr: float

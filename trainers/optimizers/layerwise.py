@@ -47,8 +47,8 @@ class Layerwise(MultiTensorOptimizer):
     - "none": low = 0, high = infinity (LIMIT, Table 3, "+ layer-wise");
     - "fixed": `ratio_low` and `ratio_high`; with both 1 it is the base solver, bit for bit torch's own on a CPU;
     - "dynamic": in AdaBound's manner (Luo et al., arXiv 1902.09843, Section 4), low = f (1 - 1 / (c t + 1)) and
-      high = f (1 + 1 / (c t)), with f = `ratio_final`, c = `ratio_gamma` and t the step: from the free ratio at the
-      start to the base solver (at learning rate lr f) in the end.
+      high = f (1 + 1 / (c t)), with f = `ratio_final`, c = `ratio_gamma` and t the layer's own step: from the free
+      ratio at the start to the base solver (at learning rate lr f) in the end.
 
     Norms of layers of float32 are taken in float32: where the square of a norm leaves its range (elements above 1e19 or
     all below 1e-23), the norm is infinity or 0.
@@ -112,9 +112,9 @@ class Layerwise(MultiTensorOptimizer):
             "ratio_final": ratio_final,
             "ratio_gamma": ratio_gamma,
         }
-        self._base = solver
         defaults = {
             "lr": lr,
+            "base": base,
             **solver.defaults,
             **(base_options or {}),
             "ratio": ratio,
@@ -129,46 +129,52 @@ class Layerwise(MultiTensorOptimizer):
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Those of the base solver."""
-        return self._base.state_names
+        return BASE_SOLVERS[group["base"]].state_names
 
     def counts_steps(self, group: Mapping[str, Any]) -> bool:
         """Where the base solver does, or the bounds move."""
-        return self._base.counts_steps or group["bounds"] == "dynamic"
+        return BASE_SOLVERS[group["base"]].counts_steps or group["bounds"] == "dynamic"
 
     def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
         """The base solver's direction, times the bounded ratio of every layer (DATE, Algorithm 1, lines 10-17)."""
+        direction = BASE_SOLVERS[group["base"]].direction(bucket, group)
         low, high = _bounds(group, bucket.steps)
         if not _is_free(group, low, high):
             rates = low if group["layerwise"] else 1.0
-            self._base.direction(bucket, group).take(bucket.params, lr, rates)
+            direction.take(bucket.params, lr, rates)
             return
         weights = norms(bucket.params, at_once=bucket.at_once)
         if group["ratio"] == "gradient":
             others = norms(bucket.grads, at_once=bucket.at_once)
             rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
-            self._base.direction(bucket, group).take(bucket.params, lr, rates)
+            direction.take(bucket.params, lr, rates)
         else:
-            updates = self._base.direction(bucket, group).whole(bucket.params)
+            updates = direction.whole(bucket.params)
             others = norms(updates, at_once=bucket.at_once)
             rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
             add_scaled(bucket.params, updates, rates, alpha=-lr)
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """Where torch has a kernel of the base solver and the ratio is known before the direction is."""
-        return self._base.fused is not None and (group["ratio"] == "gradient" or not group["layerwise"])
+        """Where torch has a kernel of the base solver and the ratio is known before the direction is.
+
+        torch's kernel of momentum takes no momentum of 0.
+        """
+        has_kernel = BASE_SOLVERS[group["base"]].fused is not None and group.get("momentum") != 0
+        return has_kernel and (group["ratio"] == "gradient" or not group["layerwise"])
 
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], lr: float
     ) -> None:
         """The same as `update`, by torch's fused kernel of the base solver with the layer's learning rate."""
-        assert self._base.fused is not None
+        fused = BASE_SOLVERS[group["base"]].fused
+        assert fused is not None
         steps = [state["step"].item()] if group["bounds"] == "dynamic" else []
         low, high = _bounds(group, steps)
         rate = low if group["layerwise"] else 1.0
         if _is_free(group, low, high):
             weights, others = norm(param), norm(grad)
             rate = clamped(ratios(weights, others, norms=(weights, others)), low, high)
-        self._base.fused(param, grad, state, group, float(lr * rate))
+        fused(param, grad, state, group, float(lr * rate))
 
 
 def _is_free(group: Mapping[str, Any], low: LayerValues, high: LayerValues) -> bool:
