@@ -2,19 +2,18 @@
 
 Some optimizers train at other weights than those they are evaluated at: Schedule-Free's iterates and their average, or
 any that keeps an average. They say so with the methods `train()` and `eval()`, the protocol of the package
-schedulefree. This module must not know any of them, nor epochs.
+schedulefree. Some models carry a state from one batch to the next, and must forget it before a pass over other data.
+This module must not know any of them, nor epochs.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from trainers.applications.application import Application, Split
-
-EVALUATION_BATCH = 1_000
-"""Samples evaluated at once; of no influence on any score."""
 
 
 @runtime_checkable
@@ -28,27 +27,68 @@ class SwitchesWeights(Protocol):
         """Puts the evaluation weights into the parameters; needed before evaluating and before saving."""
 
 
+@runtime_checkable
+class CarriesState(Protocol):
+    """A model that carries a state from one batch to the next, as a language model does along a text."""
+
+    def reset_state(self) -> None:
+        """Forgets the state: the next batch begins its texts anew."""
+
+
+def reset_state(model: nn.Module) -> None:
+    """Makes a model forget what it carries from batch to batch; nothing happens where it carries nothing."""
+    if isinstance(model, CarriesState):
+        model.reset_state()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found on a split.
+
+    Attributes:
+        loss: mean over the samples (nats).
+        score: the application's metric.
+        other_scores: its other scores by name.
+    """
+
+    loss: float
+    score: float
+    other_scores: Mapping[str, float]
+
+
 @torch.inference_mode()
 def evaluate(
-    forward: Callable[[Tensor], Tensor], application: Application, split: Split, device: torch.device
-) -> tuple[float, float]:
-    """Mean loss and mean score on a split.
+    model: nn.Module, forward: Callable[[Any], Tensor], application: Application, split: Split, device: torch.device
+) -> Evaluation:
+    """Loss and scores on a split.
 
     Args:
-        forward: inputs -> outputs, of a model in evaluation mode.
-        application: its loss and score.
+        model: in evaluation mode.
+        forward: inputs -> outputs, of that model.
+        application: its loss and scores.
         split: at least one sample, on `device`.
         device: where the sums are kept until the end, so that no batch waits for the host.
     """
-    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    score_sum = torch.zeros((), dtype=torch.float64, device=device)
-    inputs_by_batch = torch.split(split.inputs, EVALUATION_BATCH)
-    targets_by_batch = torch.split(split.targets, EVALUATION_BATCH)
-    for inputs, targets in zip(inputs_by_batch, targets_by_batch, strict=True):
+    score_sums = dict(application.other_scores)
+    if application.score_sum is not None:
+        score_sums[application.metric] = application.score_sum
+    sums = torch.zeros(1 + len(score_sums), dtype=torch.float64, device=device)
+    reset_state(model)
+    for inputs, targets in split.batches(split.in_order()):
         outputs = forward(inputs)
-        loss_sum += application.loss(outputs, targets) * len(targets)
-        score_sum += application.score_sum(outputs, targets)
-    return loss_sum.item() / len(split), score_sum.item() / len(split)
+        sums[0] += application.loss(outputs, targets) * len(targets)
+        for position, score_sum in enumerate(score_sums.values(), start=1):
+            sums[position] += score_sum(outputs, targets)
+    loss, *means = (total / len(split) for total in sums.tolist())
+    scores = dict(zip(score_sums, means, strict=True))
+    if application.score_sum is not None:
+        score = application.finish_score(scores.pop(application.metric))
+    elif application.measure is not None:
+        reset_state(model)
+        score = application.measure(model, split)
+    else:
+        raise ValueError("the application has neither score_sum nor measure: give one of them.")
+    return Evaluation(loss=loss, score=score, other_scores=scores)
 
 
 def recompute_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:

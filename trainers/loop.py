@@ -1,7 +1,7 @@
 """The one training loop: a configuration in, what it learned and cost out.
 
 T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section 3.6: 220 updates for n = 60,000,
-B = 8,192, E = 30), in the order that `trainers.streams` gives. What stands around model and optimizer, clipping or
+B = 8,192, E = 30), in the order that the data's split gives. What stands around model and optimizer, clipping or
 micro-batches, are the pieces of `trainers.recipe`; where nothing is asked of them, nothing is done.
 
 Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from torch import Tensor, nn
 
 from trainers.applications import APPLICATIONS
 from trainers.checkpoint import read_checkpoint, write_checkpoint
-from trainers.data import load_on_device
-from trainers.evaluation import SwitchesWeights, evaluate, recompute_batch_norm
+from trainers.data import Split, load_on_device
+from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
 from trainers.optimizers import build_optimizer
@@ -40,7 +41,7 @@ from trainers.recipe import (
 )
 from trainers.schedules import build_schedule
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
-from trainers.streams import random_stream, sample_order
+from trainers.streams import random_stream
 from trainers.tables import lookup
 
 
@@ -105,15 +106,17 @@ class Training:
         self.application = lookup("application", APPLICATIONS, config.application)
         check_recipe(config.recipe, self.application)
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
-        loaded = load_on_device(source, placement.data_folder, self.device)
-        self.flops_per_sample = training_flops_per_sample(self.application, loaded.train)
+        loaded = load_on_device(source, placement.data_folder, self.device, config.data_options)
+        self.flops_per_sample = training_flops_per_sample(self.application, loaded, config.model_options)
         self.data = prepare_data(loaded, config.recipe.precision)
         self.schedule = build_schedule(
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
         with self._random_stream("weights"):
-            self.model: nn.Module = prepare_model(self.application.build_model(), config.recipe).to(self.device)
-        if self.data.train.inputs.dim() == 4:  # images: torch's pooling is far faster with channels last
+            model = self.application.new_model(loaded.facts, config.model_options)
+            self.model: nn.Module = prepare_model(model, config.recipe).to(self.device)
+        inputs, _ = loaded.train.typical()
+        if isinstance(inputs, Tensor) and inputs.dim() == 4:  # images: pooling is far faster with channels last
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self._forward = forward_in(config.recipe.precision, self.device, self.model)
@@ -157,44 +160,37 @@ class Training:
         config, application, epochs = self.config, self.application, self._progress.epochs
         epoch = len(epochs) + 1
 
-        first, last, order = sample_order(
-            config.seed,
-            epoch,
-            epochs=config.epochs,
-            num_samples=len(self.data.train),
-            batch_size=config.batch_size,
+        first, last, order = self.data.train.order(
+            config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size
         )
-        order = order.to(self.device)
         train_loss = self._update(epoch, first, order)
         self._use_evaluation_weights(epoch, order)
-        validation_loss, validation_score = evaluate(self._forward, application, self.data.validation, self.device)
+        validation = self._evaluate(self.data.validation)
 
         limit = config.divergence_factor * (epochs[0].train_loss if epochs else math.inf)
-        diverged = not math.isfinite(train_loss) or not math.isfinite(validation_loss) or train_loss > limit
-        test_loss, test_score = None, None
-        if diverged:
-            validation_score = test_score = application.chance_score
-        elif epoch == config.epochs:
-            test_loss, test_score = evaluate(self._forward, application, self.data.test, self.device)
+        diverged = not math.isfinite(train_loss) or not math.isfinite(validation.loss) or train_loss > limit
+        test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
 
         metrics = EpochMetrics(
             epoch=epoch,
             lr=self.schedule.lr(last),
             train_loss=train_loss,
-            validation_loss=validation_loss,
-            validation_score=validation_score,
+            validation_loss=validation.loss,
+            validation_score=application.chance_score if diverged else validation.score,
             iterations=last - first + 1,
             samples=len(order),
             flops=self.flops_per_sample * len(order),
             device_seconds=time.perf_counter() - started,
+            other_scores={} if diverged else validation.other_scores,
         )
         self._progress = replace(
             self._progress,
             status="diverged" if diverged else "finished" if epoch == config.epochs else "running",
             epochs=(*epochs, metrics),
-            validation_score=validation_score,
-            test_score=test_score,
-            test_loss=test_loss,
+            validation_score=metrics.validation_score,
+            test_score=application.chance_score if diverged else test.score if test else None,
+            test_loss=test.loss if test else None,
+            test_other_scores=test.other_scores if test else {},
         )
         self._keep_checkpoint()
         return metrics
@@ -214,25 +210,33 @@ class Training:
 
     def _update(self, epoch: int, first: int, order: Tensor) -> float:
         """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss."""
-        data, optimizer, recipe = self.data.train, self.optimizer, self.config.recipe
+        optimizer, recipe = self.optimizer, self.config.recipe
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        batches = torch.split(order, self.config.batch_size)
+        updates = self._pieces(order)
         self.model.train()
+        reset_state(self.model)
         if isinstance(optimizer, SwitchesWeights):
             optimizer.train()
         with self._random_stream(f"noise {epoch}"):
-            for iteration, chosen in enumerate(batches, start=first):
+            batches = self.data.train.batches(piece for pieces in updates for piece in pieces)
+            for iteration, pieces in enumerate(updates, start=first):
                 lr = self.schedule.lr(iteration)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 optimizer.zero_grad(set_to_none=True)
-                pieces = micro_batches(chosen, recipe.micro_batch_size)
-                loss_sum += add_gradient(self._forward, self._loss, data, pieces)
+                num_samples = sum(len(piece) for piece in pieces)
+                update = islice(batches, len(pieces))
+                loss_sum += add_gradient(self._forward, self._loss, update, num_samples=num_samples)
                 if recipe.clip_norm is not None:
                     nn.utils.clip_grad_norm_(parameters, recipe.clip_norm, foreach=True)
                 optimizer.step()
         return loss_sum.item() / len(order)
+
+    def _pieces(self, order: Tensor) -> list[tuple[Tensor, ...]]:
+        """The keys of every update of `order`, in the pieces that are in memory at once."""
+        micro_batch_size = self.config.recipe.micro_batch_size
+        return [micro_batches(batch, micro_batch_size) for batch in torch.split(order, self.config.batch_size)]
 
     def _use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
         """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
@@ -240,15 +244,17 @@ class Training:
         Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
         training. That pass is in the epoch's device_seconds, but not in its samples or flops: nothing is trained.
         """
-        optimizer, recipe = self.optimizer, self.config.recipe
-        if isinstance(optimizer, SwitchesWeights):
-            optimizer.eval()
-            batches = torch.split(order, self.config.batch_size)
-            pieces = (piece for batch in batches for piece in micro_batches(batch, recipe.micro_batch_size))
-            inputs = (self.data.train.inputs.index_select(0, piece) for piece in pieces)
-            with self._random_stream(f"statistics {epoch}"), mixed(recipe.precision, self.device):
+        if isinstance(self.optimizer, SwitchesWeights):
+            self.optimizer.eval()
+            pieces = (piece for pieces in self._pieces(order) for piece in pieces)
+            inputs = (inputs for inputs, _ in self.data.train.batches(pieces))
+            precision = self.config.recipe.precision
+            with self._random_stream(f"statistics {epoch}"), mixed(precision, self.device):
                 recompute_batch_norm(self.model, inputs)
         self.model.eval()
+
+    def _evaluate(self, split: Split) -> Evaluation:
+        return evaluate(self.model, self._forward, self.application, split, self.device)
 
     def _resume(self) -> None:
         """Takes up the checkpoint, where there is one to trust."""

@@ -5,47 +5,48 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainers.applications.application import Application, Split
-
-SAMPLES_COUNTED = 2
-"""Batch of the counted step; two, since batch normalisation refuses one."""
+from trainers.applications.application import Application, Dataset
+from trainers.spec import OptionValue
 
 _flops_by_workload: dict[tuple[object, ...], int] = {}
 
 
-def training_flops_per_sample(application: Application, split: Split) -> int:
+def training_flops_per_sample(
+    application: Application, data: Dataset, model_options: Mapping[str, OptionValue] = MappingProxyType({})
+) -> int:
     """Floating-point operations of one forward and backward pass, a sample; a multiply-add counts as two.
 
     Matrix products and convolutions count (torch's FlopCounterMode), element-wise operations and the optimizer's step
-    do not. The step is run on the CPU, once a process for each application and sample shape, and leaves torch's
-    random state as it was.
+    do not. The step is run on the CPU, once a process for each application, its options and sample shape, on two
+    samples that the training split calls typical; torch's random state is left as it was.
 
     Args:
         application: its model and loss.
-        split: at least two samples of it.
+        data: at least two training samples.
+        model_options: as `TrainConfig.model_options`.
     """
-    workload = (application.build_model, application.loss, split.inputs.shape[1:])
+    inputs, targets = data.train.typical()
+    shapes = tuple(tensor.shape for tensor in tree_leaves((inputs, targets)))
+    options = tuple(sorted(model_options.items()))
+    workload = (application.build_model, application.loss, tuple(sorted(data.facts.items())), options, shapes)
     if workload not in _flops_by_workload:
-        inputs, targets = split.inputs[:SAMPLES_COUNTED].cpu(), split.targets[:SAMPLES_COUNTED].cpu()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
-            _flops_by_workload[workload] = _count(application, inputs, targets) // len(targets)
+            # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
+            with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
+                model = application.new_model(data.facts, model_options)
+                with FlopCounterMode(display=False) as counter:
+                    application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
     return _flops_by_workload[workload]
-
-
-def _count(application: Application, inputs: Tensor, targets: Tensor) -> int:
-    """Operations of one step. oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off."""
-    with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
-        model = application.build_model()
-        with FlopCounterMode(display=False) as counter:
-            application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -69,20 +70,27 @@ def device_model(device: str) -> str:
     return platform.processor() or platform.machine()
 
 
-def seconds_per_sample(application: Application, split: Split, batch_size: int) -> float:
+def seconds_per_sample(
+    application: Application,
+    data: Dataset,
+    batch_size: int,
+    model_options: Mapping[str, OptionValue] = MappingProxyType({}),
+) -> float:
     """Seconds of one CPU thread for a sample's forward and backward pass at this batch size, measured here and now.
 
     Args:
         application: gives model and loss.
-        split: samples to measure with.
-        batch_size: samples a step, 1 .. number of samples.
+        data: training samples to measure with, on the CPU.
+        batch_size: samples a step, 1 .. number of training samples.
+        model_options: as `TrainConfig.model_options`.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            model = application.build_model()
-        inputs, targets = split.inputs[:batch_size], split.targets[:batch_size]
+            model = application.new_model(data.facts, model_options)
+            _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
+            inputs, targets = next(data.train.batches([keys[:batch_size]]))
         steps = max(1, 2048 // batch_size)
         seconds = 0.0
         for warm in (False, True):  # the first round pays for memory and for oneDNN's choices

@@ -6,6 +6,7 @@ that a bad option is refused in the same words everywhere. This module must not 
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainers.spec import OptionValue
@@ -65,6 +66,34 @@ def complete_options(
             raise ValueError(f"{owner} takes no options, got {name!r}.")
         options[name] = _checked(owner, name, value, lookup(f"option of {owner}", kinds, name), ranges.get(name))
     return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options that something takes: what they are when left out, and the values allowed.
+
+    Attributes:
+        defaults: every option with its default, whose kind is the option's kind.
+        ranges: lowest and highest value allowed, by option; one that is not here may have any value of its kind.
+
+    >>> Options(defaults={"num_hidden": 200}, ranges={"num_hidden": (1, 9999)}).complete("the model", {})
+    {'num_hidden': 200}
+    """
+
+    defaults: Mapping[str, OptionValue] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    def complete(self, owner: str, given: Mapping[str, OptionValue]) -> dict[str, Any]:
+        """The given options, checked, with the defaults of those left out.
+
+        Raises:
+            UnknownName: there is no such option.
+            ValueError: a value is of the wrong kind or out of its range; the text begins with `owner`.
+        """
+        return complete_options(owner, given, defaults=self.defaults, required={}, ranges=self.ranges)
+
+
+NO_OPTIONS = Options()
 
 
 def _checked(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Range | None) -> Any:

@@ -4,14 +4,17 @@ ghost batches, micro-batches and precision. With the default recipe every piece 
 This module must not know schedules, optimizers or epochs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainers.applications.application import Application, Dataset, Split
+from trainers.applications.application import Application, Dataset
+from trainers.data import Batch
 from trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
 from trainers.spec import Precision, Recipe
 
@@ -52,7 +55,7 @@ def ghost_problems(recipe: Recipe, application: Application) -> Iterator[tuple[s
     if recipe.ghost_batch_size is not None:
         try:
             with torch.random.fork_rng(devices=[]):
-                use_ghost_batch_norm(application.build_model(), recipe.ghost_batch_size)
+                use_ghost_batch_norm(application.new_model({}, {}), recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
 
@@ -82,14 +85,7 @@ def prepare_data(data: Dataset, precision: Precision) -> Dataset:
     """The data in the number format: itself, or a copy whose real numbers are float64."""
     if precision != "float64":
         return data
-    return Dataset(train=_as_float64(data.train), validation=_as_float64(data.validation), test=_as_float64(data.test))
-
-
-def _as_float64(split: Split) -> Split:
-    inputs, targets = (
-        tensor.double() if tensor.is_floating_point() else tensor for tensor in (split.inputs, split.targets)
-    )
-    return Split(inputs=inputs, targets=targets)
+    return replace(data, train=data.train.double(), validation=data.validation.double(), test=data.test.double())
 
 
 def training_loss(recipe: Recipe, application: Application) -> Loss:
@@ -108,7 +104,7 @@ def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
-def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Tensor], Tensor]:
+def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Any], Tensor]:
     """The model's forward pass in a precision; for bfloat16 its outputs are float32, so that the loss is.
 
     The model itself for every other precision.
@@ -116,7 +112,7 @@ def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> 
     if precision != "bfloat16":
         return model
 
-    def forward(inputs: Tensor) -> Tensor:
+    def forward(inputs: Any) -> Tensor:
         with mixed(precision, device):
             outputs: Tensor = model(inputs)
         return outputs.float()
@@ -125,7 +121,7 @@ def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> 
 
 
 def micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor, ...]:
-    """The samples (B,) of an update in the pieces that are in memory at once; the batch itself where it is not split.
+    """The keys (B, ...) of an update's samples, in the pieces that are in memory at once.
 
     The last piece takes what is left; a single sample that is left joins the piece before it, as in ghost batches.
     """
@@ -134,8 +130,10 @@ def micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor,
     return torch.split(chosen, piece_sizes(len(chosen), micro_batch_size))
 
 
-def add_gradient(forward: Callable[[Tensor], Tensor], loss_of: Loss, data: Split, pieces: tuple[Tensor, ...]) -> Tensor:
-    """Adds the gradient of the mean loss of a batch to the parameters'.
+def add_gradient(
+    forward: Callable[[Any], Tensor], loss_of: Loss, batches: Iterable[Batch], *, num_samples: int
+) -> Tensor:
+    """Adds the gradient of the mean loss of an update's samples to the parameters'.
 
     Every piece's loss is weighted by its share of the samples, so the sum is the unsplit batch's gradient to rounding:
     always for a model that treats samples alone; for one with batch normalisation only where its ghost batches lie
@@ -145,23 +143,16 @@ def add_gradient(forward: Callable[[Tensor], Tensor], loss_of: Loss, data: Split
     Args:
         forward: inputs -> outputs.
         loss_of: (outputs, targets) -> mean loss.
-        data: the samples.
-        pieces: their positions in `data`, a batch cut into micro-batches.
+        batches: the update's samples, in the pieces that are in memory at once.
+        num_samples: how many samples these are in all.
 
     Returns:
         The sum of the samples' losses, a scalar on the device: reading it would stop the pipeline.
     """
-    if len(pieces) == 1:
-        return _backward(forward, loss_of, data, pieces[0], share=1.0)
-    num_samples = sum(len(piece) for piece in pieces)
-    losses = [_backward(forward, loss_of, data, piece, share=len(piece) / num_samples) for piece in pieces]
-    return torch.stack(losses).sum()
-
-
-def _backward(
-    forward: Callable[[Tensor], Tensor], loss_of: Loss, data: Split, chosen: Tensor, *, share: float
-) -> Tensor:
-    inputs, targets = data.inputs.index_select(0, chosen), data.targets.index_select(0, chosen)
-    loss = loss_of(forward(inputs), targets)
-    (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
-    return loss.detach() * len(chosen)
+    losses = []
+    for inputs, targets in batches:
+        loss = loss_of(forward(inputs), targets)
+        share = len(targets) / num_samples
+        (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach() * len(targets))
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

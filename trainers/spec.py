@@ -101,6 +101,8 @@ class TrainConfig:
     Attributes:
         application: a name in `trainers.applications.APPLICATIONS`.
         data: one of the application's data sources, such as "mnist5k" or "mnist".
+        data_options: the source's options; those left out have its defaults.
+        model_options: the model's sizes; those left out have the application's defaults.
         batch_size: samples a weight update, 1 .. number of training samples.
         epochs: passes over the training data, >= 1. Every training sees exactly epochs x n samples, whatever its
             batch size (DATE, Section 4: the same number of epochs, so the same floating-point operations).
@@ -119,6 +121,8 @@ class TrainConfig:
     schedule: ScheduleSpec
     optimizer: OptimizerSpec
     seed: int
+    data_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    model_options: Mapping[str, OptionValue] = field(default_factory=dict)
     divergence_factor: float = 10.0
     recipe: Recipe = Recipe()
 
@@ -157,6 +161,7 @@ class EpochMetrics:
         samples: training samples seen.
         flops: floating-point operations of training, a multiply-add counted as two.
         device_seconds: seconds the device was held, evaluation included.
+        other_scores: on the validation split, the application's other scores by name, such as top-5 accuracy.
     """
 
     epoch: int
@@ -168,6 +173,7 @@ class EpochMetrics:
     samples: int
     flops: int
     device_seconds: float
+    other_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +186,7 @@ class TrainResult:
         validation_score: the metric after the last epoch; a diverged training scores what chance scores.
         test_score: the metric on the test split after the last epoch, chance where diverged; None while running.
         test_loss: mean loss on the test split; None while running or where diverged.
+        test_other_scores: the application's other scores on the test split; empty while running or where diverged.
         setup_seconds: seconds of building model and data before the first update.
         peak_memory_bytes: the largest amount of memory the process (CPU) or the device (CUDA) held.
         num_parameters: trainable parameters of the model.
@@ -191,6 +198,7 @@ class TrainResult:
     validation_score: float
     test_score: float | None = None
     test_loss: float | None = None
+    test_other_scores: Mapping[str, float] = field(default_factory=dict)
     setup_seconds: float = 0.0
     peak_memory_bytes: int = 0
     num_parameters: int = 0

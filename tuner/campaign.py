@@ -198,6 +198,8 @@ class Campaign:
                 schedule=schedule,
                 optimizer=optimizer,
                 seed=seed,
+                data_options=self._study.data_options(),
+                model_options=self._study.model_options(),
                 recipe=self._study.recipe.spec(),
             ),
         )

@@ -7,9 +7,10 @@ the model at every batch size, on this machine's CPU.
 from dataclasses import dataclass
 
 from trainers.applications import APPLICATIONS
-from trainers.data import DataError
+from trainers.data import DataError, Dataset
 from trainers.meter import seconds_per_sample, training_flops_per_sample
 from tuner.campaign import Campaign
+from tuner.errors import BadInput
 from tuner.study import Study
 
 
@@ -44,30 +45,40 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
     Args:
         study: the definition.
         data_folder: overrides the study's data folder.
+
+    Raises:
+        BadInput: only the files tell how many samples there are, and they cannot be used.
     """
     application = APPLICATIONS[study.application]
     source = application.data_sources[study.data.source]
+    model_options = study.model_options()
+    data: Dataset | None = None
     try:
-        split = source.load(data_folder or study.data.folder).train
-    except DataError:
-        split = None
-    flops = None if split is None else training_flops_per_sample(application, split)
+        data = source.load(data_folder or study.data.folder, **study.data_options())
+        num_train = len(data.train)
+    except DataError as error:
+        if source.num_train is None:
+            raise BadInput(f"data source {study.data.source!r}: {error}") from None
+        num_train = source.num_train
+    if application.missing_packages():
+        data = None
+    flops = None if data is None else training_flops_per_sample(application, data, model_options)
     speeds: dict[int, float] = {}
     cells = []
     for cell in Campaign(study).cells:
-        if split is not None and cell.batch_size not in speeds:
-            speeds[cell.batch_size] = seconds_per_sample(application, split, cell.batch_size)
-        samples = cell.planned * study.epochs * source.num_train
+        if data is not None and cell.batch_size not in speeds:
+            speeds[cell.batch_size] = seconds_per_sample(application, data, cell.batch_size, model_options)
+        samples = cell.planned * study.epochs * num_train
         cells.append(
             PlannedCell(
                 arm=cell.arm,
                 batch_size=cell.batch_size,
                 search_trials=cell.num_search,
                 confirmation_trials=len(cell.seeds),
-                iterations=cell.planned * -(-study.epochs * source.num_train // cell.batch_size),
+                iterations=cell.planned * -(-study.epochs * num_train // cell.batch_size),
                 samples=samples,
                 flops=None if flops is None else samples * flops,
-                seconds=None if split is None else samples * speeds[cell.batch_size],
+                seconds=None if data is None else samples * speeds[cell.batch_size],
             )
         )
     return cells

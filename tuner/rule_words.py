@@ -119,8 +119,10 @@ def _of_application(name: str, words: RuleWords) -> Known:
         raise BadInput("--data-source has no effect beside --num-samples: leave one of them out")
     entry = lookup("application", APPLICATIONS, name)
     baseline, sources = entry.baseline, entry.data_sources
-    source = words.data_source or max(sources, key=lambda source: sources[source].num_train)
-    num_train = lookup("data source", sources, source).num_train
+    source = words.data_source or max(sources, key=lambda source: sources[source].num_train or 0)
+    num_train = words.num_samples or lookup("data source", sources, source).num_train
+    if num_train is None:
+        raise BadInput(f"{name}'s data source {source} has as many samples as its files hold: say --num-samples")
     notes = []
     if words.num_samples is None:
         notes.append(f"{num_train:,} is the number of training samples of {name}'s data source {source}.")

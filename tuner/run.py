@@ -28,7 +28,7 @@ from tuner.provenance import provenance
 from tuner.reports.export import export
 from tuner.reports.wording import counted
 from tuner.store import Store, Writer, default_tracking_uri, redact
-from tuner.study import Study, difference
+from tuner.study import Study, difference, size_problems
 from tuner.trial import Progress, Trial, TrialResult
 
 Driver = Literal["ray", "serial"]
@@ -101,16 +101,21 @@ class Recorder:
         self._display.finished(result)
 
 
-def check_data(study: Study, folder: str | None) -> None:
-    """Finds out before any trial that the data are there.
+def check_workload(study: Study, folder: str | None) -> None:
+    """Finds out before any trial that what the application needs is installed, and that the data are there.
 
     Raises:
-        BadInput: they are not.
+        BadInput: they are not, or a batch size is above the number of training samples.
     """
+    application = APPLICATIONS[study.application]
+    for sentence in application.missing_packages():
+        raise BadInput(f"application {study.application!r}: {sentence}")
     try:
-        APPLICATIONS[study.application].data_sources[study.data.source].check(folder)
+        num_train = application.data_sources[study.data.source].count(folder, study.data_options())
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
+    for where, message in size_problems(study, num_train):
+        raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
 
 
 def begin(study: Study, journal: Journal) -> None:
@@ -151,7 +156,7 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
         checkpoints=place.folder(study).resolve() / "checkpoints",
         address=place.address,
     )
-    check_data(study, execution.data_folder)
+    check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     methods = {arm.name: arm.method for arm in study.arms}

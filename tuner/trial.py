@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -69,6 +69,7 @@ class TrialResult:
         epochs: per-epoch metrics, in order.
         validation_score: the application's metric on validation after the last epoch; None where it failed.
         test_score: the metric on test; only a confirmation carries one, since test is shown once.
+        test_other_scores: the application's other scores on test, by name, beside `test_score`.
         cost: everything this trial cost, work that was lost and done again included.
         error: one sentence, where it failed.
         host: name of the machine that ran it.
@@ -82,6 +83,7 @@ class TrialResult:
     validation_score: float | None
     test_score: float | None
     cost: Cost
+    test_other_scores: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     host: str = ""
     device: str = ""

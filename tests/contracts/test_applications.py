@@ -1,66 +1,105 @@
 """What every application promises, over the table: a new entry is tested without being named."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 
+from tests.contracts.small_workloads import SMALL_WORKLOADS, small_dataset
 from trainers.applications import APPLICATIONS
-from trainers.applications.application import Application
-from trainers.data import load_on_device
+from trainers.data import Batch, Dataset
+from trainers.evaluation import evaluate
+from trainers.meter import training_flops_per_sample
 from trainers.optimizers import build_optimizer
 from trainers.schedules import build_schedule
 
-CPU = torch.device("cpu")
-every_application = pytest.mark.parametrize("application", APPLICATIONS.values(), ids=APPLICATIONS.keys())
+every_application = pytest.mark.parametrize("name", APPLICATIONS)
+
+
+@pytest.fixture
+def data(name: str, data_folder: Path) -> Dataset:
+    return small_dataset(name, data_folder)
+
+
+def new_model(name: str, data: Dataset, seed: int = 3) -> nn.Module:
+    torch.manual_seed(seed)
+    return APPLICATIONS[name].new_model(data.facts, SMALL_WORKLOADS[name].model_options)
+
+
+def first_batch(data: Dataset, batch_size: int = 8) -> Batch:
+    _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
+    return next(data.train.batches([keys[:batch_size]]))
 
 
 @every_application
-def test_the_default_source_needs_no_folder_and_has_the_size_it_states(application: Application):
-    source = next(iter(application.data_sources.values()))
-    source.check(None)
-    assert len(load_on_device(source, None, CPU).train) == source.num_train
+def test_the_same_seed_builds_the_same_model(name: str, data: Dataset):
+    first, second = (new_model(name, data).state_dict() for _ in range(2))
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
 
 
 @every_application
-def test_the_same_seed_builds_the_same_model(application: Application):
-    states = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        states.append(application.build_model().state_dict())
-    for name, value in states[0].items():
-        assert torch.equal(value, states[1][name]), name
-
-
-@every_application
-def test_loss_and_score_of_a_batch_are_one_number_each(application: Application):
-    split = load_on_device(next(iter(application.data_sources.values())), None, CPU).train
-    inputs, targets = split.inputs[:8], split.targets[:8]
-    outputs = application.build_model()(inputs)
-    loss, score_sum = application.loss(outputs, targets), application.score_sum(outputs, targets)
-    assert loss.shape == score_sum.shape == ()
+def test_the_loss_of_a_batch_is_one_finite_number(name: str, data: Dataset):
+    inputs, targets = first_batch(data)
+    loss = APPLICATIONS[name].loss(new_model(name, data)(inputs), targets)
+    assert loss.shape == ()
     assert torch.isfinite(loss)
 
 
 @every_application
-def test_every_parameter_gets_a_gradient(application: Application):
-    split = load_on_device(next(iter(application.data_sources.values())), None, CPU).train
-    model = application.build_model()
-    application.loss(model(split.inputs[:8]), split.targets[:8]).backward()
-    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+def test_every_parameter_gets_a_gradient(name: str, data: Dataset):
+    model = new_model(name, data)
+    inputs, targets = first_batch(data)
+    APPLICATIONS[name].loss(model(inputs), targets).backward()
+    assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
 @every_application
-def test_the_target_is_better_than_chance(application: Application):
-    better = application.target > application.chance_score
-    assert better == application.higher_is_better
+def test_all_epochs_together_take_every_sample_equally_often(name: str, data: Dataset):
+    """T = ceil(E n / B) updates see exactly E n samples, whatever order the split gives."""
+    num_samples, batch_size, epochs = len(data.train), max(2, len(data.train) // 7), 2
+    orders = [data.train.order(1, epoch, epochs=epochs, batch_size=batch_size) for epoch in (1, 2)]
+    assert (orders[0][0], orders[0][1] + 1, orders[1][1]) == (1, orders[1][0], -(-epochs * num_samples // batch_size))
+    assert sum(len(keys) for _, _, keys in orders) == epochs * num_samples
 
 
 @every_application
-def test_the_baseline_can_be_trained_with(application: Application):
+def test_evaluation_sees_every_sample_once(name: str, data: Dataset):
+    for split in (data.validation, data.test):
+        assert sum(len(keys) for keys in split.in_order()) == len(split)
+
+
+@every_application
+def test_operations_are_counted(name: str, data: Dataset):
+    assert training_flops_per_sample(APPLICATIONS[name], data, SMALL_WORKLOADS[name].model_options) > 0
+
+
+@every_application
+def test_an_untrained_model_scores_about_what_chance_scores(name: str, data: Dataset):
+    model, application = new_model(name, data).eval(), APPLICATIONS[name]
+    found = evaluate(model, model, application, data.validation, torch.device("cpu"))
+    assert set(found.other_scores) == set(application.other_scores)
+    if application.higher_is_better:
+        assert found.score <= application.chance_score + 0.5 * (application.target - application.chance_score)
+    else:
+        assert found.score >= application.target
+
+
+@every_application
+def test_the_target_is_better_than_chance(name: str):
+    application = APPLICATIONS[name]
+    assert (application.target > application.chance_score) == application.higher_is_better
+
+
+@every_application
+def test_the_baseline_can_be_trained_with(name: str, data: Dataset):
+    application = APPLICATIONS[name]
     baseline = application.baseline
-    for source in application.data_sources.values():
-        schedule = build_schedule(
-            baseline.schedule, num_samples=source.num_train, batch_size=baseline.batch_size, epochs=application.epochs
-        )
-        lr = schedule.lr(1)
-        optimizer = build_optimizer(baseline.optimizer, application.build_model().named_parameters(), lr)
-        assert optimizer.param_groups[0]["lr"] == lr
+    num_samples = max(source.num_train or baseline.batch_size for source in application.data_sources.values())
+    schedule = build_schedule(
+        baseline.schedule, num_samples=num_samples, batch_size=baseline.batch_size, epochs=application.epochs
+    )
+    lr = schedule.lr(1)
+    optimizer = build_optimizer(baseline.optimizer, new_model(name, data).named_parameters(), lr)
+    assert optimizer.param_groups[0]["lr"] == lr

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers import evaluation
 from trainers.applications import APPLICATIONS
-from trainers.applications.application import Dataset, DataSource, Split
+from trainers.data import Dataset, DataSource, TensorSplit, dataset
 from trainers.loop import Training, train
 from trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
@@ -41,9 +40,9 @@ class OneWeight(torch.nn.Module):
 @pytest.fixture
 def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """A configuration of an application with n = 60,000 numbers and a model of one weight."""
-    split = Split(inputs=torch.linspace(-1, 1, 60_000), targets=torch.linspace(-2, 2, 60_000))
+    split = TensorSplit(inputs=torch.linspace(-1, 1, 60_000), targets=torch.linspace(-2, 2, 60_000))
     dataset = Dataset(train=split, validation=split, test=split)
-    source = DataSource(load=lambda folder: dataset, check=lambda folder: None, num_train=60_000, description="line")
+    source = DataSource(load=lambda folder: dataset, num_train=60_000, description="line")
     application = replace(
         APPLICATIONS["lenet_mnist"],
         build_model=OneWeight,
@@ -250,7 +249,7 @@ def test_the_size_of_evaluation_batches_changes_no_score(monkeypatch: pytest.Mon
     config = replace(LENET, batch_size=1_000, epochs=1)
     scores = []
     for size in (1_000, 333):
-        monkeypatch.setattr(evaluation, "EVALUATION_BATCH", size)
+        monkeypatch.setattr(dataset, "EVALUATION_BATCH", size)
         result = train(config)
         scores.append((result.validation_score, result.test_score))
     assert scores[0] == scores[1]

@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def counted(name: str) -> int:
-    return training_flops_per_sample(APPLICATIONS[name], load_on_device(MNIST5K, None, CPU).train)
+    return training_flops_per_sample(APPLICATIONS[name], load_on_device(MNIST5K, None, CPU))
 
 
 def test_lenet_flops_equal_the_closed_form():
@@ -31,7 +31,7 @@ def test_lstm_flops_equal_the_closed_form():
 
 def test_counting_leaves_random_state_and_onednn_as_they_were():
     state, enabled = torch.get_rng_state(), torch.backends.mkldnn.enabled
-    training_flops_per_sample(APPLICATIONS["lenet_mnist"], MNIST5K.load(None).validation)
+    training_flops_per_sample(APPLICATIONS["lenet_mnist"], MNIST5K.load(None))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.backends.mkldnn.enabled == enabled
 

@@ -184,7 +184,7 @@ def test_a_source_that_fails_to_load_is_read_again_the_next_time():
             raise answers.pop()
         return dataset
 
-    source = DataSource(load=load, check=lambda folder: None, num_train=3_000, description="comes late")
+    source = DataSource(load=load, num_train=3_000, description="comes late")
     with pytest.raises(DataError, match="not mounted"):
         load_on_device(source, None, CPU)
     assert load_on_device(source, None, CPU).train.inputs is dataset.train.inputs

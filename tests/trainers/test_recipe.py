@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainers.applications import APPLICATIONS
-from trainers.applications.application import Dataset, DataSource, Split
+from trainers.data import Dataset, DataSource, Split, TensorSplit
 from trainers.loop import Training, train
 from trainers.optimizers import OPTIMIZERS, OptimizerEntry
 from trainers.optimizers.parameter_free import PARAMETER_FREE
@@ -36,7 +36,7 @@ def spots() -> Dataset:
     for quarter in range(NUM_CLASSES):
         row, column = 3 * (quarter // 2), 3 * (quarter % 2)
         inputs[targets == quarter, :, row : row + 3, column : column + 3] += 1.0
-    split = Split(inputs=inputs, targets=targets)
+    split = TensorSplit(inputs=inputs, targets=targets)
     return Dataset(train=split, validation=split, test=split)
 
 
@@ -57,22 +57,24 @@ def batch_norm_net() -> nn.Module:
 @pytest.fixture
 def batch_norm(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """A configuration of an application whose small model has batch normalisation."""
-    source = DataSource(
-        load=lambda folder: spots(), check=lambda folder: None, num_train=NUM_SAMPLES, description="spots"
-    )
+    source = DataSource(load=lambda folder: spots(), num_train=NUM_SAMPLES, description="spots")
     application = replace(APPLICATIONS["lenet_mnist"], build_model=batch_norm_net, data_sources={"spots": source})
     monkeypatch.setitem(APPLICATIONS, "batch_norm", application)
     return replace(LENET, application="batch_norm", data="spots", batch_size=97, epochs=3)
+
+
+def first_of(split: Split, number: int) -> TensorSplit:
+    inputs, targets = next(split.batches([torch.arange(number)]))
+    return TensorSplit(inputs=inputs, targets=targets)
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """LeNet and the LSTM ("lstm_mnist") on the first 120 images of MNIST, since float64 and bfloat16 are slow here."""
     whole = APPLICATIONS["lenet_mnist"].data_sources["mnist5k"]
-    parts = asdict(whole.load(None))
-    first = Dataset(
-        **{name: Split(**{key: tensor[:120] for key, tensor in part.items()}) for name, part in parts.items()}
-    )
+    loaded = whole.load(None)
+    parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
+    first = Dataset(**{name: first_of(part, 120) for name, part in parts.items()})
     source = replace(whole, load=lambda folder: first, num_train=120)
     for name in ("lenet_mnist", "lstm_mnist"):
         monkeypatch.setitem(APPLICATIONS, name, replace(APPLICATIONS[name], data_sources={"few": source}))

@@ -275,7 +275,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: example", "name: example\nmargin: 1.5", "x.yaml:2: margin: must be at most 1, got 1.5."),
     ("name: example", "name: 7", "x.yaml:1: name: must be a word or text, got 7."),
     # keys
-    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, name, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
+    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
     ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, space, trials."),
     ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs, warmup_start."),
     ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),

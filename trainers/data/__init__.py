@@ -1,5 +1,5 @@
-"""Data sets that fit in memory: read, checked, split. Nothing is read or downloaded at import time."""
+"""Data sets: read, checked, split. Nothing is read or downloaded at import time."""
 
-from trainers.data.dataset import DataError, Dataset, DataSource, Split, load_on_device
+from trainers.data.dataset import Batch, DataError, Dataset, DataSource, Split, TensorSplit, load_on_device
 
-__all__ = ["DataError", "DataSource", "Dataset", "Split", "load_on_device"]
+__all__ = ["Batch", "DataError", "DataSource", "Dataset", "Split", "TensorSplit", "load_on_device"]

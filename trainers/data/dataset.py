@@ -1,84 +1,198 @@
-"""What a data source is, and the one copy of its samples that a process keeps on a device.
+"""What a data source is, what its samples are asked for by the training loop, and the one copy a process keeps of them.
 
 This module must not know which data sets exist or what is trained on them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from trainers.options import NO_OPTIONS, Options
+from trainers.spec import OptionValue
+from trainers.streams import sample_order
+
+Batch = tuple[Any, Tensor]
+"""Inputs, as the model's forward takes them (a tensor, or a named tuple of tensors), and targets (B, ...)."""
+
+EVALUATION_BATCH = 1_000
+"""Samples evaluated at once, where a split does not say otherwise; of no influence on any score."""
 
 
 class DataError(ValueError):
     """Files of a data source that are missing, cut short or not what they should be; the text names the file."""
 
 
+class Split(ABC):
+    """The samples of one part of a data set, wherever they lie: on the device, on the host or in files.
+
+    Samples are asked for by key. What a key is, is the split's own affair: a tensor (num_keys, ...) whose first
+    dimension counts samples, most often their positions.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
+        """The samples of each of the key tensors as one batch, in order, on the split's device.
+
+        A split that augments its samples draws from torch's random state, or from what its keys hold.
+        """
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """The split whose batches lie on `device`."""
+
+    @abstractmethod
+    def double(self) -> Self:
+        """The split whose real numbers are float64."""
+
+    def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
+        """What one epoch of training takes: its first and last update, 1-based, and the keys in order.
+
+        Every `batch_size` keys are an update; all epochs together hold exactly epochs x n keys. By default the
+        samples are shuffled anew in every epoch: `trainers.streams.sample_order`.
+        """
+        return sample_order(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
+
+    def in_order(self) -> Iterable[Tensor]:
+        """Keys of batches for evaluation, which together hold every sample once."""
+        return torch.split(torch.arange(len(self)), EVALUATION_BATCH)
+
+    def typical(self) -> Batch:
+        """Two typical samples on the CPU, not augmented, to count operations with."""
+        batch: Batch = tree_map(lambda tensor: tensor.cpu(), next(self.batches([next(iter(self.in_order()))[:2]])))
+        return batch
+
+
 @dataclass(frozen=True, kw_only=True)
-class Split:
-    """Samples that fit in memory: sample i is `inputs[i]`, its target `targets[i]`."""
+class TensorSplit(Split):
+    """Samples that fit in memory, on one device: sample i is `inputs[i]`, its target `targets[i]`.
+
+    Attributes:
+        inputs: (n, ...).
+        targets: (n, ...).
+        augment: inputs of a batch -> inputs, drawn anew for every batch from torch's random state, on their device.
+            For a training split only.
+    """
 
     inputs: Tensor
     targets: Tensor
+    augment: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
+        """The samples at positions (B,), augmented where the split augments."""
+        for positions in keys:
+            chosen = positions.to(self.inputs.device)
+            inputs, targets = self.inputs.index_select(0, chosen), self.targets.index_select(0, chosen)
+            yield inputs if self.augment is None else self.augment(inputs), targets
+
+    def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
+        """The positions in order, moved to the samples' device once an epoch, not once a batch."""
+        first, last, order = super().order(seed, epoch, epochs=epochs, batch_size=batch_size)
+        return first, last, order.to(self.inputs.device)
+
+    def typical(self) -> Batch:
+        """The first two samples, on the CPU."""
+        return self.inputs[:2].cpu(), self.targets[:2].cpu()
+
+    def to(self, device: torch.device) -> "TensorSplit":
+        """The samples moved to `device`; themselves where they are there."""
+        return TensorSplit(inputs=self.inputs.to(device), targets=self.targets.to(device), augment=self.augment)
+
+    def double(self) -> "TensorSplit":
+        """A copy whose real numbers are float64."""
+        inputs, targets = (
+            tensor.double() if tensor.is_floating_point() else tensor for tensor in (self.inputs, self.targets)
+        )
+        return TensorSplit(inputs=inputs, targets=targets, augment=self.augment)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The three disjoint parts of a data source: train on the first, choose on the second, show the third once."""
+    """The three disjoint parts of a data source: train on the first, choose on the second, show the third once.
+
+    Attributes:
+        facts: what a model must know of the data, such as {"num_classes": 10}: keyword arguments of the application's
+            `build_model`.
+    """
 
     train: Split
     validation: Split
     test: Split
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DataSource:
     """Where an application's samples can come from.
 
     Attributes:
-        load: folder (or None for the source's default) -> Dataset on the CPU. Raises
+        load: (folder or None for the source's default, **options) -> Dataset on the CPU. Raises
             `trainers.data.DataError` with a sentence that names the file and what was expected.
-        check: the same test without the work: raises `trainers.data.DataError` where the files are missing or of the
-            wrong size; used before any trial is started.
-        num_train: number of training samples it gives, so that a plan needs no data.
         description: one line for `zerotune list`.
+        num_train: number of training samples that the published files give, so that a plan needs no data; None where
+            that is known only from the files.
+        check: the same test as `load` without the work, for before any trial: (folder, **options) -> number of
+            training samples. Raises `trainers.data.DataError` where the files are missing or cannot be right. None
+            takes `load` itself.
+        options: the options of `load` and `check`, such as the size of a vocabulary.
     """
 
-    load: Callable[[str | None], Dataset]
-    check: Callable[[str | None], None]
-    num_train: int
+    load: Callable[..., Dataset]
     description: str
+    num_train: int | None = None
+    check: Callable[..., int] | None = None
+    options: Options = NO_OPTIONS
+
+    def count(self, folder: str | None, options: Mapping[str, OptionValue]) -> int:
+        """Tests the files and gives their number of training samples.
+
+        Raises:
+            DataError: they cannot be used.
+        """
+        if self.check is None:
+            return len(self.load(folder, **options).train)
+        return self.check(folder, **options)
 
 
-_resident: dict[tuple[DataSource, str | None, torch.device], Dataset] = {}
+_resident: dict[tuple[object, ...], Dataset] = {}
 
 
-def load_on_device(source: DataSource, folder: str | None, device: torch.device) -> Dataset:
+def load_on_device(
+    source: DataSource, folder: str | None, device: torch.device, options: Mapping[str, OptionValue] | None = None
+) -> Dataset:
     """The source's samples on `device`, read once a process and shared by all its trainings.
 
-    Nobody may write into the tensors. Every (source, folder, device) asked for stays resident until the process ends.
+    Nobody may write into the tensors. Every (source, folder, device, options) asked for stays resident until the
+    process ends.
 
     Args:
         source: where the samples come from.
         folder: the folder that holds the source's files; None for its default.
-        device: where the tensors shall lie.
+        device: where the batches shall lie.
+        options: the source's options; those left out have its defaults.
 
     Raises:
         DataError: the files are missing, cut short or not what they should be.
     """
-    key = (source, folder, device)
+    complete = source.options.complete("data", options or {})
+    key = (source, folder, device, tuple(sorted(complete.items())))
     if key not in _resident:
-        dataset = source.load(folder)
+        dataset = source.load(folder, **complete)
         _resident[key] = Dataset(
-            train=_moved(dataset.train, device),
-            validation=_moved(dataset.validation, device),
-            test=_moved(dataset.test, device),
+            train=dataset.train.to(device),
+            validation=dataset.validation.to(device),
+            test=dataset.test.to(device),
+            facts=dataset.facts,
         )
     return _resident[key]
-
-
-def _moved(split: Split, device: torch.device) -> Split:
-    return Split(inputs=split.inputs.to(device), targets=split.targets.to(device))

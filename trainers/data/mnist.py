@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.data.dataset import DataError, Dataset, DataSource, Split
+from trainers.data.dataset import DataError, Dataset, DataSource, TensorSplit
 from trainers.data.idx import IdxFile
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -42,7 +42,7 @@ TEST_LABELS = IdxFile(
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 
-def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
+def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorSplit:
     """Normalised images with their labels.
 
     Args:
@@ -53,7 +53,7 @@ def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Spl
         Inputs (n, 1, 28, 28), float32, of mean about 0 and deviation about 1; targets (n,), int64.
     """
     inputs = torch.from_numpy(images.astype(np.float32)).div_(255.0).sub_(PIXEL_MEAN).div_(PIXEL_DEVIATION)
-    return Split(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
+    return TensorSplit(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
 
 
 def load(folder: str | None) -> Dataset:
@@ -74,14 +74,18 @@ def load(folder: str | None) -> Dataset:
     )
 
 
-def check(folder: str | None) -> None:
+def check(folder: str | None) -> int:
     """Tests that `load(folder)` will find files of the right size; downloads them where `load` would.
+
+    Returns:
+        Number of training samples.
 
     Raises:
         DataError: a file is missing or cut short, or the download failed.
     """
     for file, path in _locate(folder):
         file.check(path)
+    return NUM_TRAIN
 
 
 def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:

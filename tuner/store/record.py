@@ -20,6 +20,7 @@ TAG_TRIAL = "zerotune.trial"
 TAG_PARENT = "mlflow.parentRunId"
 TAG_RECORD = "mlflow.zerotune.record"
 TAG_INEXACT = "mlflow.zerotune.inexact"
+TAG_OTHER_SCORES = "mlflow.zerotune.other_scores"
 TAG_DEFINITION = "mlflow.zerotune.study"
 ROLE_STUDY = "study"
 ROLE_ARM = "arm"
@@ -72,7 +73,8 @@ def run_name(trial: Trial) -> str:
 def params(trial: Trial) -> dict[str, str]:
     """A trial's parameters under names that are the same in every arm.
 
-    Options are named `optimizer.NAME` and `decay.NAME`, the parts of the recipe `recipe.NAME`.
+    Options are named `optimizer.NAME`, `decay.NAME`, `data.NAME` and `model.NAME`, the parts of the recipe
+    `recipe.NAME`.
     """
     config = trial.config
     schedule = config.schedule
@@ -91,6 +93,8 @@ def params(trial: Trial) -> dict[str, str]:
         "decay": schedule.decay.name,
         **{f"optimizer.{name}": value for name, value in config.optimizer.options.items()},
         **{f"decay.{name}": value for name, value in schedule.decay.options.items()},
+        **{f"data.{name}": value for name, value in config.data_options.items()},
+        **{f"model.{name}": value for name, value in config.model_options.items()},
         **{f"recipe.{name}": value for name, value in asdict(config.recipe).items()},
     }
     return {name: str(value) for name, value in values.items()}
@@ -132,6 +136,8 @@ def points(result: TrialResult) -> list[Point]:
         at = start + int(seconds * 1000)
         for field, key in EPOCH_METRICS.items():
             values.append(Point(key=key, value=float(getattr(epoch, field)), timestamp=at, step=epoch.epoch))
+        for name, score in epoch.other_scores.items():
+            values.append(Point(key=f"validation_{name}", value=score, timestamp=at, step=epoch.epoch))
     last_step = result.epochs[-1].epoch if result.epochs else 0
     last_score = result.epochs[-1].validation_score if result.epochs else None
     if result.validation_score is not None and result.validation_score != last_score:
@@ -139,6 +145,8 @@ def points(result: TrialResult) -> list[Point]:
         values.append(Point(key="validation_score", value=score, timestamp=max(end, start), step=last_step + 1))
     if result.test_score is not None:
         values.append(Point(key="test_score", value=float(result.test_score), timestamp=end, step=last_step))
+    for name, score in result.test_other_scores.items():
+        values.append(Point(key=f"test_{name}", value=score, timestamp=end, step=last_step))
     costs = {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}
     values += [Point(key=f"cost/{name}", value=float(value), timestamp=end) for name, value in costs.items()]
     return [point for point in values if math.isfinite(point.value)]
@@ -151,11 +159,16 @@ def summary_points(metrics: Mapping[str, float]) -> list[Point]:
 
 
 def record_tags(result: TrialResult) -> dict[str, str]:
-    """The exact result without its epochs, and of the epochs whatever MLflow's finite doubles cannot hold."""
+    """The exact result without its epochs, and of the epochs whatever MLflow's metrics cannot hold or name."""
     text = canonical_json(
         {"epochs": len(result.epochs), "result": json.loads(result_to_json(replace(result, epochs=())))}
     )
-    return {**split_text(TAG_RECORD, text), **split_text(TAG_INEXACT, canonical_json(_inexact(result.epochs)))}
+    others = [dict(epoch.other_scores) for epoch in result.epochs]
+    return {
+        **split_text(TAG_RECORD, text),
+        **split_text(TAG_INEXACT, canonical_json(_inexact(result.epochs))),
+        **(split_text(TAG_OTHER_SCORES, canonical_json(others)) if any(others) else {}),
+    }
 
 
 def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
@@ -189,10 +202,11 @@ def epochs_from_history(
         RecordError: a value is missing.
     """
     exact = {(epoch, field): value for epoch, field, value in json.loads(join_text(TAG_INEXACT, run_tags))}
+    others = json.loads(join_text(TAG_OTHER_SCORES, run_tags) or "[]")
     steps = sorted({*history.get("epoch/samples", {}), *(epoch for epoch, _ in exact)})
     if len(steps) != num_epochs:
         raise RecordError(f"its metrics hold {len(steps)} epochs of {num_epochs}")
-    epochs = []
+    epochs: list[EpochMetrics] = []
     for step in steps:
         values: dict[str, Any] = {"epoch": step}
         for field, key in EPOCH_METRICS.items():
@@ -203,7 +217,7 @@ def epochs_from_history(
                 raise RecordError(f"its metric {key} lacks epoch {step}")
             stored = history[key][step]
             values[field] = int(stored) if field in _INTEGER_FIELDS else stored
-        epochs.append(EpochMetrics(**values))
+        epochs.append(EpochMetrics(**values, other_scores=others[len(epochs)] if others else {}))
     return tuple(epochs)
 
 

@@ -6,6 +6,7 @@ or how they are recorded.
 """
 
 from tuner.study.changes import difference
+from tuner.study.checks import size_problems
 from tuner.study.configure import baseline_config, hyperparameter_names, search_config
 from tuner.study.definition import (
     SEARCH_METHODS,
@@ -34,5 +35,6 @@ __all__ = [
     "load_study",
     "search_config",
     "shipped_studies",
+    "size_problems",
     "study_from_text",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from trainers.applications import APPLICATIONS
 from trainers.models.ghost_batch_norm import piece_sizes
+from trainers.options import Options
 from trainers.recipe import ghost_problems, recipe_problems
 from trainers.scaling import RULES, scale
 from trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
@@ -35,22 +36,39 @@ def problems(study: Study) -> list[Problem]:
 
 def _facts_problems(study: Study) -> Iterator[Problem]:
     """Data, batch sizes, seeds and resources."""
+    application = APPLICATIONS[study.application]
     try:
-        sources = APPLICATIONS[study.application].data_sources
-        num_train = lookup("data source", sources, study.data.source).num_train
+        source = lookup("data source", application.data_sources, study.data.source)
     except UnknownName as error:
         yield ("data", "source"), str(error)
     else:
-        # The sizes are sorted, so that a position here may be another one in the file.
-        sizes: list[tuple[Location, int]] = [(("batch_sizes",), batch_size) for batch_size in study.batch_sizes]
-        sizes.append((("baseline", "batch_size"), study.baseline.batch_size))
-        for where, batch_size in sizes:
-            if batch_size > num_train:
-                yield where, f"{batch_size} is above the {num_train} training samples of {study.data.source!r}"
+        yield from _option_problems(source.options, study.data.options, f"data source {study.data.source!r}", "data")
+        if study.data.folder is None and source.num_train is not None:
+            yield from size_problems(study, source.num_train)
+    yield from _option_problems(application.model_options, study.model, f"model of {study.application!r}", "model")
     if study.search_seed in study.seeds:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
     if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
         yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+
+
+def size_problems(study: Study, num_train: int) -> Iterator[Problem]:
+    """Batch sizes above the number of training samples, which is sure only once the files were looked at."""
+    # The sizes are sorted, so that a position here may be another one in the file.
+    sizes: list[tuple[Location, int]] = [(("batch_sizes",), batch_size) for batch_size in study.batch_sizes]
+    sizes.append((("baseline", "batch_size"), study.baseline.batch_size))
+    for where, batch_size in sizes:
+        if batch_size > num_train:
+            yield where, f"{batch_size} is above the {num_train} training samples of {study.data.source!r}"
+
+
+def _option_problems(known: Options, given: Mapping[str, OptionValue], owner: str, key: str) -> Iterator[Problem]:
+    """Options of the model or of the data that are unknown, of the wrong kind or out of range."""
+    for name, value in given.items():
+        try:
+            known.complete(owner, {name: value})
+        except ValueError as error:
+            yield (key, name), str(error)
 
 
 def _recipe_problems(study: Study) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from trainers.applications import APPLICATIONS
 from trainers.scaling import RULES, OnLongWarmup
-from trainers.spec import DecaySpec, OptimizerSpec, Precision, Recipe
+from trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Precision, Recipe
 from trainers.tables import lookup
 from tuner.study.fields import (
     AscendingCounts,
@@ -27,7 +27,7 @@ from tuner.study.fields import (
     TrackingURI,
     Trials,
 )
-from tuner.study.values import DecayValue, OptimizerValue, OptionPlain, ParamValue, WarmupValue
+from tuner.study.values import DecayValue, OptimizerValue, OptionPlain, OptionValues, ParamValue, WarmupValue
 from tuner.trial import canonical_json
 
 SEARCH_METHODS: Final = ("grid", "random", "optuna")
@@ -152,10 +152,25 @@ class ArmDefinition(SearchDefinition):
 
 
 class DataDefinition(Definition):
-    """The data: one of the application's sources, and the folder that holds its files (None: the source's own)."""
+    """The data; every key besides `source` and `folder` is an option of the source.
+
+    Attributes:
+        source: one of the application's data sources.
+        folder: the folder that holds its files; None for the source's own.
+        options: of the source, as stated.
+    """
 
     source: str
     folder: str | None = None
+    options: OptionValues = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        own = {key: value for key, value in content.items() if key in ("source", "folder")}
+        return {**own, "options": {key: value for key, value in content.items() if key not in own}}
 
 
 class RecipeDefinition(Definition):
@@ -195,6 +210,7 @@ class Study(Definition):
         question: one sentence; empty where there is none.
         application: a name in `trainers.applications.APPLICATIONS`.
         data: where the samples come from.
+        model: sizes of the application's model, as stated; those left out have the application's defaults.
         epochs: of every trial.
         batch_sizes: target batch sizes, ascending.
         seeds: of the confirmation runs.
@@ -213,6 +229,7 @@ class Study(Definition):
     question: OneLine = ""
     application: Annotated[str, AfterValidator(_known_application)]
     data: DataDefinition
+    model: OptionValues = Field(default_factory=dict)
     epochs: Count
     batch_sizes: AscendingCounts
     seeds: Seeds
@@ -272,9 +289,20 @@ class Study(Definition):
         """Whether the arm's baseline is tuned on its own, not together with the study's."""
         return arm.baseline is not None and arm.baseline.tune is not None
 
+    def model_options(self) -> dict[str, OptionValue]:
+        """The model's options, with the application's defaults of those left out."""
+        return APPLICATIONS[self.application].model_options.complete("model", self.model)
+
+    def data_options(self) -> dict[str, OptionValue]:
+        """The data source's options, with its defaults of those left out."""
+        source = APPLICATIONS[self.application].data_sources[self.data.source]
+        return source.options.complete("data", self.data.options)
+
     def resolved(self) -> dict[str, Any]:
         """The whole definition with every default written out, as JSON can hold it."""
         plain = self.model_dump(mode="json")
+        plain["model"], options = self.model_options(), self.data_options()
+        plain["data"] = {"source": self.data.source, "folder": self.data.folder, **options}
         plain["baseline"] = _without_ineffective(plain["baseline"])
         plain["arms"] = [_resolved_arm(self, arm) for arm in self.arms]
         return plain
@@ -282,7 +310,7 @@ class Study(Definition):
     def content(self) -> dict[str, Any]:
         """What fixes the results: the resolved definition without question, resources, budget, folder and URI."""
         plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
-        return {**plain, "data": {"source": self.data.source}}
+        return {**plain, "data": {"source": self.data.source, **self.data_options()}}
 
     @property
     def fingerprint(self) -> str:

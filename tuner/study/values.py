@@ -185,6 +185,7 @@ def decay_to_plain(spec: DecaySpec) -> dict[str, Any]:
 
 ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
 OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
+OptionValues = dict[str, OptionPlain]
 OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]
 DecayValue = Annotated[DecaySpec, PlainValidator(parse_decay), PlainSerializer(decay_to_plain)]
 WarmupValue = Annotated[str, PlainValidator(parse_warmup)]
