@@ -30,7 +30,7 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,oracles]'
-	$(BIN)/python -m pip install --quiet --no-deps 'timm>=1.0'  # an oracle without torchvision: see pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps 'timm>=1.0,<2' 'torchvision==0.28.*'  # see pyproject.toml
 	touch $@ $(VENV)/.run
 
 clean:

@@ -1,9 +1,38 @@
 """Fixtures every test may use."""
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
+import torch
+
+from tests.generated_images import write_image_folder
+
+
+def define_missing_operators() -> torch.library.Library | None:
+    """Lets torchvision be imported where its operators cannot be loaded, as those of a CUDA build on a CPU-only torch.
+
+    It registers shapes for two operators (of object detection) when it is imported, and fails where torch does not know
+    them; models, transforms and folders need none.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    try:
+        torch.ops.load_library(Path(spec.submodule_search_locations[0]) / "_C.so")
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return library
+    return None
+
+
+torch.set_num_threads(1)  # more are slower for models of a test's size, and far slower where tests share their cores
+
+TORCHVISION_OPERATORS = define_missing_operators()
+"""Kept, since they are undefined with it."""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +42,10 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}: set ZEROTUNE_DATA to one that holds mnist/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of generated JPEGs in ImageNet's layout: six classes, 30 images each in train/, 8 in val/."""
+    pytest.importorskip("PIL", reason="Pillow is not installed: pip install 'zerotune[vision]'")
+    return write_image_folder(tmp_path_factory.mktemp("images"))

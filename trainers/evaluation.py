@@ -6,6 +6,7 @@ schedulefree. Some models carry a state from one batch to the next, and must for
 This module must not know any of them, nor epochs.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -85,7 +86,7 @@ def evaluate(
         score = application.finish_score(scores.pop(application.metric))
     elif application.measure is not None:
         reset_state(model)
-        score = application.measure(model, split)
+        score = application.measure(model, split) if math.isfinite(loss) else math.nan  # diverged: nothing to measure
     else:
         raise ValueError("the application has neither score_sum nor measure: give one of them.")
     return Evaluation(loss=loss, score=score, other_scores=scores)

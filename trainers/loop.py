@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainers.applications import APPLICATIONS
+from trainers.applications.registry import find_application
 from trainers.checkpoint import read_checkpoint, write_checkpoint
 from trainers.data import Split, load_on_device
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
@@ -103,7 +103,7 @@ class Training:
         torch.set_num_threads(placement.num_threads)
         self.config, self.placement = config, placement
         self.device = torch.device(placement.device)
-        self.application = lookup("application", APPLICATIONS, config.application)
+        self.application = find_application(config.application)
         check_recipe(config.recipe, self.application)
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
         loaded = load_on_device(source, placement.data_folder, self.device, config.data_options)

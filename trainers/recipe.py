@@ -48,6 +48,8 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
 def ghost_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
     """What `recipe_problems` cannot tell before the model is built, which is done here where it has ghost batches.
 
+    Nothing where a package that the model needs cannot be used.
+
     >>> from trainers.applications import APPLICATIONS
     >>> list(ghost_problems(Recipe(ghost_batch_size=32), APPLICATIONS["lenet_mnist"]))
     [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
@@ -58,6 +60,8 @@ def ghost_problems(recipe: Recipe, application: Application) -> Iterator[tuple[s
                 use_ghost_batch_norm(application.new_model({}, {}), recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
+        except (ImportError, RuntimeError):
+            return  # a package is missing, or a build for another torch: that is said before any trial
 
 
 def check_recipe(recipe: Recipe, application: Application) -> None:

@@ -19,10 +19,12 @@ from rich.console import Console
 
 from tuner import __version__
 from tuner.errors import BadInput, ZerotuneError
+from tuner.own_application import check_used, enter_own
 from tuner.rule_command import add_rule_command
 
 if TYPE_CHECKING:
     from tuner.answer import Answer
+    from tuner.study import Study
 
 app = typer.Typer(
     name="zerotune",
@@ -45,7 +47,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = Console(highlight=False, markup=False, width=_width())
+console = Console(highlight=False, markup=False, emoji=False, width=_width())
 
 
 class DriverName(StrEnum):
@@ -91,6 +93,10 @@ TrackingOption = Annotated[
         "--tracking-uri", metavar="URI", help="MLflow server or database instead of the SQLite file in the store."
     ),
 ]
+AppOption = Annotated[
+    str | None,
+    typer.Option("--app", metavar="FILE.py:NAME", help="Your own application: an Application in a file of Python."),
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
 ]
@@ -124,18 +130,18 @@ def run(
         DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")
     ] = DriverName.ray,
     data_folder: DataOption = None,
+    own: AppOption = None,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
     if address is not None and driver is DriverName.serial:
         raise BadInput("--address has no effect with --driver serial: leave one of them out")
-    where = {"--store": str(store), "--tracking-uri": tracking_uri}
+    where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
     how = {"--driver": driver.value, "--address": address, "--data": data_folder}
     with _interruptible(_command("run", study, {**where, **how})):
         from tuner.reports.tables import print_answer
         from tuner.run import Place, run_study
-        from tuner.study import load_study
 
-        definition = load_study(study)
+        definition = _load(study, own)
         place = Place(
             store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
         )
@@ -149,22 +155,23 @@ def run(
 
 
 @app.command()
-def plan(study: StudyArgument, data_folder: DataOption = None) -> None:
+def plan(study: StudyArgument, data_folder: DataOption = None, own: AppOption = None) -> None:
     """Show the trials, iterations and estimated cost of every arm, without training."""
     from tuner.plan import plan_study
     from tuner.reports.listings import print_plan
-    from tuner.study import load_study
 
-    definition = load_study(study)
+    definition = _load(study, own)
     print_plan(definition, plan_study(definition, data_folder), console)
 
 
 @app.command()
-def compare(study: StoredArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None) -> None:
+def compare(
+    study: StoredArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
+) -> None:
     """Print the answer of a study from its MLflow store alone."""
     from tuner.reports.tables import print_answer
 
-    print_answer(_answer(study, store, tracking_uri).comparison, console)
+    print_answer(_answer(study, store, tracking_uri, own).comparison, console)
 
 
 @app.command(name="export")
@@ -174,11 +181,12 @@ def export_command(
     cost: Annotated[Currency, typer.Option(help="The cost axis.")] = Currency.device_seconds,
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
+    own: AppOption = None,
 ) -> None:
     """Write the Pareto fronts, score and cost figures, and the tables behind them."""
     from tuner.reports.export import export
 
-    found = _answer(study, store, tracking_uri)
+    found = _answer(study, store, tracking_uri, own)
     try:
         files = export(found.comparison, found.results, to, cost=cost.value)
     except OSError as error:
@@ -192,11 +200,12 @@ def ui(
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    own: AppOption = None,
 ) -> None:
     """Open the MLflow UI on this machine over a study's store, with links to its runs."""
     from tuner.store import is_server, ui_command, ui_links
 
-    uri, name = _store_and_name(study, store, tracking_uri)
+    uri, name = _store_and_name(study, store, tracking_uri, own)
     _print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port))
     if is_server(uri):
         return
@@ -208,9 +217,15 @@ def ui(
 
 
 @app.command(name="list")
-def list_command(what: Annotated[Listing, typer.Argument(metavar="WHAT", help="Which table.")]) -> None:
+def list_command(
+    what: Annotated[Listing, typer.Argument(metavar="WHAT", help="Which table.")], own: AppOption = None
+) -> None:
     """Show the applications, optimizers, schedules, rules, methods or studies there are."""
     from tuner.listing import listing
+
+    if own is not None and what is not Listing.applications:
+        raise BadInput(f"--app {own}: has no effect on a list of {what.value}: leave it out")
+    enter_own(own)
     from tuner.reports.listings import print_listing
 
     print_listing(listing(what.value), console)
@@ -273,9 +288,21 @@ def _check_port_is_free(port: int) -> None:
             raise BadInput(f"--port {port}: cannot be used ({error.strerror}): choose another") from None
 
 
-def _store_and_name(study: str, store: Path, tracking_uri: str | None) -> tuple[str, str]:
+def _load(study: str, own: str | None) -> "Study":
+    """The study, with the user's own application among those it may name."""
+    name = enter_own(own)
+    from tuner.study import load_study
+
+    definition = load_study(study)
+    check_used(own, name, definition.application, f"study {definition.name!r}")
+    return definition
+
+
+def _store_and_name(study: str, store: Path, tracking_uri: str | None, own: str | None) -> tuple[str, str]:
     """The MLflow store and the study's name, of a study file or of a bare name that needs no file any more."""
     from tuner.store import default_tracking_uri
+
+    name = enter_own(own)
     from tuner.study import load_study
 
     try:
@@ -284,13 +311,14 @@ def _store_and_name(study: str, store: Path, tracking_uri: str | None) -> tuple[
         if Path(study).suffix or "/" in study:
             raise
         return tracking_uri or default_tracking_uri(store), study
+    check_used(own, name, definition.application, f"study {definition.name!r}")
     return tracking_uri or definition.tracking_uri or default_tracking_uri(store), definition.name
 
 
-def _answer(study: str, store: Path, tracking_uri: str | None) -> "Answer":
+def _answer(study: str, store: Path, tracking_uri: str | None, own: str | None) -> "Answer":
     from tuner.answer import answer
 
-    return answer(*_store_and_name(study, store, tracking_uri))
+    return answer(*_store_and_name(study, store, tracking_uri, own))
 
 
 def main() -> None:
@@ -310,7 +338,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = Console(stderr=True, highlight=False, markup=False)
+    errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

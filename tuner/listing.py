@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from trainers.applications import APPLICATIONS
+from trainers.applications import APPLICATIONS, Application
+from trainers.applications.registry import SHIPPED, packaged_applications
 from trainers.optimizers import OPTIMIZERS
 from trainers.scaling import RULES
 from trainers.schedules import DECAYS, WARMUPS
@@ -33,16 +34,21 @@ def listing(what: str) -> Listing:
 
 def _applications() -> Listing:
     rows = [
-        (
-            name,
-            entry.description,
-            f"{entry.metric} {entry.target:g} in {entry.epochs} epochs",
-            ", ".join(entry.data_sources),
-            entry.source,
-        )
+        (name, entry.description, _target(entry), ", ".join(entry.data_sources), entry.source)
         for name, entry in APPLICATIONS.items()
     ]
+    for name, entries in packaged_applications().items():  # named only: loading them is not listing's affair
+        if name in SHIPPED or name not in APPLICATIONS:
+            values = ", ".join(f"{e.dist.name if e.dist else 'an installed package'} ({e.value})" for e in entries)
+            what = "has no effect, the name is taken: of" if name in SHIPPED else "of the installed package"
+            rows.append((name, f"{what} {values}", "", "", ""))
     return ("application", "what it is", "target", "data", "source"), rows
+
+
+def _target(entry: Application) -> str:
+    """The metric, and what is asked of it where anything is."""
+    target = "" if entry.target is None else f" {entry.target:g}"
+    return f"{entry.metric}{target}" + ("" if entry.epochs is None else f" in {entry.epochs} epochs")
 
 
 def _optimizers() -> Listing:

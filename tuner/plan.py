@@ -1,17 +1,20 @@
 """What a study would do and about what it would cost, without training anything.
 
 Trials, iterations, samples and FLOPs follow from the definition. Only the seconds rest on a measurement: one step of
-the model at every batch size, on this machine's CPU.
+the model at every batch size, on this machine's CPU. Nothing is downloaded: where the data are not there, the plan does
+without what must be measured with them.
 """
 
 from dataclasses import dataclass
 
 from trainers.applications import APPLICATIONS
+from trainers.applications.registry import is_shipped
 from trainers.data import DataError, Dataset
 from trainers.meter import seconds_per_sample, training_flops_per_sample
 from tuner.campaign import Campaign
 from tuner.errors import BadInput
 from tuner.study import Study
+from tuner.workload import rehearsed_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,27 +50,18 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
         data_folder: overrides the study's data folder.
 
     Raises:
-        BadInput: only the files tell how many samples there are, and they cannot be used.
+        BadInput: only the files tell how many samples there are, and they or a package to read them with are not there.
     """
     application = APPLICATIONS[study.application]
-    source = application.data_sources[study.data.source]
     model_options = study.model_options()
-    data: Dataset | None = None
-    try:
-        data = source.load(data_folder or study.data.folder, **study.data_options())
-        num_train = len(data.train)
-    except DataError as error:
-        if source.num_train is None:
-            raise BadInput(f"data source {study.data.source!r}: {error}") from None
-        num_train = source.num_train
-    if application.missing_packages():
-        data = None
+    data, num_train = _data_and_size(study, data_folder or study.data.folder)
     flops = None if data is None else training_flops_per_sample(application, data, model_options)
     speeds: dict[int, float] = {}
     cells = []
     for cell in Campaign(study).cells:
         if data is not None and cell.batch_size not in speeds:
-            speeds[cell.batch_size] = seconds_per_sample(application, data, cell.batch_size, model_options)
+            in_memory = min(cell.batch_size, study.recipe.micro_batch_size or cell.batch_size)
+            speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
         samples = cell.planned * study.epochs * num_train
         cells.append(
             PlannedCell(
@@ -82,3 +76,24 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
             )
         )
     return cells
+
+
+def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
+    """The data, or None where they or a package are not there, and the number of training samples."""
+    if not is_shipped(study.application):
+        own = rehearsed_data(study, folder)
+        return own, len(own.train)
+    application = APPLICATIONS[study.application]
+    source = application.data_sources[study.data.source]
+    missing = application.missing_packages()
+    if source.num_train is not None and (missing or source.needs_download(folder)):
+        return None, source.num_train
+    if missing:
+        raise BadInput(f"application {study.application!r}: {missing[0]}")
+    try:
+        data = source.load(folder, **study.data_options())
+    except DataError as error:
+        if source.num_train is None:
+            raise BadInput(f"data source {study.data.source!r}: {error}") from None
+        return None, source.num_train
+    return data, len(data.train)

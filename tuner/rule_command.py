@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tuner.own_application import check_used, enter_own
+
 BASELINE = "The baseline"
 RUN = "The run"
 SHOWN = "What is shown"
@@ -43,6 +45,15 @@ def add_rule_command(app: typer.Typer, console: Console) -> None:
             typer.Option(
                 metavar="NAME",
                 help="Take baseline, epochs and samples from it where they are not given.",
+                rich_help_panel=BASELINE,
+            ),
+        ] = None,
+        own: Annotated[
+            str | None,
+            typer.Option(
+                "--app",
+                metavar="FILE.py:NAME",
+                help="The application is your own, an Application in a file of Python.",
                 rich_help_panel=BASELINE,
             ),
         ] = None,
@@ -125,6 +136,9 @@ def add_rule_command(app: typer.Typer, console: Console) -> None:
         from tuner.rule import answer_as_json
         from tuner.rule_words import RuleWords, answer_words
 
+        name = enter_own(own)
+        application = application or name
+        check_used(own, name, application or "", "--application")
         words = RuleWords(
             rule=rule,
             batch_sizes=tuple(batch_size or ()),

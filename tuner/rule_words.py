@@ -60,10 +60,10 @@ def answer_words(words: RuleWords) -> RuleAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What an application knows, and sentences about it."""
+    """What an application knows, None where it does not, and sentences about it."""
 
-    baseline: Baseline
-    epochs: int
+    baseline: Baseline | None
+    epochs: int | None
     num_samples: int
     notes: tuple[str, ...]
 
@@ -72,8 +72,9 @@ def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
     if words.application is None and words.data_source is not None:
         raise BadInput("--data-source has no effect without --application: leave it out, or give --num-samples")
     known = _of_application(words.application, words) if words.application else None
-    batch_size = words.baseline_batch_size or (known.baseline.batch_size if known else None)
-    lr = words.lr if words.lr is not None or known is None else known.baseline.schedule.peak_lr
+    baseline = known.baseline if known else None
+    batch_size = words.baseline_batch_size or (baseline.batch_size if baseline else None)
+    lr = words.lr if words.lr is not None or baseline is None else baseline.schedule.peak_lr
     epochs = words.epochs or (known.epochs if known else None)
     num_samples = words.num_samples or (known.num_samples if known else None)
     if batch_size is None or lr is None or epochs is None or num_samples is None or not words.batch_sizes:
@@ -85,7 +86,6 @@ def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
             "--batch-size": words.batch_sizes or None,
         }
         raise BadInput(_missing_sentence(words, [option for option, value in needed.items() if value is None]))
-    baseline = known.baseline if known else None
     return RuleQuestion(
         rule=words.rule,
         baseline=Baseline(
@@ -112,14 +112,15 @@ def _missing_sentence(words: RuleWords, missing: Sequence[str]) -> str:
 
 
 def _of_application(name: str, words: RuleWords) -> Known:
-    from trainers.applications import APPLICATIONS
+    from trainers.applications.registry import find_application
     from tuner.study.definition import RULE_OPTIMIZERS
 
     if words.data_source is not None and words.num_samples is not None:
         raise BadInput("--data-source has no effect beside --num-samples: leave one of them out")
-    entry = lookup("application", APPLICATIONS, name)
+    entry = find_application(name)
     baseline, sources = entry.baseline, entry.data_sources
-    source = words.data_source or max(sources, key=lambda source: sources[source].num_train or 0)
+    to_tune_on = [source for source in sources if sources[source].holds_out] or list(sources)
+    source = words.data_source or max(to_tune_on, key=lambda source: sources[source].num_train or 0)
     num_train = words.num_samples or lookup("data source", sources, source).num_train
     if num_train is None:
         raise BadInput(f"{name}'s data source {source} has as many samples as its files hold: say --num-samples")
@@ -127,7 +128,7 @@ def _of_application(name: str, words: RuleWords) -> Known:
     if words.num_samples is None:
         notes.append(f"{num_train:,} is the number of training samples of {name}'s data source {source}.")
     solver = RULE_OPTIMIZERS.get(words.rule)
-    if solver not in (None, baseline.optimizer.name) and words.lr is None:
+    if baseline and solver not in (None, baseline.optimizer.name) and words.lr is None:
         notes.append(
             f"Rule {words.rule} trains with the optimizer {solver}, but {name}'s learning rate was tuned with"
             f" {baseline.optimizer.name}, which says little about it: tune it at B0, and give --lr."

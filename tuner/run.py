@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trainers.applications import APPLICATIONS
+from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
 from tuner.answer import Answer, answer, stored_definition
 from tuner.campaign import Campaign
@@ -30,6 +31,7 @@ from tuner.reports.wording import counted
 from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
 from tuner.trial import Progress, Trial, TrialResult
+from tuner.workload import rehearsed_data
 
 Driver = Literal["ray", "serial"]
 
@@ -104,6 +106,8 @@ class Recorder:
 def check_workload(study: Study, folder: str | None) -> None:
     """Finds out before any trial that what the application needs is installed, and that the data are there.
 
+    One that is not shipped is rehearsed on them too.
+
     Raises:
         BadInput: they are not, or a batch size is above the number of training samples.
     """
@@ -111,7 +115,10 @@ def check_workload(study: Study, folder: str | None) -> None:
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     try:
-        num_train = application.data_sources[study.data.source].count(folder, study.data_options())
+        if is_shipped(study.application):
+            num_train = application.data_sources[study.data.source].count(folder, study.data_options())
+        else:
+            num_train = len(rehearsed_data(study, folder).train)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
     for where, message in size_problems(study, num_train):
@@ -155,6 +162,7 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
         data_folder=None if folder is None else str(Path(folder).resolve()),
         checkpoints=place.folder(study).resolve() / "checkpoints",
         address=place.address,
+        application=application_file(study.application),
     )
     check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]

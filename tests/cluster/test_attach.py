@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.own_applications import NUM_TRIALS, write
+from tests.own_applications import STUDY as PLANE
+
 STUDY = """
 name: attached
 application: lenet_mnist
@@ -71,9 +74,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
         log.close()
 
 
-def run(folder: Path, address: str, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    (folder / "attached.yaml").write_text(STUDY)
-    command = [sys.executable, "-c", "from tuner.cli import main; main()", "run", "attached.yaml", "--address", address]
+def run(
+    folder: Path, address: str, environment: dict[str, str], *options: str, study: str = STUDY
+) -> "subprocess.CompletedProcess[str]":
+    (folder / "attached.yaml").write_text(study)
+    program = [sys.executable, "-c", "from tuner.cli import main; main()"]
+    command = [*program, "run", "attached.yaml", "--address", address, *options]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
@@ -97,3 +103,19 @@ def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(
     ]
     host, port = address.split(":")
     socket.create_connection((host, int(port)), timeout=5).close()  # the cluster is still there
+
+
+def test_an_own_application_is_sent_to_workers_that_cannot_import_it(
+    cluster: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """Its file removes itself when the command has read it, so that workers have nothing but what was sent."""
+    address, environment = cluster
+    file = write(tmp_path, "import torch\n", "import pathlib\n\nimport torch\n\npathlib.Path(__file__).unlink(True)\n")
+    study = PLANE.replace("name: plane", "name: attached")
+    done = run(tmp_path, address, environment, "--app", f"{file.name}:sides", study=study)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not file.exists()
+    lines = (tmp_path / "mlruns" / "attached" / "journal.jsonl").read_text().splitlines()
+    results = [record["result"] for record in map(json.loads, lines) if record["kind"] == "result"]
+    assert [result["status"] for result in results] == ["finished"] * NUM_TRIALS
+    assert min(result["test_score"] or 1.0 for result in results) > 0.65

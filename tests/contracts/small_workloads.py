@@ -19,6 +19,7 @@ class SmallWorkload:
     Attributes:
         source: name of the data source.
         folder: of the data, inside the folder of real data sets; None where the source needs no files.
+        folder_fixture: name of the fixture that gives a folder of generated data, in place of `folder`.
         data_options: of the source.
         model_options: of the model.
         packages: packages without which its tests are skipped.
@@ -26,23 +27,70 @@ class SmallWorkload:
 
     source: str = "mnist5k"
     folder: str | None = None
+    folder_fixture: str | None = None
     data_options: Mapping[str, OptionValue] = field(default_factory=dict)
     model_options: Mapping[str, OptionValue] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
 
 
+def _images(size: int, *packages: str) -> SmallWorkload:
+    """An ImageNet application on generated images of six classes."""
+    return SmallWorkload(
+        source="imagenet",
+        folder_fixture="image_folder",
+        data_options={"image_size": size, "validation_per_class": 2},
+        packages=("torchvision", *packages),
+    )
+
+
 SMALL_WORKLOADS: dict[str, SmallWorkload] = {
+    "alexnet_bn_imagenet": _images(64),
+    "alexnet_imagenet": _images(64),
+    "inception_v4_imagenet": _images(80, "timm"),
+    "gnmt_wmt16": SmallWorkload(
+        source="multi30k",
+        folder="multi30k",
+        data_options={"vocabulary": 300},
+        model_options={"num_hidden": 8, "num_layers": 2, "beam_size": 2},
+        packages=("sacrebleu", "tokenizers"),
+    ),
     "lenet_mnist": SmallWorkload(),
     "lstm_mnist": SmallWorkload(),
+    "mnasnet_imagenet": _images(32, "timm"),
+    "mobilenet_imagenet": _images(32, "timm"),
+    "ptb_large": SmallWorkload(
+        source="text",
+        folder="text-ptb-layout",
+        data_options={"vocabulary": 500},
+        model_options={"num_hidden": 16},
+    ),
+    "ptb_small": SmallWorkload(
+        source="text",
+        folder="text-ptb-layout",
+        data_options={"vocabulary": 500},
+        model_options={"num_hidden": 16},
+    ),
+    "resnet50_cifar10": SmallWorkload(
+        source="cifar10-part",
+        folder="cifar10-sample",
+        model_options={"num_blocks": (1, 1, 1), "num_filters": 8, "bottleneck": False},
+    ),
+    "resnet50_imagenet": _images(32),
+    "resnet50_v1_imagenet": _images(32),
+    "squeezenet_imagenet": _images(64),
 }
 
 
-def small_dataset(name: str, data_folder: Path) -> Dataset:
+def small_dataset(name: str, request: pytest.FixtureRequest) -> Dataset:
     """The data of an application's small workload; skips where its packages are absent."""
     small = SMALL_WORKLOADS[name]
     for package in small.packages:
         pytest.importorskip(package, reason=f"{package} is not installed")
-    folder = None if small.folder is None else str(data_folder / small.folder)
+    folder: Path | None = None
+    if small.folder is not None:
+        folder = request.getfixturevalue("data_folder") / small.folder
+    if small.folder_fixture is not None:
+        folder = request.getfixturevalue(small.folder_fixture)
     return load_on_device(
-        APPLICATIONS[name].data_sources[small.source], folder, torch.device("cpu"), small.data_options
+        APPLICATIONS[name].data_sources[small.source], folder and str(folder), torch.device("cpu"), small.data_options
     )

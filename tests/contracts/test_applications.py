@@ -1,7 +1,5 @@
 """What every application promises, over the table: a new entry is tested without being named."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -18,8 +16,8 @@ every_application = pytest.mark.parametrize("name", APPLICATIONS)
 
 
 @pytest.fixture
-def data(name: str, data_folder: Path) -> Dataset:
-    return small_dataset(name, data_folder)
+def data(name: str, request: pytest.FixtureRequest) -> Dataset:
+    return small_dataset(name, request)
 
 
 def new_model(name: str, data: Dataset, seed: int = 3) -> nn.Module:

@@ -1,16 +1,25 @@
-"""Contract of every study file: it loads, says what it is, and can be told from the others."""
+"""Contract of every study file: it loads, can be planned without its data, says what it is, and stands in the index."""
 
+import re
+import socket
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+from trainers.applications import APPLICATIONS
+from tuner.campaign import Campaign
 from tuner.errors import BadInput
+from tuner.plan import plan_study
 from tuner.study import Study, load_study, shipped_studies
 
 STUDIES = shipped_studies()
 HEADER = ("# Question ", "# Paper ", "# Data ", "# Command ", "# Hardware ")
+README = Path(__file__).parents[2] / "studies" / "README.md"
 
 
+@cache
 def loaded(name: str) -> Study:
     """The shipped study; the test is skipped where the study needs an extra that is not installed."""
     try:
@@ -19,6 +28,14 @@ def loaded(name: str) -> Study:
         if "pip install 'zerotune[" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+def column(first: str, number: int) -> list[str]:
+    """The cells of a column of every table of the index whose first column has the title `first`."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith(f"| {first} |")]
+    rows = [row for start in starts for row in takewhile(lambda line: line.startswith("|"), lines[start + 2 :])]
+    return [row.strip("|").split(" | ")[number].strip() for row in rows]
 
 
 def test_studies_are_shipped() -> None:
@@ -32,19 +49,60 @@ def test_a_study_file_loads_under_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES.keys())
 def test_a_study_file_says_what_it_asks_and_what_it_takes(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#  ")]
     assert [line[: len(start)] for line, start in zip(lines, HEADER, strict=False)] == list(HEADER)
     assert f"zerotune run {path.stem}" in lines[3]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_file_counts_its_own_trainings(name: str) -> None:
+    header = "".join(takewhile(lambda line: line.startswith("#"), STUDIES[name].open(encoding="utf-8")))
+    planned = sum(cell.planned for cell in Campaign(loaded(name)).cells)
+    assert [int(number) for number in re.findall(r"(\d+) trainings", header)] in ([], [planned])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_whose_header_asks_for_a_gpu_asks_ray_for_one(name: str) -> None:
+    asks = "# Hardware   one GPU" in STUDIES[name].read_text(encoding="utf-8")
+    assert (loaded(name).resources.gpus_per_trial > 0) == asks
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_planned_without_its_data_and_without_a_network(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*address: object, **options: object) -> None:
+        raise AssertionError(f"the plan asked the network for {address}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("tuner.plan.seconds_per_sample", lambda *workload: 1.0)  # measured in tests/tuner/test_plan.py
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
+    study = loaded(name)
+    cells = plan_study(study)
+    assert {cell.batch_size for cell in cells} == {study.baseline.batch_size, *study.batch_sizes}
+    assert min(cell.iterations for cell in cells) >= study.epochs
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_compares_a_search_with_other_arms(name: str) -> None:
     study = loaded(name)
     assert study.question
-    assert study.arm(study.reference).is_search
+    source = APPLICATIONS[study.application].data_sources[study.data.source]
+    assert study.arm(study.reference).is_search == source.holds_out  # where nothing is held out, nothing is searched
     assert len(study.arms) >= 2
 
 
 def test_no_two_studies_are_the_same() -> None:
     fingerprints = {loaded(name).fingerprint for name in STUDIES}
     assert len(fingerprints) == len(STUDIES)
+
+
+def test_every_study_has_its_row_in_the_index_and_every_row_its_study() -> None:
+    assert sorted(column("Study", 0)) == sorted(f"`{name}`" for name in STUDIES)
+
+
+def test_the_table_of_the_papers_names_studies_that_there_are() -> None:
+    named = [re.findall(r"`(\w+)`", cell) for cell in column("Paper table or figure", 2)]
+    assert all(named)
+    assert {name for names in named for name in names} <= set(STUDIES)

@@ -234,8 +234,8 @@ def test_a_batch_larger_than_the_data_is_refused():
 def test_unknown_names_are_told_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown application 'lenet': did you mean 'lenet_mnist'"):
         train(replace(LENET, application="lenet"))
-    with pytest.raises(ValueError, match="unknown data source of lenet_mnist 'mnist6k': did you mean 'mnist5k'"):
-        train(replace(LENET, data="mnist6k"))
+    with pytest.raises(ValueError, match="unknown data source of lenet_mnist 'mnist5': did you mean 'mnist5k'"):
+        train(replace(LENET, data="mnist5"))
 
 
 def test_a_training_that_has_ended_runs_no_further():

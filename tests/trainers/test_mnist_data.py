@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from trainers.data import DataError, DataSource, load_on_device, mnist
-from trainers.data.mnist import MNIST
+from trainers.data.mnist import MNIST, MNIST60K
 from trainers.data.mnist5k import MNIST5K
 
 CPU = torch.device("cpu")
@@ -81,6 +81,19 @@ def test_mnist_keeps_the_last_5000_training_images_for_validation(data_folder: P
     assert dataset.train.targets[:5].tolist() == [5, 0, 4, 1, 9]
     assert dataset.validation.targets[-2:].tolist() == [6, 8]
     assert dataset.test.targets[:4].tolist() == [7, 2, 1, 0]
+
+
+def test_mnist60k_trains_on_all_images_and_holds_none_back(data_folder: Path):
+    if not (data_folder / "mnist").is_dir():
+        pytest.skip(f"no folder mnist in {data_folder}")
+    assert MNIST60K.count(str(data_folder), {}) == 60_000
+    dataset, other = MNIST60K.load(str(data_folder)), MNIST.load(str(data_folder))
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [60_000, 5_000, 10_000]
+    assert torch.equal(dataset.train.inputs[:55_000], other.train.inputs)
+    assert torch.equal(dataset.train.inputs[55_000:], dataset.validation.inputs)
+    assert torch.equal(dataset.validation.targets, other.validation.targets)
+    assert torch.equal(dataset.test.inputs, other.test.inputs)
+    assert (MNIST60K.holds_out, MNIST.holds_out) == (False, True)
 
 
 def test_mnist_is_found_by_the_environment_and_uncompressed(copied: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,10 +1,16 @@
 """The plan: what a study would do, known before anything is trained."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tuner.plan
+from trainers.applications import APPLICATIONS
 from tuner.campaign import Campaign
+from tuner.errors import BadInput
 from tuner.plan import plan_study
 from tuner.study import load_study, study_from_text
 from tuner.trial import Trial
@@ -54,6 +60,49 @@ def test_a_plan_needs_no_data() -> None:
     cells = plan_study(study, str(MISSING))
     assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
     assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
+
+
+def test_a_plan_downloads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*address: object, **options: object) -> None:
+        raise AssertionError(f"the plan asked the network for {address}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
+    cells = plan_study(study_from_text(STUDY.replace("mnist5k", "mnist"), "planned.yaml"))
+    assert [(cell.flops, cell.iterations) for cell in cells[:2]] == [(None, 5 * 110), (None, 7 * 74)]
+
+
+def test_a_plan_measures_no_more_samples_at_once_than_the_recipe_holds_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[int] = []
+    real = tuner.plan.seconds_per_sample
+
+    def seconds_per_sample(application: Any, data: Any, batch_size: int, *options: Any) -> float:
+        measured.append(batch_size)
+        return real(application, data, batch_size, *options)
+
+    monkeypatch.setattr(tuner.plan, "seconds_per_sample", seconds_per_sample)
+    cells = plan_study(study_from_text(f"{STUDY}recipe: {{micro_batch_size: 500}}\n", "planned.yaml"))
+    assert measured == [500, 500, 500]
+    assert all(cell.seconds for cell in cells)
+
+
+def test_a_plan_does_without_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = replace(APPLICATIONS["lenet_mnist"], packages={"no_such_package": "vision"})
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lacking)
+    cells = plan_study(study_from_text(STUDY, "planned.yaml"))
+    assert [cell.flops for cell in cells] == [None] * 5
+
+
+def test_a_plan_that_cannot_count_the_samples_says_which_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = APPLICATIONS["lenet_mnist"]
+    uncounted = {"mnist5k": replace(application.data_sources["mnist5k"], num_train=None)}
+    lacking = replace(application, packages={"no_such_package": "vision"}, data_sources=uncounted)
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lacking)
+    with pytest.raises(BadInput, match=r"no_such_package is not installed: pip install 'zerotune\[vision\]'"):
+        plan_study(study_from_text(STUDY, "planned.yaml"))
 
 
 @pytest.mark.parametrize("name", ["quickstart"])

@@ -107,12 +107,19 @@ def test_a_constant_warmup_stays_at_the_baselines_learning_rate() -> None:
     assert answer.rows[0].moments["after_warmup"].lr == pytest.approx(0.01)
 
 
-def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source() -> None:
+def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source_to_tune_on() -> None:
     question = answer_words(LENET).question
     application = APPLICATIONS["lenet_mnist"]
     num_train = application.data_sources["mnist"].num_train
     assert (question.baseline, question.epochs, question.num_samples) == (application.baseline, 30, num_train)
     assert question.notes == (f"{num_train:,} is the number of training samples of lenet_mnist's data source mnist.",)
+
+
+def test_date_36_is_worked_out_on_all_60000_images() -> None:
+    """DATE 3.6: 117 iterations of warm-up and 220 in all at batch 8,192."""
+    said = {"baseline_batch_size": 1024, "lr": 1.25e-3, "warmup_epochs": 2.0, "data_source": "mnist60k"}
+    (row,) = answer_words(replace(LENET, rule="date", batch_sizes=(8192,), **said)).rows
+    assert (row.schedule.warmup_iterations, row.schedule.total_iterations) == (117, 220)
 
 
 def test_what_is_said_comes_before_what_an_application_knows() -> None:

@@ -119,6 +119,17 @@ def test_ghost_batches_are_for_models_with_batch_norm(monkeypatch: pytest.Monkey
     assert mistakes(edit) == ["x.yaml:5: recipe.ghost_batch_size: has no effect: the model has no batch normalisation."]
 
 
+@pytest.mark.parametrize("failure", [ModuleNotFoundError("torchvision"), RuntimeError("operator does not exist")])
+def test_a_study_is_read_where_a_package_of_its_model_cannot_be_used(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_model() -> nn.Module:
+        raise failure
+
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], build_model=build_model))
+    assert study(("epochs: 12\n", "epochs: 12\nrecipe: {ghost_batch_size: 8}\n")).recipe.ghost_batch_size == 8
+
+
 def test_labels_are_smoothed_only_where_classes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], smoothed_loss=None))
     assert mistakes(("epochs: 12\n", "epochs: 12\nrecipe: {label_smoothing: 0.1}\n")) == [
@@ -292,8 +303,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("epochs: 12", "epochs: 12\nrecipe: {precision: float16}", "x.yaml:5: recipe.precision: must be 'float32', 'bfloat16' or 'float64', got 'float16'."),
     ("epochs: 12", "epochs: 12\nrecipe: bfloat16", "x.yaml:5: recipe: must be keys and values, got 'bfloat16'."),
     # names
-    ("lenet_mnist", "lenet_minst", "x.yaml:2: application: unknown application 'lenet_minst': did you mean 'lenet_mnist'? Known: lenet_mnist, lstm_mnist."),
-    ("source: mnist5k", "source: mnist6k", "x.yaml:3: data.source: unknown data source 'mnist6k': did you mean 'mnist5k'? Known: mnist, mnist5k."),
+    ("lenet_mnist", "lenet_minst", f"x.yaml:2: application: unknown application 'lenet_minst': did you mean 'lenet_mnist'? Known: {', '.join(sorted(APPLICATIONS))}. Your own comes in with --app FILE.py:lenet_minst."),
+    ("source: mnist5k", "source: mnist5", "x.yaml:3: data.source: unknown data source 'mnist5': did you mean 'mnist5k'? Known: mnist, mnist5k, mnist60k."),
     ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: adam-sde, constant, date, grid, legw, linear, linear-warmup, optuna, random, sqrt."),
     ("name: momentum, mom", "name: momentun, mom", f"x.yaml:10: baseline.optimizer: unknown optimizer 'momentun': did you mean 'momentum'? Known: {', '.join(sorted(OPTIMIZERS))}."),
     ("momentum: 0.8}", "momentum: 1.8}", "x.yaml:10: baseline.optimizer: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.8."),
@@ -347,6 +358,24 @@ MISTAKES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[message for _, _, message in MISTAKES])
 def test_a_mistake_is_told_with_its_line_and_what_to_do(old: str, new: str, message: str) -> None:
     assert mistakes((old, new)) == [message]
+
+
+def test_nothing_is_searched_where_validation_is_trained_on() -> None:
+    assert mistakes(("source: mnist5k", "source: mnist60k")) == [
+        f"x.yaml:{place}: searches, but data source 'mnist60k' trains on its validation samples too, so nothing may be chosen by them: state what a source that holds some back has found, in arms that are rules."
+        for place in ("11: baseline.tune", "16: arms[0]")
+    ]
+
+
+def test_stated_configurations_are_compared_with_one_of_them_where_nothing_can_be_searched() -> None:
+    tuned = TEXT[TEXT.index("  - name: tuned") : TEXT.index("  - name: sqrt")]
+    stated = study(
+        ("source: mnist5k", "source: mnist60k"),
+        (TEXT[TEXT.index("  tune:") : TEXT.index("arms:")], "  lr: 0.02\n"),
+        (tuned, ""),
+        ("reference: tuned", "reference: sqrt"),
+    )
+    assert (stated.data.source, stated.reference) == ("mnist60k", "sqrt")
 
 
 def test_several_mistakes_are_told_at_once() -> None:

@@ -5,10 +5,21 @@ searched, trials or costs.
 """
 
 from trainers.applications.application import Application
+from trainers.applications.gnmt import GNMT_WMT16
+from trainers.applications.imagenet import IMAGENET_APPLICATIONS
 from trainers.applications.lenet_mnist import LENET_MNIST
 from trainers.applications.lstm_mnist import LSTM_MNIST
+from trainers.applications.ptb import PTB_LARGE, PTB_SMALL
+from trainers.applications.resnet50_cifar10 import RESNET50_CIFAR10
 
 APPLICATIONS: dict[str, Application] = {
+    "gnmt_wmt16": GNMT_WMT16,
     "lenet_mnist": LENET_MNIST,
     "lstm_mnist": LSTM_MNIST,
+    "ptb_large": PTB_LARGE,
+    "ptb_small": PTB_SMALL,
+    "resnet50_cifar10": RESNET50_CIFAR10,
+    **IMAGENET_APPLICATIONS,
 }
+
+__all__ = ["APPLICATIONS", "Application"]

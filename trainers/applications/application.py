@@ -46,10 +46,10 @@ class Application:
         metric: name of the metric, such as "accuracy".
         higher_is_better: direction of the metric.
         chance_score: what guessing scores; a diverged training is recorded with it.
-        target: the papers' target of the metric.
-        epochs: the papers' number of epochs.
-        baseline: the papers' tuned small-batch configuration.
-        description: one line.
+        target: the papers' target of the metric; None where there is none.
+        epochs: the papers' number of epochs; None where a study must state it.
+        baseline: the papers' tuned small-batch configuration; None where there is none.
+        description: one line; every application that is shipped has one.
         source: the papers' table or section it comes from.
         model_options: sizes of the model that a study may state, with the papers' as defaults.
         smoothed_loss: the loss with label smoothing; None where the application does not classify.
@@ -67,11 +67,11 @@ class Application:
     metric: str
     higher_is_better: bool
     chance_score: float
-    target: float
-    epochs: int
-    baseline: Baseline
-    description: str
-    source: str
+    target: float | None = None
+    epochs: int | None = None
+    baseline: Baseline | None = None
+    description: str = ""
+    source: str = ""
     model_options: Options = NO_OPTIONS
     smoothed_loss: SmoothedLoss | None = None
     finish_score: Callable[[float], float] = _same

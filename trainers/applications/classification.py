@@ -26,3 +26,9 @@ def smoothed_cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing:
 def num_correct(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     """Samples whose largest logit is their label's, a scalar."""
     return (logits_BK.argmax(dim=1) == labels_B).sum()
+
+
+def num_correct_in_top5(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+    """Samples whose label is among the five largest logits, a scalar; all samples where classes are at most five."""
+    top_B5 = logits_BK.topk(min(5, logits_BK.shape[1]), dim=1).indices
+    return (top_B5 == labels_B.unsqueeze(1)).sum()

@@ -1,21 +1,28 @@
 """An LSTM that reads MNIST's digits row by row (DATE, Section 4.1.1; LEGW, Section 5.1).
 
+DATE's has one layer and a target of 98.7%; LEGW's has two (`model: {num_layers: 2}`) and 98.8%, both in 25 epochs, with
+the same solver and learning rates.
+
 The baseline is the papers': B0 = 128, momentum 0.9, constant learning rate; they call 0.01 to 0.16 the effective range.
 Within it, 0.05 is this project's choice: 96.9% validation accuracy after two epochs, where 0.1 gave 96.5% (one seed).
 """
 
 from trainers.applications.application import Application
 from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
-from trainers.data.mnist import MNIST
+from trainers.data.mnist import MNIST, MNIST60K
 from trainers.data.mnist5k import MNIST5K
 from trainers.models.lstm import RowLSTM
+from trainers.options import Options
 from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 
 LSTM_MNIST = Application(
-    description="a one-layer LSTM classifies MNIST's digits from their 28 rows",
+    description="an LSTM of one layer (or more) classifies MNIST's digits from their 28 rows",
     source="DATE 4.1.1; LEGW 5.1",
     build_model=RowLSTM,
-    data_sources={"mnist5k": MNIST5K, "mnist": MNIST},
+    model_options=Options(
+        defaults={"num_hidden": 128, "num_layers": 1}, ranges={"num_hidden": (1, 8192), "num_layers": (1, 16)}
+    ),
+    data_sources={"mnist5k": MNIST5K, "mnist": MNIST, "mnist60k": MNIST60K},
     loss=cross_entropy,
     score_sum=num_correct,
     metric="accuracy",

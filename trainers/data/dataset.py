@@ -146,13 +146,18 @@ class DataSource:
             training samples. Raises `trainers.data.DataError` where the files are missing or cannot be right. None
             takes `load` itself.
         options: the options of `load` and `check`, such as the size of a vocabulary.
+        holds_out: whether its validation samples are kept apart from those trained on. Where they are not, nothing may
+            be chosen by them: a study may state configurations, but not search.
+        needs_download: folder -> whether `load` and `check` would fetch files now; a plan takes `num_train` then.
     """
 
     load: Callable[..., Dataset]
-    description: str
+    description: str = ""
     num_train: int | None = None
     check: Callable[..., int] | None = None
     options: Options = NO_OPTIONS
+    holds_out: bool = True
+    needs_download: Callable[[str | None], bool] = lambda folder: False
 
     def count(self, folder: str | None, options: Mapping[str, OptionValue]) -> int:
         """Tests the files and gives their number of training samples.

@@ -73,6 +73,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
         keep_freed_memory()
         self._post = config["post"]
+        self._application = config.get("application")
         self._mailbox = uuid.uuid4().hex
         self._introduced = False
         self._work: Work | None = None
@@ -93,7 +94,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             if item == STOP:
                 return {"word": Idle(), "done": True}
             if isinstance(item, Assignment):
-                self._work = Work(item.trial, item.placement)
+                self._work = Work(item.trial, item.placement, self._application)
                 self._asks_after_each_epoch = item.may_be_pruned
         assert self._work is not None
         piece = self._work.advance(0.0 if self._asks_after_each_epoch else SLICE_SECONDS)
@@ -232,7 +233,7 @@ def run_ray(agenda: Agenda, execution: Execution) -> None:
             resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
             tune.Tuner(
                 tune.with_resources(Worker, resources),
-                param_space={"post": post},
+                param_space={"post": post, "application": execution.application},
                 tune_config=tune.TuneConfig(num_samples=slots, scheduler=dispatch, metric=None, mode=None),
                 run_config=tune.RunConfig(
                     name="workers",

@@ -20,7 +20,7 @@ def run_serial(agenda: Agenda, execution: Execution) -> None:
 
 
 def _run(trial: Trial, agenda: Agenda, execution: Execution) -> TrialResult:
-    work = Work(trial, execution.placement(trial))
+    work = Work(trial, execution.placement(trial), execution.application)
     while not (piece := work.advance(0.0)).done:
         if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             work.discard()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from trainers.applications.own_file import ApplicationFile
+from trainers.applications.registry import enter_application
 from trainers.loop import Training
 from trainers.meter import device_model
 from trainers.spec import EpochMetrics, Placement, TrainResult
@@ -27,6 +29,7 @@ class Execution:
         data_folder: folder of the data source, or None for its default.
         checkpoints: folder for checkpoints of running trials, or None.
         address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
+        application: the file of the user's own application, which every worker loads; None where it is none.
     """
 
     cpus_per_trial: int = 1
@@ -35,6 +38,7 @@ class Execution:
     data_folder: str | None = None
     checkpoints: Path | None = None
     address: str | None = None
+    application: ApplicationFile | None = None
 
     def placement(self, trial: Trial) -> Placement:
         """Where this trial trains."""
@@ -75,11 +79,17 @@ class Work:
     """One trial being trained.
 
     An exception inside a training is the trial's failure, not the driver's: it becomes the slice's `error`.
+
+    Args:
+        trial: what to train.
+        placement: where.
+        application: the file of the user's own application, loaded here once a process; None where it is none.
     """
 
-    def __init__(self, trial: Trial, placement: Placement) -> None:
+    def __init__(self, trial: Trial, placement: Placement, application: ApplicationFile | None = None) -> None:
         self._trial = trial
         self._placement = placement
+        self._application = application
         self._training: Training | None = None
 
     def advance(self, seconds: float) -> Slice:
@@ -89,6 +99,8 @@ class Work:
         error = None
         try:
             if self._training is None:
+                if self._application is not None:
+                    enter_application(self._application)
                 self._training = Training(self._trial.config, self._placement)
             while not self._training.finished:
                 new_epochs.append(self._training.run_epoch())

@@ -22,7 +22,7 @@ from tuner.studyfile import Location
 
 def problems(study: Study) -> list[Problem]:
     """Everything that is wrong with a study whose single values are right; empty where it can be run."""
-    found = [*_facts_problems(study), *_recipe_problems(study), *_reference_problems(study)]
+    found = [*_facts_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
     for position, arm in enumerate(study.arms):
         where = ("arms", position)
@@ -50,6 +50,29 @@ def _facts_problems(study: Study) -> Iterator[Problem]:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
     if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
         yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+
+
+def _holds_out(study: Study) -> bool:
+    """Whether validation samples are kept apart from those trained on; True for an unknown source."""
+    source = APPLICATIONS[study.application].data_sources.get(study.data.source)
+    return source is None or source.holds_out
+
+
+def _choice_problems(study: Study) -> Iterator[Problem]:
+    """Searches on data whose validation samples are trained on too: they would choose what remembers best."""
+    if _holds_out(study):
+        return
+    searches: list[tuple[Location, SearchDefinition | None]] = [(("baseline", "tune"), study.baseline.tune)]
+    for position, arm in enumerate(study.arms):
+        searches.append((("arms", position), arm if arm.is_search else None))
+        searches.append((("arms", position, "baseline", "tune"), arm.baseline.tune if arm.baseline else None))
+    for where, search in searches:
+        if search is not None:
+            yield (
+                where,
+                f"searches, but data source {study.data.source!r} trains on its validation samples too, so nothing may "
+                "be chosen by them: state what a source that holds some back has found, in arms that are rules",
+            )
 
 
 def size_problems(study: Study, num_train: int) -> Iterator[Problem]:
@@ -97,7 +120,7 @@ def _reference_problems(study: Study) -> Iterator[Problem]:
     except UnknownName as error:
         yield ("reference",), str(error)
     else:
-        if not reference.is_search:
+        if not reference.is_search and _holds_out(study):
             yield ("reference",), f"must be an arm that searches, but {reference.name!r} is the rule {reference.method}"
 
 

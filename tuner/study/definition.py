@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from trainers.applications import APPLICATIONS
+from trainers.applications.registry import application_digest, find_application
 from trainers.scaling import RULES, OnLongWarmup
 from trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Precision, Recipe
-from trainers.tables import lookup
+from trainers.tables import UnknownName, lookup
 from tuner.study.fields import (
     AscendingCounts,
     Count,
@@ -57,7 +58,10 @@ def _known_method(name: str) -> str:
 
 
 def _known_application(name: str) -> str:
-    lookup("application", APPLICATIONS, name)
+    try:
+        find_application(name)
+    except UnknownName as error:
+        raise ValueError(f"{error} Your own comes in with --app FILE.py:{name}.") from None
     return name
 
 
@@ -250,12 +254,15 @@ class Study(Definition):
         if not isinstance(content, dict):
             return content
         name = content.get("application")
-        application = APPLICATIONS.get(name) if isinstance(name, str) else None
+        try:
+            application = find_application(name) if isinstance(name, str) else None
+        except ValueError:
+            application = None
         # An unknown application is reported once, not once more for each of its defaults.
         epochs, source = (application.epochs, next(iter(application.data_sources))) if application else (1, "")
         data = content.get("data", {})
         return {
-            "epochs": epochs,
+            **({} if epochs is None else {"epochs": epochs}),
             **content,
             "data": {"source": source, **data} if isinstance(data, dict) else data,
         }
@@ -308,9 +315,14 @@ class Study(Definition):
         return plain
 
     def content(self) -> dict[str, Any]:
-        """What fixes the results: the resolved definition without question, resources, budget, folder and URI."""
+        """What fixes the results: the resolved definition without question, resources, budget, folder and URI.
+
+        An application that is not shipped is fixed by its code too, as `application_code`.
+        """
         plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
-        return {**plain, "data": {"source": self.data.source, **self.data_options()}}
+        code = application_digest(self.application)
+        own = {} if code is None else {"application_code": code}
+        return {**plain, "data": {"source": self.data.source, **self.data_options()}, **own}
 
     @property
     def fingerprint(self) -> str:

@@ -1,0 +1,74 @@
+"""Images a second of the LSTM on MNIST's rows: its input maps multiplied out, against its published form.
+
+One CPU thread, a training step (forward and backward) without the optimizer. The forms take turns, so that other work
+on the machine hits all alike; seconds are the thread's own. The last line checks that they are the same function.
+
+    python benchmarks/row_lstm.py [--rounds 15] [--batch-sizes 128 1024]
+
+Peers, in the same run:
+    published       transform and nn.LSTM one after the other, through oneDNN: torch's own way
+    native          the same without oneDNN
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainers.memory import keep_freed_memory
+from trainers.models.lstm import RowLSTM
+
+
+def published(model: RowLSTM, images: Tensor) -> Tensor:
+    """Logits by the model's parts, called as they are written down."""
+    rows = images.squeeze(1).transpose(0, 1)
+    logits: Tensor = model.classifier(model.lstm(model.transform(rows))[0][-1])
+    return logits
+
+
+def step_seconds(form: Callable[[RowLSTM, Tensor], Tensor], model: RowLSTM, images: Tensor, *, onednn: bool) -> float:
+    """CPU seconds of one training step."""
+    labels = torch.arange(len(images)) % 10
+    model.zero_grad(set_to_none=True)
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        begin = time.process_time()
+        F.cross_entropy(form(model, images), labels).backward()
+        return time.process_time() - begin
+
+
+def main() -> None:
+    """Prints a table, and how far outputs and gradients lie apart."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[128, 1024])
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    forms = {"zerotune": (RowLSTM.__call__, True), "published": (published, True), "native": (published, False)}
+    for num_layers in (1, 2):
+        model = RowLSTM(num_layers=num_layers)
+        for batch_size in arguments.batch_sizes:
+            images = torch.randn(batch_size, 1, 28, 28)
+            seconds: dict[str, list[float]] = {name: [] for name in forms}
+            for round_number in range(arguments.rounds + 1):
+                for name, (form, onednn) in forms.items():
+                    spent = step_seconds(form, model, images, onednn=onednn)
+                    if round_number:  # the first pays for memory and for oneDNN's choices
+                        seconds[name].append(spent)
+            medians = {name: statistics.median(values) for name, values in seconds.items()}
+            for name, median in medians.items():
+                speed, ratio = batch_size / median, medians["published"] / median
+                print(f"{num_layers} layers  B={batch_size:5}  {name:10} {speed:8.0f} images/s  x{ratio:.2f}")
+    images = torch.randn(64, 1, 28, 28)
+    print(f"outputs differ by at most {(model(images) - published(model, images)).abs().max():.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A small application as a user would write it, in a file, and what forgets it again."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainers.applications import APPLICATIONS, own_file, registry
+
+OWN = '''"""Which of two sides of a plane?"""
+
+import torch
+from torch import nn
+
+from trainers.applications import Application
+from trainers.applications.classification import cross_entropy, num_correct
+from trainers.data import Dataset, DataSource, divide
+
+
+class Sides(nn.Linear):
+    def __init__(self):
+        super().__init__(8, 2)
+
+
+def load(folder):
+    inputs = torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
+    train, validation, test = divide((inputs, inputs.sum(dim=1) > 0), (0.6, 0.2, 0.2))
+    return Dataset(train=train, validation=validation, test=test)
+
+
+def loss(outputs, targets):
+    return cross_entropy(outputs, targets.long())
+
+
+sides = Application(
+    build_model=Sides,
+    data_sources={"drawn": DataSource(load=load)},
+    loss=loss,
+    score_sum=num_correct,
+    metric="accuracy",
+    higher_is_better=True,
+    chance_score=0.5,
+)
+'''
+
+STUDY = """
+name: plane
+application: sides
+epochs: 2
+batch_sizes: [60]
+seeds: [1, 2]
+reference: tuned
+baseline: {batch_size: 20, optimizer: momentum, lr: 0.05}
+arms:
+  - {name: tuned, method: grid, space: {lr: {choices: [0.05, 0.1]}}}
+  - {name: sqrt, method: sqrt}
+"""
+NUM_TRIALS = 8
+
+
+def write(folder: Path, old: str = "", new: str = "", *, file: str = "plane.py") -> Path:
+    """Writes the application and its study into a folder, `old` replaced by `new`; gives the application's file."""
+    assert old in OWN
+    (folder / "plane.yaml").write_text(STUDY, encoding="utf-8")
+    path = folder / file
+    path.write_text(OWN.replace(old, new) if old else OWN, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """What is entered and imported inside is gone afterwards."""
+    tables = (APPLICATIONS, registry._origins)
+    before, modules, path, own = [dict(table) for table in tables], set(sys.modules), list(sys.path), set()
+    own.update(own_file._own_modules)
+    try:
+        yield
+    finally:
+        for table, content in zip(tables, before, strict=True):
+            table.clear()
+            table.update(content)  # type: ignore[arg-type]
+        for name in own_file._own_modules - own:
+            if name not in modules:
+                sys.modules.pop(name, None)
+        own_file._own_modules.intersection_update(own)
+        sys.path[:] = path

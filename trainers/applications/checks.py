@@ -1,0 +1,93 @@
+"""What the fields of an application must be, said before anything is built or loaded.
+
+A dataclass takes whatever it is given, so an application that someone else wrote is looked at field by field. What only
+a batch can show is for `trainers.rehearsal`.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from trainers.applications.application import Application, DataSource
+from trainers.options import Options
+from trainers.spec import Baseline
+
+_SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
+"""Names that MLflow takes for a metric."""
+
+_CALLABLES = {
+    "build_model": "a function (**facts, **options) -> torch.nn.Module",
+    "loss": "a function (outputs, targets) -> mean loss over the samples",
+    "score_sum": "a function (outputs, targets) -> score summed over the samples",
+    "smoothed_loss": "a function (outputs, targets, *, label_smoothing) -> mean loss over the samples",
+    "finish_score": "a function mean -> metric",
+    "measure": "a function (model, split) -> metric",
+}
+_MAY_BE_NONE = frozenset({"score_sum", "smoothed_loss", "measure", "target", "epochs", "baseline"})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **{field: (f"must be {words}", callable) for field, words in _CALLABLES.items()},
+    "data_sources": (
+        "must map at least one name to a DataSource",
+        lambda value: (
+            isinstance(value, Mapping)
+            and bool(value)
+            and all(isinstance(name, str) and isinstance(source, DataSource) for name, source in value.items())
+        ),
+    ),
+    "metric": ("must be its name, such as 'accuracy'", lambda value: isinstance(value, str) and value.isprintable()),
+    "higher_is_better": ("must be True or False", lambda value: isinstance(value, bool)),
+    "chance_score": ("must be a finite number: what guessing scores", _is_number),
+    "target": ("must be a finite number, or left out", _is_number),
+    "epochs": (
+        "must be a whole number of at least 1, or left out",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    ),
+    "baseline": ("must be a trainers.spec.Baseline, or left out", lambda value: isinstance(value, Baseline)),
+    "description": ("must be text", lambda value: isinstance(value, str)),
+    "source": ("must be text", lambda value: isinstance(value, str)),
+    "model_options": ("must be a trainers.options.Options", lambda value: isinstance(value, Options)),
+    "other_scores": (
+        "must map names of letters, digits and _ . / - to functions (outputs, targets) -> summed score",
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(isinstance(name, str) and _SCORE_NAME.fullmatch(name) for name in value)
+            and all(callable(score) for score in value.values())
+        ),
+    ),
+    "packages": ("must map names of packages to extras", lambda value: isinstance(value, Mapping)),
+}
+
+
+def field_problems(application: Application) -> Iterator[str]:
+    """A sentence for every field that cannot be what it is, the field's name first; nothing where all can.
+
+    >>> from dataclasses import replace
+    >>> from trainers.applications import APPLICATIONS
+    >>> list(field_problems(replace(APPLICATIONS["lenet_mnist"], metric=3)))
+    ["metric: must be its name, such as 'accuracy', got 3"]
+    """
+    wrong = set()
+    for field, (must, fits) in _KINDS.items():
+        value = getattr(application, field)
+        if not fits(value) and not (value is None and field in _MAY_BE_NONE):
+            wrong.add(field)
+            shown = repr(value)
+            yield f"{field}: {must}, got {shown if len(shown) <= 60 else type(value).__name__}"
+    if application.score_sum is None and application.measure is None:
+        yield "score_sum: is missing, and so is measure: one of them must give the metric"
+    if not wrong & {"target", "chance_score", "higher_is_better"} and application.target is not None:
+        better = application.target > application.chance_score
+        if better != application.higher_is_better:
+            yield (
+                f"target: must be better than chance_score, got {application.target:g} and "
+                f"{application.chance_score:g} with higher_is_better={application.higher_is_better}"
+            )
+    if not wrong & {"metric", "other_scores"} and application.metric in application.other_scores:
+        yield f"other_scores: {application.metric!r} is the metric itself: leave it out"

@@ -1,0 +1,44 @@
+"""What goes wrong in an application that is not ours, as sentences that point into its author's own code."""
+
+import sysconfig
+import traceback
+from pathlib import Path
+
+_PACKAGES = Path(__file__).parents[2]
+_NOT_THE_AUTHORS = tuple(
+    str(folder)
+    for folder in (
+        _PACKAGES / "trainers",
+        _PACKAGES / "tuner",
+        *(sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib", "platstdlib")),
+    )
+)
+
+
+class ApplicationError(ValueError):
+    """An application that cannot be used; the text says which part of it, what was found and what to do."""
+
+
+def told(error: BaseException, place: str | None = None) -> str:
+    """An exception of an application's code as one sentence.
+
+    Args:
+        error: what was raised.
+        place: the file whose last line on the way is named; None for the last line that is neither this package's nor
+            an installed package's.
+
+    >>> try:
+    ...     {}["digits"]
+    ... except KeyError as error:
+    ...     print(told(error, place="own.py"))
+    KeyError: 'digits'
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if (frame.filename == place if place else not frame.filename.startswith((*_NOT_THE_AUTHORS, "<")))
+    ]
+    text = " ".join(str(error).split())[:500]
+    where = f" (at {Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}{f': {text}' if text else ''}{where}"

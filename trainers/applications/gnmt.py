@@ -1,0 +1,112 @@
+"""GNMT v2 translates English to German (DATE, Section 4.1.3 and Table 3; MLPerf's rnn_translator).
+
+The baseline is DATE's Table 3: B0 = 256, learning rate 2^-0.5 / 1,000, 200 warm-up iterations, for which the table
+prints 0.0145 epochs; its solver is MLPerf's, Adam. MLPerf clips gradients at norm 5 and smooths labels by 0.1: a study
+states both in its recipe.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers.applications.application import Application, Split
+from trainers.data.sentence_pairs import PairSplit
+from trainers.data.translation import MULTI30K, WMT16, WMT16_PAIRS
+from trainers.data.vocabulary import BEGIN, END, PAD
+from trainers.models.beam_search import Search, translations
+from trainers.models.gnmt import GNMT
+from trainers.options import Options
+from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+
+BATCH_SIZE, WARMUP_ITERATIONS = 256, 200
+"""Of the baseline (DATE, Table 3)."""
+
+
+def pair_loss(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    """Mean over sentence pairs of -log p(target | source), a scalar in nats; padding counts nothing.
+
+    A pair's loss is the sum over its tokens, as MLPerf's reference trains on. So gradients, and the norm to clip them
+    at, are about as many times those of a mean over tokens as a target has tokens; Adam does not notice, other solvers
+    need a learning rate as many times smaller.
+    """
+    return smoothed_pair_loss(logits_BTV, targets_BT, label_smoothing=0.0)
+
+
+def smoothed_pair_loss(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
+    """`pair_loss` to smoothed words, a scalar in nats (Szegedy et al., arXiv 1512.00567, Section 7).
+
+    Args:
+        outputs: logits (B, T, V).
+        targets: words (B, T), padded.
+        label_smoothing: share of each word's target that is spread evenly over all V tokens, in [0, 1).
+    """
+    token_sum = F.cross_entropy(
+        outputs.flatten(0, 1),
+        targets.flatten(),
+        ignore_index=PAD,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
+    return token_sum / len(targets)
+
+
+def bleu(model: nn.Module, split: Split) -> float:
+    """BLEU of a whole split's translations by beam search, 0 .. 100.
+
+    Computed as MLPerf does: by sacrebleu on text as people write it, uncased, tokenized by its rule "intl"
+    (`--score-only -lc --tokenize intl`).
+
+    Args:
+        model: a `GNMT` in evaluation mode; the search has its weights' number format: float32 for a bfloat16 recipe.
+        split: a `PairSplit` with references.
+
+    Raises:
+        TypeError: the model or the split is of another kind.
+        ValueError: the split has no references, as that for training.
+    """
+    from sacrebleu.metrics.bleu import BLEU  # only here: an extra brings it
+
+    if not isinstance(model, GNMT) or not isinstance(split, PairSplit):
+        raise TypeError(f"BLEU is for GNMT on sentence pairs, got {type(model).__name__} on {type(split).__name__}.")
+    if len(split.references) != len(split):
+        raise ValueError(f"BLEU needs a reference for each of the {len(split)} pairs, got {len(split.references)}.")
+    search = Search(
+        beam_size=model.beam_size, length_penalty=model.length_penalty, begin=BEGIN, end=END, never=(PAD, BEGIN)
+    )
+    found, references = [], []
+    for positions, (inputs, _) in zip(split.in_order(), split.batches(split.in_order()), strict=True):
+        tokens = translations(model, inputs.source, inputs.source_lengths, search)
+        found += [split.vocabulary.decode(translation) for translation in tokens]
+        references += [split.references[position] for position in positions.tolist()]
+    return float(BLEU(lowercase=True, tokenize="intl", force=True).corpus_score(found, [references]).score)
+
+
+GNMT_WMT16 = Application(
+    description="GNMT v2, 4 + 4 LSTM layers with attention, translates English to German",
+    source="DATE 4.1.3, Table 3",
+    build_model=GNMT,
+    data_sources={"wmt16": WMT16, "multi30k": MULTI30K},
+    loss=pair_loss,
+    measure=bleu,
+    metric="BLEU",
+    higher_is_better=True,
+    chance_score=0.0,
+    target=21.8,
+    epochs=2,
+    baseline=Baseline(
+        batch_size=BATCH_SIZE,
+        schedule=ScheduleSpec(peak_lr=2**-0.5 / 1e3, warmup_epochs=WARMUP_ITERATIONS * BATCH_SIZE / WMT16_PAIRS),
+        optimizer=OptimizerSpec(name="adam"),
+    ),
+    model_options=Options(
+        defaults={"num_hidden": 1_024, "num_layers": 4, "dropout": 0.2, "beam_size": 5, "length_penalty": 0.6},
+        ranges={
+            "num_hidden": (1, 16_384),
+            "num_layers": (2, 32),
+            "dropout": (0, 0.99),
+            "beam_size": (1, 100),
+            "length_penalty": (0, 10),
+        },
+    ),
+    smoothed_loss=smoothed_pair_loss,
+    packages={"sacrebleu": "translation", "tokenizers": "translation"},
+)

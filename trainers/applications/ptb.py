@@ -1,0 +1,110 @@
+"""Language models on the Penn Treebank: an LSTM reads the text in streams and predicts each next word.
+
+PTB-small and PTB-large of DATE, Section 4.1.2 (LEGW, Section 5.1), which are the small and large configurations of
+TensorFlow's tutorial ptb_word_lm.py after Zaremba et al. (arXiv 1409.2329). A sample is a window of 20 or 35 words, and
+its loss the sum over its words, in nats, as in the tutorial, so that learning rates and norms to clip at mean the same:
+with the mean over words, the one would be 20 or 35 times as large and the other as small. Perplexity is exp of the nats
+a word.
+
+Clipping is part of a study's recipe, not of the application: in the tutorial `recipe: {clip_norm: 5}` for the small
+model and 10 for the large one. The baselines' learning rates are meant with it.
+
+Differs from the tutorial: every batch size sees the same windows (`trainers.streams.stream_order`), and validation and
+test text are read in 20 streams, where the tutorial reads the test text in one.
+
+The baselines' solvers and schedules are DATE's. It prints no lr0: 0.2 and 16 are this project's choice, made on another
+text, WikiText-2's validation text, with a model of 64 units and 2,000 words, batch 20, two epochs and one seed. With
+momentum (one epoch constant, one at 0.4) 0.1, 0.2, 0.4 and 0.8 gave validation perplexities of 48.0, 45.8, 48.8 and
+192.5; with LARS and poly 2, 4, 16 and 64 gave 56.3, 41.8 and worse than guessing. Neither was tried on PTB.
+"""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainers.applications.application import Application
+from trainers.data.ptb import text_sources
+from trainers.models.language_model import LanguageModel
+from trainers.options import Options
+from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+
+GUESSING = 10_000.0
+"""Perplexity of guessing among the Penn Treebank's 10,000 words."""
+
+
+def window_loss(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    """Cross-entropy summed over the words of a window, mean over the windows: a scalar in nats."""
+    return _nats(logits_BTV, targets_BT) / len(targets_BT)
+
+
+def nats_a_word(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    """Cross-entropy a word, summed over the windows: a scalar in nats."""
+    return _nats(logits_BTV, targets_BT) / targets_BT.shape[1]
+
+
+def perplexity(nats: float) -> float:
+    """exp of the mean nats a word, at most that of guessing: a model that does worse counts as one that guesses.
+
+    So a training that has all but diverged has a score that means and intervals can be made of.
+
+    >>> round(perplexity(math.log(116)), 6), perplexity(5_000.0)
+    (116.0, 10000.0)
+    """
+    return math.exp(nats) if nats < math.log(GUESSING) else GUESSING
+
+
+def _nats(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), reduction="sum")
+
+
+def _model_options(**defaults: OptionValue) -> Options:
+    return Options(
+        defaults=defaults,
+        ranges={"num_hidden": (1, 65_536), "num_layers": (1, 64), "dropout": (0.0, 0.99), "init_scale": (1e-6, 10.0)},
+    )
+
+
+PTB_SMALL = Application(
+    description="a 2-layer LSTM of 200 units predicts the Penn Treebank's next word",
+    source="DATE 4.1.2; LEGW 5.1; Zaremba et al., arXiv 1409.2329",
+    build_model=LanguageModel,
+    model_options=_model_options(num_hidden=200, num_layers=2, dropout=0.0, init_scale=0.1),
+    data_sources=text_sources(num_steps=20),
+    loss=window_loss,
+    score_sum=nats_a_word,
+    finish_score=perplexity,
+    metric="perplexity",
+    higher_is_better=False,
+    chance_score=GUESSING,
+    target=116.0,
+    epochs=13,
+    baseline=Baseline(
+        batch_size=20,
+        schedule=ScheduleSpec(
+            peak_lr=0.2, decay=DecaySpec(name="exponential", options={"start_epoch": 7.0, "factor": 0.4})
+        ),
+        optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
+    ),
+)
+
+PTB_LARGE = Application(
+    description="a 2-layer LSTM of 1,500 units predicts the Penn Treebank's next word",
+    source="DATE 4.1.2; Zaremba et al., arXiv 1409.2329",
+    build_model=LanguageModel,
+    model_options=_model_options(num_hidden=1500, num_layers=2, dropout=0.65, init_scale=0.04),
+    data_sources=text_sources(num_steps=35),
+    loss=window_loss,
+    score_sum=nats_a_word,
+    finish_score=perplexity,
+    metric="perplexity",
+    higher_is_better=False,
+    chance_score=GUESSING,
+    target=78.0,
+    epochs=55,
+    baseline=Baseline(
+        batch_size=20,
+        schedule=ScheduleSpec(peak_lr=16.0, decay=DecaySpec(name="poly", options={"power": 2.0})),
+        optimizer=OptimizerSpec(name="lars"),
+    ),
+)

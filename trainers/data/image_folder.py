@@ -1,0 +1,259 @@
+"""ImageNet, or any images in folders of their class: train/CLASS/*.JPEG to learn from, val/CLASS/*.JPEG to test with.
+
+The images are found when the data are loaded, and decoded when they are asked for (`trainers.data.loaded`).
+
+ImageNet's val/ is the test set here. For choosing, a few images of each class are held out of train/, always the same.
+Differs from the papers, which choose and report on val/ alike, and train on all of train/: with ten images a class held
+out, ImageNet trains on 1,271,167 of its 1,281,167 images.
+
+Training images: a random part of the image, 8 to 100% of its area, scaled to size, and flipped at random (Szegedy et
+al., arXiv 1409.4842, Section 6). Others: the middle of the image, its shorter side scaled to 8/7 of the size (256 for
+224). Differs from LARS, whose random crops are of an image scaled to 256 x 256 (its footnote 7).
+
+Shape suffixes: B batch, H height, W width, C the three colours.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainers.data.dataset import DataError, Dataset, DataSource
+from trainers.data.loaded import LoadedSplit
+from trainers.options import Options
+
+IMAGENET_TRAIN, IMAGENET_CLASSES, HELD_OUT = 1_281_167, 1_000, 10
+"""ImageNet's training images (ILSVRC 2012), its classes, and the images of each that are held out by default."""
+
+COLOUR_MEAN, COLOUR_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's training images, red, green and blue from 0 to 1: torchvision's figures."""
+
+SUFFIXES = (".jpeg", ".jpg", ".png")
+NUM_DECODED = 32
+"""Images of train/ and of val/, of as many classes, that a check decodes; a million would take hours."""
+
+LAYOUT = "train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+
+NamesByClass = dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Images of labelled classes, in files. Names and labels are arrays, which worker processes share untouched.
+
+    Attributes:
+        folder: holds a folder for each class.
+        classes: their names; a label is a position in it.
+        names: (n,) file names.
+        labels: (n,).
+        transform: a PIL image -> one of the size wanted.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    names: NDArray[np.bytes_]
+    labels: NDArray[np.int64]
+    transform: Callable[[Any], Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int, /) -> tuple[Tensor, int]:
+        """The image as bytes (H, W, C), and its label.
+
+        Raises:
+            DataError: the file is not a whole image.
+        """
+        label = int(self.labels[position])
+        path = self.folder / self.classes[label] / os.fsdecode(self.names[position])
+        return torch.from_numpy(np.array(self.transform(decoded(path)))), label
+
+
+def decoded(path: Path) -> Any:
+    """The image of a file, in memory, as a PIL image in red, green and blue.
+
+    Raises:
+        DataError: the file is not there, or not a whole image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except Exception as error:  # Pillow raises a dozen kinds for files that are damaged
+        raise DataError(f"{path}: cannot be read as an image ({error}): replace the file, or remove it.") from error
+
+
+def load(folder: str | None, *, image_size: int, validation_per_class: int) -> Dataset:
+    """The images found, ready to be decoded.
+
+    Args:
+        folder: the folder that holds train/ and val/, or the one that holds them as "imagenet"; None takes
+            $ZEROTUNE_DATA.
+        image_size: height and width of the images as the model gets them, pixels.
+        validation_per_class: images of each class held out of train/, evenly spaced in the order of their names.
+
+    Returns:
+        Inputs (B, C, H, W), float32, of mean about 0 and deviation about 1; targets (B,), int64: positions in the
+        sorted names of the classes.
+
+    Raises:
+        DataError: a folder is missing, a class has too few images, or train/ and val/ have other classes.
+    """
+    from_random_part, from_middle = _transforms(image_size)
+    root = _locate(folder)
+    train, test = _found(root, sizes=False)
+    kept, held_out = _parted(root / "train", train, validation_per_class)
+    return Dataset(
+        train=_split(root / "train", kept, from_random_part),
+        validation=_split(root / "train", held_out, from_middle),
+        test=_split(root / "val", test, from_middle),
+        facts={"num_classes": len(train)},
+    )
+
+
+def check(folder: str | None, *, image_size: int, validation_per_class: int) -> int:
+    """Tests names and sizes of all files, and decodes a few.
+
+    Returns:
+        Number of training samples.
+
+    Raises:
+        DataError: something is missing, empty or not an image, or torchvision cannot be used.
+    """
+    _transforms(image_size)
+    root = _locate(folder)
+    found = _found(root, sizes=True)
+    for part, names in zip(("train", "val"), found, strict=True):
+        classes = list(names)
+        for label in np.unique(np.linspace(0, len(classes) - 1, NUM_DECODED, dtype=int)):
+            decoded(root / part / classes[label] / names[classes[label]][0])
+    kept, _ = _parted(root / "train", found[0], validation_per_class)
+    return sum(map(len, kept.values()))
+
+
+def _locate(folder: str | None) -> Path:
+    chosen = folder or os.environ.get("ZEROTUNE_DATA")
+    if not chosen:
+        raise DataError(
+            f"imagenet: no folder is named: give one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be asked "
+            "for at image-net.org and cannot be downloaded here."
+        )
+    inner = Path(chosen) / "imagenet"
+    where = inner if inner.is_dir() else Path(chosen)
+    if not where.is_dir():
+        raise DataError(f"{where}: no such folder: it should hold {LAYOUT}, or a folder imagenet with them.")
+    return where
+
+
+def _found(root: Path, *, sizes: bool) -> tuple[NamesByClass, NamesByClass]:
+    """The images of train/ and val/, which must have the same classes."""
+    train, test = (_scan(root / part, sizes=sizes) for part in ("train", "val"))
+    for part, name in [("val", name) for name in train if name not in test] + [
+        ("train", name) for name in test if name not in train
+    ]:
+        raise DataError(f"{root / part / name}: no such folder, but the other of train/ and val/ has that class.")
+    return train, test
+
+
+def _scan(part: Path, *, sizes: bool) -> NamesByClass:
+    """The sorted names of each class's images, the classes sorted; `sizes` looks for empty files too."""
+    if not part.is_dir():
+        raise DataError(f"{part}: no such folder: expected {LAYOUT} in {part.parent}.")
+    classes = sorted(entry.name for entry in os.scandir(part) if entry.is_dir() and not entry.name.startswith("."))
+    if len(classes) < 2:
+        raise DataError(f"{part}: holds {len(classes)} folders: expected one for each class, with its images in it.")
+    return {name: _scan_class(part / name, sizes=sizes) for name in classes}
+
+
+def _scan_class(folder: Path, *, sizes: bool) -> list[str]:
+    names = []
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        if not entry.name.lower().endswith(SUFFIXES):
+            raise DataError(f"{entry.path}: not an image by its name: expected {', '.join(SUFFIXES)} files only.")
+        if sizes and entry.stat().st_size == 0:
+            raise DataError(f"{entry.path}: the file is empty: replace it, or remove it.")
+        names.append(entry.name)
+    if not names:
+        raise DataError(f"{folder}: holds no images: expected {', '.join(SUFFIXES)} files of that class.")
+    return sorted(names)
+
+
+def _parted(part: Path, names: NamesByClass, held_out: int) -> tuple[NamesByClass, NamesByClass]:
+    """Each class's images in two: those to train on, and `held_out` evenly spaced ones to choose with."""
+    kept: NamesByClass = {}
+    held: NamesByClass = {}
+    for name, files in names.items():
+        if len(files) <= held_out:
+            raise DataError(
+                f"{part / name}: holds {len(files)} images, of which {held_out} would be held out for validation and "
+                "none be left to train on: add images, or lower validation_per_class."
+            )
+        chosen = {position * len(files) // held_out for position in range(held_out)}
+        held[name] = [file for position, file in enumerate(files) if position in chosen]
+        kept[name] = [file for position, file in enumerate(files) if position not in chosen]
+    return kept, held
+
+
+def _split(folder: Path, names: NamesByClass, transform: Callable[[Any], Any]) -> LoadedSplit:
+    images = Images(
+        folder=folder,
+        classes=tuple(names),
+        names=np.array([os.fsencode(name) for files in names.values() for name in files]),
+        labels=np.repeat(np.arange(len(names)), [len(files) for files in names.values()]),
+        transform=transform,
+    )
+    return LoadedSplit(images, prepare=_normalised)
+
+
+def _transforms(image_size: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """What is done to training images, and to others."""
+    try:
+        from torchvision import transforms
+    except (ImportError, RuntimeError) as error:  # a build for another torch fails at its operators
+        raise DataError(
+            f"torchvision cannot be imported ({error}): install the build that belongs to torch {torch.__version__}."
+        ) from error
+    return (
+        transforms.Compose([transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()]),
+        transforms.Compose([transforms.Resize(round(image_size * 8 / 7)), transforms.CenterCrop(image_size)]),
+    )
+
+
+def _normalised(bytes_BHWC: Tensor) -> Tensor:
+    """Colours of mean about 0 and deviation about 1: (B, C, H, W), float32, channels last in memory."""
+    mean, deviation = _statistics(bytes_BHWC.device)
+    return bytes_BHWC.float().div_(255).sub_(mean).div_(deviation).permute(0, 3, 1, 2)
+
+
+@lru_cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation on a device, copied there once."""
+    return torch.tensor(COLOUR_MEAN, device=device), torch.tensor(COLOUR_DEVIATION, device=device)
+
+
+def image_folder(image_size: int) -> DataSource:
+    """ImageNet for a model that takes images of this size, unless a study says otherwise."""
+    return DataSource(
+        load=load,
+        check=check,
+        num_train=IMAGENET_TRAIN - HELD_OUT * IMAGENET_CLASSES,
+        options=Options(
+            defaults={"image_size": image_size, "validation_per_class": HELD_OUT},
+            ranges={"image_size": (8, 4096), "validation_per_class": (1, 1_000_000)},
+        ),
+        description=f"ImageNet or other images in folders: {LAYOUT}",
+    )
+
+
+IMAGENET_224 = image_folder(224)
+IMAGENET_299 = image_folder(299)
