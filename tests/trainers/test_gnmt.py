@@ -111,6 +111,30 @@ def test_the_first_layer_reads_both_directions_as_packed_sequences_are_read():
         torch.testing.assert_close(seen[0][:length, row], expected[:length, row], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_residual_connections_begin_with_the_third_layer(part: str):
+    """A layer without weights gives zeros: as a third one it changes nothing, as a second one it lets nothing through."""
+    inputs = padded(SOURCES), lengths(SOURCES), padded(TARGETS)
+    three, two = small_model(3), small_model(2)
+    for own, layers in ((three.encoder, two.encoder.layers), (three.decoder, two.decoder.layers)):
+        if own is getattr(three, part):
+            for parameter in own.layers[1].parameters():
+                nn.init.zeros_(parameter)
+        else:
+            own.layers = layers
+    two.load_state_dict(three.state_dict(), strict=False)
+    assert torch.equal(three(inputs), two(inputs))
+
+    for parameter in getattr(two, part).layers[0].parameters():
+        nn.init.zeros_(parameter)
+    states_SBH = two.encode(*inputs[:2]).states
+    logits_BTV = two(inputs)
+    if part == "encoder":
+        assert states_SBH.abs().max() == 0
+    else:
+        assert torch.equal(logits_BTV, two.decoder.classifier.bias.expand_as(logits_BTV))
+
+
 def test_attention_weighs_a_sentences_own_states_by_their_energies():
     torch.manual_seed(3)
     attention = NormalisedAttention(4).double()
