@@ -15,7 +15,7 @@ from trainers.data.translation import PARTS
 from trainers.data.vocabulary import BEGIN, END, PAD, Words
 from trainers.loop import train
 from trainers.models.attention import NormalisedAttention
-from trainers.models.gnmt import GNMT, Encoder
+from trainers.models.gnmt import GNMT, Decoder, Encoder
 from trainers.schedules import build_schedule
 from trainers.spec import OptimizerSpec, Placement, Precision, Recipe, ScheduleSpec, TrainConfig
 
@@ -111,28 +111,34 @@ def test_the_first_layer_reads_both_directions_as_packed_sequences_are_read():
         torch.testing.assert_close(seen[0][:length, row], expected[:length, row], rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_residual_connections_begin_with_the_third_layer(part: str):
-    """A layer without weights gives zeros: as a third one it changes nothing, as a second one it lets nothing through."""
-    inputs = padded(SOURCES), lengths(SOURCES), padded(TARGETS)
-    three, two = small_model(3), small_model(2)
-    for own, layers in ((three.encoder, two.encoder.layers), (three.decoder, two.decoder.layers)):
-        if own is getattr(three, part):
-            for parameter in own.layers[1].parameters():
-                nn.init.zeros_(parameter)
-        else:
-            own.layers = layers
-    two.load_state_dict(three.state_dict(), strict=False)
-    assert torch.equal(three(inputs), two(inputs))
-
-    for parameter in getattr(two, part).layers[0].parameters():
+def silence(layer: nn.Module) -> None:
+    """Makes an LSTM layer give zeros."""
+    for parameter in layer.parameters():
         nn.init.zeros_(parameter)
-    states_SBH = two.encode(*inputs[:2]).states
-    logits_BTV = two(inputs)
-    if part == "encoder":
-        assert states_SBH.abs().max() == 0
-    else:
-        assert torch.equal(logits_BTV, two.decoder.classifier.bias.expand_as(logits_BTV))
+
+
+def test_residual_connections_of_the_encoder_begin_with_the_third_layer():
+    """A silent third layer changes nothing, a silent second one lets nothing through."""
+    three, two = (Encoder(6, num_layers, 0.0) for num_layers in (3, 2))
+    two.load_state_dict(three.state_dict(), strict=False)
+    inputs = torch.randn(5, 2, 6), torch.tensor([5, 3])
+    assert not torch.allclose(three(*inputs), two(*inputs))
+    silence(three.layers[1])
+    assert torch.equal(three(*inputs), two(*inputs))
+    silence(two.layers[0])
+    assert two(*inputs).abs().max() == 0
+
+
+def test_residual_connections_of_the_decoder_begin_with_the_third_layer():
+    """As those of the encoder; what is let through makes the logits, beside the classifier's bias."""
+    three, two = (Decoder(11, 6, num_layers, 0.0) for num_layers in (3, 2))
+    two.load_state_dict(three.state_dict(), strict=False)
+    inputs = torch.randn(4, 2, 6), two.attention.remember(torch.randn(2, 5, 6), torch.tensor([5, 3]))
+    assert not torch.allclose(three(*inputs), two(*inputs))
+    silence(three.layers[1])
+    assert torch.equal(three(*inputs), two(*inputs))
+    silence(two.layers[0])
+    assert torch.equal(two(*inputs), two.classifier.bias.expand(2, 4, 11))
 
 
 def test_attention_weighs_a_sentences_own_states_by_their_energies():
