@@ -4,10 +4,11 @@ ghost batches, micro-batches and precision. With the default recipe every piece 
 This module must not know schedules, optimizers or epochs.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from trainers.applications.application import Application, Dataset
 from trainers.data import Batch
 from trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
-from trainers.spec import Precision, Recipe
+from trainers.spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> mean loss over the samples."""
@@ -45,23 +46,24 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
         yield "micro_batch_size", f"must be a multiple of ghost_batch_size ({ghost}), got {micro}"
 
 
-def ghost_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
-    """What `recipe_problems` cannot tell before the model is built, which is done here where it has ghost batches.
+def ghost_problems(
+    recipe: Recipe, application: Application, model_options: Mapping[str, OptionValue] = MappingProxyType({})
+) -> Iterator[tuple[str, str]]:
+    """What `recipe_problems` cannot tell without the model, whose outline is made here where it has ghost batches.
 
-    Nothing where a package that the model needs cannot be used.
+    Nothing where it has no outline; `prepare_model` refuses then.
 
     >>> from trainers.applications import APPLICATIONS
     >>> list(ghost_problems(Recipe(ghost_batch_size=32), APPLICATIONS["lenet_mnist"]))
     [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
     """
     if recipe.ghost_batch_size is not None:
+        outline = application.outline(model_options)
         try:
-            with torch.random.fork_rng(devices=[]):
-                use_ghost_batch_norm(application.new_model({}, {}), recipe.ghost_batch_size)
+            if outline is not None:
+                use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
-        except (ImportError, RuntimeError):
-            return  # a package is missing, or a build for another torch: that is said before any trial
 
 
 def check_recipe(recipe: Recipe, application: Application) -> None:

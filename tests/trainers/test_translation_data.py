@@ -67,6 +67,8 @@ def test_preprocessed_text_is_written_as_people_write_it():
         ("er sagte : &quot; ja &quot; .", 'er sagte: "ja".'),
         ("&quot; ja &quot; und &quot; nein &quot;", '"ja" und "nein"'),
         ("it &apos;s ( really ) so", "it's (really) so"),
+        ("„ ja “ , die Hunde , &apos; nein &apos; .", "„ja“, die Hunde, 'nein'."),
+        ("the dogs &apos; ball costs $ 5", "the dogs' ball costs $5"),
         ("5 % &amp; 3 &#91; x &#93;", "5% & 3 [x]"),
         ("Europa - Parlament", "Europa - Parlament"),
         ("", ""),

@@ -507,3 +507,10 @@ def test_loading_a_study_imports_no_slow_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_sizes_that_the_model_itself_refuses_are_told_with_their_line() -> None:
+    model = "application: resnet50_cifar10\nmodel: {num_blocks: [1, 2.5]}\ndata: {source: cifar10-part}\n"
+    assert mistakes(("application: lenet_mnist\ndata: {source: mnist5k}\n", model)) == [
+        "x.yaml:3: model: num_blocks must be one to six whole numbers above 0, one a stage, got [1.0, 2.5]."
+    ]

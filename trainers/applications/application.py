@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from trainers.data import Dataset, DataSource, Split
@@ -87,6 +88,20 @@ class Application:
             ValueError: an option is of the wrong kind or out of its range.
         """
         return self.build_model(**facts, **self.model_options.complete("model", options))
+
+    def outline(self, options: Mapping[str, OptionValue]) -> nn.Module | None:
+        """The model without values, on torch's meta device: what can be known of it at the cost of its shapes.
+
+        None where it cannot be made so: a package is missing, or the model computes with its own values.
+
+        Raises:
+            ValueError: the model refuses the options.
+        """
+        try:
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                return self.new_model({}, options)
+        except (ImportError, RuntimeError):  # NotImplementedError is a RuntimeError
+            return None
 
     def missing_packages(self) -> list[str]:
         """A sentence for every package that is needed and not installed; nothing is imported."""

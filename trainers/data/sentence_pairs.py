@@ -5,9 +5,9 @@ This module must not know files or vocabularies, but for what `decode` gives.
 Shape suffixes: B batch, S source tokens, T target tokens, M the longest of a batch's sentences.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -58,11 +58,16 @@ class Sentences:
         >>> Sentences.of([[7, 8], []]).tokens.tolist()
         [2, 7, 8, 3, 2, 3]
         """
-        lengths: list[int] = []
-        marked = ((BEGIN, *sentence, END) for sentence in sentences)
-        counted = (lengths.append(len(sentence)) or sentence for sentence in marked)  # type: ignore[func-returns-value]
-        tokens = np.fromiter(chain.from_iterable(counted), dtype=np.int32)
-        return cls(tokens=torch.from_numpy(tokens), starts=torch.tensor([0, *accumulate(lengths)]))
+        tokens, starts = array("i"), array("q", [0])
+        for sentence in sentences:
+            tokens.append(BEGIN)
+            tokens.extend(sentence)
+            tokens.append(END)
+            starts.append(len(tokens))
+        return cls(
+            tokens=torch.from_numpy(np.array(tokens, dtype=np.int32)),
+            starts=torch.from_numpy(np.array(starts, dtype=np.int64)),
+        )
 
     @property
     def lengths(self) -> Tensor:

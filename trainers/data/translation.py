@@ -53,7 +53,7 @@ def load(default_folder: str, folder: str | None, *, subwords: str, vocabulary: 
             pair is short enough.
     """
     where = _checked_folder(default_folder, folder, subwords, vocabulary)
-    train = _training_pairs(where, max_length)
+    train = list(_short_pairs(where, max_length))
     english, german = zip(*train, strict=True)
     learned = SUBWORDS[subwords]([*english, *german], vocabulary)
     validation, test = (_evaluation_split(where, part, learned) for part in ("valid", "test"))
@@ -138,10 +138,6 @@ def _short_pairs(where: Path, max_length: int) -> Iterator[Pair]:
             f"{where}: no training pair has 1 to {max_length - 2} words in both languages (the longest has {longest}): "
             "raise the option 'max_length'."
         )
-
-
-def _training_pairs(where: Path, max_length: int) -> list[Pair]:
-    return list(_short_pairs(where, max_length))
 
 
 def _reference_texts(where: Path, part: str, pairs: list[Pair]) -> list[str] | None:

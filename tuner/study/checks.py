@@ -45,11 +45,23 @@ def _facts_problems(study: Study) -> Iterator[Problem]:
         yield from _option_problems(source.options, study.data.options, f"data source {study.data.source!r}", "data")
         if study.data.folder is None and source.num_train is not None:
             yield from size_problems(study, source.num_train)
-    yield from _option_problems(application.model_options, study.model, f"model of {study.application!r}", "model")
+    yield from _model_problems(study)
     if study.search_seed in study.seeds:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
     if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
         yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+
+
+def _model_problems(study: Study) -> Iterator[Problem]:
+    """Sizes of the model: each alone, then all together, as the model itself takes them."""
+    application = APPLICATIONS[study.application]
+    found = list(_option_problems(application.model_options, study.model, f"model of {study.application!r}", "model"))
+    yield from found
+    if study.model and not found:
+        try:
+            application.outline(study.model)
+        except ValueError as error:
+            yield ("model",), str(error)
 
 
 def _holds_out(study: Study) -> bool:
@@ -97,7 +109,9 @@ def _option_problems(known: Options, given: Mapping[str, OptionValue], owner: st
 def _recipe_problems(study: Study) -> Iterator[Problem]:
     """The recipe: its values, what the application can do with them, and sizes that would split no batch."""
     application, recipe = APPLICATIONS[study.application], study.recipe.spec()
-    found = [*recipe_problems(recipe, application), *ghost_problems(recipe, application)]
+    found = [*recipe_problems(recipe, application)]
+    if not [*_model_problems(study)]:
+        found += ghost_problems(recipe, application, study.model)
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():
