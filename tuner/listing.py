@@ -34,15 +34,21 @@ def listing(what: str) -> Listing:
 
 def _applications() -> Listing:
     rows = [
-        (name, entry.description, _target(entry), ", ".join(entry.data_sources), entry.source)
+        (name, entry.description, _target(entry), _sources(entry), _options(entry.model_options.defaults), entry.source)
         for name, entry in APPLICATIONS.items()
     ]
     for name, entries in packaged_applications().items():  # named only: loading them is not listing's affair
         if name in SHIPPED or name not in APPLICATIONS:
             values = ", ".join(f"{e.dist.name if e.dist else 'an installed package'} ({e.value})" for e in entries)
             what = "has no effect, the name is taken: of" if name in SHIPPED else "of the installed package"
-            rows.append((name, f"{what} {values}", "", "", ""))
-    return ("application", "what it is", "target", "data", "source"), rows
+            rows.append((name, f"{what} {values}", "", "", "", ""))
+    return ("application", "what it is", "target", "data", "model", "source"), rows
+
+
+def _sources(entry: Application) -> str:
+    """The data sources, each with its options and their defaults in brackets."""
+    options = {name: _options(source.options.defaults) for name, source in entry.data_sources.items()}
+    return ", ".join(f"{name} ({known})" if known else name for name, known in options.items())
 
 
 def _target(entry: Application) -> str:
