@@ -78,6 +78,8 @@ class Options:
 
     >>> Options(defaults={"num_hidden": 200}, ranges={"num_hidden": (1, 9999)}).complete("the model", {})
     {'num_hidden': 200}
+    >>> Options(defaults={"dropout": 0.5}).complete("the model", {"dropout": 0})
+    {'dropout': 0.0}
     """
 
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -90,7 +92,8 @@ class Options:
             UnknownName: there is no such option.
             ValueError: a value is of the wrong kind or out of its range; the text begins with `owner`.
         """
-        return complete_options(owner, given, defaults=self.defaults, required={}, ranges=self.ranges)
+        complete = complete_options(owner, given, defaults=self.defaults, required={}, ranges=self.ranges)
+        return {name: _as_decimals(value, self.defaults[name]) for name, value in complete.items()}
 
 
 NO_OPTIONS = Options()
@@ -112,6 +115,13 @@ def _checked(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Ran
     if allowed is not None and any(not allowed[0] <= number <= allowed[1] for number in numbers):
         raise ValueError(f"{owner}: option {name!r} must be {_range_text(allowed)}, got {value!r}.")
     return value
+
+
+def _as_decimals(value: OptionValue, default: OptionValue) -> OptionValue:
+    """Whole numbers made decimals where the option holds those: 0 and 0.0 are one configuration."""
+    if isinstance(value, tuple):
+        return tuple(float(number) for number in value)
+    return float(value) if isinstance(default, float) and isinstance(value, int) else value
 
 
 def _is_number(value: object) -> bool:

@@ -93,6 +93,12 @@ def test_a_study_compares_a_search_with_other_arms(name: str) -> None:
     assert len(study.arms) >= 2
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_with_its_defaults_written_out_is_the_same_study(name: str) -> None:
+    study = loaded(name)
+    assert Study.model_validate(study.resolved()).fingerprint == study.fingerprint
+
+
 def test_no_two_studies_are_the_same() -> None:
     fingerprints = {loaded(name).fingerprint for name in STUDIES}
     assert len(fingerprints) == len(STUDIES)

@@ -17,7 +17,7 @@ RESNET50_CIFAR10 = Application(
     source="LIMIT Table 2, Figs 13 to 15, 20 to 22",
     build_model=CifarResNet,
     model_options=Options(
-        defaults={"num_blocks": (3, 4, 6, 3), "num_filters": 64, "bottleneck": True},
+        defaults={"num_blocks": (3.0, 4.0, 6.0, 3.0), "num_filters": 64, "bottleneck": True},
         ranges={"num_blocks": (1, 100), "num_filters": (1, 1024)},
     ),
     data_sources={"cifar10": CIFAR10, "cifar10-50k": CIFAR10_50K, "cifar10-part": CIFAR10_PART},

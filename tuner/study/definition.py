@@ -5,6 +5,7 @@ error. This module must not know files or lines.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -28,7 +29,15 @@ from tuner.study.fields import (
     TrackingURI,
     Trials,
 )
-from tuner.study.values import DecayValue, OptimizerValue, OptionPlain, OptionValues, ParamValue, WarmupValue
+from tuner.study.values import (
+    DecayValue,
+    OptimizerValue,
+    OptionPlain,
+    OptionValues,
+    ParamValue,
+    WarmupValue,
+    option_to_plain,
+)
 from tuner.trial import canonical_json
 
 SEARCH_METHODS: Final = ("grid", "random", "optuna")
@@ -308,8 +317,8 @@ class Study(Definition):
     def resolved(self) -> dict[str, Any]:
         """The whole definition with every default written out, as JSON can hold it."""
         plain = self.model_dump(mode="json")
-        plain["model"], options = self.model_options(), self.data_options()
-        plain["data"] = {"source": self.data.source, "folder": self.data.folder, **options}
+        plain["model"] = _as_plain(self.model_options())
+        plain["data"] = {"source": self.data.source, "folder": self.data.folder, **_as_plain(self.data_options())}
         plain["baseline"] = _without_ineffective(plain["baseline"])
         plain["arms"] = [_resolved_arm(self, arm) for arm in self.arms]
         return plain
@@ -322,12 +331,16 @@ class Study(Definition):
         plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
         code = application_digest(self.application)
         own = {} if code is None else {"application_code": code}
-        return {**plain, "data": {"source": self.data.source, **self.data_options()}, **own}
+        return {**plain, "data": {"source": self.data.source, **_as_plain(self.data_options())}, **own}
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits of the content."""
         return hashlib.sha256(canonical_json(self.content()).encode()).hexdigest()[:12]
+
+
+def _as_plain(options: Mapping[str, OptionValue]) -> dict[str, Any]:
+    return {name: option_to_plain(value) for name, value in options.items()}
 
 
 def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
