@@ -4,20 +4,21 @@ Prints, for each, the metric on validation of the untrained model and after trai
 what to look at: the share of the way from the untrained score to a perfect one (for perplexity, to 1, of logarithms).
 The ImageNet set learns generated JPEGs of six classes, in the sizes of model that the papers have.
 
-    python benchmarks/applications_learn.py --data DIR [NAME ...]
+    python -m benchmarks.applications_learn --data DIR [NAME ...]
 
 DIR holds a text in PTB's layout, sentence pairs, CIFAR-10 files, in the folders that --help names.
 """
 
-import argparse
 import math
 import resource
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 
 import tests.conftest  # noqa: F401  # lets torchvision be imported on a CPU-only torch
 from tests.generated_images import write_image_folder
@@ -140,24 +141,24 @@ def measure(name: str, small: Small, folder: str | None) -> str:
     )
 
 
-def main() -> None:
-    """Trains the applications named, or all."""
-    parser = argparse.ArgumentParser(description="train every application, small, and print what it gains")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="applications; all where none is named")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with text-ptb-layout/, multi30k/ and cifar10-sample/"
-    )
-    arguments = parser.parse_args()
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with text-ptb-layout/, multi30k/ and cifar10-sample/.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Applications; all by default.")
+    ] = None,
+) -> None:
+    """Train every application, small, and print what it gains."""
+    torch.set_num_threads(1)
     print(
         f"{'application':22} {'metric':10} {'untrained':>9} {'trained':>9} {'gain':>7} {'parameters':>12} {'CPU s':>7}"
     )
     with tempfile.TemporaryDirectory() as made:
         generated = write_image_folder(Path(made) / "images")
-        for name in arguments.names or SMALL:
+        for name in names or SMALL:
             small = SMALL[name]
-            folder = generated if small.folder == "IMAGES" else small.folder and arguments.data / small.folder
+            folder = generated if small.folder == "IMAGES" else small.folder and data / small.folder
             print(measure(name, small, None if folder is None else str(folder)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

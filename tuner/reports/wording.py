@@ -152,7 +152,8 @@ def _headline(comparison: Comparison, row: Row, cost: str) -> str:
 def _why_undecided(row: Row, facts: StudyFacts) -> str:
     verdict = row.verdict
     if verdict is None or verdict.difference is None or verdict.difference.low is None:
-        return f"{counted(verdict.num_pairs if verdict else 0, 'common seed')} give no interval"
+        pairs = verdict.num_pairs if verdict else 0
+        return f"{counted(pairs, 'common seed')} {'gives' if pairs == 1 else 'give'} no interval"
     if row.num_diverged:
         return f"{row.num_diverged} of {counted(row.num_seeds, 'seed')} diverged"
     low, high = (points_text(end or 0.0, facts.metric) for end in (verdict.difference.low, verdict.difference.high))
