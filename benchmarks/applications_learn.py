@@ -45,10 +45,17 @@ class Small:
     clip_norm: float | None = None
 
 
-def images(lr: float, *, size: int = 48, epochs: int = 8) -> Small:
+def images(lr: float, *, optimizer: str = "momentum", size: int = 48, epochs: int = 8) -> Small:
     """An ImageNet application on the generated images."""
-    options: dict[str, OptionValue] = {"image_size": size, "validation_per_class": 4}
-    return Small(lr=lr, epochs=epochs, batch_size=12, source="imagenet", folder="IMAGES", data_options=options)
+    return Small(
+        lr=lr,
+        epochs=epochs,
+        batch_size=12,
+        optimizer=optimizer,
+        source="imagenet",
+        folder="IMAGES",
+        data_options={"image_size": size, "validation_per_class": 4},
+    )
 
 
 def text(lr: float, optimizer: str) -> Small:
@@ -92,9 +99,9 @@ SMALL: dict[str, Small] = {
     ),
     "resnet50_imagenet": images(0.02),
     "resnet50_v1_imagenet": images(0.02),
-    "alexnet_imagenet": images(0.01, size=64, epochs=12),
+    "alexnet_imagenet": images(0.0003, optimizer="adam", size=64, epochs=12),
     "alexnet_bn_imagenet": images(0.01, size=64),
-    "squeezenet_imagenet": images(0.01, size=64),
+    "squeezenet_imagenet": images(0.001, optimizer="adam", size=64, epochs=12),
     "mobilenet_imagenet": images(0.05),
     "mnasnet_imagenet": images(0.05),
     "inception_v4_imagenet": images(0.02, size=80),

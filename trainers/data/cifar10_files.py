@@ -5,7 +5,6 @@ and 1,024 blue bytes, row by row. This module must not know what is made of the 
 """
 
 import hashlib
-import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.data.dataset import DataError
+from trainers.data.places import cache_folder, named_folder
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 ARCHIVE_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
@@ -105,7 +105,7 @@ def read_published(folder: str | None) -> Records:
     Raises:
         DataError: a file is missing, cut short or not the original, or the download failed.
     """
-    chosen = _named_folder(folder)
+    chosen = named_folder(folder)
     where = _downloaded() if chosen is None else _inside(chosen)
     return np.concatenate([file.read(where) for file in TRAIN_FILES]), TEST_FILE.read(where)
 
@@ -116,7 +116,7 @@ def read_part(folder: str | None) -> Records:
     Raises:
         DataError: no folder is named, or a file is missing, cut short or malformed.
     """
-    chosen = _named_folder(folder)
+    chosen = named_folder(folder)
     if chosen is None:
         raise DataError(
             "data_batch_1.bin: no folder is named: the source cifar10-part reads it and test_batch.bin from "
@@ -131,12 +131,7 @@ def read_part(folder: str | None) -> Records:
 
 def needs_download(folder: str | None) -> bool:
     """Whether `read_published(folder)` would fetch the archive: no folder is named, and the cache lacks a file."""
-    return _named_folder(folder) is None and not _is_cached()
-
-
-def _named_folder(folder: str | None) -> str | None:
-    """The folder to look in; None where none is named."""
-    return folder or os.environ.get("ZEROTUNE_DATA") or None
+    return named_folder(folder) is None and not _is_cached()
 
 
 def _inside(folder: str) -> Path:
@@ -154,22 +149,15 @@ def _inside(folder: str) -> Path:
     )
 
 
-def _cache() -> Path:
-    """Where a download's files lie, or would lie."""
-    import pooch  # only here: it takes 0.2 s to import, and most runs read a folder
-
-    return Path(pooch.os_cache("zerotune")) / "cifar10"
-
-
 def _is_cached() -> bool:
-    return all((_cache() / file.name).exists() for file in (*TRAIN_FILES, TEST_FILE))
+    return all((cache_folder("cifar10") / file.name).exists() for file in (*TRAIN_FILES, TEST_FILE))
 
 
 def _downloaded() -> Path:
     """The folder in the user's cache with the published files, fetched where it lacks one."""
     import pooch
 
-    cache = _cache()
+    cache = cache_folder("cifar10")
     if _is_cached():
         return cache
     try:

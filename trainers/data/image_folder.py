@@ -27,6 +27,7 @@ from torch import Tensor
 
 from trainers.data.dataset import DataError, Dataset, DataSource
 from trainers.data.loaded import LoadedSplit
+from trainers.data.places import named_folder
 from trainers.options import Options
 
 IMAGENET_TRAIN, IMAGENET_CLASSES, HELD_OUT = 1_281_167, 1_000, 10
@@ -140,7 +141,7 @@ def check(folder: str | None, *, image_size: int, validation_per_class: int) -> 
 
 
 def _locate(folder: str | None) -> Path:
-    chosen = folder or os.environ.get("ZEROTUNE_DATA")
+    chosen = named_folder(folder)
     if not chosen:
         raise DataError(
             f"imagenet: no folder is named: give one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be asked "

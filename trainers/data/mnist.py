@@ -4,7 +4,6 @@ Source: LeCun, Cortes and Burges. Two splits, both LIMIT's (Section 3.1): `mnist
 validation is the end of the training set; `mnist60k` is 60,000 / 10,000, where nothing is left to choose by.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from trainers.data.dataset import DataError, Dataset, DataSource, TensorSplit
 from trainers.data.idx import IdxFile
+from trainers.data.places import cache_folder, named_folder
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 NUM_TRAIN = 55_000
@@ -122,17 +122,12 @@ def check_60k(folder: str | None) -> int:
 
 def needs_download(folder: str | None) -> bool:
     """Whether `load(folder)` would fetch a file: no folder is named, and the user's cache does not hold all four."""
-    return _named_folder(folder) is None and not all(_cached(file).exists() for file in FILES)
-
-
-def _named_folder(folder: str | None) -> str | None:
-    """The folder to look in; None where none is named."""
-    return folder or os.environ.get("ZEROTUNE_DATA") or None
+    return named_folder(folder) is None and not all(_cached(file).exists() for file in FILES)
 
 
 def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:
     """The four files and where each lies."""
-    chosen = _named_folder(folder)
+    chosen = named_folder(folder)
     if chosen is None:
         return [(file, _downloaded(file)) for file in FILES]
     inner = Path(chosen) / "mnist"
@@ -143,10 +138,8 @@ def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:
 
 
 def _cached(file: IdxFile) -> Path:
-    """Where a download of the file lies, or would lie, in the user's cache."""
-    import pooch
-
-    return Path(pooch.os_cache("zerotune")) / "mnist" / f"{file.name}.gz"
+    """Where a download of the file lies, or would lie."""
+    return cache_folder("mnist") / f"{file.name}.gz"
 
 
 def _downloaded(file: IdxFile) -> Path:

@@ -5,7 +5,6 @@ ptb_word_lm.py). Source: Mikolov et al., Interspeech 2010; Marcus et al., Comput
 is the Linguistic Data Consortium's (LDC99T42); ask it where a use goes beyond research.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 
 from trainers.data.dataset import DataError, Dataset, DataSource
+from trainers.data.places import cache_folder, named_folder
 from trainers.data.windows import WindowSplit
 from trainers.options import Options
 
@@ -73,7 +73,7 @@ class Corpus:
 
     def needs_download(self, folder: str | None) -> bool:
         """Whether `load(folder)` would fetch a file: no folder is named, and the user's cache does not hold all."""
-        if _named_folder(folder) is not None or self.sha256 is None:
+        if named_folder(folder) is not None or self.sha256 is None:
             return False
         return not all(_cached(name).exists() for name in FILES)
 
@@ -97,7 +97,7 @@ class Corpus:
 
     def _locate(self, folder: str | None) -> list[Path]:
         """Where the three files lie."""
-        chosen = _named_folder(folder)
+        chosen = named_folder(folder)
         if chosen is None and self.sha256 is not None:
             return [_downloaded(name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
         if chosen is None:
@@ -170,16 +170,9 @@ def text_source(corpus: Corpus, *, num_steps: int, description: str) -> DataSour
     )
 
 
-def _named_folder(folder: str | None) -> str | None:
-    """The folder to look in; None where none is named."""
-    return folder or os.environ.get("ZEROTUNE_DATA") or None
-
-
 def _cached(name: str) -> Path:
-    """Where a download of the file lies, or would lie, in the user's cache."""
-    import pooch  # only here: it takes 0.2 s to import, and most runs read a folder
-
-    return Path(pooch.os_cache("zerotune")) / "ptb" / name
+    """Where a download of the file lies, or would lie."""
+    return cache_folder("ptb") / name
 
 
 def _downloaded(name: str, sha256: str) -> Path:

@@ -5,13 +5,13 @@ for validation, newstest2014 for test), or raw text such as Multi30K. The files 
 side: line i of one is the translation of line i of the other.
 """
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
 from trainers.data.dataset import DataError, Dataset, DataSource
+from trainers.data.places import named_folder
 from trainers.data.sentence_pairs import PairSplit, Sentences
 from trainers.data.vocabulary import SUBWORDS, Vocabulary
 from trainers.options import Options
@@ -86,7 +86,7 @@ def _checked_folder(default_folder: str, folder: str | None, subwords: str, voca
         raise DataError(f"option 'subwords' must be {' or '.join(map(repr, SUBWORDS))}, got {subwords!r}.")
     if subwords == "bpe" and vocabulary < 260:
         raise DataError(f"option 'vocabulary' must be at least 260 for 'bpe': 4 marks and 256 bytes, got {vocabulary}.")
-    chosen = folder or os.environ.get("ZEROTUNE_DATA")
+    chosen = named_folder(folder)
     names = ", ".join(f"{part}.{language}" for part in PARTS for language in (SOURCE, TARGET))
     if not chosen:
         raise DataError(f"{default_folder}: no folder is named: give one that holds {names} (--data, ZEROTUNE_DATA).")
