@@ -101,10 +101,10 @@ SMALL: dict[str, Small] = {
     "resnet50_v1_imagenet": images(0.02),
     "alexnet_imagenet": images(0.0003, optimizer="adam", size=64, epochs=12),
     "alexnet_bn_imagenet": images(0.01, size=64),
-    "squeezenet_imagenet": images(0.001, optimizer="adam", size=64, epochs=12),
+    "squeezenet_imagenet": images(0.0005, optimizer="adam", size=64, epochs=40),
     "mobilenet_imagenet": images(0.05),
     "mnasnet_imagenet": images(0.05),
-    "inception_v4_imagenet": images(0.02, size=80),
+    "inception_v4_imagenet": images(0.0003, optimizer="adam", size=96),
 }
 
 
