@@ -1,5 +1,6 @@
 """Contract of every study file: it loads, can be planned without its data, says what it is, and stands in the index."""
 
+import json
 import re
 import socket
 from functools import cache
@@ -97,6 +98,12 @@ def test_a_study_compares_a_search_with_other_arms(name: str) -> None:
 def test_a_study_with_its_defaults_written_out_is_the_same_study(name: str) -> None:
     study = loaded(name)
     assert Study.model_validate(study.resolved()).fingerprint == study.fingerprint
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_studys_content_is_what_a_journal_gives_back(name: str) -> None:
+    content = loaded(name).content()
+    assert json.loads(json.dumps(content)) == content
 
 
 def test_no_two_studies_are_the_same() -> None:
