@@ -29,9 +29,9 @@ LAYERS: list[set[str]] = [
     {"tuner.campaign", "tuner.listing", "tuner.rule", "tuner.regime_verdict"},
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
-    {"tuner.command_options"},
+    {"tuner.command_text"},
     {"tuner.run", "tuner.answer", "tuner.rule_words"},
-    {"tuner.regime_run"},
+    {"tuner.regime_run", "tuner.command_options", "tuner.interruption"},
     {
         "tuner.rule_command",
         "tuner.profile_command",

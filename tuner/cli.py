@@ -3,45 +3,43 @@
 import errno
 import io
 import os
-import shlex
-import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from tuner import __version__
 from tuner.command_options import (
-    STORE,
+    AddressOption,
     AppOption,
     CostOption,
     Currency,
+    DataOption,
+    DriverName,
+    DriverOption,
     StoredArgument,
     StoreOption,
     StudyArgument,
     TrackingOption,
-    report_command,
-    short,
+    check_driver,
+    named_study,
     store_and_name,
+    stored_answer,
 )
+from tuner.command_text import STORE, command_text, short
 from tuner.diagnose_command import add_diagnose_command
 from tuner.errors import BadInput, ZerotuneError
-from tuner.own_application import check_used, enter_own
+from tuner.interruption import interruptible
+from tuner.own_application import enter_own
 from tuner.profile_command import add_profile_command
 from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
 from tuner.rule_command import add_rule_command
-
-if TYPE_CHECKING:
-    from tuner.answer import Answer
-    from tuner.study import Study
 
 app = typer.Typer(
     name="zerotune",
@@ -54,7 +52,6 @@ app = typer.Typer(
 
 PLAIN_WIDTH = 110
 """Columns of output that goes to no terminal (a pipe, a file, CI), where rich would take 80."""
-INTERRUPTED = 130
 FAULT = 1
 
 
@@ -66,13 +63,6 @@ def _width() -> int | None:
 console = Console(highlight=False, markup=False, emoji=False, width=_width())
 
 
-class DriverName(StrEnum):
-    """How trials are run."""
-
-    ray = "ray"
-    serial = "serial"
-
-
 class Listing(StrEnum):
     """What can be listed."""
 
@@ -82,11 +72,6 @@ class Listing(StrEnum):
     rules = "rules"
     methods = "methods"
     studies = "studies"
-
-
-DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -109,26 +94,20 @@ def run(
     study: StudyArgument,
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
-    ] = None,
-    driver: Annotated[
-        DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")
-    ] = DriverName.ray,
+    address: AddressOption = None,
+    driver: DriverOption = DriverName.ray,
     data_folder: DataOption = None,
     own: AppOption = None,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
-    if address is not None and driver is DriverName.serial:
-        raise BadInput("--address has no effect with --driver serial: leave one of them out")
+    check_driver(address, driver)
     where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
     how = {"--driver": driver.value, "--address": address, "--data": data_folder}
-    with _interruptible(_command("run", study, {**where, **how})):
+    with interruptible(command_text("run", study, {**where, **how}), console):
         from tuner.reports.tables import print_answer
         from tuner.run import Place, run_study
 
-        definition = _load(study, own)
+        definition = named_study(study, own)
         place = Place(
             store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
         )
@@ -138,7 +117,7 @@ def run(
     console.print("\nFigures and tables:")
     _print_lines(f"  {short(report / name)}" for name in ("report.html", "pareto_arms.html", "comparison.csv"))
     console.print("In MLflow:")
-    _print_lines([f"  {_command('ui', study, where)}"])
+    _print_lines([f"  {command_text('ui', study, where)}"])
 
 
 @app.command()
@@ -147,7 +126,7 @@ def plan(study: StudyArgument, data_folder: DataOption = None, own: AppOption = 
     from tuner.plan import plan_study
     from tuner.reports.listings import print_plan
 
-    definition = _load(study, own)
+    definition = named_study(study, own)
     print_plan(definition, plan_study(definition, data_folder), console)
 
 
@@ -158,7 +137,7 @@ def compare(
     """Print the answer of a study from its MLflow store alone."""
     from tuner.reports.tables import print_answer
 
-    print_answer(_answer(study, store, tracking_uri, own).comparison, console)
+    print_answer(stored_answer(study, store, tracking_uri, own).comparison, console)
 
 
 @app.command(name="export")
@@ -173,7 +152,7 @@ def export_command(
     """Write a report of all figures, the figures as pictures, and the tables behind them."""
     from tuner.reports.export import export
 
-    found = _answer(study, store, tracking_uri, own, with_epochs=True)
+    found = stored_answer(study, store, tracking_uri, own, with_epochs=True)
     try:
         files = export(found.subject(cost.value), to)
     except OSError as error:
@@ -221,38 +200,8 @@ def list_command(
 add_report_command(app, console)
 add_rule_command(app, console)
 add_diagnose_command(app, console)
-
-
-@contextmanager
-def _interruptible(command: str) -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into an exit code and the command that goes on from there."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print("\nInterrupted. What was measured is kept; to go on:")
-        _print_lines([f"  {command}"])
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
-    """A command to copy, with the options that are not the default; a password in an address is not shown."""
-    from tuner.store import redact
-
-    defaults = {"--store": str(STORE), "--driver": DriverName.ray.value}
-    given = [
-        part
-        for option, value in options.items()
-        if value is not None and value != defaults.get(option)
-        for part in (option, redact(value) if option == "--tracking-uri" else value)
-    ]
-    return shlex.join(["zerotune", verb, study, *given])
+add_profile_command(app, console)
+add_regime_command(app, console)
 
 
 def _print_lines(lines: Iterable[str]) -> None:
@@ -268,29 +217,6 @@ def _check_port_is_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise BadInput(f"--port {port}: cannot be used ({error.strerror}): choose another") from None
-
-
-def _load(study: str, own: str | None) -> "Study":
-    """The study, with the user's own application among those it may name."""
-    name = enter_own(own)
-    from tuner.study import load_study
-
-    definition = load_study(study)
-    check_used(own, name, definition.application, f"study {definition.name!r}")
-    return definition
-
-
-def _answer(
-    study: str, store: Path, tracking_uri: str | None, own: str | None, *, with_epochs: bool = False
-) -> "Answer":
-    from tuner.answer import answer
-
-    uri, name = store_and_name(study, store, tracking_uri, own)
-    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))
-
-
-add_profile_command(app, console, _answer)
-add_regime_command(app, console, interruptible=_interruptible, command=_command)
 
 
 def main() -> None:

@@ -1,18 +1,18 @@
 """What several commands have in common: their arguments and options, and how these name a stored study."""
 
-import shlex
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.command_text import report_command
 from tuner.errors import BadInput
 from tuner.own_application import check_used, enter_own
 
-STORE = Path("mlruns")
-"""The folder of the local store, where none is named."""
+if TYPE_CHECKING:
+    from tuner.answer import Answer
+    from tuner.study import Study
 
 
 class Currency(StrEnum):
@@ -25,6 +25,13 @@ class Currency(StrEnum):
     flops = "flops"
     device_seconds = "device_seconds"
     modelled_joules = "modelled_joules"
+
+
+class DriverName(StrEnum):
+    """How trials are run."""
+
+    ray = "ray"
+    serial = "serial"
 
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
@@ -45,6 +52,34 @@ AppOption = Annotated[
     typer.Option("--app", metavar="FILE.py:NAME", help="Your own application: an Application in a file of Python."),
 ]
 CostOption = Annotated[Currency, typer.Option(help="The cost axis.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
+]
+DriverOption = Annotated[DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")]
+
+
+def check_driver(address: str | None, driver: DriverName) -> None:
+    """Refuses a cluster's address where no cluster is used."""
+    if address is not None and driver is DriverName.serial:
+        raise BadInput("--address has no effect with --driver serial: leave one of them out")
+
+
+def named_study(study: str, own: str | None) -> "Study":
+    """The study, with the user's own application among those it may name.
+
+    Raises:
+        BadInput: the study's file or the application cannot be used.
+    """
+    name = enter_own(own)
+    from tuner.study import load_study
+
+    definition = load_study(study)
+    check_used(own, name, definition.application, f"study {definition.name!r}")
+    return definition
 
 
 def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str | None) -> tuple[str, str]:
@@ -68,24 +103,19 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
     return tracking_uri or definition.tracking_uri or default_tracking_uri(store), definition.name
 
 
-def report_command(tracking_uri: str, study_name: str, store: Path) -> str:
-    """What to type for the report of a stored study; a password in the address is not shown.
+def stored_answer(
+    study: str, store: Path, tracking_uri: str | None, own: str | None, *, with_epochs: bool = False
+) -> "Answer":
+    """A study's answer, read from its store.
 
-    >>> report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
-    "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
+    Args:
+        study: its file or its name.
+        store: folder of the local store.
+        tracking_uri: the MLflow store, where it is another.
+        own: the user's own application, where it is one.
+        with_epochs: also read the per-epoch metrics.
     """
-    from tuner.store import default_tracking_uri, redact
+    from tuner.answer import answer
 
-    words = ["zerotune", "report", study_name]
-    if tracking_uri != default_tracking_uri(store):
-        words += ["--tracking-uri", redact(tracking_uri)]
-    elif store != STORE:
-        words += ["--store", str(store)]
-    return shlex.join(words)
-
-
-def short(path: Path) -> str:
-    """A path as seen from the current folder, where it lies inside."""
-    with suppress(ValueError):
-        return str(path.absolute().relative_to(Path.cwd()))
-    return str(path)
+    uri, name = store_and_name(study, store, tracking_uri, own)
+    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from tuner.command_options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, named_study
+from tuner.command_text import STORE
 from tuner.errors import BadInput
-from tuner.own_application import check_used, enter_own
 
 if TYPE_CHECKING:
     from tuner.study import Study
     from tuner.trial import TrialResult
 
-STORE = Path("mlruns")
 POINTS = 50
 MEASURED = "What is measured"
-FOUND = "Where things are"
 
 
 def _results(study: "Study", uri: str) -> "tuple[TrialResult, ...]":
@@ -47,7 +46,7 @@ def add_diagnose_command(app: typer.Typer, console: Console) -> None:
 
     @app.command()
     def diagnose(
-        study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")],
+        study: StudyArgument,
         arm: Annotated[str, typer.Option(metavar="ARM", help='One of its arms, or "baseline".')],
         batch_size: Annotated[
             list[int],
@@ -77,58 +76,29 @@ def add_diagnose_command(app: typer.Typer, console: Console) -> None:
                 rich_help_panel=MEASURED,
             ),
         ] = False,
-        data_folder: Annotated[
-            str | None,
-            typer.Option(
-                "--data", metavar="DIR", help="Folder with the data sets; overrides the study's.", rich_help_panel=FOUND
-            ),
-        ] = None,
+        data_folder: DataOption = None,
         to: Annotated[
             Path | None,
             typer.Option(
                 metavar="DIR",
                 help="Folder to write to; in the store, under the study's name, if left out.",
-                rich_help_panel=FOUND,
             ),
         ] = None,
-        store: Annotated[
-            Path,
-            typer.Option(
-                metavar="DIR", help="Local store, which holds what the study's search chose.", rich_help_panel=FOUND
-            ),
-        ] = STORE,
-        tracking_uri: Annotated[
-            str | None,
-            typer.Option(
-                metavar="URI",
-                help="MLflow server or database instead of the SQLite file in the store.",
-                rich_help_panel=FOUND,
-            ),
-        ] = None,
-        own: Annotated[
-            str | None,
-            typer.Option(
-                "--app",
-                metavar="FILE.py:NAME",
-                help="Your own application: an Application in a file of Python.",
-                rich_help_panel=FOUND,
-            ),
-        ] = None,
+        store: StoreOption = STORE,
+        tracking_uri: TrackingOption = None,
+        own: AppOption = None,
     ) -> None:
         """Train an arm and look inside: curvature, trust ratios, distance, loss gap, gradient noise."""
         if every is not None and points is not None:
             raise BadInput("--points has no effect beside --every: leave one of them out")
-        name = enter_own(own)
+        definition = named_study(study, own)
         from tuner.diagnose import diagnose as train_and_measure
         from tuner.diagnose import needs_results
         from tuner.diagnosis import DiagnosisQuestion
         from tuner.reports.diagnose_export import export_diagnosis
         from tuner.reports.diagnose_text import print_diagnosis
         from tuner.store import default_tracking_uri
-        from tuner.study import load_study
 
-        definition = load_study(study)
-        check_used(own, name, definition.application, f"study {definition.name!r}")
         results: tuple[TrialResult, ...] = ()
         if needs_results(definition, arm):
             results = _results(definition, tracking_uri or definition.tracking_uri or default_tracking_uri(store))

@@ -8,17 +8,15 @@ import typer
 from rich.console import Console
 
 from tuner.command_options import (
-    STORE,
     AppOption,
     CostOption,
     Currency,
     StoredArgument,
     StoreOption,
     TrackingOption,
-    report_command,
-    short,
     store_and_name,
 )
+from tuner.command_text import STORE, report_command, short
 from tuner.errors import BadInput
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
 from tuner.answer import Answer, answer, stored_definition
 from tuner.campaign import Campaign
-from tuner.command_options import report_command
+from tuner.command_text import report_command
 from tuner.compare import Row
 from tuner.cost import Cost
 from tuner.drivers.serial import run_serial

@@ -11,7 +11,7 @@ from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition
 from tests.tuner.test_cli import Here
 from tuner.answer import answer, study_facts
-from tuner.command_options import report_command
+from tuner.command_text import report_command
 from tuner.compare import compare
 from tuner.run import keep
 from tuner.store import Store, default_tracking_uri

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.synthetic_study import confirmations, facts, result, study_results
+from tuner import profile_command as profile_command_module
 from tuner.answer import Answer
 from tuner.compare import Comparison, compare
 from tuner.errors import BadInput
@@ -145,12 +146,14 @@ def test_the_files_hold_the_figure_and_every_number_behind_it(
 def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseException | None]:
     by_name = {comparison.facts.name: comparison for comparison in comparisons}
     app, output = typer.Typer(), io.StringIO()
-    add_profile_command(
-        app,
-        Console(width=110, file=output),
-        lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
-    )
-    ended = CliRunner().invoke(app, list(words))
+    add_profile_command(app, Console(width=110, file=output))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            profile_command_module,
+            "stored_answer",
+            lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
+        )
+        ended = CliRunner().invoke(app, list(words))
     return ended.exit_code, output.getvalue(), ended.exception
 
 
