@@ -1,9 +1,5 @@
-"""A user finds, compares and sees a study's runs in the MLflow UI, in a real browser.
+"""A user finds, compares and sees a study's runs in the MLflow UI, in a real browser."""
 
-Screenshots go to the folder $ZEROTUNE_SCREENSHOTS where it is set, else to a temporary one.
-"""
-
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.chromium import MARKS, start
+from tests.browser.chromium import MARKS
 from tests.tuner.mlflow_server import mlflow_server
 from tests.tuner.synthetic_results import make_result
 from tuner.store import Store, default_tracking_uri, ui_links
@@ -36,21 +32,6 @@ def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     _fill(uri, root)
     with mlflow_server(uri, root) as port:
         yield {"experiments": f"http://127.0.0.1:{port}/#/experiments", **dict(ui_links(uri, "small", port))}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    driver = start(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chosen = os.environ.get("ZEROTUNE_SCREENSHOTS")
-    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def test_the_experiment_list_shows_the_study(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:

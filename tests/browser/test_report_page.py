@@ -1,14 +1,9 @@
-"""A study's report in a real browser: on a phone, on a desk and on paper, without a network and without an error.
-
-Screenshots go to the folder $ZEROTUNE_SCREENSHOTS where it is set, else to a temporary one.
-"""
+"""A study's report in a real browser: on a phone, on a desk and on paper, without a network and without an error."""
 
 import base64
 import json
-import os
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.chromium import MARKS, start
+from tests.browser.chromium import MARKS
 from tests.reported_study import renamed, reported
 from tuner.reports.document import document, drawn
 from tuner.reports.export import draw_all
@@ -48,27 +43,12 @@ pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    driver = start(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the made-up study, three batch sizes wide."""
     file = tmp_path_factory.mktemp("page") / "report.html"
     subject = reported()
     file.write_text(page(subject, draw_all(subject)), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chosen = os.environ.get("ZEROTUNE_SCREENSHOTS")
-    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def show(browser: Chrome, file: Path, width: int) -> None:
