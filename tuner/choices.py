@@ -6,7 +6,7 @@ Pure functions of results. This module must not know what a choice is compared w
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.space import Choice, Space, edges
+from tuner.space import Space, edges, numeric_range
 from tuner.trial import TrialResult
 
 BASELINE = "baseline"
@@ -73,8 +73,8 @@ def edges_of(
 def _edges(best: TrialResult, space: Space) -> list[Edge]:
     trial, found = best.trial, []
     for name in edges(space, trial.params):
-        param, value = space[name], trial.params[name]
-        if not isinstance(param, Choice) and isinstance(value, int | float):
-            arm, batch_size = trial.arm, trial.batch_size
-            found.append(Edge(arm=arm, batch_size=batch_size, name=name, value=value, low=param.low, high=param.high))
+        ends, value = numeric_range(space[name]), trial.params[name]
+        if ends is not None and isinstance(value, int | float):
+            low, high = ends
+            found.append(Edge(arm=trial.arm, batch_size=trial.batch_size, name=name, value=value, low=low, high=high))
     return found

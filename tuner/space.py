@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from trainers.spec import OptionValue
 
@@ -229,18 +229,43 @@ def largest(param: Param) -> OptionValue:
 def edges(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
     """The parameters whose value sits on the edge of its numeric range, so that a better one may lie outside.
 
-    On the edge is within 5% of the range's width, on its scale. A low bound of 0 is the end of what these
-    hyperparameters may be and no edge; choices have none.
+    On the edge is within 5% of the range's width, on its scale; of a list of numbers, the lowest and the highest. A
+    low bound of 0 is the end of what these hyperparameters may be and no edge.
 
     >>> edges({"lr": Float(low=0.01, high=1.0, scale="log")}, {"lr": 0.99})
+    ['lr']
+    >>> edges({"lr": Choice(choices=(0.1, 0.2, 0.4))}, {"lr": 0.1})
     ['lr']
     """
     return [name for name, param in space.items() if name in params and _on_edge(param, params[name])]
 
 
+def numeric_range(param: Param) -> tuple[float, float] | None:
+    """The lowest and the highest value searched; None where the values have no order.
+
+    Two numbers are no range either: either of them would be an edge, as in a choice between no weight decay and some.
+
+    >>> numeric_range(Choice(choices=(0.1, 0.4, 0.2))), numeric_range(Choice(choices=("cosine", "linear", "none")))
+    ((0.1, 0.4), None)
+    """
+    if not isinstance(param, Choice):
+        return param.low, param.high
+    numbers = [choice for choice in param.choices if _is_number(choice)]
+    if len(numbers) < len(param.choices) or len(numbers) < 3:
+        return None
+    return min(numbers), max(numbers)
+
+
+def _is_number(value: OptionValue) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _on_edge(param: Param, value: OptionValue) -> bool:
-    if isinstance(param, Choice) or not isinstance(value, int | float):
+    ends = numeric_range(param)
+    if ends is None or not _is_number(value):
         return False
+    if isinstance(param, Choice):
+        return value == ends[1] or (value == ends[0] != 0)
     fraction = _to_unit(param, value)
     return fraction >= 1 - EDGE_FRACTION or (fraction <= EDGE_FRACTION and param.low != 0)
 

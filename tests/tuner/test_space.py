@@ -151,6 +151,20 @@ def test_zero_is_the_end_of_what_there_is_and_no_edge() -> None:
     assert edges({"warmup_epochs": Float(low=0.0, high=10.0)}, {"warmup_epochs": 0.0}) == []
 
 
+def test_the_ends_of_a_list_of_numbers_are_edges_and_those_of_any_other_list_are_not() -> None:
+    space: Space = {
+        "lr": Choice(choices=(0.04, 0.01, 0.02)),
+        "warmup_epochs": Choice(choices=(0, 1, 2)),
+        "weight_decay": Choice(choices=(1e-4, 5e-4)),
+        "nesterov": Choice(choices=(True, False)),
+        "decay": Choice(choices=("constant", "poly", "date")),
+    }
+    others = {"weight_decay": 5e-4, "nesterov": True, "decay": "date"}
+    assert edges(space, {"lr": 0.04, "warmup_epochs": 2, **others}) == ["lr", "warmup_epochs"]
+    assert edges(space, {"lr": 0.01, "warmup_epochs": 0, **others}) == ["lr"]
+    assert edges(space, {"lr": 0.02, "warmup_epochs": 1, **others}) == []
+
+
 @pytest.mark.parametrize(
     ("param", "text"),
     [
