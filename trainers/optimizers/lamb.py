@@ -9,7 +9,7 @@ from torch.optim.optimizer import ParamsT
 
 from trainers.optimizers.base_solvers import adam_direction
 from trainers.optimizers.fused_kernels import take_adam_step
-from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, norms, ratios, shrink, within_range
+from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, ratios, shrink, within_range
 from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
 
 LARGEST_NORM = torch.finfo(torch.float32).max
@@ -112,7 +112,7 @@ class LAMB(MultiTensorOptimizer):
         updates = direction.whole(bucket.params)
         rates: LayerValues = 1.0
         if group["layerwise"]:
-            weights, changes = (norms(tensors, at_once=bucket.at_once) for tensors in (bucket.params, updates))
+            weights, changes = (bucket.norms(tensors) for tensors in (bucket.params, updates))
             rates = _trust_ratios(weights, changes, group)
         if outside:
             shrink(bucket.params, 1 - lr * outside)

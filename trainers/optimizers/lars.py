@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.layer_values import LayerValues, add_scaled, norm, norms, ratios, shrink
+from trainers.optimizers.layer_values import LayerValues, add_scaled, norm, ratios, shrink
 from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer, with_decay
 
 SMALLEST_RATE = 1e-20
@@ -102,7 +102,7 @@ class LARS(MultiTensorOptimizer):
         inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
         local: LayerValues = 1.0
         if group["layerwise"]:
-            weights, grads = (norms(tensors, at_once=bucket.at_once) for tensors in (bucket.params, bucket.grads))
+            weights, grads = (bucket.norms(tensors) for tensors in (bucket.params, bucket.grads))
             local = _local_rates(weights, grads, group, lr)
         for state in bucket.states:
             if "rate" in state:  # left by a fused step

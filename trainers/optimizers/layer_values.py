@@ -1,9 +1,11 @@
 """One number a layer: norms, ratios of norms, and lists of tensors multiplied by them.
 
-A number of each of several layers is a tensor on their device; that of one layer is a plain float. This module must not
-know what a step is.
+A number of each of several layers is a tensor on their device; that of one layer is a plain float. Where K models are
+stacked, every tensor has a first dimension more, the model, and a number of each layer and model is a tensor of two
+dimensions. This module must not know what a step is.
 
-Shapes: `_L` one entry a layer; lists hold one tensor a layer, of that layer's own shape.
+Shapes: `_L` one entry a layer; `_LK` one a layer and model, either 1 where all have the same; lists hold one tensor a
+layer, of that layer's own shape.
 """
 
 import math
@@ -16,7 +18,8 @@ SURELY_FINITE = 65_504.0
 """The largest number of float16, below that of every other dtype."""
 
 LayerValues = float | Tensor
-"""A number for each layer: a float where it is the same for all of a bucket's layers, else a tensor of shape `_L`."""
+"""A number for each layer: a float where it is the same for all of a bucket's layers, else a tensor of shape `_L`; of
+shape `_LK` where models are stacked."""
 
 
 def norm(tensor: Tensor) -> float:
@@ -35,6 +38,12 @@ def norms(tensors: list[Tensor], *, at_once: bool) -> LayerValues:
     dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
     norm_L = torch.stack(torch._foreach_norm(tensors, 2, dtype=dtype))
     return norm_L if at_once else float(norm_L.item())
+
+
+def stacked_norms(tensors: list[Tensor]) -> Tensor:
+    """L2 norm `_LK` of every tensor (K, ...) for each of its models, in the precision that `norms` takes."""
+    dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
+    return torch.stack([torch.linalg.vector_norm(tensor.flatten(1), dim=1, dtype=dtype) for tensor in tensors])
 
 
 def ratios(
@@ -57,7 +66,7 @@ def clamped(values: LayerValues, low: LayerValues, high: LayerValues) -> LayerVa
 def scaled(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
     """Every tensor times its layer's factor, in new tensors of the same dtype; a factor of 1 changes no bit."""
     if isinstance(factors, Tensor):
-        return list(torch._foreach_mul(tensors, list(factors.unbind()) if factors.ndim else factors))
+        return list(torch._foreach_mul(tensors, _by_tensor(factors, tensors)))
     return tensors if factors == 1 else list(torch._foreach_mul(tensors, _exact(factors)))
 
 
@@ -74,7 +83,7 @@ def add_scaled(targets: list[Tensor], sources: list[Tensor], factors: LayerValue
 def shrink(tensors: list[Tensor], factors: LayerValues) -> None:
     """Multiplies every tensor by its layer's factor, in place."""
     if isinstance(factors, Tensor):
-        torch._foreach_mul_(tensors, list(factors.unbind()) if factors.ndim else factors)
+        torch._foreach_mul_(tensors, _by_tensor(factors, tensors))
     else:
         factor = within_range(factors, tensors[0].dtype)
         torch._foreach_mul_(tensors, _exact(factor) if tensors[0].dtype.itemsize < 4 else factor)
@@ -90,6 +99,19 @@ def within_range(factor: float, dtype: torch.dtype) -> float:
         return factor
     largest = torch.finfo(dtype).max
     return max(-largest, min(factor, largest))
+
+
+def _by_tensor(factors: Tensor, tensors: list[Tensor]) -> Any:
+    """The factors as torch._foreach_mul takes them: one for all, or one a tensor that broadcasts over it."""
+    if factors.ndim == 0:
+        return factors
+    if factors.ndim == 1:
+        return list(factors.unbind())
+    by_layer = factors.expand(len(tensors), -1).unbind()
+    return [
+        factor.to(tensor.dtype).view(-1, *[1] * (tensor.ndim - 1))
+        for factor, tensor in zip(by_layer, tensors, strict=True)
+    ]
 
 
 def _exact(factor: float) -> Any:

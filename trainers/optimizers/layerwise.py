@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, norms, ratios
+from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, ratios
 from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
 from trainers.tables import lookup
 
@@ -143,14 +143,14 @@ class Layerwise(MultiTensorOptimizer):
             rates = low if group["layerwise"] else 1.0
             direction.take(bucket.params, lr, rates)
             return
-        weights = norms(bucket.params, at_once=bucket.at_once)
+        weights = bucket.norms(bucket.params)
         if group["ratio"] == "gradient":
-            others = norms(bucket.grads, at_once=bucket.at_once)
+            others = bucket.norms(bucket.grads)
             rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
             direction.take(bucket.params, lr, rates)
         else:
             updates = direction.whole(bucket.params)
-            others = norms(updates, at_once=bucket.at_once)
+            others = bucket.norms(updates)
             rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
             add_scaled(bucket.params, updates, rates, alpha=-lr)
 

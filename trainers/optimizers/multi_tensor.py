@@ -7,9 +7,11 @@ A step is taken in one of three ways, by the option `foreach` of the group:
 - False: the same rule layer by layer, in plain operations; a layer's number is a float. The reference.
 - None on CPUs: layer by layer too, each in one pass over the memory by torch's fused kernel, where the rule has one.
 
-A layer is a parameter tensor. This module must not know any update rule.
+A layer is a parameter tensor. The layers of K models of one form can be stacked, each tensor with the model as its
+first dimension, and stepped together (group option `stacked`): the rule is the same, with every norm and learning rate
+a model's own. This module must not know any update rule.
 
-Shapes: `_L` one entry a layer; lists hold one tensor a layer, of that layer's own shape.
+Shapes: `_L` one entry a layer; `_LK` one a layer and model; lists hold one tensor a layer, of that layer's own shape.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainers.optimizers.layer_values import LayerValues
+from trainers.optimizers.layer_values import LayerValues, norms, stacked_norms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,9 @@ class Bucket:
         grads: their gradients, negated where the group maximises; not to be changed in place.
         states: the optimizer's state tensors of each by name, to be changed in place.
         steps: t of each layer, this step included: floats, or `_L` on the device where nothing may be read back;
-            empty where the rule does not count.
+            empty where the rule does not count. `_L1` where models are stacked.
         at_once: whether per-layer numbers are tensors `_L`; else this is one layer, and they are floats.
+        stacked: whether the first dimension of every tensor is a model, and per-layer numbers are `_LK`.
     """
 
     params: list[Tensor]
@@ -41,6 +44,11 @@ class Bucket:
     states: list[dict[str, Tensor]]
     steps: Sequence[float] | Tensor
     at_once: bool
+    stacked: bool = False
+
+    def norms(self, tensors: list[Tensor]) -> LayerValues:
+        """L2 norm of one tensor a layer: of its weights, its gradient or its update."""
+        return stacked_norms(tensors) if self.stacked else norms(tensors, at_once=self.at_once)
 
     def state_tensors(self, name: str) -> list[Tensor]:
         """The state `name` of every layer."""
@@ -57,7 +65,8 @@ class MultiTensorOptimizer(Optimizer):
     """An optimizer whose rule is written over lists of layers: what a step is, whatever the rule.
 
     A subclass names the state it keeps (`state_names`) and changes weights and state in `update`; it may have
-    `update_fused` besides. Its groups need the options `maximize`, `foreach` and `capturable`.
+    `update_fused` besides. Its groups need the options `maximize`, `foreach` and `capturable`; a group of stacked models
+    (K, ...) has `stacked` besides, and a tensor `_1K` of learning rates.
     """
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
@@ -74,7 +83,7 @@ class MultiTensorOptimizer(Optimizer):
         Args:
             bucket: the layers.
             group: the options of the parameter group.
-            lr: its learning rate; a tensor of no dimensions where it may not be read back.
+            lr: its learning rate; a tensor of no dimensions where it may not be read back, `_1K` of stacked models.
         """
         raise NotImplementedError
 
@@ -130,7 +139,7 @@ class MultiTensorOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            on_device = group["capturable"] or torch.compiler.is_compiling()
+            on_device = group["capturable"] or group.get("stacked", False) or torch.compiler.is_compiling()
             lr = group["lr"] if on_device else float(group["lr"])
             rest = [param for param in group["params"] if param.grad is not None]
             if group["foreach"] is None and not on_device and self.has_fused(group):
@@ -164,11 +173,13 @@ class MultiTensorOptimizer(Optimizer):
         by_kind: dict[tuple[torch.device, torch.dtype], list[nn.Parameter]] = {}
         for param in params:
             by_kind.setdefault((param.device, param.dtype), []).append(param)
-        names, found = self.state_names(group), []
+        names, stacked, found = self.state_names(group), group.get("stacked", False), []
         for (device, _), alike in by_kind.items():
             steps: Sequence[float] | Tensor = []
             if self.counts_steps(group):
                 steps = self._count(alike, device, on_device, group["capturable"])
+                if stacked and isinstance(steps, Tensor):
+                    steps = steps.unsqueeze(1)
             found.append(
                 Bucket(
                     params=list(alike),
@@ -176,6 +187,7 @@ class MultiTensorOptimizer(Optimizer):
                     states=[self._state_of(param, names) for param in alike],
                     steps=steps,
                     at_once=on_device or (device.type != "cpu" if group["foreach"] is None else group["foreach"]),
+                    stacked=stacked,
                 )
             )
         return found

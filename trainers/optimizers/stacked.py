@@ -1,0 +1,87 @@
+"""An optimizer over K stacked models of one form, each with a learning rate of its own.
+
+The update rules are those of the single models (`MultiTensorOptimizer`), on tensors (K, ...) in place of (...). This
+module must not know how the models are trained.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainers.optimizers import build_optimizer
+from trainers.optimizers.base_solvers import BASE_SOLVERS
+from trainers.optimizers.multi_tensor import MultiTensorOptimizer
+from trainers.optimizers.parameter_free import PARAMETER_FREE
+from trainers.spec import OptimizerSpec
+
+
+def can_be_stacked(spec: OptimizerSpec) -> bool:
+    """Whether `stacked_optimizer` has this solver: all but those that set their own learning rate.
+
+    >>> can_be_stacked(OptimizerSpec(name="date")), can_be_stacked(OptimizerSpec(name="prodigy"))
+    (True, False)
+    """
+    return _in_layers(spec) is not None
+
+
+def stacked_optimizer(
+    spec: OptimizerSpec, model: nn.Module, stacked: Mapping[str, nn.Parameter]
+) -> MultiTensorOptimizer:
+    """The optimizer a spec names, over K models.
+
+    Args:
+        spec: a name in `OPTIMIZERS` and options, the same for all models.
+        model: one of them, or their outline, whose parameters say how they are grouped.
+        stacked: name -> parameters (K, ...), of every parameter of `model` that is trained.
+
+    Returns:
+        The optimizer; `set_learning_rates` gives it each model's own.
+
+    Raises:
+        ValueError: the solver cannot be stacked, or an option is not what `build_optimizer` takes.
+    """
+    in_layers = _in_layers(spec)
+    if in_layers is None:
+        raise ValueError(f"optimizer {spec.name!r} sets its own learning rate: it cannot step stacked models.")
+    named = [(name, parameter) for name, parameter in model.named_parameters() if name in stacked]
+    optimizer = build_optimizer(in_layers, named, lr=0.0)
+    assert isinstance(optimizer, MultiTensorOptimizer)
+    names = {parameter: name for name, parameter in named}
+    for group in optimizer.param_groups:
+        group["params"] = [stacked[names[parameter]] for parameter in group["params"]]
+        group["stacked"] = group["capturable"] = True
+    return optimizer
+
+
+def set_learning_rates(optimizer: MultiTensorOptimizer, lr_1K: Tensor) -> None:
+    """Gives every model the learning rate of its next step, (1, K)."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr_1K
+
+
+def keep_models(optimizer: MultiTensorOptimizer, kept: Tensor) -> None:
+    """Drops the other models from the parameters and from the solver's state, in place.
+
+    Args:
+        optimizer: as `stacked_optimizer` makes it.
+        kept: positions of the models that stay, (num_kept,).
+    """
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.data = parameter.data[kept]
+                parameter.grad = None
+                state = optimizer.state[parameter]
+                for name, value in state.items():
+                    if value.ndim:  # the step count has none: it is one for all
+                        state[name] = value[kept]
+
+
+def _in_layers(spec: OptimizerSpec) -> OptimizerSpec | None:
+    """The same solver as a rule over lists of layers; torch's own are the ratio 1 over their base solver."""
+    name = "nesterov" if spec.name == "momentum" and spec.options.get("nesterov") else spec.name
+    if name in BASE_SOLVERS:
+        options = {key: value for key, value in spec.options.items() if key != "nesterov"}
+        return OptimizerSpec(name=f"layerwise-{name}", options={**options, "ratio_low": 1.0, "ratio_high": 1.0})
+    return None if name in PARAMETER_FREE else spec
