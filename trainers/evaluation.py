@@ -7,14 +7,14 @@ This module must not know any of them, nor epochs.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from trainers.applications.application import Application, Split
+from trainers.applications.application import Application, ScoreSum, Split
 
 
 @runtime_checkable
@@ -70,25 +70,42 @@ def evaluate(
         split: at least one sample, on `device`.
         device: where the sums are kept until the end, so that no batch waits for the host.
     """
-    score_sums = dict(application.other_scores)
-    if application.score_sum is not None:
-        score_sums[application.metric] = application.score_sum
-    sums = torch.zeros(1 + len(score_sums), dtype=torch.float64, device=device)
+    sums_of = score_sums(application)
+    sums = torch.zeros(1 + len(sums_of), dtype=torch.float64, device=device)
     reset_state(model)
     for inputs, targets in split.batches(split.in_order()):
         outputs = forward(inputs)
         sums[0] += application.loss(outputs, targets) * len(targets)
-        for position, score_sum in enumerate(score_sums.values(), start=1):
+        for position, score_sum in enumerate(sums_of.values(), start=1):
             sums[position] += score_sum(outputs, targets)
     loss, *means = (total / len(split) for total in sums.tolist())
-    scores = dict(zip(score_sums, means, strict=True))
     if application.score_sum is not None:
-        score = application.finish_score(scores.pop(application.metric))
-    elif application.measure is not None:
-        reset_state(model)
-        score = application.measure(model, split) if math.isfinite(loss) else math.nan  # diverged: nothing to measure
-    else:
+        return evaluation_of(application, loss, means)
+    if application.measure is None:
         raise ValueError("the application has neither score_sum nor measure: give one of them.")
+    reset_state(model)
+    score = application.measure(model, split) if math.isfinite(loss) else math.nan  # diverged: nothing to measure
+    return Evaluation(loss=loss, score=score, other_scores=dict(zip(sums_of, means, strict=True)))
+
+
+def score_sums(application: Application) -> dict[str, ScoreSum]:
+    """What is summed over a split's samples besides the loss, by the score's name."""
+    sums_of = dict(application.other_scores)
+    if application.score_sum is not None:
+        sums_of[application.metric] = application.score_sum
+    return sums_of
+
+
+def evaluation_of(application: Application, loss: float, means: Sequence[float]) -> Evaluation:
+    """The evaluation of an application that sums its score over samples.
+
+    Args:
+        application: one with `score_sum`.
+        loss: mean over the samples.
+        means: means of what `score_sums` names, in its order.
+    """
+    scores = dict(zip(score_sums(application), means, strict=True))
+    score = application.finish_score(scores.pop(application.metric))
     return Evaluation(loss=loss, score=score, other_scores=scores)
 
 

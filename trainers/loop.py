@@ -10,7 +10,6 @@ module must not know who chose the configuration, or why.
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -30,6 +29,7 @@ from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
 from trainers.optimizers import build_optimizer
+from trainers.outcome import after_epoch, has_diverged
 from trainers.recipe import (
     add_gradient,
     check_recipe,
@@ -171,8 +171,7 @@ class Training:
         if self.finished:
             raise RuntimeError(f"this training has {self._progress.status}: no epoch is left to run.")
         started, metered = time.perf_counter(), read_energy(self.device)
-        config, application, epochs = self.config, self.application, self._progress.epochs
-        epoch = len(epochs) + 1
+        config, epoch = self.config, len(self._progress.epochs) + 1
 
         first, last, order = self.data.train.order(
             config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size
@@ -181,36 +180,38 @@ class Training:
         self._use_evaluation_weights(epoch, order)
         validation = self._evaluate(self.data.validation)
 
-        limit = config.divergence_factor * (epochs[0].train_loss if epochs else math.inf)
-        diverged = not math.isfinite(train_loss) or not math.isfinite(validation.loss) or train_loss > limit
+        diverged = has_diverged(config, self._progress, train_loss=train_loss, validation_loss=validation.loss)
         test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
-
         metrics = EpochMetrics(
             epoch=epoch,
             lr=self.schedule.lr(last),
             train_loss=train_loss,
             validation_loss=validation.loss,
-            validation_score=application.chance_score if diverged else validation.score,
+            validation_score=validation.score,
             iterations=last - first + 1,
             samples=len(order),
             flops=self.flops_per_sample * len(order),
             words=self._progress.num_parameters * (last - first + 1),
             device_seconds=time.perf_counter() - started,
             measured_joules=self._joules_since(metered),
-            other_scores={} if diverged else validation.other_scores,
+            other_scores=validation.other_scores,
         )
-        self._progress = replace(
-            self._progress,
-            status="diverged" if diverged else "finished" if epoch == config.epochs else "running",
-            epochs=(*epochs, metrics),
-            validation_score=metrics.validation_score,
-            test_score=application.chance_score if diverged else test.score if test else None,
-            test_loss=test.loss if test else None,
-            test_other_scores=test.other_scores if test else {},
-        )
+        self._progress = after_epoch(self._progress, metrics, self.application, diverged=diverged, test=test)
         self.unfinished_iterations, self.unfinished_samples = 0, 0
         self._keep_checkpoint()
-        return metrics
+        return self._progress.epochs[-1]
+
+    def time_updates(self, num_updates: int) -> float:
+        """Seconds of the first updates of an epoch, the device's work included; the training is of no use afterwards.
+
+        Args:
+            num_updates: >= 1; no more than an epoch has are made.
+        """
+        config = self.config
+        first, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
+        begin = time.perf_counter()
+        self._update(1, first, order[: num_updates * config.batch_size])
+        return time.perf_counter() - begin
 
     def save(self, path: str | Path) -> None:
         """Writes a checkpoint from which the same configuration can be resumed.

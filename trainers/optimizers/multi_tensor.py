@@ -65,8 +65,8 @@ class MultiTensorOptimizer(Optimizer):
     """An optimizer whose rule is written over lists of layers: what a step is, whatever the rule.
 
     A subclass names the state it keeps (`state_names`) and changes weights and state in `update`; it may have
-    `update_fused` besides. Its groups need the options `maximize`, `foreach` and `capturable`; a group of stacked models
-    (K, ...) has `stacked` besides, and a tensor `_1K` of learning rates.
+    `update_fused` besides. Its groups need the options `maximize`, `foreach` and `capturable`; a group of stacked
+    models has `stacked` besides, and a tensor `_1K` of learning rates.
     """
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
