@@ -141,6 +141,11 @@ class PackedTraining:
         peak = peak_memory_bytes(self.device)
         return tuple(replace(result, peak_memory_bytes=peak) for result in self._results)
 
+    def weights(self, position: int) -> dict[str, Tensor]:
+        """A running training's weights by name."""
+        row = self._kept.index(position)
+        return {name: value[row].detach() for name, value in self._weights.items()}
+
     def run_epoch(self) -> None:
         """Trains the next epoch of all that run, and evaluates them; seconds and joules are shared out equally.
 
