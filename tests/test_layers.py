@@ -15,7 +15,9 @@ LAYERS: list[set[str]] = [
     {"trainers.applications", "trainers.scale_up"},
     {"trainers.recipe", "trainers.evaluation"},
     {"trainers.meter", "trainers.energy_meter"},
-    {"trainers.loop", "trainers.rehearsal"},
+    {"trainers.outcome"},
+    {"trainers.loop", "trainers.pack", "trainers.rehearsal"},
+    {"trainers.pack_speed"},
     {"trainers.diagnostics"},
     {"tuner.errors", "tuner.space", "tuner.cost", "tuner.energy", "tuner.trial"},
     {"tuner.studyfile", "tuner.own_application"},
@@ -55,7 +57,7 @@ SAME_LAYER_ALLOWED = {
 
 HOMES = {
     "optuna": {"tuner/methods/optuna_tpe.py", "tuner/methods/importance.py"},
-    "ray": {"tuner/drivers/cluster.py", "tuner/drivers/ray_tune.py"},
+    "ray": {"tuner/drivers/cluster.py", "tuner/drivers/dispatch.py", "tuner/drivers/ray_tune.py"},
     "mlflow": {"tuner/store"},
     "plotly": {"tuner/reports"},
     "yaml": {"tuner/studyfile.py"},

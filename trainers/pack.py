@@ -79,6 +79,11 @@ class PackedTraining:
         configs: of one form (`pack_form`), one or more.
         placement: where and how; its checkpoint is not used.
 
+    Attributes:
+        flops_per_sample: floating-point operations of one training sample of one training.
+        unfinished: updates of an epoch that an exception ended, and the samples of those updates, of each training that
+            runs; zeros between epochs.
+
     Raises:
         ValueError: the configurations are not of one form, or cannot be trained or packed.
         DataError: the data source's files cannot be used.
@@ -118,6 +123,7 @@ class PackedTraining:
         self._losses = _stacked_loss(self._outline, training_loss(config.recipe, self.application))
         self._kept = list(range(len(configs)))
         self._epoch = 0
+        self.unfinished = (0, 0)
         joules = joules_between(metered, read_energy(self.device))
         self._results = [
             TrainResult(
@@ -185,6 +191,7 @@ class PackedTraining:
             )
             test = None if diverged[row] else tests[row]
             self._results[position] = after_epoch(before, metrics, self.application, diverged=diverged[row], test=test)
+        self.unfinished = (0, 0)
         self._drop(row for row, position in enumerate(self._kept) if self._results[position].status != "running")
 
     def leave(self, position: int) -> None:
@@ -240,6 +247,7 @@ class PackedTraining:
             if config.recipe.clip_norm is not None:
                 _clip([cast(Tensor, p.grad) for p in self._trained.values()], config.recipe.clip_norm)
             self._optimizer.step()
+            self.unfinished = (update + 1, self.unfinished[1] + chosen.shape[-1])
         means: list[float] = (loss_sums_K / keys.shape[-1]).tolist()
         return means
 

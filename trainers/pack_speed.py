@@ -83,7 +83,8 @@ def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int
     if problem is not None:
         return PackSpeed(device=device, alone=single, problem=problem)
     updates = max(2, min(50, int(ROUND_SECONDS / single)))
-    singles, relative = [single], {}
+    singles = [single]
+    relative: dict[int, float] = {}
     for size in sizes:
         rounds = [
             (_alone(config, placement, updates), _packed(config, placement, size, max(2, updates // size)))

@@ -1,9 +1,9 @@
 """The journal: an append-only file that is the truth of what a study has done.
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
-lines with the epochs it has finished, a line with its result, and one where another program or machine goes on. Results
-are forced to disk. Nothing is ever rewritten, so whatever ends the driver, what was measured is there, and work that
-was lost is known and billed.
+lines with the epochs it has finished, a line with its result, one where another program or machine goes on, and one
+where packs of trials were timed. Results are forced to disk. Nothing is ever rewritten, so whatever ends the driver,
+what was measured is there, and work that was lost is known and billed.
 """
 
 import fcntl
@@ -89,6 +89,8 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             content.sessions.append(record["provenance"])
         case "started":
             content.started[record["trial"]] += 1
+        case "packs":
+            pass  # for a reader of the file; a resumed study measures anew, perhaps on another device
         case "epochs":
             content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
         case "result":
@@ -171,6 +173,10 @@ class Journal:
         attempt = self.content.started[trial_id]
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
+
+    def packs(self, trial_id: str, facts: Mapping[str, Any]) -> None:
+        """Notes how fast trainings like this trial's were found to be alone and in packs."""
+        self._append({"kind": "packs", "trial": trial_id, **facts}, durable=False)
 
     def progress(self, trial_id: str, epochs: Sequence[EpochMetrics]) -> None:
         """Notes finished epochs of a running trial, so that they are billed even if the trial is lost."""

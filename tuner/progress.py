@@ -127,6 +127,10 @@ class Display:
         else:
             self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
 
+    def note(self, sentence: str) -> None:
+        """Something worth knowing that is no trial's end."""
+        self._console.print(Text(sentence, style="dim"), soft_wrap=True)
+
     def _line(self, result: TrialResult) -> Text:
         trial = result.trial
         width = len(str(self._total))

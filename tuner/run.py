@@ -16,6 +16,7 @@ from rich.text import Text
 from trainers.applications import APPLICATIONS
 from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
+from trainers.pack_speed import PackSpeed
 from tuner.answer import Answer, answer, stored_definition
 from tuner.campaign import Campaign
 from tuner.command_text import report_command
@@ -103,6 +104,11 @@ class Recorder:
         self._display.progressed(progress)
         return self._campaign.report(progress)
 
+    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+        """Writes down and says how fast packs of such trials are."""
+        self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
+        self._display.note(pack_text(trial, speed))
+
     def tell(self, result: TrialResult) -> None:
         """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
@@ -150,6 +156,7 @@ def execution_of(study: Study, place: Place) -> Execution:
         checkpoints=place.folder(study).resolve() / "checkpoints",
         address=place.address,
         application=application_file(study.application),
+        packing=study.resources.packing,
     )
 
 
@@ -237,6 +244,23 @@ def opening(study: Study, place: Place, planned: int, known: int) -> str:
     return (
         f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
     )
+
+
+def pack_text(trial: Trial, speed: PackSpeed) -> str:
+    """What was measured of packs, in one line.
+
+    >>> from types import SimpleNamespace
+    >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
+    >>> pack_text(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
+    'B=4 date: in packs of 8, measured to give 2.5 times the trainings an hour on this device'
+    """
+    what = f"B={trial.batch_size} {trial.config.optimizer.name}"
+    if speed.problem:
+        return f"{what}: trained alone, since {speed.problem}"
+    if speed.best == 1:
+        return f"{what}: trained alone, measured to be as fast as packs on this device"
+    gain = f"measured to give {speed.gain:.1f} times the trainings an hour on this device"
+    return f"{what}: in packs of {speed.best}, {gain}"
 
 
 def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:

@@ -8,14 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, Protocol
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
 from trainers.loop import Training
 from trainers.meter import device_model
+from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainResult
 from tuner.cost import Cost, epochs_cost, held
-from tuner.trial import Trial, TrialResult, TrialStatus
+from tuner.trial import Agenda, Trial, TrialResult, TrialStatus
+
+PackSetting = Literal["auto", "off"] | int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class Execution:
         address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
         application: the file of the user's own application, which every worker loads; None where it is none.
         trials_per_machine: most trials that run on one machine at once, >= 1: they share its energy meter.
+        packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
+            measurement on the device finds.
     """
 
     cpus_per_trial: int = 1
@@ -41,6 +47,7 @@ class Execution:
     address: str | None = None
     application: ApplicationFile | None = None
     trials_per_machine: int = 1
+    packing: PackSetting = "off"
 
     def placement(self, trial: Trial) -> Placement:
         """Where this trial trains. Trials that share a meter get equal shares of it, also while some of them idle."""
@@ -56,6 +63,14 @@ class Execution:
         )
 
 
+class RecordingAgenda(Agenda, Protocol):
+    """An agenda that a driver can tell what it measured for itself."""
+
+    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+        """Takes how fast trainings like this trial's are alone and in packs."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slice:
     """A piece of a trial's work.
@@ -66,7 +81,7 @@ class Slice:
         error: one sentence, where the trial failed.
         host: name of the machine.
         device: model of the device.
-        unfinished: what setting up or an epoch cost that the error ended.
+        unfinished: what setting up or an epoch cost that an error ended: the trial's own, or that of a pack it was in.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -125,7 +140,7 @@ class Work:
             training=None if self._training is None else self._training.result(),
             error=error,
             host=socket.gethostname(),
-            device=_device(self._placement.device),
+            device=device_name(self._placement.device),
             unfinished=unfinished,
         )
 
@@ -149,7 +164,8 @@ class Work:
 
 
 @lru_cache
-def _device(device: str) -> str:
+def device_name(device: str) -> str:
+    """The model of a device, or its own name where it is not there."""
     try:
         return device_model(device)
     except (RuntimeError, AssertionError):  # it is not there, which the training has said already
@@ -180,7 +196,7 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
         validation_score=training.validation_score,
         test_score=training.test_score if trial.role == "confirmation" else None,
         test_other_scores=training.test_other_scores if trial.role == "confirmation" else {},
-        cost=training_cost(training),
+        cost=training_cost(training) + last.unfinished,
         host=last.host,
         device=last.device,
         finished_at=time.time(),

@@ -6,7 +6,7 @@ The limits are far above any use; they keep a slip of the keyboard from planning
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _SECRET_PARAMETERS: Final = frozenset({"password", "passwd", "token", "access_token", "api_key"})
 
@@ -46,6 +46,14 @@ def _without_credentials(uri: str) -> str:
     return uri
 
 
+def _packing(value: object) -> object:
+    if value is False:  # what YAML makes of the word off
+        return "off"
+    if value in ("auto", "off") or (isinstance(value, int) and value is not True and 1 <= value <= 128):
+        return value
+    raise ValueError("must be auto, off, or how many trials to train at once, 1 to 128")
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -59,4 +67,5 @@ Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length
 AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
+Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
 Pruner = Literal["none", "asha", "median"]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.spec import Precision, Recipe
-from tuner.study.fields import Count, NotNegative, Positive
+from tuner.study.fields import Count, NotNegative, Packing, Positive
 from tuner.study.values import OptionValues
 
 
@@ -55,11 +55,21 @@ class RecipeDefinition(Definition):
 
 
 class Resources(Definition):
-    """What a trial holds while it runs. Below 1, `gpus_per_trial` lets several trials share a device."""
+    """What a trial holds while it runs, and how many share it.
+
+    Attributes:
+        cpus_per_trial: cores, and torch threads.
+        gpus_per_trial: GPUs; below 1, several workers share one.
+        max_concurrent: most workers at once; None for as many as fit.
+        packing: how many trials a worker trains at once as one stacked model (`trainers.pack`): 1 to 128; "off" for
+            one; "auto" for what a measurement on the device finds fastest. Scores differ from those of training alone
+            by rounding, which a timing then decides: so it is off unless asked for.
+    """
 
     cpus_per_trial: Count = 1
     gpus_per_trial: NotNegative = 0.0
     max_concurrent: Count | None = None
+    packing: Packing = "off"
 
 
 class Budget(Definition):

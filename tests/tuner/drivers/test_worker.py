@@ -1,0 +1,100 @@
+"""The Ray driver's worker and mailbox, without Ray."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.tuner.drivers.agendas import make_trial
+from trainers.spec import Placement
+from tuner.drivers.mailbox import Mailbox
+from tuner.drivers.ray_tune import IDLE_SECONDS, Worker
+from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Ready, Slices
+from tuner.trial import Trial
+
+
+@pytest.fixture
+def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
+    """A worker in this process, and the items that it will find in its mailbox."""
+    items: list[Any] = []
+
+    def take(name: str, seconds: float) -> Any:
+        assert seconds == IDLE_SECONDS
+        return items.pop(0) if items else None
+
+    monkeypatch.setattr("tuner.drivers.ray_tune.ray.get", lambda answer: answer)
+    worker = Worker.__new__(Worker)
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take))})
+    return worker, items
+
+
+def epochs(word: Slices) -> list[int]:
+    """Those of the one trial that the worker has."""
+    (piece,) = word.pieces.values()
+    return [epoch.epoch for epoch in piece.new_epochs]
+
+
+def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = None) -> Assignment:
+    placement = Placement(checkpoint=None if checkpoint is None else str(checkpoint), checkpoint_seconds=0.0)
+    return Assignment(trials=(trial,), placements=(placement,), may_be_pruned=may_be_pruned)
+
+
+def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[Worker, list[Any]]) -> None:
+    worker, _ = spoken_to
+    first = worker.step()["word"]
+    worker.setup({"post": None})
+    second = worker.step()["word"]
+    assert (Ready, Ready) == (type(first), type(second))
+    assert first.mailbox != second.mailbox
+
+
+def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[Worker, list[Any]]) -> None:
+    worker, items = spoken_to
+    worker.step()
+    assert {"word": Idle()} == worker.step()
+    items.append(assignment(make_trial(0), may_be_pruned=False))
+    (piece,) = worker.step()["word"].pieces.values()
+    assert (True, 1) == (piece.done, len(piece.new_epochs))
+    assert {"word": Idle()} == worker.step()
+    items.append(STOP)
+    assert {"word": Idle(), "done": True} == worker.step()
+
+
+def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
+    spoken_to: tuple[Worker, list[Any]], tmp_path: Path
+) -> None:
+    worker, items = spoken_to
+    worker.step()
+    items.append(assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt"))
+    assert [1] == epochs(worker.step()["word"])
+    assert {"word": Idle()} == worker.step()
+    items.append(CONTINUE)
+    assert [2] == epochs(worker.step()["word"])
+    assert [tmp_path / "pruned.pt"] == list(tmp_path.iterdir())
+    items.append(assignment(make_trial(1), may_be_pruned=False))
+    (piece,) = worker.step()["word"].pieces.values()
+    assert piece.done
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_mailboxes_keep_the_order_and_do_not_mix() -> None:
+    async def talk() -> list[Any]:
+        mailbox = Mailbox()
+        waiting = asyncio.create_task(mailbox.take("b", 5.0))
+        for name, item in (("a", 1), ("a", 2), ("b", 3)):
+            await mailbox.put(name, item)
+        return [await mailbox.take("a", 5.0), await mailbox.take("a", 5.0), await waiting]
+
+    assert [1, 2, 3] == asyncio.run(talk())
+
+
+def test_an_empty_mailbox_gives_nothing_and_loses_nothing_later() -> None:
+    async def talk() -> list[Any]:
+        mailbox = Mailbox()
+        nothing = await mailbox.take("a", 0.01)
+        await mailbox.put("a", 1)
+        return [nothing, await mailbox.take("a", 5.0)]
+
+    assert [None, 1] == asyncio.run(talk())

@@ -1,0 +1,65 @@
+"""What the Ray driver and its workers say to each other.
+
+A worker's step says `Ready`, `Idle`, `Measured` or the slices of what it trains; the driver answers into the worker's
+mailbox with an `Assignment`, a `Measurement` to make, CONTINUE (after a slice of a trial that may be pruned) or STOP.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainers.pack_speed import PackSpeed
+from trainers.spec import Placement
+from tuner.drivers.work import Slice
+from tuner.trial import Trial
+
+CONTINUE = "continue"
+STOP = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A worker's first word, also after it was started again and has lost what it held: the mailbox it will read."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A worker's word when nothing came."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A piece of the work on the trials that a worker holds, by trial id. No dict: Tune would flatten it."""
+
+    pieces: Mapping[str, Slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """Trials to train: one, or a pack of one form.
+
+    Attributes:
+        trials: one or more.
+        placements: of each of them.
+        may_be_pruned: whether the driver is asked after every epoch; for a single trial only.
+    """
+
+    trials: tuple[Trial, ...]
+    placements: tuple[Placement, ...]
+    may_be_pruned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A request to find out how fast packs of trainings of this form are."""
+
+    trial: Trial
+    placement: Placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was found; None where the training itself cannot be begun, which its own attempt will tell."""
+
+    speed: PackSpeed | None
