@@ -55,6 +55,16 @@ class PackSpeed:
         limit = min([self.alone / WORTHWHILE, *(1.05 * seconds for seconds in self.packed.values())])
         return min((size for size, seconds in self.packed.items() if seconds <= limit), default=1)
 
+    def pays(self, number: int) -> bool:
+        """Whether a pack of this number is worth it, by the largest size measured that is not above it.
+
+        >>> speed = PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6})
+        >>> speed.pays(3), speed.pays(5)
+        (False, True)
+        """
+        below = [size for size in self.packed if size <= number]
+        return bool(below) and self.packed[max(below)] <= self.alone / WORTHWHILE
+
     @property
     def gain(self) -> float:
         """How many times as many trainings an hour the best size gives; 1 for training alone."""

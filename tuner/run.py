@@ -252,15 +252,15 @@ def pack_text(trial: Trial, speed: PackSpeed) -> str:
     >>> from types import SimpleNamespace
     >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
     >>> pack_text(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
-    'B=4 date: in packs of 8, measured to give 2.5 times the trainings an hour on this device'
+    'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
     """
     what = f"B={trial.batch_size} {trial.config.optimizer.name}"
     if speed.problem:
         return f"{what}: trained alone, since {speed.problem}"
     if speed.best == 1:
-        return f"{what}: trained alone, measured to be as fast as packs on this device"
-    gain = f"measured to give {speed.gain:.1f} times the trainings an hour on this device"
-    return f"{what}: in packs of {speed.best}, {gain}"
+        return f"{what}: trained alone, measured to be as fast as packs here"
+    gain = f"measured to give {speed.gain:.1f} times the trainings an hour here"
+    return f"{what}: in packs of up to {speed.best}, {gain}"
 
 
 def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:

@@ -212,6 +212,7 @@ def test_a_resolved_definition_is_read_back_as_the_same_study() -> None:
     [
         ("name: example\n", "name: example\nquestion: Why?\n"),
         ("name: example\n", "name: example\nresources: {cpus_per_trial: 2}\n"),
+        ("name: example\n", "name: example\nresources: {packing: auto}\n"),
         ("name: example\n", "name: example\nbudget: {trials: 5}\n"),
         ("name: example\n", "name: example\ntracking_uri: http://host:5000\n"),
         ("{source: mnist5k}", "{source: mnist5k, folder: data}"),
@@ -347,6 +348,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("lr: 0.003, ", "lr: 0.003, decay: poly, ", "x.yaml:28: arms[2].baseline.decay: has no effect: rule 'date' brings its own decay, 'date'; only its options can be chosen here."),
     ("warmup_epochs: 0.25}", "warmup_epochs: 0.75}", "x.yaml:26: arms[2]: arm 'date': rule 'date' at batch size 512: its warm-up of 12 epochs would outlast the run of 12 epochs; train longer, choose a smaller batch size, or set on_long_warmup to 'clamp' (6 epochs) or 'keep'."),
     ("      momentum: {choices: [0.8, 0.9]}", "      warmup_epochs: {low: 0, high: 12}", "x.yaml:21: arms[0].space.warmup_epochs: a warm-up of 12 epochs would outlast the run of 12 epochs."),
+    ("name: example", "name: example\nresources: {packing: 200}", "x.yaml:2: resources.packing: must be 'auto', 'off', or how many trials to train at once, 1 to 128."),
     ("name: example", "name: example\nresources: {gpus_per_trial: 1.5}", "x.yaml:2: resources.gpus_per_trial: must be whole above 1, got 1.5."),
     # the file
     ("epochs: 12", "epochs: 12\nepochs: 13", "x.yaml:5: epochs: given twice, first on line 4: keep one."),

@@ -175,6 +175,8 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
                 break
             found.append(other)
         share = -(-len(found) // len(self._idle))
+        if not self._packing.pays(trial, share):
+            share = 1
         self._ahead.extendleft(reversed(found[share:]))
         return found[:share]
 

@@ -37,7 +37,7 @@ class Packing:
     def __init__(self, setting: PackSetting, *, on_gpu: bool) -> None:
         self._setting = setting
         self._on_gpu = on_gpu
-        self._measured: dict[str, int] = {}
+        self._measured: dict[str, PackSpeed | None] = {}
 
     def size(self, trial: Trial) -> int | None:
         """How many trials of this form to train at once; None where that must be measured first."""
@@ -47,11 +47,20 @@ class Packing:
             return self._setting
         if not self._on_gpu and trial.batch_size > LARGEST_CPU_BATCH:
             return 1
-        return self._measured.get(_workload(trial.config))
+        workload = _workload(trial.config)
+        if workload not in self._measured:
+            return None
+        speed = self._measured[workload]
+        return 1 if speed is None else speed.best
+
+    def pays(self, trial: Trial, number: int) -> bool:
+        """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
+        speed = self._measured.get(_workload(trial.config))
+        return isinstance(self._setting, int) or (speed is not None and speed.pays(number))
 
     def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
-        self._measured[_workload(trial.config)] = 1 if speed is None else speed.best
+        self._measured[_workload(trial.config)] = speed
 
 
 def _workload(config: TrainConfig) -> str:

@@ -47,11 +47,9 @@ def _without_credentials(uri: str) -> str:
 
 
 def _packing(value: object) -> object:
-    if value is False:  # what YAML makes of the word off
-        return "off"
     if value in ("auto", "off") or (isinstance(value, int) and value is not True and 1 <= value <= 128):
         return value
-    raise ValueError("must be auto, off, or how many trials to train at once, 1 to 128")
+    raise ValueError("must be 'auto', 'off', or how many trials to train at once, 1 to 128")
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]

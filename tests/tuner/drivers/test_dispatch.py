@@ -202,7 +202,7 @@ def small_batch(index: int, *, optimizer: str = "momentum") -> Trial:
 
 FIVE = [small_batch(index) for index in range(5)]
 OTHERS = [small_batch(index, optimizer="lars") for index in range(5, 7)]
-FAST_IN_FOURS = PackSpeed(device="cpu", alone=1.0, packed={2: 0.9, 4: 0.5})
+FAST_IN_FOURS = PackSpeed(device="cpu", alone=1.0, packed={2: 0.8, 4: 0.5})
 
 
 def packs(workers: Workers, mailbox: str) -> list[list[Trial]]:
@@ -233,6 +233,14 @@ def test_packs_are_measured_once_on_a_worker_before_trials_of_that_form_are_give
     workers.say("one", Measured(speed=FAST_IN_FOURS))
     assert [(FIVE[0], FAST_IN_FOURS)] == workers.agenda.measured
     assert ([FIVE[:3]], [FIVE[3:]]) == (packs(workers, "two"), packs(workers, "one"))
+
+
+def test_a_pack_that_would_be_too_small_to_pay_is_not_made() -> None:
+    workers = Workers(ListAgenda(FIVE[:3]), packing="auto")
+    workers.ready("one")
+    workers.ready("two")
+    workers.say("one", Measured(speed=PackSpeed(device="cpu", alone=1.0, packed={2: 1.3, 4: 0.5})))
+    assert ([FIVE[:1]], [FIVE[1:2]]) == (packs(workers, "two"), packs(workers, "one"))
 
 
 @pytest.mark.parametrize("death", [True, False], ids=["the worker dies", "nothing could be measured"])

@@ -143,3 +143,17 @@ def test_what_the_agenda_raises_comes_out_of_the_ray_driver_as_it_was() -> None:
     agenda = ListAgenda([make_trial(0, epochs=3)], pruned_at={make_trial(0, epochs=3).id: 99}, on_report=full)
     with pytest.raises(BadInput, match=r"journal\.jsonl: the journal cannot be written"):
         run_ray(agenda, Execution(max_concurrent=1))
+
+
+@pytest.mark.ray
+def test_trials_that_are_trained_at_once_are_told_one_by_one() -> None:
+    trials = [make_trial(index, epochs=2) for index in range(3)]
+    agenda = ListAgenda([*trials, WITHOUT_DATA])
+    run_ray(agenda, Execution(max_concurrent=1, packing=3))
+    assert {trial.id: "finished" for trial in trials} | {WITHOUT_DATA.id: "failed"} == {
+        result.trial.id: result.status for result in agenda.told
+    }
+    for result in agenda.told[:3]:
+        training = Work(result.trial, Placement()).advance(600.0).training
+        assert training is not None
+        assert result.epochs[-1].train_loss == pytest.approx(training.epochs[-1].train_loss, rel=1e-4)
