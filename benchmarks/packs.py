@@ -1,6 +1,6 @@
 """Trainings an hour of LeNet in packs of 2 to 128, against the same trainings one after the other.
 
-What `packing: auto` measures when a study's first trial of a kind comes up, for several batch sizes: a few updates alone
+What `packing: auto` measures when the first trial of a kind comes up, for several batch sizes: a few updates alone
 and in packs, in turns, medians of three. A pack's trainings have one seed and so share the samples, as those of one
 search do.
 
