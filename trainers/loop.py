@@ -10,6 +10,7 @@ module must not know who chose the configuration, or why.
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -45,6 +46,9 @@ from trainers.schedules import build_schedule
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from trainers.streams import random_stream
 from trainers.tables import lookup
+
+CHECK_UPDATES = 50
+"""How often within an epoch a training is looked at for divergence."""
 
 
 def train(
@@ -158,9 +162,10 @@ class Training:
     def run_epoch(self) -> EpochMetrics:
         """Trains the next epoch and evaluates it; after the last one, evaluates the test split too.
 
-        Divergence is looked for when the epoch is over, so that no update waits for the device: a loss that is not
-        finite (seen in training or on validation), or a training loss above `divergence_factor` times the first
-        epoch's, ends the training as diverged, with the scores of chance.
+        A loss that is not finite (seen in training or on validation), or a training loss above `divergence_factor`
+        times the first epoch's, ends the training as diverged, with the scores of chance. A training loss that is not
+        finite ends the epoch too, and nothing is evaluated any more; it is looked for every `CHECK_UPDATES` updates,
+        so that hardly any of them waits for the device.
 
         Returns:
             The epoch's metrics.
@@ -173,25 +178,27 @@ class Training:
         started, metered = time.perf_counter(), read_energy(self.device)
         config, epoch = self.config, len(self._progress.epochs) + 1
 
-        first, last, order = self.data.train.order(
-            config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size
-        )
+        first, _, order = self.data.train.order(config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size)
         train_loss = self._update(epoch, first, order)
-        self._use_evaluation_weights(epoch, order)
-        validation = self._evaluate(self.data.validation)
+        iterations, samples = self.unfinished_iterations, self.unfinished_samples
+        if math.isfinite(train_loss):
+            self._use_evaluation_weights(epoch, order)
+            validation = self._evaluate(self.data.validation)
+        else:
+            validation = Evaluation(loss=math.nan, score=math.nan, other_scores={})
 
         diverged = has_diverged(config, self._progress, train_loss=train_loss, validation_loss=validation.loss)
         test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
         metrics = EpochMetrics(
             epoch=epoch,
-            lr=self.schedule.lr(last),
+            lr=self.schedule.lr(first + iterations - 1),
             train_loss=train_loss,
             validation_loss=validation.loss,
             validation_score=validation.score,
-            iterations=last - first + 1,
-            samples=len(order),
-            flops=self.flops_per_sample * len(order),
-            words=self._progress.num_parameters * (last - first + 1),
+            iterations=iterations,
+            samples=samples,
+            flops=self.flops_per_sample * samples,
+            words=self._progress.num_parameters * iterations,
             device_seconds=time.perf_counter() - started,
             measured_joules=self._joules_since(metered),
             other_scores=validation.other_scores,
@@ -227,7 +234,10 @@ class Training:
         write_checkpoint(Path(path), _fingerprint(self.config), state)
 
     def _update(self, epoch: int, first: int, order: Tensor) -> float:
-        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss."""
+        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss.
+
+        Where that is not finite, some of the batches may not have been trained on.
+        """
         optimizer, recipe = self.optimizer, self.config.recipe
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -253,6 +263,8 @@ class Training:
                 optimizer.step()
                 self.unfinished_iterations += 1
                 self.unfinished_samples += num_samples
+                if self.unfinished_iterations % CHECK_UPDATES == 0 and not math.isfinite(loss_sum.item()):
+                    break
         return loss_sum.item() / len(order)
 
     def _pieces(self, order: Tensor) -> list[tuple[Tensor, ...]]:

@@ -154,11 +154,11 @@ class EpochMetrics:
     """What one epoch did. Counts and seconds are this epoch's own, not running totals.
 
     Attributes:
-        epoch: 1-based.
+        epoch: 1-based. A diverged training's last epoch may hold fewer updates than an epoch has.
         lr: learning rate of the epoch's last update.
         train_loss: mean loss over the epoch's samples, as seen while training (nats), label smoothing included; may be
             non-finite.
-        validation_loss: mean loss on the validation split (nats).
+        validation_loss: mean loss on the validation split (nats); not a number where training diverged before.
         validation_score: the application's metric on the validation split.
         iterations: weight updates.
         samples: training samples seen.

@@ -10,7 +10,7 @@ import torch
 
 from trainers.applications import APPLICATIONS
 from trainers.data import Dataset, DataSource, TensorSplit, dataset
-from trainers.loop import Training, train
+from trainers.loop import CHECK_UPDATES, Training, train
 from trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
 LENET = TrainConfig(
@@ -124,6 +124,16 @@ def test_a_learning_rate_of_1000_is_recorded_as_diverged():
     assert (result.validation_score, result.test_score, result.test_loss) == (0.1, 0.1, None)
     assert len(result.epochs) == 1
     assert result.epochs[0].samples == 3_008
+
+
+def test_a_loss_that_is_not_finite_ends_its_epoch_early_and_is_billed_for_what_was_trained(one_weight: TrainConfig):
+    config = replace(one_weight, batch_size=100, schedule=ScheduleSpec(peak_lr=1e30))
+    result = train(config)
+    (epoch,) = result.epochs
+    assert (result.status, result.validation_score) == ("diverged", 0.1)
+    assert (epoch.iterations, epoch.samples, epoch.words) == (CHECK_UPDATES, 100 * CHECK_UPDATES, CHECK_UPDATES)
+    assert not math.isfinite(epoch.train_loss)
+    assert math.isnan(epoch.validation_loss)
 
 
 def test_a_loss_that_grows_beyond_the_factor_diverges(one_weight: TrainConfig):
