@@ -23,7 +23,7 @@ from tuner.regime_finder import RegimeFinder, question_of, with_linear
 from tuner.regime_verdict import Attempt, Question, Regime
 from tuner.reports.regime_files import write_regime
 from tuner.reports.wording import counted
-from tuner.run import Place, Recorder, begin, check_workload, drive, execution_of, tell_damage
+from tuner.run import Place, Recorder, begin, check_workload, drive, execution_of, getting_ready, tell_damage
 from tuner.store import Store, Writer, redact
 from tuner.study import Study
 from tuner.study.checks import problems
@@ -67,7 +67,7 @@ def find_regime(study: Study, place: Place, span: Range, console: Console) -> Re
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     methods = {arm.name: arm.method for arm in whole.arms}
-    with closing(Journal(place.folder(whole))) as journal:
+    with getting_ready(execution, place.driver), closing(Journal(place.folder(whole))) as journal:
         begin(whole, journal)
         tell_damage(journal, console)
         store = Store(place.uri(whole), whole.name, whole.fingerprint, definition, methods)

@@ -4,8 +4,8 @@ study -> campaign -> driver -> journal -> store -> answer. A `Recorder` stands b
 a driver asks for and tells passes through it, and so into the journal, the store and the terminal.
 """
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -200,7 +200,7 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     methods = {arm.name: arm.method for arm in study.arms}
-    with closing(Journal(place.folder(study))) as journal:
+    with getting_ready(execution, place.driver), closing(Journal(place.folder(study))) as journal:
         begin(study, journal)
         tell_damage(journal, console)
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
@@ -263,12 +263,24 @@ def pack_text(trial: Trial, speed: PackSpeed) -> str:
     return f"{what}: in packs of up to {speed.best}, {gain}"
 
 
+@contextmanager
+def getting_ready(execution: Execution, driver: Driver) -> Iterator[None]:
+    """Inside, the cluster that the driver needs is being started."""
+    if driver == "serial":
+        yield
+        return
+    from tuner.drivers.cluster import started_ahead  # ray takes a second to import
+
+    with started_ahead(execution):
+        yield
+
+
 def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
     """Hands the agenda to a driver."""
     if driver == "serial":
         run_serial(recorder, execution)
         return
-    from tuner.drivers.ray_tune import run_ray  # ray takes a second to import
+    from tuner.drivers.ray_tune import run_ray
 
     run_ray(recorder, execution)
 

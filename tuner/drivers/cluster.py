@@ -4,11 +4,12 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -32,6 +33,53 @@ import ray  # noqa: E402  # reads its settings when it is imported
 from ray.exceptions import RayError  # noqa: E402
 
 
+@dataclass(frozen=True)
+class _Start:
+    """A local cluster being started on a thread of its own.
+
+    The thread stays until the cluster is shut down: Linux ends Ray's processes with the thread that started them.
+    """
+
+    done: Future[None] = field(default_factory=Future)
+    over: Event = field(default_factory=Event)
+
+    def run(self, execution: Execution) -> None:
+        try:
+            _start_local(execution)
+        except BaseException as error:  # whatever it is, it is raised where the cluster is needed
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(None)
+            self.over.wait()
+
+
+_ahead: list[_Start] = []
+"""The start of a local cluster that nobody has connected to yet; one at most."""
+
+
+@contextmanager
+def started_ahead(execution: Execution) -> Iterator[None]:
+    """Starts a local cluster while the caller gets ready for it, and stops it where it is not needed after all.
+
+    Starting takes seconds in which this process mostly waits. What goes wrong is told by `connected`; nothing is
+    started where an existing cluster is to be joined.
+    """
+    if execution.address is not None:
+        yield
+        return
+    start = _Start()
+    Thread(target=start.run, args=(execution,), name="ray-start", daemon=True).start()
+    _ahead.append(start)
+    try:
+        yield
+    finally:
+        if start in _ahead:  # nobody has connected
+            _ahead.remove(start)
+            wait([start.done])
+            ray.shutdown()
+        start.over.set()
+
+
 @contextmanager
 def connected(execution: Execution) -> Iterator[tuple[int, int]]:
     """A connection to the cluster for the length of a study.
@@ -45,7 +93,10 @@ def connected(execution: Execution) -> Iterator[tuple[int, int]]:
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         if execution.address is None:
-            _start_local(execution)
+            if _ahead:
+                _ahead.pop().done.result()
+            else:
+                _start_local(execution)
         else:
             _attach(execution.address)
         if current_thread() is main_thread():

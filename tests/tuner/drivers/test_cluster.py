@@ -5,7 +5,7 @@ import pytest
 from tuner.drivers import cluster
 from tuner.drivers.cluster import _slots
 from tuner.drivers.work import Execution
-from tuner.errors import Unreachable
+from tuner.errors import BadInput, Unreachable
 
 
 @pytest.mark.parametrize(("most", "expected"), [(None, (6, 4)), (5, (5, 4)), (3, (3, 3))])
@@ -30,3 +30,57 @@ def test_a_local_cluster_that_does_not_start_is_told_in_a_sentence(monkeypatch: 
         "a local Ray cluster could not be started: The current node timed out during startup. Run it again when the "
         "machine is less busy, or with --driver serial"
     )
+
+
+class Ray:
+    """In the place of Ray: keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def init(self, **settings: object) -> None:
+        self.calls.append("init")
+
+    def shutdown(self) -> None:
+        self.calls.append("shutdown")
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"Alive": True, "Resources": {"CPU": 2.0}}]
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
+    stand_in = Ray()
+    monkeypatch.setattr(cluster, "ray", stand_in)
+    return stand_in
+
+
+def test_a_cluster_started_ahead_is_the_one_that_is_connected_to(ray: Ray) -> None:
+    with cluster.started_ahead(Execution()):
+        with cluster.connected(Execution()) as slots:
+            assert slots == (2, 2)
+        assert ["init", "shutdown"] == ray.calls
+    assert ["init", "shutdown"] == ray.calls
+
+
+def test_a_cluster_started_ahead_in_vain_is_stopped(ray: Ray) -> None:
+    with pytest.raises(BadInput, match="the store"), cluster.started_ahead(Execution()):
+        raise BadInput("the store cannot be opened")
+    assert ["init", "shutdown"] == ray.calls
+
+
+def test_an_existing_cluster_is_not_started_ahead(ray: Ray) -> None:
+    with cluster.started_ahead(Execution(address="auto")):
+        assert [] == ray.calls
+
+
+def test_what_went_wrong_with_a_start_ahead_is_told_when_the_cluster_is_needed(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overloaded(**settings: object) -> None:
+        raise RuntimeError("no room.")
+
+    monkeypatch.setattr(ray, "init", overloaded)
+    refused = pytest.raises(Unreachable, match="a local Ray cluster could not be started: no room")
+    with cluster.started_ahead(Execution()), refused, cluster.connected(Execution()):
+        pass
