@@ -22,7 +22,8 @@ from tuner.study import Study
 from tuner.trial import Trial, TrialResult, result_from_json, short_digest
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
-"""How the lines begin that a journal's many starts and epochs are written in."""
+"""How the lines begin that say when a trial started and what its epochs were."""
+_RESULT = b'{"kind":"result"'
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
 
 
@@ -52,7 +53,7 @@ class EarlierResults:
         own = store / study / "journal.jsonl"
         others = [] if device is None else sorted(store.glob("*/journal.jsonl"))
         for journal in (own, *(other for other in others if other != own)):
-            with suppress(OSError):
+            with suppress(*_DAMAGED):
                 self._read(journal, device)
 
     def __len__(self) -> int:
@@ -94,14 +95,19 @@ class EarlierResults:
             self._lines[content_id] = entry
 
     def _read(self, journal: Path, device: str | None) -> None:
-        """Takes note of a journal's results, line by line; what cannot be read is passed over."""
-        session: Mapping[str, str] = {}
+        """Takes note of a journal's results, up to its end or to what cannot be read.
+
+        Beyond a damaged line nothing is taken: it may have said that another program went on.
+        """
+        trained_alike = False
         for offset, text in _lines(journal):
-            with suppress(*_DAMAGED):
-                record = json.loads(text)
-                session = record.get("provenance", session)
-                if record["kind"] == "result" and same_training(session, self._session):
-                    self._note(_Line(journal=journal, offset=offset), record["result"], device)
+            if text.startswith(_RESULT) and not trained_alike:
+                continue
+            record = json.loads(text)
+            if "provenance" in record:
+                trained_alike = same_training(record["provenance"], self._session)
+            elif record["kind"] == "result":
+                self._note(_Line(journal=journal, offset=offset), record["result"], device)
 
     def _note(self, line: _Line, result: Mapping[str, Any], device: str | None) -> None:
         cost, kept_samples = result["cost"], sum(epoch["samples"] for epoch in result["epochs"])

@@ -12,19 +12,8 @@ from tuner.reports.wording import counted, points_text
 
 def caveats(subject: Subject) -> tuple[str, ...]:
     """One sentence or two a caveat; those that do not apply to the study are left out."""
-    found = (
-        _seeds,
-        _many_verdicts,
-        _undecided,
-        _unfinished,
-        _searches,
-        _edges,
-        _learned,
-        _diverged,
-        _taken_over,
-        _machines,
-        _scope,
-    )
+    of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
+    found = (*of_scores, _taken_over, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 

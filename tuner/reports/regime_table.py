@@ -11,8 +11,10 @@ from tuner.reports.wording import amount_text, spread_text
 
 
 def cells(regime: Regime) -> list[tuple[str, ...]]:
-    """The table: the baseline, every attempt, and the rest of the bill, so that trainings and seconds add up to what was
-    spent and what was taken over."""
+    """The table: the baseline, every attempt, and the rest of the bill.
+
+    Trainings and seconds add up to what was spent and what was taken over.
+    """
     question = regime.question
     rows = []
     for attempt in (regime.baseline, *regime.attempts):

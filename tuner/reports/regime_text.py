@@ -167,7 +167,8 @@ def notes(regime: Regime) -> tuple[str, ...]:
         *_monotone_texts(regime),
         *_lost_texts(regime),
         f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}. {taken_over_text(regime.taken_over)}".rstrip(),
+        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
+        f"{taken_over_text(regime.taken_over)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")
