@@ -1,4 +1,4 @@
-"""Two studies in one store, really trained: what they have in common is trained once, and the answers do not show it."""
+"""Two studies in one store, really trained: what they have in common is trained once, and no answer shows it."""
 
 from pathlib import Path
 
@@ -34,8 +34,9 @@ def test_two_studies_of_a_store_train_what_they_share_once_and_find_what_trainin
     out = here.done(*COMMAND)
     taken = [origin for origin in origins(here.folder / "mlruns") if origin is not None]
     assert {origin.partition("/")[0] for origin in taken} <= {"plane", "second"}
-    assert len(taken) >= 2 + 1 + 2  # the baseline's runs, a search trial, and the rule's runs
-    assert f"up to {NUM_TRIALS} trials, {len(taken)} or more taken over" in out or "or more taken over" in out
+    at_once = 2 + 1 + 2  # the baseline's runs, a search trial, and the rule's runs
+    assert f"up to {NUM_TRIALS} trials, {at_once} or more taken over from earlier trainings" in " ".join(out.split())
+    assert len(taken) in (at_once, at_once + 2)  # and the runs of the choice, if it is the same
     assert f"Spent on the study: {NUM_TRIALS - len(taken)} training" in out
     for text in (out, here.done("compare", "second")):
         assert f"{len(taken)} trainings taken over from earlier ones, worth " in " ".join(text.split())
@@ -51,11 +52,7 @@ def test_two_studies_of_a_store_train_what_they_share_once_and_find_what_trainin
 
 def test_an_application_whose_code_has_changed_trains_everything(here: Here) -> None:
     here.run()
-    write(
-        here.folder,
-        "return cross_entropy(outputs, targets.long())",
-        "return cross_entropy(2 * outputs, targets.long())",
-    )
+    write(here.folder, "cross_entropy(outputs,", "cross_entropy(2 * outputs,")
     (here.folder / "second.yaml").write_text(SECOND, encoding="utf-8")
     here.done(*COMMAND)
     others = [origin for origin in origins(here.folder / "mlruns") if origin is not None and "plane/" in origin]
