@@ -138,7 +138,8 @@ def run(
     stop_after: int | None = None,
 ) -> Ran:
     """Runs a study whose trainings are made up; the trial that was begun first ends first."""
-    journal, ran, running = Journal(store / definition.name), Ran(), []
+    journal, ran = Journal(store / definition.name), Ran()
+    running: list[Trial] = []
     begin(definition, journal, session)
     earlier = None if retrain else EarlierResults(store, definition.name, session, device)
     silent: Any = Silent()
