@@ -118,11 +118,11 @@ class Ran:
     def taken_over(self) -> list[TrialResult]:
         return [result for result in self.results.values() if result.reused_from is not None]
 
-    def found(self) -> set[tuple[Any, ...]]:
+    def found(self) -> dict[str, tuple[Any, ...]]:
         """What every trial found, and what it costs a model, but for the searcher's own seconds."""
         return {
-            (r.trial.id, r.status, r.validation_score, r.test_score, replace(r.cost, searcher_seconds=0.0), r.epochs)
-            for r in self.results.values()
+            trial_id: (r.status, r.validation_score, r.test_score, replace(r.cost, searcher_seconds=0.0), r.epochs)
+            for trial_id, r in self.results.items()
         }
 
 

@@ -1,9 +1,9 @@
 """The ledger adds up: trials = arm = study = MLflow = the work that was done, to the last sample and operation.
 
 One study has everything that could lose or double a bill: trials that fail, diverge and are pruned, equal trials whose
-results are taken over, a baseline that is tuned, and a driver that is stopped twice, so that epochs are done again, once
-from the start and once from a checkpoint. Its work is counted beside it, update by update, and by hand; MLflow is read
-with MLflow's own client.
+results are taken over, a baseline that is tuned, and a driver that is stopped twice, so that epochs are done again,
+from the start and from a checkpoint. Its work is counted beside it, update by update, and by hand; MLflow is read with
+MLflow's own client.
 """
 
 import math
