@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"tuner.campaign", "tuner.listing", "tuner.rule", "tuner.regime_verdict"},
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
-    {"tuner.command_text"},
+    {"tuner.earlier", "tuner.sharing", "tuner.command_text"},
     {"tuner.run", "tuner.answer", "tuner.rule_words"},
     {"tuner.regime_run", "tuner.command_options", "tuner.interruption"},
     {
@@ -53,6 +53,7 @@ SAME_LAYER_ALLOWED = {
     ("tuner.cost", "tuner.energy"),
     ("tuner.trial", "tuner.cost"),
     ("tuner.run", "tuner.answer"),
+    ("tuner.sharing", "tuner.earlier"),
 }
 
 HOMES = {

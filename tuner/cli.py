@@ -22,6 +22,7 @@ from tuner.command_options import (
     DataOption,
     DriverName,
     DriverOption,
+    RetrainOption,
     StoredArgument,
     StoreOption,
     StudyArgument,
@@ -98,12 +99,14 @@ def run(
     driver: DriverOption = DriverName.ray,
     data_folder: DataOption = None,
     own: AppOption = None,
+    retrain: RetrainOption = False,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
     check_driver(address, driver)
     where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
     how = {"--driver": driver.value, "--address": address, "--data": data_folder}
-    with interruptible(command_text("run", study, {**where, **how}), console):
+    again = command_text("run", study, {**where, **how}) + (" --retrain" if retrain else "")
+    with interruptible(again, console):
         from tuner.reports.tables import print_answer
         from tuner.run import Place, run_study
 
@@ -111,7 +114,7 @@ def run(
         place = Place(
             store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
         )
-        found = run_study(definition, place, console)
+        found = run_study(definition, place, console, retrain=retrain)
         print_answer(found.comparison, console)
     report = place.folder(definition) / "report"
     console.print("\nFigures and tables:")

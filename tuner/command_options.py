@@ -59,6 +59,10 @@ AddressOption = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
 ]
+RetrainOption = Annotated[
+    bool,
+    typer.Option("--retrain", help="Train every trial by itself, taking over no result of an earlier training."),
+]
 DriverOption = Annotated[DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")]
 
 

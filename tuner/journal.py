@@ -184,7 +184,7 @@ class Journal:
         self._append({"kind": "epochs", "trial": trial_id, "epochs": [asdict(e) for e in epochs]}, durable=False)
 
     def finish(self, result: TrialResult) -> TrialResult:
-        """Writes a trial's result, durably.
+        """Writes a trial's result, durably where it was trained here.
 
         Epochs that earlier attempts reported and that are no part of the result were lost and done again: they are
         added to the result's cost here, so that every second held is billed once.
@@ -198,7 +198,7 @@ class Journal:
         if lost:
             result = replace(result, cost=result.cost + epochs_cost(lost))
         record = {"kind": "result", "result": json.loads(result_to_json(result))}
-        self._append(record, durable=True)
+        self._append(record, durable=result.reused_from is None)  # one that was taken over can be again
         self.content.results[result.trial.id] = result
         return result
 

@@ -1,11 +1,12 @@
 """The ledger of a study: what every arm, batch size and role cost, adding up exactly.
 
-Every result is billed: failed, diverged and pruned ones too. This module must not know what the money bought.
+Every result is billed: failed, diverged and pruned ones too. One that was taken over from an earlier training costs the
+study nothing, and stands beside the bill. This module must not know what the money bought.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from tuner.cost import Cost, total
@@ -20,8 +21,9 @@ class LedgerLine:
         arm: its name, or a baseline's.
         batch_size: in samples.
         role: of the trials.
-        cost: the sum over the trials.
-        num_diverged: trials that diverged.
+        cost: what was spent on them, summed up.
+        taken_over: what earlier trainings had spent on those whose results were taken over; no part of `cost`.
+        num_diverged: trials that were trained here and diverged.
         num_failed: trials that failed.
         wall_seconds: as `wall_seconds` gives; lines ran side by side, so theirs do not add up to the total's.
     """
@@ -33,6 +35,12 @@ class LedgerLine:
     num_diverged: int
     num_failed: int
     wall_seconds: float
+    taken_over: Cost = field(default_factory=Cost)
+
+    @property
+    def worth(self) -> Cost:
+        """What it would have cost to train all of them: the sum of `TrialResult.cost`."""
+        return self.cost + self.taken_over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +49,15 @@ class CostLedger:
 
     Attributes:
         lines: one an arm, batch size and role.
-        total: the sum of their costs.
+        total: the sum of their costs: what the study spent.
         wall_seconds: of the whole study, as `wall_seconds` gives.
+        taken_over: the sum of what earlier trainings had spent on results that were taken over; no part of `total`.
     """
 
     lines: tuple[LedgerLine, ...]
     total: Cost
     wall_seconds: float
+    taken_over: Cost = field(default_factory=Cost)
 
     def arms(self) -> Mapping[tuple[str, int], Cost]:
         """The sum of every arm's lines at every batch size, by (arm, batch size)."""
@@ -62,12 +72,12 @@ def wall_seconds(results: Iterable[TrialResult]) -> float:
 
     Trainings side by side count once, and the hours between an interruption and the resumption not at all. Each is
     taken to have held its device without a break until it ended; the part of it that an interruption lost is taken to
-    have stood just before the rest, and counts only where nothing else ran then.
+    have stood just before the rest, and counts only where nothing else ran then. What was taken over held nothing.
 
     >>> wall_seconds([])
     0.0
     """
-    spans = sorted((result.finished_at - result.cost.device_seconds, result.finished_at) for result in results)
+    spans = sorted((result.finished_at - result.spent.device_seconds, result.finished_at) for result in results)
     seconds, end = 0.0, -math.inf
     for begin, stop in spans:
         seconds += max(0.0, stop - max(begin, end))
@@ -92,8 +102,9 @@ def cost_ledger(results: Iterable[TrialResult]) -> CostLedger:
             arm=arm,
             batch_size=batch_size,
             role=role,
-            cost=total(result.cost for result in group),
-            num_diverged=sum(result.status == "diverged" for result in group),
+            cost=total(result.spent for result in group),
+            taken_over=total(result.spared for result in group),
+            num_diverged=sum(result.status == "diverged" and result.reused_from is None for result in group),
             num_failed=sum(result.status == "failed" for result in group),
             wall_seconds=wall_seconds(group),
         )
@@ -104,5 +115,6 @@ def cost_ledger(results: Iterable[TrialResult]) -> CostLedger:
     return CostLedger(
         lines=lines,
         total=total(line.cost for line in lines),
+        taken_over=total(line.taken_over for line in lines),
         wall_seconds=wall_seconds(result for group in groups.values() for result in group),
     )

@@ -84,7 +84,7 @@ class Display:
             self.plan(cell, number)
         self._more_may_come = not planned
         self._finished = 0
-        self._replayed = 0
+        self._untrained = 0
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "Display":
@@ -113,7 +113,7 @@ class Display:
             running[progress.trial.id] = progress.new_epochs[-1].epoch
 
     def finished(self, result: TrialResult, *, replayed: bool = False) -> None:
-        """A trial ended, now or in an earlier run of the study."""
+        """A trial ended, now or in an earlier run of the study, or an earlier result of the same training was found."""
         trial = result.trial
         cell = self._cells[trial.arm, trial.batch_size]
         cell.running.pop(trial.id, None)
@@ -122,9 +122,8 @@ class Display:
         if result.validation_score is not None and result.status == "finished":
             best = result.validation_score if cell.best is None else cell.best
             cell.best = self._better(result.validation_score, best)
-        if replayed:
-            self._replayed += 1
-        else:
+        self._untrained += replayed or result.reused_from is not None
+        if not replayed:
             self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
 
     def note(self, sentence: str) -> None:
@@ -146,7 +145,8 @@ class Display:
         style = {"finished": "green", "diverged": "yellow", "pruned": "dim"}[result.status]
         suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
         line.append(f"{score}{suffix}", style=style)
-        line.append(f"  {duration(result.cost.device_seconds)}", style="dim")
+        taken_over = f"taken over from {result.reused_from}"
+        line.append(f"  {taken_over if result.reused_from else duration(result.cost.device_seconds)}", style="dim")
         return line
 
     def _table(self) -> Group:
@@ -161,7 +161,7 @@ class Display:
             style = "green" if done else "" if cell.running else "dim"
             table.add_row(arm, str(batch_size), f"{cell.finished}/{cell.planned}", best, running, style=style)
         elapsed = time.monotonic() - self._begun
-        fresh = self._finished - self._replayed
+        fresh = self._finished - self._untrained
         left = self._total - self._finished
         known = fresh >= 3 and left and not self._more_may_come
         rest = f", about {duration(elapsed / fresh * left)} to go" if known else ""

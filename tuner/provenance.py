@@ -1,5 +1,6 @@
 """Where results came from: definition, versions, commit and machine, so that a verdict can be reproduced."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -10,11 +11,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from trainers.applications.registry import application_digest
 from trainers.energy_meter import meter_text
 from trainers.meter import device_model
+from tuner.study import Study
 
 PACKAGES = ("zerotune", "torch", "numpy", "scipy", "ray", "optuna", "mlflow")
 BEGUN_AT = "begun_at"
+
+TRAINING_PACKAGES = (
+    *("torch", "numpy", "mlxtend", "torchvision", "timm", "pillow", "tokenizers", "sacrebleu"),
+    *("schedulefree", "prodigyopt", "dadaptation", "dog-optimizer"),
+)
+"""Packages that take part in a training: applications, data sources and optimizers are made of them."""
+TRAINING_SOURCES = ("trainers", "tuner/drivers", "tuner/cost.py")
+"""The code of ours that trains and bills, as places in the source folder."""
+TRAINED_WITH = ("training.code", "training.packages", "training.data", "training.resources")
+"""Facts of a session that say what its trainings were made with."""
+
+_NOT_INSTALLED = "not installed"
+_SOURCE_FOLDER = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +76,51 @@ def same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return {**one, BEGUN_AT: ""} == {**other, BEGUN_AT: ""}
 
 
+def training_facts(study: Study, data: str | None) -> dict[str, str]:
+    """What a session's trainings are made with, beside their configurations, as flat text: `TRAINED_WITH`.
+
+    Args:
+        study: the definition; its application's code counts where that is not ours, and what a trial holds.
+        data: identifies the data, as `trainers.data.identity` does; None where nothing does.
+    """
+    code = hashlib.sha256((application_digest(study.application) or "").encode())
+    for place in TRAINING_SOURCES:
+        path = _SOURCE_FOLDER / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            code.update(file.relative_to(_SOURCE_FOLDER).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    packages = [f"{name} {found}" for name in TRAINING_PACKAGES if (found := _version(name)) != _NOT_INSTALLED]
+    resources = study.resources
+    holds = f"{resources.cpus_per_trial} CPU threads, {resources.gpus_per_trial:g} GPUs, packing {resources.packing}"
+    facts = (code.hexdigest()[:16], ", ".join(packages), data or "", holds)
+    return dict(zip(TRAINED_WITH, facts, strict=True))
+
+
+def same_training(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether a configuration gives the same scores and costs the same in two sessions, were both on one device.
+
+    The code that trains, the packages it rests on, the data and what a trial holds (threads and packs change rounding
+    and seconds) must be the same, and all of them known. Whatever else differs does not matter: study, commit,
+    Python's version, the kernel, the versions of Ray, MLflow and Optuna.
+
+    >>> one = {**dict.fromkeys(TRAINED_WITH, "same"), "python": "3.11.9"}
+    >>> same_training(one, {**one, "python": "3.11.7"}), same_training(one, {**one, "training.data": "other"})
+    (True, False)
+    >>> same_training(unknown := {**one, "training.data": ""}, unknown)
+    False
+    """
+    return all(one.get(fact) and one.get(fact) == other.get(fact) for fact in TRAINED_WITH)
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return _NOT_INSTALLED
 
 
 def _git(*arguments: str) -> str:
     """Output of git in the source folder; empty where this is no checkout."""
-    folder = Path(__file__).parents[1]
+    folder = _SOURCE_FOLDER
     if not (folder / ".git").exists():
         return ""
     try:

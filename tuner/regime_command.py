@@ -11,6 +11,7 @@ from tuner.command_options import (
     DataOption,
     DriverName,
     DriverOption,
+    RetrainOption,
     StoreOption,
     StudyArgument,
     TrackingOption,
@@ -62,6 +63,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         driver: DriverOption = DriverName.ray,
         data_folder: DataOption = None,
         own: AppOption = None,
+        retrain: RetrainOption = False,
     ) -> None:
         """Find where an application's large, huge and full batches begin, by bisection over powers of two.
 
@@ -84,6 +86,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
             "--app": own,
         }
         again = command_text("regime", study, options) + ("" if check else " --no-check")
+        again += " --retrain" if retrain else ""
         with interruptible(again, console):
             from tuner.regime_run import Range, find_regime, folder_of
             from tuner.reports.regime_table import print_regime
@@ -94,7 +97,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
                 store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
             )
             span = Range(first=first, last=last, check=check, max_trainings=budget_trials)
-            found = find_regime(definition, place, span, console)
+            found = find_regime(definition, place, span, console, retrain=retrain)
             print_regime(found, console)
         console.print("\nFigure and numbers:")
         for file in ("regime.html", "regime.png", "regime.csv", "regime.json"):

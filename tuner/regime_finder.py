@@ -80,7 +80,8 @@ class RegimeFinder:
         question: what is asked of it.
         known: results at hand, by trial id, as `Campaign` takes them. The mapping may grow as the search goes on.
         check: whether one batch size above each boundary is tried too.
-        max_trainings: trainings after which nothing new is begun, those in `known` included; None for no limit.
+        max_trainings: trainings after which nothing new is begun, those in `known` and those whose results are taken
+            over included, so that what is found does not depend on the store; None for no limit.
         announce: told of every arm at a batch size before its first trial is asked for.
     """
 
@@ -167,6 +168,7 @@ class RegimeFinder:
             huge=huge,
             others=tuple(line for line in ledger.lines if (line.arm, line.batch_size) not in judged),
             total=ledger.total,
+            taken_over=ledger.taken_over,
             ended_early=self.ended_early,
         )
 

@@ -15,15 +15,18 @@ from rich.text import Text
 
 from tuner.answer import stored_definition
 from tuner.campaign import Cell
+from tuner.earlier import earlier_results
 from tuner.errors import BadInput, StudyFailed
 from tuner.journal import Journal
 from tuner.progress import Display
+from tuner.provenance import provenance, training_facts
 from tuner.regime import ladder, rungs_between
 from tuner.regime_finder import RegimeFinder, question_of, with_linear
 from tuner.regime_verdict import Attempt, Question, Regime
 from tuner.reports.regime_files import write_regime
 from tuner.reports.wording import counted
 from tuner.run import Place, Recorder, begin, check_workload, drive, execution_of, getting_ready, tell_damage
+from tuner.sharing import Sharing
 from tuner.store import Store, Writer, redact
 from tuner.study import Study
 from tuner.study.checks import problems
@@ -53,22 +56,30 @@ def folder_of(study: Study, place: Place) -> Path:
     return place.folder(_renamed(study))
 
 
-def find_regime(study: Study, place: Place, span: Range, console: Console) -> Regime:
+def find_regime(study: Study, place: Place, span: Range, console: Console, *, retrain: bool = False) -> Regime:
     """Finds the regimes of a study's application, or what is still missing of them, and writes them to files.
 
     Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
+
+    Args:
+        study: the definition.
+        place: where it lives and runs.
+        span: what is searched.
+        console: what it says goes there.
+        retrain: whether every trial is trained by itself, those too whose results were taken over.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
     execution = execution_of(_renamed(study), place)
-    num_train = check_workload(study, execution.data_folder)
+    num_train, data = check_workload(study, execution.data_folder)
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     methods = {arm.name: arm.method for arm in whole.arms}
     with getting_ready(execution, place.driver), closing(Journal(place.folder(whole))) as journal:
-        begin(whole, journal)
+        session = {**provenance(), **training_facts(whole, data)}
+        begin(whole, journal, session)
         tell_damage(journal, console)
         store = Store(place.uri(whole), whole.name, whole.fingerprint, definition, methods)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
@@ -85,10 +96,11 @@ def find_regime(study: Study, place: Place, span: Range, console: Console) -> Re
             announce=announce,
         )
         console.print(Text(_opening(question, place, whole, len(journal.content.results))))
+        earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
         writer = Writer(store)
         try:
             with display:
-                drive(Recorder(finder, journal, writer, display), execution, place.driver)
+                drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, place.driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())

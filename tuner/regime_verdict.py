@@ -7,7 +7,7 @@ results: this module must not know how a trial is configured, run or stored.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from tuner.compare import tolerated_loss
@@ -38,7 +38,7 @@ class Attempt:
         num_diverged: those of them that diverged.
         num_failed: confirmation runs without a score.
         error: what the first of those says.
-        cost: of all its trials at this batch size, searching and confirming.
+        cost: of all its trials at this batch size, searching and confirming, those taken over as if trained.
     """
 
     arm: str
@@ -210,6 +210,7 @@ class Regime:
         huge: the bracket of B_H.
         others: the rest of the bill: baselines of single arms, and batch sizes or arms that were left unfinished.
         total: all that was spent.
+        taken_over: what earlier trainings had spent on results that were taken over; no part of `total`.
         ended_early: whether the budget ended the search.
     """
 
@@ -221,6 +222,7 @@ class Regime:
     others: tuple[LedgerLine, ...]
     total: Cost
     ended_early: bool
+    taken_over: Cost = field(default_factory=Cost)
 
     def at(self, batch_size: int) -> tuple[Attempt, ...]:
         """What was tried at a batch size."""

@@ -16,6 +16,7 @@ from rich.text import Text
 from trainers.applications import APPLICATIONS
 from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
+from trainers.data.identity import content_identity, folder_identity
 from trainers.pack_speed import PackSpeed
 from tuner.answer import Answer, answer, stored_definition
 from tuner.campaign import Campaign
@@ -24,12 +25,14 @@ from tuner.compare import Row
 from tuner.cost import Cost
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution
+from tuner.earlier import earlier_results
 from tuner.errors import BadInput, StudyChanged, StudyFailed, ZerotuneError
 from tuner.journal import Journal
 from tuner.progress import Display
-from tuner.provenance import provenance
+from tuner.provenance import provenance, training_facts
 from tuner.reports.export import export
 from tuner.reports.wording import counted
+from tuner.sharing import Sharing, may_share, taken_over_at_once
 from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
 from tuner.trial import Agenda, Progress, Trial, TrialResult
@@ -76,23 +79,40 @@ class BilledAgenda(Agenda, Protocol):
 class Recorder:
     """The agenda as a driver sees it: the campaign, with everything written down on the way."""
 
-    def __init__(self, campaign: BilledAgenda, journal: Journal, writer: Writer, display: Display) -> None:
+    def __init__(
+        self, campaign: BilledAgenda, journal: Journal, writer: Writer, display: Display, sharing: Sharing
+    ) -> None:
         self._campaign = campaign
         self._journal = journal
         self._writer = writer
         self._display = display
+        self._sharing = sharing
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial whose result is not in the journal yet; those that are there are told on the way."""
-        while isinstance(trial := self._campaign.ask(), Trial):
-            known = self._journal.content.results.get(trial.id)
-            if known is None:
-                self._journal.start(trial.id)
-                self._display.started(trial)
-                return trial
-            self._campaign.tell(known)
-            self._display.finished(known, replayed=True)
-        return trial
+        """The next trial to be trained; those whose result is known, or is taken over, are told on the way."""
+        while isinstance(trial := self._sharing.next_released() or self._campaign.ask(), Trial):
+            known = self._known(trial)
+            if known is not None:
+                self._campaign.tell(known)
+                self._display.finished(known, replayed=True)
+                continue
+            if may_share(trial, self._campaign, self._journal.content):
+                if (found := self._sharing.find(trial)) is not None:
+                    self.tell(found)
+                    continue
+                if self._sharing.put_off(trial):
+                    continue
+                self._sharing.begin(trial)
+            self._journal.start(trial.id)
+            self._display.started(trial)
+            return trial
+        return "wait" if self._sharing.is_waiting else trial
+
+    def _known(self, trial: Trial) -> TrialResult | None:
+        """The result in the study's own journal, if it is to count."""
+        known = self._journal.content.results.get(trial.id)
+        taken_over = known is not None and known.reused_from is not None
+        return None if taken_over and self._sharing.trains_everything else known
 
     def may_prune(self, trial: Trial) -> bool:
         """Whether every epoch must be reported by itself."""
@@ -113,18 +133,19 @@ class Recorder:
         """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
+        self._sharing.end(result)
         self._campaign.tell(result)
         self._writer.submit(result)
         self._display.finished(result)
 
 
-def check_workload(study: Study, folder: str | None) -> int:
+def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
     """Finds out before any trial that what the application needs is installed, and that the data are there.
 
     One that is not shipped is rehearsed on them too.
 
     Returns:
-        The number of training samples.
+        The number of training samples, and what identifies the data; None where nothing does.
 
     Raises:
         BadInput: they are not, or a batch size is above the number of training samples.
@@ -135,13 +156,15 @@ def check_workload(study: Study, folder: str | None) -> int:
     try:
         if is_shipped(study.application):
             num_train = application.data_sources[study.data.source].count(folder, study.data_options())
+            identity = folder_identity(folder)
         else:
-            num_train = len(rehearsed_data(study, folder).train)
+            data = rehearsed_data(study, folder)
+            num_train, identity = len(data.train), content_identity(data)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
     for where, message in size_problems(study, num_train):
         raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
-    return num_train
+    return num_train, identity
 
 
 def execution_of(study: Study, place: Place) -> Execution:
@@ -160,15 +183,20 @@ def execution_of(study: Study, place: Place) -> Execution:
     )
 
 
-def begin(study: Study, journal: Journal) -> None:
+def begin(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
     """Starts a new journal, or makes sure that an old one is of the same study.
+
+    Args:
+        study: the definition.
+        journal: its journal, old or new.
+        session: facts of the program that goes on with it.
 
     Raises:
         StudyChanged: it is not; the text shows what differs.
     """
     old = journal.content.definition
     if not old:
-        journal.begin(study.content(), provenance())
+        journal.begin(study.content(), session)
         return
     changes = difference(dict(old), study.content())
     if changes:
@@ -177,7 +205,7 @@ def begin(study: Study, journal: Journal) -> None:
             + "\n".join(f"  {line}" for line in changes)
             + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start anew."
         )
-    journal.resume(provenance())
+    journal.resume(session)
 
 
 def tell_damage(journal: Journal, console: Console) -> None:
@@ -186,22 +214,29 @@ def tell_damage(journal: Journal, console: Console) -> None:
         console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
 
 
-def run_study(study: Study, place: Place, console: Console) -> Answer:
+def run_study(study: Study, place: Place, console: Console, *, retrain: bool = False) -> Answer:
     """Runs what is missing of a study, and gives its answer.
 
     Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
+
+    Args:
+        study: the definition.
+        place: where it lives and runs.
+        console: what it says goes there.
+        retrain: whether every trial is trained by itself, those too whose results were taken over.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
     execution = execution_of(study, place)
-    check_workload(study, execution.data_folder)
+    _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     methods = {arm.name: arm.method for arm in study.arms}
     with getting_ready(execution, place.driver), closing(Journal(place.folder(study))) as journal:
-        begin(study, journal)
+        session = {**provenance(), **training_facts(study, data)}
+        begin(study, journal, session)
         tell_damage(journal, console)
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
         store.keep_sessions(journal.content.sessions)
@@ -209,13 +244,16 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
-        console.print(Text(opening(study, place, sum(planned.values()), len(journal.content.results))))
+        known = journal.content.results
+        earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
+        at_once = taken_over_at_once(Campaign(study, known), journal.content, earlier) if earlier else 0
+        console.print(Text(opening(study, place, sum(planned.values()), len(known), at_once)))
         writer = Writer(store)
         try:
             with Display(
                 console, list(planned.items()), metric=application.metric, higher_is_better=application.higher_is_better
             ) as display:
-                drive(Recorder(campaign, journal, writer, display), execution, place.driver)
+                drive(Recorder(campaign, journal, writer, display, Sharing(earlier)), execution, place.driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())
@@ -236,9 +274,10 @@ def run_study(study: Study, place: Place, console: Console) -> Answer:
     return found
 
 
-def opening(study: Study, place: Place, planned: int, known: int) -> str:
+def opening(study: Study, place: Place, planned: int, known: int, taken_over: int) -> str:
     """What is about to happen, in one line."""
     done = f", {known} of them done before" if known else ""
+    done += f", {taken_over} or more taken over from earlier trainings (--retrain trains them)" if taken_over else ""
     uri = place.tracking_uri or study.tracking_uri
     recorded = f"; results in {redact(uri)}" if uri else ""
     return (

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -25,6 +25,15 @@ ROLES: tuple[Role, ...] = ("baseline", "search", "repeat", "confirmation")
 def canonical_json(value: object) -> str:
     """JSON that is the same for the same content: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def short_digest(value: object) -> str:
+    """Twelve hex digits of a value's content, in memory or read back from JSON.
+
+    >>> short_digest({"lr": 0.1, "betas": (0.9, 0.99)}) == short_digest({"betas": [0.9, 0.99], "lr": 0.1})
+    True
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +61,12 @@ class Trial:
     @cached_property
     def id(self) -> str:
         """Twelve hex digits made of the trial's content, so that a re-run meets the same trial."""
-        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()[:12]
+        return short_digest(asdict(self))
+
+    @cached_property
+    def content_id(self) -> str:
+        """Twelve hex digits of what is trained, whatever study, arm or role asks for it."""
+        return short_digest(asdict(self.config))
 
     @property
     def name(self) -> str:
@@ -71,11 +85,13 @@ class TrialResult:
         validation_score: the application's metric on validation after the last epoch; None where it failed.
         test_score: the metric on test; only a confirmation carries one, since test is shown once.
         test_other_scores: the application's other scores on test, by name, beside `test_score`.
-        cost: everything this trial cost, work that was lost and done again included.
+        cost: everything this trial cost, work that was lost and done again included. Of one that was taken over, what
+            its training cost: tuning is billed the same whatever lay in the store.
         error: one sentence, where it failed.
         host: name of the machine that ran it.
         device: model of the device that ran it.
-        finished_at: seconds since the epoch (UTC).
+        finished_at: seconds since the epoch (UTC); of a result that was taken over, when that was.
+        reused_from: "STUDY/TRIAL" that trained the same before, whose result was taken over; None where it was trained.
     """
 
     trial: Trial
@@ -89,6 +105,17 @@ class TrialResult:
     host: str = ""
     device: str = ""
     finished_at: float = 0.0
+    reused_from: str | None = None
+
+    @property
+    def spent(self) -> Cost:
+        """What this study spent on the trial: of one that was taken over, the searcher's time alone."""
+        return self.cost if self.reused_from is None else Cost(searcher_seconds=self.cost.searcher_seconds)
+
+    @property
+    def spared(self) -> Cost:
+        """What an earlier training spent in this one's place: `spent` and this add up to `cost`."""
+        return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

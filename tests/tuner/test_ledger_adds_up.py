@@ -1,8 +1,9 @@
 """The ledger adds up: trials = arm = study = MLflow = the work that was done, to the last sample and operation.
 
-One study has everything that could lose or double a bill: trials that fail, diverge and are pruned, equal trials, a
-baseline that is tuned, and a driver that is stopped twice, so that epochs are done again, from the start and from a
-checkpoint. Its work is counted beside it, update by update, and by hand; MLflow is read with MLflow's own client.
+One study has everything that could lose or double a bill: trials that fail, diverge and are pruned, equal trials whose
+results are taken over, a baseline that is tuned, and a driver that is stopped twice, so that epochs are done again,
+from the start and from a checkpoint. Its work is counted beside it, update by update, and by hand; MLflow is read with
+MLflow's own client.
 """
 
 import math
@@ -51,6 +52,7 @@ arms:
     trials: 8
     space: {{lr: {{low: 0.0001, high: 0.1, scale: log}}}}
   - {{name: sqrt, method: sqrt}}
+  - {{name: twin, method: grid, space: {{lr: {{choices: [0.05, {DIVERGING:f}, {FAILING}]}}}}}}
 """
 NUM_TRAIN = 180
 """60% of the application's 300 samples."""
@@ -64,9 +66,9 @@ INTEGERS = ("trials", "epochs", "iterations", "samples", "flops", "words")
 SECONDS = ("device_seconds", "searcher_seconds")
 
 
-STOPS = {("tuned", 0): 2, ("equal", 1): 3}
+STOPS = {("tuned", 0): 2, ("equal", 0): 3}
 """The epoch of a search trial (arm, index) after which the driver is stopped."""
-AGAIN = {("tuned", 0): (1, 2), ("equal", 1): (2, 3)}
+AGAIN = {("tuned", 0): (1, 2), ("equal", 0): (2, 3)}
 """The epochs that are then done again: the second trial has a checkpoint of its first."""
 
 
@@ -152,8 +154,15 @@ class Ran:
     def results(self) -> list[TrialResult]:
         return list(read_journal(self.journal).results.values())
 
+    def trained(self) -> list[TrialResult]:
+        """Those whose results were not taken over."""
+        return [result for result in self.results() if result.reused_from is None]
+
     def trial_runs(self) -> list[Run]:
         return [run for run in self.runs if "zerotune.trial" in run.data.tags]
+
+    def trained_runs(self) -> list[Run]:
+        return [run for run in self.trial_runs() if "reused_from" not in run.data.tags]
 
 
 @pytest.fixture(scope="module")
@@ -192,11 +201,16 @@ def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: Ran) -> 
     assert statuses[("pruned", "pruned")] >= 1
     equal = [result.trial.config for result in ran.results() if result.trial.arm == "equal"]
     assert len({str(config) for config in equal}) < len(equal) == 5  # three trials of two values, and two seeds
+    twins = Counter((r.status, r.reused_from is not None) for r in ran.results() if r.trial.arm == "twin")
+    assert twins[("diverged", True)] == twins[("failed", False)] == 1  # what failed is tried again
+    assert len(ran.trained()) == len(ran.starts) < len(ran.results())
     assert sorted(ran.starts.values())[-3:] == [1, 2, 2]
 
 
 def test_the_ledger_bills_the_work_that_was_done(ran: Ran) -> None:
-    spent = ran.answer.comparison.ledger.total
+    ledger = ran.answer.comparison.ledger
+    spent = ledger.total
+    assert (spent.trials, ledger.taken_over.trials) == (len(ran.starts), len(ran.results()) - len(ran.starts))
     done = (ran.observed.finished_epochs, ran.observed.updates, ran.observed.samples)
     assert (spent.epochs, spent.iterations, spent.samples) == done
     assert spent.flops == FLOPS_PER_SAMPLE * ran.observed.samples
@@ -222,7 +236,7 @@ def test_every_trial_is_billed_what_its_history_says(ran: Ran) -> None:
 
 
 def test_a_trial_taken_up_from_a_checkpoint_keeps_its_first_epoch_and_pays_for_two_more(ran: Ran) -> None:
-    (resumed,) = [r for r in ran.results() if (r.trial.arm, r.trial.role, r.trial.index) == ("equal", "search", 1)]
+    (resumed,) = [r for r in ran.results() if (r.trial.arm, r.trial.role, r.trial.index) == ("equal", "search", 0)]
     reported = read_journal(ran.journal).epochs[resumed.trial.id]
     assert [epoch.epoch for epoch in reported] == [1, 2, 3, 2, 3]  # the last is in the result
     assert resumed.epochs[:3] == (reported[0], *reported[3:])
@@ -233,33 +247,34 @@ def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: Ran) -> None:
     ledger = ran.answer.comparison.ledger
     by_arm: dict[tuple[str, int], list[Cost]] = defaultdict(list)
     for result in ran.results():
-        by_arm[result.trial.arm, result.trial.batch_size].append(result.cost)
+        by_arm[result.trial.arm, result.trial.batch_size].append(result.spent)
     assert (
         ledger.arms().keys()
         == by_arm.keys()
         == {
             ("baseline", B0),
-            *((arm, BATCH_SIZE) for arm in ("tuned", "equal", "pruned", "sqrt")),
+            *((arm, BATCH_SIZE) for arm in ("tuned", "equal", "pruned", "sqrt", "twin")),
         }
     )
     for name in INTEGERS:
-        trials = sum(getattr(result.cost, name) for result in ran.results())
+        trials = sum(getattr(result.cost, name) for result in ran.trained())
         arms = {key: sum(getattr(cost, name) for cost in costs) for key, costs in by_arm.items()}
         lines = sum(getattr(line.cost, name) for line in ledger.lines)
-        stored = sum(run.data.metrics[f"cost/{name}"] for run in ran.trial_runs())
+        stored = sum(run.data.metrics[f"cost/{name}"] for run in ran.trained_runs())
         assert trials == sum(arms.values()) == lines == getattr(ledger.total, name) == stored, name
         assert arms == {key: getattr(cost, name) for key, cost in ledger.arms().items()}, name
     for name in (*SECONDS, "modelled_joules"):
         trials = math.fsum(getattr(result.cost, name) for result in ran.results())
         stored = math.fsum(run.data.metrics[f"cost/{name}"] for run in ran.trial_runs())
         assert trials == stored, name
-        assert getattr(ledger.total, name) == pytest.approx(trials, rel=1e-12), name
+        worth = getattr(ledger.total, name) + getattr(ledger.taken_over, name)
+        assert worth == pytest.approx(trials, rel=1e-12), name
 
 
 def test_an_arms_run_in_mlflow_holds_the_sum_over_its_trials_runs(ran: Ran) -> None:
     arms = {run.info.run_id: run for run in ran.runs if run.data.tags.get("role") == "arm"}
     children: dict[str, list[Run]] = defaultdict(list)
-    for run in ran.trial_runs():
+    for run in ran.trained_runs():
         children[run.data.tags["mlflow.parentRunId"]].append(run)
     assert arms.keys() == children.keys()
     for run_id, arm in arms.items():
@@ -272,13 +287,14 @@ def test_the_epochs_in_mlflow_are_those_the_trials_kept(ran: Ran) -> None:
     """What was done again, or broken off, is in a trial's cost and not in its curves."""
     client = MlflowClient(default_tracking_uri(ran.journal.parents[1]))
     samples = words = 0.0
-    for run in ran.trial_runs():
+    for run in ran.trained_runs():
         samples += sum(point.value for point in client.get_metric_history(run.info.run_id, "epoch/samples"))
         words += sum(point.value for point in client.get_metric_history(run.info.run_id, "epoch/words"))
     again = sum(samples_of(epoch, BATCH_SIZE) for epochs in AGAIN.values() for epoch in epochs)
-    lost = again + UPDATES_THAT_FAIL_LEAVES * BATCH_SIZE
+    num_failed = sum(result.status == "failed" for result in ran.results())
+    lost = again + num_failed * UPDATES_THAT_FAIL_LEAVES * BATCH_SIZE
     assert samples == ran.observed.samples - lost
-    kept = [epoch for result in ran.results() for epoch in result.epochs]
+    kept = [epoch for result in ran.trained() for epoch in result.epochs]
     assert words == NUM_PARAMETERS * sum(epoch.iterations for epoch in kept)
 
 
@@ -289,6 +305,6 @@ def test_every_proposal_of_a_search_is_billed_the_searchers_time(ran: Ran) -> No
 def test_the_wall_clock_of_one_trial_after_another_is_the_device_time(ran: Ran) -> None:
     """Its spans overlap by no more than what was lost in trials that were stopped; ends are known to a microsecond."""
     ledger = ran.answer.comparison.ledger
-    lost = sum(r.cost.device_seconds - sum(e.device_seconds for e in r.epochs) for r in ran.results())
+    lost = sum(r.cost.device_seconds - sum(e.device_seconds for e in r.epochs) for r in ran.trained())
     assert ledger.total.device_seconds - lost - 1e-4 <= ledger.wall_seconds <= ledger.total.device_seconds + 1e-4
     assert max(line.wall_seconds for line in ledger.lines) <= ledger.wall_seconds

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from tests.tuner.synthetic_results import make_result
-from tuner import run
 from tuner.journal import Journal, read_journal
 from tuner.provenance import BEGUN_AT, provenance
 from tuner.run import begin
@@ -30,17 +27,16 @@ SAME = {**FIRST, "begun_at": "2026-01-02T10:00:00+00:00"}
 OTHER = {**SAME, "git.commit": "b" * 40}
 
 
-def go_on(folder: Path, session: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
+def go_on(folder: Path, session: Mapping[str, str]) -> None:
     """Starts or resumes the study as that program."""
-    patch.setattr(run, "provenance", lambda: session)
     journal = Journal(folder)
-    begin(study_from_text(STUDY, "small.yaml"), journal)
+    begin(study_from_text(STUDY, "small.yaml"), journal, session)
     journal.close()
 
 
-def test_a_session_is_noted_where_another_program_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_is_noted_where_another_program_goes_on(tmp_path: Path) -> None:
     for session in (FIRST, SAME, OTHER, OTHER):
-        go_on(tmp_path, session, monkeypatch)
+        go_on(tmp_path, session)
     content = read_journal(tmp_path / "journal.jsonl")
     assert content.sessions == [FIRST, OTHER]
     assert content.unreadable_lines == 0

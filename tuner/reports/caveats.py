@@ -12,7 +12,8 @@ from tuner.reports.wording import counted, points_text
 
 def caveats(subject: Subject) -> tuple[str, ...]:
     """One sentence or two a caveat; those that do not apply to the study are left out."""
-    found = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged, _machines, _scope)
+    of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
+    found = (*of_scores, _taken_over, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -118,6 +119,19 @@ def _diverged(subject: Subject) -> Iterable[str]:
         yield (
             f"Diverged confirmation runs stand with the score of guessing: {where}. Their arms' means and intervals "
             "mix that with the scores of sound runs."
+        )
+
+
+def _taken_over(subject: Subject) -> Iterable[str]:
+    """That not every figure was measured in this study."""
+    results = [result for result in subject.results if result.reused_from is not None]
+    if results:
+        own = subject.comparison.facts.name
+        others = {(result.reused_from or "").rpartition("/")[0] for result in results} - {own}
+        whose = f"trials of this study and of {listed(sorted(others))}" if others else "other trials of this study"
+        yield (
+            f"{counted(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a model "
+            "counts them as if trained again, in the seconds that they had taken; what the study spent leaves them out."
         )
 
 

@@ -39,13 +39,14 @@ def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, 
     """What a row cost, by the name of the part, in the currency's own unit; none where it has no bill.
 
     Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
-    search) to what the ledger has spent on the arm at that batch size. The baseline's search is the whole of it, at
-    every batch size and arm that rests on it.
+    search) to what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had
+    been spent before on those whose results were taken over. The baseline's search is the whole of it, at every batch
+    size and arm that rests on it.
     """
     if row.training is None:
         return {}
     checks = sum(
-        float(getattr(line.cost, currency))
+        float(getattr(line.worth, currency))
         for line in comparison.ledger.lines
         if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
     )
@@ -111,7 +112,7 @@ def _finding(comparison: Comparison, rows: Sequence[Row], cost: str) -> str:
     if not shares:
         return "What each arm spent, and on what"
     sizes = ", ".join(map(str, shares))
-    baseline = sum(line.cost.trials for line in comparison.ledger.lines if line.role == "baseline")
+    baseline = sum(line.worth.trials for line in comparison.ledger.lines if line.role == "baseline")
     rest = f"; the baselines took {counted(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
     return f"Search is {', '.join(shares.values())} of what a model costs with {facts.reference} (at B={sizes}){rest}"
 

@@ -154,6 +154,7 @@ def trial_records(results: Iterable[TrialResult]) -> list[Record]:
             "host": result.host,
             "device": result.device,
             "finished_at": result.finished_at,
+            "reused_from": result.reused_from,
         }
         for result in ordered
     ]
@@ -192,6 +193,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
             "role": line.role,
             **_cost_record(line.cost),
             "wall_seconds": line.wall_seconds,
+            **_taken_over_record(line.taken_over),
             "diverged": line.num_diverged,
             "failed": line.num_failed,
         }
@@ -203,10 +205,16 @@ def ledger_records(comparison: Comparison) -> list[Record]:
         "role": None,
         **_cost_record(comparison.ledger.total),
         "wall_seconds": comparison.ledger.wall_seconds,
+        **_taken_over_record(comparison.ledger.taken_over),
         "diverged": sum(line.num_diverged for line in lines),
         "failed": sum(line.num_failed for line in lines),
     }
     return [*records, total]
+
+
+def _taken_over_record(cost: Cost) -> Record:
+    """What earlier trainings had spent on results that were taken over: no part of the line's own cost."""
+    return {f"taken_over.{name}": getattr(cost, name) for name in ("trials", "samples", "flops", "device_seconds")}
 
 
 def _cost_record(cost: Cost) -> Record:

@@ -43,7 +43,8 @@ def sessions_table(subject: Subject) -> Table | None:
         for session, number in zip(sessions, ended, strict=True)
     ]
     return Table(
-        caption="The programs that ran the study. A new line stands where another version, commit or machine went on.",
+        caption="The programs that ran the study. A new line stands where another version, commit or machine went on, "
+        "or other data or resources were given. Results that were taken over count where they were.",
         columns=("begun (UTC)", "git commit", "versions", "machine", "trainings ended"),
         groups=(tuple(rows),),
         words=frozenset({0, 1, 2, 3}),
@@ -111,4 +112,4 @@ def _span(results: Sequence[TrialResult]) -> str:
 
 
 def _begun(result: TrialResult) -> float:
-    return result.finished_at - result.cost.device_seconds
+    return result.finished_at - result.spent.device_seconds

@@ -83,6 +83,7 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
         "attempts": attempt_records(regime),
         "others": [asdict(line) for line in regime.others],
         "total": asdict(regime.total),
+        "taken_over": asdict(regime.taken_over),
         "ended_early": regime.ended_early,
     }
 

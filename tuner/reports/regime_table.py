@@ -11,7 +11,10 @@ from tuner.reports.wording import amount_text, spread_text
 
 
 def cells(regime: Regime) -> list[tuple[str, ...]]:
-    """The table: the baseline, every attempt, and the rest of the bill, so that trainings and seconds add up."""
+    """The table: the baseline, every attempt, and the rest of the bill.
+
+    Trainings and seconds add up to what was spent and what was taken over.
+    """
     question = regime.question
     rows = []
     for attempt in (regime.baseline, *regime.attempts):
@@ -20,7 +23,7 @@ def cells(regime: Regime) -> list[tuple[str, ...]]:
         verdict = "baseline" if attempt is regime.baseline else verdict_text(regime, attempt)
         measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
         rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
-    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.cost) for line in regime.others]
+    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.worth) for line in regime.others]
     return [
         (f"{batch_size:,}", *words, str(cost.trials), amount_text(cost.device_seconds))
         for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tuner.regime import Bracket
 from tuner.regime_verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
-from tuner.reports.wording import amount_text, cost_unit, counted, score_text
+from tuner.reports.wording import amount_text, cost_unit, counted, score_text, taken_over_text
 
 
 def headline(regime: Regime) -> str:
@@ -167,7 +167,8 @@ def notes(regime: Regime) -> tuple[str, ...]:
         *_monotone_texts(regime),
         *_lost_texts(regime),
         f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}.",
+        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
+        f"{taken_over_text(regime.taken_over)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")

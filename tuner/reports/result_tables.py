@@ -181,19 +181,28 @@ def ledger_table(subject: Subject) -> Table:
     ledger = subject.comparison.ledger
     operations = cost_unit("flops", [ledger.total.flops])
     lines = [
-        (f"{line.batch_size:,}", line.arm, line.role, *_bill(line.cost, line.num_diverged, line.num_failed, operations))
+        (
+            f"{line.batch_size:,}",
+            line.arm,
+            line.role,
+            f"{line.taken_over.trials:,}",
+            *_bill(line.cost, line.num_diverged, line.num_failed, operations),
+        )
         for line in ledger.lines
     ]
     diverged = sum(line.num_diverged for line in ledger.lines)
     failed = sum(line.num_failed for line in ledger.lines)
-    total = ("", "total", "", *_bill(ledger.total, diverged, failed, operations))
+    total = ("", "total", "", f"{ledger.taken_over.trials:,}", *_bill(ledger.total, diverged, failed, operations))
     return Table(
         caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
-        "the lines add up to the total. FLOPs and seconds are rounded here and exact in ledger.csv and in the store.",
+        "the lines add up to the total. Taken over: trials whose results an earlier training gave; the study spent "
+        "nothing on them, and the cost to a model counts them all the same. FLOPs and seconds are rounded here and "
+        "exact in ledger.csv and in the store.",
         columns=(
             "batch size",
             "arm",
             "role",
+            "taken over",
             "trainings",
             "diverged",
             "failed",

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.compare import Comparison, Row
+from tuner.cost import total
 from tuner.reports.cells import of_baseline_text, saved_texts, verdict_text
 from tuner.reports.wording import (
     Unit,
@@ -19,6 +20,7 @@ from tuner.reports.wording import (
     headlines,
     points_text,
     spread_text,
+    taken_over_text,
     trials_text,
 )
 
@@ -113,7 +115,8 @@ def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         _baseline_note(comparison),
         f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}.",
+        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
+        f"{taken_over_text(comparison.ledger.taken_over)}".rstrip(),
     )
 
 
@@ -146,9 +149,8 @@ def _baseline_note(comparison: Comparison) -> str:
         search = "stated, not billed"
     else:
         lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
-        trials = sum(line.cost.trials for line in lines)
-        seconds = sum(line.cost.device_seconds for line in lines)
-        search = f"tuned in {counted(trials, 'trial')}, {amount_text(seconds)} device-seconds"
+        worth = total(line.worth for line in lines)
+        search = f"tuned in {counted(worth.trials, 'trial')}, {amount_text(worth.device_seconds)} device-seconds"
     if baseline is None or baseline.score is None:
         return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
     score = spread_text(baseline.score, facts.metric)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tuner.choices import Edge
 from tuner.compare import Comparison, Row, StudyFacts
+from tuner.cost import Cost
 from tuner.evidence import Interval
 from tuner.matching import Effort
 
@@ -117,6 +118,18 @@ def counted(number: float, word: str) -> str:
     ('1 training', '13 trainings')
     """
     return f"{amount_text(number)} {word}{'' if number == 1 else 's'}"
+
+
+def taken_over_text(taken_over: Cost) -> str:
+    """What stands beside a bill where results were taken over; empty where none was.
+
+    >>> taken_over_text(Cost(trials=2, device_seconds=12.5))
+    '2 trainings taken over from earlier ones, worth 12.5 device-seconds.'
+    """
+    if not taken_over.trials:
+        return ""
+    trainings = counted(taken_over.trials, "training")
+    return f"{trainings} taken over from earlier ones, worth {amount_text(taken_over.device_seconds)} device-seconds."
 
 
 def at_equal_verdict(row: Row) -> bool:

@@ -114,15 +114,16 @@ def tags(result: TrialResult) -> dict[str, str]:
         "host": result.host,
         "device": result.device,
         "error": (result.error or "")[:TAG_PART_CHARACTERS],
+        "reused_from": result.reused_from or "",
         "not_finite": ", ".join(lost_points),
     }
     return {name: value for name, value in values.items() if value}
 
 
 def start_and_end(result: TrialResult) -> tuple[int, int]:
-    """When the trial started and ended, milliseconds since the epoch."""
+    """When the trial started and ended, milliseconds since the epoch; one that was taken over took no time."""
     end = result.finished_at
-    return int(max(0.0, end - result.cost.device_seconds) * 1000), int(end * 1000)
+    return int(max(0.0, end - result.spent.device_seconds) * 1000), int(end * 1000)
 
 
 def points(result: TrialResult) -> list[Point]:
@@ -136,7 +137,7 @@ def points(result: TrialResult) -> list[Point]:
     seconds = 0.0
     for epoch in result.epochs:
         seconds += epoch.device_seconds
-        at = start + int(seconds * 1000)
+        at = end if result.reused_from else start + int(seconds * 1000)
         for field, key in EPOCH_METRICS.items():
             value = getattr(epoch, field)
             if value is not None:

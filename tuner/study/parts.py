@@ -73,7 +73,11 @@ class Resources(Definition):
 
 
 class Budget(Definition):
-    """Searching stops when this is spent; confirmation runs of what was found are still made."""
+    """Searching stops when this is spent; confirmation runs of what was found are still made.
+
+    Trials whose results are taken over from earlier trainings count as if they were trained: the same study chooses the
+    same, whatever lies in the store.
+    """
 
     trials: Count | None = None
     device_seconds: Positive | None = None

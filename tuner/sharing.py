@@ -1,0 +1,92 @@
+"""One training for all trials of a study that ask for the same: what was trained before, and what is being trained now.
+
+This module must not know where earlier results are kept, nor what runs the trials.
+"""
+
+from tuner.earlier import EarlierResults
+from tuner.journal import JournalContent
+from tuner.trial import Agenda, Trial, TrialResult
+
+
+class Sharing:
+    """Which trials of a study need not be trained, since the same was trained before or is being trained now.
+
+    Args:
+        earlier: results at hand; None where everything is to be trained.
+    """
+
+    def __init__(self, earlier: EarlierResults | None) -> None:
+        self._earlier = earlier
+        self._running: dict[str, Trial] = {}
+        self._waiting: list[Trial] = []
+        self._released: list[Trial] = []
+
+    @property
+    def trains_everything(self) -> bool:
+        """Whether no result is taken over."""
+        return self._earlier is None
+
+    def next_released(self) -> Trial | None:
+        """A trial that waited for one that has ended by now; None where there is none."""
+        return self._released.pop(0) if self._released else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a trial was put off until another ends."""
+        return bool(self._waiting)
+
+    def find(self, trial: Trial) -> TrialResult | None:
+        """The trial's result, taken over; None where there is none."""
+        return None if self._earlier is None else self._earlier.find(trial)
+
+    def put_off(self, trial: Trial) -> bool:
+        """Puts a trial off where one that is running will serve it as well; says whether it did."""
+        running = self._running.get(trial.content_id)
+        if running is None or (trial.role == "confirmation" and running.role != "confirmation"):
+            return False
+        self._waiting.append(trial)
+        return True
+
+    def begin(self, trial: Trial) -> None:
+        """A trial is trained from now on, to its end."""
+        if self._earlier is not None:
+            self._running[trial.content_id] = trial
+
+    def end(self, result: TrialResult) -> None:
+        """A trial has ended, in whatever way: those that waited for it are released, to be found or trained."""
+        trial = result.trial
+        if self._earlier is None:
+            return
+        self._earlier.add(result)
+        if self._running.get(trial.content_id) == trial:
+            del self._running[trial.content_id]
+            self._released += [other for other in self._waiting if other.content_id == trial.content_id]
+            self._waiting = [other for other in self._waiting if other.content_id != trial.content_id]
+
+
+def may_share(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
+    """Whether a trial may do without a training of its own.
+
+    Not where its method may end it early, by what other trials of the same search did; and not where it was begun
+    already: what was spent on it stays on its bill.
+    """
+    return not agenda.may_prune(trial) and not content.epochs.get(trial.id)
+
+
+def taken_over_at_once(agenda: Agenda, content: JournalContent, earlier: EarlierResults) -> int:
+    """How many trials get an earlier result before the first is trained; later ones may follow.
+
+    Args:
+        agenda: one made for this question: what is known and found is told to it, and the rest left running.
+        content: the study's own journal.
+        earlier: results to take over.
+    """
+    number = 0
+    while isinstance(trial := agenda.ask(), Trial):
+        result = content.results.get(trial.id)
+        if result is None and may_share(trial, agenda, content):
+            result = earlier.find(trial)
+            number += result is not None
+        if result is not None:
+            agenda.tell(result)
+    return number
