@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
     {"tuner.earlier", "tuner.sharing", "tuner.command_text"},
+    {"tuner.recorder"},
     {"tuner.run", "tuner.answer", "tuner.rule_words"},
     {"tuner.regime_run", "tuner.command_options", "tuner.interruption"},
     {

@@ -20,12 +20,13 @@ from tuner.errors import BadInput, StudyFailed
 from tuner.journal import Journal
 from tuner.progress import Display
 from tuner.provenance import provenance, training_facts
+from tuner.recorder import Recorder
 from tuner.regime import ladder, rungs_between
 from tuner.regime_finder import RegimeFinder, question_of, with_linear
 from tuner.regime_verdict import Attempt, Question, Regime
 from tuner.reports.regime_files import write_regime
 from tuner.reports.wording import counted
-from tuner.run import Place, Recorder, begin, check_workload, drive, execution_of, getting_ready, tell_damage
+from tuner.run import Place, begin, check_workload, drive, execution_of, getting_ready, tell_damage
 from tuner.sharing import Sharing
 from tuner.store import Store, Writer, redact
 from tuner.study import Study

@@ -1,14 +1,14 @@
 """Running a study: the only place that sees all parts.
 
-study -> campaign -> driver -> journal -> store -> answer. A `Recorder` stands between the driver and the campaign: what
-a driver asks for and tells passes through it, and so into the journal, the store and the terminal.
+study -> campaign -> driver -> journal -> store -> answer. A `tuner.recorder.Recorder` stands between the driver and the
+campaign.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +17,6 @@ from trainers.applications import APPLICATIONS
 from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
 from trainers.data.identity import content_identity, folder_identity
-from trainers.pack_speed import PackSpeed
 from tuner.answer import Answer, answer, stored_definition
 from tuner.campaign import Campaign
 from tuner.command_text import report_command
@@ -26,16 +25,16 @@ from tuner.cost import Cost
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution
 from tuner.earlier import earlier_results
-from tuner.errors import BadInput, StudyChanged, StudyFailed, ZerotuneError
+from tuner.errors import BadInput, StudyChanged, StudyFailed
 from tuner.journal import Journal
 from tuner.progress import Display
 from tuner.provenance import provenance, training_facts
+from tuner.recorder import Recorder
 from tuner.reports.export import export
 from tuner.reports.wording import counted
-from tuner.sharing import Sharing, may_share, taken_over_at_once
+from tuner.sharing import Sharing, taken_over_at_once
 from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
-from tuner.trial import Agenda, Progress, Trial, TrialResult
 from tuner.workload import rehearsed_data
 
 Driver = Literal["ray", "serial"]
@@ -66,77 +65,6 @@ class Place:
     def folder(self, study: Study) -> Path:
         """The study's own folder: journal, lock, checkpoints, figures."""
         return self.store / study.name
-
-
-class BilledAgenda(Agenda, Protocol):
-    """An agenda that knows what its own thinking took: a campaign, or a search that is made of campaigns."""
-
-    def searcher_seconds(self, trial: Trial) -> float:
-        """Seconds the method took to propose this trial."""
-        ...
-
-
-class Recorder:
-    """The agenda as a driver sees it: the campaign, with everything written down on the way."""
-
-    def __init__(
-        self, campaign: BilledAgenda, journal: Journal, writer: Writer, display: Display, sharing: Sharing
-    ) -> None:
-        self._campaign = campaign
-        self._journal = journal
-        self._writer = writer
-        self._display = display
-        self._sharing = sharing
-
-    def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial to be trained; those whose result is known, or is taken over, are told on the way."""
-        while isinstance(trial := self._sharing.next_released() or self._campaign.ask(), Trial):
-            known = self._known(trial)
-            if known is not None:
-                self._campaign.tell(known)
-                self._display.finished(known, replayed=True)
-                continue
-            if may_share(trial, self._campaign, self._journal.content):
-                if (found := self._sharing.find(trial)) is not None:
-                    self.tell(found)
-                    continue
-                if self._sharing.put_off(trial):
-                    continue
-                self._sharing.begin(trial)
-            self._journal.start(trial.id)
-            self._display.started(trial)
-            return trial
-        return "wait" if self._sharing.is_waiting else trial
-
-    def _known(self, trial: Trial) -> TrialResult | None:
-        """The result in the study's own journal, if it is to count."""
-        known = self._journal.content.results.get(trial.id)
-        taken_over = known is not None and known.reused_from is not None
-        return None if taken_over and self._sharing.trains_everything else known
-
-    def may_prune(self, trial: Trial) -> bool:
-        """Whether every epoch must be reported by itself."""
-        return self._campaign.may_prune(trial)
-
-    def report(self, progress: Progress) -> bool:
-        """Writes epochs down, then asks the campaign whether the trial goes on."""
-        self._journal.progress(progress.trial.id, progress.new_epochs)
-        self._display.progressed(progress)
-        return self._campaign.report(progress)
-
-    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
-        """Writes down and says how fast packs of such trials are."""
-        self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
-        self._display.note(pack_text(trial, speed))
-
-    def tell(self, result: TrialResult) -> None:
-        """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
-        searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
-        result = self._journal.finish(replace(result, cost=result.cost + searcher))
-        self._sharing.end(result)
-        self._campaign.tell(result)
-        self._writer.submit(result)
-        self._display.finished(result)
 
 
 def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
@@ -285,23 +213,6 @@ def opening(study: Study, place: Place, planned: int, known: int, taken_over: in
     )
 
 
-def pack_text(trial: Trial, speed: PackSpeed) -> str:
-    """What was measured of packs, in one line.
-
-    >>> from types import SimpleNamespace
-    >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
-    >>> pack_text(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
-    'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
-    """
-    what = f"B={trial.batch_size} {trial.config.optimizer.name}"
-    if speed.problem:
-        return f"{what}: trained alone, since {speed.problem}"
-    if speed.best == 1:
-        return f"{what}: trained alone, measured to be as fast as packs here"
-    gain = f"measured to give {speed.gain:.1f} times the trainings an hour here"
-    return f"{what}: in packs of up to {speed.best}, {gain}"
-
-
 @contextmanager
 def getting_ready(execution: Execution, driver: Driver) -> Iterator[None]:
     """Inside, the cluster that the driver needs is being started."""
@@ -355,6 +266,3 @@ def summary(row: Row) -> Mapping[str, float]:
         figures[f"saved/{currency}"] = saved.share
         figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
     return figures
-
-
-__all__ = ["Driver", "Place", "Recorder", "ZerotuneError", "run_study"]

@@ -19,7 +19,8 @@ from tuner.earlier import EarlierResults
 from tuner.journal import Journal, read_journal
 from tuner.ledger import cost_ledger
 from tuner.provenance import TRAINED_WITH
-from tuner.run import Recorder, begin
+from tuner.recorder import Recorder
+from tuner.run import begin
 from tuner.sharing import Sharing, taken_over_at_once
 from tuner.study import Study, study_from_text
 from tuner.trial import Trial, TrialResult, TrialStatus

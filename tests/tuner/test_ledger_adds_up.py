@@ -27,7 +27,8 @@ from tuner.cost import Cost
 from tuner.drivers.work import Execution
 from tuner.journal import read_journal
 from tuner.own_application import enter_own
-from tuner.run import Place, Recorder, run_study
+from tuner.recorder import Recorder
+from tuner.run import Place, run_study
 from tuner.store import default_tracking_uri
 from tuner.study import study_from_text
 from tuner.trial import Progress, Trial, TrialResult

@@ -81,7 +81,7 @@ def test_a_budget_ends_a_search_which_then_goes_on(quick: Here) -> None:
 def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     quick: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tuner.run import Recorder
+    from tuner.recorder import Recorder
 
     report, reports = Recorder.report, []
 

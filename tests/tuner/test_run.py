@@ -13,7 +13,8 @@ import tuner.run
 from tuner.answer import Answer
 from tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked, Unreachable
 from tuner.journal import Journal, read_journal
-from tuner.run import Place, Recorder, run_study
+from tuner.recorder import Recorder
+from tuner.run import Place, run_study
 from tuner.store import default_tracking_uri, read_results
 from tuner.study import study_from_text
 from tuner.trial import Progress, TrialResult
