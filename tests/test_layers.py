@@ -14,7 +14,7 @@ LAYERS: list[set[str]] = [
     {"trainers.optimizers", "trainers.models", "trainers.data"},
     {"trainers.applications", "trainers.scale_up"},
     {"trainers.recipe", "trainers.evaluation"},
-    {"trainers.meter", "trainers.energy_meter"},
+    {"trainers.meter", "trainers.micro_batch", "trainers.energy_meter"},
     {"trainers.outcome"},
     {"trainers.loop", "trainers.pack", "trainers.rehearsal"},
     {"trainers.pack_speed"},

@@ -8,6 +8,7 @@ Initial weights and sample order depend on the seed alone, so that two configura
 module must not know who chose the configuration, or why.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -29,12 +30,15 @@ from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
+from trainers.micro_batch import fastest_micro_batch
 from trainers.optimizers import build_optimizer
 from trainers.outcome import after_epoch, has_diverged
 from trainers.recipe import (
+    AUTO_NEEDS_GHOSTS,
     add_gradient,
     check_recipe,
     forward_in,
+    has_batch_norm,
     in_fast_layout,
     micro_batches,
     mixed,
@@ -43,12 +47,16 @@ from trainers.recipe import (
     training_loss,
 )
 from trainers.schedules import build_schedule
-from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
+from trainers.spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig, TrainResult
 from trainers.streams import random_stream
 from trainers.tables import lookup
 
 CHECK_UPDATES = 50
 """How often within an epoch a training is looked at for divergence."""
+
+
+_micro_batch_sizes: dict[tuple[str, torch.device], int] = {}
+"""What was found fastest in this process, by workload and device."""
 
 
 def train(
@@ -136,6 +144,7 @@ class Training:
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self._forward = forward_in(config.recipe.precision, self.device, self.model)
         self._loss = training_loss(config.recipe, self.application)
+        self._micro_batch_size = self._pieces_that_fit()
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )
@@ -147,6 +156,7 @@ class Training:
             setup_seconds=before.setup_seconds + time.perf_counter() - started,
             setup_joules=None if joules is None or before.setup_joules is None else before.setup_joules + joules,
             resumed_epochs=len(before.epochs),
+            micro_batch_size=self._micro_batch_size if config.recipe.micro_batch_size == "auto" else None,
         )
         self._saved_at = time.perf_counter()
 
@@ -269,8 +279,35 @@ class Training:
 
     def _pieces(self, order: Tensor) -> list[tuple[Tensor, ...]]:
         """The keys of every update of `order`, in the pieces that are in memory at once."""
-        micro_batch_size = self.config.recipe.micro_batch_size
-        return [micro_batches(batch, micro_batch_size) for batch in torch.split(order, self.config.batch_size)]
+        return [micro_batches(batch, self._micro_batch_size) for batch in torch.split(order, self.config.batch_size)]
+
+    def _pieces_that_fit(self) -> int | None:
+        """The recipe's micro-batch size; where that is left to a measurement, what is found once a process.
+
+        Raises:
+            ValueError: the recipe leaves it to a measurement, and the model's results would depend on it.
+        """
+        config, recipe = self.config, self.config.recipe
+        if recipe.micro_batch_size != "auto":
+            return recipe.micro_batch_size
+        if recipe.ghost_batch_size is None and has_batch_norm(self.model):
+            raise ValueError(f"recipe: micro_batch_size {AUTO_NEEDS_GHOSTS}.")
+        workload = (_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1)), self.device)
+        if workload not in _micro_batch_sizes:
+            _, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
+            model = copy.deepcopy(self.model).train()
+            forward = forward_in(recipe.precision, self.device, model)
+
+            def compute(size: int) -> None:
+                reset_state(model)
+                model.zero_grad(set_to_none=True)
+                add_gradient(forward, self._loss, self.data.train.batches([order[:size]]), num_samples=size)
+
+            with self._random_stream("micro-batch size"):
+                _micro_batch_sizes[workload] = fastest_micro_batch(
+                    compute, batch_size=config.batch_size, multiple_of=recipe.ghost_batch_size, device=self.device
+                )
+        return _micro_batch_sizes[workload]
 
     def _use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
         """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.

@@ -23,6 +23,17 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> mean loss over the samples."""
 
 
+AUTO_NEEDS_GHOSTS = (
+    "'auto' needs ghost_batch_size, since the model has batch normalisation: its statistics would be of pieces whose "
+    "size depends on the device"
+)
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether the model normalises by the statistics of what it sees at once."""
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+
+
 def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
     """What is wrong with a recipe for an application, as (field, sentence); nothing where it can be trained with.
 
@@ -40,9 +51,9 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
         yield "label_smoothing", f"must be at least 0 and below 1, got {smoothing:g}"
     elif smoothing and application.smoothed_loss is None:
         yield "label_smoothing", "is for applications that classify, which this one does not: leave it out"
-    if micro is not None and micro < 1:
+    if isinstance(micro, int) and micro < 1:
         yield "micro_batch_size", f"must be at least 1, got {micro}"
-    elif ghost is not None and ghost >= 2 and micro is not None and micro % ghost:
+    elif ghost is not None and ghost >= 2 and isinstance(micro, int) and micro % ghost:
         yield "micro_batch_size", f"must be a multiple of ghost_batch_size ({ghost}), got {micro}"
 
 
@@ -64,6 +75,10 @@ def ghost_problems(
                 use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
+    elif recipe.micro_batch_size == "auto":
+        outline = application.outline(model_options)
+        if outline is not None and has_batch_norm(outline):
+            yield "micro_batch_size", AUTO_NEEDS_GHOSTS
 
 
 def check_recipe(recipe: Recipe, application: Application) -> None:

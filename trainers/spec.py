@@ -14,6 +14,9 @@ OptionValue = float | int | bool | str | tuple[float, ...]
 TrainStatus = Literal["running", "finished", "diverged"]
 """How far a training got. Divergence is a state, not an exception."""
 
+MicroBatchSize = int | Literal["auto"] | None
+"""Samples in memory at once; None for the whole batch, "auto" for what a measurement finds."""
+
 Precision = Literal["float32", "bfloat16", "float64"]
 """Number format of a training; "bfloat16" is mixed: products in bfloat16, weights, gradients and loss in float32."""
 
@@ -80,7 +83,8 @@ class Recipe:
         ghost_batch_size: samples that batch normalisation takes its statistics over, >= 2; None for the whole batch.
             Only for models with batch normalisation.
         micro_batch_size: samples in memory at once, >= 1: a larger batch is split and its gradients are added up;
-            None for the whole batch. With `ghost_batch_size` it must be a multiple of that.
+            None for the whole batch. With `ghost_batch_size` it must be a multiple of that. "auto" for the number that
+            is fastest on the device, of those that fit: scores then differ by rounding from device to device.
         precision: number format, of evaluation too.
 
     A batch that is no larger than `ghost_batch_size` or `micro_batch_size` is not split, so that one recipe serves the
@@ -90,7 +94,7 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     ghost_batch_size: int | None = None
-    micro_batch_size: int | None = None
+    micro_batch_size: MicroBatchSize = None
     precision: Precision = "float32"
 
 
@@ -200,6 +204,7 @@ class TrainResult:
         num_parameters: trainable parameters of the model.
         resumed_epochs: epochs that came from a checkpoint, not from this attempt.
         setup_joules: what the device's energy meter counted in `setup_seconds`; None where it did not for all of them.
+        micro_batch_size: samples in memory at once, where the recipe left that to a measurement; None elsewhere.
     """
 
     status: TrainStatus
@@ -213,3 +218,4 @@ class TrainResult:
     num_parameters: int = 0
     resumed_epochs: int = 0
     setup_joules: float | None = None
+    micro_batch_size: int | None = None

@@ -60,7 +60,8 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
     cells = []
     for cell in Campaign(study).cells:
         if data is not None and cell.batch_size not in speeds:
-            in_memory = min(cell.batch_size, study.recipe.micro_batch_size or cell.batch_size)
+            stated = study.recipe.micro_batch_size
+            in_memory = min(cell.batch_size, stated if isinstance(stated, int) else cell.batch_size)
             speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
         samples = cell.planned * cell.epochs * num_train
         cells.append(

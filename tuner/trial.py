@@ -91,6 +91,7 @@ class TrialResult:
         host: name of the machine that ran it.
         device: model of the device that ran it.
         finished_at: seconds since the epoch (UTC); of a result that was taken over, when that was.
+        micro_batch_size: samples in memory at once, where the recipe left that to a measurement; None elsewhere.
         reused_from: "STUDY/TRIAL" that trained the same before, whose result was taken over; None where it was trained.
     """
 
@@ -106,6 +107,7 @@ class TrialResult:
     device: str = ""
     finished_at: float = 0.0
     reused_from: str | None = None
+    micro_batch_size: int | None = None
 
     @property
     def spent(self) -> Cost:

@@ -197,6 +197,7 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
         test_score=training.test_score if trial.role == "confirmation" else None,
         test_other_scores=training.test_other_scores if trial.role == "confirmation" else {},
         cost=training_cost(training) + last.unfinished,
+        micro_batch_size=training.micro_batch_size,
         host=last.host,
         device=last.device,
         finished_at=time.time(),

@@ -115,6 +115,7 @@ def tags(result: TrialResult) -> dict[str, str]:
         "device": result.device,
         "error": (result.error or "")[:TAG_PART_CHARACTERS],
         "reused_from": result.reused_from or "",
+        "micro_batch_size": str(result.micro_batch_size or ""),
         "not_finite": ", ".join(lost_points),
     }
     return {name: value for name, value in values.items() if value}

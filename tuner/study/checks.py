@@ -121,7 +121,7 @@ def _recipe_problems(study: Study) -> Iterator[Problem]:
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():
-        if not found and size is not None and len(piece_sizes(largest_batch, size)) == 1:
+        if not found and isinstance(size, int) and len(piece_sizes(largest_batch, size)) == 1:
             found.append((field, f"has no effect: {size} splits no batch size of the study (at most {largest_batch})"))
     yield from ((("recipe", field), message) for field, message in found)
 

@@ -52,6 +52,12 @@ def _packing(value: object) -> object:
     raise ValueError("must be 'auto', 'off', or how many trials to train at once, 1 to 128")
 
 
+def _micro_batch(value: object) -> object:
+    if value is None or value == "auto" or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ValueError("must be a whole number, or 'auto' for what is fastest on the device")
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -65,5 +71,6 @@ Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length
 AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
+MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(_micro_batch)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
 Pruner = Literal["none", "asha", "median"]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.spec import Precision, Recipe
-from tuner.study.fields import Count, NotNegative, Packing, Positive
+from tuner.study.fields import Count, MicroBatch, NotNegative, Packing, Positive
 from tuner.study.values import OptionValues
 
 
@@ -46,7 +46,7 @@ class RecipeDefinition(Definition):
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     ghost_batch_size: int | None = None
-    micro_batch_size: int | None = None
+    micro_batch_size: MicroBatch = None
     precision: Precision = "float32"
 
     def spec(self) -> Recipe:

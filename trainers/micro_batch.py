@@ -1,0 +1,70 @@
+"""How large the pieces should be that a batch is computed in, found by trying them on the device.
+
+This module must not know models, data or recipes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+SMALLEST = 16
+"""Samples of the smallest piece that is tried, where nothing else is asked for."""
+AS_FAST = 1.05
+"""A larger piece is preferred to one that is faster by less than this factor."""
+REPEATS = 2
+
+
+def fastest_micro_batch(
+    compute: Callable[[int], None], *, batch_size: int, multiple_of: int | None, device: torch.device
+) -> int:
+    """The number of samples at once that takes the least time a sample, of those that fit into the device's memory.
+
+    Pieces are tried from small to large, so that memory runs out once at most.
+
+    Args:
+        compute: forward and backward pass of so many samples.
+        batch_size: B, the largest number of interest.
+        multiple_of: pieces smaller than the batch are multiples of this; None where any size will do.
+        device: what the time is taken of.
+
+    Raises:
+        torch.OutOfMemoryError: not even the smallest piece fits.
+    """
+    found: dict[int, float] = {}
+    for size in _sizes(batch_size, multiple_of):
+        try:
+            found[size] = _seconds(compute, size, device) / size
+        except torch.OutOfMemoryError:
+            if not found:
+                raise
+            break
+    fastest = min(found.values())
+    return max(size for size, seconds in found.items() if seconds <= AS_FAST * fastest)
+
+
+def _sizes(batch_size: int, multiple_of: int | None) -> Iterator[int]:
+    """Pieces to try, ascending, the whole batch last."""
+    size = multiple_of or SMALLEST
+    if multiple_of is not None:
+        size *= math.ceil(SMALLEST / multiple_of)
+    while size < batch_size:
+        yield size
+        size *= 2
+    yield batch_size
+
+
+def _seconds(compute: Callable[[int], None], size: int, device: torch.device) -> float:
+    compute(size)  # pays for memory and for choices of kernels
+    _wait(device)
+    begin = time.perf_counter()
+    for _ in range(REPEATS):
+        compute(size)
+    _wait(device)
+    return (time.perf_counter() - begin) / REPEATS
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
