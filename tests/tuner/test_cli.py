@@ -199,7 +199,7 @@ def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: Here, number: si
 
 
 def test_the_command_to_go_on_holds_the_options_but_no_password(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tuner.run.run_study", interrupted)
