@@ -6,50 +6,45 @@ Calls inside one another and of several threads are each counted in full.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
 
-@dataclass
-class Stopwatch:
-    """What the calls took.
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call.
 
     Attributes:
-        calls: how many there were.
-        seconds: of the clock, in all.
-        cpu_seconds: of the calling threads, in all.
-        begins: when each began, seconds since the epoch.
-        end: when the last one ended.
+        begin: seconds since the epoch.
+        end: seconds since the epoch.
+        seconds: of the clock.
+        cpu_seconds: of the calling thread.
     """
 
-    calls: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    begins: list[float] = field(default_factory=list)
-    end: float = 0.0
+    begin: float
+    end: float
+    seconds: float
+    cpu_seconds: float
 
 
 @contextmanager
-def watching(owner: Any, name: str) -> Iterator[Stopwatch]:
-    """Times every call of `owner.name`, a class's method or a module's function."""
-    watch, method = Stopwatch(), getattr(owner, name)
-    with patch.object(owner, name, _timed(watch, method)):
-        yield watch
+def watching(owner: Any, name: str) -> Iterator[list[Call]]:
+    """The calls of `owner.name`, a class's method or a module's function, in the order in which they ended."""
+    calls: list[Call] = []
+    with patch.object(owner, name, _timed(calls, getattr(owner, name))):
+        yield calls
 
 
-def _timed(watch: Stopwatch, method: Callable[..., Any]) -> Callable[..., Any]:
+def _timed(calls: list[Call], method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def timed(*arguments: Any, **options: Any) -> Any:
-        watch.begins.append(time.time())
-        begin, cpu = time.perf_counter(), time.thread_time()
+        begin, start, cpu = time.time(), time.perf_counter(), time.thread_time()
         try:
             return method(*arguments, **options)
         finally:
-            watch.calls += 1
-            watch.seconds += time.perf_counter() - begin
-            watch.cpu_seconds += time.thread_time() - cpu
-            watch.end = time.time()
+            seconds, cpu_seconds = time.perf_counter() - start, time.thread_time() - cpu
+            calls.append(Call(begin=begin, end=time.time(), seconds=seconds, cpu_seconds=cpu_seconds))
 
     return timed

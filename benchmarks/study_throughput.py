@@ -73,7 +73,7 @@ def run_zerotune(epochs: int) -> dict[str, float]:
         app(["run", str(study), "--store", str(store)], standalone_mode=False)
         results = read_journal(store / "grid" / "journal.jsonl").results.values()
     return {
-        "stored": stored.end,
+        "stored": stored[-1].end,
         "trainings": len(results),
         "iterations": sum(result.cost.iterations for result in results),
         "best": max(result.validation_score or 0.0 for result in results),

@@ -81,7 +81,8 @@ def run_zerotune(trials: int) -> dict[str, float]:
         found = {name: watches.enter_context(watching(*method)) for name, method in watched.items()}
         app(["run", str(study), "--store", str(store)], standalone_mode=False)
         results = list(read_journal(store / "overhead" / "journal.jsonl").results.values())
-    begun, ended = found["  journal, start"].begins[0], found["closing the store"].end
+    begun, ended = found["  journal, start"][0].begin, found["closing the store"][-1].end
+    in_span = {name: [call for call in calls if call.begin < ended] for name, calls in found.items()}
     return {
         "trials": len(results),
         "startup": begun - process_start(),
@@ -89,8 +90,8 @@ def run_zerotune(trials: int) -> dict[str, float]:
         "answer": time.time() - ended,
         "training": sum(result.cost.device_seconds for result in results),
         "epochs": sum(epoch.device_seconds for result in results for epoch in result.epochs),
-        **{f"seconds {name}": watch.seconds for name, watch in found.items()},
-        **{f"cpu {name}": watch.cpu_seconds for name, watch in found.items()},
+        **{f"seconds {name}": sum(call.seconds for call in calls) for name, calls in in_span.items()},
+        **{f"cpu {name}": sum(call.cpu_seconds for call in calls) for name, calls in in_span.items()},
     }
 
 
