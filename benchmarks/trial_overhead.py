@@ -10,10 +10,10 @@ Peers, in the same run, each in a process of its own, taking turns:
     tune, reuse         Tune's function trainable and MLflowLoggerCallback with reuse_actors=True
     tune                the same with a process a trial, Tune's default: the slowest, 3 to 4 s a trial
 
-**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where the first trial's
-training does and ends where the last result is in the closed store; what came before is the start-up, and what follows
-(zerotune's answer and figures) is told apart. `train` sets up model and data, runs the epoch and evaluates: what it
-sets up, which a worker that lives on has in memory, is told too.
+**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where zerotune hands out the
+first trial, or Tune's first training begins, and ends where the last result is in the closed store; what came before is
+the start-up, and what follows (zerotune's answer and figures) is told apart. `train` sets up model and data, runs the epoch and evaluates: what it
+sets up, which a worker that lives on has in memory, is told too, and ratios (peer to zerotune) with and without it.
 
 Then where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop calls), of the
 store's writer beside it, and of the mailbox, a round trip of which is timed on a cluster of its own.
@@ -197,8 +197,8 @@ def peers_table(trials: int, figures: dict[str, list[dict[str, float]]]) -> None
     turns.print_table(
         f"{turns.machine()}: {trials:,} trials, medians, milliseconds a trial and slot",
         [
-            *("peer", "in all", "in train", "of it setup", "beyond", "beyond and setup"),
-            *("x zerotune", "and setup", "turns", "start-up s", "answer s"),
+            *("peer", "in all", "training", "setup", "beyond", "with setup"),
+            *("ratio", "with setup", "turns", "start s", "answer s"),
         ],
         rows,
     )

@@ -147,7 +147,8 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     """A table whose first `num_names` columns are names and whose other columns are numbers."""
     table = Table(title=title, title_justify="left")
     for position, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if position < num_names else "right")
+        is_name = position < num_names
+        table.add_column(heading, justify="left" if is_name else "right", no_wrap=is_name)
     for row in rows:
         table.add_row(*row)
     console().print(table)
