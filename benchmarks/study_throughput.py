@@ -166,7 +166,7 @@ def run_optuna(epochs: int) -> dict[str, float]:
             return accuracy
 
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(GRID, seed=0))
-        study.optimize(objective, n_jobs=os.cpu_count() or 1)
+        study.optimize(objective, n_trials=len(LRS) * len(MOMENTA), n_jobs=os.cpu_count() or 1)
         ended_at = time.time()
     return figures(ended_at, [trial.value or 0.0 for trial in study.trials], epochs)
 
