@@ -1,26 +1,43 @@
 """Seconds a trial beyond training: zerotune against bare Ray Tune with its MLflow callback.
 
 Everything is on: journal, MLflow store, progress lines. The trials train next to nothing (LeNet, one epoch of 3,000
-images at batch 3,000). The same number of training steps is done by every peer, so that the difference is the platform.
+images at batch 3,000), all with zerotune's trainer, so that the difference is the platform.
 
-    python benchmarks/trial_overhead.py [--trials 64] [--repeats 3]
+    python -m benchmarks.trial_overhead [--trials 64] [--trials 1000] [--repeats 5] [--repeats-slowest 1]
 
-Peers, in the same run, each in a process of its own:
-    zerotune            zerotune's Ray driver (workers kept alive), start-up of the cluster left out and told apart
-    tune+mlflow         Tune's function trainable and MLflowLoggerCallback, a new process a trial (Tune's default)
-    tune+mlflow reuse   the same with reuse_actors=True
+Peers, in the same run, each in a process of its own, taking turns:
+    zerotune            `zerotune run`: Ray driver, workers kept alive
+    tune, reuse         Tune's function trainable and MLflowLoggerCallback with reuse_actors=True
+    tune                the same with a process a trial, Tune's default: the slowest, 3 to 4 s a trial
+
+**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where zerotune hands out
+the first trial, or Tune's first training begins, and ends where the last result is in the closed store; what came
+before is the start-up, and what follows (zerotune's answer and figures) is told apart. `train` sets up model and data,
+runs the epoch and evaluates: what it sets up, which a worker that lives on has in memory, is told too, and ratios (peer
+to zerotune) with and without it.
+
+Then where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop calls), of the
+store's writer beside it, and of the mailbox, a round trip of which is timed on a cluster of its own.
 """
 
-import argparse
 import json
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
+from typing import Annotated
 
+import psutil
+import typer
+
+from benchmarks import turns
+from benchmarks.stopwatch import watching
+
+MODULE = "benchmarks.trial_overhead"
+MAILBOX = "mailbox"
 STUDY = """
 name: overhead
 application: lenet_mnist
@@ -39,96 +56,192 @@ arms:
 
 
 def run_zerotune(trials: int) -> dict[str, float]:
-    """The platform, whole: `zerotune run` as a user calls it, minus the time to start it."""
+    """The platform, whole: `zerotune run` as a user calls it."""
+    import tuner.drivers.ray_tune
+    import tuner.journal
+    from tuner.campaign import Campaign
     from tuner.cli import app
+    from tuner.journal import read_journal
+    from tuner.progress import Display
+    from tuner.store import Store, Writer
 
-    folder = Path(tempfile.mkdtemp())
-    study = folder / "overhead.yaml"
-    study.write_text(STUDY.format(trials=trials - 2))  # one baseline and one confirmation run besides
-    begin = time.perf_counter()
-    app(["run", str(study), "--store", str(folder / "mlruns")], standalone_mode=False)
-    wall = time.perf_counter() - begin
-    journal = (folder / "mlruns" / "overhead" / "journal.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in journal]
-    starts = [r["at"] for r in records if r["kind"] == "started"]
-    ends = [r["result"]["finished_at"] for r in records if r["kind"] == "result"]
-    return {"trials": len(ends), "wall": wall, "span": max(ends) - min(starts)}
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder, ExitStack() as watches:
+        study, store = Path(folder) / "overhead.yaml", Path(folder) / "mlruns"
+        study.write_text(STUDY.format(trials=trials - 2))  # one baseline and one confirmation run besides
+        watched = {
+            "driver's thread": (tuner.drivers.ray_tune.Dispatch, "on_trial_result"),
+            "  campaign, ask": (Campaign, "ask"),
+            "  campaign, tell": (Campaign, "tell"),
+            "  journal, result": (tuner.journal.Journal, "finish"),
+            "    of it fsync": (os, "fsync"),
+            "  journal, start": (tuner.journal.Journal, "start"),
+            "  progress lines": (Display, "finished"),
+            "writer's thread": (Store, "write"),
+            "closing the store": (Writer, "close"),
+        }
+        found = {name: watches.enter_context(watching(*method)) for name, method in watched.items()}
+        app(["run", str(study), "--store", str(store)], standalone_mode=False)
+        results = list(read_journal(store / "overhead" / "journal.jsonl").results.values())
+    begun, ended = found["  journal, start"][0].begin, found["closing the store"][-1].end
+    in_span = {name: [call for call in calls if call.begin < ended] for name, calls in found.items()}
+    return {
+        "trials": len(results),
+        "startup": begun - process_start(),
+        "span": ended - begun,
+        "answer": time.time() - ended,
+        "training": sum(result.cost.device_seconds for result in results),
+        "epochs": sum(epoch.device_seconds for result in results for epoch in result.epochs),
+        **{f"seconds {name}": sum(call.seconds for call in calls) for name, calls in in_span.items()},
+        **{f"cpu {name}": sum(call.cpu_seconds for call in calls) for name, calls in in_span.items()},
+    }
+
+
+def train_once(config: dict[str, float]) -> None:
+    """Tune's trainable: the training that zerotune's trials do."""
+    from ray import tune
+
+    from trainers.loop import train
+    from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+
+    begun, start = time.time(), time.perf_counter()
+    result = train(
+        TrainConfig(
+            application="lenet_mnist",
+            data="mnist5k",
+            batch_size=3000,
+            epochs=1,
+            schedule=ScheduleSpec(peak_lr=config["lr"]),
+            optimizer=OptimizerSpec(name="momentum"),
+            seed=0,
+        )
+    )
+    tune.report(
+        {
+            "validation_score": result.validation_score,
+            "begun": begun,
+            "training": time.perf_counter() - start,
+            "epochs": result.epochs[0].device_seconds,
+        }
+    )
 
 
 def run_tune(trials: int, *, reuse: bool) -> dict[str, float]:
-    """Stock Ray Tune: a function that trains the same configuration, and Tune's own MLflow callback."""
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    import ray
+    """Stock Ray Tune."""
     from ray import tune
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    folder = tempfile.mkdtemp()
+    from benchmarks.tune_peer import fit
 
-    def trainable(config: dict[str, float]) -> None:
-        from trainers.loop import train
-        from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+    space = {"lr": tune.loguniform(0.001, 0.1)}
+    done = fit(train_once, space, num_samples=trials, reuse_actors=reuse, study="overhead")
+    begun = min(metrics["begun"] for metrics in done.metrics)
+    return {
+        "trials": len(done.metrics),
+        "startup": begun - process_start(),
+        "span": done.ended_at - begun,
+        "answer": 0.0,
+        "training": sum(metrics["training"] for metrics in done.metrics),
+        "epochs": sum(metrics["epochs"] for metrics in done.metrics),
+    }
 
-        result = train(
-            TrainConfig(
-                application="lenet_mnist",
-                data="mnist5k",
-                batch_size=3000,
-                epochs=1,
-                schedule=ScheduleSpec(peak_lr=config["lr"]),
-                optimizer=OptimizerSpec(name="momentum"),
-                seed=0,
-            )
-        )
-        tune.report({"validation_score": result.validation_score})
+
+def mailbox_round_trip(rounds: int = 200) -> dict[str, float]:
+    """Median seconds from leaving an item in a mailbox to holding it."""
+    import ray
+
+    from tuner.drivers.mailbox import Mailbox
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    callback = MLflowLoggerCallback(
-        tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="overhead", save_artifact=False
-    )
-    begin = time.perf_counter()
-    tune.Tuner(
-        trainable,
-        param_space={"lr": tune.loguniform(0.001, 0.1)},
-        tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=reuse),
-        run_config=tune.RunConfig(storage_path=folder, callbacks=[callback], verbose=0),
-    ).fit()
-    span = time.perf_counter() - begin
-    return {"trials": trials, "wall": span, "span": span}
+    post = ray.remote(num_cpus=0)(Mailbox).remote()
+    seconds = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        post.put.remote("a", "item")
+        ray.get(post.take.remote("a", 1.0))
+        seconds.append(time.perf_counter() - begin)
+    ray.shutdown()
+    return {"seconds": median(seconds)}
 
 
-PEERS = {
-    "zerotune": lambda trials: run_zerotune(trials),
-    "tune+mlflow": lambda trials: run_tune(trials, reuse=False),
-    "tune+mlflow reuse": lambda trials: run_tune(trials, reuse=True),
+def process_start() -> float:
+    """When this process began, seconds since the epoch."""
+    return psutil.Process().create_time()
+
+
+PEERS: dict[str, Callable[[int], dict[str, float]]] = {
+    "zerotune": run_zerotune,
+    "tune, reuse": lambda trials: run_tune(trials, reuse=True),
+    "tune": lambda trials: run_tune(trials, reuse=False),
 }
 
 
-def main() -> None:
-    """Runs every peer in turn, `repeats` times, and prints medians and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peer", choices=PEERS)
-    arguments = parser.parse_args()
-    if arguments.peer:
-        print("\nRESULT " + json.dumps(PEERS[arguments.peer](arguments.trials)))
+def a_trial(turn: turns.Figures) -> dict[str, float]:
+    """A turn's figures in seconds a trial."""
+    trials, slots = turn["trials"], os.cpu_count() or 1
+    found = {name: seconds / trials for name, seconds in turn.items() if name.startswith(("seconds", "cpu"))}
+    found["slot"] = slots * turn["span"] / trials
+    found["training"] = turn["training"] / trials
+    found["setup"] = (turn["training"] - turn["epochs"]) / trials
+    found["beyond"] = found["slot"] - found["training"]
+    found["beyond epochs"] = found["beyond"] + found["setup"]
+    return found | {name: turn[name] for name in ("startup", "answer")}
+
+
+def peers_table(trials: int, figures: dict[str, list[dict[str, float]]]) -> None:
+    """What a trial costs with every peer."""
+    names = ("slot", "training", "setup", "beyond", "beyond epochs")
+    rows = []
+    for peer, seen in figures.items():
+        row = [f"{1e3 * turns.middle(seen, name):.0f}" for name in names]
+        ratios = [turns.middle(seen, name) / turns.middle(figures["zerotune"], name) for name in names[-2:]]
+        rows.append([peer, *row, *(f"{ratio:.1f}" for ratio in ratios), str(len(seen))])
+        rows[-1] += [f"{turns.middle(seen, name):.1f}" for name in ("startup", "answer")]
+    turns.print_table(
+        f"{turns.machine()}: {trials:,} trials, medians, milliseconds a trial and slot",
+        [
+            *("peer", "in all", "training", "setup", "beyond", "with setup"),
+            *("ratio", "with setup", "turns", "start s", "answer s"),
+        ],
+        rows,
+    )
+
+
+def parts_table(seen: list[dict[str, float]], round_trip: float) -> None:
+    """Where zerotune's own time goes."""
+    names = [name.removeprefix("seconds ") for name in seen[0] if name.startswith("seconds ")]
+    rows = [
+        [name, *(f"{1e3 * turns.middle(seen, f'{kind} {name}'):.2f}" for kind in ("seconds", "cpu"))] for name in names
+    ]
+    rows.append([f"{MAILBOX}, a round trip", f"{1e3 * round_trip:.2f}", ""])
+    turns.print_table("zerotune, milliseconds a trial", ["part", "of the clock", "of its thread's CPU"], rows)
+
+
+def main(
+    trials: Annotated[list[int] | None, typer.Option(help="Trials of a study, >= 3; may be given again.")] = None,
+    repeats: Annotated[int, typer.Option(help="Turns of every peer, of which the median counts.")] = 5,
+    repeats_slowest: Annotated[
+        int | None, typer.Option(help="Turns of the peer with a process a trial; 0: none.")
+    ] = None,
+    contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Seconds a trial beyond training, all on, against Ray Tune with its MLflow callback."""
+    if contestant is not None:
+        asked = json.loads(contestant)
+        turns.tell(mailbox_round_trip() if asked["peer"] == MAILBOX else PEERS[asked["peer"]](asked["trials"]))
         return
-    seconds: dict[str, list[float]] = {name: [] for name in PEERS}
-    for _ in range(arguments.repeats):
-        for name in PEERS:
-            command = [sys.executable, __file__, "--peer", name, "--trials", str(arguments.trials)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-            if line is None:
-                sys.exit(f"{name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
-            result = json.loads(line.removeprefix("RESULT "))
-            seconds[name].append(result["span"] / result["trials"])
-            print(f"  {name}: {seconds[name][-1]:.3f} s a trial, {result['wall']:.1f} s in all", flush=True)
-    ours = statistics.median(seconds["zerotune"])
-    print(f"\n{'peer':<20}{'s a trial (median)':>20}{'x zerotune':>12}")
-    for name, values in seconds.items():
-        print(f"{name:<20}{statistics.median(values):>20.3f}{statistics.median(values) / ours:>12.1f}")
+    round_trip = float(turns.alone(MODULE, {"peer": MAILBOX})["seconds"])
+    for number in trials or [64]:
+        figures: dict[str, list[dict[str, float]]] = {}
+        for turn in range(repeats):
+            for peer in PEERS:
+                if peer == "tune" and repeats_slowest is not None and turn >= repeats_slowest:
+                    continue
+                found = a_trial(turns.alone(MODULE, {"peer": peer, "trials": number}))
+                figures.setdefault(peer, []).append(found)
+                line = f"  {peer}: {found['slot']:.3f} s a trial and slot, {found['beyond']:.3f} beyond training"
+                turns.console().print(line, style="dim")
+        peers_table(number, figures)
+        parts_table(figures["zerotune"], round_trip)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
