@@ -10,10 +10,11 @@ Peers, in the same run, each in a process of its own, taking turns:
     tune, reuse         Tune's function trainable and MLflowLoggerCallback with reuse_actors=True
     tune                the same with a process a trial, Tune's default: the slowest, 3 to 4 s a trial
 
-**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where zerotune hands out the
-first trial, or Tune's first training begins, and ends where the last result is in the closed store; what came before is
-the start-up, and what follows (zerotune's answer and figures) is told apart. `train` sets up model and data, runs the epoch and evaluates: what it
-sets up, which a worker that lives on has in memory, is told too, and ratios (peer to zerotune) with and without it.
+**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where zerotune hands out
+the first trial, or Tune's first training begins, and ends where the last result is in the closed store; what came
+before is the start-up, and what follows (zerotune's answer and figures) is told apart. `train` sets up model and data,
+runs the epoch and evaluates: what it sets up, which a worker that lives on has in memory, is told too, and ratios
+(peer to zerotune) with and without it.
 
 Then where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop calls), of the
 store's writer beside it, and of the mailbox, a round trip of which is timed on a cluster of its own.
