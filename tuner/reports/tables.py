@@ -1,10 +1,13 @@
-"""The comparison as text for a terminal: the answer first, then the numbers behind it. At most 100 columns wide.
+"""The comparison as text for a terminal: the answer first, then the numbers behind it, in as many columns as fit.
 
 This module must not know plotly, nor where results come from.
 """
 
+from collections.abc import Collection, Sequence
+
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -12,7 +15,6 @@ from tuner.compare import Comparison, Row
 from tuner.cost import total
 from tuner.reports.cells import of_baseline_text, saved_texts, verdict_text
 from tuner.reports.wording import (
-    Unit,
     amount_text,
     cost_unit,
     counted,
@@ -24,6 +26,7 @@ from tuner.reports.wording import (
     trials_text,
 )
 
+_ANY_WIDTH = 10_000
 _VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
 
 
@@ -43,7 +46,7 @@ def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") ->
     for batch_size in facts.batch_sizes:
         parts.append(Text())
         parts.extend(Text(f"• {sentence}") for sentence in headlines(comparison, batch_size, cost=cost))
-        parts.append(_batch_size_table(comparison, batch_size, cost))
+        parts.append(_BatchSizeTable(comparison, batch_size, cost))
     parts.append(Text())
     parts.extend(Text(note, style="dim") for note in notes(comparison, cost=cost))
     return Group(*parts)
@@ -54,33 +57,64 @@ def print_answer(comparison: Comparison, console: Console) -> None:
     console.print(comparison_table(comparison))
 
 
-def _batch_size_table(comparison: Comparison, batch_size: int, cost: str) -> Table:
-    facts = comparison.facts
-    rows = [row for row in comparison.rows if row.batch_size == batch_size]
-    operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-    table.add_column(f"B={batch_size}", max_width=18, overflow="fold")
-    table.add_column(Text(f"test {facts.metric}"), justify="right")
-    table.add_column("of B0's", justify="right")
-    table.add_column("verdict", no_wrap=True)
-    for heading in ("search\ntrials", "K*", "device-s", operations.label, "saved", "incl.\nbaseline"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*_cells(comparison, row, operations, cost))
-    return table
+class _BatchSizeTable:
+    """The table of one batch size; where the terminal is narrow without the columns that are missed least."""
+
+    dropped_first = ("operations", "of_baseline", "effort", "baseline", "trials")
+
+    def __init__(self, comparison: Comparison, batch_size: int, cost: str) -> None:
+        self.comparison, self.cost, self.batch_size = comparison, cost, batch_size
+        self.rows = [row for row in comparison.rows if row.batch_size == batch_size]
+        self.operations = cost_unit("flops", [row.bill["flops"] for row in self.rows if row.bill])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number in range(len(self.dropped_first) + 1):
+            table = self._table(leaving_out=self.dropped_first[:number])
+            if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
+                break
+        yield table
+        if number:
+            yield Text("Some columns are left out: the terminal is too narrow for them.", style="dim")
+
+    def _table(self, *, leaving_out: Collection[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+        columns = self._columns()
+        for name in leaving_out:
+            del columns[name]
+        table.add_column(f"B={self.batch_size}", max_width=24, overflow="fold")
+        for name, (heading, _) in columns.items():
+            table.add_column(Text(heading), justify="left" if name == "verdict" else "right", no_wrap=True)
+        for number, row in enumerate(self.rows):
+            table.add_row(Text(row.arm), *(cells[number] for _, cells in columns.values()))
+        return table
+
+    def _columns(self) -> dict[str, tuple[str, Sequence[Text]]]:
+        comparison, rows = self.comparison, self.rows
+        saved = [saved_texts(row, self.cost) for row in rows]
+        return {
+            "score": (f"test {comparison.facts.metric}", [_score(comparison, row) for row in rows]),
+            "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
+            "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
+            "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
+            "effort": ("K*", [Text(trials_text(row.effort)) for row in rows]),
+            "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
+            "operations": (self.operations.label, [_billed(row, "flops", self.operations.size) for row in rows]),
+            "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
+            "baseline": ("incl.\nbaseline", [Text(with_baseline) for _, with_baseline in saved]),
+        }
 
 
-def _cells(comparison: Comparison, row: Row, operations: Unit, cost: str) -> list[Text]:
-    facts = comparison.facts
-    score = "none yet" if row.score is None else spread_text(row.score, facts.metric)
+def _score(comparison: Comparison, row: Row) -> Text:
+    return Text("none yet" if row.score is None else spread_text(row.score, comparison.facts.metric))
+
+
+def _verdict(comparison: Comparison, row: Row) -> Text:
     finding = verdict_text(comparison, row)
-    verdict = Text(finding, style=_VERDICT_STYLES.get(finding, ""))
-    bill = ["-"] * 2
-    if row.bill is not None:
-        flops = row.bill["flops"] / operations.size
-        bill = [amount_text(amount) for amount in (row.bill["device_seconds"], flops)]
-    amounts = [str(row.search.trials), trials_text(row.effort), *bill, *saved_texts(row, cost)]
-    return [Text(row.arm), Text(score), _of_baseline(comparison, row), verdict, *(Text(amount) for amount in amounts)]
+    return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
+
+
+def _billed(row: Row, currency: str, size: float = 1.0) -> Text:
+    return Text("-" if row.bill is None else amount_text(row.bill[currency] / size))
 
 
 def _of_baseline(comparison: Comparison, row: Row) -> Text:

@@ -131,6 +131,17 @@ def test_long_arm_names_still_fit():
     assert max(map(len, printed(compare(study, results)).splitlines())) <= 100
 
 
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told_so():
+    comparison = compare(facts(), study_results())
+    wide, narrow = printed(comparison, width=110), printed(comparison, width=80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "FLOPs " in wide
+    assert "FLOPs " not in narrow
+    assert "device-s" in narrow
+    assert "left out" in narrow
+    assert "left out" not in wide
+
+
 def test_names_are_never_read_as_terminal_markup():
     study = facts(name="[red]study[/red]", question="[/]")
     assert "[red]study[/red]: [/]" in printed(compare(study, study_results()))
