@@ -6,8 +6,9 @@ application allows, whatever part of them is searched, so that a search over mor
 
 import math
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -26,8 +27,8 @@ from tuner.regime_finder import RegimeFinder, question_of, with_linear
 from tuner.regime_verdict import Attempt, Question, Regime
 from tuner.reports.regime_files import write_regime
 from tuner.reports.wording import counted
-from tuner.run import Place, begin, check_workload, drive, execution_of, getting_ready, tell_damage
-from tuner.sharing import Sharing
+from tuner.run import Place, begin, check_workload, drive, driver_for, execution_of, getting_ready, tell_damage
+from tuner.sharing import Sharing, foresee
 from tuner.store import Store, Writer, redact
 from tuner.study import Study
 from tuner.study.checks import problems
@@ -78,30 +79,29 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     methods = {arm.name: arm.method for arm in whole.arms}
-    with getting_ready(execution, place.driver), closing(Journal(place.folder(whole))) as journal:
+    with closing(Journal(place.folder(whole))) as journal, ExitStack() as ready:
         session = {**provenance(), **training_facts(whole, data)}
         begin(whole, journal, session)
         tell_damage(journal, console)
+        known = journal.content.results
+        new_finder = partial(
+            RegimeFinder, whole, question, known=known, check=span.check, max_trainings=span.max_trainings
+        )
+        earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
+        driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
+        ready.enter_context(getting_ready(execution, driver))
         store = Store(place.uri(whole), whole.name, whole.fingerprint, definition, methods)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 
         def announce(cell: Cell) -> None:
             display.plan((cell.arm, cell.batch_size), cell.planned)
 
-        finder = RegimeFinder(
-            whole,
-            question,
-            known=journal.content.results,
-            check=span.check,
-            max_trainings=span.max_trainings,
-            announce=announce,
-        )
-        console.print(Text(_opening(question, place, whole, len(journal.content.results))))
-        earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
+        finder = new_finder(announce=announce)
+        console.print(Text(_opening(question, place, whole, len(known))))
         writer = Writer(store)
         try:
             with display:
-                drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, place.driver)
+                drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())

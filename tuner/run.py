@@ -5,7 +5,7 @@ campaign.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,7 @@ from tuner.provenance import provenance, training_facts
 from tuner.recorder import Recorder
 from tuner.reports.export import export
 from tuner.reports.wording import counted
-from tuner.sharing import Sharing, taken_over_at_once
+from tuner.sharing import Foresight, Sharing, foresee
 from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
 from tuner.workload import rehearsed_data
@@ -162,26 +162,28 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     methods = {arm.name: arm.method for arm in study.arms}
-    with getting_ready(execution, place.driver), closing(Journal(place.folder(study))) as journal:
+    with closing(Journal(place.folder(study))) as journal, ExitStack() as ready:
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
+        known = journal.content.results
+        earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
+        foreseen = foresee(Campaign(study, known), journal.content, earlier)
+        driver = driver_for(foreseen, place)
+        ready.enter_context(getting_ready(execution, driver))
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
         store.keep_sessions(journal.content.sessions)
-        campaign = Campaign(study, known=journal.content.results)
+        campaign = Campaign(study, known)
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
-        known = journal.content.results
-        earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
-        at_once = taken_over_at_once(Campaign(study, known), journal.content, earlier) if earlier else 0
-        console.print(Text(opening(study, place, sum(planned.values()), len(known), at_once)))
+        console.print(Text(opening(study, place, sum(planned.values()), len(known), foreseen.taken_over)))
         writer = Writer(store)
         try:
             with Display(
                 console, list(planned.items()), metric=application.metric, higher_is_better=application.higher_is_better
             ) as display:
-                drive(Recorder(campaign, journal, writer, display, Sharing(earlier)), execution, place.driver)
+                drive(Recorder(campaign, journal, writer, display, Sharing(earlier)), execution, driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())
@@ -211,6 +213,11 @@ def opening(study: Study, place: Place, planned: int, known: int, taken_over: in
     return (
         f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
     )
+
+
+def driver_for(foreseen: Foresight, place: Place) -> Driver:
+    """The driver that was asked for; where nothing is left to be trained, no cluster is started for it."""
+    return "serial" if foreseen.is_complete else place.driver
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 This module must not know where earlier results are kept, nor what runs the trials.
 """
 
+from dataclasses import dataclass
+
 from tuner.earlier import EarlierResults
 from tuner.journal import JournalContent
 from tuner.trial import Agenda, Trial, TrialResult
@@ -73,20 +75,37 @@ def may_share(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
     return not agenda.may_prune(trial) and not content.epochs.get(trial.id)
 
 
-def taken_over_at_once(agenda: Agenda, content: JournalContent, earlier: EarlierResults) -> int:
-    """How many trials get an earlier result before the first is trained; later ones may follow.
+@dataclass(frozen=True, kw_only=True)
+class Foresight:
+    """What a study will do first.
+
+    Attributes:
+        taken_over: trials that get an earlier result before the first is trained; later ones may follow.
+        is_complete: whether nothing is left to be trained.
+    """
+
+    taken_over: int
+    is_complete: bool
+
+
+def foresee(agenda: Agenda, content: JournalContent, earlier: EarlierResults | None) -> Foresight:
+    """What a study will do first, before anything is started for it.
 
     Args:
         agenda: one made for this question: what is known and found is told to it, and the rest left running.
         content: the study's own journal.
-        earlier: results to take over.
+        earlier: results to take over; None where everything is to be trained.
     """
-    number = 0
+    taken_over = left = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = content.results.get(trial.id)
-        if result is None and may_share(trial, agenda, content):
+        if earlier is None and result is not None and result.reused_from is not None:
+            result = None  # it does not count, see `Recorder`
+        if result is None and earlier is not None and may_share(trial, agenda, content):
             result = earlier.find(trial)
-            number += result is not None
-        if result is not None:
+            taken_over += result is not None
+        if result is None:
+            left += 1
+        else:
             agenda.tell(result)
-    return number
+    return Foresight(taken_over=taken_over, is_complete=trial == "done" and not left)

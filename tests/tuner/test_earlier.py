@@ -21,7 +21,7 @@ from tuner.ledger import cost_ledger
 from tuner.provenance import TRAINED_WITH
 from tuner.recorder import Recorder
 from tuner.run import begin
-from tuner.sharing import Sharing, taken_over_at_once
+from tuner.sharing import Foresight, Sharing, foresee
 from tuner.study import Study, study_from_text
 from tuner.trial import Trial, TrialResult, TrialStatus
 
@@ -423,11 +423,32 @@ def test_a_result_that_has_gone_since_the_study_began_is_trained(tmp_path: Path)
     assert earlier.find(trial) is None
 
 
+def test_a_finished_study_is_foreseen_to_have_nothing_left(tmp_path: Path) -> None:
+    run(study(), tmp_path)
+    held = Journal(tmp_path / "first")
+    earlier = EarlierResults(tmp_path, "first", SESSION, DEVICE)
+    for known in (earlier, None):
+        foreseen = foresee(Campaign(study(), held.content.results), held.content, known)
+        assert foreseen == Foresight(taken_over=0, is_complete=True)
+    held.close()
+
+
+def test_results_taken_over_do_not_complete_a_study_that_is_to_train_everything(tmp_path: Path) -> None:
+    run(study(), tmp_path)
+    second = study(SECOND[0])
+    run(second, tmp_path)
+    held = Journal(tmp_path / "second")
+    assert all(result.reused_from for result in held.content.results.values())
+    assert foresee(Campaign(second, held.content.results), held.content, None).is_complete is False
+    held.close()
+
+
 def test_it_is_said_beforehand_how_many_trials_are_taken_over(tmp_path: Path) -> None:
     run(study(), tmp_path)
     second = study(*SECOND)
     earlier = EarlierResults(tmp_path, "second", SESSION, DEVICE)
     held = Journal(tmp_path / "second")
-    assert taken_over_at_once(Campaign(second), held.content, earlier) == SEEDS + GRID - 1
+    foreseen = foresee(Campaign(second), held.content, earlier)
+    assert foreseen == Foresight(taken_over=SEEDS + GRID - 1, is_complete=False)
     held.close()
     assert len(run(second, tmp_path).taken_over()) == SEEDS + (GRID - 1) + SEEDS  # the choice was known only then
