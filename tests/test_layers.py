@@ -59,7 +59,7 @@ SAME_LAYER_ALLOWED = {
 
 HOMES = {
     "optuna": {"tuner/methods/optuna_tpe.py", "tuner/methods/importance.py"},
-    "ray": {"tuner/drivers/cluster.py", "tuner/drivers/dispatch.py", "tuner/drivers/ray_tune.py"},
+    "ray": {"tuner/drivers"},
     "mlflow": {"tuner/store"},
     "plotly": {"tuner/reports"},
     "yaml": {"tuner/studyfile.py"},

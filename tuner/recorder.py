@@ -77,6 +77,10 @@ class Recorder:
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
         self._display.note(pack_text(trial, speed))
 
+    def note(self, sentence: str) -> None:
+        """Says something worth knowing of where the trials run."""
+        self._display.note(sentence)
+
     def tell(self, result: TrialResult) -> None:
         """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))

@@ -22,6 +22,7 @@ from tuner.campaign import Campaign
 from tuner.command_text import report_command
 from tuner.compare import Row
 from tuner.cost import Cost
+from tuner.drivers.preflight import Workload
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution
 from tuner.earlier import earlier_results
@@ -108,6 +109,9 @@ def execution_of(study: Study, place: Place) -> Execution:
         address=place.address,
         application=application_file(study.application),
         packing=study.resources.packing,
+        workload=Workload(
+            application=study.application, data_source=study.data.source, data_options=study.data_options()
+        ),
     )
 
 

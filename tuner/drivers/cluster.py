@@ -2,35 +2,32 @@
 
 import os
 import signal
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Thread, current_thread, main_thread
 
+from tuner.drivers.attach import attach, looked_over
+from tuner.drivers.ray_settings import ray
+from tuner.drivers.token import keep_token_private
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
-CONNECT_SECONDS = 45.0
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-"""Settings of Ray and Tune: no usage reports, no logger files, no second table; the journal is what resumes a study."""
 
-os.environ.update(QUIET)
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """Room for trials.
 
-import ray  # noqa: E402  # reads its settings when it is imported
-from ray.exceptions import RayError  # noqa: E402
+    Attributes:
+        in_all: trials that fit at once.
+        on_one_machine: trials that fit at once on the machine where most of them fit.
+        notes: sentences worth showing about the cluster.
+    """
+
+    in_all: int
+    on_one_machine: int
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,13 @@ def started_ahead(execution: Execution) -> Iterator[None]:
 
 
 @contextmanager
-def connected(execution: Execution) -> Iterator[tuple[int, int]]:
+def connected(execution: Execution) -> Iterator["Slots"]:
     """A connection to the cluster for the length of a study.
-
-    Gives the number of trials that fit at once, in all and on the machine where most of them fit.
 
     Raises:
         Unreachable: the address does not answer, or its Ray cannot be joined.
-        BadInput: no machine of the cluster could ever run a trial of this size.
+        BadInput: no machine of the cluster could ever run a trial of this size, or one of them lacks what the study
+            needs.
     """
     on_terminate = signal.getsignal(signal.SIGTERM)
     try:
@@ -98,10 +94,12 @@ def connected(execution: Execution) -> Iterator[tuple[int, int]]:
             else:
                 _start_local(execution)
         else:
-            _attach(execution.address)
+            attach(execution.address)
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, on_terminate)  # Ray's own would end the program without a word
-        yield _slots(execution)
+        slots, most_on_one = _slots(execution)
+        notes = () if execution.address is None else looked_over(execution)
+        yield Slots(in_all=slots, on_one_machine=most_on_one, notes=notes)
     finally:
         ray.shutdown()
 
@@ -123,55 +121,7 @@ def _start_local(execution: Execution) -> None:
             f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
             "--driver serial"
         ) from None
-
-
-def _attach(address: str) -> None:
-    """Joins an existing cluster, shipping this package to its workers."""
-    _check_port(address)
-    packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "trainers")]
-
-    joined: Future[None] = Future()
-
-    def join() -> None:
-        try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"py_modules": packages, "env_vars": QUIET},
-            )
-        except BaseException as error:  # whatever it is, it is raised below
-            joined.set_exception(error)
-        else:
-            joined.set_result(None)
-
-    # A daemon: the thread of a pool that still waits would hold up the end of the program.
-    Thread(target=join, name="ray-join", daemon=True).start()
-    try:
-        joined.result(timeout=CONNECT_SECONDS)
-    except FutureTimeout:
-        raise Unreachable(
-            f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it runs, "
-            "and whether it asks for a token (RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH)"
-        ) from None
-    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}") from None
-
-
-def _check_port(address: str) -> None:
-    """Finds out in seconds that nothing listens, where Ray itself would wait for minutes."""
-    if address == "auto":
-        return
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if not separator or not port.isdigit():
-        raise BadInput(f"--address {address}: must be auto, HOST:PORT or ray://HOST:PORT")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, OverflowError) as error:
-        raise Unreachable(
-            f"--address {address}: nothing answers there ({error}): is the cluster up, and the port right?"
-        ) from None
+    keep_token_private()  # Ray makes one where there is none
 
 
 def _slots(execution: Execution) -> tuple[int, int]:

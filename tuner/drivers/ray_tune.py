@@ -12,14 +12,16 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-import ray
+from tuner.drivers.ray_settings import ray  # before Ray itself, which reads its settings when it is imported
+
+# isort: split
 from ray import tune
 from ray.exceptions import RayError
 
 from trainers.applications.registry import enter_application
 from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
-from tuner.drivers.cluster import connected
+from tuner.drivers.cluster import Slots, connected
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
@@ -103,6 +105,26 @@ class _SingleWork:
         self._work.discard()
 
 
+class _WhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
+    """Ends the run when the study is done, also where a worker still waits for a machine to run on."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._dispatch.finished
+
+
+def num_workers(execution: Execution, slots: Slots) -> int:
+    """How many workers to ask for: those that fit, or on a cluster that may grow as many as the study allows."""
+    if execution.address is not None and execution.max_concurrent is not None:
+        return execution.max_concurrent
+    return slots.in_all
+
+
 def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for on a Ray cluster.
 
@@ -118,18 +140,23 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     scratch = tempfile.mkdtemp(prefix="zerotune-tune-")
     try:
-        with connected(execution) as (slots, trials_per_machine):
+        with connected(execution) as slots:
+            for note in slots.notes:
+                agenda.note(note)
             post = ray.remote(num_cpus=0)(Mailbox).remote()
-            dispatch = Dispatch(agenda, replace(execution, trials_per_machine=trials_per_machine), post)
+            dispatch = Dispatch(agenda, replace(execution, trials_per_machine=slots.on_one_machine), post)
             resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
             tune.Tuner(
                 tune.with_resources(Worker, resources),
                 param_space={"post": post, "application": execution.application},
-                tune_config=tune.TuneConfig(num_samples=slots, scheduler=dispatch, metric=None, mode=None),
+                tune_config=tune.TuneConfig(
+                    num_samples=num_workers(execution, slots), scheduler=dispatch, metric=None, mode=None
+                ),
                 run_config=tune.RunConfig(
                     name="workers",
                     storage_path=scratch,
                     verbose=0,
+                    stop=_WhenFinished(dispatch),
                     failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),

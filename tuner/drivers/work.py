@@ -17,6 +17,7 @@ from trainers.meter import device_model
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainResult
 from tuner.cost import Cost, epochs_cost, held
+from tuner.drivers.preflight import Workload
 from tuner.trial import Agenda, Trial, TrialResult, TrialStatus
 
 PackSetting = Literal["auto", "off"] | int
@@ -37,6 +38,7 @@ class Execution:
         trials_per_machine: most trials that run on one machine at once, >= 1: they share its energy meter.
         packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
             measurement on the device finds.
+        workload: what a machine must be able to load before it is given trials; None where that is known.
     """
 
     cpus_per_trial: int = 1
@@ -48,6 +50,7 @@ class Execution:
     application: ApplicationFile | None = None
     trials_per_machine: int = 1
     packing: PackSetting = "off"
+    workload: Workload | None = None
 
     def placement(self, trial: Trial) -> Placement:
         """Where this trial trains. Trials that share a meter get equal shares of it, also while some of them idle."""
@@ -68,6 +71,10 @@ class RecordingAgenda(Agenda, Protocol):
 
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         """Takes how fast trainings like this trial's are alone and in packs."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Takes something worth knowing of where the trials run."""
         ...
 
 

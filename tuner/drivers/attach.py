@@ -1,0 +1,147 @@
+"""Joining a Ray cluster that runs already: versions first, then whether every machine can run the study."""
+
+import platform
+import socket
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+from tuner.drivers.ray_settings import HAS_TOKEN, QUIET, ray  # before Ray itself, which reads its settings then
+
+# isort: split
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tuner.drivers.preflight import Findings, Inspection, inspect, told
+from tuner.drivers.work import Execution
+from tuner.errors import BadInput, Unreachable
+
+CONNECT_SECONDS = 45.0
+"""How long a cluster may take to answer."""
+INSPECT_SECONDS = 300.0
+"""How long its machines may take to get ready: the first use of the package there, and a download of the data."""
+
+
+def attach(address: str) -> None:
+    """Joins an existing cluster, shipping this package to its workers.
+
+    Args:
+        address: "auto", HOST:PORT or ray://HOST:PORT.
+
+    Raises:
+        BadInput: the address is not one.
+        Unreachable: nothing answers there, it asks for a token, or it runs another Ray or Python.
+    """
+    _check_port(address)
+    packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "trainers")]
+    joined: Future[None] = Future()
+
+    def join() -> None:
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"py_modules": packages, "env_vars": QUIET},
+            )
+        except BaseException as error:  # whatever it is, it is raised below
+            joined.set_exception(error)
+        else:
+            joined.set_result(None)
+
+    # A daemon: the thread of a pool that still waits would hold up the end of the program.
+    Thread(target=join, name="ray-join", daemon=True).start()
+    try:
+        joined.result(timeout=CONNECT_SECONDS)
+    except FutureTimeout:
+        token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
+        raise Unreachable(
+            f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it runs, "
+            f"and whether {token}"
+        ) from None
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what Ray says; of differing versions, all of it."""
+    text = str(error).strip()
+    if "Version mismatch" not in text:
+        return text.split("\n")[0]
+    versions = [line.strip() for line in text.splitlines() if line.strip().startswith(("Ray:", "Python:"))]
+    there, here = " and ".join(versions[:2]), " and ".join(versions[2:])
+    return f"it runs {there}, and this program {here}: both must be the same on both sides".replace(":", "", 4)
+
+
+def _check_port(address: str) -> None:
+    """Finds out in seconds that nothing listens, where Ray itself would wait for minutes."""
+    if address == "auto":
+        return
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        raise BadInput(f"--address {address}: must be auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise Unreachable(
+            f"--address {address}: nothing answers there ({error}): is the cluster up, and the port right?"
+        ) from None
+
+
+def looked_over(execution: Execution) -> Sequence[str]:
+    """Looks at every machine of the cluster: what it is, and whether a trial can run there.
+
+    Returns:
+        Sentences worth showing.
+
+    Raises:
+        BadInput: a trial could not run on one of them.
+        Unreachable: a machine does not answer.
+    """
+    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    probe = _probe(execution.checkpoints)
+    inspection = Inspection(
+        workload=execution.workload,
+        data_folder=execution.data_folder,
+        application=execution.application,
+        probe=None if probe is None else str(probe),
+    )
+    task = ray.remote(num_cpus=0, max_retries=0)(inspect)
+    try:
+        waiting = {
+            node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(inspection)
+            for node in nodes
+        }
+        findings: dict[str, Findings] = dict(
+            zip(nodes.values(), ray.get(list(waiting.values()), timeout=INSPECT_SECONDS), strict=True)
+        )
+    except RayError as error:
+        raise Unreachable(
+            f"--address {execution.address}: a machine could not be looked at: {_reason(error)}"
+        ) from None
+    finally:
+        if probe is not None:
+            with suppress(OSError):
+                probe.unlink()
+    have = ray.cluster_resources()
+    amounts = [f"{have.get(name, 0):g} {name}s" for name in ("CPU", "GPU")]
+    machines = f"{len(nodes)} machine{'s' if len(nodes) > 1 else ''}"
+    return (
+        f"Ray {ray.__version__} and Python {platform.python_version()} here and on the cluster at {execution.address}: "
+        f"{machines}, {' and '.join(amounts)}; token authentication {'on' if HAS_TOKEN else 'off'}",
+        *told(findings),
+    )
+
+
+def _probe(checkpoints: Path | None) -> Path | None:
+    """A new file where checkpoints go."""
+    if checkpoints is None:
+        return None
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    file = checkpoints / f"seen-{uuid.uuid4().hex}"
+    file.touch()
+    return file

@@ -1,0 +1,40 @@
+"""The token of a Ray cluster. Whoever has it may run any code there: it is used where it is at hand, and kept private.
+
+Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported: this module must
+be used before, and must not import Ray.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+MODE = "RAY_AUTH_MODE"
+TOKEN = "RAY_AUTH_TOKEN"  # the variable's name
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+
+
+def token_file() -> Path:
+    """The file that Ray reads the token from, where it is not in the environment itself."""
+    return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
+
+
+def use_token_at_hand() -> bool:
+    """Turns token authentication on where a token is at hand and nobody has decided otherwise.
+
+    Without that a client that has the right token hangs and fails on a cluster that asks for one.
+
+    Returns:
+        Whether token authentication is on.
+    """
+    if MODE not in os.environ and (os.environ.get(TOKEN) or token_file().is_file()):
+        os.environ[MODE] = "token"
+    keep_token_private()
+    return os.environ.get(MODE, "").lower() == "token"
+
+
+def keep_token_private() -> None:
+    """Takes the token's file away from other users: Ray writes it readable for all."""
+    file = token_file()
+    with suppress(OSError):  # not ours, or not there
+        if file.stat().st_mode & 0o077:
+            file.chmod(0o600)
