@@ -41,6 +41,7 @@ LAYERS: list[set[str]] = [
         "tuner.report_command",
         "tuner.regime_command",
         "tuner.diagnose_command",
+        "tuner.submit_command",
     },
     {"tuner.cli"},
 ]

@@ -41,6 +41,7 @@ from tuner.profile_command import add_profile_command
 from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
 from tuner.rule_command import add_rule_command
+from tuner.submit_command import add_submit_command
 
 app = typer.Typer(
     name="zerotune",
@@ -205,6 +206,7 @@ add_rule_command(app, console)
 add_diagnose_command(app, console)
 add_profile_command(app, console)
 add_regime_command(app, console)
+add_submit_command(app, console)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

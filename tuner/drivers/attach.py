@@ -10,12 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from tuner.drivers.ray_settings import HAS_TOKEN, QUIET, ray  # before Ray itself, which reads its settings then
+from tuner.drivers.ray_settings import HAS_TOKEN, ray  # before Ray itself, which reads its settings then
 
 # isort: split
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tuner.drivers.jobs import shipping
 from tuner.drivers.preflight import Findings, Inspection, inspect, told
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -37,7 +38,6 @@ def attach(address: str) -> None:
         Unreachable: nothing answers there, it asks for a token, or it runs another Ray or Python.
     """
     _check_port(address)
-    packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "trainers")]
     joined: Future[None] = Future()
 
     def join() -> None:
@@ -46,7 +46,7 @@ def attach(address: str) -> None:
                 address=address,
                 log_to_driver=False,
                 logging_level="ERROR",
-                runtime_env={"py_modules": packages, "env_vars": QUIET},
+                runtime_env=shipping(),
             )
         except BaseException as error:  # whatever it is, it is raised below
             joined.set_exception(error)

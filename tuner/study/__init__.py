@@ -25,7 +25,7 @@ from tuner.study.definition import (
     Study,
     TuneDefinition,
 )
-from tuner.study.loading import load_study, shipped_studies, study_from_text
+from tuner.study.loading import load_study, shipped_studies, study_from_text, study_path
 from tuner.study.parts import Budget, Resources
 
 __all__ = [
@@ -50,5 +50,6 @@ __all__ = [
     "shipped_studies",
     "size_problems",
     "study_from_text",
+    "study_path",
     "tuned_config",
 ]

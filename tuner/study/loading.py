@@ -33,10 +33,20 @@ def load_study(path_or_name: str) -> Study:
     Raises:
         BadInput: there is no such study, or it cannot be used: one line for every mistake.
     """
+    path = study_path(path_or_name)
+    return study_of(read_study(path, str(path)))
+
+
+def study_path(path_or_name: str) -> Path:
+    """The file of a study, which may be a shipped one's name.
+
+    Raises:
+        BadInput: there is no such study.
+    """
     path = Path(path_or_name)
     shipped = shipped_studies()
     if path_or_name in shipped and not _is_file(path):
-        return study_of(read_study(shipped[path_or_name], str(shipped[path_or_name])))
+        return shipped[path_or_name]
     if not path_or_name or not (_is_file(path) or _is_folder(path)):
         guess = nearest(path.stem, shipped)
         hint = f" did you mean {guess!r}?" if guess else ""
@@ -44,7 +54,7 @@ def load_study(path_or_name: str) -> Study:
             f"no study file or shipped study {path_or_name!r}:{hint} Shipped: {', '.join(shipped) or 'none'}; "
             "any other study is named by the path of its file."
         )
-    return study_of(read_study(path, path_or_name))
+    return path
 
 
 def study_from_text(text: str, name: str) -> Study:
