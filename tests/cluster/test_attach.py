@@ -2,17 +2,13 @@
 
 import json
 import os
-import secrets
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.nodes import MARKS, RAY_OF_ANOTHER_VERSION, Nodes, output, zerotune
 from tests.own_applications import NUM_TRIALS, write
 from tests.own_applications import STUDY as PLANE
 
@@ -29,93 +25,85 @@ arms:
   - {name: grid, method: grid, space: {lr: {choices: [0.05, 0.1]}}}
   - {name: sqrt, method: sqrt}
 """
-PATIENCE_SECONDS = 90
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ray start on loopback is tested on Linux only"),
-]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """The address of a one-node cluster and the environment that may enter it."""
-    folder = tmp_path_factory.mktemp("cluster")
-    token = folder / "token"
-    token.write_text(secrets.token_hex(24))
-    token.chmod(0o600)
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"),
-        *("--node-ip-address=127.0.0.1", f"--port={port}", "--include-dashboard=false", "--num-cpus=2"),
-    ]
-    log = (folder / "head.log").open("w")
-    head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while "Ray runtime started" not in (folder / "head.log").read_text():
-            if head.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"ray start gave up: {(folder / 'head.log').read_text()[-2000:]}")
-            time.sleep(0.5)
-        yield f"127.0.0.1:{port}", environment
-    finally:
-        head.send_signal(signal.SIGTERM)  # never `ray stop`, which ends every Ray on the machine
-        try:
-            head.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(head.pid, signal.SIGKILL)
-        log.close()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """A cluster of one machine."""
+    with Nodes(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
 
 
-def run(
-    folder: Path, address: str, environment: dict[str, str], *options: str, study: str = STUDY
-) -> "subprocess.CompletedProcess[str]":
+def run(folder: Path, cluster: Nodes, *options: str, study: str = STUDY, **variables: str) -> tuple[int, str]:
     (folder / "attached.yaml").write_text(study)
-    program = [sys.executable, "-c", "from tuner.cli import main; main()"]
-    command = [*program, "run", "attached.yaml", "--address", address, *options]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    environment = {**cluster.environment, **variables}
+    process = zerotune(folder, environment, "run", "attached.yaml", "--address", cluster.address, *options)
+    text = output(process)
+    return process.returncode, text
 
 
-def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(
-    cluster: tuple[str, dict[str, str]], tmp_path: Path
-) -> None:
-    address, environment = cluster
-    done = run(tmp_path, address, environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = (tmp_path / "mlruns" / "attached" / "journal.jsonl").read_text().splitlines()
-    results = [record["result"] for record in map(json.loads, lines) if record["kind"] == "result"]
-    assert [result["status"] for result in results] == ["finished"] * 5
-    assert sorted((r["trial"]["arm"], r["trial"]["role"]) for r in results) == [
+def results(folder: Path) -> list[dict[str, object]]:
+    lines = (folder / "mlruns" / "attached" / "journal.jsonl").read_text().splitlines()
+    return [record["result"] for record in map(json.loads, lines) if record["kind"] == "result"]
+
+
+def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(cluster: Nodes, tmp_path: Path) -> None:
+    """The token is at hand and its mode is not named: both the mode and the file's permissions are seen to."""
+    token = Path(cluster.environment["RAY_AUTH_TOKEN_PATH"])
+    token.chmod(0o644)
+    without_mode = Nodes.__new__(Nodes)
+    without_mode.address = cluster.address
+    without_mode.environment = {k: v for k, v in cluster.environment.items() if k != "RAY_AUTH_MODE"}
+    code, text = run(tmp_path, without_mode)
+    assert code == 0, text
+    assert "here and on the cluster" in text
+    assert "1 machine, 2 CPUs and 0 GPUs; token authentication on" in text
+    assert token.stat().st_mode & 0o777 == 0o600
+    found = results(tmp_path)
+    assert [result["status"] for result in found] == ["finished"] * 5
+    assert sorted((r["trial"]["arm"], r["trial"]["role"]) for r in found) == [  # type: ignore[index]
         ("baseline", "confirmation"),
         ("grid", "confirmation"),
         ("grid", "search"),
         ("grid", "search"),
         ("sqrt", "confirmation"),
     ]
-    host, port = address.split(":")
+    host, port = cluster.address.split(":")
     socket.create_connection((host, int(port)), timeout=5).close()  # the cluster is still there
 
 
-def test_an_own_application_is_sent_to_workers_that_cannot_import_it(
-    cluster: tuple[str, dict[str, str]], tmp_path: Path
-) -> None:
+def test_an_own_application_is_sent_to_workers_that_cannot_import_it(cluster: Nodes, tmp_path: Path) -> None:
     """Its file removes itself when the command has read it, so that workers have nothing but what was sent."""
-    address, environment = cluster
     file = write(tmp_path, "import torch\n", "import pathlib\n\nimport torch\n\npathlib.Path(__file__).unlink(True)\n")
     study = PLANE.replace("name: plane", "name: attached")
-    done = run(tmp_path, address, environment, "--app", f"{file.name}:sides", study=study)
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, text = run(tmp_path, cluster, "--app", f"{file.name}:sides", study=study)
+    assert code == 0, text
     assert not file.exists()
-    lines = (tmp_path / "mlruns" / "attached" / "journal.jsonl").read_text().splitlines()
-    results = [record["result"] for record in map(json.loads, lines) if record["kind"] == "result"]
-    assert [result["status"] for result in results] == ["finished"] * NUM_TRIALS
-    assert min(result["test_score"] or 1.0 for result in results) > 0.65
+    found = results(tmp_path)
+    assert [result["status"] for result in found] == ["finished"] * NUM_TRIALS
+    assert min(result["test_score"] or 1.0 for result in found) > 0.65  # type: ignore[type-var]
+
+
+def test_a_study_that_no_machine_can_run_is_refused_with_the_reason(cluster: Nodes, tmp_path: Path) -> None:
+    code, text = run(tmp_path, cluster, study=STUDY + "resources: {cpus_per_trial: 64}\n")
+    assert code == 2
+    assert "a trial asks for 64 CPUs and 0 GPUs, and no machine of the cluster has that" in text
+    assert results(tmp_path) == []
+
+
+def test_a_cluster_of_another_version_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    with Nodes(tmp_path, program=RAY_OF_ANOTHER_VERSION) as other:
+        code, text = run(tmp_path, other)
+    assert code == 4
+    assert "it runs Ray 2.56.0 and Python" in text
+    assert "both must be the same" in text
+    assert "Traceback" not in text
+
+
+def test_nothing_at_the_address_is_told_within_seconds(tmp_path: Path) -> None:
+    (tmp_path / "attached.yaml").write_text(STUDY)
+    process = zerotune(tmp_path, dict(os.environ), "run", "attached.yaml", "--address", "127.0.0.1:1")
+    assert "nothing answers there" in output(process, seconds=60)
+    assert process.returncode == 4

@@ -1,0 +1,129 @@
+"""Ray clusters of several machines on one: real `ray start`, each on a loopback address of its own, with a token."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+PATIENCE_SECONDS = 90
+RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
+RAY_OF_ANOTHER_VERSION = (
+    sys.executable,
+    "-c",
+    "import ray; ray.__version__ = '2.56.0'; from ray.scripts.scripts import main; main()",
+)
+
+MARKS = [
+    pytest.mark.ray,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ray start on loopback is tested on Linux only"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Nodes:
+    """A cluster whose machines can be added and killed.
+
+    Args:
+        folder: for its token and logs.
+        head_cpus: cores of the head.
+        program: what stands in the place of `ray`.
+        options: of `ray start --head`.
+    """
+
+    def __init__(
+        self, folder: Path, *, head_cpus: int = 2, program: tuple[str, ...] = RAY, options: tuple[str, ...] = ()
+    ) -> None:
+        self._folder = folder
+        self._nodes: dict[str, subprocess.Popen[bytes]] = {}
+        token = folder / "token"
+        token.write_text(secrets.token_hex(24))
+        token.chmod(0o600)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+        }
+        self.address = f"127.0.0.1:{free_port()}"
+        head = ("--head", f"--port={self.address.split(':')[1]}", *(options or ("--include-dashboard=false",)))
+        self._start("127.0.0.1", head_cpus, head, program)
+
+    def add(self, host: str, *, cpus: int) -> None:
+        """Another machine joins."""
+        self._start(host, cpus, (f"--address={self.address}",), RAY)
+
+    def kill(self, host: str) -> None:
+        """A machine is gone: all of its processes at once."""
+        node = self._nodes.pop(host)
+        for process in (*psutil.Process(node.pid).children(recursive=True), psutil.Process(node.pid)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        node.wait()
+
+    def _start(self, host: str, cpus: int, options: tuple[str, ...], program: tuple[str, ...]) -> None:
+        command = [*program, "start", "--block", "--disable-usage-stats"]
+        command += [f"--node-ip-address={host}", f"--num-cpus={cpus}", *options]
+        log = self._folder / f"{host}-{secrets.token_hex(2)}.log"
+        with log.open("wb") as output:
+            node = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output, start_new_session=True)
+        self._nodes[host] = node
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while b"Ray runtime started" not in log.read_bytes():
+            if node.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"ray start gave up: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for node in reversed(self._nodes.values()):
+            node.send_signal(signal.SIGTERM)  # never `ray stop`, which ends every Ray on the machine
+            try:
+                node.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(node.pid, signal.SIGKILL)
+
+
+def zerotune(folder: Path, environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    """The command line, started."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from tuner.cli import main; main()", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def output(process: "subprocess.Popen[str]", seconds: float = 300) -> str:
+    """All that a command writes, once it has ended."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        pytest.fail(f"still running after {seconds} s:\n{process.communicate()[0][-3000:]}")
+
+
+@contextlib.contextmanager
+def ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """A command that is killed where a test fails under it."""
+    try:
+        yield process
+    finally:
+        process.kill()
