@@ -1,0 +1,327 @@
+"""A study under fire: workers and drivers killed, Ctrl-C, the MLflow server gone and back, at random moments.
+
+The study is a grid of LeNet-5 on 3,000 MNIST images that come with a package, recorded on a real MLflow server. It runs
+once undisturbed and once with faults; after a driver is gone the same command is typed again, and at the end once more.
+
+    python -m benchmarks.chaos [--faults 50] [--trials 40] [--epochs 30] [--interval 10] [--seed 0]
+
+What must hold, or the exit code is 1: every trial has exactly one result and one finished run in MLflow, none is left
+running, every score is that of the undisturbed run to the last digit, and the ledger's samples and FLOPs are those of
+the undisturbed run and of the epochs that were done again, no more and no less.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+
+from benchmarks import turns
+from tuner.journal import read_journal
+from tuner.store import ui_command
+
+STUDY = """
+name: chaos
+application: lenet_mnist
+data: {{source: mnist5k}}
+epochs: {epochs}
+batch_sizes: [256]
+seeds: [1]
+reference: grid
+baseline: {{batch_size: 128, lr: 0.02, optimizer: {{name: momentum, momentum: 0.9}}}}
+arms:
+  - name: grid
+    method: grid
+    space:
+      lr: {{low: 0.005, high: 0.05, scale: log, num: {trials}}}
+"""
+AROUND = 2
+"""Trainings beside the grid: the baseline's and the choice's confirmation."""
+ANSWER_SECONDS = 120.0
+RUN = (sys.executable, "-c", "from tuner.cli import main; main()", "run", "chaos.yaml")
+
+
+class Server:
+    """An MLflow server that can be killed and started again on the same port and store."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port: int = free.getsockname()[1]
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self.database = f"sqlite:///{folder / 'server.db'}"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None
+
+    def start(self, *, wait: bool = False) -> None:
+        """Starts it; `wait` until it answers."""
+        words, environment = ui_command(self.database, self._port)
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                words, env=environment, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while wait and time.monotonic() < deadline:
+            with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+                return
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """Kills it and its workers at once."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@dataclass
+class Driver:
+    """`zerotune run`, which is typed again where it has ended."""
+
+    folder: Path
+    server: Server
+    environment: dict[str, str]
+    process: "subprocess.Popen[bytes] | None" = None
+    exits: list[int] = field(default_factory=list)
+
+    def ensure(self) -> "subprocess.Popen[bytes]":
+        """The driver's process, started where none runs."""
+        if self.process is None:
+            with (self.folder / "driver.log").open("ab") as log:
+                self.process = subprocess.Popen(
+                    [*RUN, "--tracking-uri", self.server.uri],
+                    cwd=self.folder,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        return self.process
+
+    def end(self, number: int) -> bool:
+        """Sends it a signal and waits until it is gone."""
+        process = self.ensure()
+        process.send_signal(number)
+        try:
+            self.exits.append(process.wait(timeout=ANSWER_SECONDS))
+        except subprocess.TimeoutExpired:
+            sys.exit(f"the driver did not end within {ANSWER_SECONDS:.0f} s of signal {number}")
+        self.process = None
+        return True
+
+    def kill_a_worker(self, chance: random.Random) -> bool:
+        """Kills one of the processes that train; says whether there was one."""
+        workers = []
+        for child in psutil.Process(self.ensure().pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if child.cmdline() and child.cmdline()[0].startswith("ray::Worker"):
+                    workers.append(child)
+        if not workers:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            chance.choice(workers).kill()
+        return True
+
+    def finished(self) -> bool:
+        """Whether it has ended by itself; sys.exit where that was a failure."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        if self.process.returncode:
+            sys.exit(
+                f"the driver ended with {self.process.returncode}:\n{(self.folder / 'driver.log').read_text()[-3000:]}"
+            )
+        return True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to."""
+
+    seconds: float
+    faults: Counter[str]
+    scores: dict[str, float | None]
+    statuses: Counter[str]
+    runs: Counter[str]
+    samples: int
+    flops: int
+    samples_again: int
+    flops_again: int
+
+
+def run_study(
+    folder: Path, *, trials: int, epochs: int, faults: int, interval: float, seed: int, say: Callable[[str], None]
+) -> Outcome:
+    """Runs the study to its end, with so many faults on the way.
+
+    Args:
+        folder: an empty one.
+        trials: points of the grid.
+        epochs: of a training.
+        faults: how many; 0 for none.
+        interval: mean seconds between two of them.
+        seed: of the moments and kinds.
+        say: takes a line about every fault.
+    """
+    (folder / "chaos.yaml").write_text(STUDY.format(epochs=epochs, trials=trials), encoding="utf-8")
+    paths = [str(turns.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    server = Server(folder)
+    driver = Driver(folder, server, environment)
+    done: Counter[str] = Counter()
+    chance = random.Random(seed)
+    begin = time.monotonic()
+    try:
+        server.start(wait=True)
+        driver.ensure()
+        while done.total() < faults and not driver.finished():
+            _pause(chance.uniform(0.5, 1.5) * interval, driver)
+            if driver.finished():
+                break
+            kind = chance.choices(("worker", "store", "driver", "interrupt"), weights=(5, 3, 1, 1))[0]
+            if _strike(kind, driver, server, chance):
+                done[kind] += 1
+                say(f"{time.monotonic() - begin:6.0f} s  fault {done.total()}: {kind}")
+            driver.ensure()
+        if not server.is_up:
+            server.start(wait=True)
+        while not driver.finished():
+            time.sleep(0.2)
+        driver.process = None
+        if faults:
+            driver.ensure().wait()  # typed once more: nothing is left but what the store may lack
+            driver.finished()
+        seconds = time.monotonic() - begin
+        return _outcome(folder, server, seconds, done)
+    finally:
+        if driver.process is not None and driver.process.poll() is None:
+            driver.end(signal.SIGKILL)
+        server.kill()
+
+
+def _pause(seconds: float, driver: Driver) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not driver.finished():
+        time.sleep(0.1)
+
+
+def _strike(kind: str, driver: Driver, server: Server, chance: random.Random) -> bool:
+    if kind == "worker":
+        return driver.kill_a_worker(chance)
+    if kind == "store":
+        if server.is_up:
+            server.kill()
+        else:
+            server.start()
+        return True
+    return driver.end(signal.SIGKILL if kind == "driver" else signal.SIGINT)
+
+
+def _outcome(folder: Path, server: Server, seconds: float, faults: Counter[str]) -> Outcome:
+    from mlflow import MlflowClient
+
+    content = read_journal(folder / "mlruns" / "chaos" / "journal.jsonl")
+    results = list(content.results.values())
+    client = MlflowClient(server.database)
+    experiment = client.get_experiment_by_name("chaos")
+    assert experiment is not None
+    stored = [
+        r for r in client.search_runs([experiment.experiment_id], max_results=50_000) if "zerotune.trial" in r.data.tags
+    ]
+    again = [
+        epoch
+        for result in results
+        for epoch in content.epochs[result.trial.id]
+        if (epoch.epoch, epoch.device_seconds) not in {(kept.epoch, kept.device_seconds) for kept in result.epochs}
+    ]
+    return Outcome(
+        seconds=seconds,
+        faults=faults,
+        scores={result.trial.name: result.validation_score for result in results},
+        statuses=Counter(result.status for result in results),
+        runs=Counter(f"{run.data.tags['zerotune.trial']} {run.info.status}" for run in stored),
+        samples=sum(result.cost.samples for result in results),
+        flops=sum(result.cost.flops for result in results),
+        samples_again=sum(epoch.samples for epoch in again),
+        flops_again=sum(epoch.flops for epoch in again),
+    )
+
+
+def problems(calm: Outcome, disturbed: Outcome, *, trials: int) -> list[str]:
+    """What does not hold, a sentence each; empty where all does."""
+    number = trials + AROUND
+    held = {
+        f"every trial has one finished result: {dict(disturbed.statuses)}": disturbed.statuses == {"finished": number},
+        "every score is the undisturbed one's": disturbed.scores == calm.scores,
+        f"MLflow holds {number} runs, each of a trial of its own": len(disturbed.runs)
+        == disturbed.runs.total()
+        == number,
+        "every run is finished": all(run.endswith(" FINISHED") for run in disturbed.runs),
+        "samples are the undisturbed ones and those done again": (
+            disturbed.samples == calm.samples + disturbed.samples_again
+        ),
+        "FLOPs are the undisturbed ones and those done again": disturbed.flops == calm.flops + disturbed.flops_again,
+        "the undisturbed run did nothing again": calm.samples_again == 0,
+    }
+    return [sentence for sentence, holds in held.items() if not holds]
+
+
+def main(
+    faults: Annotated[int, typer.Option(help="Faults while the study runs.")] = 50,
+    trials: Annotated[int, typer.Option(help="Points of the grid.")] = 40,
+    epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 30,
+    interval: Annotated[float, typer.Option(help="Mean seconds between two faults.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the moments and kinds of the faults.")] = 0,
+) -> None:
+    """Runs a study undisturbed and under faults, and says what became of it."""
+    asked: dict[str, Any] = {"trials": trials, "epochs": epochs, "interval": interval, "seed": seed}
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as calm_folder,
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+    ):
+        calm = run_study(Path(calm_folder), faults=0, say=print, **asked)
+        print(f"undisturbed: {calm.seconds:.0f} s, {dict(calm.statuses)}", flush=True)
+        disturbed = run_study(Path(folder), faults=faults, say=lambda line: print(line, flush=True), **asked)
+    rows = [
+        ["undisturbed", f"{calm.seconds:.0f}", "1", "0", f"{calm.samples:,}", "0"],
+        [
+            f"{disturbed.faults.total()} faults",
+            f"{disturbed.seconds:.0f}",
+            f"{disturbed.seconds / calm.seconds:.2f}",
+            json.dumps(disturbed.faults),
+            f"{disturbed.samples:,}",
+            f"{disturbed.samples_again:,}",
+        ],
+    ]
+    columns = ["study", "s", "ratio", "faults", "samples", "of them again"]
+    turns.print_table(f"{turns.machine()}: {trials + AROUND} trainings of {epochs} epochs", columns, rows)
+    wrong = problems(calm, disturbed, trials=trials)
+    if disturbed.faults.total() < faults:
+        wrong.append(f"{faults} faults while the study ran: it ended after {disturbed.faults.total()}")
+    for sentence in wrong:
+        print(f"DOES NOT HOLD: {sentence}")
+    if wrong:
+        raise typer.Exit(1)
+    print("All of it holds: results, scores, runs in MLflow, samples and FLOPs.")
+
+
+if __name__ == "__main__":
+    typer.run(main)
