@@ -18,7 +18,7 @@ from tuner.command_options import AppOption, RetrainOption, StudyArgument, named
 from tuner.errors import BadInput, StudyFailed
 
 RUN = "python -c 'from tuner.cli import main; main()' run"
-"""`zerotune run` where the package was shipped and not installed."""
+"""`zerotune run` where the package was shipped and not installed; in a job, Ray names its cluster in RAY_ADDRESS."""
 
 
 def add_submit_command(app: typer.Typer, console: Console) -> None:
@@ -63,7 +63,7 @@ def add_submit_command(app: typer.Typer, console: Console) -> None:
                 *words,
                 *_sent_application(own, Path(folder)),
             ]
-            command = f"{RUN} {shlex.join(words)}{' --retrain' if retrain else ''}"
+            command = f"{RUN} {shlex.join(words)} --address $RAY_ADDRESS{' --retrain' if retrain else ''}"
             job = jobs.submit(command, Path(folder), name=f"zerotune-{definition.name}")
         console.print(
             f"Submitted {definition.name} as job {job}; its journal and store: {store} on the cluster's head."

@@ -57,6 +57,7 @@ class Nodes:
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # a job's python
         }
         self.address = f"127.0.0.1:{free_port()}"
         head = ("--head", f"--port={self.address.split(':')[1]}", *(options or ("--include-dashboard=false",)))
@@ -99,8 +100,8 @@ class Nodes:
                 os.killpg(node.pid, signal.SIGKILL)
 
 
-def zerotune(folder: Path, environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    """The command line, started."""
+def zerotune(folder: Path, environment: dict[str, str] | None, *arguments: str) -> "subprocess.Popen[str]":
+    """The command line, started; in this environment where none is given."""
     return subprocess.Popen(
         [sys.executable, "-c", "from tuner.cli import main; main()", *arguments],
         cwd=folder,

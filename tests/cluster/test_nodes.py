@@ -57,7 +57,7 @@ def test_a_study_survives_a_machine_that_is_killed_and_uses_one_that_is_added(tm
     assert study.returncode == 0, text
     assert "2 machines, 2 CPUs" in text
     results = [record["result"] for record in records(journal, "result")]
-    assert [result["status"] for result in results] == ["finished"] * NUM_TRIALS  # type: ignore[index]
+    assert [(result["status"], result["error"]) for result in results] == [("finished", None)] * NUM_TRIALS  # type: ignore[index]
     assert set(Counter(json.dumps(r["trial"], sort_keys=True) for r in results).values()) == {1}  # type: ignore[index]
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("nodes")

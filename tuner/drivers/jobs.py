@@ -1,6 +1,7 @@
 """Ray jobs: a command that runs on a cluster's head, with this package, whatever becomes of who submitted it."""
 
 import asyncio
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,6 +38,9 @@ class Jobs:
     def __init__(self, address: str) -> None:
         from ray.job_submission import JobSubmissionClient
 
+        for name in ("dashboard_sdk", "job.sdk"):
+            logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
+        logging.getLogger("ray._private.runtime_env.packaging").setLevel(logging.ERROR)
         self._address = address
         os.environ.pop("RAY_ADDRESS", None)  # it would be taken for the dashboard's
         try:

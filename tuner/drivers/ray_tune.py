@@ -17,6 +17,7 @@ from tuner.drivers.ray_settings import ray  # before Ray itself, which reads its
 # isort: split
 from ray import tune
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.applications.registry import enter_application
 from trainers.memory import keep_freed_memory
@@ -105,6 +106,12 @@ class _SingleWork:
         self._work.discard()
 
 
+def new_mailbox() -> Any:
+    """A mailbox on the machine that this program is connected through: with another it could be lost on its own."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+
+
 class _WhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
     """Ends the run when the study is done, also where a worker still waits for a machine to run on."""
 
@@ -143,7 +150,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         with connected(execution) as slots:
             for note in slots.notes:
                 agenda.note(note)
-            post = ray.remote(num_cpus=0)(Mailbox).remote()
+            post = new_mailbox()
             dispatch = Dispatch(agenda, replace(execution, trials_per_machine=slots.on_one_machine), post)
             resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
             tune.Tuner(
