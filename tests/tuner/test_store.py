@@ -1,11 +1,13 @@
 """The MLflow store gives back exactly what was put in, once, whatever happens in between."""
 
+import importlib.util
 import json
 import math
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tuner.store import (
     ui_command,
     ui_links,
 )
+from tuner.store.connection import told_plainly
 from tuner.trial import TrialStatus
 
 DEFINITION = {"name": "small", "arms": [{"name": "date", "method": "date"}], "note": "x" * 12_000}
@@ -326,33 +329,132 @@ def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path)
         assert store.sync(results) == 2
         store.finish()
         assert read_results(server, "small", with_epochs=True).results == results
-        assert dict(ui_links(server, "small", 1))["all runs"].startswith(f"{server}/#/experiments/")
+        links = dict(ui_links(server.replace("://", "://ann:secret@"), "small", 1))
+        assert links["all runs"].startswith(f"{server}/#/experiments/")
     assert read_results(uri, "small", with_epochs=True).results == results
 
 
 def test_the_writer_writes_in_the_background(uri: str) -> None:
-    writer = Writer(open_store(uri))
+    told: list[str] = []
+    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
+    writer.start()
     for seed in range(3):
         writer.submit(make_result(seed=seed))
     writer.close()
-    assert writer.error is None
+    assert told == []
     assert read_results(uri, "small", with_epochs=True).results == tuple(make_result(seed=seed) for seed in range(3))
 
 
-def test_the_writer_survives_a_failing_store_and_sync_repairs_it(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_store(uri)
-    writer = Writer(store)
+def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, bool]] = []
+    results = [make_result(seed=seed) for seed in range(4)]
+    writer = Writer(lambda: open_store(uri), results[:1], lambda *words: told.append(words))
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, "log_batch", _fail_for_trials(MlflowClient.log_batch))
-        for seed in range(3):
-            writer.submit(make_result(seed=seed))
+        writer.start()
+        for result in results[1:]:
+            writer.submit(result)
         writer.close()
-    assert isinstance(writer.error, Unreachable)
-    assert "disk is full" in str(writer.error)
+        assert not writer.finish(lambda store: store.finish())
+    (first, _), (last, _) = told
+    assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study goes on" in first
+    assert "disk is full. The journal has the results that MLflow lacks." in last
+    assert [is_behind for _, is_behind in told] == [True, True]
 
-    results = [make_result(seed=seed) for seed in range(3)]
-    assert store.sync(results) == 3
+    writer = Writer(lambda: open_store(uri), results, lambda *words: told.append(words))
+    writer.start()
+    writer.close()
+    assert writer.finish(lambda store: store.finish())
+    assert len(told) == 2
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
+    assert {run.info.status for run in runs_of(uri)} == {"FINISHED"}
+
+
+def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.store.background.RETRY_SECONDS", 0.05)
+    told: list[tuple[str, bool]] = []
+    is_there, has_all = threading.Event(), threading.Event()
+
+    def opened() -> Store:
+        if is_there.is_set():
+            return open_store(uri)
+        raise Unreachable("the MLflow store at X did not answer: it is away.")
+
+    def tell(sentence: str, is_behind: bool) -> None:
+        told.append((sentence, is_behind))
+        if not is_behind:
+            has_all.set()
+
+    results = [make_result(seed=seed) for seed in range(6)]
+    writer = Writer(opened, results[:2], tell)
+    writer.start()
+    for result in results[2:5]:
+        writer.submit(result)
+    is_there.set()
+    assert has_all.wait(60)
+    writer.submit(results[5])
+    writer.close()
+    away = (
+        "The MLflow store at X did not answer: it is away. The study goes on: its journal keeps the results, and MLflow "
+        "gets them when it answers again."
+    )
+    assert told == [(away, True), ("MLflow answers again, and has all results so far.", False)]
+    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
+
+
+def test_a_mistake_in_writing_is_told_without_its_text_and_raised_at_the_end(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("secret")
+
+    told: list[str] = []
+    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
+    monkeypatch.setattr(Store, "write", broken)
+    writer.start()
+    writer.submit(make_result())
+    writer.close()
+    assert [sentence[:37] for sentence in told] == ["MLflow cannot be written (KeyError). "]
+    with pytest.raises(KeyError, match="secret"):
+        writer.finish(lambda store: store.finish())
+
+
+def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
+    """A request that is sent again while a server starts may make a run twice."""
+    store = open_store(uri)
+    store.keep_sessions([{"python": "3.11"}])
+    store.write(make_result(seed=0))
+    kept = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+    client = MlflowClient(uri)
+
+    def make_again() -> None:
+        for run in kept:
+            tags = {key: value for key, value in run.data.tags.items() if "sessions" not in key}
+            client.create_run(run.info.experiment_id, start_time=run.info.start_time, tags=tags)
+
+    for again in (store, None):
+        make_again()
+        (again or open_store(uri)).sync([make_result(seed=0), make_result(seed=1)])
+        left = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+        assert [run.info.run_id for run in left] == [run.info.run_id for run in kept]
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(uri, "tags.role = 'confirmation'")}
+    assert parents == {kept[1].info.run_id}
+    assert read_results(uri, "small").sessions == ({"python": "3.11"},)
+
+
+def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(uri)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", _fail)
+        with pytest.raises(Unreachable, match="disk is full"):
+            store.write(make_result())
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {}
+    open_store(uri).sync([make_result()])
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {"arm": "date", "batch_size": "8192"}
 
 
 def test_a_damaged_record_is_told(uri: str) -> None:
@@ -406,8 +508,53 @@ def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(Unreachable, match=r"did not answer: .*file is not a database"):
+    with pytest.raises(BadInput, match=r"did not answer: .*file is not a database"):
         open_store(default_tracking_uri(tmp_path))
+
+
+def test_a_server_that_refuses_the_user_names_what_to_set() -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(BadInput, match="does not let this user answer: set MLFLOW_TRACKING_USERNAME") as caught:
+            open_store(f"http://ann:s3cr3t@127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_database_driver_that_is_not_installed_is_named() -> None:
+    if importlib.util.find_spec("pymssql") is not None:
+        pytest.skip("pymssql is installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"mssql+pymssql://ann:s3cr3t@127.0.0.1:{server.getsockname()[1]}/mlflow"
+        with pytest.raises(
+            BadInput, match=r"its database driver is not installed \(No module named 'pymssql'\)"
+        ) as told:
+            open_store(uri)
+    assert "s3cr3t" not in str(told.value)
+
+
+def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "from-the-environment")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")
+    uri = "postgresql://ann:p%40ss@host/mlflow?sslpassword=of-the-key"
+    error = OSError(f"cannot use {uri}, p%40ss, p@ss, of-the-key, from-the-environment")
+    with pytest.raises(Unreachable) as told, told_plainly(uri, "answer"):
+        raise error
+    assert str(told.value) == (
+        "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
+        "cannot use postgresql://***@host/mlflow?sslpassword=***, ***, ***, ***, ***"
+    )
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///mlruns", "ftp://host/x"])
@@ -445,6 +592,10 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     }
     compared = links["compare date, grid at B=8192"]
     assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]
+
+
+def _fail(*_: Any, **__: Any) -> Any:
+    raise OSError("disk is full")
 
 
 def _fail_for_trials(log_batch: Any) -> Any:

@@ -24,8 +24,8 @@ ANSWER_SECONDS = 5
 PAGE_SIZE = 1000
 """Runs fetched with one request."""
 
-_REFUSED = (401, 403)
-"""HTTP's codes for credentials that are missing or do not suffice."""
+_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+"""MLflow's codes for credentials that are missing or do not suffice."""
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {
@@ -131,7 +131,7 @@ def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        if isinstance(error, MlflowException) and error.get_http_status_code() in _REFUSED:
+        if isinstance(error, MlflowException) and error.error_code in _REFUSED:
             raise BadInput(
                 f"the MLflow server at {redact(tracking_uri)} does not let this user {action}: set "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
