@@ -1,13 +1,9 @@
 """The MLflow store gives back exactly what was put in, once, whatever happens in between."""
 
-import importlib.util
 import json
 import math
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +11,17 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.tuner.mlflow_server import mlflow_server
+from tests.tuner.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, open_store, runs_of
 from tests.tuner.synthetic_results import make_result
 from tuner.errors import BadInput, Unreachable
 from tuner.store import (
-    Store,
-    Writer,
     default_tracking_uri,
     list_studies,
     read_results,
-    redact,
     ui_command,
     ui_links,
 )
-from tuner.store.connection import told_plainly
 from tuner.trial import TrialStatus
-
-DEFINITION = {"name": "small", "arms": [{"name": "date", "method": "date"}], "note": "x" * 12_000}
-FINGERPRINT = "0123abcd"
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables and no study: making the tables takes seconds, copying them does not."""
-    root = tmp_path_factory.mktemp("empty")
-    Store(default_tracking_uri(root), "unused", "00", {})
-    client = MlflowClient(default_tracking_uri(root))
-    client.set_experiment_tag("1", "zerotune.study", "unused")
-    return root / "mlflow.db"
-
-
-@pytest.fixture
-def uri(tmp_path: Path, empty_database: Path) -> str:
-    root = tmp_path / "ml runs #1"
-    root.mkdir()
-    (root / "mlflow.db").write_bytes(empty_database.read_bytes())
-    return default_tracking_uri(root)
-
-
-def open_store(uri: str, fingerprint: str = FINGERPRINT, name: str = "small") -> Store:
-    return Store(uri, name, fingerprint, DEFINITION, {"date": "date", "grid": "grid search"})
-
-
-def runs_of(uri: str, filter_string: str = "", name: str = "small") -> list[Any]:
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], filter_string))
 
 
 @pytest.fixture
@@ -233,7 +194,7 @@ def test_sync_writes_only_what_is_missing(uri: str) -> None:
 def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(uri)
     with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", _fail_for_trials(MlflowClient.log_batch))
+        broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
         for seed in range(2):
             with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
                 store.write(make_result(seed=seed))
@@ -334,93 +295,6 @@ def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path)
     assert read_results(uri, "small", with_epochs=True).results == results
 
 
-def test_the_writer_writes_in_the_background(uri: str) -> None:
-    told: list[str] = []
-    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
-    writer.start()
-    for seed in range(3):
-        writer.submit(make_result(seed=seed))
-    writer.close()
-    assert told == []
-    assert read_results(uri, "small", with_epochs=True).results == tuple(make_result(seed=seed) for seed in range(3))
-
-
-def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
-    uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[str, bool]] = []
-    results = [make_result(seed=seed) for seed in range(4)]
-    writer = Writer(lambda: open_store(uri), results[:1], lambda *words: told.append(words))
-    with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", _fail_for_trials(MlflowClient.log_batch))
-        writer.start()
-        for result in results[1:]:
-            writer.submit(result)
-        writer.close()
-        assert not writer.finish(lambda store: store.finish())
-    (first, _), (last, _) = told
-    assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study goes on" in first
-    assert "disk is full. The journal has the results that MLflow lacks." in last
-    assert [is_behind for _, is_behind in told] == [True, True]
-
-    writer = Writer(lambda: open_store(uri), results, lambda *words: told.append(words))
-    writer.start()
-    writer.close()
-    assert writer.finish(lambda store: store.finish())
-    assert len(told) == 2
-    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
-    assert {run.info.status for run in runs_of(uri)} == {"FINISHED"}
-
-
-def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.store.background.RETRY_SECONDS", 0.05)
-    told: list[tuple[str, bool]] = []
-    is_there, has_all = threading.Event(), threading.Event()
-
-    def opened() -> Store:
-        if is_there.is_set():
-            return open_store(uri)
-        raise Unreachable("the MLflow store at X did not answer: it is away.")
-
-    def tell(sentence: str, is_behind: bool) -> None:
-        told.append((sentence, is_behind))
-        if not is_behind:
-            has_all.set()
-
-    results = [make_result(seed=seed) for seed in range(6)]
-    writer = Writer(opened, results[:2], tell)
-    writer.start()
-    for result in results[2:5]:
-        writer.submit(result)
-    is_there.set()
-    assert has_all.wait(60)
-    writer.submit(results[5])
-    writer.close()
-    away = (
-        "The MLflow store at X did not answer: it is away. The study goes on: its journal keeps the results, and MLflow "
-        "gets them when it answers again."
-    )
-    assert told == [(away, True), ("MLflow answers again, and has all results so far.", False)]
-    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
-
-
-def test_a_mistake_in_writing_is_told_without_its_text_and_raised_at_the_end(
-    uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError("secret")
-
-    told: list[str] = []
-    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
-    monkeypatch.setattr(Store, "write", broken)
-    writer.start()
-    writer.submit(make_result())
-    writer.close()
-    assert [sentence[:37] for sentence in told] == ["MLflow cannot be written (KeyError). "]
-    with pytest.raises(KeyError, match="secret"):
-        writer.finish(lambda store: store.finish())
-
-
 def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
     """A request that is sent again while a server starts may make a run twice."""
     store = open_store(uri)
@@ -447,7 +321,7 @@ def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> No
 def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(uri)
     with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", _fail)
+        broken.setattr(MlflowClient, "log_batch", fail)
         with pytest.raises(Unreachable, match="disk is full"):
             store.write(make_result())
     (arm,) = runs_of(uri, "tags.role = 'arm'")
@@ -487,87 +361,6 @@ def test_a_deleted_experiment_is_told(uri: str) -> None:
         open_store(uri)
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    with pytest.raises(Unreachable, match=f"the MLflow store at http://.*@127.0.0.1:{port} did not answer") as caught:
-        open_store(f"http://ann:secret@127.0.0.1:{port}")
-    assert "secret" not in str(caught.value)
-
-
-def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.store.connection.ANSWER_SECONDS", 0.2)
-    told: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], told), daemon=True)
-        opened.start()
-        opened.join(timeout=60)
-        assert len(told) == 1
-
-
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(BadInput, match=r"did not answer: .*file is not a database"):
-        open_store(default_tracking_uri(tmp_path))
-
-
-def test_a_server_that_refuses_the_user_names_what_to_set() -> None:
-    class Refusing(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(401)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_error(401)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(BadInput, match="does not let this user answer: set MLFLOW_TRACKING_USERNAME") as caught:
-            open_store(f"http://ann:s3cr3t@127.0.0.1:{server.server_port}")
-        server.shutdown()
-    assert "s3cr3t" not in str(caught.value)
-
-
-def test_a_database_driver_that_is_not_installed_is_named() -> None:
-    if importlib.util.find_spec("pymssql") is not None:
-        pytest.skip("pymssql is installed")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        uri = f"mssql+pymssql://ann:s3cr3t@127.0.0.1:{server.getsockname()[1]}/mlflow"
-        with pytest.raises(
-            BadInput, match=r"its database driver is not installed \(No module named 'pymssql'\)"
-        ) as told:
-            open_store(uri)
-    assert "s3cr3t" not in str(told.value)
-
-
-def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGPASSWORD", "from-the-environment")
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")
-    uri = "postgresql://ann:p%40ss@host/mlflow?sslpassword=of-the-key"
-    error = OSError(f"cannot use {uri}, p%40ss, p@ss, of-the-key, from-the-environment")
-    with pytest.raises(Unreachable) as told, told_plainly(uri, "answer"):
-        raise error
-    assert str(told.value) == (
-        "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
-        "cannot use postgresql://***@host/mlflow?sslpassword=***, ***, ***, ***, ***"
-    )
-
-
-@pytest.mark.parametrize("uri", ["./mlruns", "file:///mlruns", "ftp://host/x"])
-def test_an_address_of_another_kind_is_bad_input(uri: str) -> None:
-    with pytest.raises(BadInput, match="it must be sqlite:///FILE"):
-        open_store(uri)
-
-
-@pytest.mark.parametrize("uri", ["http://ann:p@ss:w/rd@host:5000", "https://token@host/mlflow?api_key=p@ss"])
-def test_no_credential_survives_redaction(uri: str) -> None:
-    assert not any(secret in redact(uri) for secret in ("ann", "p@ss", "w/rd", "token@"))
-
-
 def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
     uri = "postgresql://ann:secret@db/mlflow"
     argv, environment = ui_command(uri, 5123)
@@ -592,24 +385,3 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     }
     compared = links["compare date, grid at B=8192"]
     assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]
-
-
-def _fail(*_: Any, **__: Any) -> Any:
-    raise OSError("disk is full")
-
-
-def _fail_for_trials(log_batch: Any) -> Any:
-    """`log_batch` that fails where metrics are written, which only trials' runs have here."""
-
-    def broken(self: MlflowClient, run_id: str, **values: Any) -> Any:
-        if values.get("metrics"):
-            raise OSError("disk is full")
-        return log_batch(self, run_id, **values)
-
-    return broken
-
-
-def _expect_unreachable(port: int, told: list[str]) -> None:
-    with pytest.raises(Unreachable) as caught:
-        open_store(f"http://127.0.0.1:{port}")
-    told.append(str(caught.value))
