@@ -32,9 +32,10 @@ LAYERS: list[set[str]] = [
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
     {"tuner.earlier", "tuner.sharing", "tuner.command_text"},
-    {"tuner.recorder"},
-    {"tuner.run", "tuner.answer", "tuner.rule_words"},
-    {"tuner.regime_run", "tuner.command_options", "tuner.interruption"},
+    {"tuner.recorder", "tuner.answer"},
+    {"tuner.tracking"},
+    {"tuner.run", "tuner.rule_words"},
+    {"tuner.regime_run", "tuner.sync", "tuner.command_options", "tuner.interruption"},
     {
         "tuner.rule_command",
         "tuner.profile_command",
@@ -42,6 +43,7 @@ LAYERS: list[set[str]] = [
         "tuner.regime_command",
         "tuner.diagnose_command",
         "tuner.submit_command",
+        "tuner.sync_command",
     },
     {"tuner.cli"},
 ]
@@ -54,7 +56,6 @@ SAME_LAYER_ALLOWED = {
     ("trainers.scaling", "trainers.schedules"),
     ("tuner.cost", "tuner.energy"),
     ("tuner.trial", "tuner.cost"),
-    ("tuner.run", "tuner.answer"),
     ("tuner.sharing", "tuner.earlier"),
 }
 

@@ -1,6 +1,6 @@
-"""From the store to the answer: everything here starts from MLflow alone, so a verdict can be rebuilt anywhere."""
+"""From results to the answer: those of a journal, or those of a store alone, so a verdict can be rebuilt anywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,19 @@ HIGHER_IS_BETTER = "higher_is_better"
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A study's comparison, the results it was made of, and where these come from."""
+    """A study's comparison, the results it was made of, and where these come from.
+
+    Attributes:
+        comparison: what the study found.
+        results: all trials, in the order they finished.
+        origin: what is needed to get them again.
+        is_stored: whether all of it is in the store, too: not where that does not answer.
+    """
 
     comparison: Comparison
     results: Sequence[TrialResult]
     origin: Origin
+    is_stored: bool = True
 
     def subject(self, cost: str = "device_seconds") -> Subject:
         """What a report takes; `cost` is a name in `tuner.cost.CURRENCIES`."""
@@ -75,15 +83,12 @@ def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
     return own.get("lr") is not None and own.get("tune") is None
 
 
-def answer(
-    tracking_uri: str, study_name: str, *, fingerprint: str | None = None, with_epochs: bool = False, command: str = ""
-) -> Answer:
+def answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
     """The comparison of a study, read from its store.
 
     Args:
         tracking_uri: the MLflow store.
-        study_name: name of the study.
-        fingerprint: which definition of it; None for the one started last.
+        study_name: name of the study; of several definitions of it, the one that was begun last counts.
         with_epochs: also read the per-epoch metrics, which learning curves need: several requests a trial.
         command: what the user can type to get this again.
 
@@ -91,14 +96,19 @@ def answer(
         BadInput: the store has no such study.
         Unreachable: the store does not answer.
     """
-    stored = read_results(tracking_uri, study_name, fingerprint, with_epochs=with_epochs)
-    return Answer(
-        comparison=compare(study_facts(stored.resolved_study), stored.results),
-        results=stored.results,
-        origin=Origin(
-            definition=stored.resolved_study,
-            fingerprint=stored.fingerprint,
-            sessions=stored.sessions,
-            command=command,
-        ),
+    stored = read_results(tracking_uri, study_name, with_epochs=with_epochs)
+    origin = Origin(
+        definition=stored.resolved_study, fingerprint=stored.fingerprint, sessions=stored.sessions, command=command
     )
+    return answer_of(stored.results, origin)
+
+
+def answer_of(results: Iterable[TrialResult], origin: Origin) -> Answer:
+    """The comparison of results at hand.
+
+    Args:
+        results: of the study, in any order; with epochs where learning curves are wanted.
+        origin: where they come from; its definition is one that `stored_definition` gives.
+    """
+    in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
+    return Answer(comparison=compare(study_facts(origin.definition), in_order), results=in_order, origin=origin)

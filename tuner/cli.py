@@ -42,6 +42,7 @@ from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
 from tuner.rule_command import add_rule_command
 from tuner.submit_command import add_submit_command
+from tuner.sync_command import add_sync_command
 
 app = typer.Typer(
     name="zerotune",
@@ -115,13 +116,14 @@ def run(
         place = Place(
             store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
         )
-        found = run_study(definition, place, console, retrain=retrain)
+        found = run_study(definition, place, console, retrain=retrain, bring_in=command_text("sync", study, where))
         print_answer(found.comparison, console)
     report = place.folder(definition) / "report"
     console.print("\nFigures and tables:")
     _print_lines(f"  {short(report / name)}" for name in ("report.html", "pareto_arms.html", "comparison.csv"))
-    console.print("In MLflow:")
-    _print_lines([f"  {command_text('ui', study, where)}"])
+    if found.is_stored:
+        console.print("In MLflow:")
+        _print_lines([f"  {command_text('ui', study, where)}"])
 
 
 @app.command()
@@ -207,6 +209,7 @@ add_diagnose_command(app, console)
 add_profile_command(app, console)
 add_regime_command(app, console)
 add_submit_command(app, console)
+add_sync_command(app, console)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

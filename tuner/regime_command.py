@@ -97,7 +97,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
                 store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
             )
             span = Range(first=first, last=last, check=check, max_trainings=budget_trials)
-            found = find_regime(definition, place, span, console, retrain=retrain)
+            found = find_regime(definition, place, span, console, retrain=retrain, bring_in=again)
             print_regime(found, console)
         console.print("\nFigure and numbers:")
         for file in ("regime.html", "regime.png", "regime.csv", "regime.json"):

@@ -5,7 +5,7 @@ application allows, whatever part of them is searched, so that a search over mor
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tuner.answer import stored_definition
 from tuner.campaign import Cell
+from tuner.command_text import command_text
 from tuner.earlier import earlier_results
 from tuner.errors import BadInput, StudyFailed
 from tuner.journal import Journal
@@ -32,6 +33,7 @@ from tuner.sharing import Sharing, foresee
 from tuner.store import Store, Writer, redact
 from tuner.study import Study
 from tuner.study.checks import problems
+from tuner.tracking import store_opener, tell_store
 
 SUFFIX = "-regime"
 
@@ -58,10 +60,13 @@ def folder_of(study: Study, place: Place) -> Path:
     return place.folder(_renamed(study))
 
 
-def find_regime(study: Study, place: Place, span: Range, console: Console, *, retrain: bool = False) -> Regime:
+def find_regime(
+    study: Study, place: Place, span: Range, console: Console, *, retrain: bool = False, bring_in: str | None = None
+) -> Regime:
     """Finds the regimes of a study's application, or what is still missing of them, and writes them to files.
 
-    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
+    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there. A store
+    that does not answer ends nothing; a finished search that is run again trains nothing, and brings in what it lacks.
 
     Args:
         study: the definition.
@@ -69,6 +74,7 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
         span: what is searched.
         console: what it says goes there.
         retrain: whether every trial is trained by itself, those too whose results were taken over.
+        bring_in: what the user can type to run it again; None for `zerotune regime` by the study's name.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
@@ -78,7 +84,6 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
     num_train, data = check_workload(study, execution.data_folder)
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
-    methods = {arm.name: arm.method for arm in whole.arms}
     with closing(Journal(place.folder(whole))) as journal, ExitStack() as ready:
         session = {**provenance(), **training_facts(whole, data)}
         begin(whole, journal, session)
@@ -90,7 +95,10 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
         earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
         driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
         ready.enter_context(getting_ready(execution, driver))
-        store = Store(place.uri(whole), whole.name, whole.fingerprint, definition, methods)
+        where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
+        tell = partial(tell_store, console, bring_in or command_text("regime", study.name, where))
+        open_store = store_opener(whole, place.uri(whole), definition, journal.content.sessions)
+        writer = Writer(open_store, known.values(), tell)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 
         def announce(cell: Cell) -> None:
@@ -98,7 +106,7 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
 
         finder = new_finder(announce=announce)
         console.print(Text(_opening(question, place, whole, len(known))))
-        writer = Writer(store)
+        writer.start()
         try:
             with display:
                 drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, driver)
@@ -106,7 +114,6 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
             writer.close()
         results = list(journal.content.results.values())
         regime = finder.found()
-    store.sync(results)
     if regime is None and finder.ended_early:
         raise BadInput(f"--budget-trials {span.max_trainings}: ended before the baseline had its score; allow more")
     if regime is None:
@@ -114,7 +121,8 @@ def find_regime(study: Study, place: Place, span: Range, console: Console, *, re
             f"study {whole.name!r}: no run of the baseline gave a score, so that there is nothing to compare with; the "
             f"first says: {results[0].error}. Mend the cause, move {place.folder(whole)} away, and run it anew"
         )
-    _keep(store, regime, place.folder(whole) / "report")
+    files = write_regime(regime, place.folder(whole) / "report")
+    writer.finish(partial(_keep, regime=regime, files=files))
     return regime
 
 
@@ -155,9 +163,9 @@ def _opening(question: Question, place: Place, whole: Study, known: int) -> str:
     )
 
 
-def _keep(store: Store, regime: Regime, folder: Path) -> None:
-    """Puts the files into the folder and the store, and each attempt's summary on its parent run."""
-    store.log_artifacts(write_regime(regime, folder), "report")
+def _keep(store: Store, regime: Regime, files: Iterable[Path]) -> None:
+    """Puts the files into the store, and each attempt's summary on its parent run."""
+    store.log_artifacts(files, "report")
     for attempt in (regime.baseline, *regime.attempts):
         store.summarise(attempt.arm, attempt.batch_size, _summary(attempt))
     store.finish()

@@ -4,11 +4,12 @@ study -> campaign -> driver -> journal -> store -> answer. A `tuner.recorder.Rec
 campaign.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -17,11 +18,9 @@ from trainers.applications import APPLICATIONS
 from trainers.applications.registry import application_file, is_shipped
 from trainers.data import DataError
 from trainers.data.identity import content_identity, folder_identity
-from tuner.answer import Answer, answer, stored_definition
+from tuner.answer import Answer, answer_of, stored_definition
 from tuner.campaign import Campaign
-from tuner.command_text import report_command
-from tuner.compare import Row
-from tuner.cost import Cost
+from tuner.command_text import command_text, report_command
 from tuner.drivers.preflight import Workload
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution
@@ -29,13 +28,15 @@ from tuner.earlier import earlier_results
 from tuner.errors import BadInput, StudyChanged, StudyFailed
 from tuner.journal import Journal
 from tuner.progress import Display
-from tuner.provenance import provenance, training_facts
+from tuner.provenance import Origin, provenance, training_facts
 from tuner.recorder import Recorder
 from tuner.reports.export import export
 from tuner.reports.wording import counted
 from tuner.sharing import Foresight, Sharing, foresee
-from tuner.store import Store, Writer, default_tracking_uri, redact
+from tuner.store import Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
+from tuner.tracking import keep, store_opener, tell_store
+from tuner.trial import TrialResult
 from tuner.workload import rehearsed_data
 
 Driver = Literal["ray", "serial"]
@@ -126,18 +127,26 @@ def begin(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
     Raises:
         StudyChanged: it is not; the text shows what differs.
     """
-    old = journal.content.definition
-    if not old:
+    if not journal.content.definition:
         journal.begin(study.content(), session)
         return
-    changes = difference(dict(old), study.content())
+    check_definition(study, journal)
+    journal.resume(session)
+
+
+def check_definition(study: Study, journal: Journal) -> None:
+    """Makes sure that a journal, which is not new, is of this study.
+
+    Raises:
+        StudyChanged: it is not; the text shows what differs.
+    """
+    changes = difference(dict(journal.content.definition), study.content())
     if changes:
         raise StudyChanged(
             f"study {study.name!r} was begun with another definition:\n"
             + "\n".join(f"  {line}" for line in changes)
             + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start anew."
         )
-    journal.resume(session)
 
 
 def tell_damage(journal: Journal, console: Console) -> None:
@@ -146,16 +155,31 @@ def tell_damage(journal: Journal, console: Console) -> None:
         console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
 
 
-def run_study(study: Study, place: Place, console: Console, *, retrain: bool = False) -> Answer:
+def definition_of(study: Study) -> dict[str, Any]:
+    """The resolved study as the store keeps it."""
+    application = APPLICATIONS[study.application]
+    return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
+
+
+def sync_command(study: Study, place: Place) -> str:
+    """What brings a study's journal into its store, by the study's name; a password in the address is not shown."""
+    return command_text("sync", study.name, {"--store": str(place.store), "--tracking-uri": place.tracking_uri})
+
+
+def run_study(
+    study: Study, place: Place, console: Console, *, retrain: bool = False, bring_in: str | None = None
+) -> Answer:
     """Runs what is missing of a study, and gives its answer.
 
-    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
+    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there. A store
+    that does not answer ends nothing: the answer is made of the journal.
 
     Args:
         study: the definition.
         place: where it lives and runs.
         console: what it says goes there.
         retrain: whether every trial is trained by itself, those too whose results were taken over.
+        bring_in: what the user can type to bring into the store what it lacks; None for `sync_command`.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
@@ -164,8 +188,6 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
     execution = execution_of(study, place)
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
-    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
-    methods = {arm.name: arm.method for arm in study.arms}
     with closing(Journal(place.folder(study))) as journal, ExitStack() as ready:
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
@@ -175,14 +197,15 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
         foreseen = foresee(Campaign(study, known), journal.content, earlier)
         driver = driver_for(foreseen, place)
         ready.enter_context(getting_ready(execution, driver))
-        store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
-        store.keep_sessions(journal.content.sessions)
+        open_store = store_opener(study, place.uri(study), definition_of(study), journal.content.sessions)
+        tell = partial(tell_store, console, bring_in or sync_command(study, place))
+        writer = Writer(open_store, known.values(), tell)
         campaign = Campaign(study, known)
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
         console.print(Text(opening(study, place, sum(planned.values()), len(known), foreseen.taken_over)))
-        writer = Writer(store)
+        writer.start()
         try:
             with Display(
                 console, list(planned.items()), metric=application.metric, higher_is_better=application.higher_is_better
@@ -190,22 +213,28 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
                 drive(Recorder(campaign, journal, writer, display, Sharing(earlier)), execution, driver)
         finally:
             writer.close()
-        results = list(journal.content.results.values())
+        results, sessions = list(journal.content.results.values()), tuple(journal.content.sessions)
     if all(result.status == "failed" for result in results):
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
             f"move {place.folder(study)} away, and run the study anew"
         )
-    store.sync(results)
-    found = answer(
-        place.uri(study),
-        study.name,
+    found = answer_at_hand(study, place, results, sessions)
+    files = draw(found, place.folder(study))
+    return replace(found, is_stored=writer.finish(partial(keep, found=found, files=files)))
+
+
+def answer_at_hand(
+    study: Study, place: Place, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
+) -> Answer:
+    """The answer of results at hand, equal to the one that `tuner.answer.answer` makes of the store."""
+    origin = Origin(
+        definition=definition_of(study),
         fingerprint=study.fingerprint,
-        with_epochs=True,
+        sessions=sessions,
         command=report_command(place.uri(study), study.name, place.store),
     )
-    keep(store, found, place.folder(study) / "report")
-    return found
+    return answer_of(results, origin)
 
 
 def opening(study: Study, place: Place, planned: int, known: int, taken_over: int) -> str:
@@ -246,34 +275,8 @@ def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
     run_ray(recorder, execution)
 
 
-def keep(store: Store, found: Answer, folder: Path) -> None:
-    """Puts the figures into the study's folder and the store, and each arm's summary on its parent run."""
-    files = export(found.subject(), folder)
+def draw(found: Answer, folder: Path) -> list[Path]:
+    """Puts figures and tables into the study's folder; returns those that the store keeps."""
+    files = export(found.subject(), folder / "report")
     # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
-    kept = [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]
-    store.log_artifacts(kept, "report")
-    for row in found.comparison.rows:
-        if row.search.trials or row.num_seeds:
-            store.summarise(row.arm, row.batch_size, summary(row))
-    for (arm, batch_size), cost in found.comparison.ledger.arms().items():
-        store.summarise(arm, batch_size, spent(cost))
-    store.finish()
-
-
-def spent(cost: Cost) -> Mapping[str, float]:
-    """All that an arm spent at a batch size, whatever its trials were for, as metrics of its parent run."""
-    amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
-    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
-
-
-def summary(row: Row) -> Mapping[str, float]:
-    """A row's figures as metrics of the arm's parent run."""
-    figures = {"search_trials": float(row.search.trials)}
-    if row.score is not None:
-        figures["test_score"] = row.score.mean
-    if row.bill is not None:
-        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
-    for currency, saved in row.savings.items():
-        figures[f"saved/{currency}"] = saved.share
-        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
-    return figures
+    return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.own_applications import Here
+from tuner.store import Store, default_tracking_uri
 
 
 @pytest.fixture
@@ -13,3 +14,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr("tuner.reports.export.write_pictures", lambda *_: ([], None))
     monkeypatch.setattr("tuner.run.export", lambda *_: [])  # figures have tests of their own
     return Here(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with tables and no study: making the tables takes seconds, copying them does not."""
+    from mlflow import MlflowClient  # takes seconds, which most tests here need not
+
+    root = tmp_path_factory.mktemp("empty")
+    Store(default_tracking_uri(root), "unused", "00", {})
+    client = MlflowClient(default_tracking_uri(root))
+    client.set_experiment_tag("1", "zerotune.study", "unused")
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def uri(tmp_path: Path, empty_database: Path) -> str:
+    """A store of one's own, in a folder of an awkward name."""
+    root = tmp_path / "ml runs #1"
+    root.mkdir()
+    (root / "mlflow.db").write_bytes(empty_database.read_bytes())
+    return default_tracking_uri(root)

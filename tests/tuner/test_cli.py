@@ -308,7 +308,7 @@ def test_missing_data_are_named(here: Here) -> None:
     assert "nowhere: no such folder" in here.refuse("run", "tiny.yaml", "--driver", "serial", "--data", "nowhere")
 
 
-@pytest.mark.parametrize("words", [["run", "tiny.yaml", "--driver", "serial"], ["compare", "tiny"], ["ui", "tiny"]])
+@pytest.mark.parametrize("words", [["compare", "tiny"], ["ui", "tiny"], ["report", "tiny"]])
 def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(here: Here, words: list[str]) -> None:
     refusal = here.refuse(*words, "--tracking-uri", f"http://ann:secret@{DEAD}", code=4)
     assert f"the MLflow store at http://***@{DEAD} did not answer" in refusal

@@ -13,8 +13,9 @@ from tests.tuner.test_cli import Here
 from tuner.answer import answer, study_facts
 from tuner.command_text import report_command
 from tuner.compare import compare
-from tuner.run import keep
+from tuner.run import draw
 from tuner.store import Store, default_tracking_uri
+from tuner.tracking import keep
 from tuner.trial import TrialResult
 
 FINGERPRINT = "0123456789ab"
@@ -66,9 +67,9 @@ def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
     found = answer(uri, "synthetic", with_epochs=True, command=report_command(uri, "synthetic", Path("mlruns")))
     store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
     store.sync(stored_results())
-    keep(store, found, here.folder / "kept")
+    keep(store, found, draw(found, here.folder / "kept"))
     alone = (here.folder / "alone.html").read_bytes()
-    assert (here.folder / "kept" / "report.html").read_bytes() == alone
+    assert (here.folder / "kept" / "report" / "report.html").read_bytes() == alone
     assert (here.folder / "exported" / "report.html").read_bytes() == alone
 
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 import tuner.run
-from tuner.answer import Answer
-from tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked, Unreachable
+from tuner.answer import Answer, answer
+from tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
 from tuner.journal import Journal, read_journal
 from tuner.recorder import Recorder
 from tuner.run import Place, run_study
@@ -153,17 +153,36 @@ def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, fi
     assert journal(copied).read_bytes() == before
 
 
-def test_a_store_that_cannot_be_reached_costs_no_result(copied: Path) -> None:
+def test_the_answer_of_a_run_is_the_one_that_the_store_gives(finished: Path) -> None:
+    found = run(finished)
+    assert found == answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
+
+
+def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
+    run(copied)
+    found = run(copied, STUDY + "question: Is it?\n")
+    assert found == answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
+    assert found.comparison.facts.question == "Is it?"
+
+
+def test_a_store_that_cannot_be_reached_changes_no_answer(copied: Path, finished: Path) -> None:
     before = journal(copied).read_bytes()
-    with pytest.raises(Unreachable, match=r"MLflow store at http://127\.0\.0\.1:9 did not answer"):
-        run(copied, tracking_uri=DEAD)
+    found, stored = run(copied, tracking_uri=DEAD), run(finished)
+    assert (found.is_stored, stored.is_stored) == (False, True)
+    assert replace(found, origin=stored.origin, is_stored=True) == stored
     assert journal(copied).read_bytes() == before
+
+
+def test_a_wrong_address_is_refused_before_the_first_trial(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="it must be sqlite:///FILE"):
+        run(tmp_path, tracking_uri="ftp://host/x")
+    assert read_journal(journal(tmp_path)).started == {}
 
 
 def test_a_damaged_database_is_named_and_the_journal_stays(copied: Path) -> None:
     (copied / "mlflow.db").write_bytes(b"not a database, but long enough to be read as one" * 100)
     before = journal(copied).read_bytes()
-    with pytest.raises(Unreachable, match="file is not a database"):
+    with pytest.raises(BadInput, match="file is not a database"):
         run(copied)
     assert journal(copied).read_bytes() == before
 

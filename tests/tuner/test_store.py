@@ -2,8 +2,6 @@
 
 import json
 import math
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,51 +11,17 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.tuner.mlflow_server import mlflow_server
+from tests.tuner.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, open_store, runs_of
 from tests.tuner.synthetic_results import make_result
 from tuner.errors import BadInput, Unreachable
 from tuner.store import (
-    Store,
-    Writer,
     default_tracking_uri,
     list_studies,
     read_results,
-    redact,
     ui_command,
     ui_links,
 )
 from tuner.trial import TrialStatus
-
-DEFINITION = {"name": "small", "arms": [{"name": "date", "method": "date"}], "note": "x" * 12_000}
-FINGERPRINT = "0123abcd"
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables and no study: making the tables takes seconds, copying them does not."""
-    root = tmp_path_factory.mktemp("empty")
-    Store(default_tracking_uri(root), "unused", "00", {})
-    client = MlflowClient(default_tracking_uri(root))
-    client.set_experiment_tag("1", "zerotune.study", "unused")
-    return root / "mlflow.db"
-
-
-@pytest.fixture
-def uri(tmp_path: Path, empty_database: Path) -> str:
-    root = tmp_path / "ml runs #1"
-    root.mkdir()
-    (root / "mlflow.db").write_bytes(empty_database.read_bytes())
-    return default_tracking_uri(root)
-
-
-def open_store(uri: str, fingerprint: str = FINGERPRINT, name: str = "small") -> Store:
-    return Store(uri, name, fingerprint, DEFINITION, {"date": "date", "grid": "grid search"})
-
-
-def runs_of(uri: str, filter_string: str = "", name: str = "small") -> list[Any]:
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id], filter_string))
 
 
 @pytest.fixture
@@ -230,7 +194,7 @@ def test_sync_writes_only_what_is_missing(uri: str) -> None:
 def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(uri)
     with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", _fail_for_trials(MlflowClient.log_batch))
+        broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
         for seed in range(2):
             with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
                 store.write(make_result(seed=seed))
@@ -326,33 +290,45 @@ def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path)
         assert store.sync(results) == 2
         store.finish()
         assert read_results(server, "small", with_epochs=True).results == results
-        assert dict(ui_links(server, "small", 1))["all runs"].startswith(f"{server}/#/experiments/")
+        links = dict(ui_links(server.replace("://", "://ann:secret@"), "small", 1))
+        assert links["all runs"].startswith(f"{server}/#/experiments/")
     assert read_results(uri, "small", with_epochs=True).results == results
 
 
-def test_the_writer_writes_in_the_background(uri: str) -> None:
-    writer = Writer(open_store(uri))
-    for seed in range(3):
-        writer.submit(make_result(seed=seed))
-    writer.close()
-    assert writer.error is None
-    assert read_results(uri, "small", with_epochs=True).results == tuple(make_result(seed=seed) for seed in range(3))
-
-
-def test_the_writer_survives_a_failing_store_and_sync_repairs_it(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
+    """A request that is sent again while a server starts may make a run twice."""
     store = open_store(uri)
-    writer = Writer(store)
-    with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", _fail_for_trials(MlflowClient.log_batch))
-        for seed in range(3):
-            writer.submit(make_result(seed=seed))
-        writer.close()
-    assert isinstance(writer.error, Unreachable)
-    assert "disk is full" in str(writer.error)
+    store.keep_sessions([{"python": "3.11"}])
+    store.write(make_result(seed=0))
+    kept = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+    client = MlflowClient(uri)
 
-    results = [make_result(seed=seed) for seed in range(3)]
-    assert store.sync(results) == 3
-    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
+    def make_again() -> None:
+        for run in kept:
+            tags = {key: value for key, value in run.data.tags.items() if "sessions" not in key}
+            client.create_run(run.info.experiment_id, start_time=run.info.start_time, tags=tags)
+
+    for again in (store, None):
+        make_again()
+        (again or open_store(uri)).sync([make_result(seed=0), make_result(seed=1)])
+        left = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+        assert [run.info.run_id for run in left] == [run.info.run_id for run in kept]
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(uri, "tags.role = 'confirmation'")}
+    assert parents == {kept[1].info.run_id}
+    assert read_results(uri, "small").sessions == ({"python": "3.11"},)
+
+
+def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(uri)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", fail)
+        with pytest.raises(Unreachable, match="disk is full"):
+            store.write(make_result())
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {}
+    open_store(uri).sync([make_result()])
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {"arm": "date", "batch_size": "8192"}
 
 
 def test_a_damaged_record_is_told(uri: str) -> None:
@@ -385,42 +361,6 @@ def test_a_deleted_experiment_is_told(uri: str) -> None:
         open_store(uri)
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    with pytest.raises(Unreachable, match=f"the MLflow store at http://.*@127.0.0.1:{port} did not answer") as caught:
-        open_store(f"http://ann:secret@127.0.0.1:{port}")
-    assert "secret" not in str(caught.value)
-
-
-def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.store.connection.ANSWER_SECONDS", 0.2)
-    told: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], told), daemon=True)
-        opened.start()
-        opened.join(timeout=60)
-        assert len(told) == 1
-
-
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(Unreachable, match=r"did not answer: .*file is not a database"):
-        open_store(default_tracking_uri(tmp_path))
-
-
-@pytest.mark.parametrize("uri", ["./mlruns", "file:///mlruns", "ftp://host/x"])
-def test_an_address_of_another_kind_is_bad_input(uri: str) -> None:
-    with pytest.raises(BadInput, match="it must be sqlite:///FILE"):
-        open_store(uri)
-
-
-@pytest.mark.parametrize("uri", ["http://ann:p@ss:w/rd@host:5000", "https://token@host/mlflow?api_key=p@ss"])
-def test_no_credential_survives_redaction(uri: str) -> None:
-    assert not any(secret in redact(uri) for secret in ("ann", "p@ss", "w/rd", "token@"))
-
-
 def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
     uri = "postgresql://ann:secret@db/mlflow"
     argv, environment = ui_command(uri, 5123)
@@ -445,20 +385,3 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     }
     compared = links["compare date, grid at B=8192"]
     assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]
-
-
-def _fail_for_trials(log_batch: Any) -> Any:
-    """`log_batch` that fails where metrics are written, which only trials' runs have here."""
-
-    def broken(self: MlflowClient, run_id: str, **values: Any) -> Any:
-        if values.get("metrics"):
-            raise OSError("disk is full")
-        return log_batch(self, run_id, **values)
-
-    return broken
-
-
-def _expect_unreachable(port: int, told: list[str]) -> None:
-    with pytest.raises(Unreachable) as caught:
-        open_store(f"http://127.0.0.1:{port}")
-    told.append(str(caught.value))

@@ -1,27 +1,60 @@
-"""A thread that writes results while trainings go on, so that MLflow's pace never holds up the driver."""
+"""A thread that writes results while trainings go on, whether the store answers or not."""
 
-from queue import SimpleQueue
+import time
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
 from threading import Thread
 
+from tuner.errors import Unreachable, ZerotuneError
 from tuner.store.writer import Store
 from tuner.trial import TrialResult
 
+RETRY_SECONDS = 30.0
+"""How long after a failure the store is tried again."""
+
 
 class Writer:
-    """Writes the results it is given, in order, on one thread of its own.
+    """Writes the results it is given, in order, on one thread of its own: MLflow's pace never holds up a study.
 
-    A failing store never breaks a study: the first failure is kept in `error` and nothing more is written; the caller's
-    `Store.sync` at the end brings in what is missing. Use the store itself only after `close`.
+    Nor does a store that fails break one. What it lacks is kept in order; every RETRY_SECONDS the store is opened anew,
+    and once it answers all that it lacks is written, what a failure left half written put right.
+
+    The store is opened here, by the caller's thread, so that a wrong address shows before the first trial.
 
     Args:
-        store: where the results go.
+        open_store: opens the store; called again after every failure, on the other thread.
+        known: results there were before, which the store may lack too.
+        tell: takes a sentence when the store fails, when it is there again, and at the end where it is not; with it,
+            whether the store lacks results.
+
+    Raises:
+        BadInput: the address cannot be used.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.error: Exception | None = None
-        self._store = store
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        known: Iterable[TrialResult],
+        tell: Callable[[str, bool], None],
+    ) -> None:
+        self._open_store = open_store
+        self._results = {result.trial.id: result for result in known}
+        self._tell = tell
+        self._store: Store | None = None
+        self._is_behind = bool(self._results)
+        self._failure: Exception | None = None
+        self._next_attempt = time.monotonic() + RETRY_SECONDS
         self._queue: SimpleQueue[TrialResult | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="mlflow-writer", daemon=True)
+        try:
+            self._store = open_store()
+        except Unreachable as error:
+            self._failure = error
+
+    def start(self) -> None:
+        """Begins to write; says so where the store does not answer yet."""
+        if self._failure is not None:
+            self._tell_failure(self._failure)
         self._thread.start()
 
     def submit(self, result: TrialResult) -> None:
@@ -29,15 +62,88 @@ class Writer:
         self._queue.put(result)
 
     def close(self) -> None:
-        """Waits until everything submitted is written, or the store has failed."""
+        """Waits until everything submitted is written, or a last attempt has failed."""
         self._queue.put(None)
         self._thread.join()
+        if self._failure is not None:
+            self._bring_in()
+
+    def finish(self, action: Callable[[Store], object]) -> bool:
+        """After `close`: makes sure that the store has every result, then writes what else belongs to it.
+
+        Args:
+            action: the last of the writing; its failure is told like any other.
+
+        Returns:
+            Whether all is in the store.
+        """
+        if self._failure is None and self._store is not None:
+            try:
+                self._store.sync(self._results.values())
+                action(self._store)
+                return True
+            except ZerotuneError as error:
+                self._failure = error
+        if not isinstance(self._failure, ZerotuneError):
+            raise self._failure or RuntimeError("the writer was never started")
+        self._tell(f"{_sentence(self._failure)} The journal has the results that MLflow lacks.", True)
+        return False
 
     def _run(self) -> None:
-        while (result := self._queue.get()) is not None:
-            if self.error is not None:
-                continue
+        while True:
             try:
-                self._store.write(result)
-            except Exception as error:  # whatever it is, the study goes on and `sync` repairs or tells
-                self.error = error
+                result = self._queue.get(timeout=self._patience())
+            except Empty:
+                self._bring_in()
+                continue
+            if result is None:
+                return
+            self._results[result.trial.id] = result
+            if self._failure is None:
+                self._write(result)
+
+    def _patience(self) -> float | None:
+        """Seconds until the store is tried again; None while it does not fail."""
+        return None if self._failure is None else max(0.0, self._next_attempt - time.monotonic())
+
+    def _write(self, result: TrialResult) -> None:
+        if self._is_behind or self._store is None:
+            self._bring_in()
+            return
+        try:
+            self._store.write(result)
+        except Exception as error:  # whatever it is, the study goes on, and the last attempt repairs or tells
+            self._fail(error)
+
+    def _bring_in(self) -> None:
+        """Writes all that the store lacks; opens it anew after a failure."""
+        try:
+            store = self._open_store() if self._store is None else self._store
+            store.sync(self._results.values())
+        except Exception as error:  # see above
+            self._fail(error)
+            return
+        was_away, self._failure = self._failure is not None, None
+        self._store, self._is_behind = store, False
+        if was_away:
+            self._tell("MLflow answers again, and has all results so far.", False)
+
+    def _fail(self, error: Exception) -> None:
+        was_away, self._failure = self._failure is not None, error
+        self._store, self._is_behind = None, True
+        self._next_attempt = time.monotonic() + RETRY_SECONDS
+        if not was_away:
+            self._tell_failure(error)
+
+    def _tell_failure(self, error: Exception) -> None:
+        self._tell(
+            f"{_sentence(error)} The study goes on: its journal keeps the results, and MLflow gets them when it "
+            "answers again.",
+            True,
+        )
+
+
+def _sentence(error: Exception) -> str:
+    """A failure as a sentence; of an error that is no user's to mend only the kind, since it may hold credentials."""
+    text = str(error) if isinstance(error, ZerotuneError) else f"MLflow cannot be written ({type(error).__name__})"
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."

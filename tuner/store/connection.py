@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tuner.errors import BadInput, Unreachable
 
@@ -24,6 +24,8 @@ ANSWER_SECONDS = 5
 PAGE_SIZE = 1000
 """Runs fetched with one request."""
 
+_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+"""MLflow's codes for credentials that are missing or do not suffice."""
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {
@@ -31,7 +33,12 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # else every run that ends is announced with its address, as given: with the credentials in it
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
+"""Variables of the environment that mlflow and database drivers take credentials from."""
+_SECRET_NAME = "(?:password|passwd|token|secret|key)"
 
 
 def default_tracking_uri(root: Path) -> str:
@@ -57,7 +64,16 @@ def redact(uri: str) -> str:
     'sqlite:////data/mlruns/mlflow.db'
     """
     without_user = re.sub(r"://.*@", "://***@", uri)
-    return re.sub(r"([?&][^=&]*(?:password|passwd|token|secret|key)[^=&]*)=[^&]*", r"\1=***", without_user, flags=re.I)
+    return re.sub(rf"([?&][^=&]*{_SECRET_NAME}[^=&]*)=[^&]*", r"\1=***", without_user, flags=re.I)
+
+
+def without_credentials(server: str) -> str:
+    """The address of an MLflow server as a browser takes it, which asks for user and password by itself.
+
+    >>> without_credentials("https://ann:secret@host:5000/mlflow/")
+    'https://host:5000/mlflow'
+    """
+    return re.sub(r"://.*@", "://", server).split("?")[0].rstrip("/")
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -86,8 +102,9 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
         create: whether a SQLite file that is not there is made.
 
     Raises:
-        BadInput: the address is of a kind that cannot be used, or the SQLite file is not there.
-        Unreachable: nothing answers within a few seconds.
+        BadInput: the address is of a kind that cannot be used, or its database driver is not installed; the server
+            refuses the credentials; the SQLite file is not there, or cannot be read as one.
+        Unreachable: nothing answers within a few seconds, or not as it should.
     """
     _check_address(tracking_uri, create=create)
     _quiet()
@@ -105,13 +122,20 @@ def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
     """Turns what mlflow and its libraries raise into one sentence that holds no credentials.
 
     Raises:
+        BadInput: the server refuses the credentials.
         Unreachable: "the MLflow store at URI did not ACTION: REASON".
     """
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        if isinstance(error, MlflowException) and error.error_code in _REFUSED:
+            raise BadInput(
+                f"the MLflow server at {redact(tracking_uri)} does not let this user {action}: set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
+            ) from error
         raise Unreachable(_sentence(tracking_uri, action, error)) from error
 
 
@@ -134,7 +158,7 @@ def _quiet() -> None:
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401  (sets its loggers' levels, which are then lowered)
 
-    for logger in ("mlflow", "alembic"):
+    for logger in ("mlflow", "alembic", "urllib3"):  # the last tells of every attempt that fails
         logging.getLogger(logger).setLevel(logging.ERROR)
 
 
@@ -180,14 +204,28 @@ def _check_answer(tracking_uri: str) -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA schema_version" if file else "SELECT 1")
         engine.dispose()
+    except ImportError as error:
+        raise BadInput(
+            f"tracking URI {redact(tracking_uri)!r}: its database driver is not installed ({error}): install it, "
+            "such as psycopg2-binary for postgresql://"
+        ) from None
     except Exception as error:  # any of the database drivers, which share no base class
-        raise Unreachable(_sentence(tracking_uri, "answer", error)) from error
+        # a file on this machine is the user's to mend, while a server may come back by itself
+        kind = BadInput if file else Unreachable
+        raise kind(_sentence(tracking_uri, "answer", error)) from error
 
 
 def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
     lines = str(error).strip().splitlines()
     reason = (lines[0] if lines else type(error).__name__).replace(tracking_uri, redact(tracking_uri))
-    password = urlsplit(tracking_uri).password
-    if password:
-        reason = reason.replace(password, "***")
+    for secret in _secrets(tracking_uri):
+        reason = reason.replace(secret, "***")
     return f"the MLflow store at {redact(tracking_uri)} did not {action}: {reason[:300]}"
+
+
+def _secrets(tracking_uri: str) -> list[str]:
+    """What must appear in no text: of the address, as it stands there and as it is meant, and of the environment."""
+    address = urlsplit(tracking_uri)
+    query = [value for name, value in parse_qsl(address.query) if re.search(_SECRET_NAME, name, flags=re.I)]
+    found = [address.password or "", unquote(address.password or ""), *query, *map(os.environ.get, _SECRETS)]
+    return [secret for secret in found if secret]

@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 from tuner.errors import BadInput
 from tuner.store import record
-from tuner.store.connection import all_runs, artifact_location, connect, is_server, redact, told_plainly
+from tuner.store.connection import (
+    all_runs,
+    artifact_location,
+    connect,
+    is_server,
+    redact,
+    told_plainly,
+    without_credentials,
+)
 from tuner.store.reader import find_experiment
 from tuner.store.views import ALL_VIEW, CONFIRMED_VIEW
 
@@ -47,7 +55,8 @@ def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] 
     """Direct links into the UI, each with a label: the study's runs, a comparison, the figures.
 
     Args:
-        tracking_uri: of the store; a server's own address is the base of the links, else the loopback `port`.
+        tracking_uri: of the store; a server's own address is the base of the links, else the loopback `port`. Its
+            credentials are left out.
         study_name: name of the study.
         port: the port given to `ui_command`.
         arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
@@ -62,7 +71,7 @@ def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] 
     with told_plainly(tracking_uri, f"list the runs of {study_name!r}"):
         confirmed = all_runs(client, experiment_id, "tags.role = 'confirmation'")
         study_runs = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
-    base = f"{tracking_uri.rstrip('/')}/#" if is_server(tracking_uri) else f"http://{HOST}:{port}/#"
+    base = f"{without_credentials(tracking_uri) if is_server(tracking_uri) else f'http://{HOST}:{port}'}/#"
     runs_page = f"{base}/experiments/{experiment_id}/runs"
     links = [
         ("all runs", f"{runs_page}?viewStateShareKey={ALL_VIEW}"),

@@ -1,6 +1,6 @@
 """Writes a study's results into MLflow, from the driver process only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,10 +66,15 @@ class Store:
         self._methods = dict(methods or {})
         self._trials: dict[str, _KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
+        self._study_run = ""
         self._client = connect(tracking_uri, create=True)
         with told_plainly(tracking_uri, f"open the study {study_name!r}"):
             self._experiment_id = self._open_experiment()
-            self._study_run = self._find_runs() or self._create_study_run(resolved_study)
+            self._study_run = self._find_runs()
+            if not self._study_run:
+                self._study_run = self._create_study_run(resolved_study)
+            elif self._keep_text(record.TAG_DEFINITION, canonical_json(resolved_study)):
+                self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
     def keep_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
         """Keeps what programs and machines drove the study, in the place of what was kept before.
@@ -77,13 +82,8 @@ class Store:
         Raises:
             Unreachable: the store failed.
         """
-        parts = record.split_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
         with told_plainly(self._uri, f"keep the sessions of {self._study!r}"):
-            known = self._client.get_run(self._study_run).data.tags
-            for tag in known:
-                if tag.startswith(f"{record.TAG_SESSIONS}.") and tag not in parts:
-                    self._client.delete_tag(self._study_run, tag)
-            self._log(self._study_run, [], {}, {tag: text for tag, text in parts.items() if known.get(tag) != text})
+            self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
     def write(self, result: TrialResult) -> bool:
         """Writes one trial; False where it is written already.
@@ -128,7 +128,7 @@ class Store:
             Unreachable: the store failed.
         """
         with told_plainly(self._uri, f"list the runs of {self._study!r}"):
-            self._find_runs()
+            self._study_run = self._find_runs() or self._study_run
         written = sum(self.write(result) for result in results)
         with told_plainly(self._uri, f"close stale runs of {self._study!r}"):
             for trial_id, known in self._trials.items():
@@ -200,21 +200,37 @@ class Store:
         ours = f"tags.`{record.TAG_FINGERPRINT}` = '{self._fingerprint}'"
         return all_runs(self._client, self._experiment_id, ours)
 
-    def _find_runs(self) -> str | None:
-        """Fills the tables of known arms and trials; returns the study's own run, if there is one."""
+    def _find_runs(self) -> str:
+        """Fills the tables of known arms and trials; returns the study's own run, empty where there is none."""
+        runs = self._our_runs()
+        in_use = {self._study_run, *self._arms.values(), *(run.data.tags.get(record.TAG_PARENT) for run in runs)}
+        studies: list[Run] = []
+        arms: dict[tuple[str, int], list[Run]] = {}
         self._trials.clear()
-        study_run = None
-        for run in self._our_runs():
-            tags, run_id = run.data.tags, run.info.run_id
+        for run in runs:
+            tags = run.data.tags
             if tags.get("role") == record.ROLE_STUDY:
-                study_run = str(run_id)
+                studies.append(run)
             elif tags.get("role") == record.ROLE_ARM:
-                self._arms[tags["arm"], int(tags["batch_size"])] = run_id
+                arms.setdefault((tags["arm"], int(tags["batch_size"])), []).append(run)
             elif record.TAG_TRIAL in tags:
                 text = record.join_text(record.TAG_RECORD, tags)
-                found = _KnownRun(run_id=run_id, record=text, is_running=run.info.status == "RUNNING")
+                found = _KnownRun(run_id=run.info.run_id, record=text, is_running=run.info.status == "RUNNING")
                 self._take(tags[record.TAG_TRIAL], found)
-        return study_run
+        only = {key: self._only(found, in_use) for key, found in arms.items()}
+        self._arms = {key: run.info.run_id for key, run in only.items()}
+        for key, run in only.items():
+            if not run.data.params:  # a failure came between making the run and this
+                self._log_arm(*key)
+        return str(self._only(studies, in_use).info.run_id) if studies else ""
+
+    def _only(self, found: "list[Run]", in_use: Container[str | None]) -> "Run":
+        """Keeps one run of a study or an arm, for the same reason as `_take`: one in use, or the most complete."""
+        kept = max(found, key=lambda run: (run.info.run_id in in_use, len(run.data.tags), len(run.data.params)))
+        for run in found:
+            if run is not kept:
+                self._client.delete_run(run.info.run_id)
+        return kept
 
     def _take(self, trial_id: str, found: _KnownRun) -> None:
         """Keeps one run a trial: a request that was sent again after a time-out may have made two."""
@@ -251,10 +267,26 @@ class Store:
         arm, batch_size = result.trial.arm, result.trial.batch_size
         if (arm, batch_size) not in self._arms:
             tags = {**self._run_tags(arm, batch_size), "role": record.ROLE_ARM}
-            run_id = self._create_run(f"{arm} B={batch_size}", tags, record.start_and_end(result)[0])
-            self._client.log_batch(run_id, params=_params({"arm": arm, "batch_size": str(batch_size)}))
-            self._arms[arm, batch_size] = run_id
+            start, _ = record.start_and_end(result)
+            self._arms[arm, batch_size] = self._create_run(f"{arm} B={batch_size}", tags, start)
+            self._log_arm(arm, batch_size)
         return self._arms[arm, batch_size]
+
+    def _log_arm(self, arm: str, batch_size: int) -> None:
+        params = {"arm": arm, "batch_size": str(batch_size)}
+        self._client.log_batch(self._arms[arm, batch_size], params=_params(params))
+
+    def _keep_text(self, prefix: str, text: str) -> bool:
+        """Keeps a text in tags of the study's run, in the place of what was there; says whether it was another."""
+        parts = record.split_text(prefix, text)
+        known = self._client.get_run(self._study_run).data.tags
+        surplus = [tag for tag in known if tag.startswith(f"{prefix}.") and tag not in parts]
+        changed = {tag: part for tag, part in parts.items() if known.get(tag) != part}
+        for tag in surplus:
+            self._client.delete_tag(self._study_run, tag)
+        if changed:
+            self._log(self._study_run, [], {}, changed)
+        return bool(surplus or changed)
 
     def _create_run(self, name: str, tags: Mapping[str, str], start: int | None) -> str:
         run = self._client.create_run(self._experiment_id, start_time=start, tags=dict(tags), run_name=name)

@@ -1,0 +1,101 @@
+"""Addresses of stores: what is wrong with one is a sentence, and no credential stands in it."""
+
+import importlib.util
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.tuner.small_stores import open_store
+from tuner.errors import BadInput, Unreachable
+from tuner.store import default_tracking_uri, redact
+from tuner.store.connection import told_plainly
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(Unreachable, match=f"the MLflow store at http://.*@127.0.0.1:{port} did not answer") as caught:
+        open_store(f"http://ann:secret@127.0.0.1:{port}")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.store.connection.ANSWER_SECONDS", 0.2)
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], told), daemon=True)
+        opened.start()
+        opened.join(timeout=60)
+        assert len(told) == 1
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 100)
+    with pytest.raises(BadInput, match=r"did not answer: .*file is not a database"):
+        open_store(default_tracking_uri(tmp_path))
+
+
+def test_a_server_that_refuses_the_user_names_what_to_set() -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(BadInput, match="does not let this user answer: set MLFLOW_TRACKING_USERNAME") as caught:
+            open_store(f"http://ann:s3cr3t@127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_database_driver_that_is_not_installed_is_named() -> None:
+    if importlib.util.find_spec("pymssql") is not None:
+        pytest.skip("pymssql is installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"mssql+pymssql://ann:s3cr3t@127.0.0.1:{server.getsockname()[1]}/mlflow"
+        with pytest.raises(
+            BadInput, match=r"its database driver is not installed \(No module named 'pymssql'\)"
+        ) as told:
+            open_store(uri)
+    assert "s3cr3t" not in str(told.value)
+
+
+def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "from-the-environment")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")
+    uri = "postgresql://ann:p%40ss@host/mlflow?sslpassword=of-the-key"
+    error = OSError(f"cannot use {uri}, p%40ss, p@ss, of-the-key, from-the-environment")
+    with pytest.raises(Unreachable) as told, told_plainly(uri, "answer"):
+        raise error
+    assert str(told.value) == (
+        "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
+        "cannot use postgresql://***@host/mlflow?sslpassword=***, ***, ***, ***, ***"
+    )
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///mlruns", "ftp://host/x"])
+def test_an_address_of_another_kind_is_bad_input(uri: str) -> None:
+    with pytest.raises(BadInput, match="it must be sqlite:///FILE"):
+        open_store(uri)
+
+
+@pytest.mark.parametrize("uri", ["http://ann:p@ss:w/rd@host:5000", "https://token@host/mlflow?api_key=p@ss"])
+def test_no_credential_survives_redaction(uri: str) -> None:
+    assert not any(secret in redact(uri) for secret in ("ann", "p@ss", "w/rd", "token@"))
+
+
+def _expect_unreachable(port: int, told: list[str]) -> None:
+    with pytest.raises(Unreachable) as caught:
+        open_store(f"http://127.0.0.1:{port}")
+    told.append(str(caught.value))

@@ -1,0 +1,34 @@
+"""The command `zerotune sync`: its options, and what is done with them."""
+
+import typer
+from rich.console import Console
+
+from tuner.command_options import AppOption, StoreOption, StudyArgument, TrackingOption, named_study
+from tuner.command_text import STORE, command_text
+from tuner.interruption import interruptible
+
+
+def add_sync_command(app: typer.Typer, console: Console) -> None:
+    """Adds the command to a program.
+
+    Args:
+        app: the program.
+        console: where it says what was written.
+    """
+
+    @app.command()
+    def sync(
+        study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
+    ) -> None:
+        """Bring a study's journal into its MLflow store, where that did not answer, or into another one."""
+        where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
+        with interruptible(command_text("sync", study, where), console):
+            from tuner.reports.wording import counted
+            from tuner.run import Place
+            from tuner.sync import sync_study
+
+            definition = named_study(study, own)
+            done = sync_study(definition, Place(store=store, tracking_uri=tracking_uri), console)
+        written = f"{counted(done.written, 'result')} written to {done.address}, {done.known} there before"
+        rest = "" if done.is_complete else "; figures and summaries follow once the study has ended"
+        console.print(f"{definition.name}: {written}{rest}", soft_wrap=True)
