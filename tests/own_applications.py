@@ -112,7 +112,7 @@ class Here:
     def done(self, *words: str) -> str:
         """The output of a command that succeeds."""
         code, out, err = self.zerotune(*words)
-        assert (code, err) == (0, "")
+        assert (code, err) == (0, ""), (code, err, out)
         return out
 
     def refused(self, *words: str) -> str:

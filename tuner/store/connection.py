@@ -160,6 +160,8 @@ def _quiet() -> None:
 
     for logger in ("mlflow", "alembic", "urllib3"):  # the last tells of every attempt that fails
         logging.getLogger(logger).setLevel(logging.ERROR)
+    # It writes a database's errors with their traceback, and raises them too.
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
 
 def _check_address(tracking_uri: str, *, create: bool) -> None:
@@ -207,7 +209,7 @@ def _check_answer(tracking_uri: str) -> None:
     except ImportError as error:
         raise BadInput(
             f"tracking URI {redact(tracking_uri)!r}: its database driver is not installed ({error}): install it, "
-            "such as psycopg2-binary for postgresql://"
+            "such as 'psycopg[binary]' for postgresql://"
         ) from None
     except Exception as error:  # any of the database drivers, which share no base class
         # a file on this machine is the user's to mend, while a server may come back by itself
