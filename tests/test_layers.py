@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
     {"tuner.earlier", "tuner.sharing", "tuner.command_text"},
-    {"tuner.recorder"},
+    {"tuner.recorder", "tuner.retry"},
     {"tuner.run", "tuner.answer", "tuner.rule_words"},
     {"tuner.regime_run", "tuner.command_options", "tuner.interruption"},
     {
@@ -41,6 +41,7 @@ LAYERS: list[set[str]] = [
         "tuner.report_command",
         "tuner.regime_command",
         "tuner.diagnose_command",
+        "tuner.retry_command",
     },
     {"tuner.cli"},
 ]

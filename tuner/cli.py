@@ -40,6 +40,7 @@ from tuner.own_application import enter_own
 from tuner.profile_command import add_profile_command
 from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
+from tuner.retry_command import add_retry_command, print_places
 from tuner.rule_command import add_rule_command
 
 app = typer.Typer(
@@ -116,11 +117,7 @@ def run(
         )
         found = run_study(definition, place, console, retrain=retrain)
         print_answer(found.comparison, console)
-    report = place.folder(definition) / "report"
-    console.print("\nFigures and tables:")
-    _print_lines(f"  {short(report / name)}" for name in ("report.html", "pareto_arms.html", "comparison.csv"))
-    console.print("In MLflow:")
-    _print_lines([f"  {command_text('ui', study, where)}"])
+    print_places(place.folder(definition) / "report", command_text("ui", study, where), console)
 
 
 @app.command()
@@ -205,6 +202,7 @@ add_rule_command(app, console)
 add_diagnose_command(app, console)
 add_profile_command(app, console)
 add_regime_command(app, console)
+add_retry_command(app, console)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ campaign.
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ from tuner.provenance import provenance, training_facts
 from tuner.recorder import Recorder
 from tuner.reports.export import export
 from tuner.reports.wording import counted
+from tuner.retry import take_back_failed
 from tuner.sharing import Foresight, Sharing, foresee
 from tuner.store import Store, Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
@@ -142,7 +144,9 @@ def tell_damage(journal: Journal, console: Console) -> None:
         console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
 
 
-def run_study(study: Study, place: Place, console: Console, *, retrain: bool = False) -> Answer:
+def run_study(
+    study: Study, place: Place, console: Console, *, retrain: bool = False, retry_failed: bool = False
+) -> Answer:
     """Runs what is missing of a study, and gives its answer.
 
     Whatever ends it early, the journal holds all that was measured, and running it again goes on from there.
@@ -152,6 +156,7 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
         place: where it lives and runs.
         console: what it says goes there.
         retrain: whether every trial is trained by itself, those too whose results were taken over.
+        retry_failed: whether the trials that failed are run again.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
@@ -166,18 +171,21 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
+        if retry_failed:
+            console.print(take_back_failed(study, journal, execution.checkpoints))
         known = journal.content.results
+        new_campaign = partial(Campaign, study, known, journal.content.first_failures)
         earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
-        foreseen = foresee(Campaign(study, known), journal.content, earlier)
+        foreseen = foresee(new_campaign(), journal.content, earlier)
         driver = driver_for(foreseen, place)
         ready.enter_context(getting_ready(execution, driver))
         store = Store(place.uri(study), study.name, study.fingerprint, definition, methods)
         store.keep_sessions(journal.content.sessions)
-        campaign = Campaign(study, known)
+        campaign = new_campaign()
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
-        console.print(Text(opening(study, place, sum(planned.values()), len(known), foreseen.taken_over)))
+        console.print(Text(opening(study, place, sum(planned.values()), len(known) - len(journal.content.retried), foreseen.taken_over)))
         writer = Writer(store)
         try:
             with Display(
@@ -190,7 +198,7 @@ def run_study(study: Study, place: Place, console: Console, *, retrain: bool = F
     if all(result.status == "failed" for result in results):
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
-            f"move {place.folder(study)} away, and run the study anew"
+            "then run them again: zerotune retry STUDY --failed"
         )
     store.sync(results)
     found = answer(
