@@ -125,7 +125,9 @@ class Campaign:
 
     def may_prune(self, trial: Trial) -> bool:
         """Whether the trial's method may end it early: not where it takes the trial for failed, and lost interest."""
-        return trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+        return (
+            trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+        )
 
     def report(self, progress: Progress) -> bool:
         """Passes validation scores to the method; False ends the trial as pruned."""

@@ -77,6 +77,10 @@ class Recorder:
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
         self._display.note(pack_text(trial, speed))
 
+    def warned(self, trial: Trial, sentence: str) -> None:
+        """Says a word about a training that goes on."""
+        self._display.note(f"{trial.name}: {sentence}")
+
     def tell(self, result: TrialResult) -> None:
         """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))

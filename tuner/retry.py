@@ -51,7 +51,7 @@ def take_back_failed(study: Study, journal: Journal, checkpoints: Path | None) -
     for trial in failed:
         if trial.id in content.retried:
             continue
-        # A worker that died leaves one; its epochs are on the failed attempt's bill, and would be on the next one's too.
+        # A worker that died leaves one; its epochs are on the failed attempt's bill, and would be on the next's too.
         if checkpoints is not None:
             with suppress(OSError):
                 (checkpoints / f"{trial.id}.pt").unlink()

@@ -110,6 +110,7 @@ def execution_of(study: Study, place: Place) -> Execution:
         address=place.address,
         application=application_file(study.application),
         packing=study.resources.packing,
+        time_limit=study.resources.time_limit,
     )
 
 
@@ -185,7 +186,13 @@ def run_study(
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
-        console.print(Text(opening(study, place, sum(planned.values()), len(known) - len(journal.content.retried), foreseen.taken_over)))
+        console.print(
+            Text(
+                opening(
+                    study, place, sum(planned.values()), len(known) - len(journal.content.retried), foreseen.taken_over
+                )
+            )
+        )
         writer = Writer(store)
         try:
             with Display(

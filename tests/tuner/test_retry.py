@@ -241,7 +241,9 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert broken.done("compare", "plane") in out
 
     text = path.read_bytes()
-    assert "plane: no trial has failed, so that none is run again" in broken.done("retry", "plane.yaml", "--failed", *APP)
+    assert "plane: no trial has failed, so that none is run again" in broken.done(
+        "retry", "plane.yaml", "--failed", *APP
+    )
     assert text == path.read_bytes()
 
 

@@ -23,6 +23,7 @@ from tuner.drivers.cluster import connected
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
+from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, Work
 from tuner.errors import Unreachable
@@ -30,8 +31,6 @@ from tuner.errors import Unreachable
 SLICE_SECONDS = 0.5
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 IDLE_SECONDS = 2.0
-MAX_RESTARTS = 20
-"""How often Tune starts a worker again."""
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -58,7 +57,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
                 return {"word": Idle()}
             if item != CONTINUE and isinstance(self._work, _SingleWork):
                 self._work.discard()  # its trial was pruned
-                self._work = None
+                self._end_work()
             if item == STOP:
                 return {"word": Idle(), "done": True}
             if isinstance(item, Measurement):
@@ -69,21 +68,29 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         assert self._work is not None
         pieces = self._work.advance(0.0 if self._asks_after_each_epoch else SLICE_SECONDS)
         if self._work.done:
-            self._work = None
+            self._end_work()
         return {"word": Slices(pieces)}
 
+    def _end_work(self) -> None:
+        self._work = None
+        end_process_after(None)
+
     def _begun(self, item: Assignment) -> "_SingleWork | PackWork":
+        end_process_after(item.time_limit)
         if len(item.trials) > 1:
             return PackWork(item.trials, item.placements, self._application)
         return _SingleWork(Work(item.trials[0], item.placements[0], self._application), item.trials[0].id)
 
     def _measured(self, item: Measurement) -> Measured:
+        end_process_after(item.time_limit)
         try:
             if self._application is not None:
                 enter_application(self._application)
             return Measured(speed=measure_packs(item.trial.config, item.placement))
         except Exception:  # the trial itself will meet it too, and tell
             return Measured(speed=None)
+        finally:
+            end_process_after(None)
 
 
 class _SingleWork:
@@ -130,7 +137,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                     name="workers",
                     storage_path=scratch,
                     verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                    failure_config=tune.FailureConfig(max_failures=-1),  # the dispatch ends it
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
             ).fit()
