@@ -192,7 +192,7 @@ BEST_LR = 0.1
 
 
 class Breaking(Training):
-    """Fails in the second epoch of the search trial with the best learning rate, and of a rule's second confirmation."""
+    """Fails in the second epoch: the search trial with the best learning rate, and a rule's second confirmation."""
 
     def run_epoch(self) -> EpochMetrics:
         lr, seed = self.config.schedule.peak_lr, self.config.seed

@@ -9,6 +9,7 @@ import logging
 import shutil
 import tempfile
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
 from tuner.drivers.cluster import connected
 from tuner.drivers.dispatch import Dispatch
+from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
 from tuner.drivers.time_limit import end_process_after
@@ -110,6 +112,14 @@ class _SingleWork:
         self._work.discard()
 
 
+def _head_watched(execution: Execution) -> AbstractContextManager[None]:
+    """Ends the program where the head is lost; a client of ray:// cannot reach it, and hears of it from Ray."""
+    if execution.address is not None and execution.address.startswith("ray://"):
+        return nullcontext()
+    patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
+    return watched_head(ray.get_runtime_context().gcs_address, patience=patience)
+
+
 def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for on a Ray cluster.
 
@@ -118,14 +128,15 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         execution: where trials run.
 
     Raises:
-        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told.
+        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told. Where its head
+            is lost, the program ends as if by this (`tuner.drivers.head_watch`).
         BadInput: no machine could ever run such a trial.
     """
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     scratch = tempfile.mkdtemp(prefix="zerotune-tune-")
     try:
-        with connected(execution) as (slots, trials_per_machine):
+        with connected(execution) as (slots, trials_per_machine), _head_watched(execution):
             post = ray.remote(num_cpus=0)(Mailbox).remote()
             dispatch = Dispatch(agenda, replace(execution, trials_per_machine=trials_per_machine), post)
             resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}

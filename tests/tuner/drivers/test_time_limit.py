@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.own_applications import STUDY, Here, write
+from tests.own_applications import Here, hang_until_mended
 from tests.tuner.drivers.agendas import ListAgenda, make_trial
 from tests.tuner.drivers.test_dispatch import FIVE, OTHERS, Workers, packs, slice_
 from trainers.pack_speed import PACK_SIZES
@@ -190,9 +190,10 @@ def test_without_a_limit_nothing_is_timed() -> None:
 # -- deaths, told apart ------------------------------------------------------------------------------------------------
 
 KILLED = (
-    "Failure # {n} (occurred at 2026-01-01_00-00-00)\nThe actor died unexpectedly before finishing this task.\nWorker exit"
-    " type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file. There"
-    " are some potential root causes. (1) The process is killed by SIGKILL by OOM killer due to high memory usage.\n"
+    "Failure # {n} (occurred at 2026-01-01_00-00-00)\nThe actor died unexpectedly before finishing this task.\n"
+    "Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. "
+    "End of file. There are some potential root causes. "
+    "(1) The process is killed by SIGKILL by OOM killer due to high memory usage.\n"
 )
 MONITOR = (
     "Failure # {n} (occurred at x)\nTask was killed due to the node running low on memory.\nMemory on the node ...\n"
@@ -205,8 +206,8 @@ MONITOR = (
         (KILLED, "its worker died 3 times while training it: out of memory, or killed from outside"),
         (
             MONITOR,
-            "out of memory: its worker was ended 3 times because its machine ran short of memory: train on fewer samples "
-            "at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)",
+            "out of memory: its worker was ended 3 times because its machine ran short of memory: train on fewer "
+            "samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)",
         ),
         (
             "Failure # {n} (occurred at x)\nThe actor is dead because its node has died.\n",
@@ -249,25 +250,11 @@ def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:
 # -- a study -----------------------------------------------------------------------------------------------------------
 
 
-def hang_until_mended(here: Here, mended: Path, limit: float) -> None:
-    """An application whose training of the smallest batch hangs until a file is there."""
-    body = (
-        "    import pathlib, time\n"
-        f"    while outputs.requires_grad and len(outputs) == 20 and not pathlib.Path({str(mended)!r}).exists():\n"
-        "        time.sleep(0.01)\n"
-        "    return cross_entropy"
-    )
-    write(here.folder, "    return cross_entropy", body)
-    study = STUDY.replace("epochs: 2", f"epochs: 2\nresources: {{time_limit: {limit}, max_concurrent: 2}}")
-    (here.folder / "plane.yaml").write_text(study, encoding="utf-8")
-
-
 @pytest.mark.parametrize(("driver", "limit"), [("serial", 5.0), pytest.param("ray", 20.0, marks=pytest.mark.ray)])
 def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried(
-    driver: str, limit: float, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    driver: str, limit: float, here: Here, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tuner.run.rehearsed_data", _rehearsed_without_hanging(tmp_path / "mended"))
-    hang_until_mended(here, tmp_path / "mended", limit)
+    hang_until_mended(here.folder, tmp_path / "mended", f"{{time_limit: {limit}, max_concurrent: 2}}")
     words = ("plane.yaml", "--driver", driver, "--app", "plane.py:sides")
     code, out, err = here.zerotune("run", *words)
     assert (code, err) == (0, "")
@@ -284,19 +271,3 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     results = read_journal(here.folder / "mlruns/plane/journal.jsonl").results.values()
     assert [(8, 0)] == [(len(results), sum(result.status == "failed" for result in results))]
     assert sum(result.cost.device_seconds >= limit for result in results) == 2
-
-
-def _rehearsed_without_hanging(mended: Path) -> Callable[..., object]:
-    """The rehearsal before a study trains a batch too: it must not hang."""
-    from tuner.workload import rehearsed_data
-
-    def rehearse(*arguments: object) -> object:
-        was_mended = mended.exists()
-        mended.touch()
-        try:
-            return rehearsed_data(*arguments)  # type: ignore[arg-type]
-        finally:
-            if not was_mended:
-                mended.unlink()
-
-    return rehearse
