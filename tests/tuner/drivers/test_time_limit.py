@@ -262,7 +262,7 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     late = [result for result in results if result.status == "failed"]
     told = f"took longer than resources.time_limit, {limit:g} s: it hangs, or the limit is too low"
     assert [("baseline", 20, told)] * 2 == [(r.trial.arm, r.trial.batch_size, r.error) for r in late]
-    assert all(result.cost.device_seconds >= limit for result in late)
+    assert all(result.cost.device_seconds > limit / 2 for result in late)
     assert len(results) == 8
     assert out.count(f"failed: {told}") == 2
 
@@ -270,4 +270,4 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     assert here.zerotune("retry", "--failed", *words)[0] == 0
     results = read_journal(here.folder / "mlruns/plane/journal.jsonl").results.values()
     assert [(8, 0)] == [(len(results), sum(result.status == "failed" for result in results))]
-    assert sum(result.cost.device_seconds >= limit for result in results) == 2
+    assert sum(result.cost.device_seconds > limit / 2 for result in results) == 2
