@@ -12,6 +12,7 @@ from tests.tuner.synthetic_results import make_result
 from tests.tuner.test_campaign import study
 from trainers.loop import Training
 from trainers.spec import EpochMetrics
+from tuner.answer import answer
 from tuner.campaign import Campaign
 from tuner.cost import Cost
 from tuner.drivers.work import failed
@@ -19,6 +20,7 @@ from tuner.errors import BadInput
 from tuner.journal import Journal, JournalContent, read_journal
 from tuner.retry import failed_trials
 from tuner.sharing import may_share
+from tuner.store import default_tracking_uri
 from tuner.trial import Trial, TrialResult
 
 # -- the journal -------------------------------------------------------------------------------------------------------
@@ -216,8 +218,13 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     lost = {i for i, r in before.results.items() if r.status == "failed"}
     assert len(lost) == 2
     former = {i for i, r in before.results.items() if (r.trial.arm, r.trial.role) == ("tuned", "confirmation")}
+    for trial_id in lost:  # what a worker that died would leave: its epochs are billed already
+        checkpoint = broken.folder / "mlruns/plane/checkpoints" / f"{trial_id}.pt"
+        checkpoint.parent.mkdir(exist_ok=True)
+        checkpoint.write_bytes(b"taken up, this would be warned of")
     code, out, err = broken.zerotune("retry", "plane.yaml", "--failed", *APP)
     assert (code, err) == (0, "")
+    assert "not a readable checkpoint" not in out
     assert "plane: 2 failed trials to be run again\n" in out
     assert "0 failed), " in out  # the ledger of the answer
 
@@ -236,8 +243,12 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert len(new) == len(former) == 2
 
     # The former choice's confirmations are in the bill, and in no verdict.
-    data = broken.done("report", "plane", "--format", "json")
-    assert '"trials": 10' in data
+    comparison = answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
+    row = comparison.row("tuned", 60)
+    assert ({"lr": BEST_LR}, 2, 0) == (row.params, row.num_seeds, row.num_failed)
+    assert comparison.ledger.total.trials == 10
+    assert row.training is not None
+    assert row.training["epochs"] == 2.0
     assert broken.done("compare", "plane") in out
 
     text = path.read_bytes()
