@@ -70,6 +70,25 @@ def write(folder: Path, old: str = "", new: str = "", *, file: str = "plane.py")
     return path
 
 
+def hang_until_mended(folder: Path, mended: Path, resources: str) -> None:
+    """Writes them so that trainings at the baseline's batch size hang while the file `mended` is not there.
+
+    Args:
+        folder: where to.
+        mended: a file.
+        resources: those of the study.
+    """
+    body = (
+        "    import pathlib, time\n"
+        f"    while outputs.requires_grad and len(outputs) == 20 and not pathlib.Path({str(mended)!r}).exists():\n"
+        "        time.sleep(0.01)\n"
+        "    return cross_entropy"
+    )
+    write(folder, "    return cross_entropy", body)
+    study = STUDY.replace("epochs: 2", f"epochs: 2\nresources: {resources}")
+    (folder / "plane.yaml").write_text(study, encoding="utf-8")
+
+
 @contextmanager
 def forgotten() -> Iterator[None]:
     """What is entered and imported inside is gone afterwards."""

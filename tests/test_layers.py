@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},
     {"tuner.earlier", "tuner.sharing", "tuner.command_text"},
-    {"tuner.recorder", "tuner.answer"},
+    {"tuner.recorder", "tuner.answer", "tuner.retry"},
     {"tuner.tracking"},
     {"tuner.run", "tuner.rule_words"},
     {"tuner.regime_run", "tuner.sync", "tuner.command_options", "tuner.interruption"},
@@ -44,6 +44,7 @@ LAYERS: list[set[str]] = [
         "tuner.diagnose_command",
         "tuner.submit_command",
         "tuner.sync_command",
+        "tuner.retry_command",
     },
     {"tuner.cli"},
 ]

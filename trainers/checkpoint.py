@@ -1,18 +1,34 @@
 """A training's progress in one file: written whole or not at all, read only where it is intact and the training's own.
 
-This module must not know what the state means.
+A checkpoint saves work; losing one costs some, and never the training. This module must not know what the state means.
 """
 
+import copy
 import logging
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 logger = logging.getLogger(__name__)
+
+Rest = TypeVar("Rest")
+
+
+class Stateful(Protocol):
+    """A model or an optimizer."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Takes a state."""
+        ...
 
 
 def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> None:
@@ -22,14 +38,32 @@ def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> 
         path: the file; its folder is made where it is missing.
         fingerprint: names the training; `read_checkpoint` must be given the same.
         state: tensors and plain values.
+
+    Raises:
+        OSError, RuntimeError: it cannot be written (a full disk, say); the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        torch.save({"fingerprint": fingerprint, "state": dict(state)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            torch.save({"fingerprint": fingerprint, "state": dict(state)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+
+
+@contextmanager
+def going_on_without(path: Path) -> Iterator[None]:
+    """Inside, a checkpoint that cannot be written or removed is a logged warning."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # the latter is torch's writer's
+        reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
+        logger.warning("%s: the checkpoint cannot be written (%s): the training goes on without.", path, reason)
 
 
 def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any] | None:
@@ -43,9 +77,9 @@ def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[
         fingerprint: the training it must belong to.
         device: where its tensors shall lie.
     """
-    if not path.exists():
-        return None
     try:
+        if not path.exists():
+            return None
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch's reader does not compare the archive's checksums
         if damaged is not None:
@@ -59,3 +93,39 @@ def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[
         return None
     state: dict[str, Any] = content["state"]
     return state
+
+
+def restore_checkpoint(
+    path: Path,
+    fingerprint: str,
+    device: torch.device,
+    parts: Mapping[str, Stateful],
+    read_rest: Callable[[Mapping[str, Any]], Rest],
+) -> Rest | None:
+    """Puts parts of a training into the state written last, or leaves all of them as they are.
+
+    Args:
+        path: as of `read_checkpoint`.
+        fingerprint: as of `read_checkpoint`.
+        device: as of `read_checkpoint`.
+        parts: those whose state was written, by name.
+        read_rest: makes of the state what its caller needs of it.
+
+    Returns:
+        What `read_rest` gives; None where there is no state to trust, or where it does not fit: another version of this
+        program wrote it. A warning is logged then.
+    """
+    state = read_checkpoint(path, fingerprint, device)
+    if state is None:
+        return None
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
+    try:
+        rest = read_rest(state)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except Exception as error:  # whatever does not fit
+        logger.warning("%s: this checkpoint does not fit (%s): the training starts anew.", path, error)
+        for name, part in parts.items():
+            part.load_state_dict(before[name])
+        return None
+    return rest

@@ -18,13 +18,12 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainers.applications.registry import find_application
-from trainers.checkpoint import read_checkpoint, write_checkpoint
+from trainers.checkpoint import going_on_without, restore_checkpoint, write_checkpoint
 from trainers.data import Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
@@ -32,7 +31,7 @@ from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
 from trainers.micro_batch import fastest_micro_batch
 from trainers.optimizers import build_optimizer
-from trainers.outcome import after_epoch, has_diverged
+from trainers.outcome import after_epoch, has_diverged, progress_of
 from trainers.recipe import (
     AUTO_NEEDS_GHOSTS,
     add_gradient,
@@ -336,23 +335,27 @@ class Training:
         """Takes up the checkpoint, where there is one to trust."""
         if self.placement.checkpoint is None:
             return
-        state = read_checkpoint(Path(self.placement.checkpoint), _fingerprint(self.config), self.device)
-        if state is not None:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            progress: dict[str, Any] = state["progress"]
-            epochs = tuple(EpochMetrics(**metrics) for metrics in progress["epochs"])
-            self._progress = TrainResult(**{**progress, "epochs": epochs})
+        found = restore_checkpoint(
+            Path(self.placement.checkpoint),
+            _fingerprint(self.config),
+            self.device,
+            {"model": self.model, "optimizer": self.optimizer},
+            progress_of,
+        )
+        self._progress = found or self._progress
 
     def _keep_checkpoint(self) -> None:
         """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""
         if self.placement.checkpoint is None:
             return
-        if self.finished:
-            Path(self.placement.checkpoint).unlink(missing_ok=True)
-        elif time.perf_counter() - self._saved_at >= self.placement.checkpoint_seconds:
-            self.save(self.placement.checkpoint)
-            self._saved_at = time.perf_counter()
+        path = Path(self.placement.checkpoint)
+        with going_on_without(path):
+            if self.finished:
+                path.unlink(missing_ok=True)
+            elif time.perf_counter() - self._saved_at >= self.placement.checkpoint_seconds:
+                self._saved_at = time.perf_counter()
+                self.save(path)
+                self._saved_at = time.perf_counter()
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
         return random_stream(self.config.seed, purpose, self.device)

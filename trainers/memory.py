@@ -1,4 +1,4 @@
-"""Makes the C library keep the memory that training frees, instead of giving it back and fetching it page by page.
+"""Memory: making the C library keep what training frees, and telling apart that there is none.
 
 Every iteration allocates and frees the same large blocks. By default glibc returns each to the system and has its
 pages faulted in again, zeroed, at the next iteration; keeping them more than doubles the throughput of large batches
@@ -9,11 +9,16 @@ import ctypes
 import sys
 from functools import cache
 
+import torch
+
 # The names and numbers of <malloc.h>.
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 M_ARENA_MAX = -8
 LARGEST_INT = 2**31 - 1
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""How torch and the libraries below it say so where they raise a bare RuntimeError."""
 
 
 @cache
@@ -36,3 +41,14 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST_INT), (M_ARENA_MAX, 1))
     return all(library.mallopt(option, value) == 1 for option, value in settings)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory could not be had, of the device or of the machine.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)

@@ -4,7 +4,9 @@ The same for a training alone and for one in a pack. This module must not know h
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from trainers.applications.application import Application
 from trainers.evaluation import Evaluation
@@ -49,3 +51,13 @@ def after_epoch(
         test_loss=test.loss if test else None,
         test_other_scores=test.other_scores if test else {},
     )
+
+
+def progress_of(state: Mapping[str, Any]) -> TrainResult:
+    """The result so far that a checkpoint's state holds.
+
+    Raises:
+        KeyError, TypeError: it was written by another version of this program.
+    """
+    progress: dict[str, Any] = state["progress"]
+    return TrainResult(**{**progress, "epochs": tuple(EpochMetrics(**metrics) for metrics in progress["epochs"])})

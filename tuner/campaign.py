@@ -88,11 +88,19 @@ class Campaign:
     Args:
         study: the definition.
         known: results at hand, by trial id: they count as spent from the start, and a spent budget does not hide them.
+        first_failures: the first results of failed trials that are run again, by trial id. A method stays told what it
+            was told then, so that it proposes what it proposed then; the choice rests on the later result.
     """
 
-    def __init__(self, study: Study, known: Mapping[str, TrialResult] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        study: Study,
+        known: Mapping[str, TrialResult] = MappingProxyType({}),
+        first_failures: Mapping[str, TrialResult] = MappingProxyType({}),
+    ) -> None:
         self._study = study
-        self._known = frozenset(known)
+        self._known = {trial_id: result.cost.device_seconds for trial_id, result in known.items()}
+        self._first_failures = first_failures
         self._application = APPLICATIONS[study.application]
         self._sign = 1.0 if self._application.higher_is_better else -1.0
         self._spent_trials = sum(result.trial.role != "confirmation" for result in known.values())
@@ -116,8 +124,10 @@ class Campaign:
         return "wait" if waiting else "done"
 
     def may_prune(self, trial: Trial) -> bool:
-        """Whether the trial's method may end it early."""
-        return trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+        """Whether the trial's method may end it early: not where it takes the trial for failed, and lost interest."""
+        return (
+            trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+        )
 
     def report(self, progress: Progress) -> bool:
         """Passes validation scores to the method; False ends the trial as pruned."""
@@ -136,8 +146,11 @@ class Campaign:
         cell = self._cell_of[result.trial.id]
         cell.searches_running.discard(result.trial.id)
         cell.results.append(result)
-        if result.trial.id not in self._known:
-            self._spent_seconds += result.cost.device_seconds
+        self._spent_seconds += result.cost.device_seconds - self._known.get(result.trial.id, 0.0)
+        if result.trial.id not in self._first_failures:
+            self._tell_method(cell, result)
+
+    def _tell_method(self, cell: Cell, result: TrialResult) -> None:
         if result.trial.role != "confirmation" and cell.method is not None:
             score = None if result.validation_score is None else self._sign * result.validation_score
             outcome = Outcome(
@@ -186,6 +199,8 @@ class Campaign:
         self._spent_trials += trial.id not in self._known
         self._searcher_seconds[trial.id] = seconds
         cell.searches_running.add(trial.id)
+        if trial.id in self._first_failures:
+            self._tell_method(cell, self._first_failures[trial.id])
         return trial
 
     def _budget_is_spent(self) -> bool:

@@ -40,6 +40,7 @@ from tuner.own_application import enter_own
 from tuner.profile_command import add_profile_command
 from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
+from tuner.retry_command import add_retry_command, print_places
 from tuner.rule_command import add_rule_command
 from tuner.submit_command import add_submit_command
 from tuner.sync_command import add_sync_command
@@ -118,12 +119,8 @@ def run(
         )
         found = run_study(definition, place, console, retrain=retrain, bring_in=command_text("sync", study, where))
         print_answer(found.comparison, console)
-    report = place.folder(definition) / "report"
-    console.print("\nFigures and tables:")
-    _print_lines(f"  {short(report / name)}" for name in ("report.html", "pareto_arms.html", "comparison.csv"))
-    if found.is_stored:
-        console.print("In MLflow:")
-        _print_lines([f"  {command_text('ui', study, where)}"])
+    ui = command_text("ui", study, where) if found.is_stored else None
+    print_places(place.folder(definition) / "report", ui, console)
 
 
 @app.command()
@@ -210,6 +207,7 @@ add_profile_command(app, console)
 add_regime_command(app, console)
 add_submit_command(app, console)
 add_sync_command(app, console)
+add_retry_command(app, console)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

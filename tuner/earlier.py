@@ -101,14 +101,16 @@ class EarlierResults:
 
         Beyond a damaged line nothing is taken: it may have said that another program went on.
         """
-        trained_alike = False
+        trained_alike, retried = False, set()
         for offset, text in _lines(journal):
             if text.startswith(_RESULT) and not trained_alike:
                 continue
             record = from_json(text)  # twice as fast as json: an index of 10,000 results takes a second
             if "provenance" in record:
                 trained_alike = same_training(record["provenance"], self._session)
-            elif record["kind"] == "result":
+            elif record["kind"] == "retried":
+                retried.add(record["trial"])
+            elif record["kind"] == "result" and not (retried and short_digest(record["result"]["trial"]) in retried):
                 self._note(_Line(journal=journal, offset=offset), record["result"], device)
 
     def _note(self, line: _Line, result: Mapping[str, Any], device: str | None) -> None:
@@ -165,7 +167,8 @@ def _is_tested(entry: _Line | TrialResult) -> bool:
 def _may_serve(status: str, trials: int, samples: int, kept_samples: int) -> bool:
     """Whether a result is that of one training from beginning to end, and its bill that of the epochs it kept alone.
 
-    What was lost in an interruption and done again stands in the bill, and is no part of what another should pay.
+    What was lost in an interruption and done again stands in the bill, and is no part of what another should pay. So is
+    a failed attempt, see `EarlierResults._read`.
 
     >>> _may_serve("finished", 1, 3000, 3000), _may_serve("finished", 1, 4000, 3000), _may_serve("pruned", 1, 300, 300)
     (True, False, False)

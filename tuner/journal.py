@@ -1,9 +1,9 @@
 """The journal: an append-only file that is the truth of what a study has done.
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
-lines with the epochs it has finished, a line with its result, one where another program or machine goes on, and one
-where packs of trials were timed. Results are forced to disk. Nothing is ever rewritten, so whatever ends the driver,
-what was measured is there, and work that was lost is known and billed.
+lines with the epochs it has finished, a line with its result, one that takes a failed result back, one where another
+program or machine goes on, and one where packs of trials were timed. Results are forced to disk. Nothing is ever
+rewritten, so whatever ends the driver, what was measured is there, and work that was lost is known and billed.
 """
 
 import fcntl
@@ -38,7 +38,11 @@ class JournalContent:
         sessions: what programs and machines drove the study, in order, each as `tuner.provenance.provenance` gives it.
         results: the results by trial id.
         started: how often each trial was started.
-        epochs: epochs that attempts reported, by trial id, work that was done twice included.
+        epochs: epochs that attempts reported, by trial id, work that was done twice included; of a failed trial that is
+            run again, those since then, since the earlier ones are on the failed result's bill.
+        retried: trials whose failed result was taken back and that have no other yet: to be run again. Until then the
+            failed result stays among `results`, so that it is billed even if nobody asks for the trial any more.
+        first_failures: the first result, by trial id, of the trials that were ever taken back.
         unreadable_lines: lines that hold no record: cut short by a crash, or damaged.
     """
 
@@ -47,7 +51,25 @@ class JournalContent:
     results: dict[str, TrialResult] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     epochs: dict[str, list[EpochMetrics]] = field(default_factory=lambda: defaultdict(list))
+    retried: set[str] = field(default_factory=set)
+    first_failures: dict[str, TrialResult] = field(default_factory=dict)
     unreadable_lines: int = 0
+
+    def result_of(self, trial_id: str) -> TrialResult | None:
+        """The trial's result; None where there is none, or where it was taken back."""
+        return None if trial_id in self.retried else self.results.get(trial_id)
+
+    def _take_back(self, trial_id: str) -> None:
+        failed = self.results[trial_id]
+        if failed.status != "failed":
+            raise ValueError("only failed results are taken back")
+        self.retried.add(trial_id)
+        self.first_failures.setdefault(trial_id, failed)
+        self.epochs.pop(trial_id, None)
+
+    def _put(self, result: TrialResult) -> None:
+        self.results[result.trial.id] = result
+        self.retried.discard(result.trial.id)
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -95,7 +117,9 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
         case "result":
             result = result_from_json(json.dumps(record["result"]))
-            content.results[result.trial.id] = result
+            content._put(result)
+        case "retried":
+            content._take_back(record["trial"])
         case _:
             raise ValueError("unknown kind of record")
 
@@ -174,6 +198,11 @@ class Journal:
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
 
+    def take_back(self, trial_id: str) -> None:
+        """Notes that a trial whose result is "failed" is to be run again; what it cost stays on its bill."""
+        self._append({"kind": "retried", "trial": trial_id}, durable=True)
+        self.content._take_back(trial_id)
+
     def packs(self, trial_id: str, facts: Mapping[str, Any]) -> None:
         """Notes how fast trainings like this trial's were found to be alone and in packs."""
         self._append({"kind": "packs", "trial": trial_id, **facts}, durable=False)
@@ -187,7 +216,8 @@ class Journal:
         """Writes a trial's result, durably where it was trained here.
 
         Epochs that earlier attempts reported and that are no part of the result were lost and done again: they are
-        added to the result's cost here, so that every second held is billed once.
+        added to the result's cost here, so that every second held is billed once. So is the whole bill of a failed
+        result that was taken back; it stays one trial, and what it took to propose it is billed once.
 
         Returns:
             The result as it was written.
@@ -197,9 +227,12 @@ class Journal:
         lost = [epoch for epoch in reported if (epoch.epoch, epoch.device_seconds) not in kept]
         if lost:
             result = replace(result, cost=result.cost + epochs_cost(lost))
+        if result.trial.id in self.content.retried:
+            again = replace(result.cost, trials=0, searcher_seconds=0.0)
+            result = replace(result, cost=self.content.results[result.trial.id].cost + again)
         record = {"kind": "result", "result": json.loads(result_to_json(result))}
         self._append(record, durable=result.reused_from is None)  # one that was taken over can be again
-        self.content.results[result.trial.id] = result
+        self.content._put(result)
         return result
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class Recorder:
 
     def _known(self, trial: Trial) -> TrialResult | None:
         """The result in the study's own journal, if it is to count."""
-        known = self._journal.content.results.get(trial.id)
+        known = self._journal.content.result_of(trial.id)
         taken_over = known is not None and known.reused_from is not None
         return None if taken_over and self._sharing.trains_everything else known
 
@@ -81,11 +81,16 @@ class Recorder:
         """Says something worth knowing of where the trials run."""
         self._display.note(sentence)
 
+    def warned(self, trial: Trial, sentence: str) -> None:
+        """Says a word about a training that goes on."""
+        self._display.note(f"{trial.name}: {sentence}")
+
     def tell(self, result: TrialResult) -> None:
         """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
+        was_retried = result.trial.id in self._journal.content.first_failures
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
-        self._sharing.end(result)
+        self._sharing.end(result, serves=not was_retried)
         self._campaign.tell(result)
         self._writer.submit(result)
         self._display.finished(result)

@@ -32,6 +32,7 @@ from tuner.provenance import Origin, provenance, training_facts
 from tuner.recorder import Recorder
 from tuner.reports.export import export
 from tuner.reports.wording import counted
+from tuner.retry import take_back_failed
 from tuner.sharing import Foresight, Sharing, foresee
 from tuner.store import Writer, default_tracking_uri, redact
 from tuner.study import Study, difference, size_problems
@@ -113,6 +114,7 @@ def execution_of(study: Study, place: Place) -> Execution:
         workload=Workload(
             application=study.application, data_source=study.data.source, data_options=study.data_options()
         ),
+        time_limit=study.resources.time_limit,
     )
 
 
@@ -167,7 +169,13 @@ def sync_command(study: Study, place: Place) -> str:
 
 
 def run_study(
-    study: Study, place: Place, console: Console, *, retrain: bool = False, bring_in: str | None = None
+    study: Study,
+    place: Place,
+    console: Console,
+    *,
+    retrain: bool = False,
+    retry_failed: bool = False,
+    bring_in: str | None = None,
 ) -> Answer:
     """Runs what is missing of a study, and gives its answer.
 
@@ -179,6 +187,7 @@ def run_study(
         place: where it lives and runs.
         console: what it says goes there.
         retrain: whether every trial is trained by itself, those too whose results were taken over.
+        retry_failed: whether the trials that failed are run again.
         bring_in: what the user can type to bring into the store what it lacks; None for `sync_command`.
 
     Raises:
@@ -192,19 +201,23 @@ def run_study(
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
+        if retry_failed:
+            console.print(take_back_failed(study, journal, execution.checkpoints))
         known = journal.content.results
+        new_campaign = partial(Campaign, study, known, journal.content.first_failures)
         earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
-        foreseen = foresee(Campaign(study, known), journal.content, earlier)
+        foreseen = foresee(new_campaign(), journal.content, earlier)
         driver = driver_for(foreseen, place)
         ready.enter_context(getting_ready(execution, driver))
         open_store = store_opener(study, place.uri(study), definition_of(study), journal.content.sessions)
         tell = partial(tell_store, console, bring_in or sync_command(study, place))
         writer = Writer(open_store, known.values(), tell)
-        campaign = Campaign(study, known)
+        campaign = new_campaign()
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
             planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
-        console.print(Text(opening(study, place, sum(planned.values()), len(known), foreseen.taken_over)))
+        num_done = len(known) - len(journal.content.retried)
+        console.print(Text(opening(study, place, sum(planned.values()), num_done, foreseen.taken_over)))
         writer.start()
         try:
             with Display(
@@ -217,7 +230,7 @@ def run_study(
     if all(result.status == "failed" for result in results):
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
-            f"move {place.folder(study)} away, and run the study anew"
+            "then run them again: zerotune retry STUDY --failed"
         )
     found = answer_at_hand(study, place, results, sessions)
     files = draw(found, place.folder(study))

@@ -54,12 +54,18 @@ class Sharing:
         if self._earlier is not None:
             self._running[trial.content_id] = trial
 
-    def end(self, result: TrialResult) -> None:
-        """A trial has ended, in whatever way: those that waited for it are released, to be found or trained."""
+    def end(self, result: TrialResult, *, serves: bool = True) -> None:
+        """A trial has ended, in whatever way: those that waited for it are released, to be found or trained.
+
+        Args:
+            result: its result.
+            serves: whether others may take it over; not where a failed attempt is on its bill, which they would pay.
+        """
         trial = result.trial
         if self._earlier is None:
             return
-        self._earlier.add(result)
+        if serves:
+            self._earlier.add(result)
         if self._running.get(trial.content_id) == trial:
             del self._running[trial.content_id]
             self._released += [other for other in self._waiting if other.content_id == trial.content_id]
@@ -70,9 +76,10 @@ def may_share(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
     """Whether a trial may do without a training of its own.
 
     Not where its method may end it early, by what other trials of the same search did; and not where it was begun
-    already: what was spent on it stays on its bill.
+    already, or has failed and is to be run again: what was spent on it stays on its bill.
     """
-    return not agenda.may_prune(trial) and not content.epochs.get(trial.id)
+    begun = content.epochs.get(trial.id) or trial.id in content.retried
+    return not begun and not agenda.may_prune(trial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +105,7 @@ def foresee(agenda: Agenda, content: JournalContent, earlier: EarlierResults | N
     """
     taken_over = left = 0
     while isinstance(trial := agenda.ask(), Trial):
-        result = content.results.get(trial.id)
+        result = content.result_of(trial.id)
         if earlier is None and result is not None and result.reused_from is not None:
             result = None  # it does not count, see `Recorder`
         if result is None and earlier is not None and may_share(trial, agenda, content):

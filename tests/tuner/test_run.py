@@ -215,7 +215,9 @@ def test_a_study_whose_trials_all_fail_says_why_and_bills_them(tmp_path: Path, m
         raise MemoryError("no [memory] left")
 
     monkeypatch.setattr("tuner.drivers.work.Training", broken)
-    with pytest.raises(StudyFailed, match=r"all 6 trials failed; the first: MemoryError: no \[memory\] left"):
+    with pytest.raises(
+        StudyFailed, match=r"all 6 trials failed; the first: out of memory: .*; MemoryError: no \[memory\] left"
+    ):
         run(tmp_path)
     results = read_journal(journal(tmp_path)).results.values()
     assert {(result.status, result.cost.trials) for result in results} == {("failed", 1)}

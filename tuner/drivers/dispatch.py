@@ -4,21 +4,46 @@ Dispatch hears every word of a worker, because Tune tells it as it would tell a 
 worker's mailbox. It decides which trials go into one pack; what is trained, the agenda decides.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ray.tune.schedulers import FIFOScheduler
 
-from trainers.pack_speed import PackSpeed
+from trainers.pack_speed import PACK_SIZES, PackSpeed
+from tuner.cost import held
+from tuner.drivers.mishaps import death_text
 from tuner.drivers.packing import Packing, form_of
+from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import CONTINUE, STOP, Assignment, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed
+from tuner.errors import Unreachable
 from tuner.trial import Progress, Trial
 
 MAX_DEATHS = 3
 """Workers that may die under a trial before the trial is called failed."""
+MAX_IDLE_DEATHS = 20
+"""Workers that may die one after the other while holding no trial before the cluster is given up."""
+
+
+@dataclass(kw_only=True)
+class _Held:
+    """What a worker was given.
+
+    Attributes:
+        trials: by id, those that have not ended.
+        num_given: how many they were.
+        since: when they were given, by `time.monotonic`.
+        told_seconds: device-seconds of the epochs that it has reported since.
+    """
+
+    trials: dict[str, Trial]
+    num_given: int
+    since: float
+    told_seconds: float = 0.0
 
 
 class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -37,12 +62,13 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._post = post
         self._mailboxes: dict[str, str] = {}
         self._packing = Packing(execution.packing, on_gpu=execution.gpus_per_trial > 0)
-        self._held: dict[str, dict[str, Trial]] = {}
+        self._held: dict[str, _Held] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
         self._ahead: deque[Trial] = deque()
         self._lost: list[Trial] = []
         self._deaths: dict[str, int] = {}
+        self._idle_deaths = 0
         self.finished = False
         self.error: Exception | None = None
 
@@ -64,9 +90,20 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         return str(self.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Called by Tune when a worker has died, whether or not it is started again."""
+        """Called by Tune when a worker has died; Tune starts it again.
+
+        Raises:
+            Unreachable: workers die again and again without having been given anything.
+        """
         with self._kept():
-            self._forget(trial.trial_id)
+            self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
+            said = _last_error(trial)
+            if self._idle_deaths > MAX_IDLE_DEATHS:
+                raise Unreachable(
+                    f"the Ray cluster cannot keep workers: {MAX_IDLE_DEATHS} died one after the other before they were "
+                    f"given anything to train; of the last Ray says: {said[:500] or 'nothing'}"
+                )
+            self._forget(trial.trial_id, said)
             self._hand_out()
 
     @contextmanager
@@ -83,20 +120,39 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._mailboxes[worker] = word.mailbox
         self._idle.append(worker)
 
-    def _forget(self, worker: str) -> None:
-        """A worker's process is gone: what it held goes to others, but for trials that have killed too many."""
+    def _forget(self, worker: str, said: str = "") -> None:
+        """A worker's process is gone: what it held goes to others, but for trials that have killed too many.
+
+        Args:
+            worker: which.
+            said: by Ray, of its death.
+        """
         if worker in self._idle:
             self._idle.remove(worker)
         measured = self._measuring.pop(worker, None)
         if measured is not None:
             self._packing.learn(measured, None)  # it may be what killed the worker: such trials are trained alone
-        for trial in self._held.pop(worker, {}).values():
+        given = self._held.pop(worker, None)
+        for trial in given.trials.values() if given else ():
             self._deaths[trial.id] = self._deaths.get(trial.id, 0) + 1
-            if self._deaths[trial.id] < MAX_DEATHS:
+            if given and given.num_given == 1 and self._is_out_of_time(given):
+                self._tell_out_of_time(trial, given)
+            elif self._deaths[trial.id] < MAX_DEATHS:
                 self._lost.append(trial)
             else:
-                reason = f"its worker died {MAX_DEATHS} times while training it: out of memory, or killed from outside"
-                self._agenda.tell(failed(trial, reason))
+                self._agenda.tell(failed(trial, death_text(said, MAX_DEATHS)))
+
+    def _is_out_of_time(self, given: _Held) -> bool:
+        """Whether the worker has ended itself; its clock began later than ours."""
+        limit = self._execution.time_limit
+        return limit is not None and time.monotonic() - given.since >= limit
+
+    def _tell_out_of_time(self, trial: Trial, given: _Held) -> None:
+        """The device was held until now, also where no epoch tells it."""
+        assert self._execution.time_limit is not None
+        result = failed(trial, out_of_time_text(self._execution.time_limit))
+        untold = held(max(0.0, time.monotonic() - given.since - given.told_seconds))
+        self._agenda.tell(replace(result, cost=result.cost + untold))
 
     def _on_measured(self, worker: str, speed: PackSpeed | None) -> None:
         trial = self._measuring.pop(worker)
@@ -106,19 +162,23 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.packs_measured(trial, speed)
 
     def _on_slices(self, worker: str, pieces: Mapping[str, Slice]) -> None:
-        held = self._held[worker]
+        given = self._held[worker]
+        self._idle_deaths = 0
         for trial_id, piece in pieces.items():
-            self._on_slice(worker, held, held[trial_id], piece)
-        if not held:
+            given.told_seconds += sum(epoch.device_seconds for epoch in piece.new_epochs)
+            self._on_slice(worker, given.trials, given.trials[trial_id], piece)
+        if not given.trials:
             del self._held[worker]
             self._idle.append(worker)
 
-    def _on_slice(self, worker: str, held: dict[str, Trial], trial: Trial, piece: Slice) -> None:
+    def _on_slice(self, worker: str, left: dict[str, Trial], trial: Trial, piece: Slice) -> None:
+        for sentence in piece.warnings:
+            self._agenda.warned(trial, sentence)
         if piece.done:
-            del held[trial.id]
+            del left[trial.id]
             self._agenda.tell(conclude(trial, piece))
         elif not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
-            del held[trial.id]
+            del left[trial.id]
             self._agenda.tell(conclude(trial, piece, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)
@@ -137,7 +197,9 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
                 break
             if trials:
                 worker = self._idle.pop(0)
-                self._held[worker] = {trial.id: trial for trial in trials}
+                self._held[worker] = _Held(
+                    trials={trial.id: trial for trial in trials}, num_given=len(trials), since=time.monotonic()
+                )
                 self._send(worker, self._assignment(trials))
         if self.finished:
             for worker in self._idle:
@@ -156,7 +218,8 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             worker = self._idle.pop(0)
             self._measuring[worker] = trial
             self._ahead.appendleft(trial)
-            self._send(worker, Measurement(trial=trial, placement=self._execution.placement(trial)))
+            placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
+            self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
             return []
         return [trial] if size == 1 else self._pack_with(trial, size)
 
@@ -185,4 +248,15 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             trials=tuple(trials),
             placements=tuple(self._execution.placement(trial) for trial in trials),
             may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
+            time_limit=self._time_limit(len(trials)),
         )
+
+    def _time_limit(self, num_trials: int) -> float | None:
+        limit = self._execution.time_limit
+        return None if limit is None else limit * num_trials
+
+
+def _last_error(trial: Any) -> str:
+    """What Ray said of a worker's last death, as one line: Tune appends each to a file."""
+    text = trial.get_error() or ""
+    return " ".join(text.rpartition("Failure # ")[2].split())

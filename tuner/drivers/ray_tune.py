@@ -9,6 +9,7 @@ import logging
 import shutil
 import tempfile
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +25,10 @@ from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
 from tuner.drivers.cluster import Slots, connected
 from tuner.drivers.dispatch import Dispatch
+from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
+from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, Work
 from tuner.errors import Unreachable
@@ -33,8 +36,6 @@ from tuner.errors import Unreachable
 SLICE_SECONDS = 0.5
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 IDLE_SECONDS = 2.0
-MAX_RESTARTS = 20
-"""How often Tune starts a worker again."""
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -61,7 +62,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
                 return {"word": Idle()}
             if item != CONTINUE and isinstance(self._work, _SingleWork):
                 self._work.discard()  # its trial was pruned
-                self._work = None
+                self._end_work()
             if item == STOP:
                 return {"word": Idle(), "done": True}
             if isinstance(item, Measurement):
@@ -72,21 +73,29 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         assert self._work is not None
         pieces = self._work.advance(0.0 if self._asks_after_each_epoch else SLICE_SECONDS)
         if self._work.done:
-            self._work = None
+            self._end_work()
         return {"word": Slices(pieces)}
 
+    def _end_work(self) -> None:
+        self._work = None
+        end_process_after(None)
+
     def _begun(self, item: Assignment) -> "_SingleWork | PackWork":
+        end_process_after(item.time_limit)
         if len(item.trials) > 1:
             return PackWork(item.trials, item.placements, self._application)
         return _SingleWork(Work(item.trials[0], item.placements[0], self._application), item.trials[0].id)
 
     def _measured(self, item: Measurement) -> Measured:
+        end_process_after(item.time_limit)
         try:
             if self._application is not None:
                 enter_application(self._application)
             return Measured(speed=measure_packs(item.trial.config, item.placement))
         except Exception:  # the trial itself will meet it too, and tell
             return Measured(speed=None)
+        finally:
+            end_process_after(None)
 
 
 class _SingleWork:
@@ -132,6 +141,14 @@ def num_workers(execution: Execution, slots: Slots) -> int:
     return slots.in_all
 
 
+def _head_watched(execution: Execution) -> AbstractContextManager[None]:
+    """Ends the program where the head is lost; a client of ray:// cannot reach it, and hears of it from Ray."""
+    if execution.address is not None and execution.address.startswith("ray://"):
+        return nullcontext()
+    patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
+    return watched_head(ray.get_runtime_context().gcs_address, patience=patience)
+
+
 def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for on a Ray cluster.
 
@@ -140,14 +157,15 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         execution: where trials run.
 
     Raises:
-        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told.
+        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told. Where its head
+            is lost, the program ends as if by this (`tuner.drivers.head_watch`).
         BadInput: no machine could ever run such a trial.
     """
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     scratch = tempfile.mkdtemp(prefix="zerotune-tune-")
     try:
-        with connected(execution) as slots:
+        with connected(execution) as slots, _head_watched(execution):
             for note in slots.notes:
                 agenda.note(note)
             post = new_mailbox()
@@ -164,7 +182,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                     storage_path=scratch,
                     verbose=0,
                     stop=_WhenFinished(dispatch),
-                    failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                    failure_config=tune.FailureConfig(max_failures=-1),  # the dispatch ends it
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
             ).fit()

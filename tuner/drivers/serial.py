@@ -1,11 +1,11 @@
 """The serial driver: one trial after the other in this process. For debugging, and as the model of the others."""
 
 from trainers.memory import keep_freed_memory
-from tuner.drivers.work import Execution, Work, conclude
-from tuner.trial import Agenda, Progress, Trial, TrialResult
+from tuner.drivers.work import Execution, RecordingAgenda, Work, conclude
+from tuner.trial import Progress, Trial, TrialResult
 
 
-def run_serial(agenda: Agenda, execution: Execution) -> None:
+def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for.
 
     Args:
@@ -19,10 +19,14 @@ def run_serial(agenda: Agenda, execution: Execution) -> None:
         agenda.tell(_run(trial, agenda, execution))
 
 
-def _run(trial: Trial, agenda: Agenda, execution: Execution) -> TrialResult:
-    work = Work(trial, execution.placement(trial), execution.application)
-    while not (piece := work.advance(0.0)).done:
+def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution) -> TrialResult:
+    work = Work(trial, execution.placement(trial), execution.application, execution.time_limit)
+    while True:
+        piece = work.advance(0.0)
+        for sentence in piece.warnings:
+            agenda.warned(trial, sentence)
+        if piece.done:
+            return conclude(trial, piece)
         if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             work.discard()
             return conclude(trial, piece, pruned=True)
-    return conclude(trial, piece)

@@ -43,19 +43,22 @@ class Assignment:
         trials: one or more.
         placements: of each of them.
         may_be_pruned: whether the driver is asked after every epoch; for a single trial only.
+        time_limit: seconds after which the worker's process ends itself, > 0; None for never.
     """
 
     trials: tuple[Trial, ...]
     placements: tuple[Placement, ...]
     may_be_pruned: bool = False
+    time_limit: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A request to find out how fast packs of trainings of this form are."""
+    """A request to find out how fast packs of trainings of this form are; `time_limit` as of an `Assignment`."""
 
     trial: Trial
     placement: Placement
+    time_limit: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

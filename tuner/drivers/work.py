@@ -1,10 +1,10 @@
 """Running one trial in slices: what every driver does the same way, wherever the trial runs."""
 
-import os
+import logging
 import socket
 import time
-import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,9 @@ from trainers.meter import device_model
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainResult
 from tuner.cost import Cost, epochs_cost, held
+from tuner.drivers.mishaps import describe
 from tuner.drivers.preflight import Workload
+from tuner.drivers.time_limit import OutOfTime, limited, out_of_time_text
 from tuner.trial import Agenda, Trial, TrialResult, TrialStatus
 
 PackSetting = Literal["auto", "off"] | int
@@ -39,6 +41,8 @@ class Execution:
         packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
             measurement on the device finds.
         workload: what a machine must be able to load before it is given trials; None where that is known.
+        time_limit: seconds that an attempt at a trial may take, > 0; None for no limit. A pack of n may take n times
+            as long.
     """
 
     cpus_per_trial: int = 1
@@ -51,6 +55,7 @@ class Execution:
     trials_per_machine: int = 1
     packing: PackSetting = "off"
     workload: Workload | None = None
+    time_limit: float | None = None
 
     def placement(self, trial: Trial) -> Placement:
         """Where this trial trains. Trials that share a meter get equal shares of it, also while some of them idle."""
@@ -77,6 +82,10 @@ class RecordingAgenda(Agenda, Protocol):
         """Takes something worth knowing of where the trials run."""
         ...
 
+    def warned(self, trial: Trial, sentence: str) -> None:
+        """Takes a word about a training that goes on."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
@@ -89,6 +98,7 @@ class Slice:
         host: name of the machine.
         device: model of the device.
         unfinished: what setting up or an epoch cost that an error ended: the trial's own, or that of a pack it was in.
+        warnings: sentences about what went wrong and cost no training.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -97,6 +107,7 @@ class Slice:
     host: str
     device: str
     unfinished: Cost = field(default_factory=Cost)
+    warnings: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -113,10 +124,20 @@ class Work:
         trial: what to train.
         placement: where.
         application: the file of the user's own application, loaded here once a process; None where it is none.
+        time_limit: seconds from the first `advance` on after which the trial has failed, where this is a program's main
+            thread; None where there is no limit, or others see to it.
     """
 
-    def __init__(self, trial: Trial, placement: Placement, application: ApplicationFile | None = None) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        placement: Placement,
+        application: ApplicationFile | None = None,
+        time_limit: float | None = None,
+    ) -> None:
         self._trial = trial
+        self._time_limit = time_limit
+        self._begun_at: float | None = None
         self._placement = placement
         self._application = application
         self._training: Training | None = None
@@ -127,19 +148,23 @@ class Work:
         end = begin + seconds
         new_epochs: list[EpochMetrics] = []
         error, unfinished = None, Cost()
+        warnings: list[str] = []
         try:
-            if self._training is None:
-                if self._application is not None:
-                    enter_application(self._application)
-                self._training = Training(self._trial.config, self._placement)
-                begin = time.perf_counter()
-            while not self._training.finished:
-                new_epochs.append(self._training.run_epoch())
-                begin = time.perf_counter()
-                if begin >= end:
-                    break
-        except Exception as exception:  # whatever a model or a data set raises
+            with limited(self._seconds_left()), heard(warnings):
+                if self._training is None:
+                    if self._application is not None:
+                        enter_application(self._application)
+                    self._training = Training(self._trial.config, self._placement)
+                    begin = time.perf_counter()
+                while not self._training.finished:
+                    new_epochs.append(self._training.run_epoch())
+                    begin = time.perf_counter()
+                    if begin >= end:
+                        break
+        except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
             error = describe(exception)
+            if isinstance(exception, OutOfTime) and self._time_limit is not None:
+                error = out_of_time_text(self._time_limit)
             unfinished = self._unfinished() + held(time.perf_counter() - begin)
             self.discard()
         return Slice(
@@ -149,7 +174,16 @@ class Work:
             host=socket.gethostname(),
             device=device_name(self._placement.device),
             unfinished=unfinished,
+            warnings=tuple(warnings),
         )
+
+    def _seconds_left(self) -> float | None:
+        """Until the time limit, > 0."""
+        if self._time_limit is None:
+            return None
+        now = time.perf_counter()
+        self._begun_at = now if self._begun_at is None else self._begun_at
+        return max(1e-6, self._time_limit - (now - self._begun_at))
 
     def _unfinished(self) -> Cost:
         """What the updates cost that belong to no finished epoch, their seconds left out."""
@@ -179,12 +213,17 @@ def device_name(device: str) -> str:
         return device
 
 
-def describe(exception: BaseException) -> str:
-    """An exception as one sentence, with the last line of code it came from."""
-    frames = traceback.extract_tb(exception.__traceback__)
-    where = f" (at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""  # noqa: PTH119
-    text = " ".join(str(exception).split())[:500]
-    return f"{type(exception).__name__}: {text}{where}"
+@contextmanager
+def heard(sentences: list[str]) -> Iterator[None]:
+    """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("trainers")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:

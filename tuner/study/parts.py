@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainers.spec import Precision, Recipe
-from tuner.study.fields import Count, MicroBatch, NotNegative, Packing, Positive
+from tuner.study.fields import Count, MicroBatch, NotNegative, Packing, Positive, Seconds
 from tuner.study.values import OptionValues
 
 
@@ -64,12 +64,14 @@ class Resources(Definition):
         packing: how many trials a worker trains at once as one stacked model (`trainers.pack`): 1 to 128; "off" for
             one; "auto" for what a measurement on the device finds fastest. Scores differ from those of training alone
             by rounding, which a timing then decides: so it is off unless asked for.
+        time_limit: seconds that an attempt at a trial may take, after which it has failed; None for no limit.
     """
 
     cpus_per_trial: Count = 1
     gpus_per_trial: NotNegative = 0.0
     max_concurrent: Count | None = None
     packing: Packing = "off"
+    time_limit: Seconds | None = None
 
 
 class Budget(Definition):

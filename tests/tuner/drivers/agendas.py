@@ -46,6 +46,7 @@ class ListAgenda:
     told: list[TrialResult] = field(default_factory=list)
     reported: list[Progress] = field(default_factory=list)
     measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
+    warnings: list[tuple[Trial, str]] = field(default_factory=list)
     num_asked: int = 0
 
     def ask(self) -> Trial | Literal["wait", "done"]:
@@ -67,6 +68,9 @@ class ListAgenda:
 
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         self.measured.append((trial, speed))
+
+    def warned(self, trial: Trial, sentence: str) -> None:
+        self.warnings.append((trial, sentence))
 
     def tell(self, result: TrialResult) -> None:
         self.told.append(result)

@@ -43,8 +43,8 @@ class Workers:
     def ready(self, worker: str, mailbox: str | None = None) -> None:
         self.say(worker, Ready(mailbox=mailbox or worker))
 
-    def die(self, worker: str) -> None:
-        self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker))
+    def die(self, worker: str, said: str | None = None) -> None:
+        self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, get_error=lambda: said))
 
     def got(self, mailbox: str) -> list[Any]:
         """What lies in a mailbox: trials, and words."""

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from tests.tuner.drivers.agendas import NUM_TRAIN, ListAgenda, make_trial
 from trainers.applications import APPLICATIONS
 from trainers.spec import Placement
+from tuner.drivers.mishaps import LESS_MEMORY, describe
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution, Work, conclude
 
@@ -52,7 +54,7 @@ def test_a_training_that_raises_in_its_second_epoch_is_billed_for_its_first(
     result = conclude(trial, piece)
     assert ("failed", None, 1) == (result.status, result.validation_score, result.cost.epochs)
     assert result.error is not None
-    assert result.error.startswith("MemoryError: no room for this (at test_work.py:")
+    assert result.error.startswith(f"out of memory: {LESS_MEMORY}; MemoryError: no room for this (at test_work.py:")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -98,3 +100,42 @@ def test_a_trial_is_placed_as_the_execution_says(tmp_path: Path, gpus: float, de
         energy_share=0.5 if gpus == 0.5 else 1.0,
     )
     assert expected == execution.placement(trial)
+
+
+@pytest.mark.parametrize(
+    ("error", "out_of_memory"),
+    [
+        (MemoryError("no"), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried"),
+            True,
+        ),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"), False),
+        (ValueError("out of memory of the plot"), False),
+    ],
+)
+def test_being_out_of_memory_is_told_apart_from_a_bug(error: Exception, out_of_memory: bool) -> None:
+    told = f"{type(error).__name__}: {error}"
+    assert (f"out of memory: {LESS_MEMORY}; {told}" if out_of_memory else told) == describe(error)
+
+
+def test_memory_that_torch_cannot_have_is_told_as_such() -> None:
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert describe(error.value).startswith("out of memory: ")
+
+
+@pytest.mark.parametrize("spoilt", [b"garbage", b""])
+def test_what_a_checkpoint_cost_no_training_is_said(spoilt: bytes, tmp_path: Path) -> None:
+    """A damaged checkpoint: the trial is trained from its start, under either driver with a word of it."""
+    trial = make_trial(0)
+    path = tmp_path / f"{trial.id}.pt"
+    path.write_bytes(spoilt)
+    agenda = ListAgenda([trial])
+    run_serial(agenda, Execution(checkpoints=tmp_path))
+    ((warned, sentence),) = agenda.warnings
+    assert trial == warned
+    assert sentence.startswith(f"{path}: not a readable checkpoint")
+    assert sentence.endswith("the training starts anew.")
+    assert ["finished"] == [result.status for result in agenda.told]

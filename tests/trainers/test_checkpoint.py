@@ -1,0 +1,164 @@
+"""A checkpoint saves work, and whatever becomes of it never costs the training."""
+
+import logging
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers.checkpoint import write_checkpoint
+from trainers.loop import Training, train
+from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+
+CONFIG = TrainConfig(
+    application="lenet_mnist",
+    data="mnist5k",
+    batch_size=3_000,
+    epochs=3,
+    seed=0,
+    schedule=ScheduleSpec(peak_lr=0.02),
+    optimizer=OptimizerSpec(name="momentum"),
+)
+
+
+def losses(result: TrainResult) -> list[float]:
+    return [epoch.train_loss for epoch in result.epochs]
+
+
+@pytest.fixture(scope="module")
+def whole() -> TrainResult:
+    """The training that nothing disturbs."""
+    return train(CONFIG)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A checkpoint of the training after its first epoch."""
+    path = tmp_path / "training.pt"
+    train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
+    return path
+
+
+class Runs:
+    """What would be run if the checkpoint were unpickled like any pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("was-run",)
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def without_weight(content: dict[str, Any]) -> None:
+    weights = content["state"]["model"]
+    first, *others = weights
+    del weights[first]
+    for name in others:
+        weights[name] += 1.0
+
+
+def of_another_version(content: dict[str, Any]) -> None:
+    content["state"]["progress"]["an_older_field"] = 1
+
+
+def with_another_group(content: dict[str, Any]) -> None:
+    content["state"]["optimizer"]["param_groups"].append({})
+
+
+@pytest.mark.parametrize("change", [without_weight, of_another_version, with_another_group])
+def test_a_checkpoint_that_does_not_fit_is_left_out_with_a_word_and_nothing_of_it_is_kept(
+    change: Callable[[dict[str, Any]], None], path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = state_of(path)
+    change(content)
+    torch.save(content, path)
+    with caplog.at_level(logging.WARNING, logger="trainers.checkpoint"):
+        result = train(CONFIG, Placement(checkpoint=str(path)))
+    assert (result.status, result.resumed_epochs) == ("finished", 0)
+    assert losses(result) == losses(whole)
+    (record,) = caplog.records
+    assert f"{path}: this checkpoint does not fit" in record.getMessage()
+    assert record.getMessage().endswith("the training starts anew.")
+
+
+def test_a_checkpoint_that_holds_code_is_left_out_and_the_code_is_not_run(
+    path: Path, whole: TrainResult, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(path.parent)
+    torch.save({**state_of(path), "more": Runs()}, path)
+    result = train(CONFIG, Placement(checkpoint=str(path)))
+    assert losses(result) == losses(whole)
+    assert not Path("was-run").exists()
+    assert "not a readable checkpoint" in caplog.text
+
+
+def test_a_folder_in_the_checkpoints_place_costs_nothing_but_the_checkpoints(
+    tmp_path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "training.pt"
+    path.mkdir()
+    result = train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0))
+    assert (result.status, losses(result)) == ("finished", losses(whole))
+    assert "the checkpoint cannot be written (Is a directory): the training goes on without." in caplog.text
+    assert [path] == list(tmp_path.iterdir())
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Inside, no file grows beyond `size` bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_full_disk_ends_no_training_and_leaves_no_half_file(
+    size: int, tmp_path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "training.pt"
+    with full_disk(size):
+        result = train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0))
+    assert (result.status, losses(result)) == ("finished", losses(whole))
+    assert f"{path}: the checkpoint cannot be written" in caplog.text
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_former_checkpoint(path: Path) -> None:
+    before = path.read_bytes()
+    training = Training(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0))
+    with full_disk(len(before) // 2):
+        training.run_epoch()
+    assert before == path.read_bytes()
+    assert [path] == list(path.parent.iterdir())
+    assert Training(CONFIG, Placement(checkpoint=str(path))).result().resumed_epochs == 1
+
+
+def test_what_ends_a_writing_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "training.pt"
+    write_checkpoint(path, "a", {"epoch": 1})
+    before = path.read_bytes()
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainers.checkpoint.os.fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(path, "a", {"epoch": 2})
+    assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
+
+
+def test_another_seeds_checkpoint_is_left_out_with_a_word(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = Training(replace(CONFIG, seed=1), Placement(checkpoint=str(path)))
+    assert other.result().resumed_epochs == 0
+    assert "the checkpoint of another training: this one starts anew." in caplog.text

@@ -1,0 +1,46 @@
+"""What went wrong in a training or with its worker, told apart and put into one sentence.
+
+This module must not know ray: what it said of a worker's death comes in as text.
+"""
+
+import os
+import traceback
+
+from trainers.memory import is_out_of_memory
+
+LESS_MEMORY = "train on fewer samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)"
+
+_SHORT_OF_MEMORY = "running low on memory"
+"""How Ray's memory monitor says that it has ended a worker. Of a worker that the kernel ended, Ray knows no reason."""
+_MACHINE_LOST = ("node was terminated", "node has died", "node died", "marked dead", "node failure")
+
+
+def describe(exception: BaseException) -> str:
+    """An exception as one sentence, with the last line of code it came from; being out of memory is told as such."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    where = f" (at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""  # noqa: PTH119
+    text = " ".join(str(exception).split())[:500]
+    told = f"{type(exception).__name__}: {text}{where}"
+    return f"out of memory: {LESS_MEMORY}; {told}" if is_out_of_memory(exception) else told
+
+
+def death_text(said: str, deaths: int) -> str:
+    """Why a trial failed under which workers kept dying.
+
+    Args:
+        said: by Ray, of the last death; empty where nothing is known.
+        deaths: how many died.
+
+    >>> death_text("Task was killed due to the node running low on memory. ...", 3)[:78]
+    'out of memory: its worker was ended 3 times because its machine ran short of m'
+    >>> death_text("Worker exit detail: connection error code 2. End of file.", 3)
+    'its worker died 3 times while training it: out of memory, or killed from outside'
+    """
+    lower = said.lower()
+    if _SHORT_OF_MEMORY in lower:
+        return (
+            f"out of memory: its worker was ended {deaths} times because its machine ran short of memory: {LESS_MEMORY}"
+        )
+    if any(words in lower for words in _MACHINE_LOST):
+        return f"its worker died {deaths} times while training it: its machine was lost"
+    return f"its worker died {deaths} times while training it: out of memory, or killed from outside"

@@ -1,0 +1,88 @@
+"""The command `zerotune retry`: the trials of a study that failed, once more."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tuner.command_options import (
+    AddressOption,
+    AppOption,
+    DataOption,
+    DriverName,
+    DriverOption,
+    StoreOption,
+    StudyArgument,
+    TrackingOption,
+    check_driver,
+    named_study,
+)
+from tuner.command_text import STORE, command_text, short
+from tuner.errors import BadInput
+from tuner.interruption import interruptible
+
+
+def add_retry_command(app: typer.Typer, console: Console) -> None:
+    """Adds the command to a program.
+
+    Args:
+        app: the program.
+        console: where the answer is printed.
+    """
+
+    @app.command()
+    def retry(
+        study: StudyArgument,
+        failed: Annotated[bool, typer.Option("--failed", help="The trials that failed.")] = False,
+        store: StoreOption = STORE,
+        tracking_uri: TrackingOption = None,
+        address: AddressOption = None,
+        driver: DriverOption = DriverName.ray,
+        data_folder: DataOption = None,
+        own: AppOption = None,
+    ) -> None:
+        """Run the failed trials of a study again, each from its start, and what follows from them; print the answer.
+
+        What the failed attempts cost stays on the bill.
+        """
+        if not failed:
+            raise BadInput("retry: say which trials: --failed")
+        check_driver(address, driver)
+        where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
+        how = {"--driver": driver.value, "--address": address, "--data": data_folder}
+        again = command_text("retry", study, {**where, **how}) + " --failed"
+        with interruptible(again, console):
+            from tuner.reports.tables import print_answer
+            from tuner.run import Place, run_study
+
+            definition = named_study(study, own)
+            place = Place(
+                store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
+            )
+            if not (place.folder(definition) / "journal.jsonl").exists():
+                raise BadInput(
+                    f"study {definition.name!r}: has not been run in the store {store}: nothing has failed; run it "
+                    f"first: {command_text('run', study, {**where, **how})}"
+                )
+            bring_in = command_text("sync", study, where)
+            found = run_study(definition, place, console, retry_failed=True, bring_in=bring_in)
+            print_answer(found.comparison, console)
+        ui = command_text("ui", study, where) if found.is_stored else None
+        print_places(place.folder(definition) / "report", ui, console)
+
+
+def print_places(report: Path, ui_command: str | None, console: Console) -> None:
+    """Says where the figures of an answer lie, and how to see its trials.
+
+    Args:
+        report: the folder of figures and tables.
+        ui_command: shows the study in the MLflow UI; None where not all of it is there.
+        console: where to.
+    """
+    console.print("\nFigures and tables:")
+    for name in ("report.html", "pareto_arms.html", "comparison.csv"):
+        console.print(f"  {short(report / name)}", soft_wrap=True)  # to copy from: never wrapped
+    if ui_command is not None:
+        console.print("In MLflow:")
+        console.print(f"  {ui_command}", soft_wrap=True)
