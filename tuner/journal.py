@@ -2,14 +2,15 @@
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
 lines with the epochs it has finished, a line with its result, one where another program or machine goes on, and one
-where packs of trials were timed. Results are forced to disk. Nothing is ever rewritten, so whatever ends the driver,
-what was measured is there, and work that was lost is known and billed.
+where packs of trials were timed. Results are forced to disk and carry a checksum. Nothing is ever rewritten, so whatever
+ends the driver, what was measured is there, and work that was lost is known and billed.
 """
 
 import fcntl
 import json
 import os
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ from tuner.trial import TrialResult, canonical_json, result_from_json, result_to
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
+_DEFINITION = TypeAdapter(dict[str, Any])
+_SESSION = TypeAdapter(dict[str, str])
 
 
 @dataclass
@@ -81,12 +84,13 @@ def read_journal(path: Path) -> JournalContent:
 def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "study":
-            if record["format"] != FORMAT:
-                raise ValueError("another format")
-            content.definition = record["definition"]
-            content.sessions.append(record["provenance"])
+            if record["format"] != FORMAT or content.definition:
+                raise ValueError("another format, or a second study")
+            session = _SESSION.validate_python(record["provenance"])
+            content.definition = _DEFINITION.validate_python(record["definition"])
+            content.sessions.append(session)
         case "resumed":
-            content.sessions.append(record["provenance"])
+            content.sessions.append(_SESSION.validate_python(record["provenance"]))
         case "started":
             content.started[record["trial"]] += 1
         case "packs":
@@ -94,10 +98,28 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
         case "epochs":
             content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
         case "result":
-            result = result_from_json(json.dumps(record["result"]))
+            result = recorded_result(record)
             content.results[result.trial.id] = result
         case _:
             raise ValueError("unknown kind of record")
+
+
+def recorded_result(record: Mapping[str, Any]) -> TrialResult:
+    """The result in a journal's line.
+
+    Raises:
+        ValueError: it is none, or not what was written: its checksum is of something else.
+        KeyError: it is none.
+    """
+    text = canonical_json(record["result"])
+    if "sum" in record and record["sum"] != _checksum(text):  # journals of before had none
+        raise ValueError("another checksum")
+    return result_from_json(text)
+
+
+def _checksum(text: str) -> str:
+    """Eight hex digits that find whatever a damaged disk or memory changed; no protection against forgery."""
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 class Journal:
@@ -197,7 +219,8 @@ class Journal:
         lost = [epoch for epoch in reported if (epoch.epoch, epoch.device_seconds) not in kept]
         if lost:
             result = replace(result, cost=result.cost + epochs_cost(lost))
-        record = {"kind": "result", "result": json.loads(result_to_json(result))}
+        text = result_to_json(result)
+        record = {"kind": "result", "result": json.loads(text), "sum": _checksum(text)}
         self._append(record, durable=result.reused_from is None)  # one that was taken over can be again
         self.content.results[result.trial.id] = result
         return result
