@@ -73,15 +73,17 @@ epochs: 2
 batch_sizes: [128]
 seeds: [1, 2]
 reference: tuned
-baseline: {{batch_size: 32, optimizer: momentum, tune: {{method: random, trials: 2, space: {{lr: {{low: 0.01, high: 1}}}}}}}}
+baseline:
+  batch_size: 32
+  optimizer: momentum
+  tune: {{method: random, trials: 2, space: {{lr: {{low: 0.01, high: 1}}}}}}
 arms:
 - {{name: tuned, {search}}}
 - {{name: legw, method: legw}}
-- {{name: date, method: date, baseline: {{lr: 0.0016}}}}
 """
 SEARCHES = (
     "method: random, trials: 4, repeats: 2, space: {lr: {low: 0.001, high: 1.0, scale: log}}",
-    "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.001, high: 1.0}, decay: {choices: [constant, poly]}}",
+    "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.1, high: 1}, decay: {choices: [constant, poly]}}",
     "method: grid, space: {lr: {low: 0.001, high: 1.0, scale: log, num: 3}, warmup_epochs: {low: 0, high: 1, num: 2}}",
 )
 """Of the studies whose journals are mutated: every kind of searching method."""

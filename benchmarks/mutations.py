@@ -15,14 +15,15 @@ Mutation = Callable[[random.Random, bytes], bytes]
 
 HUGE: Final = "1" + "0" * 5_000
 SCALARS: Final[Sequence[str]] = (
-    *("null", "~", "true", "off", "''", "-1", "0", "1", "2", "1e-3", "1e400", "-1e400", "1e308", "1e-320", ".inf", ".nan"),
-    *("9007199254740993", "99999999999999999999", HUGE, f"1e{HUGE[:40]}", f"0x{HUGE[:400]}", f"1{':59' * 400}", "0o17"),
-    *("[]", "{}", "[[[]]]", "{a: 1}", "[1, x]", "{low: 1, high: 2}", "{low: 1e-300, high: 1e300, scale: log}"),
-    *("{low: 0, high: 1, num: 1000000000}", "{low: 1, high: 9007199254740992, type: int}", "{choices: [1, 2]}"),
-    *("{name: date}", "momentum", "grid", "optuna", "default", "1000000", "[1000000, 999999]", "[1, 1]", "2147483647"),
-    *("&a 1", "*a", "&a [*a]", "!!int 1", "!!binary QQ==", "!!python/object/apply:os.system ['true']", "<<: *a", "? a"),
-    *("|", ">", "%YAML 1.1", "---", "...", "\t", "'", '"', '"\\ud800"', '"\\x1b[2J"', "\x00", "\x1b[2J", "\x85", "\u2028"),
-    *("\u202e", "\ufeff", "\ud800", "é", "../../x", "/etc/passwd", "x" * 3_000, "'" + "y" * 60_000 + "'", "#", ":", "- -"),
+    *("null", "~", "true", "off", "''", "-1", "0", "1", "2", "1e-3", "1e400", "-1e400", "1e308", "1e-320", ".inf"),
+    *(".nan", "9007199254740993", "99999999999999999999", HUGE, f"1e{HUGE[:40]}", f"0x{HUGE[:400]}", "0o17"),
+    *(f"1{':59' * 400}", "[]", "{}", "[[[]]]", "{a: 1}", "[1, x]", "{low: 1, high: 2}", "{choices: [1, 2]}"),
+    *("{low: 1e-300, high: 1e300, scale: log}", "{low: 1, high: 9007199254740992, type: int}"),
+    *("{low: 0, high: 1, num: 1000000000}", "{name: date}", "momentum", "grid", "optuna", "default", "1000000"),
+    *("[1000000, 999999]", "[1, 1]", "2147483647", "&a 1", "*a", "&a [*a]", "!!int 1", "!!binary QQ=="),
+    *("!!python/object/apply:os.system ['true']", "<<: *a", "? a", "|", ">", "%YAML 1.1", "---", "...", "\t", "'"),
+    *('"', '"\\ud800"', '"\\x1b[2J"', "\x00", "\x1b[2J", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800", "é"),
+    *("../../x", "/etc/passwd", "x" * 3_000, "'" + "y" * 60_000 + "'", "#", ":", "- -"),
 )
 """What stands in a study's place of a word: limits, other types, and YAML that does more than say a value."""
 
@@ -216,15 +217,15 @@ def _records_changed(draw: random.Random, whole: bytes) -> bytes:
 
 def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
     """A journal with a line that no driver wrote."""
-    trial = '{"kind":"result","result":'
+    result, started, first = '{"kind":"result","result":', '{"kind":"started","trial":', '{"kind":"study"'
     line = draw.choice(
         (
-            *("[" * 100_000, '{"a":' * 50_000, f"{trial}{'[' * 3_000}", f'{{"kind":"started","trial":{"[" * 900}'),
-            *(HUGE, f'{{"kind":{HUGE}}}', f'{trial}{{"cost":{{"flops":{HUGE}}}}}}}', "NaN", "-Infinity", "1e999", '"x"'),
-            *('{"kind":"study"}', '{"kind":"resumed"}', '{"kind":"started","trial":{}}', '{"kind":[]}', "{}", "[]", " "),
-            *('{"kind":"study","format":1,"definition":[],"provenance":1}', '{"kind":"resumed","provenance":[1]}'),
+            *("[" * 100_000, '{"a":' * 50_000, f"{result}{'[' * 3_000}", f"{started}{'[' * 900}", "\x00" * 100_000),
+            *(HUGE, f'{{"kind":{HUGE}}}', f'{result}{{"cost":{{"flops":{HUGE}}}}}}}', "NaN", "-Infinity", "1e999"),
+            *(first + "}", '{"kind":"resumed"}', started + "{}}", '{"kind":[]}', "{}", "[]", " ", '"x"', "x" * 10**6),
+            *(f'{first},"format":1,"definition":[],"provenance":1}}', '{"kind":"resumed","provenance":[1]}'),
             *('{"kind":"resumed","provenance":{"training.code":{}}}', '{"kind":"epochs","trial":"a","epochs":{}}'),
-            *("\x00" * 100_000, "x" * 10**6, '{"kind":"started","trial":"' + "x" * 10**6 + '"}'),
+            f'{started}"{"x" * 10**6}"}}',
         )
     )
     lines = whole.split(b"\n")

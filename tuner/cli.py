@@ -41,6 +41,7 @@ from tuner.profile_command import add_profile_command
 from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
 from tuner.rule_command import add_rule_command
+from tuner.visible_text import showing_only
 
 app = typer.Typer(
     name="zerotune",
@@ -61,7 +62,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = Console(highlight=False, markup=False, emoji=False, width=_width())
+console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
 class Listing(StrEnum):
@@ -239,7 +240,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

@@ -2,8 +2,8 @@
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
 lines with the epochs it has finished, a line with its result, one where another program or machine goes on, and one
-where packs of trials were timed. Results are forced to disk and carry a checksum. Nothing is ever rewritten, so whatever
-ends the driver, what was measured is there, and work that was lost is known and billed.
+where packs of trials were timed. Results are forced to disk and carry a checksum. Nothing is ever rewritten, so
+whatever ends the driver, what was measured is there, and work that was lost is known and billed.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from trainers.spec import EpochMetrics
 from tuner.cost import epochs_cost
 from tuner.errors import BadInput, StudyLocked
 from tuner.provenance import same_program
-from tuner.trial import TrialResult, canonical_json, result_from_json, result_to_json
+from tuner.trial import TrialResult, canonical_json, check_measured, result_from_json, result_to_json
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
@@ -96,7 +96,9 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
         case "packs":
             pass  # for a reader of the file; a resumed study measures anew, perhaps on another device
         case "epochs":
-            content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
+            epochs = _EPOCHS.validate_python(record["epochs"])
+            check_measured(epochs)
+            content.epochs[record["trial"]].extend(epochs)
         case "result":
             result = recorded_result(record)
             content.results[result.trial.id] = result
