@@ -113,7 +113,10 @@ def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _NUMBER_LIKE.fullmatch(text):
-        raise _RefusedError(line, f"{text} is not one number to all readers: write a plain decimal number, or '{text}'")
+        raise _RefusedError(
+            line,
+            f"{text:.40} is not one number to all readers: write a plain decimal number, or '{text:.40}'",
+        )
     if _WHOLE.fullmatch(text):
         if len(text) > 17 or abs(int(text)) > MAX_WHOLE_NUMBER:
             raise _RefusedError(line, f"the whole number {text[:20]} is beyond {MAX_WHOLE_NUMBER}")
