@@ -19,10 +19,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from trainers.meter import device_model
-from tuner.journal import recorded_result
+from tuner.journal import record_of
 from tuner.provenance import same_training
 from tuner.study import Study
-from tuner.trial import Trial, TrialResult, short_digest
+from tuner.trial import Trial, TrialResult, result_from_json, short_digest
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
 """How the lines begin that say when a trial started and what its epochs were."""
@@ -154,7 +154,7 @@ def _result_at(line: _Line) -> TrialResult | None:
     try:
         with line.journal.open("rb") as file:
             file.seek(line.offset)
-            return recorded_result(json.loads(file.readline()))
+            return result_from_json(json.dumps(record_of(file.readline())["result"]))
     except _DAMAGED:
         return None
 

@@ -2,13 +2,14 @@
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
 lines with the epochs it has finished, a line with its result, one where another program or machine goes on, and one
-where packs of trials were timed. Results are forced to disk and carry a checksum. Nothing is ever rewritten, so
+where packs of trials were timed. Lines carry a checksum, and results are forced to disk. Nothing is ever rewritten, so
 whatever ends the driver, what was measured is there, and work that was lost is known and billed.
 """
 
 import fcntl
 import json
 import os
+import re
 import time
 import zlib
 from collections import defaultdict
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -30,6 +31,8 @@ FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
 _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
+_SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
+"""The end of a line; journals of earlier versions have none."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ def read_journal(path: Path) -> JournalContent:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    _take(content, json.loads(line))
+                    _take(content, record_of(line))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
@@ -100,28 +103,33 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             check_measured(epochs)
             content.epochs[record["trial"]].extend(epochs)
         case "result":
-            result = recorded_result(record)
+            result = result_from_json(json.dumps(record["result"]))
             content.results[result.trial.id] = result
         case _:
             raise ValueError("unknown kind of record")
 
 
-def recorded_result(record: Mapping[str, Any]) -> TrialResult:
-    """The result in a journal's line.
+def record_of(line: bytes) -> Any:
+    """What a line of a journal holds.
 
     Raises:
-        ValueError: it is none, or not what was written: its checksum is of something else.
-        KeyError: it is none.
+        ValueError: it is not what was written: no JSON, or its checksum is of something else.
+        RecursionError: it is nested deeper than any record.
     """
-    text = canonical_json(record["result"])
-    if "sum" in record and record["sum"] != _checksum(text):  # journals of before had none
+    found = _SUM.search(line)
+    if found is not None and found[1] != _checksum(line[: found.start()] + b"}"):
         raise ValueError("another checksum")
-    return result_from_json(text)
+    return json.loads(line)
 
 
-def _checksum(text: str) -> str:
-    """Eight hex digits that find whatever a damaged disk or memory changed; no protection against forgery."""
-    return f"{zlib.crc32(text.encode()):08x}"
+def _checksum(record: bytes) -> bytes:
+    """Eight hex digits that find what a failing disk or memory changed; no protection against forgery."""
+    return b"%08x" % zlib.crc32(record)
+
+
+def _not_for_others(path: str, flags: int) -> int:
+    """Opens a file that only its owner and group may write, however open the process makes its files."""
+    return os.open(path, flags, 0o664)
 
 
 class Journal:
@@ -138,8 +146,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.jsonl"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("a+")
+            folder.mkdir(parents=True, exist_ok=True, mode=0o775)
+            self._lock = open(folder / "lock", "a+", opener=_not_for_others)  # noqa: SIM115  # until closed
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyLocked(
@@ -153,7 +161,7 @@ class Journal:
         # Without a definition the file is empty, or the start of a first line, which holds nothing.
         mode = "a" if self.content.definition else "w"
         try:
-            self._file: IO[str] = self.path.open(mode, encoding="utf-8")
+            self._file = open(self.path, mode, encoding="utf-8", opener=_not_for_others)  # noqa: SIM115  # until closed
         except OSError as error:
             raise self._unwritable(error) from None
         if self._file.tell() and not self._ends_in_newline():
@@ -166,7 +174,8 @@ class Journal:
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
         try:
-            self._file.write(canonical_json(record) + "\n")
+            text = canonical_json(record)
+            self._file.write(f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}\n')
             self._file.flush()
             if durable:
                 os.fsync(self._file.fileno())
@@ -221,8 +230,7 @@ class Journal:
         lost = [epoch for epoch in reported if (epoch.epoch, epoch.device_seconds) not in kept]
         if lost:
             result = replace(result, cost=result.cost + epochs_cost(lost))
-        text = result_to_json(result)
-        record = {"kind": "result", "result": json.loads(text), "sum": _checksum(text)}
+        record = {"kind": "result", "result": json.loads(result_to_json(result))}
         self._append(record, durable=result.reused_from is None)  # one that was taken over can be again
         self.content.results[result.trial.id] = result
         return result
