@@ -1,21 +1,18 @@
 """Whatever stands in a study file or a journal, the program gives a result or a sentence.
 
-Three of four files are studies (all shipped ones, mutated, and bombs made by hand), loaded as `zerotune run` does up to
-the first trial. The others are journals of small made-up studies, mutated, then resumed as `zerotune run` does:
-read, replayed to the end, indexed for other studies, turned into the records of the store, compared and printed.
+Three of four files are studies (all shipped ones, mutated, and bombs made by hand), loaded up to the first trial. The
+others are journals of small made-up studies, mutated, then resumed and finished up to the printed answer
+(`benchmarks.fuzz_cases`).
 
     python -m benchmarks.fuzz [--files 100000] [--seed 0] [--only NUMBER]
 
-A file fails where the program raises anything but a sentence for the user, says something that no terminal should show,
-takes more than 5 seconds of the processor, asks for more than 1 GiB, hangs or dies. Files are read in a child process
-with these limits; one that is lost is started anew at the next file. `--only NUMBER` writes a file out and shows what
-becomes of it, traceback and all.
+A file fails where the program raises anything but a sentence for the user, prints what a terminal would obey, takes a
+damaged result for what it was, takes more than 5 seconds of the processor, asks for more than 1 GiB, hangs or dies.
+Files are read in a child process with these limits; where it is lost, another goes on at the next file. `--only NUMBER`
+writes a file out and shows what becomes of it, traceback and all.
 """
 
-import contextlib
-import io
 import multiprocessing
-import random
 import resource
 import shutil
 import signal
@@ -24,37 +21,22 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
 from benchmarks import turns
-from benchmarks.many_trials import NoStore, made_up
-from benchmarks.mutations import JOURNAL_MUTATIONS, STUDY_MUTATIONS, Mutation, bombs
-from trainers.applications import APPLICATIONS
-from tuner.answer import stored_definition, study_facts
-from tuner.campaign import Campaign
-from tuner.compare import compare
-from tuner.earlier import EarlierResults
+from benchmarks.fuzz_cases import Case, Wholes, load, resume, wholes
+from benchmarks.mutations import bombs
 from tuner.errors import ZerotuneError
-from tuner.journal import Journal
-from tuner.progress import Display
-from tuner.provenance import TRAINED_WITH
-from tuner.recorder import Recorder
-from tuner.reports.tables import print_answer
-from tuner.run import begin, tell_damage
-from tuner.sharing import Sharing, foresee
-from tuner.store import record
-from tuner.study import Study, load_study, shipped_studies, study_from_text
-from tuner.trial import Progress, Trial, canonical_json
+from tuner.study import load_study
 
 CPU_SECONDS = 5.0
 """Processor time of a file; what it takes of the clock is up to the machine's other work."""
@@ -63,47 +45,6 @@ MEMORY_BYTES = 2**30
 """What a child may ask for beyond what it holds when it begins."""
 SENTENCE_LINES = 21
 LINE_CHARACTERS = 1_000
-
-SESSION = {**dict.fromkeys(TRAINED_WITH, "fuzz"), "python": "3.11"}
-STUDY = """
-name: fuzz
-application: lenet_mnist
-data: {{source: mnist5k}}
-epochs: 2
-batch_sizes: [128]
-seeds: [1, 2]
-reference: tuned
-baseline:
-  batch_size: 32
-  optimizer: momentum
-  tune: {{method: random, trials: 2, space: {{lr: {{low: 0.01, high: 1}}}}}}
-arms:
-- {{name: tuned, {search}}}
-- {{name: legw, method: legw}}
-"""
-SEARCHES = (
-    "method: random, trials: 4, repeats: 2, space: {lr: {low: 0.001, high: 1.0, scale: log}}",
-    "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.1, high: 1}, decay: {choices: [constant, poly]}}",
-    "method: grid, space: {lr: {low: 0.001, high: 1.0, scale: log, num: 3}, warmup_epochs: {low: 0, high: 1, num: 2}}",
-)
-"""Of the studies whose journals are mutated: every kind of searching method."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One file.
-
-    Attributes:
-        kind: what reads it.
-        source: what it was made from.
-        mutation: how.
-        content: its bytes.
-    """
-
-    kind: Literal["study", "journal"]
-    source: str
-    mutation: str
-    content: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,101 +62,6 @@ class Outcome:
 
 class _TooLong(BaseException):
     """The file took all its processor time; no error of the program, so that nothing of it catches this."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wholes:
-    """What is mutated: studies by name, and journals with the studies they are of."""
-
-    studies: dict[str, bytes]
-    journals: list[tuple[Study, bytes]]
-
-    def case(self, seed: int, number: int) -> Case:
-        """The file of that number; the same one whenever it is asked for."""
-        draw = random.Random(f"{seed}/{number}")
-        if number % 4 == 3:
-            place = draw.randrange(len(self.journals))
-            name, changed = _mutated(draw, JOURNAL_MUTATIONS, self.journals[place][1])
-            return Case(kind="journal", source=str(place), mutation=name, content=changed)
-        by_hand = list(bombs().items())
-        if number < len(by_hand):
-            name, content = by_hand[number]
-            return Case(kind="study", source="", mutation=name, content=content)
-        source = draw.choice(list(self.studies))
-        name, changed = _mutated(draw, STUDY_MUTATIONS, self.studies[source])
-        return Case(kind="study", source=source, mutation=name, content=changed)
-
-
-def _mutated(draw: random.Random, mutations: Mapping[str, Mutation], whole: bytes) -> tuple[str, bytes]:
-    name = draw.choice(list(mutations))
-    return name, mutations[name](draw, whole)
-
-
-def wholes(folder: Path) -> Wholes:
-    """Reads the shipped studies, and writes journals in a folder."""
-    studies = {name: path.read_bytes() for name, path in shipped_studies().items()}
-    return Wholes(studies=studies, journals=[_journal(search, folder / str(i)) for i, search in enumerate(SEARCHES)])
-
-
-def _journal(search: str, folder: Path) -> tuple[Study, bytes]:
-    study = study_from_text(STUDY.format(search=search), "fuzz.yaml")
-    with contextlib.closing(Journal(folder)) as journal:
-        begin(study, journal, SESSION)
-        finish(study, journal, None, Console(file=io.StringIO()))
-        journal.resume({**SESSION, "python": "3.12"})
-        return study, journal.path.read_bytes()
-
-
-def finish(study: Study, journal: Journal, earlier: EarlierResults | None, lines: Console) -> None:
-    """Replays what a journal holds and answers all other trials at once, as a driver would in hours."""
-    campaign = Campaign(study, journal.content.results)
-    planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
-    display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
-    agenda = Recorder(campaign, journal, NoStore(), display, Sharing(earlier))  # type: ignore[arg-type]
-    number = 0
-    while isinstance(trial := agenda.ask(), Trial):
-        result = made_up(trial, number)
-        agenda.report(Progress(trial=trial, new_epochs=result.epochs))
-        agenda.tell(result)
-        number += 1
-    assert trial == "done"
-
-
-def load(case: Case, folder: Path) -> str:
-    """Loads a study and asks for its first trial."""
-    file = folder / "study.yaml"
-    file.write_bytes(case.content)
-    study = load_study(str(file))
-    canonical_json(study.resolved())
-    Campaign(study).ask()
-    return "a study"
-
-
-def resume(case: Case, folder: Path, given: Wholes) -> str:
-    """Resumes a study with a journal, and prints its answer."""
-    study = given.journals[int(case.source)][0]
-    place, lines = folder / study.name, Console(file=io.StringIO(), width=110)
-    place.mkdir()
-    (place / "journal.jsonl").write_bytes(case.content)
-    with contextlib.closing(Journal(place)) as journal:
-        begin(study, journal, SESSION)
-        tell_damage(journal, lines)
-        other = EarlierResults(folder, "another", SESSION, "made-up")
-        earlier = EarlierResults(folder, study.name, SESSION, "made-up")
-        foresee(Campaign(study, journal.content.results), journal.content, other)
-        finish(study, journal, earlier, lines)
-        content = journal.content
-    for result in content.results.values():
-        record.record_tags(result)
-        record.tags(result)
-        record.params(result.trial)
-        record.run_name(result.trial)
-        record.points(result)
-    canonical_json(content.sessions)
-    application = APPLICATIONS[study.application]
-    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
-    print_answer(compare(study_facts(definition), list(content.results.values())), lines)
-    return "lines skipped" if content.unreadable_lines else "a study"
 
 
 def sentence_problem(text: str) -> str:
@@ -250,6 +96,11 @@ def judge(read: Callable[[], str]) -> tuple[str, str]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
+def peak_bytes() -> int:
+    """The most memory that this process ever held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
     """Reads one file."""
     own = Path(tempfile.mkdtemp(dir=folder))
@@ -258,7 +109,6 @@ def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
     found, failure = judge(read)
     milliseconds = 1e3 * (time.process_time() - start)
     shutil.rmtree(own)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Outcome(
         number=number,
         kind=case.kind,
@@ -266,7 +116,7 @@ def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
         found=found,
         failure=failure,
         cpu_milliseconds=milliseconds,
-        peak_bytes=peak,
+        peak_bytes=peak_bytes(),
     )
 
 
@@ -318,7 +168,7 @@ def _lost(number: int, case: Case, failure: str) -> Outcome:
     )
 
 
-def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
+def print_outcomes(found: list[Outcome], seed: int, seconds: float, held: int) -> None:
     """The outcomes by kind, the slowest file, the memory, and every failure once."""
     kinds = sorted({outcome.found for outcome in found})
     counts = Counter((outcome.kind, outcome.mutation, outcome.found) for outcome in found)
@@ -337,7 +187,8 @@ def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
         if times:
             middle, (slowest, number) = times[len(times) // 2][0], times[-1]
             print(f"{kind}: median {middle:.1f} ms of the processor, slowest {slowest:.0f} ms (file {number})")
-    print(f"largest memory of the reading process: {max(outcome.peak_bytes for outcome in found) / 2**20:.0f} MiB")
+    largest = max(outcome.peak_bytes for outcome in found)
+    print(f"memory of the reading process: {held / 2**20:.0f} MiB at first, {largest / 2**20:.0f} MiB at most")
     failures: dict[str, list[Outcome]] = {}
     for outcome in found:
         if outcome.failure:
@@ -376,12 +227,12 @@ def main(
             return
         for study in given.studies:
             load_study(study)  # models are imported and outlined once, which is no file's fault
-        start, found = time.monotonic(), []
+        start, held, found = time.monotonic(), peak_bytes(), []
         for outcome in outcomes(range(files), seed, folder, given):
             found.append(outcome)
             if outcome.failure:
                 print(f"file {outcome.number}: {outcome.failure.strip().splitlines()[-1][:150]}", file=sys.stderr)
-        print_outcomes(found, seed, time.monotonic() - start)
+        print_outcomes(found, seed, time.monotonic() - start, held)
     if any(outcome.failure for outcome in found):
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 import contextlib
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,13 @@ def test_a_short_text_of_any_characters_gets_a_sentence(text: str) -> None:
     found = told(text)
     assert isinstance(found, str)
     assert found.startswith("x.yaml")
+
+
+@pytest.mark.parametrize("number", [f"1{':59' * 20_000}", "1_" * 30_000, f"0x{'f' * 60_000}", "9" * 60_000])
+def test_a_sentence_about_a_long_number_is_short(number: str) -> None:
+    found = told(f"epochs: {number}")
+    assert isinstance(found, str)
+    assert len(found) < 300
 
 
 JSON = st.recursive(
