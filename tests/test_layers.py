@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"trainers.loop", "trainers.pack", "trainers.rehearsal"},
     {"trainers.pack_speed"},
     {"trainers.diagnostics"},
-    {"tuner.errors", "tuner.space", "tuner.cost", "tuner.energy", "tuner.trial"},
+    {"tuner.errors", "tuner.visible_text", "tuner.space", "tuner.cost", "tuner.energy", "tuner.trial"},
     {"tuner.studyfile", "tuner.own_application"},
     {"tuner.study"},
     {"tuner.choices"},

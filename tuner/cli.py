@@ -44,6 +44,7 @@ from tuner.retry_command import add_retry_command, print_places
 from tuner.rule_command import add_rule_command
 from tuner.submit_command import add_submit_command
 from tuner.sync_command import add_sync_command
+from tuner.visible_text import showing_only
 
 app = typer.Typer(
     name="zerotune",
@@ -64,7 +65,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = Console(highlight=False, markup=False, emoji=False, width=_width())
+console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
 class Listing(StrEnum):
@@ -242,7 +243,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

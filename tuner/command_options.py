@@ -96,11 +96,12 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
 
     name = enter_own(own)
     from tuner.study import load_study
+    from tuner.study.fields import is_name
 
     try:
         definition = load_study(study)
     except BadInput:
-        if Path(study).suffix or "/" in study:
+        if not is_name(study):  # no study has such a name, and a report's folder would
             raise
         return tracking_uri or default_tracking_uri(store), study
     check_used(own, name, definition.application, f"study {definition.name!r}")

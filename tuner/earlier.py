@@ -19,6 +19,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from trainers.meter import device_model
+from tuner.journal import record_of
 from tuner.provenance import same_training
 from tuner.study import Study
 from tuner.trial import Trial, TrialResult, result_from_json, short_digest
@@ -155,7 +156,7 @@ def _result_at(line: _Line) -> TrialResult | None:
     try:
         with line.journal.open("rb") as file:
             file.seek(line.offset)
-            return result_from_json(json.dumps(json.loads(file.readline())["result"]))
+            return result_from_json(json.dumps(record_of(file.readline())["result"]))
     except _DAMAGED:
         return None
 

@@ -2,20 +2,23 @@
 
 JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
 lines with the epochs it has finished, a line with its result, one that takes a failed result back, one where another
-program or machine goes on, and one where packs of trials were timed. Results are forced to disk. Nothing is ever
-rewritten, so whatever ends the driver, what was measured is there, and work that was lost is known and billed.
+program or machine goes on, and one where packs of trials were timed. Lines carry a checksum, and results are forced to
+disk. Nothing is ever rewritten, so whatever ends the driver, what was measured is there, and work that was lost is
+known and billed.
 """
 
 import fcntl
 import json
 import os
+import re
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -23,10 +26,14 @@ from trainers.spec import EpochMetrics
 from tuner.cost import epochs_cost
 from tuner.errors import BadInput, StudyLocked
 from tuner.provenance import same_program
-from tuner.trial import TrialResult, canonical_json, result_from_json, result_to_json
+from tuner.trial import TrialResult, canonical_json, check_measured, result_from_json, result_to_json
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
+_DEFINITION = TypeAdapter(dict[str, Any])
+_SESSION = TypeAdapter(dict[str, str])
+_SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
+"""The end of a line; journals of earlier versions have none."""
 
 
 @dataclass
@@ -87,7 +94,7 @@ def read_journal(path: Path) -> JournalContent:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    _take(content, json.loads(line))
+                    _take(content, record_of(line))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
@@ -103,18 +110,21 @@ def read_journal(path: Path) -> JournalContent:
 def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "study":
-            if record["format"] != FORMAT:
-                raise ValueError("another format")
-            content.definition = record["definition"]
-            content.sessions.append(record["provenance"])
+            if record["format"] != FORMAT or content.definition:
+                raise ValueError("another format, or a second study")
+            session = _SESSION.validate_python(record["provenance"])
+            content.definition = _DEFINITION.validate_python(record["definition"])
+            content.sessions.append(session)
         case "resumed":
-            content.sessions.append(record["provenance"])
+            content.sessions.append(_SESSION.validate_python(record["provenance"]))
         case "started":
             content.started[record["trial"]] += 1
         case "packs":
             pass  # for a reader of the file; a resumed study measures anew, perhaps on another device
         case "epochs":
-            content.epochs[record["trial"]].extend(_EPOCHS.validate_python(record["epochs"]))
+            epochs = _EPOCHS.validate_python(record["epochs"])
+            check_measured(epochs)
+            content.epochs[record["trial"]].extend(epochs)
         case "result":
             result = result_from_json(json.dumps(record["result"]))
             content._put(result)
@@ -122,6 +132,29 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             content._take_back(record["trial"])
         case _:
             raise ValueError("unknown kind of record")
+
+
+def record_of(line: bytes) -> Any:
+    """What a line of a journal holds.
+
+    Raises:
+        ValueError: it is not what was written: no JSON, or its checksum is of something else.
+        RecursionError: it is nested deeper than any record.
+    """
+    found = _SUM.search(line)
+    if found is not None and found[1] != _checksum(line[: found.start()] + b"}"):
+        raise ValueError("another checksum")
+    return json.loads(line)
+
+
+def _checksum(record: bytes) -> bytes:
+    """Eight hex digits that find what a failing disk or memory changed; no protection against forgery."""
+    return b"%08x" % zlib.crc32(record)
+
+
+def _not_for_others(path: str, flags: int) -> int:
+    """Opens a file that only its owner and group may write, however open the process makes its files."""
+    return os.open(path, flags, 0o664)
 
 
 class Journal:
@@ -138,8 +171,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.jsonl"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("a+")
+            folder.mkdir(parents=True, exist_ok=True, mode=0o775)
+            self._lock = open(folder / "lock", "a+", opener=_not_for_others)  # noqa: SIM115  # until closed
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyLocked(
@@ -153,7 +186,7 @@ class Journal:
         # Without a definition the file is empty, or the start of a first line, which holds nothing.
         mode = "a" if self.content.definition else "w"
         try:
-            self._file: IO[str] = self.path.open(mode, encoding="utf-8")
+            self._file = open(self.path, mode, encoding="utf-8", opener=_not_for_others)  # noqa: SIM115  # until closed
         except OSError as error:
             raise self._unwritable(error) from None
         if self._file.tell() and not self._ends_in_newline():
@@ -166,7 +199,8 @@ class Journal:
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
         try:
-            self._file.write(canonical_json(record) + "\n")
+            text = canonical_json(record)
+            self._file.write(f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}\n')
             self._file.flush()
             if durable:
                 os.fsync(self._file.fileno())

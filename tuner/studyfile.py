@@ -21,6 +21,8 @@ MAX_BYTES: Final = 64 * 1024
 """Larger files are refused: a study file holds a few thousand characters."""
 MAX_DEPTH: Final = 16
 """Mappings and lists nested deeper than this are refused."""
+LONGEST_SENTENCE: Final = 800
+"""Characters of a sentence about a file; all of ours are shorter."""
 MAX_WHOLE_NUMBER: Final = 2**53
 """Whole numbers beyond this do not survive JSON in every reader."""
 
@@ -55,7 +57,14 @@ class StudyFile:
         while known and known not in self.lines:
             known = known[:-1]
         place = f"{place_name(location)}: " if location else ""
-        return f"{self.name}:{self.lines.get(known, 1)}: {place}{message}"
+        return f"{self.name}:{self.lines.get(known, 1)}: {_shortened(place + message)}"
+
+
+def _shortened(sentence: str) -> str:
+    """The sentence without the middle of what a file has in place of a word: a whole file may be one word."""
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    return f"{sentence[: LONGEST_SENTENCE // 2]} ... {sentence[-LONGEST_SENTENCE // 2 :]}"
 
 
 def place_name(location: Location) -> str:
@@ -178,11 +187,11 @@ def parse_study(text: str, name: str) -> StudyFile:
         node = loader.get_single_node()
         content = None if node is None else builder.value(node, ())
     except _RefusedError as refused:
-        raise BadInput(f"{name}:{refused.line}: {refused}.") from None
+        raise BadInput(f"{name}:{refused.line}: {_shortened(str(refused))}.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise BadInput(f"{name}:{line}: not valid YAML: {error.problem or error.context}.") from None
+        raise BadInput(f"{name}:{line}: not valid YAML: {_shortened(str(error.problem or error.context))}.") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise BadInput(f"{name}: not valid YAML: {reason}.") from None

@@ -1,6 +1,5 @@
 """Bringing a study's journal into an MLflow store: one that did not answer while it ran, or another one."""
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -8,12 +7,12 @@ from rich.console import Console
 
 from tuner.campaign import Campaign
 from tuner.errors import BadInput
-from tuner.journal import Journal
+from tuner.journal import Journal, JournalContent
 from tuner.run import Place, answer_at_hand, check_definition, definition_of, draw, tell_damage
 from tuner.store import redact
 from tuner.study import Study
 from tuner.tracking import keep, store_opener
-from tuner.trial import Trial, TrialResult
+from tuner.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def sync_study(study: Study, place: Place, console: Console) -> Synced:
         results, sessions = journal.content.results, journal.content.sessions
         store = store_opener(study, place.uri(study), definition_of(study), sessions)()
         written = store.sync(results.values())
-        is_complete = has_ended(study, results)
+        is_complete = has_ended(study, journal.content)
         if is_complete:
             found = answer_at_hand(study, place, results.values(), tuple(sessions))
             keep(store, found, draw(found, folder))
@@ -65,9 +64,10 @@ def sync_study(study: Study, place: Place, console: Console) -> Synced:
     )
 
 
-def has_ended(study: Study, results: Mapping[str, TrialResult]) -> bool:
-    """Whether these results leave the study nothing to train, and at least one of them did not fail."""
-    campaign = Campaign(study, results)
+def has_ended(study: Study, content: JournalContent) -> bool:
+    """Whether a journal's results leave the study nothing to train, and at least one of them did not fail."""
+    results = content.results
+    campaign = Campaign(study, results, content.first_failures)
     while isinstance(trial := campaign.ask(), Trial):
         if trial.id not in results:
             return False

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
@@ -148,6 +148,11 @@ class Agenda(Protocol):
         ...
 
 
+MOST = 10**30
+"""Far above the operations, words and joules of any study."""
+LATEST = 10**11
+"""Seconds since the epoch: in three thousand years."""
+_MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation_score"})
 _RESULT = TypeAdapter(TrialResult)
 
 
@@ -160,6 +165,28 @@ def result_from_json(text: str) -> TrialResult:
     """The result that `result_to_json` wrote.
 
     Raises:
-        ValueError: the text is not one.
+        ValueError: the text is not one, or what it measured cannot be.
     """
-    return _RESULT.validate_python(json.loads(text))
+    result = _RESULT.validate_python(json.loads(text))
+    if not 0 <= result.finished_at <= LATEST:
+        raise ValueError(f"finished_at is {result.finished_at}")
+    check_measured((result.cost, *result.epochs))
+    return result
+
+
+def check_measured(measured: Iterable[Cost | EpochMetrics]) -> None:
+    """Refuses counts, seconds and joules that no training has: a damaged record would break whoever adds them up.
+
+    Losses and scores may be anything, as a training that diverges has them.
+
+    Raises:
+        ValueError: one is negative, beyond `MOST` or no number.
+
+    >>> check_measured([Cost(device_seconds=float("nan"))])
+    Traceback (most recent call last):
+    ValueError: device_seconds is nan
+    """
+    for part in measured:
+        for name, value in vars(part).items():
+            if isinstance(value, int | float) and name not in _MAY_BE_ANYTHING and not 0 <= value <= MOST:
+                raise ValueError(f"{name} is {value}")

@@ -3,6 +3,7 @@
 import contextlib
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,29 @@ def test_a_short_text_of_any_characters_gets_a_sentence(text: str) -> None:
     found = told(text)
     assert isinstance(found, str)
     assert found.startswith("x.yaml")
+
+
+LONG = "y" * 60_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"epochs: 1{':59' * 20_000}",
+            f"epochs: {'1_' * 30_000}",
+            f"epochs: 0x{'f' * 60_000}",
+            f"epochs: {'9' * 60_000}",
+        ),
+        *(f"baseline: {{{LONG}: 1}}", f"{LONG}: 1", f"{LONG[:30_000]}: 1\n{LONG[:30_000]}: 1", f"name: '{LONG}'"),
+        *(f"arms: [{{{LONG}: 1}}]", f"application: {LONG}", f"&{LONG} a", f"!{LONG} a", f"? [{LONG}]", f"%{LONG}"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_sentence_about_a_long_word_is_short(text: str) -> None:
+    found = told(text)
+    assert isinstance(found, str)
+    assert max(map(len, found.split("\n"))) < 1_000
 
 
 JSON = st.recursive(

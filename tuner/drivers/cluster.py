@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from threading import Event, Thread, current_thread, main_thread
 
 from tuner.drivers.attach import attach, looked_over
-from tuner.drivers.ray_settings import ray
+from tuner.drivers.ray_settings import ray, ray_constants
+from tuner.drivers.session_folder import new_session_folder, remove_session_folders
 from tuner.drivers.token import keep_token_private
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -73,7 +74,7 @@ def started_ahead(execution: Execution) -> Iterator[None]:
         if start in _ahead:  # nobody has connected
             _ahead.remove(start)
             wait([start.done])
-            ray.shutdown()
+            _shut_down()
         start.over.set()
 
 
@@ -101,20 +102,41 @@ def connected(execution: Execution) -> Iterator["Slots"]:
         notes = () if execution.address is None else looked_over(execution)
         yield Slots(in_all=slots, on_one_machine=most_on_one, notes=notes)
     finally:
-        ray.shutdown()
+        _shut_down()
+
+
+def _shut_down() -> None:
+    ray.shutdown()
+    remove_session_folders()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Inside, a cluster that is started listens on 127.0.0.1 alone, where Ray would choose the machine's own address.
+
+    Ray does so on macOS and Windows; on Linux it replaces even a loopback address that it is given.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _start_local(execution: Execution) -> None:
     cores = max(os.cpu_count() or 1, execution.cpus_per_trial)
     try:
-        ray.init(
-            address="local",
-            num_cpus=cores,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=True,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                _temp_dir=new_session_folder(),
+                num_cpus=cores,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=True,
+            )
     except Exception as error:  # Ray raises bare ones where its processes do not start in time
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(

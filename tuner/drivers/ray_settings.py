@@ -20,5 +20,6 @@ os.environ.update(QUIET)
 HAS_TOKEN = use_token_at_hand()
 
 import ray  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
 
-__all__ = ["HAS_TOKEN", "QUIET", "ray"]
+__all__ = ["HAS_TOKEN", "QUIET", "ray", "ray_constants"]

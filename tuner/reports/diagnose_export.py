@@ -1,15 +1,15 @@
 """Writes a diagnosis to files: one table of all that was measured, one page, and a picture a figure."""
 
-import csv
-import html
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tuner.diagnosis import DiagnosedRun, Diagnosis
+from tuner.reports.csv_files import write_csv
 from tuner.reports.diagnose_figures import FIGURES
 from tuner.reports.diagnose_text import distance_sentence, peak_sentences
 from tuner.reports.document import document, drawn
+from tuner.reports.markup import html_text
 from tuner.reports.pictures import write_pictures
 
 COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
@@ -37,15 +37,12 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
     """
     to.mkdir(parents=True, exist_ok=True)
     table, page = to / "diagnosis.csv", to / "diagnosis.html"
-    with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(records(diagnosis))
+    write_csv(table, [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)])
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
     sentences = [peak_sentences(diagnosis), f"{distance_sentence(diagnosis)}.", *diagnosis.notes]
     parts = [
-        *(f"<p>{html.escape(sentence)}</p>" for sentence in sentences),
+        *(f"<p>{html_text(sentence)}</p>" for sentence in sentences),
         *(drawn(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
     ]
     page.write_text(document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")

@@ -4,7 +4,6 @@ Every HTML file holds all it needs and opens without a network. Pictures need a 
 else is written without one. File names come from `REPORTS` alone, never from a study.
 """
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ import plotly.graph_objects as go
 from tuner.compare import Comparison
 from tuner.cost import CURRENCIES, Cost
 from tuner.matching import Effort
+from tuner.reports.csv_files import write_csv
 from tuner.reports.figures import applicable, draw
 from tuner.reports.formats import report_json
 from tuner.reports.fronts import arm_front, trial_front
@@ -59,10 +59,10 @@ def export(subject: Subject, to: Path, *, notify: Callable[[str], None] = _to_st
     if notice:
         notify(notice)
     files += pictures
-    files.append(_write_csv(to / "comparison.csv", comparison_records(comparison)))
-    files.append(_write_csv(to / "trials.csv", trial_records(results)))
-    files.append(_write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
-    files.append(_write_csv(to / "ledger.csv", ledger_records(comparison)))
+    files.append(write_csv(to / "comparison.csv", comparison_records(comparison)))
+    files.append(write_csv(to / "trials.csv", trial_records(results)))
+    files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
+    files.append(write_csv(to / "ledger.csv", ledger_records(comparison)))
     return files
 
 
@@ -223,14 +223,4 @@ def _cost_record(cost: Cost) -> Record:
 
 def _write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
-    return path
-
-
-def _write_csv(path: Path, records: Sequence[Record]) -> Path:
-    """A header and one line a record; None is an empty cell. Of no records, an empty file."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]) if records else [])
-        if records:
-            writer.writeheader()
-        writer.writerows(records)
     return path

@@ -13,6 +13,7 @@ from tuner.reports.result_tables import answer_table, configuration_table, effor
 from tuner.reports.subject import Subject
 from tuner.reports.tables import table_notes
 from tuner.reports.verdict import findings, verdict_sentence
+from tuner.visible_text import visible, visible_json
 
 SCHEMA_VERSION = 1
 """Of the JSON; it is raised when a key changes its meaning or goes."""
@@ -31,7 +32,7 @@ def report_json(subject: Subject) -> str:
         "caveats": caveats(subject),
         "provenance": origin_as_json(subject),
     }
-    return json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return visible_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 def report_markdown(subject: Subject) -> str:
@@ -56,13 +57,18 @@ def report_latex(subject: Subject) -> str:
     r"""The answer's table with its notes, for a paper that loads booktabs, rotating and amssymb."""
     comparison = subject.comparison
     lines = [
-        f"% {' '.join(subject.origin.command.split())}",
-        f"% definition {subject.origin.fingerprint}",
+        f"% {_comment(subject.origin.command)}",
+        f"% definition {_comment(subject.origin.fingerprint)}",
         r"% \usepackage{booktabs,rotating,amssymb,textcomp}",
         latex_table(answer_table(subject), "tab:zerotune"),
         *(rf"\par\noindent\footnotesize {latex_text(note)}" for note in table_notes(comparison, cost=subject.cost)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """Text for the rest of one line."""
+    return " ".join(visible(text).split())
 
 
 def _markdown_list(sentences: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable
 
 from tuner.reports.result_tables import Cells, Table
+from tuner.visible_text import visible
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -25,7 +26,7 @@ _LATEX = {
 
 def html_text(text: str) -> str:
     """Text that HTML shows as it is, in an element or a quoted attribute."""
-    return html.escape(text)
+    return html.escape(visible(text))
 
 
 def html_list(sentences: Iterable[str]) -> str:
@@ -70,7 +71,7 @@ def markdown_text(text: str) -> str:
     >>> markdown_text("a|b *c* <i>")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt;'
     """
-    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in text)
+    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in visible(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
 
 
@@ -91,6 +92,7 @@ def latex_text(text: str) -> str:
     >>> latex_text("95.2% ± 0.3, a_b, -25%")
     '95.2\\% $\\pm$ 0.3, a\\_b, $-$25\\%'
     """
+    text = " ".join(visible(text).splitlines())
     signed = [
         "$-$" if character == "-" and _is_minus(text, i) else _LATEX.get(character, character)
         for i, character in enumerate(text)

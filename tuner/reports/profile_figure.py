@@ -3,15 +3,15 @@
 This module must not know where results come from.
 """
 
-import csv
-import html
 import math
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from tuner.profiles import TAU_MAX, ArmProfile, Profiles
+from tuner.reports.csv_files import write_csv
 from tuner.reports.document import document, drawn
+from tuner.reports.markup import html_text
 from tuner.reports.pictures import write_pictures
 from tuner.reports.profile_text import area_text, headline, notes, ranked, workloads_text
 from tuner.reports.style import ArmStyle, arm_styles, dress, log_ticks, safe
@@ -122,14 +122,10 @@ def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
     figure = profile_figure(shown)
     page = to / f"{NAME}.html"
     table = to / f"{NAME}.csv"
-    listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes(shown))
+    listed = "".join(f"<li>{html_text(note)}</li>" for note in notes(shown))
     page.write_text(
         document(headline(shown), [drawn(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']), encoding="utf-8"
     )
-    records = profile_records(shown)
-    with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    write_csv(table, profile_records(shown))
     pictures, notice = write_pictures({NAME: figure}, to, formats=("png",))
     return [page, table, *pictures], notice

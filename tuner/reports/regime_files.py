@@ -1,7 +1,5 @@
 """Writes what a regime search found to files: a page with the figure, pictures, and the numbers as CSV and JSON."""
 
-import csv
-import html
 import json
 import math
 import sys
@@ -11,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner.regime_verdict import Attempt, Regime
+from tuner.reports.csv_files import write_csv
 from tuner.reports.document import document, drawn
+from tuner.reports.markup import html_text
 from tuner.reports.pictures import write_pictures
 from tuner.reports.regime_figure import READING, regime_figure
 from tuner.reports.regime_table import cells, headings
@@ -31,11 +31,7 @@ def write_regime(regime: Regime, to: Path) -> list[Path]:
     to.mkdir(parents=True, exist_ok=True)
     files = [to / "regime.html", to / "regime.csv", to / "regime.json"]
     files[0].write_text(regime_page(regime), encoding="utf-8")
-    records = attempt_records(regime)
-    with files[1].open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    write_csv(files[1], attempt_records(regime))
     files[2].write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     pictures, notice = write_pictures({"regime": regime_figure(regime)}, to)
     if notice:
@@ -91,7 +87,7 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
 def regime_page(regime: Regime) -> str:
     """A page that opens without a network: the boundaries, the figure, the table and the notes."""
     parts = [
-        f"<p><b>{html.escape(headline(regime))}</b></p>",
+        f"<p><b>{html_text(headline(regime))}</b></p>",
         _list(sentences(regime)),
         drawn("regime", regime_figure(regime), READING),
         _table(regime),
@@ -103,11 +99,11 @@ def regime_page(regime: Regime) -> str:
 
 
 def _list(lines: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{html_text(line)}</li>" for line in lines) + "</ul>"
 
 
 def _table(regime: Regime) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings(regime))
-    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells(regime)]
+    head = "".join(f"<th>{html_text(heading)}</th>" for heading in headings(regime))
+    rows = ["".join(f"<td>{html_text(cell)}</td>" for cell in row) for row in cells(regime)]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'

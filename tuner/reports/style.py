@@ -12,6 +12,7 @@ from statistics import quantiles
 import plotly.graph_objects as go
 
 from tuner.reports.wording import is_share
+from tuner.visible_text import visible
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which white paper swallows."""
@@ -108,7 +109,7 @@ def safe(text: str) -> str:
     >>> safe("<b>date</b> & co")
     '&lt;b&gt;date&lt;/b&gt; &amp; co'
     """
-    return html.escape(text, quote=False)
+    return html.escape(visible(text), quote=False)
 
 
 def wrapped(sentence: str, width: int) -> str:

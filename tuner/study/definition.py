@@ -27,6 +27,7 @@ from tuner.study.fields import (
     Seed,
     Seeds,
     Share,
+    StudyName,
     TrackingURI,
     Trials,
 )
@@ -203,7 +204,7 @@ class Study(Definition):
         tracking_uri: MLflow server or database; None for the local store.
     """
 
-    name: Name
+    name: StudyName
     question: OneLine = ""
     application: Annotated[str, AfterValidator(_known_application)]
     data: DataDefinition

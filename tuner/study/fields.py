@@ -3,12 +3,17 @@
 The limits are far above any use; they keep a slip of the keyboard from planning a million trials.
 """
 
+import re
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 _SECRET_PARAMETERS: Final = frozenset({"password", "passwd", "token", "access_token", "api_key"})
+
+_NAME: Final = r"[a-z0-9][a-z0-9_-]*"
+"""Of studies and arms: they become names of folders, files and MLflow's experiments."""
+_LONGEST_NAME: Final = 60
 
 
 def _unique(numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -46,6 +51,21 @@ def _without_credentials(uri: str) -> str:
     return uri
 
 
+def _not_a_folder_of_the_store(name: str) -> str:
+    if name == "artifacts":
+        raise ValueError("'artifacts' is MLflow's own folder in the store: choose another name")
+    return name
+
+
+def is_name(text: str) -> bool:
+    """Whether a study or an arm may have this name.
+
+    >>> is_name("lenet-32k"), is_name(".."), is_name("a/b")
+    (True, False, False)
+    """
+    return len(text) <= _LONGEST_NAME and re.fullmatch(_NAME, text) is not None
+
+
 def _packing(value: object) -> object:
     if value in ("auto", "off") or (isinstance(value, int) and value is not True and 1 <= value <= 128):
         return value
@@ -58,7 +78,8 @@ def _micro_batch(value: object) -> object:
     raise ValueError("must be a whole number, or 'auto' for what is fastest on the device")
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST_NAME)]
+StudyName = Annotated[Name, AfterValidator(_not_a_folder_of_the_store)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Trials = Annotated[int, Field(ge=1, le=10_000)]

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tuner.reports.markup import html_table, html_text, latex_table, latex_text, markdown_table, markdown_text
 from tuner.reports.result_tables import Table
+from tuner.visible_text import visible
 
-ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"]))
+ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(visible)
 TABLE = Table(
     caption="What & why",
     columns=("batch size", "arm", "score"),

@@ -1,0 +1,241 @@
+"""Whatever stands in a study file or a journal, the program gives a result or a sentence.
+
+Three of four files are studies (all shipped ones, mutated, and bombs made by hand), loaded up to the first trial. The
+others are journals of small made-up studies, mutated, then resumed and finished up to the printed answer
+(`benchmarks.fuzz_cases`).
+
+    python -m benchmarks.fuzz [--files 100000] [--seed 0] [--only NUMBER]
+
+A file fails where the program raises anything but a sentence for the user, prints what a terminal would obey, takes a
+damaged result for what it was, takes more than 5 seconds of the processor, asks for more than 1 GiB, hangs or dies.
+Files are read in a child process with these limits; where it is lost, another goes on at the next file. `--only NUMBER`
+writes a file out and shows what becomes of it, traceback and all.
+"""
+
+import multiprocessing
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks import turns
+from benchmarks.fuzz_cases import Case, Wholes, load, resume, wholes
+from benchmarks.mutations import bombs
+from tuner.errors import ZerotuneError
+from tuner.study import load_study
+
+CPU_SECONDS = 5.0
+"""Processor time of a file; what it takes of the clock is up to the machine's other work."""
+HANG_SECONDS = 120.0
+MEMORY_BYTES = 2**30
+"""What a child may ask for beyond what it holds when it begins."""
+SENTENCE_LINES = 21
+LINE_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a file; `failure` is empty where all is well."""
+
+    number: int
+    kind: str
+    mutation: str
+    found: str
+    failure: str
+    cpu_milliseconds: float
+    peak_bytes: int
+
+
+class _TooLong(BaseException):
+    """The file took all its processor time; no error of the program, so that nothing of it catches this."""
+
+
+def sentence_problem(text: str) -> str:
+    """Why an error text is none that a user should see; empty where it is one."""
+    lines = text.split("\n")
+    if not text.strip() or "Traceback" in text:
+        return f"no sentence: {text[:200]!r}"
+    if len(lines) > SENTENCE_LINES or max(map(len, lines)) > LINE_CHARACTERS:
+        return f"{len(lines)} lines of up to {max(map(len, lines))} characters: {text[:200]!r}"
+    if not all(line.isprintable() for line in lines):
+        return f"characters that no terminal should get: {text[:200]!r}"
+    return ""
+
+
+def judge(read: Callable[[], str]) -> tuple[str, str]:
+    """What reading gave, and what was wrong with that."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLong
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    try:
+        return read(), ""
+    except ZerotuneError as error:
+        return "a sentence", sentence_problem(str(error))
+    except _TooLong:
+        return "failure", f"more than {CPU_SECONDS:g} s of processor time:\n{traceback.format_exc(-8)}"
+    except Exception:
+        return "failure", traceback.format_exc(-8)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process ever held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
+    """Reads one file."""
+    own = Path(tempfile.mkdtemp(dir=folder))
+    start = time.process_time()
+    read = partial(load, case, own) if case.kind == "study" else partial(resume, case, own, given)
+    found, failure = judge(read)
+    milliseconds = 1e3 * (time.process_time() - start)
+    shutil.rmtree(own)
+    return Outcome(
+        number=number,
+        kind=case.kind,
+        mutation=case.mutation,
+        found=found,
+        failure=failure,
+        cpu_milliseconds=milliseconds,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def _read_all(numbers: range, seed: int, folder: Path, given: Wholes, to: Connection) -> None:
+    """The child: a number before each file, its outcome after."""
+    held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
+    for number in numbers:
+        to.send(number)
+        to.send(outcome(number, given.case(seed, number), folder, given))
+
+
+def outcomes(numbers: range, seed: int, folder: Path, given: Wholes) -> Iterator[Outcome]:
+    """Every file's outcome; where a child is lost, another goes on behind the file that it had begun."""
+    context = multiprocessing.get_context("fork")  # with all that was imported
+    while numbers:
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=_read_all, args=(numbers, seed, folder, given, sender))
+        child.start()
+        sender.close()
+        begun = numbers.start
+        while numbers:
+            try:
+                word = receiver.recv() if receiver.poll(HANG_SECONDS) else f"hung for {HANG_SECONDS:g} s"
+            except EOFError:
+                child.join()
+                word = f"ended its process ({child.exitcode})"
+            if isinstance(word, int):
+                begun = word
+                continue
+            numbers = range(begun + 1, numbers.stop)
+            if isinstance(word, str):
+                child.kill()
+                yield _lost(begun, given.case(seed, begun), word)
+                break
+            yield word
+        child.join()
+
+
+def _lost(number: int, case: Case, failure: str) -> Outcome:
+    return Outcome(
+        number=number,
+        kind=case.kind,
+        mutation=case.mutation,
+        found="failure",
+        failure=failure,
+        cpu_milliseconds=0.0,
+        peak_bytes=0,
+    )
+
+
+def print_outcomes(found: list[Outcome], seed: int, seconds: float, held: int) -> None:
+    """The outcomes by kind, the slowest file, the memory, and every failure once."""
+    kinds = sorted({outcome.found for outcome in found})
+    counts = Counter((outcome.kind, outcome.mutation, outcome.found) for outcome in found)
+    by_hand = set(bombs())
+    rows: dict[tuple[str, str], list[int]] = {}
+    for (kind, mutation, outcome), number in counts.items():
+        row = rows.setdefault((kind, "by hand" if mutation in by_hand else mutation), [0] * len(kinds))
+        row[kinds.index(outcome)] += number
+    table = [[kind, mutation, *(f"{n:,}" for n in (*row, sum(row)))] for (kind, mutation), row in sorted(rows.items())]
+    totals = [sum(row[i] for row in rows.values()) for i in range(len(kinds))]
+    table.append(["all", "", *(f"{n:,}" for n in (*totals, len(found)))])
+    title = f"{turns.machine()}: {len(found):,} files, seed {seed}, {seconds:.0f} s"
+    turns.print_table(title, ["reader", "mutation", *kinds, "files"], table, num_names=2)
+    for kind in ("study", "journal"):
+        times = sorted((o.cpu_milliseconds, o.number) for o in found if o.kind == kind)
+        if times:
+            middle, (slowest, number) = times[len(times) // 2][0], times[-1]
+            print(f"{kind}: median {middle:.1f} ms of the processor, slowest {slowest:.0f} ms (file {number})")
+    largest = max(outcome.peak_bytes for outcome in found)
+    print(f"memory of the reading process: {held / 2**20:.0f} MiB at first, {largest / 2**20:.0f} MiB at most")
+    failures: dict[str, list[Outcome]] = {}
+    for outcome in found:
+        if outcome.failure:
+            failures.setdefault(outcome.failure.strip().splitlines()[-1][:200], []).append(outcome)
+    for reason, alike in failures.items():
+        print(f"\n{len(alike)} files: {reason}\n{alike[0].failure}")
+        print(f"python -m benchmarks.fuzz --seed {seed} --only {alike[0].number}")
+    print(f"failures: {sum(map(len, failures.values())):,}")
+
+
+def show(seed: int, number: int, folder: Path, given: Wholes) -> None:
+    """Writes a file out and reads it here, with no net below."""
+    case = given.case(seed, number)
+    file = Path(f"fuzz-{seed}-{number}.{'yaml' if case.kind == 'study' else 'jsonl'}")
+    file.write_bytes(case.content)
+    print(f"{file}: {case.kind} {case.source}, {case.mutation}")
+    try:
+        print(load(case, folder) if case.kind == "study" else resume(case, folder, given))
+    except ZerotuneError as error:
+        print(error)
+
+
+def main(
+    files: Annotated[int, typer.Option(help="Files to read.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of the mutations.")] = 0,
+    only: Annotated[int | None, typer.Option(help="The one file to write out and read here.")] = None,
+) -> None:
+    """Mutated study files and journals: each gives a result or a sentence."""
+    torch.set_num_threads(1)
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a journal is forced to disk, which is not the question
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as name:
+        folder = Path(name)
+        given = wholes(folder)
+        if only is not None:
+            show(seed, only, folder, given)
+            return
+        for study in given.studies:
+            load_study(study)  # models are imported and outlined once, which is no file's fault
+        start, held, found = time.monotonic(), peak_bytes(), []
+        for outcome in outcomes(range(files), seed, folder, given):
+            found.append(outcome)
+            if outcome.failure:
+                print(f"file {outcome.number}: {outcome.failure.strip().splitlines()[-1][:150]}", file=sys.stderr)
+        print_outcomes(found, seed, time.monotonic() - start, held)
+    if any(outcome.failure for outcome in found):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,187 @@
+"""The files that `benchmarks.fuzz` reads, each by its number, and what a command does with them.
+
+study      loaded as `zerotune run` does, up to the first trial
+journal    resumed as `zerotune run` does: read, replayed and finished with made-up results, searched for results of
+           other studies, turned into the records of the store, compared and printed
+"""
+
+import contextlib
+import io
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from benchmarks.many_trials import NoStore, made_up
+from benchmarks.mutations import JOURNAL_MUTATIONS, STUDY_MUTATIONS, Mutation, bombs
+from trainers.applications import APPLICATIONS
+from tuner.answer import stored_definition, study_facts
+from tuner.campaign import Campaign
+from tuner.compare import compare
+from tuner.earlier import EarlierResults
+from tuner.journal import Journal
+from tuner.progress import Display
+from tuner.provenance import TRAINED_WITH
+from tuner.recorder import Recorder
+from tuner.reports.tables import print_answer
+from tuner.run import begin, tell_damage
+from tuner.sharing import Sharing, foresee
+from tuner.store import record
+from tuner.study import Study, load_study, shipped_studies, study_from_text
+from tuner.trial import Progress, Trial, TrialResult, canonical_json
+from tuner.visible_text import UNSEEN, showing_only
+
+SESSION = {**dict.fromkeys(TRAINED_WITH, "fuzz"), "python": "3.11"}
+STUDY = """
+name: fuzz
+application: lenet_mnist
+data: {{source: mnist5k}}
+epochs: 2
+batch_sizes: [128]
+seeds: [1, 2]
+reference: tuned
+baseline:
+  batch_size: 32
+  optimizer: momentum
+  tune: {{method: random, trials: 2, space: {{lr: {{low: 0.01, high: 1}}}}}}
+arms:
+- {{name: tuned, {search}}}
+- {{name: legw, method: legw}}
+"""
+SEARCHES = (
+    "method: random, trials: 4, repeats: 2, space: {lr: {low: 0.001, high: 1.0, scale: log}}",
+    "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.1, high: 1}, decay: {choices: [constant, poly]}}",
+    "method: grid, space: {lr: {low: 0.001, high: 1.0, scale: log, num: 3}, warmup_epochs: {low: 0, high: 1, num: 2}}",
+)
+"""Of the studies whose journals are mutated: every kind of searching method."""
+MEANT = ("records", "odd line")
+"""Mutations that write whole lines; all others are damage, and no result that they changed may be taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One file.
+
+    Attributes:
+        kind: what reads it.
+        source: what it was made from.
+        mutation: how.
+        content: its bytes.
+    """
+
+    kind: Literal["study", "journal"]
+    source: str
+    mutation: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeJournal:
+    """A journal, the study it is of, and its results by trial id."""
+
+    study: Study
+    content: bytes
+    results: Mapping[str, TrialResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wholes:
+    """What is mutated: studies by name, and journals."""
+
+    studies: dict[str, bytes]
+    journals: list[WholeJournal]
+
+    def case(self, seed: int, number: int) -> Case:
+        """The file of that number; the same one whenever it is asked for."""
+        draw = random.Random(f"{seed}/{number}")
+        if number % 4 == 3:
+            place = draw.randrange(len(self.journals))
+            name, changed = _mutated(draw, JOURNAL_MUTATIONS, self.journals[place].content)
+            return Case(kind="journal", source=str(place), mutation=name, content=changed)
+        by_hand, studies_before = list(bombs().items()), number - (number + 1) // 4
+        if studies_before < len(by_hand):
+            name, content = by_hand[studies_before]
+            return Case(kind="study", source="", mutation=name, content=content)
+        source = draw.choice(list(self.studies))
+        name, changed = _mutated(draw, STUDY_MUTATIONS, self.studies[source])
+        return Case(kind="study", source=source, mutation=name, content=changed)
+
+
+def _mutated(draw: random.Random, mutations: Mapping[str, Mutation], whole: bytes) -> tuple[str, bytes]:
+    name = draw.choice(list(mutations))
+    return name, mutations[name](draw, whole)
+
+
+def wholes(folder: Path) -> Wholes:
+    """Reads the shipped studies, and writes journals in a folder."""
+    studies = {name: path.read_bytes() for name, path in shipped_studies().items()}
+    return Wholes(studies=studies, journals=[_journal(search, folder / str(i)) for i, search in enumerate(SEARCHES)])
+
+
+def _journal(search: str, folder: Path) -> WholeJournal:
+    study = study_from_text(STUDY.format(search=search), "fuzz.yaml")
+    with contextlib.closing(Journal(folder)) as journal:
+        begin(study, journal, SESSION)
+        finish(study, journal, None, Console(file=io.StringIO()))
+        journal.resume({**SESSION, "python": "3.12"})
+        return WholeJournal(study=study, content=journal.path.read_bytes(), results=journal.content.results)
+
+
+def finish(study: Study, journal: Journal, earlier: EarlierResults | None, lines: Console) -> None:
+    """Replays what a journal holds and answers all other trials at once, as a driver would in hours."""
+    campaign = Campaign(study, journal.content.results)
+    planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
+    display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
+    agenda = Recorder(campaign, journal, NoStore(), display, Sharing(earlier))  # type: ignore[arg-type]
+    number = 0
+    while isinstance(trial := agenda.ask(), Trial):
+        result = made_up(trial, number)
+        agenda.report(Progress(trial=trial, new_epochs=result.epochs))
+        agenda.tell(result)
+        number += 1
+    assert trial == "done"
+
+
+def load(case: Case, folder: Path) -> str:
+    """Loads a study and asks for its first trial."""
+    file = folder / "study.yaml"
+    file.write_bytes(case.content)
+    study = load_study(str(file))
+    canonical_json(study.resolved())
+    Campaign(study).ask()
+    return "a result"
+
+
+def resume(case: Case, folder: Path, given: Wholes) -> str:
+    """Resumes a study with a journal, and prints its answer."""
+    whole = given.journals[int(case.source)]
+    study, text = whole.study, io.StringIO()
+    place, lines = folder / study.name, showing_only(Console(file=text, width=110, color_system=None))
+    place.mkdir()
+    (place / "journal.jsonl").write_bytes(case.content)
+    with contextlib.closing(Journal(place)) as journal:
+        if case.mutation not in MEANT:
+            for name, result in journal.content.results.items():
+                assert result == whole.results.get(name), "a damaged result was taken for what it was"
+        begin(study, journal, SESSION)
+        tell_damage(journal, lines)
+        other = EarlierResults(folder, "another", SESSION, "made-up")
+        earlier = EarlierResults(folder, study.name, SESSION, "made-up")
+        foresee(Campaign(study, journal.content.results), journal.content, other)
+        finish(study, journal, earlier, lines)
+        content = journal.content
+    for result in content.results.values():
+        record.record_tags(result)
+        record.tags(result)
+        record.params(result.trial)
+        record.run_name(result.trial)
+        record.points(result)
+    canonical_json(content.sessions)
+    application = APPLICATIONS[study.application]
+    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
+    print_answer(compare(study_facts(definition), list(content.results.values())), lines)
+    assert UNSEEN.search(text.getvalue()) is None, "something that a terminal obeys was printed"
+    return "lines skipped" if content.unreadable_lines else "a result"

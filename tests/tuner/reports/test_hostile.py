@@ -1,0 +1,149 @@
+"""A store that others write may hold any text in any place: it stays text on pages, in tables and in papers."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuner.reports.export as export_module
+from tests.complete_study import complete_results
+from tests.reported_study import SESSION, definition, reported
+from tuner.answer import study_facts
+from tuner.reports.csv_files import cell, write_csv
+from tuner.reports.export import export
+from tuner.reports.formats import report_json, report_latex, report_markdown
+from tuner.reports.subject import Subject
+from tuner.trial import TrialResult
+from tuner.visible_text import UNSEEN
+
+HOSTILE = (
+    "=</script><script>alert(1)</script>\"'<img src=x onerror=alert(2)>\x1b[2J\u202e\n\\input{x}%$[x](javascript:x)"
+)
+HANDLER = re.compile(r"on[a-z]+")
+
+
+def hostile_result(result: TrialResult) -> TrialResult:
+    trial = replace(
+        result.trial,
+        study=HOSTILE,
+        arm=HOSTILE if result.trial.arm == "tuned" else result.trial.arm,
+        params={**{(HOSTILE if name == "lr" else name): value for name, value in result.trial.params.items()}},
+        config=replace(result.trial.config, application=HOSTILE, data=HOSTILE, data_options={HOSTILE: HOSTILE}),
+    )
+    return replace(result, trial=trial, error=HOSTILE, host=HOSTILE, device=HOSTILE, reused_from=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    """The made-up study with such a text wherever a store holds one."""
+    stored: dict[str, Any] = definition(name=HOSTILE, question=HOSTILE, reference=HOSTILE, metric=HOSTILE)
+    stored["arms"][0]["name"] = HOSTILE
+    stored["application"] = stored["data"]["source"] = HOSTILE
+    stored["model"] = {HOSTILE: HOSTILE}
+    for search in (stored["arms"][0], stored["baseline"]["tune"]):
+        search["space"][HOSTILE] = search["space"].pop("lr")
+    results = [hostile_result(result) for result in complete_results()]
+    found = reported(stored, results, [{**SESSION, "cpu": HOSTILE, HOSTILE: HOSTILE}])
+    assert HOSTILE in study_facts(stored).arms
+    return replace(found, origin=replace(found.origin, fingerprint=HOSTILE, command=HOSTILE))
+
+
+class Tags(HTMLParser):
+    """The tags of a page, with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+@pytest.fixture(scope="module")
+def files(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_module, "write_pictures", lambda figures, to: ([], None))
+        yield export(subject, tmp_path_factory.mktemp("report"))
+
+
+def test_files_have_their_own_names_and_stay_in_their_folder(files: list[Path]) -> None:
+    (folder,) = {file.parent for file in files}
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        [
+            *("report.html", "report.json", "pareto_arms.html", "pareto_trials.html"),
+            *("comparison.csv", "trials.csv", "fronts.csv", "ledger.csv"),
+        ]
+    )
+
+
+def test_pages_have_no_tag_or_attribute_of_it(files: list[Path]) -> None:
+    for page in (file for file in files if file.suffix == ".html"):
+        text = page.read_text(encoding="utf-8")
+        body = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # plotly and ours
+        assert "alert(1)" in body
+        tags = Tags(body).found
+        assert not [tag for tag, _ in tags if tag in ("img", "iframe", "object", "base", "form")]
+        assert {attributes.get("type") for tag, attributes in tags if tag == "script"} == {"application/json"}
+        assert not [name for _, attributes in tags for name in attributes if HANDLER.fullmatch(name)]
+        assert not [a["href"] for tag, a in tags if tag == "a" and not a["href"].startswith("#")]
+        assert UNSEEN.search(body) is None
+
+
+def test_figures_take_it_for_no_tag_of_theirs(files: list[Path]) -> None:
+    text = next(file for file in files if file.name == "report.html").read_text(encoding="utf-8")
+    figures = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
+    texts = [found for figure in figures for found in strings(json.loads(figure))]
+    assert any("alert(1)" in found for found in texts)
+    assert not [found for found in texts if "<script" in found or "<img" in found or UNSEEN.search(found)]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in JSON-like content."""
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(item)
+
+
+def test_spreadsheets_are_given_no_formula(files: list[Path]) -> None:
+    for table in (file for file in files if file.suffix == ".csv"):
+        with table.open(encoding="utf-8", newline="") as file:
+            cells = [text for row in csv.DictReader(file) for text in row.values()]
+        assert not [text for text in cells if re.match(r"[=@\t\r]|[+-](?![\d.]|inf)", text)]
+        assert not [text for text in cells if UNSEEN.search(text)]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_text_that_a_spreadsheet_would_compute_is_a_text(tmp_path: Path, start: str) -> None:
+    assert str(cell(f"{start}1+cmd|x")).startswith(("'", "�"))
+    write_csv(tmp_path / "x.csv", [{"a": f"{start}1", "b": -1.5, "c": None}])
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()[1].endswith(",-1.5,")
+
+
+def test_markdown_has_no_tag_and_no_link_of_it(subject: Subject) -> None:
+    text = report_markdown(subject)
+    assert "alert(1)" in text
+    assert "<" not in text
+    assert not re.search(r"(?<!\\)\]\(", text)
+    assert UNSEEN.search(text) is None
+
+
+def test_latex_has_no_command_of_it(subject: Subject) -> None:
+    text = report_latex(subject)
+    assert "alert(1)" in text
+    code = [line for line in text.splitlines() if not line.startswith("% ")]
+    assert not [line for line in code if r"\input" in line or re.search(r"(?<!\\)[%#]", line)]
+    assert UNSEEN.search(text) is None
+
+
+def test_json_holds_it_as_it_is_in_characters_that_are_seen(subject: Subject) -> None:
+    text = report_json(subject)
+    assert UNSEEN.search(text) is None
+    assert json.loads(text)["comparison"]["facts"]["question"] == HOSTILE

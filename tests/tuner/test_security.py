@@ -1,0 +1,150 @@
+"""Nobody is let in: names stay in the store, files are data and not code, and known holes are below the bounds."""
+
+import ast
+import os
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from packaging.requirements import Requirement
+
+from tests.own_applications import Here
+from trainers.checkpoint import read_checkpoint
+from tuner.cli import app
+from tuner.command_options import store_and_name
+from tuner.errors import BadInput
+from tuner.journal import Journal
+from tuner.run import Place
+from tuner.study import Study, study_from_text
+from tuner.study.fields import is_name
+
+ROOT = Path(__file__).parents[2]
+STUDY = """
+name: {name}
+application: lenet_mnist
+data: {{source: mnist5k}}
+batch_sizes: [128]
+seeds: [1]
+reference: {arm}
+baseline: {{batch_size: 32, optimizer: momentum, lr: 0.02}}
+arms:
+- {{name: {arm}, method: grid, space: {{lr: {{choices: [0.1, 0.2]}}}}}}
+"""
+ESCAPES = [
+    *("../x", "..", ".", "/etc/x", "a/b", "a\\\\b", "~", "a.b", "", "-a", "_a", "A", "a b", "a\\0", "a\\nb", "é"),
+    *("a\\u202eb", "a\\uff0fb", "a" * 61, "a" * 60_000),
+]
+"""As a study file writes them in double quotes."""
+
+
+def study(name: str = "a", arm: str = "b") -> Study:
+    return study_from_text(STUDY.format(name=name, arm=arm), "x.yaml")
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["name", "arm"])
+@pytest.mark.parametrize("name", ESCAPES, ids=lambda name: name[:20])
+def test_no_study_or_arm_has_a_name_that_leaves_a_folder(key: str, name: str) -> None:
+    with pytest.raises(BadInput, match=r"x\.yaml:") as refused:
+        study(**{key: f'"{name}"'})
+    assert len(str(refused.value)) < 1_000
+
+
+@pytest.mark.parametrize("name", ["a", "0", "lenet-32k", "a_b", "a" * 60])
+def test_a_study_is_in_a_folder_of_its_name(tmp_path: Path, name: str) -> None:
+    assert Place(store=tmp_path).folder(study(name=f'"{name}"')) == tmp_path / name
+    assert is_name(name)
+
+
+def test_no_study_has_the_name_of_the_folder_of_mlflow() -> None:
+    with pytest.raises(BadInput, match="'artifacts' is MLflow's own folder in the store: choose another name"):
+        study(name="artifacts")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a\n", "-a", "Ä", "a" * 61])
+def test_no_command_takes_a_bare_name_that_leaves_the_store(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=r"a folder, not a study file|no study file or shipped study"):
+        store_and_name(name, tmp_path, None, None)
+
+
+def test_a_bare_name_that_a_study_may_have_is_looked_for_in_the_store(tmp_path: Path) -> None:
+    assert store_and_name("gone-1", tmp_path, None, None) == (f"sqlite:///{tmp_path}/mlflow.db", "gone-1")
+
+
+def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:
+    assert here.refused("plan", "x\x1b[2J\u202e.yaml").strip().isprintable()
+    assert here.refused("plan", "plane.yaml", "--app", "x\x1b[2J\u202e.py:a").startswith("error: --app x�[2J�.py:a: ")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def everything_allowed() -> Iterator[None]:
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def test_others_cannot_write_the_journal_even_where_the_process_makes_open_files(tmp_path: Path) -> None:
+    with everything_allowed(), closing(Journal(tmp_path / "a")) as journal:
+        journal.begin({"name": "a"}, {})
+    made = [tmp_path / "a", tmp_path / "a" / "journal.jsonl", tmp_path / "a" / "lock"]
+    assert [0o775, 0o664, 0o664] == [path.stat().st_mode & 0o777 for path in made]
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> object:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"fingerprint": "a", "state": Evil()}, tmp_path / "a.pt")
+    assert read_checkpoint(tmp_path / "a.pt", "a", torch.device("cpu")) is None
+    assert not (tmp_path / "ran").exists()
+
+
+READS_CODE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*(ROOT / "trainers").rglob("*.py"), *(ROOT / "tuner").rglob("*.py")]), ids=lambda path: path.name
+)
+def test_no_file_is_unpickled(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not READS_CODE & {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in READS_CODE
+        elif isinstance(node, ast.Call):
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert given.get("allow_pickle", "False") == "False"
+            if ast.unparse(node.func) == "torch.load":
+                assert given["weights_only"] == "True"
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def test_no_command_can_be_told_to_listen_elsewhere() -> None:
+    command = typer.main.get_command(app)
+    options = {option for sub in command.commands.values() for parameter in sub.params for option in parameter.opts}  # type: ignore[attr-defined]
+    assert "--port" in options
+    assert not {option for option in options if "host" in option or "bind" in option or "listen" in option}
+
+
+@pytest.mark.parametrize(
+    ("package", "holes"),
+    [("mlflow", ["2.22.0", "3.10.9"]), ("ray", ["2.51.0", "2.55.9"]), ("torch", ["2.5.1"]), ("pyyaml", ["5.3"])],
+)
+def test_versions_with_known_holes_are_not_installed(package: str, holes: list[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (bounds,) = [found for text in project["dependencies"] if (found := Requirement(text)).name == package]
+    assert not [version for version in holes if version in bounds.specifier]

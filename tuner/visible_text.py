@@ -1,0 +1,65 @@
+"""Text of unknown origin made harmless to look at: names and error texts that come from files, servers and workers.
+
+A terminal obeys some characters (colours, moving the cursor, setting its title), and others turn the order of what is
+read around. This module must not know where texts come from.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
+from rich.segment import Segment
+
+UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and newline
+    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # formats, directions
+    "\ud800-\udfff]"  # halves of characters, which no file takes
+)
+"""Characters that are not seen themselves and change what is."""
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+ConsoleType = TypeVar("ConsoleType", bound=Console)
+
+
+def visible(text: str) -> str:
+    r"""The text with a mark in the place of every character of `UNSEEN`.
+
+    >>> visible("loss \x1b[31mnan\u202e\n")
+    'loss �[31mnan�\n'
+    """
+    return UNSEEN.sub(REPLACEMENT, text)
+
+
+def visible_json(text: str) -> str:
+    r"""JSON that means the same, with every character of `UNSEEN` written as its code.
+
+    >>> visible_json('["\x9b"]')
+    '["\\u009b"]'
+    """
+    return UNSEEN.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+
+
+def _utf16(character: str) -> Iterable[int]:
+    encoded = character.encode("utf-16-be", "surrogatepass")
+    return (int.from_bytes(encoded[i : i + 2], "big") for i in range(0, len(encoded), 2))
+
+
+def showing_only(console: ConsoleType) -> ConsoleType:
+    """The console, which from now on prints no character of `UNSEEN`; its own colours are not text."""
+    console.push_render_hook(_OnlyVisible())
+    return console
+
+
+class _OnlyVisible(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Visible(renderable) for renderable in renderables]
+
+
+class _Visible:
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
