@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
-
 from tuner.evidence import CONFIDENCE, Incumbent, Interval, t_interval
 
 BOOTSTRAP_TRIALS = 5
@@ -106,6 +104,8 @@ def success(scores: Iterable[float | None], level: float, *, higher_is_better: b
     if not outcomes:
         raise ValueError("a success rate needs at least one trial, got none: leave out arms without trials")
     num_successes, num_trials = sum(outcomes), len(outcomes)
+    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
+
     interval = stats.binomtest(num_successes, num_trials).proportion_ci(CONFIDENCE, method="exact")
     rate = num_successes / num_trials
     return Success(
@@ -190,6 +190,8 @@ def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better
     if not 1 <= k <= num_trials:
         raise ValueError(f"a best of k needs at least k trials and k >= 1, got k={k} of {num_trials} trials")
     quantile = 2.0 ** (-1.0 / k)
+    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
+
     ends: Any = stats.quantile_test(values, p=quantile).confidence_interval(CONFIDENCE)  # scipy-stubs says float
     found = (ends.low, values[math.ceil(quantile * num_trials) - 1], ends.high)  # an end is NaN where there is none
     worse, median, better = (sign * float(value) if math.isfinite(value) else None for value in found)

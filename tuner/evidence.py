@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from scipy import stats
-
 from tuner.trial import TrialResult
 
 CONFIDENCE = 0.95
@@ -78,6 +76,8 @@ def t_interval(values: Sequence[float]) -> Interval:
         return Interval(mean=values[0], low=None, high=None)
     if all(value == values[0] for value in values):
         return Interval(mean=values[0], low=values[0], high=values[0])
+    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
+
     ends = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
     return Interval(mean=fmean(values), low=float(ends.low), high=float(ends.high))
 
