@@ -168,7 +168,7 @@ def _lost(number: int, case: Case, failure: str) -> Outcome:
     )
 
 
-def print_outcomes(found: list[Outcome], seed: int, seconds: float, held: int) -> None:
+def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
     """The outcomes by kind, the slowest file, the memory, and every failure once."""
     kinds = sorted({outcome.found for outcome in found})
     counts = Counter((outcome.kind, outcome.mutation, outcome.found) for outcome in found)
@@ -180,7 +180,8 @@ def print_outcomes(found: list[Outcome], seed: int, seconds: float, held: int) -
     table = [[kind, mutation, *(f"{n:,}" for n in (*row, sum(row)))] for (kind, mutation), row in sorted(rows.items())]
     totals = [sum(row[i] for row in rows.values()) for i in range(len(kinds))]
     table.append(["all", "", *(f"{n:,}" for n in (*totals, len(found)))])
-    title = f"{turns.machine()}: {len(found):,} files, seed {seed}, {seconds:.0f} s"
+    print(turns.machine())
+    title = f"{len(found):,} files, seed {seed}, {seconds:.0f} s"
     turns.print_table(title, ["reader", "mutation", *kinds, "files"], table, num_names=2)
     for kind in ("study", "journal"):
         times = sorted((o.cpu_milliseconds, o.number) for o in found if o.kind == kind)
@@ -188,7 +189,8 @@ def print_outcomes(found: list[Outcome], seed: int, seconds: float, held: int) -
             middle, (slowest, number) = times[len(times) // 2][0], times[-1]
             print(f"{kind}: median {middle:.1f} ms of the processor, slowest {slowest:.0f} ms (file {number})")
     largest = max(outcome.peak_bytes for outcome in found)
-    print(f"memory of the reading process: {held / 2**20:.0f} MiB at first, {largest / 2**20:.0f} MiB at most")
+    first = found[0].peak_bytes
+    print(f"memory of the reading process: {first / 2**20:.0f} MiB after a file, {largest / 2**20:.0f} MiB at most")
     failures: dict[str, list[Outcome]] = {}
     for outcome in found:
         if outcome.failure:
@@ -227,12 +229,12 @@ def main(
             return
         for study in given.studies:
             load_study(study)  # models are imported and outlined once, which is no file's fault
-        start, held, found = time.monotonic(), peak_bytes(), []
+        start, found = time.monotonic(), []
         for outcome in outcomes(range(files), seed, folder, given):
             found.append(outcome)
             if outcome.failure:
                 print(f"file {outcome.number}: {outcome.failure.strip().splitlines()[-1][:150]}", file=sys.stderr)
-        print_outcomes(found, seed, time.monotonic() - start, held)
+        print_outcomes(found, seed, time.monotonic() - start)
     if any(outcome.failure for outcome in found):
         sys.exit(1)
 

@@ -86,7 +86,7 @@ def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[
             raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # whatever the damage is, the answer is the same
-        logger.warning("%s: not a readable checkpoint (%s): the training starts anew.", path, error)
+        logger.warning("%s: not a readable checkpoint (%r): the training starts anew.", path, error)
         return None
     if not isinstance(content, dict) or content.get("fingerprint") != fingerprint:
         logger.warning("%s: the checkpoint of another training: this one starts anew.", path)

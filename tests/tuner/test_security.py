@@ -19,7 +19,7 @@ from tuner.command_options import store_and_name
 from tuner.errors import BadInput
 from tuner.journal import Journal
 from tuner.run import Place
-from tuner.study import Study, study_from_text
+from tuner.study import Study, difference, study_from_text
 from tuner.study.fields import is_name
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +80,11 @@ def test_a_bare_name_that_a_study_may_have_is_looked_for_in_the_store(tmp_path: 
 def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:
     assert here.refused("plan", "x\x1b[2J\u202e.yaml").strip().isprintable()
     assert here.refused("plan", "plane.yaml", "--app", "x\x1b[2J\u202e.py:a").startswith("error: --app x�[2J�.py:a: ")
+
+
+def test_a_damaged_definition_is_told_in_short_lines_that_are_seen() -> None:
+    (line,) = difference({"a\x1b\ud800" + "x" * 10_000: 1}, {})
+    assert line == f"a��{'x' * 197}: was 1, now absent"
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

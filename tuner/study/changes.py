@@ -1,10 +1,12 @@
 """What has changed between two definitions, in lines a reader can act on."""
 
-from typing import Any
+from typing import Any, Final
 
 from tuner.studyfile import Location, place_name
+from tuner.visible_text import visible
 
 _ABSENT = object()
+_LONGEST_PLACE: Final = 200
 
 
 def difference(old: object, new: object) -> list[str]:
@@ -26,7 +28,7 @@ def _difference(old: Any, new: Any, location: Location) -> list[str]:
         length = max(len(old), len(new))
         pairs = [(i, *_at(i, old, new)) for i in range(length)]
     else:
-        return [] if old == new else [f"{place_name(location)}: was {_text(old)}, now {_text(new)}"]
+        return [] if old == new else [f"{_place(location)}: was {_text(old)}, now {_text(new)}"]
     return [line for key, before, after in pairs for line in _difference(before, after, (*location, key))]
 
 
@@ -35,6 +37,11 @@ def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
         old[position] if position < len(old) else _ABSENT,
         new[position] if position < len(new) else _ABSENT,
     )
+
+
+def _place(location: Location) -> str:
+    """Where a value stands, whatever keys a damaged definition has."""
+    return visible(place_name(location))[:_LONGEST_PLACE]
 
 
 def _text(value: object) -> str:
