@@ -1,10 +1,11 @@
 """The token of a Ray cluster. Whoever has it may run any code there: it is used where it is at hand, and kept private.
 
 Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported: this module must
-be used before, and must not import Ray.
+be used before, and must not import Ray. A program that has imported Ray already has decided for itself.
 """
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def use_token_at_hand() -> bool:
     Returns:
         Whether token authentication is on.
     """
-    if MODE not in os.environ and (os.environ.get(TOKEN) or token_file().is_file()):
+    is_undecided = MODE not in os.environ and "ray" not in sys.modules
+    if is_undecided and (os.environ.get(TOKEN) or token_file().is_file()):
         os.environ[MODE] = "token"
     keep_token_private()
     return os.environ.get(MODE, "").lower() == "token"
