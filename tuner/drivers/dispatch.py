@@ -76,6 +76,10 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
         return FIFOScheduler, ()
 
+    def let_go(self) -> None:
+        """Forgets the mailboxes, which end with the cluster."""
+        self._post = None
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Called by Tune with every word of a worker."""
         worker, word = trial.trial_id, result["word"]

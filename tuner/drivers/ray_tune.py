@@ -5,6 +5,7 @@ process, importing torch, loading data); a worker pays them once. Tune places th
 them again when they die; the agenda decides what they train (`tuner.drivers.dispatch`).
 """
 
+import gc
 import logging
 import shutil
 import tempfile
@@ -170,22 +171,27 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 agenda.note(note)
             post = new_mailbox()
             dispatch = Dispatch(agenda, replace(execution, trials_per_machine=slots.on_one_machine), post)
-            resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
-            tune.Tuner(
-                tune.with_resources(Worker, resources),
-                param_space={"post": post, "application": execution.application},
-                tune_config=tune.TuneConfig(
-                    num_samples=num_workers(execution, slots), scheduler=dispatch, metric=None, mode=None
-                ),
-                run_config=tune.RunConfig(
-                    name="workers",
-                    storage_path=scratch,
-                    verbose=0,
-                    stop=_WhenFinished(dispatch),
-                    failure_config=tune.FailureConfig(max_failures=-1),  # the dispatch ends it
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                ),
-            ).fit()
+            try:
+                resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
+                tune.Tuner(
+                    tune.with_resources(Worker, resources),
+                    param_space={"post": post, "application": execution.application},
+                    tune_config=tune.TuneConfig(
+                        num_samples=num_workers(execution, slots), scheduler=dispatch, metric=None, mode=None
+                    ),
+                    run_config=tune.RunConfig(
+                        name="workers",
+                        storage_path=scratch,
+                        verbose=0,
+                        stop=_WhenFinished(dispatch),
+                        failure_config=tune.FailureConfig(max_failures=-1),  # the dispatch ends it
+                        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    ),
+                ).fit()
+            finally:
+                del post
+                dispatch.let_go()
+                gc.collect()  # Ray ends a program that lets go of something of a cluster's after the cluster
     except tune.TuneError:
         if dispatch.error is None:
             raise
