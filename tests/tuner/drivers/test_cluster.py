@@ -3,7 +3,7 @@
 import pytest
 
 from tuner.drivers import cluster
-from tuner.drivers.cluster import _slots
+from tuner.drivers.cluster import Slots, _slots
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
@@ -58,7 +58,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
 def test_a_cluster_started_ahead_is_the_one_that_is_connected_to(ray: Ray) -> None:
     with cluster.started_ahead(Execution()):
         with cluster.connected(Execution()) as slots:
-            assert slots == (2, 2)
+            assert slots == Slots(in_all=2, on_one_machine=2)
         assert ["init", "shutdown"] == ray.calls
     assert ["init", "shutdown"] == ray.calls
 
