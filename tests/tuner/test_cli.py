@@ -336,7 +336,7 @@ def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
 ) -> None:
     answered = threading.Event()
     monkeypatch.setattr("ray.init", lambda **_: answered.wait())
-    monkeypatch.setattr("tuner.drivers.cluster.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("tuner.drivers.attach.CONNECT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         ended = here.zerotune("run", "tiny.yaml", "--address", address)

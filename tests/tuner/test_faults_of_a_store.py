@@ -45,15 +45,15 @@ def test_a_disk_that_fills_up_ends_the_study_with_a_sentence_and_it_goes_on_from
 def test_a_store_that_can_only_be_read_is_refused_with_a_sentence(here: Here) -> None:
     assert here.run()[0] == 0
     before = (here.folder / JOURNAL).read_bytes()
-    really_open = Path.open
+    really_open = os.open
 
-    def read_only(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if path.name in ("journal.jsonl", "lock") and mode.strip("b") != "r":
+    def read_only(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if Path(str(path)).name in ("journal.jsonl", "lock") and flags & (os.O_WRONLY | os.O_RDWR):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-        return really_open(path, mode, *arguments, **options)
+        return really_open(path, flags, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "open", read_only)
+        patch.setattr(os, "open", read_only)
         code, _, err = here.run()
     assert (code, err) == (
         2,
