@@ -37,7 +37,12 @@ class Recorder:
         self._sharing = sharing
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial to be trained; those whose result is known, or is taken over, are told on the way."""
+        """The next trial to be trained; those whose result is known, or is taken over, are told on the way.
+
+        Raises:
+            BadInput: the store's address cannot be used.
+        """
+        self._writer.wait_until_open()
         while isinstance(trial := self._sharing.next_released() or self._campaign.ask(), Trial):
             known = self._known(trial)
             if known is not None:

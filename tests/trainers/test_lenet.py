@@ -26,3 +26,18 @@ def test_lenet_scores_every_image_by_itself():
     together, apart = model(images), torch.cat([model(image.unsqueeze(0)) for image in images])
     assert together.shape == (3, 10)
     torch.testing.assert_close(together, apart)
+
+
+def test_empty_maps_change_nothing() -> None:
+    torch.manual_seed(0)
+    model, images = LeNet5(), torch.randn(64, 1, 28, 28)
+    found = [_value_and_gradients(model, images)]
+    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+        found.append(_value_and_gradients(model, images))
+    for with_empty_maps, without in zip(*found, strict=True):
+        torch.testing.assert_close(with_empty_maps, without, rtol=1e-4, atol=1e-6)
+
+
+def _value_and_gradients(model: LeNet5, images: torch.Tensor) -> list[torch.Tensor]:
+    logits = model(images)
+    return [logits, *torch.autograd.grad(logits.square().sum(), list(model.parameters()))]

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, C channels, H height, W width, F features, K classes.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,10 +28,29 @@ class LeNet5(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K) of images (B, 1, 28, 28)."""
+        weight1, bias1, weight2 = self.conv1.weight, self.conv1.bias, self.conv2.weight
+        if _fills_registers(images_BCHW):
+            weight1, bias1, weight2 = _with_empty_maps(weight1, bias1, weight2)
         # ReLU after the pool: the same values as before it, on a quarter of the elements.
-        maps_BCHW = F.relu(F.max_pool2d(self.conv1(images_BCHW), 2))
-        maps_BCHW = F.relu(F.max_pool2d(self.conv2(maps_BCHW), 2))
+        maps_BCHW = F.relu(F.max_pool2d(F.conv2d(images_BCHW, weight1, bias1, padding=2), 2))
+        maps_BCHW = F.relu(F.max_pool2d(F.conv2d(maps_BCHW, weight2, self.conv2.bias), 2))
         features_BF = F.relu(self.fc1(maps_BCHW.flatten(1)))
         features_BF = F.relu(self.fc2(features_BF))
         logits_BK: Tensor = self.fc3(features_BF)
         return logits_BK
+
+
+def _fills_registers(images_BCHW: Tensor) -> bool:
+    """Whether oneDNN convolves them, which computes eight channels at once."""
+    is_float_on_cpu = images_BCHW.device.type == "cpu" and images_BCHW.dtype == torch.float32
+    return is_float_on_cpu and bool(torch.backends.mkldnn.enabled)
+
+
+def _with_empty_maps(weight1: Tensor, bias1: Tensor | None, weight2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first convolution with two maps of zeros more, eight in all, and the second that takes nothing from them.
+
+    The model computes the same values, the convolutions as fast, since they compute eight maps in any case, and pooling
+    eight maps takes a fifth of the time of pooling six (`python -m benchmarks.trainer_throughput`).
+    """
+    assert bias1 is not None
+    return F.pad(weight1, (0, 0, 0, 0, 0, 0, 0, 2)), F.pad(bias1, (0, 2)), F.pad(weight2, (0, 0, 0, 0, 0, 2))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
@@ -188,7 +189,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._send(worker, CONTINUE)
 
     def _send(self, worker: str, item: object) -> None:
-        self._post.put.remote(self._mailboxes[worker], item)
+        self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
 
     def _hand_out(self) -> None:
         """Gives idle workers trials, while there are any; stops them when nothing will follow."""

@@ -17,7 +17,7 @@ from typing import Any
 from tuner.drivers.ray_settings import ray  # before Ray itself, which reads its settings when it is imported
 
 # isort: split
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -58,9 +58,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             self._introduced = True
             return {"word": Ready(mailbox=self._mailbox)}
         if self._work is None or self._asks_after_each_epoch:
-            item = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
-            if item is None:
+            letter = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
+            if letter is None:
                 return {"word": Idle()}
+            item = cloudpickle.loads(letter)
             if item != CONTINUE and isinstance(self._work, _SingleWork):
                 self._work.discard()  # its trial was pruned
                 self._end_work()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -19,16 +20,13 @@ class Writer:
     Nor does a store that fails break one. What it lacks is kept in order; every RETRY_SECONDS the store is opened anew,
     and once it answers all that it lacks is written, what a failure left half written put right.
 
-    The store is opened here, by the caller's thread, so that a wrong address shows before the first trial.
+    The store is opened there too, while the caller gets ready for the first trial: a new database takes seconds.
 
     Args:
         open_store: opens the store; called again after every failure, on the other thread.
         known: results there were before, which the store may lack too.
         tell: takes a sentence when the store fails, when it is there again, and at the end where it is not; with it,
             whether the store lacks results.
-
-    Raises:
-        BadInput: the address cannot be used.
     """
 
     def __init__(
@@ -43,19 +41,24 @@ class Writer:
         self._store: Store | None = None
         self._is_behind = bool(self._results)
         self._failure: Exception | None = None
-        self._next_attempt = time.monotonic() + RETRY_SECONDS
+        self._next_attempt = 0.0
+        self._first_opening: Future[None] = Future()
         self._queue: SimpleQueue[TrialResult | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="mlflow-writer", daemon=True)
-        try:
-            self._store = open_store()
-        except Unreachable as error:
-            self._failure = error
 
     def start(self) -> None:
-        """Begins to write; says so where the store does not answer yet."""
-        if self._failure is not None:
-            self._tell_failure(self._failure)
+        """Opens the store and begins to write; returns at once."""
         self._thread.start()
+
+    def wait_until_open(self) -> None:
+        """To be called before the first trial, so that a wrong address costs none.
+
+        Returns once the store is open, or has not answered, which is told.
+
+        Raises:
+            BadInput: the address cannot be used.
+        """
+        self._first_opening.result()
 
     def submit(self, result: TrialResult) -> None:
         """Takes a result and returns at once."""
@@ -90,6 +93,14 @@ class Writer:
         return False
 
     def _run(self) -> None:
+        try:
+            self._store = self._open_store()
+        except Unreachable as error:
+            self._fail(error)
+        except BaseException as error:  # whatever it is, it is raised where the store is waited for
+            self._first_opening.set_exception(error)
+            return
+        self._first_opening.set_result(None)
         while True:
             try:
                 result = self._queue.get(timeout=self._patience())

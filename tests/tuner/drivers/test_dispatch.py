@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
+from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import ListAgenda, make_trial
 from trainers.pack_speed import PackSpeed
@@ -16,11 +17,14 @@ from tuner.trial import Trial
 
 
 class Post:
-    """A `Mailbox` actor's handle that keeps what is put."""
+    """A `Mailbox` actor's handle that keeps what is put, and reads it."""
 
     def __init__(self) -> None:
         self.items: dict[str, list[Any]] = {}
-        self.put = SimpleNamespace(remote=lambda name, item: self.items.setdefault(name, []).append(item))
+        self.put = SimpleNamespace(remote=self._put)
+
+    def _put(self, name: str, letter: bytes) -> None:
+        self.items.setdefault(name, []).append(cloudpickle.loads(letter))
 
 
 class Workers:

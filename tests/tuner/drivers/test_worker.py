@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import make_trial
 from trainers.spec import Placement
@@ -22,7 +23,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
 
     def take(name: str, seconds: float) -> Any:
         assert seconds == IDLE_SECONDS
-        return items.pop(0) if items else None
+        return cloudpickle.dumps(items.pop(0)) if items else None
 
     monkeypatch.setattr("tuner.drivers.ray_tune.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
@@ -83,18 +84,18 @@ def test_mailboxes_keep_the_order_and_do_not_mix() -> None:
     async def talk() -> list[Any]:
         mailbox = Mailbox()
         waiting = asyncio.create_task(mailbox.take("b", 5.0))
-        for name, item in (("a", 1), ("a", 2), ("b", 3)):
+        for name, item in (("a", b"1"), ("a", b"2"), ("b", b"3")):
             await mailbox.put(name, item)
         return [await mailbox.take("a", 5.0), await mailbox.take("a", 5.0), await waiting]
 
-    assert [1, 2, 3] == asyncio.run(talk())
+    assert [b"1", b"2", b"3"] == asyncio.run(talk())
 
 
 def test_an_empty_mailbox_gives_nothing_and_loses_nothing_later() -> None:
     async def talk() -> list[Any]:
         mailbox = Mailbox()
         nothing = await mailbox.take("a", 0.01)
-        await mailbox.put("a", 1)
+        await mailbox.put("a", b"1")
         return [nothing, await mailbox.take("a", 5.0)]
 
-    assert [None, 1] == asyncio.run(talk())
+    assert [None, b"1"] == asyncio.run(talk())
