@@ -289,7 +289,10 @@ def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
 
 
 def draw(found: Answer, folder: Path) -> list[Path]:
-    """Puts figures and tables into the study's folder; returns those that the store keeps."""
-    files = export(found.subject(), folder / "report")
+    """Puts pages and tables into the study's folder; returns those that the store keeps.
+
+    Pictures are drawn where they are asked for (`zerotune export`): they would take longer than many a study.
+    """
+    files = export(found.subject(), folder / "report", pictures=False)
     # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
     return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

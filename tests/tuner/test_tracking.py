@@ -96,7 +96,7 @@ class Away:
 def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
     """The study of a plane, whose store is tried again ten times a second, with one small file as its figures."""
 
-    def drawn(subject: Subject, folder: Path) -> list[Path]:
+    def drawn(subject: Subject, folder: Path, *, pictures: bool) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "drawn.csv").write_text(f"{len(subject.results)}\n", encoding="utf-8")
         return [folder / "drawn.csv"]

@@ -35,12 +35,15 @@ def _to_stderr(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def export(subject: Subject, to: Path, *, notify: Callable[[str], None] = _to_stderr) -> list[Path]:
+def export(
+    subject: Subject, to: Path, *, pictures: bool = True, notify: Callable[[str], None] = _to_stderr
+) -> list[Path]:
     """Writes all reports of a study into a folder.
 
     Args:
         subject: what is reported.
         to: the folder, made where absent; files of an earlier export are replaced.
+        pictures: whether PNG and SVG files are drawn too, for which a browser takes about a second each.
         notify: takes a sentence where pictures cannot be drawn on this machine.
 
     Returns:
@@ -55,10 +58,11 @@ def export(subject: Subject, to: Path, *, notify: Callable[[str], None] = _to_st
     to.mkdir(parents=True, exist_ok=True)
     files = [_write(to / "report.html", page(subject, figures)), _write(to / "report.json", report_json(subject))]
     files += [_write(to / f"{name}.html", figure_page(subject, name, figures[name])) for name in PAGES]
-    pictures, notice = write_pictures(figures, to)
-    if notice:
-        notify(notice)
-    files += pictures
+    if pictures:
+        drawn, notice = write_pictures(figures, to)
+        if notice:
+            notify(notice)
+        files += drawn
     files.append(write_csv(to / "comparison.csv", comparison_records(comparison)))
     files.append(write_csv(to / "trials.csv", trial_records(results)))
     files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))

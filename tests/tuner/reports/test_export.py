@@ -68,6 +68,12 @@ def test_the_report_has_every_figure_that_applies_and_the_pareto_figures_have_pa
     assert [name for name in REPORTS if f'"plot-{name}"' in report] == drawn
 
 
+def test_pictures_are_drawn_where_they_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "write_pictures", lambda *_: pytest.fail("a picture was drawn"))
+    files = export(reported(), tmp_path, pictures=False)
+    assert {file.suffix for file in files} == {".html", ".json", ".csv"}
+
+
 def test_html_files_open_without_a_network_and_hold_names_as_text(tmp_path, without_pictures):
     export(renamed("tuned", HOSTILE), tmp_path, notify=lambda sentence: None)
     for name in ("report", *PAGES):
