@@ -56,7 +56,7 @@ def test_inputs_are_normalised_images():
 
 
 @pytest.mark.parametrize(
-    "damage", [None, b"", b"no gzip file at all", gzip.compress(b"1,2\n", mtime=0), gzip.compress(b"a,b")]
+    "damage", [None, b"", b"no gzip file at all", gzip.compress(b"1,2\n", mtime=0), gzip.compress(b"a,b", mtime=0)]
 )
 def test_a_damaged_mnist5k_names_the_file(damage: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "mnist_5k.csv.gz"
