@@ -1,10 +1,10 @@
 """Seconds of a whole study, end to end: zerotune against plain Ray Tune and against Optuna's own optimize.
 
 The study is a grid of 32 configurations (8 learning rates x 4 momenta) of LeNet-5 on 3,000 MNIST images that come with
-a package, batch size 1,024, five epochs, validation after each: 15 updates a trial. Every side has the machine's cores,
+a package, batch size 1,024, ten epochs, validation after each: 30 updates a trial. Every side has the machine's cores,
 a trial one of them. Seconds run from the start of the process to the last result stored.
 
-    python -m benchmarks.study_throughput [--repeats 5] [--epochs 5]
+    python -m benchmarks.study_throughput [--repeats 5] [--epochs 10]
 
 Peers, in the same run, each in a process of its own, taking turns:
     zerotune        `zerotune run`. It trains 34 times: a stated baseline and the choice on one more seed besides, and
@@ -98,32 +98,24 @@ def read_images() -> Data:
 def plain_training(lr: float, momentum: float, epochs: int, data: Data) -> Iterator[dict[str, float]]:
     """Validation accuracy after every epoch of a training as a user writes it."""
     import torch
-    from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    from benchmarks.plain_models import plain_lenet
+    from benchmarks.plain_models import plain_epoch, plain_lenet
 
     torch.set_num_threads(1)
     train_images, train_labels, images, labels = data
     loader = DataLoader(TensorDataset(train_images, train_labels), batch_size=BATCH_SIZE, shuffle=True)
     validation = DataLoader(TensorDataset(images, labels), batch_size=1000)
-    model, criterion = plain_lenet(), nn.CrossEntropyLoss()
+    model = plain_lenet()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     for _ in range(epochs):
-        model.train()
-        running = 0.0
-        for inputs, targets in loader:
-            optimizer.zero_grad()
-            loss = criterion(model(inputs), targets)
-            loss.backward()
-            optimizer.step()
-            running += loss.item()
+        loss = plain_epoch(model, loader, optimizer)
         model.eval()
         correct = 0
         with torch.no_grad():
             for inputs, targets in validation:
                 correct += int((model(inputs).argmax(dim=1) == targets).sum())
-        yield {"train_loss": running / len(loader), "accuracy": correct / len(labels)}
+        yield {"train_loss": loss, "accuracy": correct / len(labels)}
 
 
 def run_tune(epochs: int, *, reuse: bool) -> dict[str, float]:
@@ -195,7 +187,7 @@ def measured(peer: str, epochs: int) -> turns.Figures:
 
 def main(
     repeats: Annotated[int, typer.Option(help="Studies of every peer, of which the median counts.")] = 5,
-    epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 10,
     peers: Annotated[str, typer.Option(help="Peers, by commas.")] = ",".join(PEERS).replace(
         "tune, reuse", "tune-reuse"
     ),

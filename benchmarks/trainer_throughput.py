@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import turns
-from benchmarks.plain_models import PlainLanguageModel, PlainRowLSTM, plain_lenet
+from benchmarks.plain_models import PlainLanguageModel, PlainRowLSTM, plain_epoch, plain_lenet
 from trainers.applications import APPLICATIONS
 from trainers.data import DataError, Dataset, DataSource
 from trainers.data.dataset import TensorSplit
@@ -138,17 +138,8 @@ def plain_images(model: nn.Module, data: TensorSplit, batch_size: int, *, reads_
     """Epochs of a classifier, one for every `next`."""
     loader = DataLoader(TensorDataset(data.inputs, data.targets), batch_size=batch_size, shuffle=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
-    criterion = nn.CrossEntropyLoss()
-    model.train()
     while True:
-        running = 0.0
-        for images, labels in loader:
-            optimizer.zero_grad()
-            loss = criterion(model(images), labels)
-            loss.backward()
-            optimizer.step()
-            if reads_loss:
-                running += loss.item()
+        plain_epoch(model, loader, optimizer, reads_loss=reads_loss)
         yield
 
 

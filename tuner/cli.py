@@ -27,12 +27,12 @@ from tuner.command_options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    check_driver,
+    Training,
     named_study,
     store_and_name,
     stored_answer,
 )
-from tuner.command_text import STORE, command_text, short
+from tuner.command_text import STORE, short
 from tuner.diagnose_command import add_diagnose_command
 from tuner.errors import BadInput, ZerotuneError
 from tuner.interruption import interruptible
@@ -106,21 +106,23 @@ def run(
     retrain: RetrainOption = False,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
-    check_driver(address, driver)
-    where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
-    how = {"--driver": driver.value, "--address": address, "--data": data_folder}
-    again = command_text("run", study, {**where, **how}) + (" --retrain" if retrain else "")
-    with interruptible(again, console):
+    training = Training(
+        study=study,
+        store=store,
+        tracking_uri=tracking_uri,
+        address=address,
+        driver=driver,
+        data_folder=data_folder,
+        own=own,
+    )
+    with interruptible(training.command("run") + (" --retrain" if retrain else ""), console):
         from tuner.reports.tables import print_answer
-        from tuner.run import Place, run_study
+        from tuner.run import run_study
 
-        definition = named_study(study, own)
-        place = Place(
-            store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
-        )
-        found = run_study(definition, place, console, retrain=retrain, bring_in=command_text("sync", study, where))
+        definition, place = training.definition(), training.place()
+        found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
         print_answer(found.comparison, console)
-    ui = command_text("ui", study, where) if found.is_stored else None
+    ui = training.store_command("ui") if found.is_stored else None
     print_places(place.folder(definition) / "report", ui, console)
 
 

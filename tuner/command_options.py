@@ -1,17 +1,20 @@
 """What several commands have in common: their arguments and options, and how these name a stored study."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.command_text import report_command
+from tuner.command_text import command_text, report_command
 from tuner.errors import BadInput
 from tuner.own_application import check_used, enter_own
 
 if TYPE_CHECKING:
     from tuner.answer import Answer
+    from tuner.run import Place
     from tuner.study import Study
 
 
@@ -66,10 +69,57 @@ RetrainOption = Annotated[
 DriverOption = Annotated[DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")]
 
 
-def check_driver(address: str | None, driver: DriverName) -> None:
-    """Refuses a cluster's address where no cluster is used."""
-    if address is not None and driver is DriverName.serial:
-        raise BadInput("--address has no effect with --driver serial: leave one of them out")
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What the commands that train are told of a study, where it lives and where it runs.
+
+    Raises:
+        BadInput: a cluster's address where no cluster is used.
+    """
+
+    study: str
+    store: Path
+    tracking_uri: str | None
+    address: str | None
+    driver: DriverName
+    data_folder: str | None
+    own: str | None
+
+    def __post_init__(self) -> None:
+        if self.address is not None and self.driver is DriverName.serial:
+            raise BadInput("--address has no effect with --driver serial: leave one of them out")
+
+    def definition(self) -> "Study":
+        """The study.
+
+        Raises:
+            BadInput: the study's file or the application cannot be used.
+        """
+        return named_study(self.study, self.own)
+
+    def place(self) -> "Place":
+        """Where it lives and runs."""
+        from tuner.run import Place
+
+        return Place(
+            store=self.store,
+            tracking_uri=self.tracking_uri,
+            driver=self.driver.value,
+            address=self.address,
+            data_folder=self.data_folder,
+        )
+
+    def command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
+        """A command for this study that trains, to be copied; `more` are options of its own."""
+        how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
+        return command_text(verb, self.study, {**(more or {}), **self._where(), **how})
+
+    def store_command(self, verb: str) -> str:
+        """A command for what the store has of this study, to be copied."""
+        return command_text(verb, self.study, self._where())
+
+    def _where(self) -> Mapping[str, str | None]:
+        return {"--app": self.own, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
 
 
 def named_study(study: str, own: str | None) -> "Study":

@@ -15,10 +15,9 @@ from tuner.command_options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    check_driver,
-    named_study,
+    Training,
 )
-from tuner.command_text import STORE, command_text, short
+from tuner.command_text import STORE, short
 from tuner.interruption import interruptible
 
 SEARCHED = "What is searched"
@@ -73,29 +72,23 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
 
         Full: all training samples (LIMIT, arXiv 2006.08517, Definitions 2.1 to 2.3).
         """
-        check_driver(address, driver)
-        options = {
-            "--from": None if first is None else str(first),
-            "--to": None if last is None else str(last),
-            "--budget-trials": None if budget_trials is None else str(budget_trials),
-            "--store": str(store),
-            "--tracking-uri": tracking_uri,
-            "--address": address,
-            "--driver": driver.value,
-            "--data": data_folder,
-            "--app": own,
-        }
-        again = command_text("regime", study, options) + ("" if check else " --no-check")
-        again += " --retrain" if retrain else ""
+        training = Training(
+            study=study,
+            store=store,
+            tracking_uri=tracking_uri,
+            address=address,
+            driver=driver,
+            data_folder=data_folder,
+            own=own,
+        )
+        limits = {"--from": first, "--to": last, "--budget-trials": budget_trials}
+        again = training.command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
+        again += ("" if check else " --no-check") + (" --retrain" if retrain else "")
         with interruptible(again, console):
             from tuner.regime_run import Range, find_regime, folder_of
             from tuner.reports.regime_table import print_regime
-            from tuner.run import Place
 
-            definition = named_study(study, own)
-            place = Place(
-                store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
-            )
+            definition, place = training.definition(), training.place()
             span = Range(first=first, last=last, check=check, max_trainings=budget_trials)
             found = find_regime(definition, place, span, console, retrain=retrain, bring_in=again)
             print_regime(found, console)

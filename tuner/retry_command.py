@@ -15,10 +15,9 @@ from tuner.command_options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    check_driver,
-    named_study,
+    Training,
 )
-from tuner.command_text import STORE, command_text, short
+from tuner.command_text import STORE, short
 from tuner.errors import BadInput
 from tuner.interruption import interruptible
 
@@ -48,27 +47,28 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
         """
         if not failed:
             raise BadInput("retry: say which trials: --failed")
-        check_driver(address, driver)
-        where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
-        how = {"--driver": driver.value, "--address": address, "--data": data_folder}
-        again = command_text("retry", study, {**where, **how}) + " --failed"
-        with interruptible(again, console):
+        training = Training(
+            study=study,
+            store=store,
+            tracking_uri=tracking_uri,
+            address=address,
+            driver=driver,
+            data_folder=data_folder,
+            own=own,
+        )
+        with interruptible(training.command("retry") + " --failed", console):
             from tuner.reports.tables import print_answer
-            from tuner.run import Place, run_study
+            from tuner.run import run_study
 
-            definition = named_study(study, own)
-            place = Place(
-                store=store, tracking_uri=tracking_uri, driver=driver.value, address=address, data_folder=data_folder
-            )
+            definition, place = training.definition(), training.place()
             if not (place.folder(definition) / "journal.jsonl").exists():
                 raise BadInput(
                     f"study {definition.name!r}: has not been run in the store {store}: nothing has failed; run it "
-                    f"first: {command_text('run', study, {**where, **how})}"
+                    f"first: {training.command('run')}"
                 )
-            bring_in = command_text("sync", study, where)
-            found = run_study(definition, place, console, retry_failed=True, bring_in=bring_in)
+            found = run_study(definition, place, console, retry_failed=True, bring_in=training.store_command("sync"))
             print_answer(found.comparison, console)
-        ui = command_text("ui", study, where) if found.is_stored else None
+        ui = training.store_command("ui") if found.is_stored else None
         print_places(place.folder(definition) / "report", ui, console)
 
 

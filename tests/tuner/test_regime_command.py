@@ -95,7 +95,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     monkeypatch.setattr(Recorder, "report", interrupting)
     code, out, _ = quick.zerotune(*COMMAND, "--to", "80", "--no-check")
     assert code == 130
-    assert "\n  zerotune regime plane.yaml --to 80 --driver serial --app plane.py:sides --no-check\n" in out
+    assert "\n  zerotune regime plane.yaml --to 80 --app plane.py:sides --driver serial --no-check\n" in out
     quick.done(*COMMAND, "--to", "80", "--no-check")
     assert sorted(read_journal(journal(quick)).started.values())[-2:] == [1, 2]
 

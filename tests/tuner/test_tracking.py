@@ -200,7 +200,7 @@ def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again
     monkeypatch.setattr("tuner.reports.regime_files.write_pictures", lambda *_: ([], None))
     search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     out = here.done(*search, "--tracking-uri", DEAD)
-    told = f"  zerotune regime plane.yaml --to 40 --tracking-uri {DEAD} --driver serial --app plane.py:sides\n"
+    told = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
     assert out.count(told) == 2
     again = here.done(*search)
     assert again[again.index("plane, sides") :] == out[out.index("plane, sides") :]
