@@ -9,7 +9,7 @@ run: $(VENV)/.run
 	$(BIN)/zerotune run quickstart
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

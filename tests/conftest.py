@@ -29,10 +29,21 @@ def define_missing_operators() -> torch.library.Library | None:
     return None
 
 
+os.environ.pop("COLUMNS", None)  # of the terminal that the tests are started from, set by pytest-xdist too
 torch.set_num_threads(1)  # more are slower for models of a test's size, and far slower where tests share their cores
 
 TORCHVISION_OPERATORS = define_missing_operators()
 """Kept, since they are undefined with it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay together where several processes share the tests, and so do those that build clusters.
+
+    The latter use the same addresses, in network namespaces or on loopback.
+    """
+    for item in items:
+        file = item.path.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group("cluster" if file.startswith("tests/cluster/") else file))
 
 
 @pytest.fixture(scope="session")

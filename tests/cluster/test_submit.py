@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.nodes import MARKS, Nodes, free_port, output, zerotune
-from tests.cluster.test_attach import STUDY
-from tests.own_applications import NUM_TRIALS, write
-from tests.own_applications import STUDY as PLANE
+from tests.own_applications import NUM_TRIALS, STUDY, write
 
 pytestmark = [
     *MARKS,
@@ -30,17 +28,18 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, N
         yield f"http://127.0.0.1:{port}", cluster
 
 
-def submit(folder: Path, cluster: Nodes, address: str, *options: str, study: str = STUDY) -> tuple[int, str]:
-    (folder / "attached.yaml").write_text(study)
-    store = folder / "on the head"
-    words = ("submit", "attached.yaml", "--address", address, "--store", str(store), "--follow", *options)
+def submit(folder: Path, cluster: Nodes, address: str) -> str:
+    """What is said of the study in `folder`, with an application of one's own."""
+    store = str(folder / "on the head")
+    words = ("submit", "plane.yaml", "--address", address, "--store", store, "--app", "plane.py:sides", "--follow")
     process = zerotune(folder, cluster.environment, *words)
     text = output(process)
-    return process.returncode, text
+    assert process.returncode == 0, text
+    return text
 
 
 def num_results(folder: Path) -> int:
-    lines = (folder / "on the head" / "attached" / "journal.jsonl").read_text().splitlines()
+    lines = (folder / "on the head" / "plane" / "journal.jsonl").read_text().splitlines()
     return sum(json.loads(line)["kind"] == "result" for line in lines)
 
 
@@ -48,23 +47,13 @@ def test_a_submitted_study_runs_on_the_cluster_and_is_resumed_by_submitting_it_a
     dashboard: tuple[str, Nodes], tmp_path: Path
 ) -> None:
     address, cluster = dashboard
-    code, text = submit(tmp_path, cluster, address)
-    assert code == 0, text
-    assert "Submitted attached as job zerotune-attached-" in text
+    write(tmp_path)
+    (tmp_path / "plane.yaml").write_text(STUDY)
+    text = submit(tmp_path, cluster, address)
+    assert "Submitted plane as job zerotune-plane-" in text
     assert "Figures and tables:" in text
-    assert num_results(tmp_path) == 5
-    code, text = submit(tmp_path, cluster, address)
-    assert code == 0, text
-    assert "5 of them done before" in text
-    assert num_results(tmp_path) == 5
-
-
-def test_an_own_application_goes_with_the_job(dashboard: tuple[str, Nodes], tmp_path: Path) -> None:
-    address, cluster = dashboard
-    file = write(tmp_path)
-    study = PLANE.replace("name: plane", "name: attached")
-    code, text = submit(tmp_path, cluster, address, "--app", f"{file.name}:sides", study=study)
-    assert code == 0, text
+    assert num_results(tmp_path) == NUM_TRIALS
+    assert f"{NUM_TRIALS} of them done before" in submit(tmp_path, cluster, address)
     assert num_results(tmp_path) == NUM_TRIALS
 
 
@@ -79,8 +68,11 @@ def test_an_own_application_goes_with_the_job(dashboard: tuple[str, Nodes], tmp_
 def test_what_cannot_be_submitted_is_told_in_a_sentence(
     tmp_path: Path, address: str, store: str, sentence: str
 ) -> None:
-    (tmp_path / "attached.yaml").write_text(STUDY)
-    process = zerotune(tmp_path, None, "submit", "attached.yaml", "--address", address, "--store", store)
+    write(tmp_path)
+    (tmp_path / "plane.yaml").write_text(STUDY)
+    process = zerotune(
+        tmp_path, None, "submit", "plane.yaml", "--app", "plane.py:sides", "--address", address, "--store", store
+    )
     text = output(process, seconds=90)
     assert sentence in " ".join(text.split())
     assert "Traceback" not in text

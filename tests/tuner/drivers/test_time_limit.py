@@ -255,8 +255,8 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     driver: str, limit: float, here: Here, tmp_path: Path
 ) -> None:
     hang_until_mended(here.folder, tmp_path / "mended", f"{{time_limit: {limit}, max_concurrent: 2}}")
-    words = ("plane.yaml", "--driver", driver, "--app", "plane.py:sides")
-    code, out, err = here.zerotune("run", *words)
+    words = ("plane.yaml", "--app", "plane.py:sides", "--driver")
+    code, out, err = here.zerotune("run", *words, driver)
     assert (code, err) == (0, "")
     results = read_journal(here.folder / "mlruns/plane/journal.jsonl").results.values()
     late = [result for result in results if result.status == "failed"]
@@ -267,7 +267,7 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     assert out.count(f"failed: {told}") == 2
 
     (tmp_path / "mended").touch()
-    assert here.zerotune("retry", "--failed", *words)[0] == 0
+    assert here.zerotune("retry", "--failed", *words, "serial")[0] == 0
     results = read_journal(here.folder / "mlruns/plane/journal.jsonl").results.values()
     assert [(8, 0)] == [(len(results), sum(result.status == "failed" for result in results))]
     assert sum(result.cost.device_seconds > limit / 2 for result in results) == 2
