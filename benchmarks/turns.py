@@ -116,11 +116,12 @@ class Contestant:
 
 
 def take_turns(rounds: int, turns: Mapping[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
-    """Every contestant's figures of every round, a turn each a round."""
+    """Every contestant's figures of every round, a turn each a round; told as they come, so that an end loses none."""
     figures: dict[str, list[Figures]] = {name: [] for name in turns}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, turn in turns.items():
             figures[name].append(turn())
+            print(f"round {number}, {name}: {json.dumps(figures[name][-1])}", file=sys.stderr, flush=True)
     return figures
 
 
