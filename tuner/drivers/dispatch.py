@@ -6,7 +6,7 @@ worker's mailbox. It decides which trials go into one pack; what is trained, the
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,9 +17,9 @@ from ray.tune.schedulers import FIFOScheduler
 from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import held
 from tuner.drivers.mishaps import death_text
-from tuner.drivers.packing import Packing, form_of
+from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
-from tuner.drivers.words import CONTINUE, STOP, Assignment, Measured, Measurement, Ready, Slices
+from tuner.drivers.words import CONTINUE, SLICE_SECONDS, STOP, Assignment, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed
 from tuner.errors import Unreachable
 from tuner.trial import Progress, Trial
@@ -47,6 +47,19 @@ class _Held:
     told_seconds: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Hand:
+    """What a worker is given next.
+
+    Attributes:
+        trials: one or more.
+        at_once: whether they are trained at once, as a pack.
+    """
+
+    trials: list[Trial]
+    at_once: bool = False
+
+
 class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
     """Hears what the workers say, and answers through their mailboxes.
 
@@ -67,6 +80,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
         self._ahead: deque[Trial] = deque()
+        self._seconds: dict[tuple[str, int], float] = {}
         self._lost: list[Trial] = []
         self._deaths: dict[str, int] = {}
         self._idle_deaths = 0
@@ -181,6 +195,9 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.warned(trial, sentence)
         if piece.done:
             del left[trial.id]
+            if piece.training is not None:
+                seconds = piece.training.setup_seconds + sum(e.device_seconds for e in piece.training.epochs)
+                self._seconds[_length_of(trial)] = seconds
             self._agenda.tell(conclude(trial, piece))
         elif not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             del left[trial.id]
@@ -194,64 +211,79 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def _hand_out(self) -> None:
         """Gives idle workers trials, while there are any; stops them when nothing will follow."""
         while self._idle and not self.finished and not self._measuring:
-            trials = self._next_trials()
-            if trials == "wait":
+            hand = self._next_hand()
+            if hand == "wait":
                 return
-            if trials == "done":
+            if hand == "done":
                 self.finished = not self._held
                 break
-            if trials:
+            if hand is not None:
                 worker = self._idle.pop(0)
                 self._held[worker] = _Held(
-                    trials={trial.id: trial for trial in trials}, num_given=len(trials), since=time.monotonic()
+                    trials={trial.id: trial for trial in hand.trials},
+                    num_given=len(hand.trials),
+                    since=time.monotonic(),
                 )
-                self._send(worker, self._assignment(trials))
+                self._send(worker, self._assignment(hand))
         if self.finished:
             for worker in self._idle:
                 self._send(worker, STOP)
             self._idle.clear()
 
-    def _next_trials(self) -> list[Trial] | Literal["wait", "done"]:
-        """What one worker is given next; nothing where a worker was asked to measure packs of it first."""
+    def _next_hand(self) -> _Hand | Literal["wait", "done"] | None:
+        """What one worker is given next; None where a worker was asked to measure packs of it first."""
         if self._lost:
-            return [self._lost.pop()]  # alone, so that one that kills its worker takes no other with it
+            return _Hand(trials=[self._lost.pop()])  # alone, so that one that kills its worker takes no other with it
         trial = self._take()
         if not isinstance(trial, Trial):
             return trial
-        size = 1 if self._agenda.may_prune(trial) else self._packing.size(trial)
+        if self._agenda.may_prune(trial):
+            return _Hand(trials=[trial])
+        size = self._packing.size(trial)
         if size is None:
             worker = self._idle.pop(0)
             self._measuring[worker] = trial
             self._ahead.appendleft(trial)
             placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
             self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
-            return []
-        return [trial] if size == 1 else self._pack_with(trial, size)
+            return None
+        if size > 1:
+            found = self._fair_share(trial, size, form_of, among=len(self._idle))
+            if self._packing.pays(trial, len(found)):
+                return _Hand(trials=found, at_once=True)
+            self._ahead.extendleft(reversed(found[1:]))
+            return _Hand(trials=[trial])
+        return _Hand(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=len(self._mailboxes)))
+
+    def _num_short(self, trial: Trial) -> int:
+        """How many such trials take as long as a worker trains before it reports; 1 where that is not known."""
+        seconds = self._seconds.get(_length_of(trial))
+        return 1 if seconds is None else max(1, int(SLICE_SECONDS / max(seconds, 1e-3)))
 
     def _take(self) -> Trial | Literal["wait", "done"]:
         return self._ahead.popleft() if self._ahead else self._agenda.ask()
 
-    def _pack_with(self, trial: Trial, size: int) -> list[Trial]:
-        """The trial and others of its form, an idle worker's fair share of those that can be had now."""
-        form, found = form_of(trial), [trial]
-        while len(found) < size * len(self._idle):
+    def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
+        """The trial and others of its kind, `size` at most: one worker's share, `among` so many, of those at hand."""
+        found = [trial]
+        while 1 < size and len(found) < size * among:
             other = self._take()
             if not isinstance(other, Trial):
                 break
-            if form_of(other) != form or self._agenda.may_prune(other):
+            if kind(other) != kind(trial) or self._agenda.may_prune(other):
                 self._ahead.appendleft(other)
                 break
             found.append(other)
-        share = -(-len(found) // len(self._idle))
-        if not self._packing.pays(trial, share):
-            share = 1
+        share = -(-len(found) // among)
         self._ahead.extendleft(reversed(found[share:]))
         return found[:share]
 
-    def _assignment(self, trials: list[Trial]) -> Assignment:
+    def _assignment(self, hand: _Hand) -> Assignment:
+        trials = hand.trials
         return Assignment(
             trials=tuple(trials),
             placements=tuple(self._execution.placement(trial) for trial in trials),
+            at_once=hand.at_once,
             may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
             time_limit=self._time_limit(len(trials)),
         )
@@ -259,6 +291,11 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def _time_limit(self, num_trials: int) -> float | None:
         limit = self._execution.time_limit
         return None if limit is None else limit * num_trials
+
+
+def _length_of(trial: Trial) -> tuple[str, int]:
+    """Equal for trials that take the same time."""
+    return workload_of(trial.config), trial.config.epochs
 
 
 def _last_error(trial: Any) -> str:

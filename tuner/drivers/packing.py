@@ -47,7 +47,7 @@ class Packing:
             return self._setting
         if not self._on_gpu and trial.batch_size > LARGEST_CPU_BATCH:
             return 1
-        workload = _workload(trial.config)
+        workload = workload_of(trial.config)
         if workload not in self._measured:
             return None
         speed = self._measured[workload]
@@ -55,15 +55,15 @@ class Packing:
 
     def pays(self, trial: Trial, number: int) -> bool:
         """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
-        speed = self._measured.get(_workload(trial.config))
+        speed = self._measured.get(workload_of(trial.config))
         return isinstance(self._setting, int) or (speed is not None and speed.pays(number))
 
     def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
-        self._measured[_workload(trial.config)] = speed
+        self._measured[workload_of(trial.config)] = speed
 
 
-def _workload(config: TrainConfig) -> str:
+def workload_of(config: TrainConfig) -> str:
     """Equal for trainings whose updates take the same time."""
     plain = asdict(pack_form(config))
     plain["optimizer"] = config.optimizer.name

@@ -9,7 +9,10 @@ import gc
 import logging
 import shutil
 import tempfile
+import time
 import uuid
+from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -21,22 +24,34 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
 from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
+from trainers.spec import Placement
 from tuner.drivers.cluster import Slots, connected
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
 from tuner.drivers.time_limit import end_process_after
-from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
+from tuner.drivers.words import (
+    CONTINUE,
+    SLICE_SECONDS,
+    STOP,
+    Assignment,
+    Idle,
+    Measured,
+    Measurement,
+    Ready,
+    Slices,
+)
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, Work
 from tuner.errors import Unreachable
+from tuner.trial import Trial
 
-SLICE_SECONDS = 0.5
-"""How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 IDLE_SECONDS = 2.0
+"""How long a worker waits for a letter before it says that none came."""
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -49,7 +64,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         self._application = config.get("application")
         self._mailbox = uuid.uuid4().hex
         self._introduced = False
-        self._work: _SingleWork | PackWork | None = None
+        self._work: _InTurn | PackWork | None = None
         self._asks_after_each_epoch = False
 
     def step(self) -> dict[str, Any]:
@@ -62,7 +77,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             if letter is None:
                 return {"word": Idle()}
             item = cloudpickle.loads(letter)
-            if item != CONTINUE and isinstance(self._work, _SingleWork):
+            if item != CONTINUE and isinstance(self._work, _InTurn):
                 self._work.discard()  # its trial was pruned
                 self._end_work()
             if item == STOP:
@@ -82,11 +97,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         self._work = None
         end_process_after(None)
 
-    def _begun(self, item: Assignment) -> "_SingleWork | PackWork":
+    def _begun(self, item: Assignment) -> "_InTurn | PackWork":
         end_process_after(item.time_limit)
-        if len(item.trials) > 1:
-            return PackWork(item.trials, item.placements, self._application)
-        return _SingleWork(Work(item.trials[0], item.placements[0], self._application), item.trials[0].id)
+        return (PackWork if item.at_once else _InTurn)(item.trials, item.placements, self._application)
 
     def _measured(self, item: Measurement) -> Measured:
         end_process_after(item.time_limit)
@@ -100,21 +113,42 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             end_process_after(None)
 
 
-class _SingleWork:
-    """A trial by itself, as a pack of one."""
+class _InTurn:
+    """Trials that are trained one after the other, mostly a single one.
 
-    def __init__(self, work: Work, trial_id: str) -> None:
-        self._work = work
-        self._trial_id = trial_id
-        self.done = False
+    Args:
+        trials: any.
+        placements: of each.
+        application: the file of the user's own application; None where it is none.
+    """
+
+    def __init__(
+        self, trials: Sequence[Trial], placements: Sequence[Placement], application: ApplicationFile | None = None
+    ) -> None:
+        self._left = deque(
+            (trial.id, Work(trial, placement, application)) for trial, placement in zip(trials, placements, strict=True)
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return not self._left
 
     def advance(self, seconds: float) -> dict[str, Slice]:
-        piece = self._work.advance(seconds)
-        self.done = piece.done
-        return {self._trial_id: piece}
+        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to."""
+        end, slices = time.perf_counter() + seconds, {}
+        while self._left:
+            trial_id, work = self._left[0]
+            slices[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
+            if slices[trial_id].done:
+                self._left.popleft()
+            if time.perf_counter() >= end:
+                break
+        return slices
 
     def discard(self) -> None:
-        self._work.discard()
+        """Removes the checkpoint of the trial that is being trained."""
+        self._left[0][1].discard()
 
 
 def new_mailbox() -> Any:

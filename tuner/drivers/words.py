@@ -14,6 +14,8 @@ from tuner.trial import Trial
 
 CONTINUE = "continue"
 STOP = "stop"
+SLICE_SECONDS = 2.0
+"""How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +39,19 @@ class Slices:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """Trials to train: one, or a pack of one form.
+    """Trials to train: one, a pack of one form, or several short ones.
 
     Attributes:
         trials: one or more.
         placements: of each of them.
+        at_once: whether they are trained at once, as a pack; else one after the other.
         may_be_pruned: whether the driver is asked after every epoch; for a single trial only.
         time_limit: seconds after which the worker's process ends itself, > 0; None for never.
     """
 
     trials: tuple[Trial, ...]
     placements: tuple[Placement, ...]
+    at_once: bool = False
     may_be_pruned: bool = False
     time_limit: float | None = None
 

@@ -56,7 +56,7 @@ class Workers:
         return [item.trials[0] if isinstance(item, Assignment) else item for item in items]
 
 
-def slice_(epoch: int, *, of: int, error: str | None = None) -> Slice:
+def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> Slice:
     metrics = EpochMetrics(
         epoch=epoch,
         lr=0.1,
@@ -66,7 +66,7 @@ def slice_(epoch: int, *, of: int, error: str | None = None) -> Slice:
         iterations=1,
         samples=1,
         flops=1,
-        device_seconds=1.0,
+        device_seconds=seconds,
     )
     status: Literal["running", "finished"] = "finished" if epoch == of else "running"
     training = TrainResult(status=status, epochs=(metrics,), validation_score=0.5, test_score=0.4)
