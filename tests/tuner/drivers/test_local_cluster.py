@@ -1,22 +1,28 @@
 """An embedded Ray cluster is this user's on this machine alone."""
 
+import contextlib
 import ipaddress
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tuner.drivers import session_folder
 from tuner.drivers.session_folder import new_session_folder, remove_session_folders
 from tuner.drivers.work import Execution
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.ray
 def test_it_listens_on_loopback_alone_and_leaves_no_folder() -> None:
+    import ray
+
     from tuner.drivers.cluster import connected
 
     with connected(Execution()):
-        (folder,) = [Path(open_.name) for open_ in session_folder._open]
+        folder = Path(ray._private.worker._global_node.get_session_dir_path()).parents[1]
         assert folder.stat().st_mode & 0o777 == 0o700
         assert (folder / "r").is_dir()
         this = psutil.Process()
@@ -39,6 +45,31 @@ def test_every_cluster_has_a_folder_of_its_own_that_nobody_else_enters() -> None
     remove_session_folders()
     assert not one.parent.exists()
     assert not other.parent.exists()
+
+
+def test_what_a_killed_program_left_is_removed_and_what_a_living_one_uses_is_not() -> None:
+    program = (
+        "from tuner.drivers.session_folder import new_session_folder; import pathlib, sys; "
+        "path = new_session_folder(); (pathlib.Path(path) / 'session').mkdir(parents=True); "
+        "print(path, flush=True); sys.stdin.read()"
+    )
+    with contextlib.ExitStack() as stack:
+        programs = [
+            stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True, cwd=ROOT)
+            )
+            for _ in range(2)
+        ]
+        killed, living = programs
+        left, used = [Path(str(each.stdout and each.stdout.readline()).strip()).parent for each in programs]
+        killed.kill()
+        killed.wait()
+        assert left.is_dir()
+        new_session_folder()
+        remove_session_folders()
+        assert (left.exists(), used.exists()) == (False, True)
+        living.communicate("")
+    assert not used.exists()
 
 
 def test_a_folder_for_temporary_files_with_a_long_name_leaves_room_for_a_socket(
