@@ -4,15 +4,20 @@ A checkpoint saves work; losing one costs some, and never the training. This mod
 """
 
 import copy
+import hashlib
+import json
 import logging
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+
+from trainers.spec import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +34,11 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict[str, Any], /) -> Any:
         """Takes a state."""
         ...
+
+
+def config_fingerprint(config: TrainConfig) -> str:
+    """A name for a training, made of its configuration's content."""
+    return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()
 
 
 def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> None:

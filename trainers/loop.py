@@ -8,28 +8,28 @@ Initial weights and sample order depend on the seed alone, so that two configura
 module must not know who chose the configuration, or why.
 """
 
-import copy
-import hashlib
-import json
+import logging
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import asdict, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from trainers.applications.registry import find_application
-from trainers.checkpoint import going_on_without, restore_checkpoint, write_checkpoint
-from trainers.data import Split, load_on_device
+from trainers.checkpoint import config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from trainers.data import Batch, Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
+from trainers.gang import ALONE, Gang, Replica, Share
+from trainers.local_gang import LocalGang
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
-from trainers.micro_batch import fastest_micro_batch
+from trainers.micro_batch import measured_micro_batch
 from trainers.optimizers import build_optimizer
 from trainers.outcome import after_epoch, has_diverged, progress_of
 from trainers.recipe import (
@@ -46,7 +46,7 @@ from trainers.recipe import (
     training_loss,
 )
 from trainers.schedules import build_schedule
-from trainers.spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig, TrainResult
+from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from trainers.streams import random_stream
 from trainers.tables import lookup
 
@@ -54,8 +54,7 @@ CHECK_UPDATES = 50
 """How often within an epoch a training is looked at for divergence."""
 
 
-_micro_batch_sizes: dict[tuple[str, torch.device], int] = {}
-"""What was found fastest in this process, by workload and device."""
+_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -86,12 +85,17 @@ def train(
         >>> result.status, result.epochs[0].iterations, result.epochs[0].samples
         ('finished', 30, 3000)
     """
-    training = Training(config, placement or Placement())
-    while not training.finished:
-        metrics = training.run_epoch()
-        if report is not None and not report(metrics):
-            break
-    return training.result()
+    placement = placement or Placement()
+    with closing(LocalGang(placement.num_workers)) as others:
+        if placement.device == "cpu":  # the workers share its meter
+            placement = replace(placement, energy_share=placement.energy_share / placement.num_workers)
+        training = Training(config, placement, others.begin(config, placement))
+        while not training.finished:
+            metrics = training.run_epoch()
+            if report is not None and not report(metrics):
+                training.leave()
+                break
+        return training.result()
 
 
 class Training:
@@ -101,9 +105,15 @@ class Training:
     that was interrupted and resumed equals one that was not, bit for bit. The file is removed when training finishes.
     Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
 
+    Of several workers that train together (`trainers.gang`), every one has a `Training` of its own and moves it on:
+    worker 0 as it likes, the others as it does (`follow`). Counts are the gang's, seconds and joules the sum over it.
+    What is random for each sample besides its order, dropout say, is drawn by each worker for its share. Scores are
+    worker 0's; the others know the first only.
+
     Args:
         config: what to train.
-        placement: where and how.
+        placement: where and how this worker trains.
+        gang: the workers; this one alone where nothing is said.
 
     Attributes:
         flops_per_sample: floating-point operations of one training sample.
@@ -117,11 +127,11 @@ class Training:
         DataError: the data source's files cannot be used.
     """
 
-    def __init__(self, config: TrainConfig, placement: Placement):
+    def __init__(self, config: TrainConfig, placement: Placement, gang: Gang = ALONE):
         started = time.perf_counter()
         keep_freed_memory()
         torch.set_num_threads(placement.num_threads)
-        self.config, self.placement = config, placement
+        self.config, self.placement, self.gang = config, placement, gang
         self.observer: Callable[[int], None] | None = None
         self.device = torch.device(placement.device)
         metered = read_energy(self.device)
@@ -141,21 +151,31 @@ class Training:
         inputs, _ = loaded.train.typical()
         self.model = in_fast_layout(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
-        self._forward = forward_in(config.recipe.precision, self.device, self.model)
         self._loss = training_loss(config.recipe, self.application)
+        self._replica = Replica(
+            self.model, gang, batch_size=config.batch_size, ghost_batch_size=config.recipe.ghost_batch_size
+        )
+        self._forward, self._train_forward = (
+            forward_in(config.recipe.precision, self.device, model) for model in (self.model, self._replica.module)
+        )
         self._micro_batch_size = self._pieces_that_fit()
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )
         self._resume()
-        before, joules = self._progress, self._joules_since(metered)
+        so_far, joules = self._progress, self._joules_since(metered)
+        share = max(end - begin for begin, end in pairwise(self._replica.cuts()))
+        in_memory = min(share, self._micro_batch_size or share)
+        is_whole = in_memory == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
-            before,
+            so_far,
             num_parameters=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            setup_seconds=before.setup_seconds + time.perf_counter() - started,
-            setup_joules=None if joules is None or before.setup_joules is None else before.setup_joules + joules,
-            resumed_epochs=len(before.epochs),
-            micro_batch_size=self._micro_batch_size if config.recipe.micro_batch_size == "auto" else None,
+            setup_seconds=so_far.setup_seconds + gang.size * (time.perf_counter() - started),
+            setup_joules=None if joules is None or so_far.setup_joules is None else so_far.setup_joules + joules,
+            resumed_epochs=len(so_far.epochs),
+            micro_batch_size=None if is_whole else in_memory,
+            num_workers=gang.size,
+            accumulation_steps=-(-share // in_memory),
         )
         self._saved_at = time.perf_counter()
 
@@ -184,6 +204,8 @@ class Training:
         """
         if self.finished:
             raise RuntimeError(f"this training has {self._progress.status}: no epoch is left to run.")
+        if self.gang.leads:
+            self._say(goes_on=True)
         started, metered = time.perf_counter(), read_energy(self.device)
         config, epoch = self.config, len(self._progress.epochs) + 1
 
@@ -208,7 +230,7 @@ class Training:
             samples=samples,
             flops=self.flops_per_sample * samples,
             words=self._progress.num_parameters * iterations,
-            device_seconds=time.perf_counter() - started,
+            device_seconds=self.gang.size * (time.perf_counter() - started),
             measured_joules=self._joules_since(metered),
             other_scores=validation.other_scores,
         )
@@ -217,12 +239,27 @@ class Training:
         self._keep_checkpoint()
         return self._progress.epochs[-1]
 
-    def time_updates(self, num_updates: int) -> float:
+    def leave(self) -> None:
+        """Ends the training early for all its workers; nothing happens where there is one, or where it has ended."""
+        if not self.finished:
+            self._say(goes_on=False)
+
+    def hears_to_go_on(self) -> bool:
+        """Waits for worker 0 to begin an epoch or to leave."""
+        return self._say(goes_on=False)
+
+    def _say(self, *, goes_on: bool) -> bool:
+        """Whether another epoch follows, by what worker 0 says."""
+        return self.gang.from_leader([float(goes_on)], self.device) == [1.0]
+
+    def time_updates(self, num_updates: int, *, exchanging: bool = True) -> float:
         """Seconds of the first updates of an epoch, the device's work included; the training is of no use afterwards.
 
         Args:
             num_updates: >= 1; no more than an epoch has are made.
+            exchanging: whether the workers add up their gradients; without, each trains by itself.
         """
+        self._replica.exchanges = exchanging
         config = self.config
         first, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
         begin = time.perf_counter()
@@ -240,7 +277,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self._progress),
         }
-        write_checkpoint(Path(path), _fingerprint(self.config), state)
+        write_checkpoint(Path(path), config_fingerprint(self.config), state)
 
     def _update(self, epoch: int, first: int, order: Tensor) -> float:
         """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss.
@@ -250,63 +287,67 @@ class Training:
         optimizer, recipe = self.optimizer, self.config.recipe
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        updates = self._pieces(order)
-        self.model.train()
+        shares = self._replica.shares(order)
+        updates = [micro_batches(share.keys, self._micro_batch_size) for share in shares]
+        self._replica.module.train()
         reset_state(self.model)
         if isinstance(optimizer, SwitchesWeights):
             optimizer.train()
-        with self._random_stream(f"noise {epoch}"):
+        worker = "" if self.gang.leads else f" of worker {self.gang.rank}"
+        with self._random_stream(f"noise {epoch}{worker}"), self._replica.epoch():
             batches = self.data.train.batches(piece for pieces in updates for piece in pieces)
-            for iteration, pieces in enumerate(updates, start=first):
+            for iteration, (share, pieces) in enumerate(zip(shares, updates, strict=True), start=first):
                 lr = self.schedule.lr(iteration)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 optimizer.zero_grad(set_to_none=True)
-                num_samples = sum(len(piece) for piece in pieces)
-                update = islice(batches, len(pieces))
-                loss_sum += add_gradient(self._forward, self._loss, update, num_samples=num_samples)
+                loss_sum += self._add_gradient(share, islice(batches, len(pieces)), len(pieces))
                 if recipe.clip_norm is not None:
                     nn.utils.clip_grad_norm_(parameters, recipe.clip_norm, foreach=True)
                 if self.observer is not None:
                     self.observer(iteration)
                 optimizer.step()
                 self.unfinished_iterations += 1
-                self.unfinished_samples += num_samples
-                if self.unfinished_iterations % CHECK_UPDATES == 0 and not math.isfinite(loss_sum.item()):
+                self.unfinished_samples += share.num_samples
+                is_due = self.unfinished_iterations % CHECK_UPDATES == 0
+                if is_due and not math.isfinite(self.gang.total(loss_sum).item()):
                     break
-        return loss_sum.item() / len(order)
+        return self.gang.total(loss_sum).item() / len(order)
 
-    def _pieces(self, order: Tensor) -> list[tuple[Tensor, ...]]:
-        """The keys of every update of `order`, in the pieces that are in memory at once."""
-        return [micro_batches(batch, self._micro_batch_size) for batch in torch.split(order, self.config.batch_size)]
+    def _add_gradient(self, share: Share, batches: Iterator[Batch], num_pieces: int) -> Tensor:
+        """Adds the gradient of an update to the parameters', that of all workers; returns this one's sum of losses."""
+        last = num_pieces - 1
+        with self._replica.computing(share):
+            losses = add_gradient(
+                self._train_forward,
+                self._loss,
+                batches,
+                num_samples=share.num_samples if share.counts else math.inf,
+                keeping=lambda piece: self._replica.keeping(is_last=piece == last),
+            )
+        return losses if share.counts else torch.zeros_like(losses)
 
     def _pieces_that_fit(self) -> int | None:
-        """The recipe's micro-batch size; where that is left to a measurement, what is found once a process.
+        """The recipe's micro-batch size; where that is left to a measurement, what worker 0 has found.
 
         Raises:
             ValueError: the recipe leaves it to a measurement, and the model's results would depend on it.
         """
-        config, recipe = self.config, self.config.recipe
+        recipe = self.config.recipe
         if recipe.micro_batch_size != "auto":
             return recipe.micro_batch_size
         if recipe.ghost_batch_size is None and has_batch_norm(self.model):
             raise ValueError(f"recipe: micro_batch_size {AUTO_NEEDS_GHOSTS}.")
-        workload = (_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1)), self.device)
-        if workload not in _micro_batch_sizes:
-            _, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
-            model = copy.deepcopy(self.model).train()
-            forward = forward_in(recipe.precision, self.device, model)
+        measured = 0
+        if self.gang.leads:
+            share = self._replica.shares(self._first_batch())[0]
+            measured = measured_micro_batch(self.config, share.keys, self.data.train, self.model, self._loss)
+        return int(self.gang.from_leader([measured], self.device)[0])
 
-            def compute(size: int) -> None:
-                reset_state(model)
-                model.zero_grad(set_to_none=True)
-                add_gradient(forward, self._loss, self.data.train.batches([order[:size]]), num_samples=size)
-
-            with self._random_stream("micro-batch size"):
-                _micro_batch_sizes[workload] = fastest_micro_batch(
-                    compute, batch_size=config.batch_size, multiple_of=recipe.ghost_batch_size, device=self.device
-                )
-        return _micro_batch_sizes[workload]
+    def _first_batch(self) -> Tensor:
+        config = self.config
+        _, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
+        return order[: config.batch_size]
 
     def _use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
         """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
@@ -316,28 +357,42 @@ class Training:
         """
         if isinstance(self.optimizer, SwitchesWeights):
             self.optimizer.eval()
-            pieces = (piece for pieces in self._pieces(order) for piece in pieces)
-            inputs = (inputs for inputs, _ in self.data.train.batches(pieces))
-            precision = self.config.recipe.precision
-            with self._random_stream(f"statistics {epoch}"), mixed(precision, self.device):
-                recompute_batch_norm(self.model, inputs)
+            if self.gang.leads:
+                updates = torch.split(order, self.config.batch_size)
+                pieces = (piece for update in updates for piece in micro_batches(update, self._micro_batch_size))
+                inputs = (inputs for inputs, _ in self.data.train.batches(pieces))
+                precision = self.config.recipe.precision
+                with self._random_stream(f"statistics {epoch}"), mixed(precision, self.device):
+                    recompute_batch_norm(self.model, inputs)
         self.model.eval()
 
     def _joules_since(self, begin: Reading | None) -> float | None:
-        """This training's share of what the device has drawn since then."""
+        """This training's share of what its devices have drawn since then."""
         joules = joules_between(begin, read_energy(self.device))
-        return None if joules is None else self.placement.energy_share * joules
+        own = math.nan if joules is None else self.placement.energy_share * joules
+        total = self.gang.total(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
+        return None if math.isnan(total) else total
 
     def _evaluate(self, split: Split) -> Evaluation:
-        return evaluate(self.model, self._forward, self.application, split, self.device)
+        """What worker 0 finds on a split; of its scores the other workers know one."""
+        if self.gang.leads:
+            found = evaluate(self.model, self._forward, self.application, split, self.device)
+        else:
+            found = Evaluation(loss=math.nan, score=math.nan, other_scores={})
+        loss, score = self.gang.from_leader([found.loss, found.score], self.device)
+        return replace(found, loss=loss, score=score)
 
     def _resume(self) -> None:
         """Takes up the checkpoint, where there is one to trust."""
         if self.placement.checkpoint is None:
             return
+        path = Path(self.placement.checkpoint)
+        if not self.gang.agrees(_size_and_time(path), self.device):
+            _logger.warning("%s: not all workers have this checkpoint: the training starts anew.", path)
+            return
         found = restore_checkpoint(
-            Path(self.placement.checkpoint),
-            _fingerprint(self.config),
+            path,
+            config_fingerprint(self.config),
             self.device,
             {"model": self.model, "optimizer": self.optimizer},
             progress_of,
@@ -346,7 +401,7 @@ class Training:
 
     def _keep_checkpoint(self) -> None:
         """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""
-        if self.placement.checkpoint is None:
+        if self.placement.checkpoint is None or not self.gang.leads:
             return
         path = Path(self.placement.checkpoint)
         with going_on_without(path):
@@ -361,6 +416,21 @@ class Training:
         return random_stream(self.config.seed, purpose, self.device)
 
 
-def _fingerprint(config: TrainConfig) -> str:
-    """A name for the configuration, made of its content."""
-    return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()
+def follow(config: TrainConfig, placement: Placement, gang: Gang) -> None:
+    """A worker's part in a training that worker 0 leads, to its end: every worker but that one calls this.
+
+    Args:
+        config: what to train, the same for all workers.
+        placement: where and how this worker trains.
+        gang: as this worker sees it.
+    """
+    training = Training(config, placement, gang)
+    while not training.finished and training.hears_to_go_on():
+        training.run_epoch()
+
+
+def _size_and_time(path: Path) -> tuple[float, float]:
+    """Differs where two workers do not see the same file."""
+    with suppress(OSError):
+        return path.stat().st_size, path.stat().st_mtime
+    return -1.0, -1.0

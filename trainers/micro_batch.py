@@ -1,19 +1,60 @@
 """How large the pieces should be that a batch is computed in, found by trying them on the device.
 
-This module must not know models, data or recipes.
+This module must not know schedules, optimizers or epochs.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
+from torch import Tensor, nn
+
+from trainers.checkpoint import config_fingerprint
+from trainers.data import Split
+from trainers.evaluation import reset_state
+from trainers.recipe import Loss, add_gradient, forward_in
+from trainers.spec import ScheduleSpec, TrainConfig
+from trainers.streams import random_stream
 
 SMALLEST = 16
 """Samples of the smallest piece that is tried, where nothing else is asked for."""
 AS_FAST = 1.05
 """A larger piece is preferred to one that is faster by less than this factor."""
 REPEATS = 2
+
+_found: dict[tuple[str, int, torch.device], int] = {}
+"""What was found fastest in this process, by workload, samples and device."""
+
+
+def measured_micro_batch(config: TrainConfig, keys: Tensor, data: Split, model: nn.Module, loss: Loss) -> int:
+    """The micro-batch size that is fastest for a training, found once a process.
+
+    Args:
+        config: of the training; schedule, seed and epochs do not matter.
+        keys: of the samples that an update takes here, `fastest_micro_batch`'s B.
+        data: the training samples.
+        model: on its device; left as it is.
+        loss: that training minimises.
+    """
+    device = next(model.parameters()).device
+    workload = config_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1))
+    if (workload, len(keys), device) not in _found:
+        copied = copy.deepcopy(model).train()
+        forward = forward_in(config.recipe.precision, device, copied)
+
+        def compute(size: int) -> None:
+            reset_state(copied)
+            copied.zero_grad(set_to_none=True)
+            add_gradient(forward, loss, data.batches([keys[:size]]), num_samples=size)
+
+        with random_stream(config.seed, "micro-batch size", device):
+            _found[workload, len(keys), device] = fastest_micro_batch(
+                compute, batch_size=len(keys), multiple_of=config.recipe.ghost_batch_size, device=device
+            )
+    return _found[workload, len(keys), device]
 
 
 def fastest_micro_batch(

@@ -28,6 +28,11 @@ AUTO_NEEDS_GHOSTS = (
     "size depends on the device"
 )
 
+WORKERS_NEED_GHOSTS = (
+    "must be given where several workers train a model with batch normalisation, whose statistics would be of the "
+    "workers' shares: a batch size over the number of workers gives just these"
+)
+
 
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether the model normalises by the statistics of what it sees at once."""
@@ -58,7 +63,10 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
 
 
 def ghost_problems(
-    recipe: Recipe, application: Application, model_options: Mapping[str, OptionValue] = MappingProxyType({})
+    recipe: Recipe,
+    application: Application,
+    model_options: Mapping[str, OptionValue] = MappingProxyType({}),
+    num_workers: int = 1,
 ) -> Iterator[tuple[str, str]]:
     """What `recipe_problems` cannot tell without the model, whose outline is made here where it has ghost batches.
 
@@ -75,10 +83,13 @@ def ghost_problems(
                 use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
-    elif recipe.micro_batch_size == "auto":
+    elif recipe.micro_batch_size == "auto" or num_workers > 1:
         outline = application.outline(model_options)
         if outline is not None and has_batch_norm(outline):
-            yield "micro_batch_size", AUTO_NEEDS_GHOSTS
+            if num_workers > 1:
+                yield "ghost_batch_size", WORKERS_NEED_GHOSTS
+            else:
+                yield "micro_batch_size", AUTO_NEEDS_GHOSTS
 
 
 def check_recipe(recipe: Recipe, application: Application) -> None:
@@ -159,7 +170,12 @@ def micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor,
 
 
 def add_gradient(
-    forward: Callable[[Any], Tensor], loss_of: Loss, batches: Iterable[Batch], *, num_samples: int
+    forward: Callable[[Any], Tensor],
+    loss_of: Loss,
+    batches: Iterable[Batch],
+    *,
+    num_samples: float,
+    keeping: Callable[[int], AbstractContextManager[Any]] = lambda piece: nullcontext(),
 ) -> Tensor:
     """Adds the gradient of the mean loss of an update's samples to the parameters'.
 
@@ -172,15 +188,17 @@ def add_gradient(
         forward: inputs -> outputs.
         loss_of: (outputs, targets) -> mean loss.
         batches: the update's samples, in the pieces that are in memory at once.
-        num_samples: how many samples these are in all.
+        num_samples: of the update; where several workers share it, the samples here are some of them.
+        keeping: what a piece, by its number from 0 on, is computed in.
 
     Returns:
         The sum of the samples' losses, a scalar on the device: reading it would stop the pipeline.
     """
     losses = []
-    for inputs, targets in batches:
-        loss = loss_of(forward(inputs), targets)
-        share = len(targets) / num_samples
-        (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
+    for piece, (inputs, targets) in enumerate(batches):
+        with keeping(piece):
+            loss = loss_of(forward(inputs), targets)
+            share = len(targets) / num_samples
+            (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach() * len(targets))
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

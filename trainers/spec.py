@@ -142,7 +142,8 @@ class Placement:
         checkpoint: file to save progress in and resume from, or None for no checkpoints.
         checkpoint_seconds: training seconds between two checkpoints.
         energy_share: the part of what the device's energy meter counts that is this training's, in (0, 1]: 1 over the
-            trainings that share the meter.
+            trainings that share the meter; where one training has several workers, this worker's part of it.
+        num_workers: processes that train together, each on its own share of every batch and its own device, >= 1.
     """
 
     data_folder: str | None = None
@@ -151,6 +152,7 @@ class Placement:
     checkpoint: str | None = None
     checkpoint_seconds: float = 60.0
     energy_share: float = 1.0
+    num_workers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ class EpochMetrics:
         iterations: weight updates.
         samples: training samples seen.
         flops: floating-point operations of training, a multiply-add counted as two.
-        device_seconds: seconds the device was held, evaluation included.
+        device_seconds: seconds the device was held, evaluation included; of several workers the sum.
         other_scores: on the validation split, the application's other scores by name, such as top-5 accuracy.
         words: words that data-parallel training exchanges: parameters x iterations.
         measured_joules: what the device's energy meter counted in those seconds (`trainers.energy_meter`); None where
@@ -199,12 +201,18 @@ class TrainResult:
         test_score: the metric on the test split after the last epoch, chance where diverged; None while running.
         test_loss: mean loss on the test split; None while running or where diverged.
         test_other_scores: the application's other scores on the test split; empty while running or where diverged.
-        setup_seconds: seconds of building model and data before the first update, of all attempts that it rests on.
-        peak_memory_bytes: the largest amount of memory the process (CPU) or the device (CUDA) held.
+        setup_seconds: device-seconds of building model and data before the first update, of all attempts that it rests
+            on.
+        peak_memory_bytes: the largest amount of memory the process (CPU) or the device (CUDA) held; of several
+            workers, worker 0's.
         num_parameters: trainable parameters of the model.
         resumed_epochs: epochs that came from a checkpoint, not from this attempt.
         setup_joules: what the device's energy meter counted in `setup_seconds`; None where it did not for all of them.
-        micro_batch_size: samples in memory at once, where the recipe left that to a measurement; None elsewhere.
+        micro_batch_size: samples that a worker has in memory at once, where that is not the whole batch or was found by
+            a measurement; None elsewhere.
+        num_workers: processes that shared every batch.
+        accumulation_steps: pieces of a worker's share of a full batch that were computed one after the other. The batch
+            is micro-batch x accumulation steps x workers, but for what the division leaves.
     """
 
     status: TrainStatus
@@ -219,3 +227,5 @@ class TrainResult:
     resumed_epochs: int = 0
     setup_joules: float | None = None
     micro_batch_size: int | None = None
+    num_workers: int = 1
+    accumulation_steps: int = 1

@@ -90,7 +90,9 @@ def training_facts(study: Study, data: str | None) -> dict[str, str]:
             code.update(file.relative_to(_SOURCE_FOLDER).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     packages = [f"{name} {found}" for name in TRAINING_PACKAGES if (found := _version(name)) != _NOT_INSTALLED]
     resources = study.resources
-    holds = f"{resources.cpus_per_trial} CPU threads, {resources.gpus_per_trial:g} GPUs, packing {resources.packing}"
+    workers = "" if resources.workers_per_trial == 1 else f"{resources.workers_per_trial} workers with each "
+    threads = f"{resources.cpus_per_trial} CPU threads"
+    holds = f"{workers}{threads}, {resources.gpus_per_trial:g} GPUs, packing {resources.packing}"
     facts = (code.hexdigest()[:16], ", ".join(packages), data or "", holds)
     return dict(zip(TRAINED_WITH, facts, strict=True))
 

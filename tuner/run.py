@@ -104,6 +104,7 @@ def execution_of(study: Study, place: Place) -> Execution:
     return Execution(
         cpus_per_trial=study.resources.cpus_per_trial,
         gpus_per_trial=study.resources.gpus_per_trial,
+        workers_per_trial=study.resources.workers_per_trial,
         max_concurrent=study.resources.max_concurrent,
         # absolute: a worker has another working directory
         data_folder=None if folder is None else str(Path(folder).resolve()),

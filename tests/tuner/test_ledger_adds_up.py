@@ -99,12 +99,12 @@ class Observed:
             self.finished_epochs += 1
             return loss
 
-        def add_gradient(*arguments: Any, num_samples: int) -> Any:
+        def add_gradient(*arguments: Any, num_samples: int, **more: Any) -> Any:
             if self._left is not None:
                 if self._left == 0:
                     raise MemoryError("no room")
                 self._left -= 1
-            gradient = real_gradient(*arguments, num_samples=num_samples)
+            gradient = real_gradient(*arguments, num_samples=num_samples, **more)
             self.updates, self.samples = self.updates + 1, self.samples + num_samples
             return gradient
 

@@ -9,7 +9,8 @@ A step is taken in one of three ways, by the option `foreach` of the group:
 
 A layer is a parameter tensor. The layers of K models of one form can be stacked, each tensor with the model as its
 first dimension, and stepped together (group option `stacked`): the rule is the same, with every norm and learning rate
-a model's own. This module must not know any update rule.
+a model's own. Layers that are cut over devices (FSDP2's DTensors) are stepped by their shards, all at once, with the
+norms of whole layers. This module must not know any update rule.
 
 Shapes: `_L` one entry a layer; `_LK` one a layer and model; lists hold one tensor a layer, of that layer's own shape.
 """
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainers.optimizers.layer_values import LayerValues, norms, stacked_norms
+from trainers.optimizers.sharded import Sharding, shard, shard_like, sharding_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Bucket:
             empty where the rule does not count. `_L1` where models are stacked.
         at_once: whether per-layer numbers are tensors `_L`; else this is one layer, and they are floats.
         stacked: whether the first dimension of every tensor is a model, and per-layer numbers are `_LK`.
+        sharding: how the layers are cut, whose shards on this device the tensors are; None where they are whole.
     """
 
     params: list[Tensor]
@@ -45,9 +48,12 @@ class Bucket:
     steps: Sequence[float] | Tensor
     at_once: bool
     stacked: bool = False
+    sharding: Sharding | None = None
 
     def norms(self, tensors: list[Tensor]) -> LayerValues:
         """L2 norm of one tensor a layer: of its weights, its gradient or its update."""
+        if self.sharding is not None:
+            return self.sharding.whole_norms(torch.as_tensor(norms(tensors, at_once=True)))
         return stacked_norms(tensors) if self.stacked else norms(tensors, at_once=self.at_once)
 
     def state_tensors(self, name: str) -> list[Tensor]:
@@ -154,7 +160,8 @@ class MultiTensorOptimizer(Optimizer):
         names, counting, maximize = self.state_names(group), self.counts_steps(group), group["maximize"]
         rest = []
         for param in params:
-            if not param.is_cpu or param.dtype not in (torch.float32, torch.float64):
+            is_usual = param.is_cpu and param.dtype in (torch.float32, torch.float64)
+            if not is_usual or sharding_of(param) is not None:
                 rest.append(param)
                 continue
             grad, state = self._gradient(param, maximize), self._state_of(param, names)
@@ -169,25 +176,34 @@ class MultiTensorOptimizer(Optimizer):
         return rest
 
     def _buckets(self, params: list[nn.Parameter], group: Mapping[str, Any], on_device: bool) -> list[Bucket]:
-        """The parameters by device and dtype, this step counted."""
-        by_kind: dict[tuple[torch.device, torch.dtype], list[nn.Parameter]] = {}
+        """The parameters by device, dtype and the way they are cut, this step counted."""
+        by_kind: dict[tuple[torch.device, torch.dtype, Sharding | None], list[nn.Parameter]] = {}
         for param in params:
-            by_kind.setdefault((param.device, param.dtype), []).append(param)
+            by_kind.setdefault((param.device, param.dtype, sharding_of(param)), []).append(param)
         names, stacked, found = self.state_names(group), group.get("stacked", False), []
-        for (device, _), alike in by_kind.items():
+        for (device, _, sharding), alike in by_kind.items():
             steps: Sequence[float] | Tensor = []
             if self.counts_steps(group):
                 steps = self._count(alike, device, on_device, group["capturable"])
                 if stacked and isinstance(steps, Tensor):
                     steps = steps.unsqueeze(1)
+            grads = [self._gradient(param, group["maximize"]) for param in alike]
+            states = [self._state_of(param, names) for param in alike]
+            tensors: list[Tensor] = list(alike)
+            if sharding is not None:
+                grads = [shard_like(grad, param) for grad, param in zip(grads, alike, strict=True)]
+                states = [{name: shard(state[name]) for name in names} for state in states]
+                tensors = [shard(param) for param in alike]
+            at_once = device.type != "cpu" if group["foreach"] is None else group["foreach"]
             found.append(
                 Bucket(
-                    params=list(alike),
-                    grads=[self._gradient(param, group["maximize"]) for param in alike],
-                    states=[self._state_of(param, names) for param in alike],
+                    params=tensors,
+                    grads=grads,
+                    states=states,
                     steps=steps,
-                    at_once=on_device or (device.type != "cpu" if group["foreach"] is None else group["foreach"]),
+                    at_once=on_device or at_once or sharding is not None,
                     stacked=stacked,
+                    sharding=sharding,
                 )
             )
         return found

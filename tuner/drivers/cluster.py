@@ -22,7 +22,7 @@ class Slots:
 
     Attributes:
         in_all: trials that fit at once.
-        on_one_machine: trials that fit at once on the machine where most of them fit.
+        on_one_machine: workers of trials that fit at once on the machine where most of them fit.
         notes: sentences worth showing about the cluster.
     """
 
@@ -125,7 +125,7 @@ def _on_loopback() -> Iterator[None]:
 
 
 def _start_local(execution: Execution) -> None:
-    cores = max(os.cpu_count() or 1, execution.cpus_per_trial)
+    cores = max(os.cpu_count() or 1, execution.cpus_per_trial * execution.workers_per_trial)
     try:
         with _on_loopback():
             ray.init(
@@ -147,7 +147,7 @@ def _start_local(execution: Execution) -> None:
 
 
 def _slots(execution: Execution) -> tuple[int, int]:
-    """How many trials fit at once, by each machine's own resources: in all, and on one machine at most."""
+    """How many trials fit at once, by each machine's own resources, and how many workers on one machine at most."""
     fits = [0]
     for node in ray.nodes():
         if not node["Alive"]:
@@ -156,12 +156,19 @@ def _slots(execution: Execution) -> tuple[int, int]:
         by_cpu = int(resources.get("CPU", 0) // execution.cpus_per_trial)
         by_gpu = by_cpu if execution.gpus_per_trial == 0 else int(resources.get("GPU", 0) / execution.gpus_per_trial)
         fits.append(min(by_cpu, by_gpu))
-    fit = sum(fits)
+    num_workers = execution.workers_per_trial
+    fit = sum(fits) // num_workers
     if fit == 0:
+        asked = f"{execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs"
+        if num_workers > 1:
+            raise BadInput(
+                f"resources: a trial asks for {num_workers} workers with {asked} each, and the cluster has room for "
+                f"{sum(fits)} of them: ask for less, or attach to another cluster"
+            )
         have = {k: v for k, v in ray.cluster_resources().items() if k in ("CPU", "GPU")}
         raise BadInput(
-            f"resources: a trial asks for {execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs, and "
-            f"no machine of the cluster has that (in all it has {have}): ask for less, or attach to another cluster"
+            f"resources: a trial asks for {asked}, and no machine of the cluster has that (in all it has {have}): ask "
+            "for less, or attach to another cluster"
         )
     most = execution.max_concurrent or fit
-    return min(fit, most), min(max(fits), most)
+    return min(fit, most), min(max(fits), most * num_workers)

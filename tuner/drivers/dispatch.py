@@ -19,13 +19,21 @@ from tuner.cost import held
 from tuner.drivers.mishaps import death_text
 from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
-from tuner.drivers.words import CONTINUE, SLICE_SECONDS, STOP, Assignment, Measured, Measurement, Ready, Slices
+from tuner.drivers.words import (
+    CONTINUE,
+    MAX_DEATHS,
+    SLICE_SECONDS,
+    STOP,
+    Assignment,
+    Measured,
+    Measurement,
+    Ready,
+    Slices,
+)
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed
 from tuner.errors import Unreachable
 from tuner.trial import Progress, Trial
 
-MAX_DEATHS = 3
-"""Workers that may die under a trial before the trial is called failed."""
 MAX_IDLE_DEATHS = 20
 """Workers that may die one after the other while holding no trial before the cluster is given up."""
 
@@ -75,7 +83,8 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._execution = execution
         self._post = post
         self._mailboxes: dict[str, str] = {}
-        self._packing = Packing(execution.packing, on_gpu=execution.gpus_per_trial > 0)
+        packing = execution.packing if execution.workers_per_trial == 1 else "off"
+        self._packing = Packing(packing, on_gpu=execution.gpus_per_trial > 0)
         self._held: dict[str, _Held] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
@@ -170,7 +179,8 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         """The device was held until now, also where no epoch tells it."""
         assert self._execution.time_limit is not None
         result = failed(trial, out_of_time_text(self._execution.time_limit))
-        untold = held(max(0.0, time.monotonic() - given.since - given.told_seconds))
+        device_seconds = self._execution.workers_per_trial * (time.monotonic() - given.since)
+        untold = held(max(0.0, device_seconds - given.told_seconds))
         self._agenda.tell(replace(result, cost=result.cost + untold))
 
     def _on_measured(self, worker: str, speed: PackSpeed | None) -> None:

@@ -34,6 +34,7 @@ from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
+from tuner.drivers.ray_gang import RayGang
 from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import (
     CONTINUE,
@@ -46,7 +47,7 @@ from tuner.drivers.words import (
     Ready,
     Slices,
 )
-from tuner.drivers.work import Execution, RecordingAgenda, Slice, Work
+from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Slice, Work
 from tuner.errors import Unreachable
 from tuner.trial import Trial
 
@@ -62,6 +63,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         keep_freed_memory()
         self._post = config["post"]
         self._application = config.get("application")
+        self._others = RayGang(**config["gang"])
         self._mailbox = uuid.uuid4().hex
         self._introduced = False
         self._work: _InTurn | PackWork | None = None
@@ -99,7 +101,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
 
     def _begun(self, item: Assignment) -> "_InTurn | PackWork":
         end_process_after(item.time_limit)
-        return (PackWork if item.at_once else _InTurn)(item.trials, item.placements, self._application)
+        if item.at_once:
+            return PackWork(item.trials, item.placements, self._application)
+        return _InTurn(item.trials, item.placements, self._application, self._others)
 
     def _measured(self, item: Measurement) -> Measured:
         end_process_after(item.time_limit)
@@ -120,13 +124,19 @@ class _InTurn:
         trials: any.
         placements: of each.
         application: the file of the user's own application; None where it is none.
+        others: who train together with this worker; None where it trains alone.
     """
 
     def __init__(
-        self, trials: Sequence[Trial], placements: Sequence[Placement], application: ApplicationFile | None = None
+        self,
+        trials: Sequence[Trial],
+        placements: Sequence[Placement],
+        application: ApplicationFile | None = None,
+        others: OtherWorkers | None = None,
     ) -> None:
         self._left = deque(
-            (trial.id, Work(trial, placement, application)) for trial, placement in zip(trials, placements, strict=True)
+            (trial.id, Work(trial, placement, application, others=others))
+            for trial, placement in zip(trials, placements, strict=True)
         )
 
     @property
@@ -205,12 +215,14 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
             for note in slots.notes:
                 agenda.note(note)
             post = new_mailbox()
-            dispatch = Dispatch(agenda, replace(execution, trials_per_machine=slots.on_one_machine), post)
+            dispatch = Dispatch(agenda, replace(execution, workers_per_machine=slots.on_one_machine), post)
             try:
-                resources = {"cpu": execution.cpus_per_trial, "gpu": execution.gpus_per_trial}
+                cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
+                gang = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
+                bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
                 tune.Tuner(
-                    tune.with_resources(Worker, resources),
-                    param_space={"post": post, "application": execution.application},
+                    tune.with_resources(Worker, tune.PlacementGroupFactory(bundles, strategy="PACK")),
+                    param_space={"post": post, "application": execution.application, "gang": gang},
                     tune_config=tune.TuneConfig(
                         num_samples=num_workers(execution, slots), scheduler=dispatch, metric=None, mode=None
                     ),

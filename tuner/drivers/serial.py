@@ -1,7 +1,12 @@
 """The serial driver: one trial after the other in this process. For debugging, and as the model of the others."""
 
+from contextlib import closing
+from dataclasses import replace
+
+from trainers.local_gang import LocalGang, WorkerLost
 from trainers.memory import keep_freed_memory
-from tuner.drivers.work import Execution, RecordingAgenda, Work, conclude
+from tuner.drivers.words import MAX_DEATHS
+from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work, conclude, failed
 from tuner.trial import Progress, Trial, TrialResult
 
 
@@ -13,14 +18,25 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
         execution: where they run; `max_concurrent` and `address` mean nothing here.
     """
     keep_freed_memory()
-    while (trial := agenda.ask()) != "done":
-        if trial == "wait":
-            raise RuntimeError("the agenda waits for a trial that no driver is running")
-        agenda.tell(_run(trial, agenda, execution))
+    execution = replace(execution, workers_per_machine=execution.workers_per_trial)
+    with closing(LocalGang(execution.workers_per_trial)) as others:
+        while (trial := agenda.ask()) != "done":
+            if trial == "wait":
+                raise RuntimeError("the agenda waits for a trial that no driver is running")
+            agenda.tell(_run(trial, agenda, execution, others))
 
 
-def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution) -> TrialResult:
-    work = Work(trial, execution.placement(trial), execution.application, execution.time_limit)
+def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
+    for _ in range(MAX_DEATHS):
+        try:
+            return _attempt(trial, agenda, execution, others)
+        except WorkerLost as error:
+            lost = str(error)
+    return failed(trial, f"{lost}, {MAX_DEATHS} times: out of memory, or killed from outside")
+
+
+def _attempt(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
+    work = Work(trial, execution.placement(trial), execution.application, execution.time_limit, others)
     while True:
         piece = work.advance(0.0)
         for sentence in piece.warnings:

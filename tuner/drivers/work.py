@@ -12,10 +12,12 @@ from typing import Literal, Protocol
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
+from trainers.gang import ALONE, Gang
+from trainers.local_gang import WorkerLost
 from trainers.loop import Training
 from trainers.meter import device_model
 from trainers.pack_speed import PackSpeed
-from trainers.spec import EpochMetrics, Placement, TrainResult
+from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from tuner.cost import Cost, epochs_cost, held
 from tuner.drivers.mishaps import describe
 from tuner.drivers.preflight import Workload
@@ -30,14 +32,15 @@ class Execution:
     """Where and how trials run; nothing here changes what they find.
 
     Attributes:
-        cpus_per_trial: CPU cores, and torch threads, of a trial, >= 1.
-        gpus_per_trial: GPUs of a trial, >= 0; may be a fraction.
+        cpus_per_trial: CPU cores, and torch threads, of each of a trial's workers, >= 1.
+        gpus_per_trial: GPUs of each of them, >= 0; may be a fraction where there is one.
+        workers_per_trial: processes that train a trial together, each with its share of every batch, >= 1.
         max_concurrent: most trials at once; None for as many as fit.
         data_folder: folder of the data source, or None for its default.
         checkpoints: folder for checkpoints of running trials, or None.
         address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
         application: the file of the user's own application, which every worker loads; None where it is none.
-        trials_per_machine: most trials that run on one machine at once, >= 1: they share its energy meter.
+        workers_per_machine: most workers that train on one machine at once, >= 1: they share its energy meter.
         packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
             measurement on the device finds.
         workload: what a machine must be able to load before it is given trials; None where that is known.
@@ -47,20 +50,21 @@ class Execution:
 
     cpus_per_trial: int = 1
     gpus_per_trial: float = 0.0
+    workers_per_trial: int = 1
     max_concurrent: int | None = None
     data_folder: str | None = None
     checkpoints: Path | None = None
     address: str | None = None
     application: ApplicationFile | None = None
-    trials_per_machine: int = 1
+    workers_per_machine: int = 1
     packing: PackSetting = "off"
     workload: Workload | None = None
     time_limit: float | None = None
 
     def placement(self, trial: Trial) -> Placement:
-        """Where this trial trains. Trials that share a meter get equal shares of it, also while some of them idle."""
+        """Where this trial trains. Workers that share a meter get equal shares of it, also while some of them idle."""
         on_gpu = self.gpus_per_trial > 0
-        sharing = max(1, int(1 / self.gpus_per_trial)) if on_gpu else self.trials_per_machine
+        sharing = max(1, int(1 / self.gpus_per_trial)) if on_gpu else self.workers_per_machine
         checkpoint = None if self.checkpoints is None else str(self.checkpoints / f"{trial.id}.pt")
         return Placement(
             data_folder=self.data_folder,
@@ -68,7 +72,32 @@ class Execution:
             num_threads=self.cpus_per_trial,
             checkpoint=checkpoint,
             energy_share=1 / sharing,
+            num_workers=self.workers_per_trial,
         )
+
+
+class OtherWorkers(Protocol):
+    """The other workers of the trials that are trained here, wherever they are."""
+
+    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> Gang:
+        """Has them train, and gives what this process needs to train with them.
+
+        Raises:
+            WorkerLost: one of them could not be started.
+        """
+        ...
+
+    def failure(self) -> str | None:
+        """What one of them says that failed; None where none does.
+
+        Raises:
+            WorkerLost: one of them has ended without a word.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends them; the next training starts new ones."""
+        ...
 
 
 class RecordingAgenda(Agenda, Protocol):
@@ -126,6 +155,7 @@ class Work:
         application: the file of the user's own application, loaded here once a process; None where it is none.
         time_limit: seconds from the first `advance` on after which the trial has failed, where this is a program's main
             thread; None where there is no limit, or others see to it.
+        others: who train together with this process; None where it trains alone.
     """
 
     def __init__(
@@ -134,8 +164,10 @@ class Work:
         placement: Placement,
         application: ApplicationFile | None = None,
         time_limit: float | None = None,
+        others: OtherWorkers | None = None,
     ) -> None:
         self._trial = trial
+        self._others = others
         self._time_limit = time_limit
         self._begun_at: float | None = None
         self._placement = placement
@@ -143,7 +175,11 @@ class Work:
         self._training: Training | None = None
 
     def advance(self, seconds: float) -> Slice:
-        """Trains on for at least one epoch, and until `seconds` have passed or the training ends."""
+        """Trains on for at least one epoch, and until `seconds` have passed or the training ends.
+
+        Raises:
+            WorkerLost: one of the other workers was lost; the trial can be taken up again from its checkpoint.
+        """
         begin = time.perf_counter()
         end = begin + seconds
         new_epochs: list[EpochMetrics] = []
@@ -154,19 +190,26 @@ class Work:
                 if self._training is None:
                     if self._application is not None:
                         enter_application(self._application)
-                    self._training = Training(self._trial.config, self._placement)
+                    self._training = Training(self._trial.config, self._placement, self._gathered())
                     begin = time.perf_counter()
                 while not self._training.finished:
                     new_epochs.append(self._training.run_epoch())
                     begin = time.perf_counter()
                     if begin >= end:
                         break
+        except WorkerLost:
+            raise
         except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
             error = describe(exception)
             if isinstance(exception, OutOfTime) and self._time_limit is not None:
                 error = out_of_time_text(self._time_limit)
-            unfinished = self._unfinished() + held(time.perf_counter() - begin)
-            self.discard()
+            elif self._others is not None:
+                error = self._failure_of_others() or error
+            if self._others is not None:
+                self._others.close()
+            num_workers = self._placement.num_workers
+            unfinished = self._unfinished() + held(num_workers * (time.perf_counter() - begin))
+            self._remove_checkpoint()
         return Slice(
             new_epochs=tuple(new_epochs),
             training=None if self._training is None else self._training.result(),
@@ -176,6 +219,20 @@ class Work:
             unfinished=unfinished,
             warnings=tuple(warnings),
         )
+
+    def _gathered(self) -> Gang:
+        if self._others is None:
+            return ALONE
+        return self._others.begin(self._trial.config, self._placement, self._application)
+
+    def _failure_of_others(self) -> str | None:
+        """What made the others' part fail; raises WorkerLost where one is gone, which no trial is to blame for."""
+        assert self._others is not None
+        try:
+            return self._others.failure()
+        except WorkerLost:
+            self._others.close()
+            raise
 
     def _seconds_left(self) -> float | None:
         """Until the time limit, > 0."""
@@ -198,7 +255,12 @@ class Work:
         )
 
     def discard(self) -> None:
-        """Removes the checkpoint of a trial that will not be resumed."""
+        """Ends a trial that will not be resumed, and removes its checkpoint."""
+        if self._training is not None:
+            self._training.leave()
+        self._remove_checkpoint()
+
+    def _remove_checkpoint(self) -> None:
         if self._placement.checkpoint is not None:
             with suppress(OSError):  # a file left behind does no harm
                 Path(self._placement.checkpoint).unlink()
@@ -244,6 +306,8 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
         test_other_scores=training.test_other_scores if trial.role == "confirmation" else {},
         cost=training_cost(training) + last.unfinished,
         micro_batch_size=training.micro_batch_size,
+        num_workers=training.num_workers,
+        accumulation_steps=training.accumulation_steps,
         host=last.host,
         device=last.device,
         finished_at=time.time(),

@@ -54,7 +54,11 @@ def _workload(definition: Definition) -> Iterable[str]:
     resources = definition.get("resources") or {}
     gpus = resources.get("gpus_per_trial") or 0
     devices = f" and {gpus:g} of a GPU" if gpus else ""
-    yield f"A training had {counted(resources.get('cpus_per_trial', 1), 'CPU thread')}{devices}."
+    num_workers = resources.get("workers_per_trial", 1)
+    who = (
+        "A training had" if num_workers == 1 else f"A training had {num_workers} workers that shared every batch, each"
+    )
+    yield f"{who} {counted(resources.get('cpus_per_trial', 1), 'CPU thread')}{devices}."
 
 
 def _choice(subject: Subject) -> tuple[str, ...]:

@@ -19,13 +19,16 @@ def origin_facts(subject: Subject) -> dict[str, str]:
     definition, results = subject.origin.definition, subject.results
     resources = definition.get("resources") or {}
     seeds = ", ".join(str(seed) for seed in definition["seeds"])
+    num_workers = resources.get("workers_per_trial", 1)
+    holder = "training" if num_workers == 1 else "worker"
     facts = {
         "Fingerprint of the definition": subject.origin.fingerprint,
         "Seeds": f"{definition['search_seed']} for every search and its trials; {seeds} for confirmation runs",
         "Devices": _counts(result.device for result in results),
         "Hosts": _counts(result.host for result in results),
-        "CPU threads a training": str(resources.get("cpus_per_trial", 1)),
-        "GPUs a training": f"{resources.get('gpus_per_trial', 0):g}",
+        f"CPU threads a {holder}": str(resources.get("cpus_per_trial", 1)),
+        f"GPUs a {holder}": f"{resources.get('gpus_per_trial', 0):g}",
+        "Workers a training": str(num_workers) if num_workers > 1 else "",
         "Trainings begun and ended": _span(results),
         "Rebuilt by": subject.origin.command,
     }

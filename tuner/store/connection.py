@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tuner.errors import BadInput, Unreachable
+from tuner.store.new_database import from_template, keep_template
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -110,10 +111,17 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     _quiet()
     from mlflow import MlflowClient
 
+    file = sqlite_file(tracking_uri)
+    is_new = file is not None and not file.exists()
     with told_plainly(tracking_uri, "answer"):
+        if file is not None and is_new:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            from_template(file)
         _check_answer(tracking_uri)
         client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
+    if file is not None and is_new:
+        keep_template(file)
     return client
 
 
@@ -199,8 +207,6 @@ def _check_answer(tracking_uri: str) -> None:
     from mlflow.store.db.utils import create_sqlalchemy_engine
 
     file = sqlite_file(tracking_uri)
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
     try:
         engine = create_sqlalchemy_engine(tracking_uri)  # type: ignore[no-untyped-call]
         with engine.connect() as connection:

@@ -116,6 +116,8 @@ def tags(result: TrialResult) -> dict[str, str]:
         "error": (result.error or "")[:TAG_PART_CHARACTERS],
         "reused_from": result.reused_from or "",
         "micro_batch_size": str(result.micro_batch_size or ""),
+        "accumulation_steps": str(result.accumulation_steps) if result.micro_batch_size else "",
+        "num_workers": str(result.num_workers) if result.num_workers > 1 else "",
         "not_finite": ", ".join(lost_points),
     }
     return {name: value for name, value in values.items() if value}
@@ -124,7 +126,7 @@ def tags(result: TrialResult) -> dict[str, str]:
 def start_and_end(result: TrialResult) -> tuple[int, int]:
     """When the trial started and ended, milliseconds since the epoch; one that was taken over took no time."""
     end = result.finished_at
-    return int(max(0.0, end - result.spent.device_seconds) * 1000), int(end * 1000)
+    return int(max(0.0, end - result.spent.device_seconds / result.num_workers) * 1000), int(end * 1000)
 
 
 def points(result: TrialResult) -> list[Point]:
@@ -137,7 +139,7 @@ def points(result: TrialResult) -> list[Point]:
     values: list[Point] = []
     seconds = 0.0
     for epoch in result.epochs:
-        seconds += epoch.device_seconds
+        seconds += epoch.device_seconds / result.num_workers
         at = end if result.reused_from else start + int(seconds * 1000)
         for field, key in EPOCH_METRICS.items():
             value = getattr(epoch, field)

@@ -56,6 +56,20 @@ def _facts_problems(study: Study) -> Iterator[Problem]:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
     if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
         yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
+    yield from _worker_problems(study)
+
+
+def _worker_problems(study: Study) -> Iterator[Problem]:
+    """Trials of several workers: each has its own devices, and what a pack does they cannot."""
+    resources = study.resources
+    if resources.workers_per_trial == 1:
+        return
+    if not resources.gpus_per_trial.is_integer():
+        message = f"must be whole where a trial has several workers, got {resources.gpus_per_trial:g}"
+        yield ("resources", "gpus_per_trial"), message
+    if resources.packing not in ("off", 1):
+        message = f"must be off where a trial has several workers, got {resources.packing}"
+        yield ("resources", "packing"), message
 
 
 def _model_problems(study: Study) -> Iterator[Problem]:
@@ -117,7 +131,7 @@ def _recipe_problems(study: Study) -> Iterator[Problem]:
     application, recipe = APPLICATIONS[study.application], study.recipe.spec()
     found = [*recipe_problems(recipe, application)]
     if not [*_model_problems(study)]:
-        found += ghost_problems(recipe, application, study.model)
+        found += ghost_problems(recipe, application, study.model, study.resources.workers_per_trial)
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():

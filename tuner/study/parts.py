@@ -3,7 +3,7 @@
 This module must not know arms, baselines or the study they stand in.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,9 +58,11 @@ class Resources(Definition):
     """What a trial holds while it runs, and how many share it.
 
     Attributes:
-        cpus_per_trial: cores, and torch threads.
-        gpus_per_trial: GPUs; below 1, several workers share one.
-        max_concurrent: most workers at once; None for as many as fit.
+        cpus_per_trial: cores, and torch threads, of each of its workers.
+        gpus_per_trial: GPUs of each; below 1, several trials share one.
+        workers_per_trial: processes that train a trial together, each with its share of every batch
+            (`trainers.gang`); scores are those of one worker but for rounding.
+        max_concurrent: most trials at once; None for as many as fit.
         packing: how many trials a worker trains at once as one stacked model (`trainers.pack`): 1 to 128; "off" for
             one; "auto" for what a measurement on the device finds fastest. Scores differ from those of training alone
             by rounding, which a timing then decides: so it is off unless asked for.
@@ -69,6 +71,7 @@ class Resources(Definition):
 
     cpus_per_trial: Count = 1
     gpus_per_trial: NotNegative = 0.0
+    workers_per_trial: Annotated[int, Field(ge=1, le=4096)] = 1
     max_concurrent: Count | None = None
     packing: Packing = "off"
     time_limit: Seconds | None = None

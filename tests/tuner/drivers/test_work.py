@@ -84,8 +84,8 @@ def test_the_updates_of_an_epoch_that_raises_are_billed(monkeypatch: pytest.Monk
 
 
 def test_trials_that_share_a_machines_meter_share_what_it_counts() -> None:
-    assert 0.25 == Execution(trials_per_machine=4).placement(make_trial(0)).energy_share
-    assert 1.0 == Execution(trials_per_machine=4, gpus_per_trial=1.0).placement(make_trial(0)).energy_share
+    assert 0.25 == Execution(workers_per_machine=4).placement(make_trial(0)).energy_share
+    assert 1.0 == Execution(workers_per_machine=4, gpus_per_trial=1.0).placement(make_trial(0)).energy_share
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0.0, "cpu"), (0.5, "cuda"), (1.0, "cuda")])

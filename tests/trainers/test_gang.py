@@ -1,0 +1,334 @@
+"""Several workers train what one trains: the same losses, weights, optimizer states and statistics, to rounding."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed
+
+from trainers.applications import APPLICATIONS, registry
+from trainers.applications.own_file import ApplicationFile
+from trainers.applications.registry import enter_application
+from trainers.gang import Gang, share_cuts
+from trainers.local_gang import LocalGang, WorkerLost
+from trainers.loop import Training, train
+from trainers.models.ghost_batch_norm import piece_sizes
+from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo, which workers on CPUs need",
+)
+
+OWN = """
+from functools import partial
+
+import torch
+
+from trainers.applications import Application
+from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
+from trainers.data.dataset import Dataset, DataSource, TensorSplit
+from trainers.models.cifar_resnet import CifarResNet
+from trainers.models.lenet import LeNet5
+from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+
+
+def drawn(folder, shape, num_train):
+    draw = torch.Generator().manual_seed(0)
+
+    def split(n):
+        inputs = torch.randn(n, *shape, generator=draw)
+        return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw))
+
+    return Dataset(train=split(num_train), validation=split(20), test=split(20), facts={"num_classes": 10})
+
+
+def narrow_resnet50(num_classes):
+    return CifarResNet(num_classes=num_classes, num_blocks=(3, 4, 6, 3), num_filters=2, bottleneck=True)
+
+
+def application(build_model, shape, num_train):
+    return Application(
+        description="of drawn images",
+        source="",
+        build_model=build_model,
+        data_sources={"drawn": DataSource(load=partial(drawn, shape=shape, num_train=num_train))},
+        loss=cross_entropy,
+        smoothed_loss=smoothed_cross_entropy,
+        score_sum=num_correct,
+        metric="accuracy",
+        higher_is_better=True,
+        chance_score=0.1,
+        target=0.5,
+        epochs=2,
+        baseline=Baseline(batch_size=8, schedule=ScheduleSpec(peak_lr=0.1), optimizer=OptimizerSpec(name="momentum")),
+    )
+
+
+resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
+small_lenet = application(LeNet5, (1, 28, 28), 330)
+"""
+WORDS = [f"w{number}" for number in range(20)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ApplicationFile]]:
+    """Applications of our own, by name."""
+    path = tmp_path_factory.mktemp("application") / "narrow.py"
+    path.write_text(OWN, encoding="utf-8")
+    names = ("resnet50", "small_lenet")
+    found = {name: ApplicationFile(path=str(path), name=name, code=path.read_bytes()) for name in names}
+    for file in found.values():
+        enter_application(file)
+    yield found
+    for name in names:
+        del APPLICATIONS[name], registry._origins[name]
+
+
+@pytest.fixture(scope="module")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text in PTB's layout: 61 windows of 5 words to train on."""
+    folder = tmp_path_factory.mktemp("text")
+    draw = torch.Generator().manual_seed(0)
+    for part, num_words in (("train", 305), ("valid", 40), ("test", 40)):
+        words = [WORDS[i] for i in torch.randint(len(WORDS), (num_words,), generator=draw).tolist()]
+        (folder / f"ptb.{part}.txt").write_text(" ".join(words) + "\n", encoding="utf-8")
+    return folder
+
+
+class Others(LocalGang):
+    """One more worker, which finds our own applications."""
+
+    def __init__(self, files: dict[str, ApplicationFile]) -> None:
+        super().__init__(2)
+        self.files = files
+
+    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None) -> Gang:
+        return super().begin(config, placement, application or self.files.get(config.application))
+
+
+@pytest.fixture(scope="module")
+def others(files: dict[str, ApplicationFile]) -> Iterator[Others]:
+    with closing(Others(files)) as gang:
+        yield gang
+
+
+def lenet(**changes: Any) -> TrainConfig:
+    plain: dict[str, Any] = {
+        "application": "small_lenet",
+        "data": "drawn",
+        "batch_size": 80,
+        "epochs": 2,
+        "schedule": ScheduleSpec(peak_lr=0.02, warmup_epochs=0.5),
+        "optimizer": OptimizerSpec(name="momentum"),
+        "seed": 3,
+        "recipe": Recipe(precision="float64"),
+    }
+    return TrainConfig(**{**plain, **changes})
+
+
+def resnet(optimizer: str, **recipe: Any) -> TrainConfig:
+    options = Recipe(**{"precision": "float64", "ghost_batch_size": 8, **recipe})
+    changes = {"application": "resnet50", "data": "drawn", "batch_size": 48, "recipe": options}
+    return lenet(**changes, optimizer=OptimizerSpec(name=optimizer, options={"weight_decay": 1e-3}))
+
+
+def language_model(optimizer: str, **recipe: Any) -> TrainConfig:
+    return lenet(
+        application="ptb_small",
+        data="text",
+        data_options={"num_steps": 5, "vocabulary": 30},
+        model_options={"num_hidden": 12},
+        batch_size=9,
+        optimizer=OptimizerSpec(name=optimizer),
+        recipe=Recipe(precision="float64", **recipe),
+    )
+
+
+CASES = {
+    "lenet momentum": lenet(),
+    "lenet lars": lenet(optimizer=OptimizerSpec(name="lars", options={"weight_decay": 1e-4})),
+    "lenet lamb": lenet(optimizer=OptimizerSpec(name="lamb", options={"weight_decay": 1e-4})),
+    "lenet date": lenet(optimizer=OptimizerSpec(name="date", options={"weight_decay": 1e-4})),
+    "lenet schedule-free": lenet(optimizer=OptimizerSpec(name="schedule-free-sgd")),
+    "lenet clipped, in micro-batches": lenet(
+        recipe=Recipe(precision="float64", clip_norm=0.5, micro_batch_size=30, label_smoothing=0.1)
+    ),
+    "language model lars": language_model("lars"),
+    "language model date": language_model("date", clip_norm=1.0),
+    "language model lamb": language_model("lamb", micro_batch_size=2),
+    "resnet50 date": resnet("date"),
+    "resnet50 lars": resnet("lars", micro_batch_size=8),
+    "resnet50 lamb": resnet("lamb", ghost_batch_size=16),
+    "resnet50, a ghost batch for two workers": replace(resnet("momentum"), batch_size=8),
+}
+
+
+def trained(config: TrainConfig, placement: Placement, gang: Gang) -> Training:
+    training = Training(config, placement, gang)
+    while not training.finished:
+        training.run_epoch()
+    return training
+
+
+def learned(result: TrainResult) -> list[tuple[float, ...]]:
+    """What must be equal of a result."""
+    scores = [(e.epoch, e.lr, e.iterations, e.samples, e.flops, e.words) for e in result.epochs]
+    losses = [(e.train_loss, e.validation_loss, e.validation_score) for e in result.epochs]
+    return [*scores, *losses, (result.validation_score, result.test_score or 0.0, result.test_loss or 0.0)]
+
+
+@pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, text_folder: Path) -> None:
+    if config.optimizer.name == "schedule-free-sgd":
+        pytest.importorskip("schedulefree")
+    folder = str(text_folder) if config.application == "ptb_small" else None
+    placement = Placement(data_folder=folder)
+    alone = trained(config, placement, Gang())
+    together = trained(config, placement, others.begin(config, placement))
+    for one, two in zip(learned(alone.result()), learned(together.result()), strict=True):
+        assert two == pytest.approx(one, rel=1e-8, nan_ok=True)
+    close = {"rtol": 1e-6, "atol": 1e-8}  # rounding, amplified in two epochs
+    torch.testing.assert_close(together.model.state_dict(), alone.model.state_dict(), **close)
+    torch.testing.assert_close(together.optimizer.state_dict()["state"], alone.optimizer.state_dict()["state"], **close)
+
+
+def test_a_batch_is_micro_batch_times_accumulation_steps_times_workers(others: Others) -> None:
+    config = lenet(batch_size=300, epochs=1, recipe=Recipe(micro_batch_size=50))
+    result = trained(config, Placement(), others.begin(config, Placement())).result()
+    assert (result.micro_batch_size, result.accumulation_steps, result.num_workers) == (50, 3, 2)
+    alone = trained(config, Placement(), Gang()).result()
+    assert (alone.micro_batch_size, alone.accumulation_steps, alone.num_workers) == (50, 6, 1)
+    whole = trained(replace(config, recipe=Recipe()), Placement(), Gang()).result()
+    assert (whole.micro_batch_size, whole.accumulation_steps, whole.num_workers) == (None, 1, 1)
+
+
+def test_the_fastest_micro_batch_is_of_a_worker(others: Others) -> None:
+    config = lenet(batch_size=64, epochs=1, recipe=Recipe(micro_batch_size="auto"))
+    result = trained(config, Placement(), others.begin(config, Placement())).result()
+    assert result.micro_batch_size in (16, 32)
+
+
+def test_mixed_precision_learns_alike(others: Others) -> None:
+    config = lenet(recipe=Recipe(precision="bfloat16"))
+    alone = trained(config, Placement(), Gang()).result()
+    together = trained(config, Placement(), others.begin(config, Placement())).result()
+    assert together.epochs[0].train_loss == pytest.approx(alone.epochs[0].train_loss, rel=0.02)
+
+
+def test_a_training_that_diverges_does_so_on_all_workers(others: Others) -> None:
+    config = lenet(batch_size=30, schedule=ScheduleSpec(peak_lr=1e30), recipe=Recipe())
+    training = trained(config, Placement(), others.begin(config, Placement()))
+    assert training.result().status == "diverged"
+    again = lenet(epochs=1)  # the workers are at hand for the next one
+    assert trained(again, Placement(), others.begin(again, Placement())).result().status == "finished"
+
+
+def test_a_training_may_be_left_early(others: Others) -> None:
+    config = lenet()
+    training = Training(config, Placement(), others.begin(config, Placement()))
+    training.run_epoch()
+    training.leave()
+    assert trained(config, Placement(), others.begin(config, Placement())).result().status == "finished"
+
+
+def test_seconds_are_the_sum_of_the_workers(others: Others) -> None:
+    config = lenet(epochs=1)
+    training = Training(config, Placement(), others.begin(config, Placement()))
+    begin = time.perf_counter()
+    metrics = training.run_epoch()
+    passed = time.perf_counter() - begin
+    assert passed / 2 <= metrics.device_seconds / 2 <= passed
+    assert metrics.samples == 330
+
+
+def test_train_starts_the_workers_itself(others: Others) -> None:
+    others.close()
+    config = lenet(application="lenet_mnist", data="mnist5k", batch_size=1000)
+    alone = train(config)
+    together = train(config, Placement(num_workers=3))
+    assert together.num_workers == 3
+    for one, two in zip(learned(alone), learned(together), strict=True):
+        assert two == pytest.approx(one, rel=1e-8)
+    assert train(config, Placement(num_workers=2), lambda metrics: False).status == "running"
+
+
+def test_it_resumes_from_its_checkpoint_with_the_same_samples(others: Others, tmp_path: Path) -> None:
+    config = lenet(epochs=3)
+    placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
+    whole = trained(config, Placement(), others.begin(config, Placement())).result()
+    first = Training(config, placement, others.begin(config, placement))
+    first.run_epoch()
+    first.leave()
+    assert (tmp_path / "a.pt").exists()
+    resumed = trained(config, placement, others.begin(config, placement)).result()
+    assert resumed.resumed_epochs == 1
+    assert learned(resumed) == learned(whole)  # to the bit
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkpoint(
+    others: Others, tmp_path: Path
+) -> None:
+    config = lenet(epochs=3)
+    placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
+    training = Training(config, placement, others.begin(config, placement))
+    training.run_epoch()
+    os.kill(others.others[0].process.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError):
+        training.run_epoch()
+    with pytest.raises(WorkerLost, match=r"^worker 1 of 2 was lost$"):
+        others.failure()
+    others.close()
+    resumed = trained(config, placement, others.begin(config, placement)).result()
+    assert resumed.resumed_epochs == 1
+    whole = trained(config, Placement(), Gang()).result()
+    for one, two in zip(learned(whole), learned(resumed), strict=True):
+        assert two == pytest.approx(one, rel=1e-8)
+
+
+def test_what_another_worker_fails_with_is_told(others: Others) -> None:
+    config = lenet()
+    gang = others.begin(replace(config, data="no such data"), Placement())
+    with pytest.raises(RuntimeError):
+        trained(config, Placement(), gang)
+    assert "no such data" in (others.failure() or "")
+    others.close()
+
+
+def test_batch_normalisation_needs_ghosts(others: Others) -> None:
+    config = resnet("momentum", ghost_batch_size=None)
+    gang = others.begin(config, Placement())
+    with pytest.raises(ValueError, match=r"^recipe: ghost_batch_size must be given where several workers"):
+        Training(config, Placement(), gang)
+    others.close()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("ghosts", [None, 2, 8, 32])
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 33, 96, 97, 100])
+def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
+    full = share_cuts(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
+    units = batch_size if ghosts is None else len(piece_sizes(batch_size, ghosts))
+    for num_samples in range(1, batch_size + 1):
+        cuts = share_cuts(num_samples, size, batch_size=batch_size, ghost_batch_size=ghosts)
+        assert cuts[0] == 0
+        assert cuts[-1] == num_samples
+        assert cuts == sorted(cuts)
+        for cut, full_cut in zip(cuts[:-1], full, strict=False):
+            assert cut in (min(full_cut, num_samples), num_samples)
+        if ghosts is not None:
+            shares = [end - begin for begin, end in pairwise(cuts) if end > begin]
+            together = [piece for share in shares for piece in piece_sizes(share, ghosts)]
+            assert together == piece_sizes(num_samples, ghosts)
+    largest = max(end - begin for begin, end in pairwise(full))
+    assert largest <= (ghosts or 1) * math.ceil(units / size) + 1

@@ -1,0 +1,103 @@
+"""Trials that several workers train together, under every driver: results, faults, and what is billed."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch.distributed
+
+from tests.tuner.drivers.agendas import ListAgenda, make_trial
+from trainers.spec import Placement
+from tuner.drivers.ray_tune import run_ray
+from tuner.drivers.serial import run_serial
+from tuner.drivers.work import Execution, Work
+from tuner.trial import Progress, TrialResult
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo, which workers on CPUs need",
+)
+
+PLAIN = make_trial(0, epochs=2)
+HIT = make_trial(1, epochs=4)
+PRUNED = make_trial(2, epochs=5)
+WITHOUT_DATA = make_trial(3, data="nowhere")
+AFTER = make_trial(4)
+TRIALS = [PLAIN, HIT, PRUNED, WITHOUT_DATA, AFTER]
+
+
+def kill_a_follower() -> int:
+    """Ends one process that follows in a gang of this process's; the worker that leads stays."""
+    for child in psutil.Process().children(recursive=True):
+        words = " ".join(child.cmdline())
+        if "trainers.follower" in words or child.name().startswith("ray::Follower"):
+            os.kill(child.pid, signal.SIGKILL)
+            return 1
+    return 0
+
+
+class Ran:
+    """What a driver did with TRIALS, two workers each; a worker of HIT was killed after its second epoch."""
+
+    def __init__(self, driver: Any, checkpoints: Path) -> None:
+        self.num_killed = 0
+        self.agenda = ListAgenda(TRIALS, pruned_at={PRUNED.id: 2, HIT.id: 99})
+        self.agenda.on_report = self.hit
+        execution = Execution(checkpoints=checkpoints, workers_per_trial=2, max_concurrent=1)
+        driver(self.agenda, execution)
+
+    def hit(self, progress: Progress) -> None:
+        if progress.trial == HIT and progress.new_epochs[-1].epoch == 2 and not self.num_killed:
+            self.num_killed = kill_a_follower()
+
+    def result(self, trial: object) -> TrialResult:
+        (result,) = [result for result in self.agenda.told if result.trial == trial]
+        return result
+
+
+@pytest.fixture(scope="module", params=["serial", pytest.param("ray", marks=pytest.mark.ray)])
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    driver = run_serial if request.param == "serial" else run_ray
+    return Ran(driver, tmp_path_factory.mktemp("checkpoints"))
+
+
+def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
+    assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.told)
+    assert ran.num_killed == 1
+
+
+def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
+    for trial in (PLAIN, HIT, AFTER):
+        alone = Work(trial, Placement()).advance(600.0).training
+        result = ran.result(trial)
+        assert alone is not None
+        assert (result.status, result.num_workers) == ("finished", 2)
+        assert [epoch.samples for epoch in result.epochs] == [epoch.samples for epoch in alone.epochs]
+        for one, two in zip(alone.epochs, result.epochs, strict=True):
+            assert two.train_loss == pytest.approx(one.train_loss, rel=1e-4)
+        assert result.validation_score == pytest.approx(alone.validation_score, abs=0.01)
+
+
+def test_the_attempt_that_lost_a_worker_is_done_again(ran: Ran) -> None:
+    assert len(ran.result(HIT).epochs) == 4
+
+
+def test_a_trial_may_be_pruned_and_the_workers_go_on(ran: Ran) -> None:
+    assert ran.result(PRUNED).status == "pruned"
+    assert ran.result(AFTER).status == "finished"
+
+
+def test_a_trial_that_fails_says_why(ran: Ran) -> None:
+    result = ran.result(WITHOUT_DATA)
+    assert result.status == "failed"
+    assert "nowhere" in (result.error or "")
+
+
+def test_a_second_of_two_workers_is_two_device_seconds(ran: Ran) -> None:
+    result = ran.result(PLAIN)
+    assert result.cost.device_seconds >= sum(epoch.device_seconds for epoch in result.epochs)
+    assert (result.micro_batch_size, result.accumulation_steps) == (PLAIN.batch_size // 2, 1)

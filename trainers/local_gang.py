@@ -1,0 +1,174 @@
+"""A gang on this machine: this process leads, and others that it starts follow, each on its own device.
+
+What they run is `trainers.follower`. They are told what to train over a pair of sockets that no other process has.
+"""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from trainers.applications.own_file import ApplicationFile
+from trainers.gang import ALONE, Gang
+from trainers.meeting import LOOPBACK, Meeting, joined, listening_socket
+from trainers.spec import Placement, TrainConfig
+
+
+class WorkerLost(Exception):
+    """A worker of a gang has gone without a word; the training can be taken up again from its checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a worker is told to train."""
+
+    config: TrainConfig
+    placement: Placement
+    application: ApplicationFile | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    """A worker that was started here.
+
+    Attributes:
+        process: its.
+        line: to it.
+        device: that it trains on.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    line: Connection
+    device: str
+
+
+class LocalGang:
+    """The other workers of this machine, started with the first training and kept for the next ones.
+
+    Args:
+        size: workers, this process included, >= 1; nothing is started for 1.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.others: list[Other] = []
+        self._gang: Gang | None = None
+        self._open = ExitStack()
+
+    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None) -> Gang:
+        """Has the others train; this process does its part with the gang that it is given.
+
+        Args:
+            config: what to train.
+            placement: of this process; the others have the CUDA devices after its own.
+            application: the file of the user's own application; None where it is none.
+
+        Raises:
+            WorkerLost: one of them could not be started.
+        """
+        gang = self._started(placement.device)
+        for other in self.others:
+            theirs = replace(placement, device=other.device)
+            send(other.line, Task(config=config, placement=theirs, application=application))
+        return gang
+
+    def call(self, device: str, part: Callable[..., object], *arguments: object) -> Gang:
+        """Has the others call a function, as `part(gang, device, *arguments)`; this process calls it itself.
+
+        Args:
+            device: of this process.
+            part: a function of a module's top level.
+            arguments: that can be sent to another process.
+
+        Raises:
+            WorkerLost: one of them could not be started.
+        """
+        gang = self._started(device)
+        for other in self.others:
+            send(other.line, (part, (other.device, *arguments)))
+        return gang
+
+    def _started(self, device: str) -> Gang:
+        if self._size == 1:
+            return ALONE
+        if self._gang is not None:
+            return self._gang
+        listener = listening_socket(LOOPBACK)
+        meeting = Meeting(host=LOOPBACK, port=listener.getsockname()[1], size=self._size)
+        self.others += [_start(_device(device, rank)) for rank in range(1, self._size)]
+        for rank, other in enumerate(self.others, start=1):
+            send(other.line, (rank, meeting, other.device))
+        for rank, other in enumerate(self.others, start=1):
+            if receive(other.line) is None:  # its imports are not done, and never will be
+                self.close()
+                raise WorkerLost(f"worker {rank} of {self._size} ended when it was started")
+        entering = joined(0, meeting, device=_device(device, 0), address=LOOPBACK, listener=listener)
+        self._gang = self._open.enter_context(entering)
+        return self._gang
+
+    def failure(self) -> str | None:
+        """What the first of the others says that failed; None where none says anything.
+
+        Raises:
+            WorkerLost: one of them has ended without a word.
+        """
+        for rank, other in enumerate(self.others, start=1):
+            with suppress(subprocess.TimeoutExpired):
+                other.process.wait(timeout=1.0)  # one that failed ends itself
+            if other.process.poll() is not None:
+                said = receive(other.line)
+                if said is None:
+                    raise WorkerLost(f"worker {rank} of {self._size} was lost")
+                return f"worker {rank} of {self._size}: {said}"
+        return None
+
+    def close(self) -> None:
+        """Ends the others; the next training starts new ones."""
+        for other in self.others:
+            other.process.kill()
+            other.line.close()
+            other.process.wait()
+        self.others.clear()
+        self._gang = None
+        self._open.close()
+
+
+def _start(device: str) -> Other:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainers.follower", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # what an application prints is no answer of ours
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is for this process, which ends the others
+        )
+    return Other(process=process, line=Connection(ours.detach()), device=device)
+
+
+def _device(device: str, rank: int) -> str:
+    """That of another worker: the same on CPUs, the CUDA device so many numbers after.
+
+    >>> _device("cpu", 1), _device("cuda", 1), _device("cuda:2", 1)
+    ('cpu', 'cuda:1', 'cuda:3')
+    """
+    kind, _, number = device.partition(":")
+    return kind if kind == "cpu" else f"{kind}:{int(number or 0) + rank}"
+
+
+def send(line: Connection, message: object) -> None:
+    """Gives the other side a message; one that has ended does not get it."""
+    with suppress(OSError):  # it has ended, which shows where its part is needed
+        line.send(message)
+
+
+def receive(line: Connection) -> Any:
+    """The next message; None where the other side has ended."""
+    try:
+        return line.recv()
+    except (EOFError, OSError):
+        return None
