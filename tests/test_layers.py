@@ -44,6 +44,7 @@ LAYERS: list[set[str]] = [
         "tuner.profile_command",
         "tuner.report_command",
         "tuner.regime_command",
+        "tuner.scale_command",
         "tuner.diagnose_command",
         "tuner.submit_command",
         "tuner.sync_command",

@@ -42,6 +42,7 @@ from tuner.regime_command import add_regime_command
 from tuner.report_command import add_report_command
 from tuner.retry_command import add_retry_command, print_places
 from tuner.rule_command import add_rule_command
+from tuner.scale_command import add_scale_command
 from tuner.submit_command import add_submit_command
 from tuner.sync_command import add_sync_command
 from tuner.visible_text import showing_only
@@ -208,6 +209,7 @@ add_rule_command(app, console)
 add_diagnose_command(app, console)
 add_profile_command(app, console)
 add_regime_command(app, console)
+add_scale_command(app, console)
 add_submit_command(app, console)
 add_sync_command(app, console)
 add_retry_command(app, console)

@@ -1,0 +1,169 @@
+"""How fast a training is on 1, 2 ... workers of this machine, each with the same share: what weak scaling measures.
+
+Updates are those of `trainers.loop.Training`, data included, with the workers' gradients added up and without, so that
+what the exchange costs is told apart from what workers take from each other by sharing a machine.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import torch
+
+from trainers.applications.own_file import ApplicationFile
+from trainers.applications.registry import enter_application
+from trainers.gang import Gang
+from trainers.local_gang import LocalGang
+from trainers.loop import Training
+from trainers.memory import keep_freed_memory
+from trainers.spec import Placement, TrainConfig
+
+MATRIX = 1024
+LONGEST_SECONDS = 1.0
+"""Sums of gradients are timed at least once, and again until this is over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingPoint:
+    """What was measured with a number of workers; medians over the rounds.
+
+    Attributes:
+        num_workers: P.
+        samples: of an update, of all workers.
+        update_seconds: of an update.
+        apart_seconds: of an update whose gradients are not added up.
+        sum_seconds: of adding up all gradients, by itself; 0 for one worker.
+        small_sum_seconds: of adding up one number; 0 for one worker.
+        num_parameters: of the model.
+        flops_per_sample: of forward and backward pass.
+    """
+
+    num_workers: int
+    samples: int
+    update_seconds: float
+    apart_seconds: float
+    sum_seconds: float
+    small_sum_seconds: float
+    num_parameters: int
+    flops_per_sample: int
+
+    @property
+    def exchange_share(self) -> float:
+        """The part of an update's time that the exchange of gradients takes, beyond what computing hides."""
+        return max(0.0, 1.0 - self.apart_seconds / self.update_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRates:
+    """What one worker's device can do.
+
+    Attributes:
+        flops: floating-point operations a second of a product of large matrices in float32.
+        bytes: bytes a second of a multiplication in place, each word read and written.
+    """
+
+    flops: float
+    bytes: float
+
+
+def measure_scaling(
+    config: TrainConfig,
+    placement: Placement,
+    application: ApplicationFile | None = None,
+    *,
+    num_workers: int,
+    updates: int,
+    rounds: int,
+) -> ScalingPoint:
+    """Times updates with a number of workers on this machine.
+
+    Args:
+        config: what is trained; its batch size is of all workers.
+        placement: of the first worker.
+        application: the file of the user's own application; None where it is none.
+        num_workers: P, >= 1.
+        updates: of a round, >= 1; an epoch must have as many.
+        rounds: >= 1, after one to warm up.
+
+    Raises:
+        ValueError, DataError: the configuration cannot be trained.
+        WorkerLost: a worker could not be started.
+    """
+    arguments = (config, placement, application, updates, rounds)
+    with closing(LocalGang(num_workers)) as others:
+        return time_part(others.call(placement.device, time_part, *arguments), placement.device, *arguments)
+
+
+def time_part(
+    gang: Gang,
+    device: str,
+    config: TrainConfig,
+    placement: Placement,
+    application: ApplicationFile | None,
+    updates: int,
+    rounds: int,
+) -> ScalingPoint:
+    """One worker's part in `measure_scaling`; every worker finds its own seconds."""
+    if application is not None:
+        enter_application(application)
+    training = Training(config, replace(placement, device=device), gang)
+    training.time_updates(1)
+    together, apart = [], []
+    for _ in range(rounds):
+        together.append(training.time_updates(updates) / updates)
+        apart.append(training.time_updates(updates, exchanging=False) / updates)
+    num_parameters = training.result().num_parameters
+    return ScalingPoint(
+        num_workers=gang.size,
+        samples=config.batch_size,
+        update_seconds=statistics.median(together),
+        apart_seconds=statistics.median(apart),
+        sum_seconds=_sum_seconds(gang, torch.device(device), num_parameters),
+        small_sum_seconds=_sum_seconds(gang, torch.device(device), 1),
+        num_parameters=num_parameters,
+        flops_per_sample=training.flops_per_sample,
+    )
+
+
+def _sum_seconds(gang: Gang, device: torch.device, num_words: int) -> float:
+    """Seconds of adding up so many words over the workers."""
+    if gang.size == 1:
+        return 0.0
+    words = torch.ones(num_words, device=device)
+    seconds: list[float] = []
+    while True:
+        gang.total(torch.zeros((), device=device))  # all begin together
+        begin = time.perf_counter()
+        gang.total(words)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+        (is_over,) = gang.from_leader([float(sum(seconds) > LONGEST_SECONDS)], device)
+        if is_over:
+            return statistics.median(seconds)
+
+
+def machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
+    """What one worker's device can do, measured here and now."""
+    keep_freed_memory()
+    torch.set_num_threads(num_threads)
+    device = torch.device(device_name)
+    left, right = torch.ones(MATRIX, MATRIX, device=device), torch.ones(MATRIX, MATRIX, device=device)
+    words = torch.ones(2**24, device=device)
+    return MachineRates(
+        flops=2 * MATRIX**3 / _seconds_of(lambda: left @ right, device),
+        bytes=8 * words.numel() / _seconds_of(lambda: words.mul_(1.0), device),
+    )
+
+
+def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    seconds = []
+    for _ in range(12):
+        begin = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[2:])
