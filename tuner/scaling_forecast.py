@@ -114,7 +114,10 @@ class WeakScaling:
 
     @property
     def intensity(self) -> float:
-        """Floating-point operations a sample, over the parameters (DATE, Section 5.1; multiply-adds count twice)."""
+        """Floating-point operations of a sample's forward and backward pass, over the parameters.
+
+        DATE's computational intensity (Section 5.1) counts the forward pass alone: about a third.
+        """
         return self.alone.flops_per_sample / self.alone.num_parameters
 
     @property

@@ -100,7 +100,7 @@ def machine_lines(found: WeakScaling) -> list[str]:
         f"One worker: {si_text(found.flops / 1e9)} GFLOP/s of the {si_text(rates.flops / 1e9)} of a matrix "
         f"product; memory {si_text(rates.bytes / 1e9)} GB/s.",
         f"Model: {si_text(alone.num_parameters)} parameters, {si_text(alone.flops_per_sample)} FLOPs a sample, "
-        f"computational intensity {si_text(found.intensity)}.",
+        f"computational intensity {si_text(found.intensity)} (forward alone, as DATE's: a third).",
         f"Link: {si_text(4 * link.words / 1e9)} GB/s, {si_text(1e3 * link.latency)} ms a step. It keeps up with "
         f"the matrix product at {si_text(balance)} FLOPs a word; an update has {si_text(needed)}.",
         f"Modelled energy ({energy.picojoules_per_flop:g} pJ a FLOP, {energy.picojoules_per_word:,.0f} a word): the "

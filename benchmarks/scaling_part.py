@@ -1,0 +1,12 @@
+"""A worker's part in `benchmarks.weak_scaling`, in a module of its own, since every worker's process imports it."""
+
+from typing import Any
+
+import tests.conftest  # noqa: F401  # lets torchvision be imported on a CPU-only torch
+from trainers.gang import Gang
+from trainers.weak_scaling import ScalingPoint, time_part
+
+
+def part(gang: Gang, device: str, *arguments: Any) -> ScalingPoint:
+    """`trainers.weak_scaling.time_part`."""
+    return time_part(gang, device, *arguments)

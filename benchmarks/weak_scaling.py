@@ -1,0 +1,123 @@
+"""Weak scaling of the six convolutional networks of DATE, Section 5.1, on this machine's workers, and a forecast.
+
+    python -m benchmarks.weak_scaling [--workers 2] [--samples 4] [--updates 2] [--rounds 5]
+
+Every worker has the same share, read from JPEG files in ImageNet's layout that are drawn here: 1,000 classes, so that
+the models have the size they have on ImageNet. What is measured is what `zerotune scale` measures. The paper gives 64
+images to a chip; a CPU core takes minutes for so many.
+
+Columns: W parameters; operations of a sample's forward and backward pass over W (DATE's computational intensity counts
+the forward pass, a third); the part of a matrix product's rate that one worker reaches; images a second of one worker
+and of several; efficiency; the part of an update that the exchange takes; how much slower workers are beside each other
+without one; how far the model is from the update measured; forecasts of the efficiency with a device for each worker,
+over links like the one between the workers here.
+"""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from benchmarks import turns
+from benchmarks.scaling_part import part
+from trainers.applications import APPLICATIONS
+from trainers.local_gang import LocalGang
+from trainers.models.ghost_batch_norm import use_ghost_batch_norm
+from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
+from trainers.weak_scaling import machine_rates
+from tuner.reports.scaling_text import si_text
+from tuner.scaling_forecast import WeakScaling
+
+MODELS = ("alexnet", "inception_v4", "mnasnet", "mobilenet", "resnet50", "squeezenet")
+NUM_CLASSES, IMAGES_A_CLASS = 1_000, 2
+FORECASTS = (4, 32, 256, 1024)
+
+
+def draw_images(folder: Path) -> None:
+    """An image a class to train on, one to validate with, and two to test."""
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in range(NUM_CLASSES):
+            place = folder / split / f"n{label:08d}"
+            place.mkdir(parents=True)
+            for number in range(IMAGES_A_CLASS):
+                coarse = generator.integers(0, 256, size=(16, 20, 3), dtype=np.uint8)
+                Image.fromarray(coarse).resize((500, 400)).save(place / f"{number}.JPEG", quality=90)
+
+
+def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
+    """What is trained: momentum, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
+    outline = APPLICATIONS[application].outline({})
+    ghosts: int | None = samples
+    try:
+        if outline is not None:
+            use_ghost_batch_norm(outline, samples)
+    except ValueError:  # the model has none
+        ghosts = None
+    return TrainConfig(
+        application=application,
+        data="imagenet",
+        data_options={"validation_per_class": 1},
+        batch_size=samples * num_workers,
+        epochs=1,
+        schedule=ScheduleSpec(peak_lr=1e-6),
+        optimizer=OptimizerSpec(name="momentum"),
+        seed=0,
+        recipe=Recipe(ghost_batch_size=ghosts),
+    )
+
+
+def main(
+    workers: Annotated[int, typer.Option(min=2, help="Workers beside one.")] = 2,
+    samples: Annotated[int, typer.Option(min=2, help="Images of an update, a worker.")] = 4,
+    updates: Annotated[int, typer.Option(min=1, help="Updates of a round.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, whose median counts.")] = 5,
+    models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
+) -> None:
+    """Weak scaling of DATE's six networks here, and forecast."""
+    rates = machine_rates("cpu")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
+        draw_images(Path(folder))
+        for model in models.split(","):
+            application = f"{model}_imagenet"
+            points = []
+            for number in (1, workers):
+                placement = Placement(data_folder=folder)
+                arguments = (config_of(application, samples, number), placement, None, updates, rounds)
+                with closing(LocalGang(number)) as others:
+                    points.append(part(others.call("cpu", part, *arguments), "cpu", *arguments))
+            found = WeakScaling(points=points, rates=rates)
+            alone, several = points
+            own = found.forecast(shares_machine=False)
+            rows.append(
+                [
+                    model,
+                    si_text(alone.num_parameters),
+                    si_text(found.intensity),
+                    f"{found.flops / rates.flops:.0%}",
+                    f"{alone.samples / alone.update_seconds:.2f}",
+                    f"{several.samples / several.update_seconds:.2f}",
+                    f"{found.efficiency(several):.1%}",
+                    f"{several.exchange_share:.1%}",
+                    f"{several.apart_seconds / alone.apart_seconds:.2f}",
+                    f"{found.errors()[workers]:+.1%}",
+                    *(f"{own.efficiency(number):.0%}" for number in FORECASTS),
+                ]
+            )
+            print(rows[-1], flush=True)
+    turns.print_table(
+        f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {si_text(rates.flops)}FLOP/s",
+        ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "eff.", "exch.", "beside", "off by"]
+        + [f"{number:,}" for number in FORECASTS],
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
