@@ -13,7 +13,7 @@ from tuner.cost import CURRENCIES
 from tuner.errors import BadInput
 from tuner.reports.figures import REPORTS, applicable, draw
 
-WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown")
+WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target")
 
 
 def strings(value):

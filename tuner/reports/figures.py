@@ -24,6 +24,7 @@ from tuner.reports.score_figures import scores
 from tuner.reports.searches import has_searches
 from tuner.reports.slice_figure import slices
 from tuner.reports.surface_figure import has_surface, surface
+from tuner.reports.target_figure import has_times_to_target, time_to_target
 from tuner.trial import TrialResult
 
 Draw = Callable[[Comparison, Sequence[TrialResult], str], go.Figure]
@@ -100,6 +101,15 @@ REPORTS: dict[str, Report] = {
         "in neither: triangles mark the epoch at which they ended. What lies below the axis is early training.",
         draw=learning_curves,
         applies=has_epochs,
+    ),
+    "time_to_target": Report(
+        description="seconds of training to the baseline's validation score, against batch size",
+        reading="A marker is a run: the clock's seconds from its first update until its validation score is as good as "
+        "the baseline's mean after its last epoch, less the margin. A line joins medians; a run that never gets there "
+        "has no marker, and counts as slower than all in its median. Lower is better (DATE, Fig. 2). The tuning that "
+        "found an arm's values is not in these seconds.",
+        draw=time_to_target,
+        applies=has_times_to_target,
     ),
     "slices": Report(
         description="validation score against each hyperparameter that was searched",

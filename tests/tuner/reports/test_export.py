@@ -64,7 +64,8 @@ def test_the_report_has_every_figure_that_applies_and_the_pareto_figures_have_pa
     html = sorted(file.name for file in files if file.suffix == ".html")
     assert html == ["pareto_arms.html", "pareto_trials.html", "report.html"]
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert drawn == [name for name in REPORTS if name not in ("learning_curves", "importances", "surface")]
+    need_more = ("learning_curves", "time_to_target", "importances", "surface")
+    assert drawn == [name for name in REPORTS if name not in need_more]
     assert [name for name in REPORTS if f'"plot-{name}"' in report] == drawn
 
 
