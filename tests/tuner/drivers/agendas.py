@@ -9,6 +9,8 @@ from trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
 from tuner.trial import Progress, Role, Trial, TrialResult
 
 NUM_TRAIN = 3_000
+ALONE = {"size": 1, "cpus": 1, "gpus": 0.0}
+"""What a worker of Tune's is told of the other workers of its trials, where there are none."""
 
 
 def make_trial(index: int, *, role: Role = "search", epochs: int = 1, data: str = "mnist5k") -> Trial:

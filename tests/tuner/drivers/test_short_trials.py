@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.tuner.drivers.agendas import ListAgenda, make_trial, without_seconds
+from tests.tuner.drivers.agendas import ALONE, ListAgenda, make_trial, without_seconds
 from tests.tuner.drivers.test_dispatch import Workers, packs, slice_
 from trainers.spec import Placement
 from tuner.drivers.ray_tune import Worker
@@ -85,7 +85,7 @@ def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(m
 
     monkeypatch.setattr("tuner.drivers.ray_tune.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take))})
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "gang": ALONE})
     worker.step()
     found = {}
     while len(found) < 3:

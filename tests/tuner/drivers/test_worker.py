@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.tuner.drivers.agendas import make_trial
+from tests.tuner.drivers.agendas import ALONE, make_trial
 from trainers.spec import Placement
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.ray_tune import IDLE_SECONDS, Worker
@@ -27,7 +27,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
 
     monkeypatch.setattr("tuner.drivers.ray_tune.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take))})
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "gang": ALONE})
     return worker, items
 
 
@@ -45,7 +45,7 @@ def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = N
 def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[Worker, list[Any]]) -> None:
     worker, _ = spoken_to
     first = worker.step()["word"]
-    worker.setup({"post": None})
+    worker.setup({"post": None, "gang": ALONE})
     second = worker.step()["word"]
     assert (Ready, Ready) == (type(first), type(second))
     assert first.mailbox != second.mailbox
