@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import loop, micro_batch
+from trainers import micro_batch
 from trainers.applications import APPLICATIONS
 from trainers.data import Dataset, DataSource, divide
 from trainers.loop import train
@@ -95,7 +95,7 @@ def config(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     normalised = replace(plain, build_model=lambda: nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 2)))
     monkeypatch.setitem(APPLICATIONS, "plain", plain)
     monkeypatch.setitem(APPLICATIONS, "normalised", normalised)
-    monkeypatch.setattr(loop, "_micro_batch_sizes", {})
+    monkeypatch.setattr(micro_batch, "_found", {})
     return TrainConfig(
         application="plain",
         data="drawn",
@@ -117,7 +117,7 @@ def found(monkeypatch: pytest.MonkeyPatch, size: int) -> list[int]:
         measured.append(batch_size)
         return size
 
-    monkeypatch.setattr(loop, "fastest_micro_batch", fastest)
+    monkeypatch.setattr(micro_batch, "fastest_micro_batch", fastest)
     return measured
 
 
