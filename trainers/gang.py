@@ -23,7 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from trainers.models.ghost_batch_norm import piece_sizes
-from trainers.recipe import WORKERS_NEED_GHOSTS
+from trainers.recipe import WORKERS_NEED_GHOSTS, has_batch_norm
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,9 @@ class Replica:
         self.exchanges = True
         if gang.size == 1:
             return
-        if self._statistics.layers and ghost_batch_size is None:
+        if has_batch_norm(model) and ghost_batch_size is None:
             raise ValueError(f"recipe: ghost_batch_size {WORKERS_NEED_GHOSTS}.")
-        parallel = DistributedDataParallel(model, **OWN_BUFFERS, gradient_as_bucket_view=True)
-        parallel.register_comm_hook(None, _add_up)
-        self.module = parallel
+        self.module = _adding_up(model)
 
     def cuts(self) -> list[int]:
         """Where a full batch is cut into the workers' shares."""
@@ -210,12 +208,19 @@ class Replica:
         return cast(DistributedDataParallel, self.module).no_sync()
 
 
-def _add_up(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
-    """Sums gradients over the workers, where DistributedDataParallel would average them."""
-    work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
-    assert work is not None
-    done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
-    return done
+def _adding_up(model: nn.Module) -> DistributedDataParallel:
+    """The model with its gradients summed over the workers, where DistributedDataParallel would average them."""
+
+    # Defined here, since torch checks the annotation, which names what a build of torch may be without.
+    def add_up(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
+        work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
+        assert work is not None
+        done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
+        return done
+
+    parallel = DistributedDataParallel(model, **OWN_BUFFERS, gradient_as_bucket_view=True)
+    parallel.register_comm_hook(None, add_up)
+    return parallel
 
 
 class _RunningStatistics:
