@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS: list[set[str]] = [
     {"trainers.spec", "trainers.tables", "trainers.options"},
-    {"trainers.memory", "trainers.checkpoint", "trainers.streams"},
+    {"trainers.compiler", "trainers.memory", "trainers.checkpoint", "trainers.streams"},
     {"trainers.scaling", "trainers.schedules"},
     {"trainers.optimizers", "trainers.models", "trainers.data"},
     {"trainers.applications", "trainers.scale_up"},

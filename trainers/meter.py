@@ -8,15 +8,20 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
+from torch.utils import flop_counter
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from trainers.applications.application import Application, Dataset
+from trainers.compiler import without_compiler
 from trainers.memory import keep_freed_memory
 from trainers.recipe import in_fast_layout
 from trainers.spec import OptionValue
+
+_COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
+"""The class whose `__torch_dispatch__` torch keeps from its compiler; an inner one in newer versions."""
 
 _flops_by_workload: dict[tuple[object, ...], int] = {}
 
@@ -45,7 +50,8 @@ def training_flops_per_sample(
             # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
                 model = application.new_model(data.facts, model_options)
-                with FlopCounterMode(display=False) as counter:
+                without_compiler(_COUNTING.__torch_dispatch__)
+                with flop_counter.FlopCounterMode(display=False) as counter:
                     application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
         _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
     return _flops_by_workload[workload]

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from trainers.compiler import steps_without_compiler, without_compiler
 from trainers.optimizers.base_solvers import BASE_SOLVERS
 from trainers.optimizers.date import DATE
 from trainers.optimizers.groups import layerwise_groups
@@ -60,13 +61,14 @@ class OptimizerEntry:
 
 
 def _torch(
-    optimizer: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
+    solver: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
     """A solver of torch.optim, which takes beta1 and beta2 as a pair."""
     own = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
     if "beta1" in options:
         own["betas"] = (options["beta1"], options["beta2"])
-    return optimizer([parameter for _, parameter in named_parameters], lr=lr, **own)
+    parameters = [parameter for _, parameter in named_parameters]
+    return solver(parameters, lr=lr, **own)
 
 
 def _layerwise(
@@ -125,10 +127,11 @@ def _entry(
     return OptimizerEntry(build=build, defaults=defaults, description=description, source=source, ranges=ranges)
 
 
-def _torch_entry(base: str, optimizer: Callable[..., Optimizer], description: str) -> OptimizerEntry:
+def _torch_entry(base: str, optimizer: type[Optimizer], description: str) -> OptimizerEntry:
     """torch's own form of a base solver, with the same options."""
     solver = BASE_SOLVERS[base]
-    return _entry(partial(_torch, optimizer), solver.defaults, description=description, source=solver.source)
+    build = partial(_torch, steps_without_compiler(optimizer))
+    return _entry(build, solver.defaults, description=description, source=solver.source)
 
 
 def _date_entry(base: str) -> OptimizerEntry:
@@ -163,7 +166,7 @@ def _packaged_entry(entry: ParameterFree) -> OptimizerEntry:
 OPTIMIZERS: dict[str, OptimizerEntry] = {
     "sgd": _torch_entry("sgd", torch.optim.SGD, "stochastic gradient descent (torch.optim.SGD)"),
     "momentum": _entry(
-        partial(_torch, torch.optim.SGD),
+        partial(_torch, steps_without_compiler(torch.optim.SGD)),
         {**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
         description="stochastic gradient descent with momentum (torch.optim.SGD)",
         source=BASE_SOLVERS["momentum"].source,
@@ -213,6 +216,10 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
 """The optimizers by name. Each base solver of a ratio is an entry of its own, with its own options."""
 
 
+_GUARDED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
+"""What torch keeps from its compiler."""
+
+
 def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: float) -> Optimizer:
     """The optimizer a spec names, over the given parameters.
 
@@ -230,6 +237,7 @@ def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: 
     >>> build_optimizer(spec, model.named_parameters(), lr=1.0).defaults["weight_decay"]
     0.0001
     """
+    without_compiler(*_GUARDED)
     entry = lookup("optimizer", OPTIMIZERS, spec.name)
     options = complete_options(
         f"optimizer {spec.name!r}", spec.options, defaults=entry.defaults, required={}, ranges=entry.ranges

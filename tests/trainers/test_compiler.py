@@ -1,0 +1,63 @@
+"""What is trained without torch's compiler steps as torch's own does, and does not import it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from trainers.compiler import steps_without_compiler
+
+TRAIN = """
+import sys
+from trainers.loop import train
+from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+
+for name in sys.argv[1:]:
+    train(TrainConfig(
+        application="lenet_mnist", data="mnist5k", batch_size=1500, epochs=1, seed=0,
+        schedule=ScheduleSpec(peak_lr=0.01), optimizer=OptimizerSpec(name=name),
+    ))
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_training_imports_no_compiler():
+    """Two seconds of a core in every process, for nothing."""
+    run = [sys.executable, "-c", TRAIN, "momentum", "adam", "lars", "lamb", "date"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+        (torch.optim.Adam, {}),
+        (torch.optim.AdamW, {"foreach": True}),
+        (torch.optim.Adagrad, {}),
+        (torch.optim.RMSprop, {}),
+        (torch.optim.Adadelta, {}),
+    ],
+)
+def test_steps_are_those_of_torch(solver, options):
+    """Bit for bit, with closures and hooks."""
+
+    def trained(kind):
+        torch.manual_seed(0)
+        model, inputs = nn.Linear(3, 2), torch.randn(4, 3)
+        optimizer = kind(model.parameters(), lr=0.1, **options)
+        seen = []
+        optimizer.register_step_post_hook(lambda *_: seen.append(torch.is_grad_enabled()))
+
+        def loss():
+            optimizer.zero_grad()
+            value = model(inputs).square().sum()
+            value.backward()
+            return value
+
+        values = [optimizer.step(loss).item() for _ in range(5)]
+        return values, [p.tolist() for p in model.parameters()], seen
+
+    assert trained(steps_without_compiler(solver)) == trained(solver)
