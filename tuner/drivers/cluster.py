@@ -7,9 +7,10 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread, current_thread, main_thread
+from typing import Any
 
 from tuner.drivers.attach import attach, looked_over
-from tuner.drivers.ray_settings import ray, ray_constants
+from tuner.drivers.ray_settings import Node, ray, ray_constants
 from tuner.drivers.session_folder import new_session_folder, remove_session_folders
 from tuner.drivers.token import keep_token_private
 from tuner.drivers.work import Execution
@@ -50,6 +51,9 @@ class _Start:
             self.done.set_result(None)
             self.over.wait()
 
+
+_FOR_OTHERS = ("start_monitor", "start_log_monitor", "start_api_server")
+"""What starts a program that an embedded cluster has no use for."""
 
 _ahead: list[_Start] = []
 """The start of a local cluster that nobody has connected to yet; one at most."""
@@ -110,24 +114,35 @@ def _shut_down() -> None:
     remove_session_folders()
 
 
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Inside, a cluster that is started listens on 127.0.0.1 alone, where Ray would choose the machine's own address.
+def _nothing(node: Node, **_: object) -> None:
+    """In the place of a process that is not needed."""
 
-    Ray does so on macOS and Windows; on Linux it replaces even a loopback address that it is given.
+
+@contextmanager
+def _for_one_program() -> Iterator[None]:
+    """Inside, a cluster that is started listens on 127.0.0.1 alone, and has no process that serves others.
+
+    Ray would choose the machine's own address; it takes loopback on macOS and Windows only, and on Linux replaces even
+    one that it is given. And it would start three programs of Python, one of them waited for, which take as long to
+    import what they need as all that does the work: the autoscaler's, the one that sends logs to drivers, and the
+    dashboard's, which without a dashboard counts uses of Ray.
     """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    ours: list[tuple[Any, str, object]] = [(ray_constants, "ENABLE_RAY_CLUSTER", False)]
+    ours += [(Node, name, _nothing) for name in _FOR_OTHERS if hasattr(Node, name)]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in ours]
     try:
+        for owner, name, value in ours:
+            setattr(owner, name, value)
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        for owner, name, value in before:
+            setattr(owner, name, value)
 
 
 def _start_local(execution: Execution) -> None:
     cores = max(os.cpu_count() or 1, execution.cpus_per_trial * execution.workers_per_trial)
     try:
-        with _on_loopback():
+        with _for_one_program():
             ray.init(
                 address="local",
                 _temp_dir=new_session_folder(),

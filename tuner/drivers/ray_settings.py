@@ -21,5 +21,6 @@ HAS_TOKEN = use_token_at_hand()
 
 import ray  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
+from ray._private.node import Node  # noqa: E402
 
-__all__ = ["HAS_TOKEN", "QUIET", "ray", "ray_constants"]
+__all__ = ["HAS_TOKEN", "QUIET", "Node", "ray", "ray_constants"]
