@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,14 +37,34 @@ TORCHVISION_OPERATORS = define_missing_operators()
 """Kept, since they are undefined with it."""
 
 
+LONG_FIRST = ("tests/cluster/", "tests/tuner/drivers/", "tests/tuner/", "tests/trainers/")
+"""Where the tests are that take longest, so that no process is left alone with them at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay together where several processes share the tests, and so do those that build clusters.
+    """Sorts files by where they are, tests as they were within each."""
+
+    def rank(item: pytest.Item) -> int:
+        file = item.path.relative_to(item.config.rootpath).as_posix()
+        return next((place for place, start in enumerate(LONG_FIRST) if file.startswith(start)), len(LONG_FIRST))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests, a file's stay together, and so do those that build clusters.
 
     The latter use the same addresses, in network namespaces or on loopback.
     """
-    for item in items:
-        file = item.path.relative_to(item.config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group("cluster" if file.startswith("tests/cluster/") else file))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "cluster" if file.startswith("tests/cluster/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

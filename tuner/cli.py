@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import socket
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -222,6 +221,8 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 def _check_port_is_free(port: int) -> None:
+    import socket
+
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: old connections do not count
         try:
