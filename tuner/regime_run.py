@@ -80,7 +80,7 @@ def find_regime(
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
-    execution = execution_of(_renamed(study), place)
+    uri, execution = place.uri(study), execution_of(_renamed(study), place)
     num_train, data = check_workload(study, execution.data_folder)
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
@@ -97,7 +97,7 @@ def find_regime(
         ready.enter_context(getting_ready(execution, driver))
         where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
         tell = partial(tell_store, console, bring_in or command_text("regime", study.name, where))
-        open_store = store_opener(whole, place.uri(whole), definition, journal.content.sessions)
+        open_store = store_opener(whole, uri, definition, journal.content.sessions)
         writer = Writer(open_store, known.values(), tell)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 

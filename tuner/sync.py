@@ -46,22 +46,20 @@ def sync_study(study: Study, place: Place, console: Console) -> Synced:
         StudyLocked: the study is being run.
         Unreachable: the store does not answer.
     """
-    folder = place.folder(study)
+    folder, uri = place.folder(study), place.uri(study)
     if not (folder / "journal.jsonl").exists():
         raise BadInput(f"{folder}: holds no journal: run study {study.name!r} first, or name its --store")
     with closing(Journal(folder)) as journal:
         check_definition(study, journal)
         tell_damage(journal, console)
         results, sessions = journal.content.results, journal.content.sessions
-        store = store_opener(study, place.uri(study), definition_of(study), sessions)()
+        store = store_opener(study, uri, definition_of(study), sessions)()
         written = store.sync(results.values())
         is_complete = has_ended(study, journal.content)
         if is_complete:
             found = answer_at_hand(study, place, results.values(), tuple(sessions))
             keep(store, found, draw(found, folder))
-    return Synced(
-        written=written, known=len(results) - written, address=redact(place.uri(study)), is_complete=is_complete
-    )
+    return Synced(written=written, known=len(results) - written, address=redact(uri), is_complete=is_complete)
 
 
 def has_ended(study: Study, content: JournalContent) -> bool:
