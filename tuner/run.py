@@ -206,10 +206,10 @@ def run_study(
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
-        if retry_failed:
-            console.print(take_back_failed(study, journal, execution.checkpoints))
         known = journal.content.results
         new_campaign = partial(Campaign, study, known, journal.content.first_failures)
+        if retry_failed:
+            console.print(take_back_failed(new_campaign(), study.name, journal, execution.checkpoints))
         earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
         foreseen = foresee(new_campaign(), journal.content, earlier)
         driver = driver_for(foreseen, place)
