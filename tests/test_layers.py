@@ -38,7 +38,8 @@ LAYERS: list[set[str]] = [
     {"tuner.recorder", "tuner.answer", "tuner.retry"},
     {"tuner.tracking"},
     {"tuner.run", "tuner.rule_words"},
-    {"tuner.regime_run", "tuner.sync", "tuner.scale", "tuner.command_options", "tuner.interruption"},
+    {"tuner.regime_run", "tuner.scale", "tuner.command_options", "tuner.interruption"},
+    {"tuner.sync"},
     {
         "tuner.rule_command",
         "tuner.profile_command",

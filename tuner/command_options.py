@@ -140,9 +140,9 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
     """The MLflow store and the study's name, of a study file or of a bare name that needs no file any more.
 
     Raises:
-        BadInput: the study's file cannot be used.
+        BadInput: the study's file cannot be used, or as `tuner.store.store_uri`.
     """
-    from tuner.store import default_tracking_uri
+    from tuner.store import store_uri
 
     name = enter_own(own)
     from tuner.study import load_study
@@ -153,9 +153,9 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
     except BadInput:
         if not is_name(study):  # no study has such a name, and a report's folder would
             raise
-        return tracking_uri or default_tracking_uri(store), study
+        return store_uri(store, named=tracking_uri, in_study=None), study
     check_used(own, name, definition.application, f"study {definition.name!r}")
-    return tracking_uri or definition.tracking_uri or default_tracking_uri(store), definition.name
+    return store_uri(store, named=tracking_uri, in_study=definition.tracking_uri), definition.name
 
 
 def stored_answer(

@@ -97,11 +97,11 @@ def add_diagnose_command(app: typer.Typer, console: Console) -> None:
         from tuner.diagnosis import DiagnosisQuestion
         from tuner.reports.diagnose_export import export_diagnosis
         from tuner.reports.diagnose_text import print_diagnosis
-        from tuner.store import default_tracking_uri
+        from tuner.store import store_uri
 
         results: tuple[TrialResult, ...] = ()
         if needs_results(definition, arm):
-            results = _results(definition, tracking_uri or definition.tracking_uri or default_tracking_uri(store))
+            results = _results(definition, store_uri(store, named=tracking_uri, in_study=definition.tracking_uri))
         question = DiagnosisQuestion(
             study=definition,
             arm=arm,

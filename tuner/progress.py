@@ -103,8 +103,8 @@ class Display:
         self._total += number
 
     def started(self, trial: Trial) -> None:
-        """A trial was given to a worker."""
-        self._cells[trial.arm, trial.batch_size].running[trial.id] = 0
+        """A trial is being trained; where that was said before, nothing changes."""
+        self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
     def progressed(self, progress: Progress) -> None:
         """A trial finished epochs."""

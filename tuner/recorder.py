@@ -57,7 +57,6 @@ class Recorder:
                     continue
                 self._sharing.begin(trial)
             self._journal.start(trial.id)
-            self._display.started(trial)
             return trial
         return "wait" if self._sharing.is_waiting else trial
 
@@ -76,6 +75,10 @@ class Recorder:
         self._journal.progress(progress.trial.id, progress.new_epochs)
         self._display.progressed(progress)
         return self._campaign.report(progress)
+
+    def begins(self, trial: Trial) -> None:
+        """Shows that a trial is being trained; a worker may have been given it some time before."""
+        self._display.started(trial)
 
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         """Writes down and says how fast packs of such trials are."""

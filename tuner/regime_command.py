@@ -18,6 +18,7 @@ from tuner.command_options import (
     Training,
 )
 from tuner.command_text import STORE, short
+from tuner.errors import BadInput
 from tuner.interruption import interruptible
 
 SEARCHED = "What is searched"
@@ -63,6 +64,9 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         data_folder: DataOption = None,
         own: AppOption = None,
         retrain: RetrainOption = False,
+        retry_failed: Annotated[
+            bool, typer.Option("--retry-failed", help="Run the failed trainings of an earlier search again first.")
+        ] = False,
     ) -> None:
         """Find where an application's large, huge and full batches begin, by bisection over powers of two.
 
@@ -84,13 +88,21 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         limits = {"--from": first, "--to": last, "--budget-trials": budget_trials}
         again = training.command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
         again += ("" if check else " --no-check") + (" --retrain" if retrain else "")
+        again += " --retry-failed" if retry_failed else ""
         with interruptible(again, console):
             from tuner.regime_run import Range, find_regime, folder_of
             from tuner.reports.regime_table import print_regime
 
             definition, place = training.definition(), training.place()
+            if retry_failed and not (folder_of(definition, place) / "journal.jsonl").exists():
+                raise BadInput(
+                    f"--retry-failed: no regime search of study {definition.name!r} in the store {store}: nothing has "
+                    "failed; leave it out"
+                )
             span = Range(first=first, last=last, check=check, max_trainings=budget_trials)
-            found = find_regime(definition, place, span, console, retrain=retrain, bring_in=again)
+            found = find_regime(
+                definition, place, span, console, retrain=retrain, retry_failed=retry_failed, bring_in=again
+            )
             print_regime(found, console)
         console.print("\nFigure and numbers:")
         for file in ("regime.html", "regime.png", "regime.csv", "regime.json"):

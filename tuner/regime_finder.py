@@ -79,6 +79,7 @@ class RegimeFinder:
         study: the definition, linear scaling among its arms; its batch sizes have no part in it.
         question: what is asked of it.
         known: results at hand, by trial id, as `Campaign` takes them. The mapping may grow as the search goes on.
+        first_failures: of failed trials that are run again, as `Campaign` takes them.
         check: whether one batch size above each boundary is tried too.
         max_trainings: trainings after which nothing new is begun, those in `known` and those whose results are taken
             over included, so that what is found does not depend on the store; None for no limit.
@@ -91,6 +92,7 @@ class RegimeFinder:
         question: Question,
         *,
         known: Mapping[str, TrialResult] = MappingProxyType({}),
+        first_failures: Mapping[str, TrialResult] = MappingProxyType({}),
         check: bool = True,
         max_trainings: int | None = None,
         announce: Callable[[Cell], None] = lambda cell: None,
@@ -98,6 +100,7 @@ class RegimeFinder:
         self._study = study
         self._question = question
         self._known = known
+        self._first_failures = first_failures
         self._check = check
         self._max_trainings = max_trainings
         self._announce = announce
@@ -199,7 +202,8 @@ class RegimeFinder:
             return False
         arm, batch_size = step
         single = {"arms": (self._study.arm(arm),), "batch_sizes": (batch_size,)}
-        self._campaign = Campaign(self._study.model_copy(update=single), known={**self._known, **self._results})
+        known = {**self._known, **self._results}
+        self._campaign = Campaign(self._study.model_copy(update=single), known, self._first_failures)
         for cell in self._campaign.cells:
             if (cell.arm, cell.batch_size) not in self._announced:
                 self._announced.add((cell.arm, cell.batch_size))

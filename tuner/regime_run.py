@@ -28,7 +28,18 @@ from tuner.regime_finder import RegimeFinder, question_of, with_linear
 from tuner.regime_verdict import Attempt, Question, Regime
 from tuner.reports.regime_files import write_regime
 from tuner.reports.wording import counted
-from tuner.run import Place, begin, check_workload, drive, driver_for, execution_of, getting_ready, tell_damage
+from tuner.retry import take_back_failed
+from tuner.run import (
+    Place,
+    begin,
+    check_definition,
+    check_workload,
+    drive,
+    driver_for,
+    execution_of,
+    getting_ready,
+    tell_damage,
+)
 from tuner.sharing import Sharing, foresee
 from tuner.store import Store, Writer, redact
 from tuner.study import Study
@@ -61,7 +72,14 @@ def folder_of(study: Study, place: Place) -> Path:
 
 
 def find_regime(
-    study: Study, place: Place, span: Range, console: Console, *, retrain: bool = False, bring_in: str | None = None
+    study: Study,
+    place: Place,
+    span: Range,
+    console: Console,
+    *,
+    retrain: bool = False,
+    retry_failed: bool = False,
+    bring_in: str | None = None,
 ) -> Regime:
     """Finds the regimes of a study's application, or what is still missing of them, and writes them to files.
 
@@ -74,13 +92,14 @@ def find_regime(
         span: what is searched.
         console: what it says goes there.
         retrain: whether every trial is trained by itself, those too whose results were taken over.
+        retry_failed: whether the trainings that failed are run again.
         bring_in: what the user can type to run it again; None for `zerotune regime` by the study's name.
 
     Raises:
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
-    execution = execution_of(_renamed(study), place)
+    uri, execution = place.uri(study), execution_of(_renamed(study), place)
     num_train, data = check_workload(study, execution.data_folder)
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
@@ -90,14 +109,22 @@ def find_regime(
         tell_damage(journal, console)
         known = journal.content.results
         new_finder = partial(
-            RegimeFinder, whole, question, known=known, check=span.check, max_trainings=span.max_trainings
+            RegimeFinder,
+            whole,
+            question,
+            known=known,
+            first_failures=journal.content.first_failures,
+            check=span.check,
+            max_trainings=span.max_trainings,
         )
+        if retry_failed:
+            console.print(take_back_failed(new_finder(), whole.name, journal, execution.checkpoints))
         earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
         driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
         ready.enter_context(getting_ready(execution, driver))
         where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
         tell = partial(tell_store, console, bring_in or command_text("regime", study.name, where))
-        open_store = store_opener(whole, place.uri(whole), definition, journal.content.sessions)
+        open_store = store_opener(whole, uri, definition, journal.content.sessions)
         writer = Writer(open_store, known.values(), tell)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 
@@ -105,7 +132,8 @@ def find_regime(
             display.plan((cell.arm, cell.batch_size), cell.planned)
 
         finder = new_finder(announce=announce)
-        console.print(Text(_opening(question, place, whole, len(known))))
+        num_done = len(known) - len(journal.content.retried)
+        console.print(Text(_opening(question, place, whole, num_done)))
         writer.start()
         try:
             with display:
@@ -119,11 +147,25 @@ def find_regime(
     if regime is None:
         raise StudyFailed(
             f"study {whole.name!r}: no run of the baseline gave a score, so that there is nothing to compare with; the "
-            f"first says: {results[0].error}. Mend the cause, move {place.folder(whole)} away, and run it anew"
+            f"first says: {results[0].error}. Mend the cause, then run them again: zerotune regime STUDY --retry-failed"
         )
     files = write_regime(regime, place.folder(whole) / "report")
     writer.finish(partial(_keep, regime=regime, files=files))
     return regime
+
+
+def recorded_search(study: Study, journal: Journal) -> Study:
+    """The study of a search that has a journal, over the batch sizes it was begun with: the data are not looked at.
+
+    Raises:
+        BadInput: no such search can have been of this study.
+        StudyChanged: the journal is of another definition.
+    """
+    complete, _ = with_linear(study)
+    sizes = tuple(journal.content.definition["batch_sizes"])
+    whole = _renamed(complete).model_copy(update={"batch_sizes": sizes})
+    check_definition(whole, journal)
+    return whole
 
 
 def _renamed(study: Study) -> Study:

@@ -6,10 +6,8 @@ This module must not know what runs the trials.
 from contextlib import suppress
 from pathlib import Path
 
-from tuner.campaign import Campaign
 from tuner.journal import Journal, JournalContent
 from tuner.reports.wording import counted
-from tuner.study import Study
 from tuner.trial import Agenda, Trial
 
 
@@ -32,11 +30,12 @@ def failed_trials(agenda: Agenda, content: JournalContent) -> list[Trial]:
     return failed
 
 
-def take_back_failed(study: Study, journal: Journal, checkpoints: Path | None) -> str:
+def take_back_failed(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
     """Takes back the results of the failed trials, which are then run again from their start.
 
     Args:
-        study: the definition.
+        agenda: as of `failed_trials`.
+        name: of the study, to be said.
         journal: the study's, open for appending.
         checkpoints: the folder of its trials' checkpoints; None where there are none.
 
@@ -47,7 +46,7 @@ def take_back_failed(study: Study, journal: Journal, checkpoints: Path | None) -
         BadInput: the journal cannot be written.
     """
     content = journal.content
-    failed = failed_trials(Campaign(study, content.results, content.first_failures), content)
+    failed = failed_trials(agenda, content)
     for trial in failed:
         if trial.id in content.retried:
             continue
@@ -57,5 +56,5 @@ def take_back_failed(study: Study, journal: Journal, checkpoints: Path | None) -
                 (checkpoints / f"{trial.id}.pt").unlink()
         journal.take_back(trial.id)
     if not failed:
-        return f"{study.name}: no trial has failed, so that none is run again"
-    return f"{study.name}: {counted(len(failed), 'failed trial')} to be run again"
+        return f"{name}: no trial has failed, so that none is run again"
+    return f"{name}: {counted(len(failed), 'failed trial')} to be run again"

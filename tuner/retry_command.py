@@ -43,7 +43,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
     ) -> None:
         """Run the failed trials of a study again, each from its start, and what follows from them; print the answer.
 
-        What the failed attempts cost stays on the bill.
+        What the failed attempts cost stays on the bill. Those of a regime search: zerotune regime STUDY --retry-failed.
         """
         if not failed:
             raise BadInput("retry: say which trials: --failed")

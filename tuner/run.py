@@ -34,7 +34,7 @@ from tuner.reports.export import export
 from tuner.reports.wording import counted
 from tuner.retry import take_back_failed
 from tuner.sharing import Foresight, Sharing, foresee
-from tuner.store import Writer, default_tracking_uri, redact
+from tuner.store import Writer, redact, store_uri
 from tuner.study import Study, difference, size_problems
 from tuner.tracking import keep, store_opener, tell_store
 from tuner.trial import TrialResult
@@ -62,8 +62,12 @@ class Place:
     data_folder: str | None = None
 
     def uri(self, study: Study) -> str:
-        """The MLflow store of a study run here."""
-        return self.tracking_uri or study.tracking_uri or default_tracking_uri(self.store)
+        """The MLflow store of a study run here.
+
+        Raises:
+            BadInput: as `tuner.store.store_uri`.
+        """
+        return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
 
     def folder(self, study: Study) -> Path:
         """The study's own folder: journal, lock, checkpoints, figures."""
@@ -195,22 +199,22 @@ def run_study(
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
-    execution = execution_of(study, place)
+    uri, execution = place.uri(study), execution_of(study, place)
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
     with closing(Journal(place.folder(study))) as journal, ExitStack() as ready:
         session = {**provenance(), **training_facts(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
-        if retry_failed:
-            console.print(take_back_failed(study, journal, execution.checkpoints))
         known = journal.content.results
         new_campaign = partial(Campaign, study, known, journal.content.first_failures)
+        if retry_failed:
+            console.print(take_back_failed(new_campaign(), study.name, journal, execution.checkpoints))
         earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
         foreseen = foresee(new_campaign(), journal.content, earlier)
         driver = driver_for(foreseen, place)
         ready.enter_context(getting_ready(execution, driver))
-        open_store = store_opener(study, place.uri(study), definition_of(study), journal.content.sessions)
+        open_store = store_opener(study, uri, definition_of(study), journal.content.sessions)
         tell = partial(tell_store, console, bring_in or sync_command(study, place))
         writer = Writer(open_store, known.values(), tell)
         campaign = new_campaign()

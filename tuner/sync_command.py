@@ -20,7 +20,7 @@ def add_sync_command(app: typer.Typer, console: Console) -> None:
     def sync(
         study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
     ) -> None:
-        """Bring a study's journal into its MLflow store, where that did not answer, or into another one."""
+        """Bring the journals of a study and its regime search into their MLflow store after it was away, or another."""
         where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
         with interruptible(command_text("sync", study, where), console):
             from tuner.reports.wording import counted
@@ -29,6 +29,6 @@ def add_sync_command(app: typer.Typer, console: Console) -> None:
 
             definition = named_study(study, own)
             done = sync_study(definition, Place(store=store, tracking_uri=tracking_uri), console)
-        written = f"{counted(done.written, 'result')} written to {done.address}, {done.known} there before"
-        rest = "" if done.is_complete else "; figures and summaries follow once the study has ended"
-        console.print(f"{definition.name}: {written}{rest}", soft_wrap=True)
+        for each in done:
+            written = f"{counted(each.written, 'result')} written to {each.address}, {each.known} there before"
+            console.print(f"{each.study}: {written}{each.rest}", soft_wrap=True)

@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from tests.tuner.small_stores import open_store
 from tuner.errors import BadInput, Unreachable
@@ -82,6 +84,41 @@ def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypa
         "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
         "cannot use postgresql://***@host/mlflow?sslpassword=***, ***, ***, ***, ***"
     )
+
+
+class DriverError(Exception):
+    """As a database's driver raises it."""
+
+    def __init__(self, text: str, **codes: str) -> None:
+        super().__init__(text)
+        vars(self).update(codes)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (DriverError('FATAL:  password authentication failed for user "ann"'), BadInput),
+        (DriverError('FATAL:  role "ann" does not exist'), BadInput),
+        (DriverError('FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "ann"'), BadInput),
+        (DriverError("fe_sendauth: no password supplied"), BadInput),
+        (DriverError("Passwort-Authentifizierung fehlgeschlagen", sqlstate="28P01"), BadInput),
+        (DriverError("Rolle existiert nicht", pgcode="28000"), BadInput),
+        (DriverError("(1045, \"Access denied for user 'ann'@'host' (using password: YES)\")"), BadInput),
+        (DriverError("FATAL:  the database system is starting up", sqlstate="57P03"), Unreachable),
+        (DriverError("FATAL:  sorry, too many clients already"), Unreachable),
+        (DriverError("connection refused"), Unreachable),
+    ],
+)
+def test_a_database_that_refuses_the_user_is_not_taken_for_one_that_is_away(
+    error: DriverError, expected: type[Exception]
+) -> None:
+    as_sqlalchemy = OperationalError("SELECT 1", None, error)
+    as_mlflow = MlflowException("the database failed")
+    as_mlflow.__cause__ = as_sqlalchemy
+    for raised in (as_sqlalchemy, as_mlflow):
+        refused = pytest.raises(expected, match="the MLflow store at postgresql://")
+        with refused, told_plainly("postgresql://ann@host/mlflow", "answer"):
+            raise raised
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///mlruns", "ftp://host/x"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import create_engine, text
 
 from tests.own_applications import NUM_TRIALS, Here
 from tests.tuner.postgresql_server import USER, postgresql_server, programs
@@ -72,6 +73,47 @@ def test_a_password_in_the_address_is_told_and_kept_nowhere(here: Here) -> None:
         (experiment,) = client.search_experiments(filter_string="name = 'plane'")
         assert PASSWORD not in str([run.to_dictionary() for run in client.search_runs([experiment.experiment_id])])
         code, _, err = here.zerotune("compare", "plane", "--tracking-uri", uri.replace(PASSWORD, f"{PASSWORD}x"))
-        assert (code, "password authentication failed" in err) == (4, True)
+        assert (code, "password authentication failed" in err) == (2, True)
     assert PASSWORD not in out + report + err
     assert holding_the_password(here.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("password", "database", "code", "said"),
+    [
+        ("another", "postgres", 2, f'password authentication failed for user "{USER}": mend the user in the address'),
+        (None, "postgres", 2, "no password supplied: mend the user in the address, or the password"),
+        (PASSWORD, "absent", 4, 'database "absent" does not exist'),
+    ],
+)
+def test_a_login_that_is_refused_ends_a_study_before_its_first_trial(
+    password: str | None, database: str, code: int, said: str, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the database is missing, the study goes on, and reading from it says that it does not answer."""
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    if password is not None:
+        monkeypatch.setenv("PGPASSWORD", password)
+    with postgresql_server(PASSWORD) as server:
+        where = ("--tracking-uri", f"postgresql://{USER}@127.0.0.1:{server.port}/{database}")
+        read, _, err = here.zerotune("compare", "plane", *where)
+        assert (read, said in err) == (code, True), err
+        ran, out, err = here.zerotune("run", "plane.yaml", "--driver", "serial", *APP, *where)
+    results = read_journal(here.folder / "mlruns" / "plane" / "journal.jsonl").results
+    if code == 2:
+        assert (ran, said in err, len(results)) == (2, True, 0), err
+    else:
+        assert (ran, len(results)) == (0, NUM_TRIALS), out
+
+
+def test_a_user_who_may_not_write_is_told_at_once(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with postgresql_server(PASSWORD) as server:
+        engine = create_engine(f"postgresql://{USER}@127.0.0.1:{server.port}/postgres")
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE USER reader PASSWORD '{PASSWORD}'"))
+        engine.dispose()
+        where = ("--tracking-uri", f"postgresql://reader@127.0.0.1:{server.port}/postgres")
+        code, _, err = here.zerotune("run", "plane.yaml", "--driver", "serial", *APP, *where)
+    assert (code, "permission denied for schema public" in err) == (2, True), err
+    assert "Traceback" not in err
+    assert PASSWORD not in err

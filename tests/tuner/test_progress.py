@@ -71,6 +71,20 @@ def test_the_best_of_scores_where_less_is_better_is_the_least_even_if_that_is_ze
     assert "0.0000" in table_row(written)
 
 
+def test_the_table_lists_the_epochs_of_what_is_being_trained() -> None:
+    shown, written = display(terminal=True)
+    with shown:
+        shown.finished(replace(RESULT, validation_score=0.5))
+        shown.finished(RESULT, replayed=True)
+        other = make_result(seed=7).trial
+        shown.started(RESULT.trial)
+        shown.progressed(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
+        shown.started(RESULT.trial)  # said again, it has not begun anew
+        shown.started(other)
+    assert table_row(written).endswith("2, 0")
+
+
 def table_row(written: io.StringIO) -> str:
     """The last state of the only row of the live table."""
-    return next(line for line in reversed(written.getvalue().splitlines()) if "2/3" in line and "[2/3]" not in line)
+    lines = written.getvalue().splitlines()
+    return next(line.rstrip() for line in reversed(lines) if "2/3" in line and "[2/3]" not in line)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.own_applications import STUDY, Here
+from trainers.loop import Training
+from trainers.spec import EpochMetrics
 from tuner.cost import total
 from tuner.journal import read_journal
 from tuner.store import default_tracking_uri, read_results
@@ -98,6 +100,48 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     assert "\n  zerotune regime plane.yaml --to 80 --app plane.py:sides --driver serial --no-check\n" in out
     quick.done(*COMMAND, "--to", "80", "--no-check")
     assert sorted(read_journal(journal(quick)).started.values())[-2:] == [1, 2]
+
+
+class Breaking(Training):
+    """Training that breaks off where linear scaling is confirmed on the second seed."""
+
+    def run_epoch(self) -> EpochMetrics:
+        if self.config.batch_size == 40 and self.config.seed == 2:
+            raise RuntimeError("the power supply hums")
+        return super().run_epoch()
+
+
+def test_failed_trainings_are_run_again_and_nothing_else_is(quick: Here) -> None:
+    search = (*COMMAND, "--to", "80", "--no-check")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuner.drivers.work.Training", Breaking)
+        quick.done(*search)
+    before = read_journal(journal(quick))
+    lost = {trial_id for trial_id, result in before.results.items() if result.status == "failed"}
+    assert lost
+    untouched = journal(quick).read_bytes()
+    assert f", {len(before.results)} trainings done before" in quick.done(*search)
+    assert journal(quick).read_bytes() == untouched
+
+    out = quick.done(*search, "--retry-failed")
+    assert f"plane-regime: {len(lost)} failed trial{'s' if len(lost) > 1 else ''} to be run again\n" in out
+    after = read_journal(journal(quick))
+    assert {trial_id: after.results[trial_id].status for trial_id in lost} == dict.fromkeys(lost, "finished")
+    assert {i: n + (i in lost) for i, n in before.started.items()} == {i: after.started[i] for i in before.started}
+    for trial_id, result in before.results.items():
+        assert trial_id in lost or after.results[trial_id] == result
+        assert after.results[trial_id].cost.device_seconds >= result.cost.device_seconds
+    stored = read_results(default_tracking_uri(quick.folder / "mlruns"), "plane-regime", with_epochs=True).results
+    assert {result.trial.id: result for result in stored} == after.results
+    assert "plane-regime: no trial has failed, so that none is run again" in quick.done(*search, "--retry-failed")
+
+
+def test_nothing_is_run_again_where_nothing_was_searched(quick: Here) -> None:
+    assert quick.refused(*COMMAND, "--retry-failed") == (
+        "error: --retry-failed: no regime search of study 'plane' in the store mlruns: nothing has failed; leave it "
+        "out\n"
+    )
+    assert not (quick.folder / "mlruns").exists()
 
 
 @pytest.mark.parametrize(

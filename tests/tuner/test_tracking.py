@@ -223,6 +223,44 @@ def test_a_study_is_moved_to_another_store(here: Here) -> None:
     )
 
 
+def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_looking_at_the_data(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.reports.regime_files.write_pictures", lambda *_: ([], None))
+    search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
+    assert here.zerotune(*search, "--budget-trials", "5", "--tracking-uri", DEAD)[0] == 0
+    path = here.folder / "mlruns" / "plane-regime" / "journal.jsonl"
+    before = path.read_bytes()
+    store = default_tracking_uri(here.folder / "mlruns")
+    rest = "figures and summaries follow when zerotune regime is run again\n"
+    with monkeypatch.context() as patch:
+        patch.setattr("tuner.run.check_workload", pytest.fail)
+        assert here.done(*SYNC) == f"plane-regime: 5 results written to {store}, 0 there before; {rest}"
+    assert path.read_bytes() == before
+    stored = read_results(store, "plane-regime", with_epochs=True).results
+    assert {result.trial.id: result for result in stored} == read_journal(path).results
+
+    here.done(*RUN, "--tracking-uri", DEAD)
+    both = here.done(*SYNC)
+    assert both == (
+        f"plane: {NUM_TRIALS} results written to {store}, 0 there before\n"
+        f"plane-regime: 0 results written to {store}, 5 there before; {rest}"
+    )
+    finished = here.done(*search)
+    assert ", 5 trainings done before" in finished
+    assert [1] * len(read_journal(path).results) == list(read_journal(path).started.values())
+
+
+def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.reports.regime_files.write_pictures", lambda *_: ([], None))
+    here.done("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
+    study = here.folder / "plane.yaml"
+    study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")
+    code, _, err = here.zerotune(*SYNC)
+    assert (code, "study 'plane-regime' was begun with another definition" in err) == (2, True)
+    assert "epochs: was 2, now 3" in err
+
+
 def test_what_there_is_of_an_interrupted_study_is_brought_in(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     tell, results = Recorder.tell, []
 

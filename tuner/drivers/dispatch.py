@@ -45,12 +45,14 @@ class _Held:
     Attributes:
         trials: by id, those that have not ended.
         num_given: how many they were.
+        at_once: whether they are trained at once, as a pack; else one after the other, in their order.
         since: when they were given, by `time.monotonic`.
         told_seconds: device-seconds of the epochs that it has reported since.
     """
 
     trials: dict[str, Trial]
     num_given: int
+    at_once: bool
     since: float
     told_seconds: float = 0.0
 
@@ -196,9 +198,16 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         for trial_id, piece in pieces.items():
             given.told_seconds += sum(epoch.device_seconds for epoch in piece.new_epochs)
             self._on_slice(worker, given.trials, given.trials[trial_id], piece)
+        self._tell_begun(given)
         if not given.trials:
             del self._held[worker]
             self._idle.append(worker)
+
+    def _tell_begun(self, given: _Held) -> None:
+        """Tells which of the trials that a worker holds are being trained; the others wait for their turn there."""
+        trials = list(given.trials.values())
+        for trial in trials if given.at_once else trials[:1]:
+            self._agenda.begins(trial)
 
     def _on_slice(self, worker: str, left: dict[str, Trial], trial: Trial, piece: Slice) -> None:
         for sentence in piece.warnings:
@@ -232,8 +241,10 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
                 self._held[worker] = _Held(
                     trials={trial.id: trial for trial in hand.trials},
                     num_given=len(hand.trials),
+                    at_once=hand.at_once,
                     since=time.monotonic(),
                 )
+                self._tell_begun(self._held[worker])
                 self._send(worker, self._assignment(hand))
         if self.finished:
             for worker in self._idle:

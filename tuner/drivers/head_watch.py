@@ -25,6 +25,14 @@ ATTACHED_PATIENCE = 45.0
 """How long that of an existing one may not: it may be restarted, which Ray waits a minute for."""
 
 
+def lost_text(address: str) -> str:
+    """What is said of a cluster whose head, at HOST:PORT, is lost."""
+    return (
+        f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
+        "measured is kept; run the study again to go on"
+    )
+
+
 def end_program(sentence: str) -> NoReturn:
     """Ends this program as an `Unreachable` does."""
     errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -51,10 +59,7 @@ def watched_head(address: str, *, patience: float, end: Callable[[str], object] 
         while not over.wait(PROBE_SECONDS):
             silent = 0.0 if _answers(host.strip("[]"), int(port)) else silent + PROBE_SECONDS
             if silent > patience:
-                end(
-                    f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. "
-                    "What was measured is kept; run the study again to go on"
-                )
+                end(lost_text(address))
                 return
 
     Thread(target=watch, name="head-watch", daemon=True).start()

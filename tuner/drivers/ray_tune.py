@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from trainers.applications.registry import enter_application
 from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
 from trainers.spec import Placement
+from tuner.drivers.client import client_port, driven_from_here
 from tuner.drivers.cluster import Slots, connected
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
@@ -188,11 +189,10 @@ def num_workers(execution: Execution, slots: Slots) -> int:
 
 
 def _head_watched(execution: Execution) -> AbstractContextManager[None]:
-    """Ends the program where the head is lost; a client of ray:// cannot reach it, and hears of it from Ray."""
-    if execution.address is not None and execution.address.startswith("ray://"):
-        return nullcontext()
+    """Ends the program where the head is lost; a client knows it by its port for clients."""
     patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
-    return watched_head(ray.get_runtime_context().gcs_address, patience=patience)
+    head = client_port(execution.address) or ray.get_runtime_context().gcs_address
+    return watched_head(head, patience=patience)
 
 
 def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
@@ -211,7 +211,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     scratch = tempfile.mkdtemp(prefix="zerotune-tune-")
     try:
-        with connected(execution) as slots, _head_watched(execution):
+        with connected(execution) as slots, _head_watched(execution), driven_from_here(execution.address, scratch):
             for note in slots.notes:
                 agenda.note(note)
             post = new_mailbox()
@@ -220,21 +220,21 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
                 gang = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
-                tune.Tuner(
-                    tune.with_resources(Worker, tune.PlacementGroupFactory(bundles, strategy="PACK")),
-                    param_space={"post": post, "application": execution.application, "gang": gang},
-                    tune_config=tune.TuneConfig(
-                        num_samples=num_workers(execution, slots), scheduler=dispatch, metric=None, mode=None
-                    ),
-                    run_config=tune.RunConfig(
-                        name="workers",
-                        storage_path=scratch,
-                        verbose=0,
-                        stop=_WhenFinished(dispatch),
-                        failure_config=tune.FailureConfig(max_failures=-1),  # the dispatch ends it
-                        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                    ),
-                ).fit()
+                tune.run(
+                    Worker,
+                    name="workers",
+                    config={"post": post, "application": execution.application, "gang": gang},
+                    resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
+                    num_samples=num_workers(execution, slots),
+                    scheduler=dispatch,
+                    stop=_WhenFinished(dispatch),
+                    storage_path=scratch,
+                    verbose=0,
+                    max_failures=-1,  # the dispatch ends it
+                    raise_on_failed_trial=False,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    _remote=False,  # over ray:// Tune would send itself, and a copy of the dispatch, to the cluster
+                )
             finally:
                 del post
                 dispatch.let_go()

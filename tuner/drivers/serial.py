@@ -23,6 +23,7 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
         while (trial := agenda.ask()) != "done":
             if trial == "wait":
                 raise RuntimeError("the agenda waits for a trial that no driver is running")
+            agenda.begins(trial)
             agenda.tell(_run(trial, agenda, execution, others))
 
 

@@ -103,6 +103,10 @@ class OtherWorkers(Protocol):
 class RecordingAgenda(Agenda, Protocol):
     """An agenda that a driver can tell what it measured for itself."""
 
+    def begins(self, trial: Trial) -> None:
+        """Takes that a trial which was asked for is being trained from now on; it may be said again."""
+        ...
+
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         """Takes how fast trainings like this trial's are alone and in packs."""
         ...

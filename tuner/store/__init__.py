@@ -5,6 +5,7 @@ or judged. Importing it is cheap: mlflow itself is imported when a store is open
 """
 
 from tuner.store.background import Writer
+from tuner.store.choice import store_uri
 from tuner.store.connection import default_tracking_uri, is_server, redact
 from tuner.store.reader import StoredStudy, list_studies, read_results
 from tuner.store.ui import ui_command, ui_links
@@ -19,6 +20,7 @@ __all__ = [
     "list_studies",
     "read_results",
     "redact",
+    "store_uri",
     "ui_command",
     "ui_links",
 ]

@@ -27,6 +27,14 @@ PAGE_SIZE = 1000
 
 _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 """MLflow's codes for credentials that are missing or do not suffice."""
+_LOGIN_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
+    r'|role "[^"]*" does not exist|Access denied for user|Login failed for user'
+)
+"""What a database says of credentials that are missing or do not suffice. Where PostgreSQL lets nobody in, its drivers
+pass on these words and no code; a server that speaks another language counts as one that does not answer."""
+_CODES_OF_REFUSAL = ("28", "42501")
+"""How PostgreSQL's codes of the same begin, and of a user who may not write."""
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {
@@ -104,7 +112,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
     Raises:
         BadInput: the address is of a kind that cannot be used, or its database driver is not installed; the server
-            refuses the credentials; the SQLite file is not there, or cannot be read as one.
+            or the database refuses the credentials; the SQLite file is not there, or cannot be read as one.
         Unreachable: nothing answers within a few seconds, or not as it should.
     """
     _check_address(tracking_uri, create=create)
@@ -130,7 +138,7 @@ def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
     """Turns what mlflow and its libraries raise into one sentence that holds no credentials.
 
     Raises:
-        BadInput: the server refuses the credentials.
+        BadInput: the server or the database refuses the credentials.
         Unreachable: "the MLflow store at URI did not ACTION: REASON".
     """
     from mlflow.exceptions import MlflowException
@@ -144,7 +152,7 @@ def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
                 f"the MLflow server at {redact(tracking_uri)} does not let this user {action}: set "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
             ) from error
-        raise Unreachable(_sentence(tracking_uri, action, error)) from error
+        raise _failure(tracking_uri, action, error) from error
 
 
 def all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
@@ -218,9 +226,26 @@ def _check_answer(tracking_uri: str) -> None:
             "such as 'psycopg[binary]' for postgresql://"
         ) from None
     except Exception as error:  # any of the database drivers, which share no base class
-        # a file on this machine is the user's to mend, while a server may come back by itself
-        kind = BadInput if file else Unreachable
-        raise kind(_sentence(tracking_uri, "answer", error)) from error
+        if file:  # on this machine, so the user's to mend, while a server may come back by itself
+            raise BadInput(_sentence(tracking_uri, "answer", error)) from error
+        raise _failure(tracking_uri, "answer", error) from error
+
+
+def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unreachable:
+    """What a store's failure is told as: a database that refuses the user will not answer by itself later."""
+    sentence = _sentence(tracking_uri, action, error)
+    if not is_server(tracking_uri) and _is_refusal(error):
+        return BadInput(f"{sentence}: mend the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
+    return Unreachable(sentence)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the database does not let this user in, by what its driver raised beneath the error."""
+    beneath = getattr(error, "orig", None) or error.__cause__  # of SQLAlchemy's, and of MLflow's
+    if isinstance(beneath, BaseException) and _is_refusal(beneath):
+        return True
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""  # psycopg 3, psycopg2
+    return str(code).startswith(_CODES_OF_REFUSAL) or bool(_LOGIN_REFUSED.search(str(error)))
 
 
 def _sentence(tracking_uri: str, action: str, error: Exception) -> str:

@@ -47,6 +47,7 @@ class ListAgenda:
     on_report: Callable[[Progress], None] = lambda progress: None
     told: list[TrialResult] = field(default_factory=list)
     reported: list[Progress] = field(default_factory=list)
+    begun: list[Trial] = field(default_factory=list)
     measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
     warnings: list[tuple[Trial, str]] = field(default_factory=list)
     num_asked: int = 0
@@ -67,6 +68,10 @@ class ListAgenda:
         self.on_report(progress)
         limit = self.pruned_at.get(progress.trial.id)
         return limit is None or progress.new_epochs[-1].epoch < limit
+
+    def begins(self, trial: Trial) -> None:
+        if trial not in self.begun:
+            self.begun.append(trial)
 
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         self.measured.append((trial, speed))

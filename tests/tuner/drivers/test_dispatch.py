@@ -223,6 +223,7 @@ def test_trials_of_one_form_are_shared_out_to_the_idle_workers_in_packs() -> Non
     workers.say("one", Idle())
     assert [FIVE[:3]] == packs(workers, "one")
     assert [FIVE[3:]] == packs(workers, "two")
+    assert workers.agenda.begun == FIVE
     workers.say("two", Slices({trial.id: slice_(2, of=2) for trial in FIVE[3:]}))
     assert [FIVE[3:], OTHERS] == packs(workers, "two")
 

@@ -34,6 +34,18 @@ def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they
     assert [result.trial for result in workers.agenda.told] == TRIALS[:4]
 
 
+def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_have_begun() -> None:
+    workers = Workers(ListAgenda(TRIALS))
+    workers.ready("one")
+    workers.say("one", ended(TRIALS[:1], SHORT))
+    assert packs(workers, "one")[1:] == [TRIALS[1:4]]
+    assert workers.agenda.begun == TRIALS[:2]
+    workers.say("one", Slices({TRIALS[1].id: slice_(1, of=2)}))
+    assert workers.agenda.begun == TRIALS[:2]
+    workers.say("one", ended(TRIALS[1:3], SHORT))
+    assert workers.agenda.begun == [*TRIALS[:2], TRIALS[3]]  # the third began and ended within a slice
+
+
 def test_the_last_of_them_are_shared_by_all_workers() -> None:
     agenda = ListAgenda(TRIALS[:6])
     workers = Workers(agenda)

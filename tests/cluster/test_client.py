@@ -1,0 +1,45 @@
+"""A study over ray://, Ray's client: it runs in the program that was started, and a lost head ends it in a sentence."""
+
+import time
+from pathlib import Path
+
+from tests.cluster.nodes import MARKS, PATIENCE_SECONDS, Nodes, ended, free_port, output, zerotune
+from tests.own_applications import NUM_TRIALS, hang_until_mended
+from tuner.errors import Unreachable
+from tuner.journal import JournalContent, read_journal
+
+pytestmark = MARKS
+
+
+def journal_of(folder: Path) -> JournalContent:
+    return read_journal(folder / "mlruns" / "plane" / "journal.jsonl")
+
+
+def test_a_study_whose_head_is_killed_ends_with_a_sentence_and_goes_on_over_a_new_one(tmp_path: Path) -> None:
+    """Trainings at the baseline's batch size hang, so that the study is surely running when its head is killed."""
+    hang_until_mended(tmp_path, tmp_path / "mended", "{max_concurrent: 1}")
+    client_port = free_port()
+    client = f"127.0.0.1:{client_port}"
+    options = ("--include-dashboard=false", f"--ray-client-server-port={client_port}")
+    run = ("run", "plane.yaml", "--app", "plane.py:sides", "--address", f"ray://{client}")
+    with Nodes(tmp_path, options=options) as nodes, ended(zerotune(tmp_path, nodes.environment, *run)) as study:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not journal_of(tmp_path).started:
+            assert study.poll() is None, output(study)
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        nodes.kill("127.0.0.1")
+        text = output(study, seconds=150)
+    assert study.returncode == Unreachable.exit_code, text
+    assert text.splitlines()[-1] == (
+        f"error: the Ray cluster was lost while the study ran: its head at {client} does not answer any more. What was "
+        "measured is kept; run the study again to go on"
+    )
+    assert "Traceback" not in text
+
+    (tmp_path / "mended").touch()
+    with Nodes(tmp_path, options=options) as nodes, ended(zerotune(tmp_path, nodes.environment, *run)) as study:
+        text = output(study)
+    assert study.returncode == 0, text
+    assert f"here and on the cluster at ray://{client}: 1 machine, 2 CPUs" in text
+    assert [result.status for result in journal_of(tmp_path).results.values()] == ["finished"] * NUM_TRIALS
