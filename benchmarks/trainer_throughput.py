@@ -14,6 +14,9 @@ Contestants, in the same run:
     plain           DataLoader(TensorDataset, shuffle=True), torch.nn's layers, torch.optim.SGD, loss.item() every step
     plain, no item  the same without loss.item()
     zerotune        trainers.loop.Training; validation and test are cut to two samples
+    zerotune, auto  the same with `recipe: {micro_batch_size: auto}`: in pieces of the size that a measurement when the
+                    training is set up finds fastest; above 1,024 samples, where pieces can be smaller than the batch by
+                    much
 
 The text is read in streams by both, so its DataLoader does not shuffle and the LSTM's state is carried over, as in
 torch's own example word_language_model. A batch of text above 1,024 windows is accumulated from pieces by both: its
@@ -52,6 +55,7 @@ SOURCE = "benchmark"
 MOMENTUM, LR = 0.9, 0.01
 MOST_EPOCHS = 1_000
 MATRIX = 1024
+AUTO, AUTO_ABOVE = "zerotune, auto", 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +67,20 @@ class Workload:
         unit: what is counted.
         samples: of an epoch where the batch is not larger: what takes seconds.
         largest_piece: samples in memory at once.
+        least_updates: of an epoch.
     """
 
     application: str
     unit: str
     samples: int
     largest_piece: int
+    least_updates: int = 2
 
 
 WORKLOADS = (
     Workload(application="lenet_mnist", unit="images", samples=16_384, largest_piece=65_536),
     Workload(application="lstm_mnist", unit="images", samples=16_384, largest_piece=65_536),
-    Workload(application="ptb_small", unit="tokens", samples=1_024, largest_piece=1_024),
+    Workload(application="ptb_small", unit="tokens", samples=1_024, largest_piece=1_024, least_updates=1),
 )
 
 
@@ -89,7 +95,7 @@ def full_data(application: str, folder: str | None) -> Dataset:
 
 
 def cut(data: Dataset, workload: Workload, batch_size: int) -> Dataset:
-    """Two whole batches at least, as far as the data allow, and next to nothing to evaluate.
+    """As many whole batches as a round takes, as far as the data allow, and next to nothing to evaluate.
 
     Raises:
         DataError: not even one whole batch is there.
@@ -97,7 +103,7 @@ def cut(data: Dataset, workload: Workload, batch_size: int) -> Dataset:
     whole = len(data.train) // batch_size
     if not whole:
         raise DataError(f"B={batch_size:,} is above the {len(data.train):,} training samples")
-    num_samples = batch_size * min(whole, max(2, workload.samples // batch_size))
+    num_samples = batch_size * min(whole, max(workload.least_updates, workload.samples // batch_size))
     return replace(data, train=first(data.train, num_samples), validation=first(data.test, 2), test=first(data.test, 2))
 
 
@@ -116,10 +122,11 @@ def seconds_of(epoch: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def zerotune_epochs(workload: Workload, data: Dataset, batch_size: int) -> Callable[[], float]:
+def zerotune_epochs(workload: Workload, data: Dataset, batch_size: int, *, auto: bool) -> Callable[[], float]:
     """Seconds of our next epoch."""
     name = workload.application
     APPLICATIONS[name] = replace(APPLICATIONS[name], data_sources={SOURCE: DataSource(load=lambda folder: data)})
+    whole_or_piece = workload.largest_piece if batch_size > workload.largest_piece else None
     config = TrainConfig(
         application=name,
         data=SOURCE,
@@ -128,7 +135,7 @@ def zerotune_epochs(workload: Workload, data: Dataset, batch_size: int) -> Calla
         schedule=ScheduleSpec(peak_lr=LR),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": MOMENTUM}),
         seed=0,
-        recipe=Recipe(micro_batch_size=workload.largest_piece if batch_size > workload.largest_piece else None),
+        recipe=Recipe(micro_batch_size="auto" if auto else whole_or_piece),
     )
     training = Training(config, Placement())
     return lambda: seconds_of(training.run_epoch)
@@ -198,7 +205,8 @@ def matmul_rate() -> float:
 SIDES = {
     "plain": lambda *where: plain_epochs(*where, reads_loss=True),
     "plain, no item": lambda *where: plain_epochs(*where, reads_loss=False),
-    "zerotune": zerotune_epochs,
+    "zerotune": lambda *where: zerotune_epochs(*where, auto=False),
+    AUTO: lambda *where: zerotune_epochs(*where, auto=True),
 }
 
 
@@ -219,9 +227,10 @@ def take_part(side: str, application: str, batch_size: int, folder: str | None) 
 
 def compete(workload: Workload, batch_size: int, folder: str | None, rounds: int) -> list[list[str]]:
     """The rows of one workload at one batch size."""
+    sides = [side for side in SIDES if side != AUTO or batch_size > AUTO_ABOVE]
     with ExitStack() as processes:
         contestants = {}
-        for side in (*SIDES, "matmul"):
+        for side in (*sides, "matmul"):
             where = {"side": side, "application": workload.application, "batch_size": batch_size, "folder": folder}
             contestants[side] = processes.enter_context(turns.Contestant(MODULE, where)).turn
         figures = turns.take_turns(rounds, contestants)
@@ -236,7 +245,7 @@ def compete(workload: Workload, batch_size: int, folder: str | None, rounds: int
             f"{rates[side] / rates['plain']:.2f}",
             f"{rates[side] * flops / rates['matmul']:.0%} of {rates['matmul'] / 1e9:.0f} GFLOP/s",
         ]
-        for side in SIDES
+        for side in sides
     ]
 
 

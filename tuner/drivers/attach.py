@@ -68,10 +68,11 @@ def attach(address: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what Ray says; of differing versions, all of it."""
+    """The first line of what Ray says, with the last of a traceback that it announces; of differing versions, all."""
     text = str(error).strip()
     if "Version mismatch" not in text:
-        return text.split("\n")[0]
+        first, _, others = text.partition("\n")
+        return f"{first} {others.splitlines()[-1].strip()}" if first.endswith(":") and others else first
     versions = [line.strip() for line in text.splitlines() if line.strip().startswith(("Ray:", "Python:"))]
     there, here = " and ".join(versions[:2]), " and ".join(versions[2:])
     return f"it runs {there}, and this program {here}: both must be the same on both sides".replace(":", "", 4)

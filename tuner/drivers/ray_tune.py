@@ -7,8 +7,6 @@ them again when they die; the agenda decides what they train (`tuner.drivers.dis
 
 import gc
 import logging
-import shutil
-import tempfile
 import time
 import uuid
 from collections import deque
@@ -36,6 +34,7 @@ from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
 from tuner.drivers.ray_gang import RayGang
+from tuner.drivers.session_folder import new_session_folder
 from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import (
     CONTINUE,
@@ -209,7 +208,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     """
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    scratch = tempfile.mkdtemp(prefix="zerotune-tune-")
+    scratch = new_session_folder()  # removed with the cluster's own, by the next program where this one is killed
     try:
         with connected(execution) as slots, _head_watched(execution), driven_from_here(execution.address, scratch):
             for note in slots.notes:
@@ -246,7 +245,5 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     except (RayError, ConnectionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(f"the Ray cluster was lost while the study ran: {reason}") from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     if not dispatch.finished:
         raise Unreachable("the Ray cluster ended before the study did: its workers could not be started")
