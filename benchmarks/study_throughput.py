@@ -67,16 +67,17 @@ def run_zerotune(epochs: int) -> dict[str, float]:
     from tuner.journal import read_journal
     from tuner.store import Store
 
-    with tempfile.TemporaryDirectory(prefix="grid-") as folder, watching(Store, "sync") as stored:
+    with tempfile.TemporaryDirectory(prefix="grid-") as folder, watching(Store, "write") as written:
         study, store = Path(folder) / "grid.yaml", Path(folder) / "mlruns"
         lrs, momenta = list(LRS), list(MOMENTA)
         study.write_text(STUDY.format(epochs=epochs, batch_size=BATCH_SIZE, lrs=lrs, momenta=momenta))
         app(["run", str(study), "--store", str(store)], standalone_mode=False)
-        results = read_journal(store / "grid" / "journal.jsonl").results.values()
-    of_grid = max(result.finished_at for result in results if result.trial.role == "search")
+        results = list(read_journal(store / "grid" / "journal.jsonl").results.values())
+    written = written[: len(results)]  # in the journal's order; at the end the store is asked for each once more
+    last_of_grid = max(place for place, result in enumerate(results) if result.trial.role == "search")
     return {
-        "grid_stored": min(call.end for call in stored if call.begin >= of_grid),
-        "stored": stored[-1].end,
+        "grid_stored": written[last_of_grid].end,
+        "stored": written[-1].end,
         "trainings": len(results),
         "iterations": sum(result.cost.iterations for result in results),
         "best": max(result.validation_score or 0.0 for result in results),
