@@ -25,6 +25,11 @@ from torch.nn.parallel import DistributedDataParallel
 from trainers.models.ghost_batch_norm import piece_sizes
 from trainers.recipe import WORKERS_NEED_GHOSTS, has_batch_norm
 
+NEEDS_EVERY_PARAMETER = (
+    "several workers add up the gradients of all parameters in every update, and the model left {} out of one: take it "
+    "out of the model, set its requires_grad to False, or train with one worker."
+)
+
 
 @dataclass(frozen=True)
 class Share:
@@ -170,13 +175,14 @@ class Replica:
         self._batch_size = batch_size
         self._ghost_batch_size = ghost_batch_size
         self._statistics = _RunningStatistics(model, gang)
+        self._sums = _Sums()
         self.module = model
         self.exchanges = True
         if gang.size == 1:
             return
         if has_batch_norm(model) and ghost_batch_size is None:
             raise ValueError(f"recipe: ghost_batch_size {WORKERS_NEED_GHOSTS}.")
-        self.module = _adding_up(model)
+        self.module = _adding_up(model, self._sums)
 
     def cuts(self) -> list[int]:
         """Where a full batch is cut into the workers' shares."""
@@ -197,9 +203,23 @@ class Replica:
         yield
         self._statistics.unite()
 
-    def computing(self, share: Share) -> AbstractContextManager[None]:
-        """Inside, the gradient of a share is computed."""
-        return nullcontext() if self._gang.size == 1 else self._statistics.moved_by(share)
+    @contextmanager
+    def computing(self, share: Share) -> Iterator[None]:
+        """Inside, the gradient of a share is computed.
+
+        Raises:
+            RuntimeError: a parameter had no part in it, so that not all gradients were added up.
+        """
+        if self._gang.size == 1:
+            yield
+            return
+        self._sums.are_made = False
+        with self._statistics.moved_by(share):
+            yield
+        if self.exchanges and not self._sums.are_made:
+            named = cast(nn.Module, self.module.module).named_parameters()
+            left_out = (name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
+            raise RuntimeError(NEEDS_EVERY_PARAMETER.format(next(left_out, "a parameter")))
 
     def keeping(self, *, is_last: bool) -> AbstractContextManager[Any]:
         """Inside, gradients are added up on this worker only: for all pieces of a share but the last."""
@@ -208,11 +228,19 @@ class Replica:
         return cast(DistributedDataParallel, self.module).no_sync()
 
 
-def _adding_up(model: nn.Module) -> DistributedDataParallel:
+@dataclass
+class _Sums:
+    """Whether the last bucket of an update's gradients has been added up; buckets are taken in order."""
+
+    are_made: bool = False
+
+
+def _adding_up(model: nn.Module, sums: _Sums) -> DistributedDataParallel:
     """The model with its gradients summed over the workers, where DistributedDataParallel would average them."""
 
     # Defined here, since torch checks the annotation, which names what a build of torch may be without.
     def add_up(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
+        sums.are_made = bucket.is_last()
         work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
         assert work is not None
         done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])

@@ -102,7 +102,8 @@ class Training:
     """A training that its caller moves on epoch by epoch; `train` is the short way.
 
     Resumes from `placement.checkpoint` where that file is intact and of the same configuration; on a CPU, a training
-    that was interrupted and resumed equals one that was not, bit for bit. The file is removed when training finishes.
+    that was interrupted and resumed equals one that was not, bit for bit (of three workers or more to rounding: torch
+    orders the first update's sums otherwise). The file is removed when training finishes.
     Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
 
     Of several workers that train together (`trainers.gang`), every one has a `Training` of its own and moves it on:
@@ -383,7 +384,11 @@ class Training:
         return replace(found, loss=loss, score=score)
 
     def _resume(self) -> None:
-        """Takes up the checkpoint, where there is one to trust."""
+        """Takes up the checkpoint, where there is one to trust.
+
+        Raises:
+            RuntimeError: one worker could read it and another not; what they went on with would be two trainings.
+        """
         if self.placement.checkpoint is None:
             return
         path = Path(self.placement.checkpoint)
@@ -398,6 +403,8 @@ class Training:
             progress_of,
         )
         self._progress = found or self._progress
+        if not self.gang.agrees([float(len(self._progress.epochs))], self.device):
+            raise RuntimeError(f"{path}: one worker could read this checkpoint and another could not.")
 
     def _keep_checkpoint(self) -> None:
         """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""

@@ -92,12 +92,21 @@ def joined(
             rank=rank,
             world_size=meeting.size,
             timeout=PATIENCE,
-            device_id=torch.device(device) if backend == "nccl" else None,
+            device_id=_numbered(device) if backend == "nccl" else None,
         )
     try:
         yield Gang(rank=rank, size=meeting.size)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _numbered(device: str) -> torch.device:
+    """A CUDA device by its number, which NCCL asks for: the first that the process sees where none is said.
+
+    >>> _numbered("cuda"), _numbered("cuda:2")
+    (device(type='cuda', index=0), device(type='cuda', index=2))
+    """
+    return torch.device("cuda", torch.device(device).index or 0)
 
 
 def _backend(device: str) -> str:

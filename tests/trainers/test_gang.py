@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.distributed
 
+from tests.gang_parts import same_bits
 from trainers.applications import APPLICATIONS, registry
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
@@ -33,6 +34,7 @@ OWN = """
 from functools import partial
 
 import torch
+from torch import nn
 
 from trainers.applications import Application
 from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
@@ -50,6 +52,16 @@ def drawn(folder, shape, num_train):
         return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw))
 
     return Dataset(train=split(num_train), validation=split(20), test=split(20), facts={"num_classes": 10})
+
+
+class HalfUsed(nn.Module):  # an image decides which of two layers is used: the right one, of these images
+    def __init__(self, num_classes):
+        super().__init__()
+        self.left, self.right = nn.Linear(784, num_classes), nn.Linear(784, num_classes)
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        return self.left(flat) if flat[0, 0] > 9 else self.right(flat)
 
 
 def narrow_resnet50(num_classes):
@@ -76,6 +88,7 @@ def application(build_model, shape, num_train):
 
 resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
 small_lenet = application(LeNet5, (1, 28, 28), 330)
+half_used = application(HalfUsed, (1, 28, 28), 330)
 """
 WORDS = [f"w{number}" for number in range(20)]
 
@@ -85,7 +98,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applic
     """Applications of our own, by name."""
     path = tmp_path_factory.mktemp("application") / "narrow.py"
     path.write_text(OWN, encoding="utf-8")
-    names = ("resnet50", "small_lenet")
+    names = ("resnet50", "small_lenet", "half_used")
     found = {name: ApplicationFile(path=str(path), name=name, code=path.read_bytes()) for name in names}
     for file in found.values():
         enter_application(file)
@@ -102,6 +115,19 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part, num_words in (("train", 305), ("valid", 40), ("test", 40)):
         words = [WORDS[i] for i in torch.randint(len(WORDS), (num_words,), generator=draw).tolist()]
         (folder / f"ptb.{part}.txt").write_text(" ".join(words) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first pairs of Multi30K; skips where GNMT's packages are absent."""
+    for package in APPLICATIONS["gnmt_wmt16"].packages:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    folder = tmp_path_factory.mktemp("pairs")
+    for part, count in (("train", 101), ("valid", 8), ("test", 8)):
+        for language in ("en", "de"):
+            lines = (data_folder / "multi30k" / f"{part}.{language}").read_bytes().splitlines(keepends=True)
+            (folder / f"{part}.{language}").write_bytes(b"".join(lines[:count]))
     return folder
 
 
@@ -154,6 +180,19 @@ def language_model(optimizer: str, **recipe: Any) -> TrainConfig:
     )
 
 
+def translation(optimizer: str, **recipe: Any) -> TrainConfig:
+    return lenet(
+        application="gnmt_wmt16",
+        data="multi30k",
+        data_options={"vocabulary": 300},
+        model_options={"num_hidden": 8, "num_layers": 2, "dropout": 0.0, "beam_size": 2},
+        batch_size=17,
+        epochs=1,
+        optimizer=OptimizerSpec(name=optimizer),
+        recipe=Recipe(precision="float64", **recipe),
+    )
+
+
 CASES = {
     "lenet momentum": lenet(),
     "lenet lars": lenet(optimizer=OptimizerSpec(name="lars", options={"weight_decay": 1e-4})),
@@ -170,6 +209,9 @@ CASES = {
     "resnet50 lars": resnet("lars", micro_batch_size=8),
     "resnet50 lamb": resnet("lamb", ghost_batch_size=16),
     "resnet50, a ghost batch for two workers": replace(resnet("momentum"), batch_size=8),
+    "translation adam": translation("adam", clip_norm=5.0, label_smoothing=0.1, micro_batch_size=4),
+    "translation date": translation("date"),
+    "one sample for two workers": lenet(batch_size=1, epochs=1, schedule=ScheduleSpec(peak_lr=1e-4)),
 }
 
 
@@ -188,11 +230,11 @@ def learned(result: TrainResult) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
-def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, text_folder: Path) -> None:
+def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, request: pytest.FixtureRequest) -> None:
     if config.optimizer.name == "schedule-free-sgd":
         pytest.importorskip("schedulefree")
-    folder = str(text_folder) if config.application == "ptb_small" else None
-    placement = Placement(data_folder=folder)
+    fixture = {"ptb_small": "text_folder", "gnmt_wmt16": "pairs_folder"}.get(config.application)
+    placement = Placement(data_folder=None if fixture is None else str(request.getfixturevalue(fixture)))
     alone = trained(config, placement, Gang())
     together = trained(config, placement, others.begin(config, placement))
     for one, two in zip(learned(alone.result()), learned(together.result()), strict=True):
@@ -218,11 +260,30 @@ def test_the_fastest_micro_batch_is_of_a_worker(others: Others) -> None:
     assert result.micro_batch_size in (16, 32)
 
 
-def test_mixed_precision_learns_alike(others: Others) -> None:
-    config = lenet(recipe=Recipe(precision="bfloat16"))
-    alone = trained(config, Placement(), Gang()).result()
-    together = trained(config, Placement(), others.begin(config, Placement())).result()
-    assert together.epochs[0].train_loss == pytest.approx(alone.epochs[0].train_loss, rel=0.02)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_mixed_precision_learns_alike(batch_norm: bool, others: Others) -> None:
+    """Two or three digits in bfloat16; measured, the losses differ by a thousandth of theirs at most."""
+    config = lenet(recipe=Recipe(precision="bfloat16", clip_norm=1.0))
+    if batch_norm:
+        config = replace(resnet("lars", precision="bfloat16", micro_batch_size=8), schedule=config.schedule)
+    alone = trained(config, Placement(), Gang())
+    together = trained(config, Placement(), others.begin(config, Placement()))
+    for one, two in zip(alone.result().epochs, together.result().epochs, strict=True):
+        assert two.train_loss == pytest.approx(one.train_loss, rel=5e-3)
+    assert {parameter.dtype for parameter in together.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_all_workers_have_the_same_bits(precision: Any, others: Others) -> None:
+    config = lenet(
+        application="lenet_mnist",
+        data="mnist5k",
+        batch_size=70,
+        epochs=1,
+        optimizer=OptimizerSpec(name="date"),
+        recipe=Recipe(precision=precision, clip_norm=1.0, micro_batch_size=20),
+    )
+    assert same_bits(others.call("cpu", same_bits, config), "cpu", config)
 
 
 def test_a_training_that_diverges_does_so_on_all_workers(others: Others) -> None:
@@ -294,6 +355,39 @@ def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkp
     whole = trained(config, Placement(), Gang()).result()
     for one, two in zip(learned(whole), learned(resumed), strict=True):
         assert two == pytest.approx(one, rel=1e-8)
+
+
+def test_two_workers_that_do_not_both_read_the_checkpoint_are_stopped(
+    others: Others, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = lenet(epochs=3)
+    placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
+    first = Training(config, placement, others.begin(config, placement))
+    first.run_epoch()
+    first.leave()
+    monkeypatch.setattr("trainers.loop.restore_checkpoint", lambda *_: None)
+    with pytest.raises(RuntimeError, match=r"a\.pt: one worker could read this checkpoint and another could not\.$"):
+        Training(config, placement, others.begin(config, placement))
+    assert "one worker could read this checkpoint" in (others.failure() or "")
+    others.close()
+
+
+@pytest.mark.parametrize("batch_size", [33, 330])  # the last update is the first one too: torch itself says nothing
+@pytest.mark.parametrize("micro_batch_size", [None, 10])
+def test_a_parameter_left_out_of_an_update_is_named(
+    batch_size: int, micro_batch_size: int | None, others: Others
+) -> None:
+    config = lenet(
+        application="half_used",
+        batch_size=batch_size,
+        epochs=1,
+        recipe=Recipe(precision="float64", micro_batch_size=micro_batch_size),
+    )
+    assert trained(config, Placement(), Gang()).result().status == "finished"
+    gang = others.begin(config, Placement())
+    with pytest.raises(RuntimeError, match=r"the model left left\.weight out of one: take it out of the model, set"):
+        trained(config, Placement(), gang)
+    others.close()
 
 
 def test_what_another_worker_fails_with_is_told(others: Others) -> None:

@@ -163,6 +163,13 @@ def test_a_runs_status_and_last_score_are_the_trials(
     assert run.data.metrics["validation_score"] == pytest.approx(score)
 
 
+def test_a_run_has_what_the_batch_was_made_of(uri: str) -> None:
+    shared = replace(make_result(), num_workers=2, accumulation_steps=4, micro_batch_size=1024)
+    open_store(uri).write(shared)
+    tags = runs_of(uri, "tags.role = 'confirmation'")[0].data.tags
+    assert [tags[name] for name in ("micro_batch_size", "accumulation_steps", "num_workers")] == ["1024", "4", "2"]
+
+
 def test_writing_a_trial_again_changes_nothing(uri: str) -> None:
     store = open_store(uri)
     assert store.write(make_result())

@@ -1,0 +1,16 @@
+"""What every worker of a gang does in a test; in a module of its own, which the other workers import too."""
+
+import torch
+
+from trainers.gang import Gang
+from trainers.loop import Training
+from trainers.spec import Placement, TrainConfig
+
+
+def same_bits(gang: Gang, device: str, config: TrainConfig) -> bool:
+    """Trains, and says whether all workers have the leader's weights, to the bit."""
+    training = Training(config, Placement(device=device), gang)
+    while not training.finished and (gang.leads or training.hears_to_go_on()):
+        training.run_epoch()
+    weights = torch.cat([parameter.detach().reshape(-1) for parameter in training.model.parameters()])
+    return gang.agrees(weights.double().tolist(), torch.device(device))
