@@ -81,6 +81,19 @@ def times_to_target(results: Sequence[TrialResult], facts: StudyFacts) -> list[T
     return found
 
 
+def speed_up(times: Sequence[TimeToTarget], time: TimeToTarget) -> float | None:
+    """How many times as fast as the baseline, by the medians; None where half of the runs of either never get there.
+
+    >>> slow, fast = (TimeToTarget(arm=arm, batch_size=1, seconds=(seconds,), epochs=(1,), num_runs=1)
+    ...     for arm, seconds in (("baseline", 30.0), ("date", 20.0)))
+    >>> speed_up([slow, fast], fast)
+    1.5
+    """
+    baseline = next((other.median_seconds for other in times if other.arm == BASELINE), None)
+    own = time.median_seconds
+    return None if baseline is None or own is None else baseline / own
+
+
 def _reached(run: TrialResult, target: float, *, higher: bool) -> tuple[float, int] | None:
     """Seconds and epochs until the run's validation score first was as good as the target; None where it never was."""
     seconds = 0.0

@@ -9,6 +9,7 @@ from trainers.spec import EpochMetrics
 from tuner.compare import compare
 from tuner.reports.figures import draw
 from tuner.reports.target_figure import has_times_to_target
+from tuner.reports.target_table import target_records
 from tuner.time_to_target import target_score, times_to_target
 from tuner.trial import TrialResult
 
@@ -86,6 +87,22 @@ def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
     markers = {trace.name: list(trace.y) for trace in figure.data if trace.mode == "markers"}
     assert markers == {"date": [12.0, 18.0, 12.0], "baseline": [20.0, 30.0]}
     assert "date at B=512 is there first, 1.7 times as fast as the baseline" in figure.layout.title.text
+
+
+def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> None:
+    """With a third run at 1,024 that gets there, two of three do: the median is the slower one's."""
+    results = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
+    records = {(r["arm"], r["batch_size"]): r for r in target_records(compare(FACTS, results), results)}
+    assert list(records) == [("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)]
+    shown = ("target", "runs", "reached", "median_seconds", "speed_up", "fewest_seconds", "most_seconds")
+    rows = {cell: [record[name] for name in shown] for cell, record in records.items()}
+    target = pytest.approx(0.891)
+    assert rows["baseline", 256] == [target, 2, 2, 25.0, 1.0, 20.0, 30.0]
+    assert rows["date", 512] == [target, 2, 2, 15.0, pytest.approx(25 / 15), 12.0, 18.0]
+    assert rows["date", 1024] == [target, 3, 2, 12.0, pytest.approx(25 / 12), 10.0, 12.0]
+    assert rows["tuned", 512] == [target, 1, 0, None, None, None, None]
+    assert records["date", 512]["median_epochs_of_those"] == 2.5
+    assert target_records(compare(FACTS, []), []) == []
 
 
 def test_there_is_no_figure_where_nobody_gets_there() -> None:

@@ -23,6 +23,7 @@ from tuner.reports.fronts import arm_front, trial_front
 from tuner.reports.page import figure_page, page
 from tuner.reports.pictures import write_pictures
 from tuner.reports.subject import Subject
+from tuner.reports.target_table import target_records
 from tuner.trial import TrialResult
 
 Record = Mapping[str, Any]
@@ -48,7 +49,8 @@ def export(
 
     Returns:
         The files: report.html with all figures that apply, and report.json; an HTML file of each figure in `PAGES`, a
-        PNG and an SVG a figure; comparison.csv, trials.csv, fronts.csv and ledger.csv.
+        PNG and an SVG a figure; comparison.csv, trials.csv, fronts.csv, ledger.csv and time_to_target.csv, which is
+        empty where the baseline has no score.
 
     Raises:
         BadInput: there is no such cost axis.
@@ -67,6 +69,7 @@ def export(
     files.append(write_csv(to / "trials.csv", trial_records(results)))
     files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
     files.append(write_csv(to / "ledger.csv", ledger_records(comparison)))
+    files.append(write_csv(to / "time_to_target.csv", target_records(comparison, results)))
     return files
 
 

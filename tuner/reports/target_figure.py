@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from tuner.compare import Comparison
 from tuner.reports.style import GREY, ArmStyle, arm_styles, dress, log_ticks, safe
 from tuner.reports.wording import amount_text, counted, score_text
-from tuner.time_to_target import BASELINE, TimeToTarget, target_score, times_to_target
+from tuner.time_to_target import BASELINE, TimeToTarget, speed_up, target_score, times_to_target
 from tuner.trial import TrialResult
 
 
@@ -93,13 +93,9 @@ def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle)
 
 def _finding(times: Sequence[TimeToTarget]) -> str:
     """The largest speed-up against the baseline, or that there is none."""
-    baseline = next((time.median_seconds for time in times if time.arm == BASELINE), None)
-    reached = [
-        (time.median_seconds, time) for time in times if time.arm != BASELINE and time.median_seconds is not None
-    ]
-    if baseline is None or not reached:
+    found = [(ratio, time) for time in times if time.arm != BASELINE and (ratio := speed_up(times, time)) is not None]
+    if not found:
         return "No arm reaches the baseline's score in half of its runs"
-    seconds, fastest = min(reached, key=lambda pair: pair[0])
-    ratio = baseline / seconds
+    ratio, fastest = max(found, key=lambda pair: pair[0])
     how = f"{ratio:.2g} times as fast as" if ratio > 1 else f"in {1 / ratio:.2g} times the seconds of"
     return f"{fastest.arm} at B={fastest.batch_size:,} is there first, {how} the baseline"
