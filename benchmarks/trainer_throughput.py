@@ -14,9 +14,8 @@ Contestants, in the same run:
     plain           DataLoader(TensorDataset, shuffle=True), torch.nn's layers, torch.optim.SGD, loss.item() every step
     plain, no item  the same without loss.item()
     zerotune        trainers.loop.Training; validation and test are cut to two samples
-    zerotune, auto  the same with `recipe: {micro_batch_size: auto}`: in pieces of the size that a measurement when the
-                    training is set up finds fastest; above 1,024 samples, where pieces can be smaller than the batch by
-                    much
+    zerotune, auto  the same with `recipe: {micro_batch_size: auto}`, in pieces of the size that is found fastest when
+                    the training is set up; at batches above 1,024 only
 
 The text is read in streams by both, so its DataLoader does not shuffle and the LSTM's state is carried over, as in
 torch's own example word_language_model. A batch of text above 1,024 windows is accumulated from pieces by both: its

@@ -179,8 +179,10 @@ def trials_to_reach(curve: Sequence[float], level: float, *, higher_is_better: b
     return next((k for k, best in enumerate(curve, start=1) if sign * best >= reached), None)
 
 
-def incumbents(results: Iterable[TrialResult], currency: str, *, higher_is_better: bool) -> tuple[Incumbent, ...]:
-    """Best validation score so far against what had been spent, in the order in which the trials finished.
+def incumbents(
+    results: Iterable[TrialResult], currency: str, *, higher_is_better: bool, as_proposed: bool = False
+) -> tuple[Incumbent, ...]:
+    """Best validation score so far against what had been spent, trial by trial.
 
     Every trial adds its cost; one that cannot be chosen (failed or pruned) adds nothing else. Trials before the first
     score are left out of the curve, not out of its cost.
@@ -189,13 +191,16 @@ def incumbents(results: Iterable[TrialResult], currency: str, *, higher_is_bette
         results: the trials of one search.
         currency: a name in `tuner.cost.CURRENCIES`.
         higher_is_better: direction of the metric.
+        as_proposed: whether trials count in the order in which they were proposed, the same whenever a study is run;
+            else in that in which they finished, which depends on how long trials side by side take.
 
     Returns:
         One incumbent a trial, with non-decreasing cost and never a worse score.
     """
     better = max if higher_is_better else min
     spent, best, curve = 0.0, None, []
-    for result in sorted(results, key=lambda result: (result.finished_at, result.trial.index)):
+    in_order = sorted(results, key=lambda result: (0.0 if as_proposed else result.finished_at, result.trial.index))
+    for result in in_order:
         spent += float(getattr(result.cost, currency))
         if result.validation_score is not None and result.status != "pruned":
             best = result.validation_score if best is None else better(best, result.validation_score)

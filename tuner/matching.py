@@ -112,7 +112,9 @@ def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult
 
 
 def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[AveragedIncumbent, ...]:
-    return averaged_incumbents([incumbents(one, "trials", higher_is_better=higher_is_better) for one in searches])
+    return averaged_incumbents(
+        [incumbents(one, "trials", higher_is_better=higher_is_better, as_proposed=True) for one in searches]
+    )
 
 
 def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[float, ...]:

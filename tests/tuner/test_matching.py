@@ -51,6 +51,12 @@ def test_of_a_search_that_learns_k_star_is_where_its_best_so_far_gets_there() ->
     assert {one.num_searches for one in found} == {1}
 
 
+def test_which_of_the_trials_side_by_side_ends_first_changes_nothing() -> None:
+    backwards = [replace(one, finished_at=-one.finished_at) for one in trials(SEARCH)]
+    for level in (0.90, 0.92, 0.95, 0.97):
+        assert effort(backwards, level, learned=True) == effort(trials(SEARCH), level, learned=True)
+
+
 def test_repeats_of_a_search_that_learns_are_averaged() -> None:
     repeats = trials((0.80, 0.99, 0.5, 0.5), role="repeat", seed=7)
     # Best so far, averaged: 0.85, 0.96, 0.96, 0.975.

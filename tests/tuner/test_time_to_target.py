@@ -89,6 +89,13 @@ def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
     assert "date at B=512 is there first, 1.7 times as fast as the baseline" in figure.layout.title.text
 
 
+def test_the_figure_says_where_nothing_was_gained() -> None:
+    results = [run("baseline", 256, 1, [0.5, 0.99], seconds=10.0), run("date", 512, 1, [0.5, 0.99], seconds=10.3)]
+    figure = draw("time_to_target", compare(FACTS, results), results, "device_seconds")
+    expected = "No arm beats the baseline; date at B=512 takes 1.03 times its seconds"
+    assert expected in figure.layout.title.text
+
+
 def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> None:
     """With a third run at 1,024 that gets there, two of three do: the median is the slower one's."""
     results = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]

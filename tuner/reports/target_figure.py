@@ -97,5 +97,7 @@ def _finding(times: Sequence[TimeToTarget]) -> str:
     if not found:
         return "No arm reaches the baseline's score in half of its runs"
     ratio, fastest = max(found, key=lambda pair: pair[0])
-    how = f"{ratio:.2g} times as fast as" if ratio > 1 else f"in {1 / ratio:.2g} times the seconds of"
-    return f"{fastest.arm} at B={fastest.batch_size:,} is there first, {how} the baseline"
+    who = f"{fastest.arm} at B={fastest.batch_size:,}"
+    if ratio > 1:
+        return f"{who} is there first, {ratio:.2g} times as fast as the baseline"
+    return f"No arm beats the baseline; {who} takes {1 / ratio:.3g} times its seconds"

@@ -3,6 +3,7 @@
 import pytest
 
 from tuner.drivers import cluster
+from tuner.drivers.attach import _reason
 from tuner.drivers.cluster import Slots, _slots
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -30,6 +31,18 @@ def test_a_local_cluster_that_does_not_start_is_told_in_a_sentence(monkeypatch: 
         "a local Ray cluster could not be started: The current node timed out during startup. Run it again when the "
         "machine is less busy, or with --driver serial"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("nothing is there\nmore of it", "nothing is there"),
+        ("Not begun:\nTraceback\n  File x\nRuntimeError: not in time\n", "Not begun: RuntimeError: not in time"),
+        ("Initialization failure:", "Initialization failure:"),
+    ],
+)
+def test_the_reason_of_a_cluster_that_cannot_be_joined_is_one_line(said: str, reason: str) -> None:
+    assert reason == _reason(ConnectionError(said))
 
 
 class Ray:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.ray
-def test_it_listens_on_loopback_alone_and_leaves_no_folder() -> None:
+def test_it_listens_on_loopback_alone_has_no_program_for_others_and_leaves_no_folder() -> None:
     import ray
 
     from tuner.drivers.cluster import connected
@@ -32,6 +32,10 @@ def test_it_listens_on_loopback_alone_and_leaves_no_folder() -> None:
             for connection in process.net_connections(kind="inet")
             if connection.status == psutil.CONN_LISTEN
         ]
+        programs = [" ".join(process.cmdline()) for process in this.children(recursive=True)]
+        assert any("/raylet" in program for program in programs)
+        not_needed = ("dashboard.py", "monitor.py")  # the latter is also the end of log_monitor.py
+        assert [program for program in programs if any(name in program for name in not_needed)] == []
         assert listening
         assert [address for address in listening if not address.is_loopback] == []
     assert not folder.exists()
