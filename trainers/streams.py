@@ -6,7 +6,7 @@ samples [(t-1) B, t B) of it. A text is not shuffled but read in streams. This m
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -47,14 +47,26 @@ def sample_order(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_
     >>> [sample_order(0, epoch, epochs=2, num_samples=5, batch_size=3)[:2] for epoch in (1, 2)]
     [(1, 2), (3, 4)]
     """
-    n = num_samples
-    before, last = _updates_done(epoch - 1, n, batch_size), _updates_done(epoch, n, batch_size)
-    already_taken = before * batch_size - (epoch - 1) * n
-    beyond = 0 if epoch == epochs else last * batch_size - epoch * n
-    order = _permutation(seed, epoch, n)[already_taken:]
-    if beyond:
-        order = torch.cat([order, _permutation(seed, epoch + 1, n)[:beyond]])
-    return before + 1, last, order
+    return _taken(lambda each: _permutation(seed, each, num_samples), epoch, epochs, num_samples, batch_size)
+
+
+def sample_draws(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_size: int) -> Tensor:
+    """A random number in 0 .. 2^31-1 for each sample of `sample_order`, (num_samples_of_epoch,): what changes it.
+
+    It belongs to the sample's place in the stream of all samples alone: whoever computes that sample, in whatever batch
+    or piece of one, draws the same. Arguments as of `sample_order`.
+
+    >>> each = sample_draws(3, 1, epochs=1, num_samples=5, batch_size=1)
+    >>> torch.equal(each, sample_draws(3, 1, epochs=1, num_samples=5, batch_size=4))
+    True
+    """
+
+    def drawn(each: int) -> Tensor:
+        generator = torch.Generator().manual_seed(_derived_seed(seed, f"draws {each}"))
+        return torch.randint(2**31, (num_samples,), generator=generator)
+
+    _, _, draws = _taken(drawn, epoch, epochs, num_samples, batch_size)
+    return draws
 
 
 def sample_seeds(seed: int, start: int, count: int) -> Tensor:
@@ -127,6 +139,20 @@ def streams_in_order(num_windows: int, num_streams: int) -> tuple[Tensor, ...]:
     keys = torch.stack([begins, streams], dim=1)
     ahead = torch.tensor([1, 0])
     return tuple((keys + step * ahead)[lengths > step] for step in range(int(lengths.max())))
+
+
+def _taken(
+    of_pass: Callable[[int], Tensor], epoch: int, epochs: int, num_samples: int, batch_size: int
+) -> tuple[int, int, Tensor]:
+    """First and last update of an epoch, and what they take of passes laid end to end, each (num_samples,)."""
+    n = num_samples
+    before, last = _updates_done(epoch - 1, n, batch_size), _updates_done(epoch, n, batch_size)
+    already_taken = before * batch_size - (epoch - 1) * n
+    beyond = 0 if epoch == epochs else last * batch_size - epoch * n
+    taken = of_pass(epoch)[already_taken:]
+    if beyond:
+        taken = torch.cat([taken, of_pass(epoch + 1)[:beyond]])
+    return before + 1, last, taken
 
 
 def _updates_done(epoch: int, num_samples: int, batch_size: int) -> int:

@@ -110,13 +110,18 @@ class Campaign:
         self.cells = self._build_cells()
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial; cells come in the order of the study file, the baseline first."""
+        """The next trial; cells come in the order of the study file.
+
+        Nothing waits for the baseline's confirmations: they come where nothing else is left to be asked, so that
+        workers have them beside the last arm's, which wait for its search.
+        """
         waiting = False
-        for cell in self.cells:
+        baseline, *others = self.cells
+        for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
             if cell.needs is not None and not cell.needs.searched:
                 waiting = True
                 continue
-            trial = self._ask_cell(cell)
+            trial = self._ask_cell(cell, confirms=confirms)
             if isinstance(trial, Trial):
                 self._cell_of[trial.id] = cell
                 return trial
@@ -164,7 +169,7 @@ class Campaign:
         """Seconds the method took to propose this trial."""
         return self._searcher_seconds.get(trial.id, 0.0)
 
-    def _ask_cell(self, cell: Cell) -> Trial | Literal["wait", "done"]:
+    def _ask_cell(self, cell: Cell, *, confirms: bool) -> Trial | Literal["wait", "done"]:
         if cell.searching:
             trial = self._ask_search(cell)
             if trial != "done":
@@ -172,6 +177,8 @@ class Campaign:
             cell.searching = False
         if not cell.searched:
             return "wait"
+        if not confirms:
+            return "done"
         params = choice(cell, self._sign)
         if params is None or cell.confirmations_asked == len(cell.seeds):
             return "done"

@@ -115,11 +115,11 @@ def run(
         data_folder=data_folder,
         own=own,
     )
-    with interruptible(training.command("run") + (" --retrain" if retrain else ""), console):
-        from tuner.reports.tables import print_answer
-        from tuner.run import run_study
-
+    with interruptible(training.command("run") + (" --retrain" if retrain else ""), console), training.cluster_ahead():
         definition, place = training.definition(), training.place()
+        from tuner.reports.tables import print_answer
+        from tuner.run import run_study  # after the study, whose mistakes are told before all else is imported
+
         found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
         print_answer(found.comparison, console)
     ui = training.store_command("ui") if found.is_stored else None

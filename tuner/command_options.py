@@ -1,6 +1,7 @@
 """What several commands have in common: their arguments and options, and how these name a stored study."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.command_text import command_text, report_command
+from tuner.drivers.embedded import num_cores, started_ahead
 from tuner.errors import BadInput
 from tuner.own_application import check_used, enter_own
 
@@ -88,6 +90,12 @@ class Training:
     def __post_init__(self) -> None:
         if self.address is not None and self.driver is DriverName.serial:
             raise BadInput("--address has no effect with --driver serial: leave one of them out")
+
+    def cluster_ahead(self) -> AbstractContextManager[None]:
+        """Inside, the local cluster that it will need is being started, on another core than all else."""
+        if self.driver is DriverName.serial or self.address is not None:
+            return nullcontext()
+        return started_ahead(num_cores())
 
     def definition(self) -> "Study":
         """The study.

@@ -89,7 +89,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         again = training.command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
         again += ("" if check else " --no-check") + (" --retrain" if retrain else "")
         again += " --retry-failed" if retry_failed else ""
-        with interruptible(again, console):
+        with interruptible(again, console), training.cluster_ahead():
             from tuner.regime_run import Range, find_regime, folder_of
             from tuner.reports.regime_table import print_regime
 

@@ -56,7 +56,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
             data_folder=data_folder,
             own=own,
         )
-        with interruptible(training.command("retry") + " --failed", console):
+        with interruptible(training.command("retry") + " --failed", console), training.cluster_ahead():
             from tuner.reports.tables import print_answer
             from tuner.run import run_study
 

@@ -21,6 +21,7 @@ from trainers.data.identity import content_identity, folder_identity
 from tuner.answer import Answer, answer_of, stored_definition
 from tuner.campaign import Campaign
 from tuner.command_text import command_text, report_command
+from tuner.drivers.embedded import started_ahead
 from tuner.drivers.preflight import Workload
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution
@@ -274,12 +275,10 @@ def driver_for(foreseen: Foresight, place: Place) -> Driver:
 @contextmanager
 def getting_ready(execution: Execution, driver: Driver) -> Iterator[None]:
     """Inside, the cluster that the driver needs is being started."""
-    if driver == "serial":
+    if driver == "serial" or execution.address is not None:
         yield
         return
-    from tuner.drivers.cluster import started_ahead  # ray takes a second to import
-
-    with started_ahead(execution):
+    with started_ahead(execution.own_cores):
         yield
 
 

@@ -37,7 +37,9 @@ def add_scale_command(app: typer.Typer, console: Console) -> None:
         ] = 0.0,
         to: Annotated[
             Path | None,
-            typer.Option(metavar="DIR", help="Write the figure and its numbers there: scale.html, .png and .csv."),
+            typer.Option(
+                metavar="DIR", help="Write figures and their numbers there: scale.html, .csv, .png, scale_roofline.png."
+            ),
         ] = None,
         data_folder: DataOption = None,
         own: AppOption = None,

@@ -280,5 +280,9 @@ def test_a_part_without_samples_is_refused() -> None:
 def test_a_part_can_be_augmented_alone() -> None:
     train, rest = divide((INPUTS, TARGETS), (0.5, 0.5))
     assert isinstance(train, TensorSplit)
-    assert everything(replace(train, augment=torch.zeros_like))[0].sum() == 0
+    augmented = replace(train, augment=lambda inputs, draws: torch.zeros_like(inputs))
+    _, _, keys = augmented.order(0, 1, epochs=1, batch_size=len(train))
+    ((inputs, _),) = augmented.batches([keys])
+    assert inputs.sum() == 0
+    assert everything(augmented)[0].sum() > 0, "evaluation sees the samples as they are"
     assert everything(rest)[0].sum() > 0

@@ -42,7 +42,28 @@ def test_a_moved_split_keeps_what_it_does():
     assert split.inputs.dtype == torch.uint8
 
 
+def test_whoever_computes_an_image_crops_it_alike():
+    """A batch in pieces, in any order, is the batch as a whole."""
+    split = replace(byte_images(), augment=crop_and_mirror)
+    _, _, keys = split.order(0, 1, epochs=1, batch_size=4)
+    ((whole, _),) = split.batches([keys])
+    pieces = [inputs for inputs, _ in split.batches(torch.split(keys.flip(0), 2))]
+    assert torch.equal(whole, torch.cat(pieces).flip(0))
+    ((plain, _),) = split.batches([keys[:, 0]])
+    assert not torch.equal(whole, plain)
+
+
+def test_an_image_is_cropped_anew_in_every_epoch():
+    split = replace(byte_images(), augment=crop_and_mirror)
+    draws = [split.order(0, epoch, epochs=3, batch_size=6)[2][:, 1] for epoch in (1, 2, 3)]
+    assert len(torch.unique(torch.cat(draws))) == 18
+
+
 # -- crops and mirrorings ----------------------------------------------------------------------------------------------
+
+
+def draws(num_images: int, seed: int = 0) -> Tensor:
+    return torch.randint(2**31, (num_images,), generator=torch.Generator().manual_seed(seed))
 
 
 def all_crops(image_CHW: Tensor, padding: int) -> list[Tensor]:
@@ -62,10 +83,9 @@ def test_every_crop_is_one_of_the_162_of_its_image_and_all_are_drawn_evenly():
     image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     outcome = {crop.numpy().tobytes(): position for position, crop in enumerate(all_crops(image, 4))}
     assert len(outcome) == 162
-    torch.manual_seed(1)
     counts = torch.zeros(162)
-    for _ in range(10):
-        for crop in crop_and_mirror(image.expand(648, 3, 32, 32)):
+    for seed in range(10):
+        for crop in crop_and_mirror(image.expand(648, 3, 32, 32), draws(648, seed)):
             counts[outcome[crop.numpy().tobytes()]] += 1
     assert counts.min() > 40 - 4.5 * 6.3
     assert counts.max() < 40 + 4.5 * 6.3
@@ -75,31 +95,26 @@ def test_every_crop_is_one_of_the_162_of_its_image_and_all_are_drawn_evenly():
 
 def test_each_image_of_a_batch_is_cropped_from_itself():
     images = torch.randint(0, 256, (50, 2, 5, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    torch.manual_seed(2)
-    for image, cropped in zip(images, crop_and_mirror(images, padding=1), strict=True):
+    for image, cropped in zip(images, crop_and_mirror(images, draws(50), padding=1), strict=True):
         assert any(torch.equal(cropped, crop) for crop in all_crops(image, 1))
 
 
 def test_the_images_of_a_batch_are_cropped_differently():
-    torch.manual_seed(0)
-    assert len(torch.unique(crop_and_mirror(byte_images(1).inputs.expand(64, -1, -1, -1)), dim=0)) > 40
+    images = byte_images(1).inputs.expand(64, -1, -1, -1)
+    assert len(torch.unique(crop_and_mirror(images, draws(64)), dim=0)) > 40
 
 
 def test_without_a_margin_only_the_mirroring_is_drawn():
     images = byte_images(40).inputs
-    torch.manual_seed(0)
-    mirrored = [
-        torch.equal(changed, image.flip(2)) for image, changed in zip(images, crop_and_mirror(images, 0), strict=True)
-    ]
-    unchanged = torch.equal(crop_and_mirror(images, 0), images)
+    changed = crop_and_mirror(images, draws(40), 0)
+    mirrored = [torch.equal(after, before.flip(2)) for before, after in zip(images, changed, strict=True)]
     assert 8 < sum(mirrored) < 32
-    assert not unchanged
+    unchanged = [torch.equal(after, before) for before, after in zip(images, changed, strict=True)]
+    assert [not was for was in mirrored] == unchanged
 
 
-def test_the_same_random_state_gives_the_same_pixels():
-    images, drawn = byte_images().inputs, []
-    for seed in (5, 5, 6):
-        torch.manual_seed(seed)
-        drawn.append(crop_and_mirror(images))
+def test_the_same_draws_give_the_same_pixels():
+    images = byte_images().inputs
+    drawn = [crop_and_mirror(images, draws(6, seed)) for seed in (5, 5, 6)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

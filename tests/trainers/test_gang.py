@@ -38,20 +38,21 @@ from torch import nn
 
 from trainers.applications import Application
 from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
+from trainers.data.byte_images import crop_and_mirror
 from trainers.data.dataset import Dataset, DataSource, TensorSplit
 from trainers.models.cifar_resnet import CifarResNet
 from trainers.models.lenet import LeNet5
 from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 
 
-def drawn(folder, shape, num_train):
+def drawn(folder, shape, num_train, augment=None):
     draw = torch.Generator().manual_seed(0)
 
-    def split(n):
+    def split(n, augment=None):
         inputs = torch.randn(n, *shape, generator=draw)
-        return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw))
+        return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw), augment=augment)
 
-    return Dataset(train=split(num_train), validation=split(20), test=split(20), facts={"num_classes": 10})
+    return Dataset(train=split(num_train, augment), validation=split(20), test=split(20), facts={"num_classes": 10})
 
 
 class HalfUsed(nn.Module):  # an image decides which of two layers is used: the right one, of these images
@@ -68,12 +69,12 @@ def narrow_resnet50(num_classes):
     return CifarResNet(num_classes=num_classes, num_blocks=(3, 4, 6, 3), num_filters=2, bottleneck=True)
 
 
-def application(build_model, shape, num_train):
+def application(build_model, shape, num_train, augment=None):
     return Application(
         description="of drawn images",
         source="",
         build_model=build_model,
-        data_sources={"drawn": DataSource(load=partial(drawn, shape=shape, num_train=num_train))},
+        data_sources={"drawn": DataSource(load=partial(drawn, shape=shape, num_train=num_train, augment=augment))},
         loss=cross_entropy,
         smoothed_loss=smoothed_cross_entropy,
         score_sum=num_correct,
@@ -86,7 +87,7 @@ def application(build_model, shape, num_train):
     )
 
 
-resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
+resnet50 = application(narrow_resnet50, (3, 32, 32), 101, crop_and_mirror)
 small_lenet = application(LeNet5, (1, 28, 28), 330)
 half_used = application(HalfUsed, (1, 28, 28), 330)
 """
@@ -239,7 +240,7 @@ def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, re
     together = trained(config, placement, others.begin(config, placement))
     for one, two in zip(learned(alone.result()), learned(together.result()), strict=True):
         assert two == pytest.approx(one, rel=1e-8, nan_ok=True)
-    close = {"rtol": 1e-6, "atol": 1e-8}  # rounding, amplified in two epochs
+    close = {"rtol": 1e-5, "atol": 1e-7}  # rounding, amplified in two epochs
     torch.testing.assert_close(together.model.state_dict(), alone.model.state_dict(), **close)
     torch.testing.assert_close(together.optimizer.state_dict()["state"], alone.optimizer.state_dict()["state"], **close)
 

@@ -98,9 +98,17 @@ def test_a_rule_waits_for_all_trials_of_its_baseline() -> None:
         campaign.tell(result(trial, 0.5))
     assert campaign.ask() == "wait"
     campaign.tell(result(asked[2], 0.5))
-    assert [(BASELINE, "confirmation")] * 2 + [("linear-warmup", "confirmation")] == [
-        (t.arm, t.role) for _ in range(3) if isinstance(t := campaign.ask(), Trial)
+    rules = [(arm, "confirmation") for arm in ("linear-warmup", "legw") for _ in range(2)]
+    assert [*rules, *rules, *[(BASELINE, "confirmation")] * 2] == [
+        (t.arm, t.role) for _ in range(10) if isinstance(t := campaign.ask(), Trial)
     ]
+    assert campaign.ask() == "wait"
+
+
+def test_the_baselines_confirmations_come_where_nothing_else_is_left() -> None:
+    """Nothing waits for them: workers have them beside the last arm's, which wait for its search."""
+    asked = execute(Campaign(study())).asked
+    assert [(BASELINE, "confirmation")] * 2 == [(trial.arm, trial.role) for trial in asked[-2:]]
 
 
 def test_a_stated_baseline_needs_no_waiting() -> None:
@@ -110,9 +118,8 @@ def test_a_stated_baseline_needs_no_waiting() -> None:
             "  lr: 0.02\n",
         )
     )
-    first = Campaign(stated).ask()
-    assert isinstance(first, Trial)
-    assert (BASELINE, "confirmation", 11) == (first.arm, first.role, first.config.seed)
+    last = execute(Campaign(stated)).asked[-2:]
+    assert [(BASELINE, "confirmation", seed) for seed in (11, 12)] == [(t.arm, t.role, t.config.seed) for t in last]
     (legw, *_) = execute(Campaign(stated)).of("legw", "confirmation", 512)
     assert ScheduleSpec(peak_lr=0.02 * 4, warmup_epochs=0.25 * 16) == legw.config.schedule
 
@@ -305,9 +312,9 @@ def test_a_budget_of_trials_ends_searching_and_what_was_found_is_confirmed(num_w
 def test_a_budget_of_seconds_ends_searching_once_that_many_are_spent() -> None:
     seconds = ("arms:\n", "budget: {device_seconds: 75}\narms:\n")
     done = execute(Campaign(study(seconds)))
-    # 30 s of baseline trials and 20 s of confirming it; DATE's own baseline is at 80 s after its third.
+    # 30 s of baseline trials, and 30 s of those of DATE's own baseline; the first search is at 80 s after its second.
     roles = Counter((t.arm, t.role) for t in done.asked)
-    assert (3, 2, 3, 0) == tuple(
+    assert (3, 2, 3, 2) == tuple(
         roles[key]
         for key in (
             (BASELINE, "baseline"),

@@ -1,6 +1,7 @@
 """Weak scaling: the forecast by hand, and the command on real workers."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console
 from trainers.weak_scaling import MachineRates, ScalingPoint
 from tuner.cli import app
 from tuner.errors import BadInput
+from tuner.reports.roofline_figure import roofline_figure
 from tuner.reports.scaling_figure import scaling_figure, scaling_records
 from tuner.reports.scaling_text import FORECAST_WORKERS, machine_lines, print_scaling
 from tuner.scale import scaling_config
@@ -115,6 +117,27 @@ def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
     assert records[2]["efficiency"] is None
 
 
+def test_the_roofline_bends_where_the_link_keeps_up_with_the_matrix_product() -> None:
+    figure = roofline_figure(FOUND, "lenet_mnist")
+    roof, alone, model, measured = figure.data
+    assert roof.x[1] == pytest.approx(1e8 / 50_000)
+    assert roof.y[0] == pytest.approx(roof.x[0] * 50_000), "the link's rate at so few FLOPs a word"
+    assert list(roof.y[1:]) == [1e8, 1e8]
+    assert list(alone.y) == [pytest.approx(5e7)] * 2
+    assert (list(measured.x), list(measured.y)) == ([pytest.approx(5e6 / 1_500)], [pytest.approx(5e6 / 0.2)])
+    assert all(y < min(1e8, x * 50_000) for x, y in zip(model.x, model.y, strict=True)), "nothing is above the roof"
+    assert "with 10 samples a worker: bound by its matrix products" in figure.layout.title.text
+    assert "3330 FLOPs a word with 4 workers; the roof bends at 2000: 6 samples a worker" in figure.layout.title.text
+
+
+def test_a_worker_with_few_samples_is_bound_by_its_link() -> None:
+    few = WeakScaling(
+        points=(replace(ALONE, samples=2, update_seconds=0.02), replace(FOUR, samples=8, update_seconds=0.1)),
+        rates=FOUND.rates,
+    )
+    assert "with 2 samples a worker: bound by its link" in roofline_figure(few, "lenet_mnist").layout.title.text
+
+
 @pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
     reason="this build of torch has no gloo, which workers on CPUs need",
@@ -147,7 +170,9 @@ def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
     with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
         assert [row["workers"] for row in csv.DictReader(file)][:2] == ["1", "4"]
-    assert "forecast: a device each" in (tmp_path / "out" / "scale.html").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "scale.html").read_text(encoding="utf-8")
+    assert "forecast: a device each" in page
+    assert ": bound by its matrix products" in page
 
 
 def test_batch_normalisation_takes_each_workers_statistics() -> None:

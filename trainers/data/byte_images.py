@@ -31,7 +31,7 @@ class ByteImages(TensorSplit):
     shift: Tensor
 
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """The images at positions (B,), augmented where the split augments, then normalised."""
+        """The images of keys as `TensorSplit` takes them, normalised after they are augmented."""
         for images_BCHW, targets in super().batches(keys):
             yield self._normalised(images_BCHW), targets
 
@@ -63,14 +63,16 @@ def normalisation(means: Iterable[float], deviations: Iterable[float]) -> dict[s
     return {"scale": 1.0 / (255.0 * deviation), "shift": -mean / deviation}
 
 
-def crop_and_mirror(images_BCHW: Tensor, padding: int = 4) -> Tensor:
+def crop_and_mirror(images_BCHW: Tensor, draws_B: Tensor, padding: int = 4) -> Tensor:
     """A crop of each image's own size out of the image with a margin of zeros, mirrored every other time.
 
-    Each image draws one of (2 padding + 1)^2 places and one of two directions, all equally likely, from torch's random
-    state on the images' device; all images at once, without a look at any number.
+    Each image gets one of (2 padding + 1)^2 places and one of two directions by its own random number alone; all images
+    at once, without a look at any number.
 
     Args:
         images_BCHW: any type of number.
+        draws_B: a random number for each, evenly distributed over 0 .. 2^31-1 (`trainers.streams.sample_draws`): of 162
+            outcomes none is likelier than another by more than 1e-7.
         padding: width of the margin in pixels, >= 0.
 
     Returns:
@@ -82,9 +84,11 @@ def crop_and_mirror(images_BCHW: Tensor, padding: int = 4) -> Tensor:
     """
     num_images, channels, height, width = images_BCHW.shape
     device = images_BCHW.device
-    top_B11 = torch.randint(2 * padding + 1, (num_images, 1, 1), device=device)
-    left_B11 = torch.randint(2 * padding + 1, (num_images, 1, 1), device=device)
-    mirrored_B11 = torch.randint(2, (num_images, 1, 1), device=device).bool()
+    places = 2 * padding + 1
+    draws_B11 = draws_B.view(-1, 1, 1)
+    top_B11 = draws_B11 % places
+    left_B11 = draws_B11 // places % places
+    mirrored_B11 = (draws_B11 // places**2 % 2).bool()
     rows_H1 = torch.arange(height, device=device).view(-1, 1)
     columns_W = torch.arange(width, device=device)
     columns_B1W = left_B11 + torch.where(mirrored_B11, width - 1 - columns_W, columns_W)

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from trainers.options import NO_OPTIONS, Options
 from trainers.spec import OptionValue
-from trainers.streams import sample_order
+from trainers.streams import sample_draws, sample_order
 
 Batch = tuple[Any, Tensor]
 """Inputs, as the model's forward takes them (a tensor, or a named tuple of tensors), and targets (B, ...)."""
@@ -42,7 +42,8 @@ class Split(ABC):
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
         """The samples of each of the key tensors as one batch, in order, on the split's device.
 
-        A split that augments its samples draws from torch's random state, or from what its keys hold.
+        What a split draws at random for a sample, to augment it, depends on what its key holds alone: so several
+        workers with a share of a batch each, or a batch in pieces, train on what one worker would.
         """
 
     @abstractmethod
@@ -78,28 +79,37 @@ class TensorSplit(Split):
     Attributes:
         inputs: (n, ...).
         targets: (n, ...).
-        augment: inputs of a batch -> inputs, drawn anew for every batch from torch's random state, on their device.
-            For a training split only.
+        augment: (inputs of a batch, a random number in 0 .. 2^31-1 for each, (B,), on their device) -> inputs, each
+            changed by its own number alone. Only the samples of `order` are augmented. For a training split.
     """
 
     inputs: Tensor
     targets: Tensor
-    augment: Callable[[Tensor], Tensor] | None = None
+    augment: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """The samples at positions (B,), augmented where the split augments."""
-        for positions in keys:
-            chosen = positions.to(self.inputs.device)
-            inputs, targets = self.inputs.index_select(0, chosen), self.targets.index_select(0, chosen)
-            yield inputs if self.augment is None else self.augment(inputs), targets
+        """The samples at positions (B,), as they are, or of (position, draw) pairs (B, 2), augmented."""
+        for key in keys:
+            chosen = key.to(self.inputs.device)
+            positions = chosen if chosen.dim() == 1 else chosen[:, 0]
+            inputs, targets = self.inputs.index_select(0, positions), self.targets.index_select(0, positions)
+            if self.augment is not None and chosen.dim() > 1:
+                inputs = self.augment(inputs, chosen[:, 1])
+            yield inputs, targets
 
     def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
-        """The positions in order, moved to the samples' device once an epoch, not once a batch."""
-        first, last, order = super().order(seed, epoch, epochs=epochs, batch_size=batch_size)
-        return first, last, order.to(self.inputs.device)
+        """The positions in order, each with its random number where the split augments.
+
+        They are moved to the samples' device once an epoch, not once a batch.
+        """
+        first, last, keys = super().order(seed, epoch, epochs=epochs, batch_size=batch_size)
+        if self.augment is not None:
+            draws = sample_draws(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
+            keys = torch.stack([keys, draws], dim=1)
+        return first, last, keys.to(self.inputs.device)
 
     def typical(self) -> Batch:
         """The first two samples, on the CPU."""

@@ -1,7 +1,8 @@
 """The token of a Ray cluster. Whoever has it may run any code there: it is used where it is at hand, and kept private.
 
-Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported: this module must
-be used before, and must not import Ray. A program that has imported Ray already has decided for itself.
+Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported:
+`use_token_at_hand` must be used before, and this module must not import Ray. A program that has imported Ray already
+has decided for itself.
 """
 
 import os
@@ -40,3 +41,14 @@ def keep_token_private() -> None:
     with suppress(OSError):  # not ours, or not there
         if file.stat().st_mode & 0o077:
             file.chmod(0o600)
+
+
+def use_token_of_own_cluster() -> None:
+    """Turns token authentication on as Ray does in a program that starts a cluster, where nobody has decided otherwise.
+
+    The process that started the cluster did so for itself; who connects to an address must do it on its own.
+    """
+    from ray._private.authentication import authentication_token_setup as of_ray
+
+    if hasattr(of_ray, "enable_token_auth_by_default"):  # not in Ray 2.59, which leaves it off
+        of_ray.enable_token_auth_by_default()

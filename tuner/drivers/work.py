@@ -19,6 +19,7 @@ from trainers.meter import device_model
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from tuner.cost import Cost, epochs_cost, held
+from tuner.drivers.embedded import num_cores
 from tuner.drivers.mishaps import describe
 from tuner.drivers.preflight import Workload
 from tuner.drivers.time_limit import OutOfTime, limited, out_of_time_text
@@ -60,6 +61,11 @@ class Execution:
     packing: PackSetting = "off"
     workload: Workload | None = None
     time_limit: float | None = None
+
+    @property
+    def own_cores(self) -> int:
+        """Cores that an embedded cluster has: this machine's, or as many as a trial asks for."""
+        return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
 
     def placement(self, trial: Trial) -> Placement:
         """Where this trial trains. Workers that share a meter get equal shares of it, also while some of them idle."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from tuner.reports import roofline_figure
 from tuner.reports.csv_files import write_csv
 from tuner.reports.document import document, drawn
 from tuner.reports.markup import html_text
@@ -17,6 +18,7 @@ from tuner.reports.style import arm_styles, dress
 from tuner.scaling_forecast import WeakScaling
 
 NAME = "scale"
+ROOFLINE = "scale_roofline"
 READING = (
     "Each marker is a number of workers that was measured, each line a forecast. Higher is better: 100% is what as "
     "many workers would do that neither wait for each other nor share anything."
@@ -105,7 +107,7 @@ def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
 
 
 def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
-    """Writes scale.html, scale.csv and scale.png, replacing those of an earlier time.
+    """Writes scale.html, scale.csv, scale.png and scale_roofline.png, replacing those of an earlier time.
 
     Args:
         found: what is drawn.
@@ -116,13 +118,20 @@ def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], 
         The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
     """
     to.mkdir(parents=True, exist_ok=True)
-    figure = scaling_figure(found, name)
+    figures = {NAME: scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
     listed = "".join(f"<li>{html_text(note)}</li>" for note in (*machine_lines(found), *notes(found)))
     page.write_text(
-        document(headline(found, name), [drawn(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']),
+        document(
+            headline(found, name),
+            [
+                drawn(NAME, figures[NAME], READING),
+                drawn(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
+                f'<ul class="notes">{listed}</ul>',
+            ],
+        ),
         encoding="utf-8",
     )
     write_csv(table, scaling_records(found))
-    pictures, notice = write_pictures({NAME: figure}, to, formats=("png",))
+    pictures, notice = write_pictures(figures, to, formats=("png",))
     return [page, table, *pictures], notice

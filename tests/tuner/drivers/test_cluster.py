@@ -20,17 +20,69 @@ def test_slots_are_counted_on_the_cluster_and_on_its_largest_machine(
     assert expected == _slots(Execution(cpus_per_trial=2, max_concurrent=most))
 
 
-def test_a_local_cluster_that_does_not_start_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def overloaded(**settings: object) -> None:
-        raise Exception("The current node timed out during startup.\nMore of it.")
+class StandIn:
+    """In the place of Ray and of the head of an embedded cluster: keeps what they were asked for."""
 
-    monkeypatch.setattr(cluster.ray, "init", overloaded)
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.failure: Exception | None = None
+
+    def init(self, *, address: str, **settings: object) -> None:
+        self.calls.append(f"connect to {address}")
+        if self.failure is not None:
+            raise self.failure
+
+    def shutdown(self) -> None:
+        self.calls.append("disconnect")
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"Alive": True, "Resources": {"CPU": 2.0}}]
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def take(self, num_cpus: int) -> "StandIn":
+        self.calls.append(f"take {num_cpus} cores")
+        return self
+
+    def address(self) -> str:
+        return "127.0.0.1:6"
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    ray = StandIn()
+    monkeypatch.setattr(cluster, "ray", ray)
+    monkeypatch.setattr(cluster, "take", ray.take)
+    return ray
+
+
+def test_an_embedded_cluster_is_taken_connected_to_and_stopped(stand_in: StandIn) -> None:
+    with cluster.connected(Execution()) as slots:
+        assert slots == Slots(in_all=2, on_one_machine=2)
+        assert ["connect to 127.0.0.1:6"] == stand_in.calls[1:]
+    assert ["disconnect", "stop"] == stand_in.calls[2:]
+
+
+def test_it_has_the_cores_that_a_trial_asks_for(stand_in: StandIn) -> None:
+    with pytest.raises(BadInput, match="300 CPUs"), cluster.connected(Execution(cpus_per_trial=300)):
+        pass
+    assert stand_in.calls[0] == "take 300 cores"
+    assert stand_in.calls[-1] == "stop"
+
+
+def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand_in: StandIn) -> None:
+    stand_in.failure = Exception("The current node timed out during startup.\nMore of it.")
     with pytest.raises(Unreachable) as refused, cluster.connected(Execution()):
         pass
     assert str(refused.value) == (
         "a local Ray cluster could not be started: The current node timed out during startup. Run it again when the "
         "machine is less busy, or with --driver serial"
     )
+    assert stand_in.calls[-1] == "stop"
 
 
 @pytest.mark.parametrize(
@@ -43,57 +95,3 @@ def test_a_local_cluster_that_does_not_start_is_told_in_a_sentence(monkeypatch: 
 )
 def test_the_reason_of_a_cluster_that_cannot_be_joined_is_one_line(said: str, reason: str) -> None:
     assert reason == _reason(ConnectionError(said))
-
-
-class Ray:
-    """In the place of Ray: keeps what it was asked for."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def init(self, **settings: object) -> None:
-        self.calls.append("init")
-
-    def shutdown(self) -> None:
-        self.calls.append("shutdown")
-
-    def nodes(self) -> list[dict[str, object]]:
-        return [{"Alive": True, "Resources": {"CPU": 2.0}}]
-
-
-@pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
-    stand_in = Ray()
-    monkeypatch.setattr(cluster, "ray", stand_in)
-    return stand_in
-
-
-def test_a_cluster_started_ahead_is_the_one_that_is_connected_to(ray: Ray) -> None:
-    with cluster.started_ahead(Execution()):
-        with cluster.connected(Execution()) as slots:
-            assert slots == Slots(in_all=2, on_one_machine=2)
-        assert ["init", "shutdown"] == ray.calls
-    assert ["init", "shutdown"] == ray.calls
-
-
-def test_a_cluster_started_ahead_in_vain_is_stopped(ray: Ray) -> None:
-    with pytest.raises(BadInput, match="the store"), cluster.started_ahead(Execution()):
-        raise BadInput("the store cannot be opened")
-    assert ["init", "shutdown"] == ray.calls
-
-
-def test_an_existing_cluster_is_not_started_ahead(ray: Ray) -> None:
-    with cluster.started_ahead(Execution(address="auto")):
-        assert [] == ray.calls
-
-
-def test_what_went_wrong_with_a_start_ahead_is_told_when_the_cluster_is_needed(
-    ray: Ray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def overloaded(**settings: object) -> None:
-        raise RuntimeError("no room.")
-
-    monkeypatch.setattr(ray, "init", overloaded)
-    refused = pytest.raises(Unreachable, match="a local Ray cluster could not be started: no room")
-    with cluster.started_ahead(Execution()), refused, cluster.connected(Execution()):
-        pass
