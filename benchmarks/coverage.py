@@ -75,7 +75,7 @@ def intervals_of_a_mean(noise: np.random.Generator, repeats: int) -> None:
             for sample in samples:
                 picks = noise.integers(0, num_seeds, size=(NUM_RESAMPLES, num_seeds))
                 low, high = percentile_ends(sample[picks].mean(axis=1))
-                covered += low <= 0 <= high
+                covered += int(low <= 0 <= high)
             rows.append([name, str(num_seeds), f"{student:.3f}", f"{covered / repeats:.3f}"])
     table(
         "Coverage of a nominal 0.95 interval of the mean difference over seeds",

@@ -174,9 +174,9 @@ def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
     counts = Counter((outcome.kind, outcome.mutation, outcome.found) for outcome in found)
     by_hand = set(bombs())
     rows: dict[tuple[str, str], list[int]] = {}
-    for (kind, mutation, outcome), number in counts.items():
+    for (kind, mutation, what), number in counts.items():
         row = rows.setdefault((kind, "by hand" if mutation in by_hand else mutation), [0] * len(kinds))
-        row[kinds.index(outcome)] += number
+        row[kinds.index(what)] += number
     table = [[kind, mutation, *(f"{n:,}" for n in (*row, sum(row)))] for (kind, mutation), row in sorted(rows.items())]
     totals = [sum(row[i] for row in rows.values()) for i in range(len(kinds))]
     table.append(["all", "", *(f"{n:,}" for n in (*totals, len(found)))])

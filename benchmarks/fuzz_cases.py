@@ -135,7 +135,7 @@ def finish(study: Study, journal: Journal, earlier: EarlierResults | None, lines
     campaign = Campaign(study, journal.content.results)
     planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
     display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
-    agenda = Recorder(campaign, journal, NoStore(), display, Sharing(earlier))  # type: ignore[arg-type]
+    agenda = Recorder(campaign, journal, NoStore(), display, Sharing(earlier))
     number = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = made_up(trial, number)

@@ -162,7 +162,7 @@ def race(shapes: Shapes, device: str, rounds: int) -> dict[str, float]:
             if round_number >= 2:  # the first steps make state and warm up
                 times[name].append(elapsed)
         with torch.no_grad():
-            torch._foreach_copy_(weights, start)
+            torch._foreach_copy_(tuple(weights), start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -23,6 +23,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -210,7 +211,7 @@ def main(
         turns.tell({**PEERS[asked["peer"]](asked["epochs"]), "began": psutil.Process().create_time()})
         return
     chosen = [peer.replace("tune-reuse", "tune, reuse") for peer in peers.split(",")]
-    seen = turns.take_turns(repeats, {peer: lambda peer=peer: measured(peer, epochs) for peer in chosen})
+    seen = turns.take_turns(repeats, {peer: partial(measured, peer, epochs) for peer in chosen})
     ours = {name: turns.middle(seen[chosen[0]], name) for name in ("grid", "seconds")}
     rows = []
     for peer, found in seen.items():

@@ -169,7 +169,7 @@ def plain_text(
             logits, (hidden, cell) = model(inputs, states[place])
             states[place] = hidden.detach(), cell.detach()
             loss = F.cross_entropy(logits.flatten(0, 1), words.flatten(), reduction="sum") / batch_size
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if reads_loss:
                 running += loss.item()
             if place == pieces - 1:

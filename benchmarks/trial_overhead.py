@@ -57,10 +57,10 @@ arms:
 
 def run_zerotune(trials: int) -> dict[str, float]:
     """The platform, whole: `zerotune run` as a user calls it."""
-    import tuner.drivers.ray_tune
     import tuner.journal
     from tuner.campaign import Campaign
     from tuner.cli import app
+    from tuner.drivers.dispatch import Dispatch
     from tuner.journal import read_journal
     from tuner.progress import Display
     from tuner.store import Store, Writer
@@ -69,7 +69,7 @@ def run_zerotune(trials: int) -> dict[str, float]:
         study, store = Path(folder) / "overhead.yaml", Path(folder) / "mlruns"
         study.write_text(STUDY.format(trials=trials - 2))  # one baseline and one confirmation run besides
         watched = {
-            "driver's thread": (tuner.drivers.ray_tune.Dispatch, "on_trial_result"),
+            "driver's thread": (Dispatch, "on_trial_result"),
             "  campaign, ask": (Campaign, "ask"),
             "  campaign, tell": (Campaign, "tell"),
             "  journal, result": (tuner.journal.Journal, "finish"),

@@ -12,7 +12,6 @@ from tuner.cost import Cost
 from tuner.journal import Journal
 from tuner.progress import Display
 from tuner.sharing import Sharing, may_share
-from tuner.store import Writer
 from tuner.trial import Agenda, Progress, Trial, TrialResult
 
 
@@ -24,11 +23,23 @@ class BilledAgenda(Agenda, Protocol):
         ...
 
 
+class ResultWriter(Protocol):
+    """Where results go beside the journal: `tuner.store.Writer`."""
+
+    def wait_until_open(self) -> None:
+        """Returns once results can be taken; raises BadInput where they never can."""
+        ...
+
+    def submit(self, result: TrialResult) -> None:
+        """Takes a result and returns at once."""
+        ...
+
+
 class Recorder:
     """The agenda as a driver sees it: the campaign, with everything written down on the way."""
 
     def __init__(
-        self, campaign: BilledAgenda, journal: Journal, writer: Writer, display: Display, sharing: Sharing
+        self, campaign: BilledAgenda, journal: Journal, writer: ResultWriter, display: Display, sharing: Sharing
     ) -> None:
         self._campaign = campaign
         self._journal = journal

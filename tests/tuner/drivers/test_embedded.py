@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tuner.command_options import DriverName, Training
 from tuner.drivers import embedded
 from tuner.drivers.embedded import Head, num_cores, started_ahead, take
 from tuner.errors import BadInput, Unreachable
@@ -122,6 +123,18 @@ def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
         raise BadInput("the study has a mistake")
     assert not has_ended(heads[0])
     assert until(lambda: has_ended(heads[0]))
+
+
+@pytest.mark.parametrize(
+    ("driver", "address", "num_started"),
+    [(DriverName.ray, None, 1), (DriverName.serial, None, 0), (DriverName.ray, "auto", 0)],
+)
+def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
+    heads: list[Head], driver: DriverName, address: str | None, num_started: int
+) -> None:
+    nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
+    with Training(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).cluster_ahead():
+        assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 
 def test_a_machine_has_cores() -> None:
