@@ -6,8 +6,13 @@ on a CPU. This module must not know what is trained.
 """
 
 import ctypes
+import math
+import os
+import resource
 import sys
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -41,6 +46,29 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST_INT), (M_ARENA_MAX, 1))
     return all(library.mallopt(option, value) == 1 for option, value in settings)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def bytes_for_one() -> float:
+    """Memory that a process may hold in all, so that its like on the machine's other cores can do the same.
+
+    That is its part, by the cores that torch gives it, of what is available now and what it holds; of a container what
+    that may hold. Infinite where the system does not tell. A process on Linux that asks for more than there is gets no
+    error: it is killed, or another is.
+    """
+    available = math.inf
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = 1024.0 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+        available += os.sysconf("SC_PAGE_SIZE") * int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    with suppress(OSError, ValueError):  # "max" where a container has no limit
+        available = min(available, float(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))))
+    return available * min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainers.checkpoint import config_fingerprint
 from trainers.data import Split
 from trainers.evaluation import reset_state
+from trainers.memory import bytes_for_one, peak_bytes
 from trainers.recipe import Loss, add_gradient, forward_in
 from trainers.spec import ScheduleSpec, TrainConfig
 from trainers.streams import random_stream
@@ -62,7 +63,9 @@ def fastest_micro_batch(
 ) -> int:
     """The number of samples at once that takes the least time a sample, of those that fit into the device's memory.
 
-    Pieces are tried from small to large, so that memory runs out once at most.
+    Pieces are tried from small to large, so that memory runs out once at most. On a CPU it must not: the system would
+    end the process, and what was held once is kept. So none is tried there that would need more than the process's part
+    of the memory, by what smaller ones took.
 
     Args:
         compute: forward and backward pass of so many samples.
@@ -74,13 +77,18 @@ def fastest_micro_batch(
         torch.OutOfMemoryError: not even the smallest piece fits.
     """
     found: dict[int, float] = {}
+    before, for_one = peak_bytes(), bytes_for_one() if device.type == "cpu" else math.inf
+    a_sample = 0.0
     for size in _sizes(batch_size, multiple_of):
+        if found and before + a_sample * size > for_one:
+            break
         try:
             found[size] = _seconds(compute, size, device) / size
         except torch.OutOfMemoryError:
             if not found:
                 raise
             break
+        a_sample = (peak_bytes() - before) / size
     fastest = min(found.values())
     return max(size for size, seconds in found.items() if seconds <= AS_FAST * fastest)
 

@@ -1,11 +1,14 @@
 """The allocator keeps what was freed, and nothing changes elsewhere than with glibc."""
 
+import os
 import subprocess
 import sys
 
+import psutil
 import pytest
+import torch
 
-from trainers.memory import keep_freed_memory
+from trainers.memory import bytes_for_one, keep_freed_memory, peak_bytes
 
 COUNT_FAULTS = """
 import resource, sys, torch
@@ -38,3 +41,22 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     keep_freed_memory.cache_clear()
     assert keep_freed_memory() is False
     keep_freed_memory.cache_clear()
+
+
+def test_a_process_may_have_its_cores_part_of_the_memory():
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    try:
+        torch.set_num_threads(1)
+        one = bytes_for_one()
+        torch.set_num_threads(4 * cores)
+        all_of_it = bytes_for_one()
+    finally:
+        torch.set_num_threads(threads)
+    assert one == pytest.approx(all_of_it / cores, rel=0.2)
+    assert 0 < one < psutil.virtual_memory().total
+
+
+def test_the_peak_is_what_was_held_at_most():
+    before = peak_bytes()
+    torch.ones(before // 2)  # four bytes each
+    assert peak_bytes() > 1.9 * before

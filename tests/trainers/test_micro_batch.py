@@ -26,6 +26,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int
     def make(seconds: Callable[[int], float], *, fits: int = 10**9) -> tuple[Callable[[int], None], list[int]]:
         clock, tried = [0.0], []
         monkeypatch.setattr(micro_batch, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+        monkeypatch.setattr(micro_batch, "_wait", lambda device: None)
 
         def compute(size: int) -> None:
             tried.append(size)
@@ -69,6 +70,19 @@ def test_nothing_larger_is_tried_than_what_did_not_fit(device) -> None:
     compute, tried = device(float, fits=50)
     fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU)
     assert max(tried) == 64
+
+
+def test_on_a_cpu_nothing_is_tried_that_would_need_more_than_a_process_may_have(
+    device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system would kill it: a sample takes 10 bytes, beyond the 1,000 that were held before."""
+    compute, tried = device(float)
+    monkeypatch.setattr(micro_batch, "peak_bytes", lambda: 1_000 + 10 * max(tried, default=0))
+    monkeypatch.setattr(micro_batch, "bytes_for_one", lambda: 2_000.0)
+    assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
+    assert max(tried) == 64
+    on_gpu = fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=torch.device("cuda:0"))
+    assert on_gpu == 1000, "a GPU says so itself"
 
 
 def test_a_device_that_holds_not_even_the_smallest_piece_says_so_itself(device) -> None:
