@@ -70,6 +70,7 @@ class Cell:
     confirmations_asked: int = 0
     searches_running: set[str] = field(default_factory=set)
     results: list[TrialResult] = field(default_factory=list)
+    settled_on: tuple[Params | None] | None = None  # its choice, once that was made: it is asked for again and again
 
     @property
     def planned(self) -> int:
@@ -343,8 +344,10 @@ def choice(cell: Cell, sign: float) -> Params | None:
     """
     if cell.method is None:
         return {}
-    best = chosen((r for r in cell.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
-    return None if best is None else best.trial.params
+    if cell.settled_on is None or not cell.searched:
+        best = chosen((r for r in cell.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
+        cell.settled_on = (None if best is None else best.trial.params,)
+    return cell.settled_on[0]
 
 
 def derived_seed(seed: int, arm: str, batch_size: int) -> int:
