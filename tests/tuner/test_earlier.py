@@ -230,10 +230,10 @@ def test_what_another_or_an_unknown_device_trained_is_not_taken_over(tmp_path: P
 
 def test_only_what_a_session_of_such_a_program_trained_is_taken_over(tmp_path: Path) -> None:
     other = {**SESSION, "training.code": "other"}
-    run(study(), tmp_path, session=other, stop_after=SEEDS + 1)  # the last of them is lost
+    run(study(), tmp_path, session=other, stop_after=GRID)  # the last of them is lost
     run(study(), tmp_path)
     second = run(study(SECOND[0]), tmp_path)
-    assert [(trial.arm, trial.role) for trial in second.trained] == [("baseline", "confirmation")] * SEEDS
+    assert [(trial.arm, trial.role) for trial in second.trained] == [("tuned", "search")] * (GRID - 1)
 
 
 @pytest.mark.parametrize("status", ["failed", "pruned"])
@@ -366,8 +366,8 @@ def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -
 
 
 def test_a_budget_counts_what_was_taken_over_so_that_the_choice_does_not_depend_on_the_store(tmp_path: Path) -> None:
-    """Two search trials, or seconds for them: the baseline's confirmations count as seconds too."""
-    for name, budget in (("trials", "{trials: 2}"), ("seconds", f"{{device_seconds: {2.5 * (SEEDS + 2) - 1}}}")):
+    """Two search trials, or seconds for them."""
+    for name, budget in (("trials", "{trials: 2}"), ("seconds", f"{{device_seconds: {2.5 * 2 - 1}}}")):
         limited = study(("name: first", f"name: {name}\nbudget: {budget}"))
         alone = run(limited, tmp_path / "alone")
         run(study(), tmp_path / "shared")

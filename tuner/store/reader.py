@@ -1,7 +1,7 @@
 """Reads studies back from MLflow alone: what `compare`, every export and the reports start from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,14 @@ from tuner.trial import TrialResult
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+RUNS_AT_ONCE = 100
+"""Runs whose metrics a database is asked for with one request: SQLite takes a thousand values in one."""
+MOST_METRICS = 2**31 - 1
+"""No limit; MLflow wants one."""
+
+History = dict[str, dict[int, float]]
+"""A run's per-epoch metrics: by name, the values by epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,8 @@ def read_results(
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study.
         fingerprint: which definition of the study; None for the one that was started last.
-        with_epochs: also fetch the per-epoch metrics: a request a trial and metric, against one a thousand trials.
+        with_epochs: also fetch the per-epoch metrics: of a database a request a metric and hundred trials, of a server
+            one a metric and trial; all else is one a thousand trials.
 
     Raises:
         BadInput: there is no such store, study or fingerprint, or a run in it was damaged.
@@ -67,7 +76,9 @@ def read_results(
         study_run = _chosen(definitions, study_name, fingerprint)
         chosen = study_run.data.tags[record.TAG_FINGERPRINT]
         runs = all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{chosen}'")
-        results = [_result(client, run, with_epochs) for run in runs if _is_trial(run)]
+        trials = [run for run in runs if _is_trial(run)]
+        histories = _histories(client, trials) if with_epochs else {}
+        results = [_result(run, histories.get(run.info.run_id)) for run in trials]
     return StoredStudy(
         name=study_name,
         fingerprint=chosen,
@@ -127,16 +138,29 @@ def _is_trial(run: "Run") -> bool:
     return record.TAG_TRIAL in run.data.tags and f"{record.TAG_RECORD}.0" in run.data.tags
 
 
-def _result(client: "MlflowClient", run: "Run", with_epochs: bool) -> TrialResult:
+def _histories(client: "MlflowClient", runs: "Sequence[Run]") -> Mapping[str, History]:
+    """The per-epoch metrics of runs, by run."""
+    found: dict[str, History] = {run.info.run_id: {} for run in runs}
+    # Of MLflow's own stores only a database gives the metrics of several runs at once, and its client does not pass
+    # that on.
+    at_once = getattr(client._tracking_client.store, "get_metric_history_bulk", None)
+    for key in record.EPOCH_METRICS.values():
+        having = [run.info.run_id for run in runs if key in run.data.metrics]
+        if at_once is None:
+            for run_id in having:
+                found[run_id][key] = {metric.step: metric.value for metric in client.get_metric_history(run_id, key)}
+            continue
+        for begin in range(0, len(having), RUNS_AT_ONCE):
+            for metric in at_once(having[begin : begin + RUNS_AT_ONCE], key, MOST_METRICS):
+                found[metric.run_id].setdefault(key, {})[metric.step] = metric.value
+    return found
+
+
+def _result(run: "Run", history: History | None) -> TrialResult:
     try:
         result, num_epochs = record.result_from_tags(run.data.tags)
-        if not with_epochs:
+        if history is None:
             return result
-        history = {
-            key: {metric.step: metric.value for metric in client.get_metric_history(run.info.run_id, key)}
-            for key in record.EPOCH_METRICS.values()
-            if key in run.data.metrics
-        }
         return replace(result, epochs=record.epochs_from_history(run.data.tags, num_epochs, history))
     except record.RecordError as error:
         raise BadInput(
