@@ -49,13 +49,13 @@ def keep_freed_memory() -> bool:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """The most memory that this process has held so far, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def bytes_for_one() -> float:
-    """Memory that a process may hold in all, so that its like on the machine's other cores can do the same.
+    """Memory, bytes, that a process may hold in all, so that its like on the machine's other cores can do the same.
 
     That is its part, by the cores that torch gives it, of what is available now and what it holds; of a container what
     that may hold. Infinite where the system does not tell. A process on Linux that asks for more than there is gets no

@@ -87,7 +87,8 @@ def application(build_model, shape, num_train, augment=None):
     )
 
 
-resnet50 = application(narrow_resnet50, (3, 32, 32), 101, crop_and_mirror)
+resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
+cropped_resnet50 = application(narrow_resnet50, (3, 32, 32), 101, crop_and_mirror)
 small_lenet = application(LeNet5, (1, 28, 28), 330)
 half_used = application(HalfUsed, (1, 28, 28), 330)
 """
@@ -99,7 +100,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applic
     """Applications of our own, by name."""
     path = tmp_path_factory.mktemp("application") / "narrow.py"
     path.write_text(OWN, encoding="utf-8")
-    names = ("resnet50", "small_lenet", "half_used")
+    names = ("resnet50", "cropped_resnet50", "small_lenet", "half_used")
     found = {name: ApplicationFile(path=str(path), name=name, code=path.read_bytes()) for name in names}
     for file in found.values():
         enter_application(file)
@@ -210,6 +211,7 @@ CASES = {
     "resnet50 lars": resnet("lars", micro_batch_size=8),
     "resnet50 lamb": resnet("lamb", ghost_batch_size=16),
     "resnet50, a ghost batch for two workers": replace(resnet("momentum"), batch_size=8),
+    "resnet50 on crops": replace(resnet("date", micro_batch_size=8), application="cropped_resnet50", epochs=1),
     "translation adam": translation("adam", clip_norm=5.0, label_smoothing=0.1, micro_batch_size=4),
     "translation date": translation("date"),
     "one sample for two workers": lenet(batch_size=1, epochs=1, schedule=ScheduleSpec(peak_lr=1e-4)),
@@ -240,7 +242,7 @@ def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, re
     together = trained(config, placement, others.begin(config, placement))
     for one, two in zip(learned(alone.result()), learned(together.result()), strict=True):
         assert two == pytest.approx(one, rel=1e-8, nan_ok=True)
-    close = {"rtol": 1e-5, "atol": 1e-7}  # rounding, amplified in two epochs
+    close = {"rtol": 1e-6, "atol": 1e-8}  # rounding, amplified in two epochs
     torch.testing.assert_close(together.model.state_dict(), alone.model.state_dict(), **close)
     torch.testing.assert_close(together.optimizer.state_dict()["state"], alone.optimizer.state_dict()["state"], **close)
 

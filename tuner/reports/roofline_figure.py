@@ -10,9 +10,9 @@ from dataclasses import replace
 import plotly.graph_objects as go
 
 from tuner.reports.scaling_text import si_text
-from tuner.reports.style import GREY, arm_styles, dress, log_ticks
+from tuner.reports.style import GREY, arm_styles, dress, log_ticks, marked
 from tuner.reports.wording import share_text
-from tuner.scaling_forecast import WeakScaling
+from tuner.scaling_forecast import WeakScaling, words_carried
 
 READING = (
     "The grey roof is what a worker could do at most: to the left of its bend its link is what it waits for, to the "
@@ -23,11 +23,6 @@ READING = (
 MODEL, MEASURED, ALONE = "model, more or fewer samples a worker", "measured", "one worker alone"
 _AROUND = 64.0
 """How far the axis goes on beyond what is marked."""
-
-
-def words_carried(found: WeakScaling, num_workers: int) -> float:
-    """Words that each worker's link carries in an update of several workers: 2 (P - 1) / P W."""
-    return 2 * (num_workers - 1) / num_workers * found.alone.num_parameters
 
 
 def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
@@ -42,7 +37,9 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     model = found.forecast(shares_machine=True)
     roof, link = found.rates.flops, model.link.words
     update_flops = found.alone.flops_per_sample * found.samples_a_worker
-    places = {point.num_workers: update_flops / words_carried(found, point.num_workers) for point in several}
+    places = {
+        point.num_workers: update_flops / words_carried(largest.num_parameters, point.num_workers) for point in several
+    }
     bend, here = roof / link, places[largest.num_workers]
     low, high = min(bend, here, *places.values()) / _AROUND, max(bend, here, *places.values()) * _AROUND
     along = [low * (high / low) ** (step / 60) for step in range(61)]
@@ -84,21 +81,12 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>",
         )
     )
-    figure.add_trace(
-        go.Scatter(
-            x=list(places.values()),
-            y=[update_flops / point.update_seconds for point in several],
-            mode="markers",
-            marker={"symbol": styles[MEASURED].symbol, "size": 11, "color": styles[MEASURED].colour},
-            name=MEASURED,
-            hovertext=[
-                f"{point.num_workers} workers: {si_text(update_flops / point.update_seconds)}FLOP/s each, "
-                f"{share_text(update_flops / point.update_seconds / roof)} of the matrix product's"
-                for point in several
-            ],
-            hoverinfo="text",
-        )
-    )
+    rates = {point.num_workers: update_flops / point.update_seconds for point in several}
+    hovers = [
+        f"{workers} workers: {si_text(rate)}FLOP/s each, {share_text(rate / roof)} of the matrix product's"
+        for workers, rate in rates.items()
+    ]
+    figure.add_trace(marked(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
     bound = "its link" if here < bend else "its matrix products"
     dress(
         figure,

@@ -14,7 +14,7 @@ from tuner.reports.document import document, drawn
 from tuner.reports.markup import html_text
 from tuner.reports.pictures import write_pictures
 from tuner.reports.scaling_text import FORECAST_WORKERS, headline, machine_lines, notes, si_text
-from tuner.reports.style import arm_styles, dress
+from tuner.reports.style import arm_styles, dress, marked
 from tuner.scaling_forecast import WeakScaling
 
 NAME = "scale"
@@ -48,21 +48,13 @@ def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
             )
         )
     points = found.points
-    figure.add_trace(
-        go.Scatter(
-            x=[point.num_workers for point in points],
-            y=[found.efficiency(point) for point in points],
-            mode="markers",
-            marker={"symbol": styles[MEASURED].symbol, "size": 11, "color": styles[MEASURED].colour},
-            name=MEASURED,
-            hovertext=[
-                f"{point.num_workers} workers: {found.efficiency(point):.1%}, "
-                f"{si_text(point.samples / point.update_seconds)} samples a second"
-                for point in points
-            ],
-            hoverinfo="text",
-        )
-    )
+    hovers = [
+        f"{point.num_workers} workers: {found.efficiency(point):.1%}, "
+        f"{si_text(point.samples / point.update_seconds)} samples a second"
+        for point in points
+    ]
+    workers_measured = [point.num_workers for point in points]
+    figure.add_trace(marked(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
     dress(
         figure,
         title=headline(found, name),

@@ -124,6 +124,19 @@ def wrapped(sentence: str, width: int) -> str:
     return "<br>".join(safe(line) for line in [*lines, line])
 
 
+def marked(x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str) -> go.Scatter:
+    """Measurements as markers without a line, one a point of (x, y); `hovers` are safe texts, one a point."""
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        mode="markers",
+        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
+        name=name,
+        hovertext=hovers,
+        hoverinfo="text",
+    )
+
+
 def faint(colour: str) -> str:
     """A colour of `COLOURS` that lets what lies below it through.
 

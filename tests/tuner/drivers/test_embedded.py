@@ -137,10 +137,6 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 
-def test_a_machine_has_cores() -> None:
-    assert num_cores() >= 1
-
-
 @pytest.mark.ray
 def test_a_cluster_goes_down_with_a_program_that_is_killed() -> None:
     program = (
