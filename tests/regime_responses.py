@@ -6,7 +6,7 @@ from random import Random
 from types import MappingProxyType
 
 from trainers.spec import EpochMetrics
-from tuner.campaign import Cell
+from tuner.cell import Cell
 from tuner.cost import Cost
 from tuner.regime import ladder, rungs_between
 from tuner.regime_finder import RegimeFinder, question_of, with_linear

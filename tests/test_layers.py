@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"tuner.effort", "tuner.scaling_forecast"},
     {"tuner.matching"},
     {"tuner.compare"},
-    {"tuner.workload", "tuner.profiles", "tuner.regime", "tuner.diagnosis", "tuner.time_to_target"},
+    {"tuner.workload", "tuner.cell", "tuner.profiles", "tuner.regime", "tuner.diagnosis", "tuner.time_to_target"},
     {"tuner.campaign", "tuner.listing", "tuner.rule", "tuner.regime_verdict"},
     {"tuner.plan", "tuner.progress", "tuner.regime_finder", "tuner.diagnose"},
     {"tuner.journal", "tuner.drivers", "tuner.store", "tuner.reports"},

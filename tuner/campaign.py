@@ -8,16 +8,16 @@ results, so a resumed study meets the same trials again. This module must not kn
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
 from trainers.applications import APPLICATIONS
-from trainers.spec import OptionValue, TrainConfig
-from tuner.choices import BASELINE, chosen
+from trainers.spec import TrainConfig
+from tuner.cell import Cell, Params
+from tuner.choices import BASELINE
 from tuner.methods import METHODS
-from tuner.methods.method import Method, Outcome, Proposal
+from tuner.methods.method import Outcome, Proposal
 from tuner.study import (
     ArmDefinition,
     Configuration,
@@ -31,56 +31,6 @@ from tuner.trial import Progress, Role, Trial, TrialResult
 
 NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
 """What a method is told of a proposal that the budget leaves no room for."""
-
-Params = Mapping[str, OptionValue]
-
-
-@dataclass(kw_only=True)
-class Cell:
-    """An arm at a batch size.
-
-    Attributes:
-        arm: name of the arm, "baseline", or "ARM baseline".
-        batch_size: samples an update.
-        role: of its search trials.
-        method: what proposes hyperparameters; None where there is nothing to search.
-        num_search: proposals the method will make; 0 without one.
-        seeds: seeds of the confirmation runs; empty where the choice is used but not confirmed.
-        epochs: of every trial.
-        search_seed: seed of the search trials.
-        first_index: index of the first search trial.
-        may_prune: whether the method may end trials early.
-        configure: hyperparameters -> what is trained with them.
-        needs: the cell whose choice `configure` rests on, or None.
-    """
-
-    arm: str
-    batch_size: int
-    role: Role
-    method: Method | None
-    num_search: int
-    seeds: tuple[int, ...]
-    epochs: int
-    search_seed: int
-    first_index: int = 0
-    may_prune: bool = False
-    configure: Callable[[Params], Configuration]
-    needs: "Cell | None" = None
-    searching: bool = True
-    confirmations_asked: int = 0
-    searches_running: set[str] = field(default_factory=set)
-    results: list[TrialResult] = field(default_factory=list)
-    settled_on: tuple[Params | None] | None = None  # its choice, once that was made: it is asked for again and again
-
-    @property
-    def planned(self) -> int:
-        """Trials it will ask for, if nothing fails and no budget ends it."""
-        return self.num_search + len(self.seeds)
-
-    @property
-    def searched(self) -> bool:
-        """Whether the choice can be made."""
-        return not self.searching and not self.searches_running
 
 
 class Campaign:
@@ -180,17 +130,17 @@ class Campaign:
             return "wait"
         if not confirms:
             return "done"
-        params = choice(cell, self._sign)
+        params = cell.choice(self._sign)
         if params is None or cell.confirmations_asked == len(cell.seeds):
             return "done"
-        if cell.needs is not None and choice(cell.needs, self._sign) is None:
+        if cell.needs is not None and cell.needs.choice(self._sign) is None:
             return "done"  # every trial of its baseline failed: there is nothing to scale
         index = cell.confirmations_asked
         cell.confirmations_asked += 1
         return self._trial(cell, "confirmation", index, params, cell.seeds[index])
 
     def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
-        if cell.method is None or (cell.needs is not None and choice(cell.needs, self._sign) is None):
+        if cell.method is None or (cell.needs is not None and cell.needs.choice(self._sign) is None):
             return "done"
         while True:
             begin = time.perf_counter()
@@ -300,7 +250,7 @@ class Campaign:
 
         def configure(params: Params) -> Configuration:
             """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
-            tuned = {} if definition.tune is None else choice(baseline, self._sign)
+            tuned = {} if definition.tune is None else baseline.choice(self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
             return self._scaled(arm, tuned, batch_size, study.epochs_of(arm))
 
@@ -334,20 +284,6 @@ class Campaign:
             "num_search": entry.num_trials(definition),
             "may_prune": definition.pruner != "none",
         }
-
-
-def choice(cell: Cell, sign: float) -> Params | None:
-    """The hyperparameters a cell settled on; a cell without a search has nothing to choose: its choice is empty.
-
-    Returns:
-        The hyperparameters; None where no trial of the search has a score.
-    """
-    if cell.method is None:
-        return {}
-    if cell.settled_on is None or not cell.searched:
-        best = chosen((r for r in cell.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
-        cell.settled_on = (None if best is None else best.trial.params,)
-    return cell.settled_on[0]
 
 
 def derived_seed(seed: int, arm: str, batch_size: int) -> int:

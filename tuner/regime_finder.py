@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from trainers.applications import APPLICATIONS
-from tuner.campaign import Campaign, Cell
+from tuner.campaign import Campaign
+from tuner.cell import Cell
 from tuner.choices import BASELINE
 from tuner.cost import Cost, total
 from tuner.errors import BadInput

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner.answer import stored_definition
-from tuner.campaign import Cell
+from tuner.cell import Cell
 from tuner.command_text import command_text
 from tuner.earlier import earlier_results
 from tuner.errors import BadInput, StudyFailed
