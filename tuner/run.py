@@ -31,7 +31,6 @@ from tuner.journal import Journal
 from tuner.progress import Display
 from tuner.provenance import Origin, provenance, training_facts
 from tuner.recorder import Recorder
-from tuner.reports.export import export
 from tuner.reports.wording import counted
 from tuner.retry import take_back_failed
 from tuner.sharing import Foresight, Sharing, foresee
@@ -297,6 +296,8 @@ def draw(found: Answer, folder: Path) -> list[Path]:
 
     Pictures are drawn where they are asked for (`zerotune export`): they would take longer than many a study.
     """
+    from tuner.reports.export import export  # plotly, which takes half a second, when nothing is left to train
+
     files = export(found.subject(), folder / "report", pictures=False)
     # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
     return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

@@ -12,7 +12,8 @@ from tuner.store import Store, default_tracking_uri
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """A current folder with an application of one's own and a study of it."""
     monkeypatch.setattr("tuner.reports.export.write_pictures", lambda *_: ([], None))
-    monkeypatch.setattr("tuner.run.export", lambda *_, **__: [])  # figures have tests of their own
+    for module in ("tuner.run", "tuner.sync"):
+        monkeypatch.setattr(f"{module}.draw", lambda *_: [])  # figures have tests of their own
     return Here(tmp_path, monkeypatch, capsys)
 
 

@@ -171,7 +171,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("everything")
     observed, stops = Observed(), dict(STOPS)
     with pytest.MonkeyPatch.context() as patch, forgotten():
-        patch.setattr(tuner.run, "export", lambda *_, **__: [])  # figures have tests of their own
+        patch.setattr(tuner.run, "draw", lambda *_: [])  # figures have tests of their own
         patch.chdir(folder)
         write(folder)
         enter_own("plane.py:sides")

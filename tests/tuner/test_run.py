@@ -67,7 +67,7 @@ def numbers(store: Path) -> dict[str, tuple[object, ...]]:
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures have tests of their own, and take longer than these studies."""
-    monkeypatch.setattr(tuner.run, "export", lambda *_, **__: [])
+    monkeypatch.setattr(tuner.run, "draw", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a study that was never disturbed."""
     store = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuner.run, "export", lambda *_, **__: [])
+        patch.setattr(tuner.run, "draw", lambda *_: [])
         run(store)
     return store
 

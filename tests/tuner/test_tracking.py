@@ -16,9 +16,9 @@ from mlflow import MlflowClient
 import tuner.tracking
 from tests.own_applications import NUM_TRIALS, Here
 from tests.tuner.mlflow_server import PATIENCE_SECONDS, MlflowServer
+from tuner.answer import Answer
 from tuner.journal import Journal, read_journal
 from tuner.recorder import Recorder
-from tuner.reports.subject import Subject
 from tuner.store import default_tracking_uri, read_results
 from tuner.trial import TrialResult
 
@@ -96,10 +96,11 @@ class Away:
 def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
     """The study of a plane, whose store is tried again ten times a second, with one small file as its figures."""
 
-    def drawn(subject: Subject, folder: Path, *, pictures: bool) -> list[Path]:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "drawn.csv").write_text(f"{len(subject.results)}\n", encoding="utf-8")
-        return [folder / "drawn.csv"]
+    def drawn(found: Answer, folder: Path) -> list[Path]:
+        (folder / "report").mkdir(parents=True, exist_ok=True)
+        file = folder / "report" / "drawn.csv"
+        file.write_text(f"{len(found.subject().results)}\n", encoding="utf-8")
+        return [file]
 
     found = Away(here)
     tell_store, tell = tuner.tracking.tell_store, Recorder.tell
@@ -116,7 +117,8 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         found.at.pop(results, lambda: None)()
 
     monkeypatch.setattr("tuner.run.tell_store", telling)
-    monkeypatch.setattr("tuner.run.export", drawn)
+    for module in ("tuner.run", "tuner.sync"):
+        monkeypatch.setattr(f"{module}.draw", drawn)
     monkeypatch.setattr("tuner.store.background.RETRY_SECONDS", 0.1)
     monkeypatch.setattr(Recorder, "tell", counting)
     yield found
