@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from tuner.journal import sealed
 from tuner.studyfile import parse_study
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -210,8 +211,8 @@ def _records_changed(draw: random.Random, whole: bytes) -> bytes:
         place = draw.randrange(len(lines) - 1)
         record = mutated_content(draw, json.loads(lines[place]), VALUES)
         if isinstance(record, dict):
-            record.pop("sum", None)  # as journals were before results had a checksum, so that what it guards is reached
-        lines[place] = json.dumps(record).encode()
+            record.pop("sum", None)
+        lines[place] = _sealed(json.dumps(record))
     return b"\n".join(lines)
 
 
@@ -229,8 +230,13 @@ def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
         )
     )
     lines = whole.split(b"\n")
-    lines.insert(draw.randrange(len(lines) + 1), line.encode())
+    lines.insert(draw.randrange(len(lines) + 1), _sealed(line))
     return b"\n".join(lines)
+
+
+def _sealed(line: str) -> bytes:
+    """With a checksum where it is a record, so that what that guards is reached."""
+    return (sealed(line) if line.startswith('{"') else line).encode()
 
 
 STUDY_MUTATIONS: Final[Mapping[str, Mutation]] = {

@@ -33,7 +33,7 @@ _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
 _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
-"""The end of a line; journals of earlier versions have none."""
+"""The end of a line; one without is damaged where its checksum stood."""
 
 
 @dataclass
@@ -138,13 +138,18 @@ def record_of(line: bytes) -> Any:
     """What a line of a journal holds.
 
     Raises:
-        ValueError: it is not what was written: no JSON, or its checksum is of something else.
+        ValueError: it is not what was written: no JSON, or its checksum is missing or of something else.
         RecursionError: it is nested deeper than any record.
     """
     found = _SUM.search(line)
-    if found is not None and found[1] != _checksum(line[: found.start()] + b"}"):
-        raise ValueError("another checksum")
+    if found is None or found[1] != _checksum(line[: found.start()] + b"}"):
+        raise ValueError("no checksum, or another")
     return json.loads(line)
+
+
+def sealed(text: str) -> str:
+    """A line of a journal, without its end, that `record_of` reads: the JSON text of a record, and its checksum."""
+    return f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}'
 
 
 def _checksum(record: bytes) -> bytes:
@@ -199,8 +204,7 @@ class Journal:
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
         try:
-            text = canonical_json(record)
-            self._file.write(f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}\n')
+            self._file.write(sealed(canonical_json(record)) + "\n")
             self._file.flush()
             if durable:
                 os.fsync(self._file.fileno())

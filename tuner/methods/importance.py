@@ -5,11 +5,13 @@ A pure function of what was tried and how it scored. This module must not know t
 
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import quantiles
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from trainers.spec import OptionValue
 from tuner.methods.optuna_tpe import distribution
@@ -72,17 +74,29 @@ def importances(
     sign = -1.0 if higher_is_better else 1.0
     losses = [sign * score for score in scores]
     distributions = {name: distribution(param) for name, param in space.items()}
+    now = datetime.now()
     trials = [
-        optuna.trial.create_trial(
-            params={name: values[name] for name in space}, distributions=distributions, value=loss
+        FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=TrialState.COMPLETE,
+            value=loss,
+            params={name: values[name] for name in space},
+            distributions=distributions,
+            datetime_start=now,
+            datetime_complete=now,
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
         )
-        for values, loss in zip(params, losses, strict=True)
+        for number, (values, loss) in enumerate(zip(params, losses, strict=True))
     ]
     generator = random.Random(_SEED)
-    study = _study(trials)
-    found = _divergences(study, losses)
-    resampled = [_resampled_shares(trials, losses, generator) for _ in range(NUM_RESAMPLES)]
-    shuffled = [_divergences(study, generator.sample(losses, len(losses))) for _ in range(NUM_RESAMPLES)]
+    found = _divergences(trials, losses)
+    resampled = [
+        _shares(_divergences(generator.choices(trials, k=len(trials)), losses)) for _ in range(NUM_RESAMPLES)
+    ]
+    shuffled = [_divergences(trials, generator.sample(losses, len(losses))) for _ in range(NUM_RESAMPLES)]
     shares = _shares(found)
     importance = {}
     for name in space:
@@ -94,28 +108,33 @@ def importances(
     return importance
 
 
-def _resampled_shares(
-    trials: Sequence[optuna.trial.FrozenTrial], losses: Sequence[float], generator: random.Random
-) -> dict[str, float]:
-    drawn = generator.choices(range(len(trials)), k=len(trials))
-    return _shares(_divergences(_study([trials[i] for i in drawn]), [losses[i] for i in drawn]))
+class _Drawn(optuna.Study):
+    """A study of trials as they are: adding them to one copies each, most of the time that a resample would take."""
+
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        storage = optuna.storages.InMemoryStorage()
+        storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "drawn")
+        super().__init__("drawn", storage)
+        self._drawn = list(trials)
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        return self._drawn
 
 
-def _study(trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.Study:
-    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=_SEED))
-    study.add_trials(trials)
-    return study
+def _divergences(trials: Sequence[FrozenTrial], losses: Sequence[float]) -> dict[str, float]:
+    """PED-ANOVA's importances of the trials, some of them more than once, not divided by their sum.
 
-
-def _divergences(study: optuna.Study, losses: Sequence[float]) -> dict[str, float]:
-    """PED-ANOVA's importances of the study's trials with these losses, not divided by their sum."""
+    Args:
+        trials: complete.
+        losses: of all trials, by their numbers.
+    """
     share = max(BEST_SHARE, NUM_BEST / len(losses))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share, evaluate_on_local=True)
     with warnings.catch_warnings():
         # Optuna warns that low targets count as good, as they do here, and that ties leave nothing to tell apart.
         warnings.simplefilter("ignore")
         return optuna.importance.get_param_importances(
-            study, evaluator=evaluator, target=lambda trial: losses[trial.number], normalize=False
+            _Drawn(trials), evaluator=evaluator, target=lambda trial: losses[trial.number], normalize=False
         )
 
 
