@@ -93,9 +93,7 @@ def importances(
     ]
     generator = random.Random(_SEED)
     found = _divergences(trials, losses)
-    resampled = [
-        _shares(_divergences(generator.choices(trials, k=len(trials)), losses)) for _ in range(NUM_RESAMPLES)
-    ]
+    resampled = [_shares(_divergences(generator.choices(trials, k=len(trials)), losses)) for _ in range(NUM_RESAMPLES)]
     shuffled = [_divergences(trials, generator.sample(losses, len(losses))) for _ in range(NUM_RESAMPLES)]
     shares = _shares(found)
     importance = {}
