@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tuner.errors import BadInput, Unreachable
+from tuner.store.moved import take_files_along
 from tuner.store.new_database import from_template, keep_template
 
 if TYPE_CHECKING:
@@ -98,13 +99,18 @@ def sqlite_file(tracking_uri: str) -> Path | None:
 def artifact_location(tracking_uri: str) -> str | None:
     """Where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
     file = sqlite_file(tracking_uri)
-    return (file.resolve().parent / "artifacts").as_uri() if file else None
+    return _files_beside(file).as_uri() if file else None
+
+
+def _files_beside(database: Path) -> Path:
+    return database.resolve().parent / "artifacts"
 
 
 def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     """A client of the store, after a check that it answers.
 
     A new database gets its tables here, once, in this process: several processes that open a new SQLite file crash.
+    One that was moved with its folder finds its files from here on.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
@@ -126,6 +132,8 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
             file.parent.mkdir(parents=True, exist_ok=True)
             from_template(file)
         _check_answer(tracking_uri)
+        if file is not None and not is_new:
+            take_files_along(file, _files_beside(file))
         client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
     if file is not None and is_new:
