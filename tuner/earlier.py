@@ -8,7 +8,6 @@ On devices that do not repeat themselves to the last bit (GPUs) it is one of the
 Journals of other studies are read, never locked or written. This module must not know who trains.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from trainers.meter import device_model
 from tuner.journal import record_of
 from tuner.provenance import same_training
 from tuner.study import Study
-from tuner.trial import Trial, TrialResult, result_from_json, short_digest
+from tuner.trial import Trial, TrialResult, result_from_content, short_digest
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
 """How the lines begin that say when a trial started and what its epochs were."""
@@ -156,7 +155,7 @@ def _result_at(line: _Line) -> TrialResult | None:
     try:
         with line.journal.open("rb") as file:
             file.seek(line.offset)
-            return result_from_json(json.dumps(record_of(file.readline())["result"]))
+            return result_from_content(record_of(file.readline())["result"])
     except _DAMAGED:
         return None
 

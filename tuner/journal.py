@@ -26,7 +26,7 @@ from trainers.spec import EpochMetrics
 from tuner.cost import epochs_cost
 from tuner.errors import BadInput, StudyLocked
 from tuner.provenance import same_program
-from tuner.trial import TrialResult, canonical_json, check_measured, result_from_json, result_to_json
+from tuner.trial import TrialResult, canonical_json, check_measured, result_from_content, result_to_json
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
@@ -126,7 +126,7 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             check_measured(epochs)
             content.epochs[record["trial"]].extend(epochs)
         case "result":
-            result = result_from_json(json.dumps(record["result"]))
+            result = result_from_content(record["result"])
             content._put(result)
         case "retried":
             content._take_back(record["trial"])

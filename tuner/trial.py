@@ -172,7 +172,16 @@ def result_from_json(text: str) -> TrialResult:
     Raises:
         ValueError: the text is not one, or what it measured cannot be.
     """
-    result = _RESULT.validate_python(json.loads(text))
+    return result_from_content(json.loads(text))
+
+
+def result_from_content(content: object) -> TrialResult:
+    """The result in the content of such a JSON text.
+
+    Raises:
+        ValueError: it is none, or what it measured cannot be.
+    """
+    result = _RESULT.validate_python(content)
     if not 0 <= result.finished_at <= LATEST:
         raise ValueError(f"finished_at is {result.finished_at}")
     check_measured((result.cost, *result.epochs))

@@ -18,6 +18,7 @@ from tuner.store import (
     default_tracking_uri,
     list_studies,
     read_results,
+    runs,
     ui_command,
     ui_links,
 )
@@ -266,23 +267,25 @@ def test_a_summary_and_files_stand_where_the_ui_shows_them(uri: str, tmp_path: P
         store.summarise("grid", 8192, {})
 
 
-def test_many_results_need_three_requests_each_and_are_read_with_two(
-    uri: str, count_calls: Iterator[list[str]]
-) -> None:
+def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, count_calls: Iterator[list[str]]) -> None:
     calls = next(count_calls)
     results = [make_result(("date", "grid")[i % 2], i, num_epochs=1) for i in range(60)]
     assert open_store(uri).sync(results) == 60
     per_trial = ["create_run", "log_batch", "set_terminated"]
-    assert sorted(calls) == sorted(["search_runs"] * 2 + per_trial * 60 + ["create_run"] * 3 + ["log_batch"] * 2)
+    assert sorted(calls) == sorted(per_trial * 60 + ["create_run"] * 3 + ["log_batch"] * 2)
 
     calls.clear()
     stored = read_results(uri, "small").results
     assert stored == tuple(replace(result, epochs=()) for result in results)
-    assert calls == ["search_runs", "search_runs"]
+    assert calls == ["search_runs"]  # of the definitions
 
 
-def test_results_beyond_one_page_are_read(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["database", "any store"])
+def test_results_beyond_one_page_are_read(uri: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setattr("tuner.store.connection.PAGE_SIZE", 2)
+    monkeypatch.setattr(runs, "RUNS_AT_ONCE", 2)
+    if way == "any store":
+        monkeypatch.setattr(runs, "_OfDatabase", lambda _, *which: runs._OfAnyStore(MlflowClient(uri), *which))
     results = tuple(make_result(seed=seed) for seed in range(5))
     assert open_store(uri).sync(results) == 5
     assert open_store(uri).sync(results) == 0

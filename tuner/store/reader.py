@@ -1,7 +1,7 @@
 """Reads studies back from MLflow alone: what `compare`, every export and the reports start from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +9,12 @@ from trainers.tables import nearest
 from tuner.errors import BadInput
 from tuner.store import record
 from tuner.store.connection import all_runs, connect, redact, told_plainly
+from tuner.store.runs import History, StoredRun, runs_of
 from tuner.trial import TrialResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-RUNS_AT_ONCE = 100
-"""Runs whose metrics a database is asked for with one request: SQLite takes a thousand values in one."""
-MOST_METRICS = 2**31 - 1
-"""No limit; MLflow wants one."""
-
-History = dict[str, dict[int, float]]
-"""A run's per-epoch metrics: by name, the values by epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +55,7 @@ def read_results(
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study.
         fingerprint: which definition of the study; None for the one that was started last.
-        with_epochs: also fetch the per-epoch metrics: of a database a request a metric and hundred trials, of a server
-            one a metric and trial; all else is one a thousand trials.
+        with_epochs: also fetch the per-epoch metrics, of a server with a request a metric and trial.
 
     Raises:
         BadInput: there is no such store, study or fingerprint, or a run in it was damaged.
@@ -75,10 +67,10 @@ def read_results(
         definitions = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
         study_run = _chosen(definitions, study_name, fingerprint)
         chosen = study_run.data.tags[record.TAG_FINGERPRINT]
-        runs = all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{chosen}'")
-        trials = [run for run in runs if _is_trial(run)]
-        histories = _histories(client, trials) if with_epochs else {}
-        results = [_result(run, histories.get(run.info.run_id)) for run in trials]
+        runs = runs_of(client, experiment_id, chosen)
+        trials = [run for run in runs.stored() if _is_trial(run)]
+        histories = runs.histories([run.run_id for run in trials]) if with_epochs else {}
+        results = [_result(run, histories.get(run.run_id)) for run in trials]
     return StoredStudy(
         name=study_name,
         fingerprint=chosen,
@@ -133,38 +125,20 @@ def _chosen(definitions: "list[Run]", study_name: str, fingerprint: str | None) 
     return by_fingerprint[fingerprint]
 
 
-def _is_trial(run: "Run") -> bool:
+def _is_trial(run: StoredRun) -> bool:
     """Whether the run records a trial; a run that a crash left half written does not, and `sync` writes it anew."""
-    return record.TAG_TRIAL in run.data.tags and f"{record.TAG_RECORD}.0" in run.data.tags
+    return record.TAG_TRIAL in run.tags and f"{record.TAG_RECORD}.0" in run.tags
 
 
-def _histories(client: "MlflowClient", runs: "Sequence[Run]") -> Mapping[str, History]:
-    """The per-epoch metrics of runs, by run."""
-    found: dict[str, History] = {run.info.run_id: {} for run in runs}
-    # Of MLflow's own stores only a database gives the metrics of several runs at once, and its client does not pass
-    # that on.
-    at_once = getattr(client._tracking_client.store, "get_metric_history_bulk", None)
-    for key in record.EPOCH_METRICS.values():
-        having = [run.info.run_id for run in runs if key in run.data.metrics]
-        if at_once is None:
-            for run_id in having:
-                found[run_id][key] = {metric.step: metric.value for metric in client.get_metric_history(run_id, key)}
-            continue
-        for begin in range(0, len(having), RUNS_AT_ONCE):
-            for metric in at_once(having[begin : begin + RUNS_AT_ONCE], key, MOST_METRICS):
-                found[metric.run_id].setdefault(key, {})[metric.step] = metric.value
-    return found
-
-
-def _result(run: "Run", history: History | None) -> TrialResult:
+def _result(run: StoredRun, history: History | None) -> TrialResult:
     try:
-        result, num_epochs = record.result_from_tags(run.data.tags)
+        result, num_epochs = record.result_from_tags(run.tags)
         if history is None:
             return result
-        return replace(result, epochs=record.epochs_from_history(run.data.tags, num_epochs, history))
+        return replace(result, epochs=record.epochs_from_history(run.tags, num_epochs, history))
     except record.RecordError as error:
         raise BadInput(
-            f"the MLflow run {run.info.run_name!r} ({run.info.run_id}) cannot be read: {error}. It was damaged, or "
-            "written by another version of zerotune: read it with that one, or delete this run in MLflow and run the "
-            "study again, which writes it anew from its journal"
+            f"the MLflow run {run.tags.get('mlflow.runName')!r} ({run.run_id}) cannot be read: {error}. It was "
+            "damaged, or written by another version of zerotune: read it with that one, or delete this run in MLflow "
+            "and run the study again, which writes it anew from its journal"
         ) from error

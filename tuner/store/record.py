@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from trainers.spec import EpochMetrics
-from tuner.trial import Trial, TrialResult, canonical_json, result_from_json, result_to_json
+from tuner.trial import Trial, TrialResult, canonical_json, result_from_content, result_to_json
 
 TAG_STUDY = "zerotune.study"
 TAG_FINGERPRINT = "zerotune.fingerprint"
@@ -192,7 +192,7 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
     """
     try:
         record = json.loads(join_text(TAG_RECORD, run_tags))
-        result = result_from_json(canonical_json(record["result"]))
+        result = result_from_content(record["result"])
         num_epochs = int(record["epochs"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"its tag {TAG_RECORD} cannot be read") from error

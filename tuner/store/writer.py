@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import BadInput
 from tuner.store import record
-from tuner.store.connection import all_runs, artifact_location, connect, redact, told_plainly
+from tuner.store.connection import artifact_location, connect, redact, told_plainly
+from tuner.store.runs import StoredRun, runs_of
 from tuner.store.views import shared_views
 from tuner.trial import TrialResult, canonical_json
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment
 
 _BATCH_METRICS = 1000
 _LAST_BATCH_METRICS = 800
@@ -171,9 +172,9 @@ class Store:
         with told_plainly(self._uri, f"finish {self._study!r}"):
             ends: dict[str, int] = {}
             for run in self._our_runs():
-                parent = run.data.tags.get(record.TAG_PARENT)
-                if parent and run.info.end_time:
-                    ends[parent] = max(ends.get(parent, 0), run.info.end_time)
+                parent = run.tags.get(record.TAG_PARENT)
+                if parent and run.end_time:
+                    ends[parent] = max(ends.get(parent, 0), run.end_time)
             for run_id in (*self._arms.values(), self._study_run):
                 self._client.set_terminated(run_id, end_time=ends.get(run_id))
 
@@ -196,41 +197,45 @@ class Store:
             self._client.set_experiment_tag(experiment.experiment_id, record.TAG_STUDY, self._study)
         return str(experiment.experiment_id)
 
-    def _our_runs(self) -> "list[Run]":
-        ours = f"tags.`{record.TAG_FINGERPRINT}` = '{self._fingerprint}'"
-        return all_runs(self._client, self._experiment_id, ours)
+    def _our_runs(self) -> list[StoredRun]:
+        return runs_of(self._client, self._experiment_id, self._fingerprint).stored()
 
     def _find_runs(self) -> str:
         """Fills the tables of known arms and trials; returns the study's own run, empty where there is none."""
         runs = self._our_runs()
-        in_use = {self._study_run, *self._arms.values(), *(run.data.tags.get(record.TAG_PARENT) for run in runs)}
-        studies: list[Run] = []
-        arms: dict[tuple[str, int], list[Run]] = {}
+        in_use = {self._study_run, *self._arms.values(), *(run.tags.get(record.TAG_PARENT) for run in runs)}
+        studies: list[StoredRun] = []
+        arms: dict[tuple[str, int], list[StoredRun]] = {}
         self._trials.clear()
         for run in runs:
-            tags = run.data.tags
+            tags = run.tags
             if tags.get("role") == record.ROLE_STUDY:
                 studies.append(run)
             elif tags.get("role") == record.ROLE_ARM:
                 arms.setdefault((tags["arm"], int(tags["batch_size"])), []).append(run)
             elif record.TAG_TRIAL in tags:
                 text = record.join_text(record.TAG_RECORD, tags)
-                found = _KnownRun(run_id=run.info.run_id, record=text, is_running=run.info.status == "RUNNING")
+                found = _KnownRun(run_id=run.run_id, record=text, is_running=run.status == "RUNNING")
                 self._take(tags[record.TAG_TRIAL], found)
         only = {key: self._only(found, in_use) for key, found in arms.items()}
-        self._arms = {key: run.info.run_id for key, run in only.items()}
+        self._arms = {key: run.run_id for key, run in only.items()}
         for key, run in only.items():
-            if not run.data.params:  # a failure came between making the run and this
+            if not self._num_params(run):  # a failure came between making the run and this
                 self._log_arm(*key)
-        return str(self._only(studies, in_use).info.run_id) if studies else ""
+        return self._only(studies, in_use).run_id if studies else ""
 
-    def _only(self, found: "list[Run]", in_use: Container[str | None]) -> "Run":
+    def _only(self, found: list[StoredRun], in_use: Container[str | None]) -> StoredRun:
         """Keeps one run of a study or an arm, for the same reason as `_take`: one in use, or the most complete."""
-        kept = max(found, key=lambda run: (run.info.run_id in in_use, len(run.data.tags), len(run.data.params)))
+        kept = found[0]
+        if len(found) > 1:
+            kept = max(found, key=lambda run: (run.run_id in in_use, len(run.tags), self._num_params(run)))
         for run in found:
             if run is not kept:
-                self._client.delete_run(run.info.run_id)
+                self._client.delete_run(run.run_id)
         return kept
+
+    def _num_params(self, run: StoredRun) -> int:
+        return len(self._client.get_run(run.run_id).data.params)
 
     def _take(self, trial_id: str, found: _KnownRun) -> None:
         """Keeps one run a trial: a request that was sent again after a time-out may have made two."""

@@ -1,0 +1,138 @@
+"""The runs of a study's definition with their tags and per-epoch metrics, of a database all at once.
+
+MLflow's client makes objects of all that a run has, five milliseconds a run. A database can be asked for just the tags,
+through MLflow's own session and tables; a server, or a store of MLflow's that is made otherwise, by the client alone.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tuner.store import record
+from tuner.store.connection import all_runs
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RUNS_AT_ONCE = 500
+"""Runs whose metrics a database is asked for with one request: SQLite takes a thousand values in one."""
+
+History = dict[str, dict[int, float]]
+"""A run's per-epoch metrics: by name, the values by epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """A run as the store holds it, without parameters and metrics.
+
+    Attributes:
+        run_id: MLflow's.
+        status: MLflow's word, such as FINISHED.
+        end_time: milliseconds since the epoch; None of one that has not ended.
+        tags: all of them.
+    """
+
+    run_id: str
+    status: str
+    end_time: int | None
+    tags: Mapping[str, str]
+
+
+class Runs(Protocol):
+    """The runs of one definition of a study that were not deleted."""
+
+    def stored(self) -> list[StoredRun]:
+        """Every run, the oldest first."""
+
+    def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
+        """The per-epoch metrics of some of the runs, by the run's id."""
+
+
+def runs_of(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
+    """The runs that carry a definition's fingerprint, in the fastest way the store allows."""
+    new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
+    if new_session is None:
+        return _OfAnyStore(client, experiment_id, fingerprint)
+    return _OfDatabase(new_session, experiment_id, fingerprint)
+
+
+class _OfAnyStore:
+    """What MLflow's client offers: a request a thousand runs, and one a metric and run."""
+
+    def __init__(self, client: "MlflowClient", experiment_id: str, fingerprint: str) -> None:
+        self._client = client
+        self._runs = all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{fingerprint}'")
+
+    def stored(self) -> list[StoredRun]:
+        return [
+            StoredRun(run_id=run.info.run_id, status=run.info.status, end_time=run.info.end_time, tags=run.data.tags)
+            for run in self._runs
+        ]
+
+    def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
+        metrics = {run.info.run_id: run.data.metrics for run in self._runs}
+        return {run_id: dict(self._history(run_id, metrics[run_id])) for run_id in run_ids}
+
+    def _history(self, run_id: str, metrics: Collection[str]) -> Iterator[tuple[str, dict[int, float]]]:
+        for key in record.EPOCH_METRICS.values():
+            if key in metrics:
+                found = self._client.get_metric_history(run_id, key)
+                yield key, {metric.step: metric.value for metric in found}
+
+
+class _OfDatabase:
+    """The tables of MLflow's database.
+
+    Args:
+        new_session: begins and ends one of SQLAlchemy's sessions.
+        experiment_id: of the study.
+        fingerprint: of its definition.
+    """
+
+    def __init__(
+        self, new_session: Callable[[], AbstractContextManager[Any]], experiment_id: str, fingerprint: str
+    ) -> None:
+        self._new_session, self._experiment_id, self._fingerprint = new_session, experiment_id, fingerprint
+
+    def stored(self) -> list[StoredRun]:
+        from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+        from sqlalchemy import select
+        from sqlalchemy.orm import aliased
+
+        marked = aliased(SqlTag)
+        query: Any = (
+            select(SqlRun.run_uuid, SqlRun.status, SqlRun.end_time, SqlTag.key, SqlTag.value)
+            .join(SqlTag, SqlTag.run_uuid == SqlRun.run_uuid)
+            .join(marked, marked.run_uuid == SqlRun.run_uuid)
+            .where(SqlRun.experiment_id == int(self._experiment_id), SqlRun.lifecycle_stage == "active")
+            .where(marked.key == record.TAG_FINGERPRINT, marked.value == self._fingerprint)
+            .order_by(SqlRun.start_time, SqlRun.run_uuid)
+        )
+        found: dict[str, tuple[str, int | None, dict[str, str]]] = {}
+        with self._new_session() as session:
+            for run_id, status, end_time, key, value in session.execute(query):
+                found.setdefault(run_id, (status, end_time, {}))[2][key] = value
+        return [
+            StoredRun(run_id=run_id, status=status, end_time=end_time, tags=tags)
+            for run_id, (status, end_time, tags) in found.items()
+        ]
+
+    def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
+        from mlflow.store.tracking.dbmodels.models import SqlMetric
+        from sqlalchemy import select
+
+        found: dict[str, History] = {run_id: {} for run_id in run_ids}
+        query: Any = select(SqlMetric.run_uuid, SqlMetric.key, SqlMetric.step, SqlMetric.value).where(
+            SqlMetric.key.in_(record.EPOCH_METRICS.values())
+        )
+        with self._new_session() as session:
+            for some in _batched(list(run_ids), RUNS_AT_ONCE):
+                for run_id, key, step, value in session.execute(query.where(SqlMetric.run_uuid.in_(some))):
+                    found[run_id].setdefault(key, {})[step] = value
+        return found
+
+
+def _batched(items: list[str], size: int) -> Iterator[list[str]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
