@@ -15,7 +15,7 @@ Contestants, in the same run:
     plain, no item  the same without loss.item()
     zerotune        trainers.loop.Training; validation and test are cut to two samples
     zerotune, auto  the same with `recipe: {micro_batch_size: auto}`, in pieces of the size that is found fastest when
-                    the training is set up; at batches above 1,024 only
+                    the training is set up; at batches from 1,024 on
 
 The text is read in streams by both, so its DataLoader does not shuffle and the LSTM's state is carried over, as in
 torch's own example word_language_model. A batch of text above 1,024 windows is accumulated from pieces by both: its
@@ -54,7 +54,7 @@ SOURCE = "benchmark"
 MOMENTUM, LR = 0.9, 0.01
 MOST_EPOCHS = 1_000
 MATRIX = 1024
-AUTO, AUTO_ABOVE = "zerotune, auto", 1024
+AUTO, AUTO_FROM = "zerotune, auto", 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +226,7 @@ def take_part(side: str, application: str, batch_size: int, folder: str | None) 
 
 def compete(workload: Workload, batch_size: int, folder: str | None, rounds: int) -> list[list[str]]:
     """The rows of one workload at one batch size."""
-    sides = [side for side in SIDES if side != AUTO or batch_size > AUTO_ABOVE]
+    sides = [side for side in SIDES if side != AUTO or batch_size >= AUTO_FROM]
     with ExitStack() as processes:
         contestants = {}
         for side in (*sides, "matmul"):

@@ -25,7 +25,7 @@ from benchmarks import turns
 from benchmarks.scaling_part import part
 from trainers.applications import APPLICATIONS
 from trainers.local_gang import LocalGang
-from trainers.models.ghost_batch_norm import use_ghost_batch_norm
+from trainers.recipe import has_batch_norm
 from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 from trainers.weak_scaling import machine_rates
 from tuner.reports.scaling_text import si_text
@@ -53,12 +53,7 @@ def draw_images(folder: Path) -> None:
 def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
     """What is trained: momentum, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
     outline = APPLICATIONS[application].outline({})
-    ghosts: int | None = samples
-    try:
-        if outline is not None:
-            use_ghost_batch_norm(outline, samples)
-    except ValueError:  # the model has none
-        ghosts = None
+    ghosts = samples if outline is not None and has_batch_norm(outline) else None
     return TrainConfig(
         application=application,
         data="imagenet",

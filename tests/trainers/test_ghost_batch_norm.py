@@ -10,10 +10,19 @@ from torch import nn
 
 from trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
 
+
+class WithActivation(nn.BatchNorm2d):
+    """A layer with a forward pass of its own."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input).sigmoid()
+
+
 LAYERS = {
     "1d": (nn.BatchNorm1d, ()),
     "1d of sequences": (nn.BatchNorm1d, (5,)),
     "2d": (nn.BatchNorm2d, (4, 3)),
+    "2d with a forward pass of its own": (WithActivation, (4, 3)),
     "3d": (nn.BatchNorm3d, (2, 3, 2)),
 }
 every_layer = pytest.mark.parametrize(("kind", "map_size"), LAYERS.values(), ids=LAYERS.keys())
@@ -107,17 +116,13 @@ def test_pieces_of_pieces_are_the_pieces(num_samples: int, size: int, multiple: 
     assert all(piece > 1 for piece in nested) or num_samples == 1
 
 
-class OwnBatchNorm(nn.BatchNorm2d):
-    """A layer with a forward pass of its own."""
-
-
 @pytest.mark.parametrize(
     ("model", "size", "message"),
     [
         (nn.Sequential(nn.BatchNorm1d(3)), 1, "ghost_batch_size must be at least 2, since .* got 1"),
         (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), 8, "ghost_batch_size has no effect: the model has no batch"),
         (nn.Sequential(nn.SyncBatchNorm(3)), 8, "the model's layer '0' is a SyncBatchNorm, which has no ghost; known:"),
-        (nn.Sequential(OwnBatchNorm(3)), 8, "the model's layer '0' is a OwnBatchNorm, which has no ghost"),
+        (nn.Sequential(nn.LazyBatchNorm2d()), 8, "the model's layer '0' is a LazyBatchNorm2d, which has no ghost"),
     ],
 )
 def test_a_model_that_cannot_have_ghosts_is_refused_and_left_as_it_is(model: nn.Module, size: int, message: str):

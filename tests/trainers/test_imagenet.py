@@ -1,5 +1,6 @@
 """The ImageNet set: models of the published sizes, strides where each version has them, and one that learns."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from trainers.applications import APPLICATIONS
 from trainers.applications.classification import num_correct_in_top5
 from trainers.applications.imagenet import IMAGENET_APPLICATIONS
 from trainers.loop import train
+from trainers.models.ghost_batch_norm import use_ghost_batch_norm
+from trainers.recipe import has_batch_norm
 from trainers.spec import DecaySpec, OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 
 NUM_PARAMETERS = {
@@ -38,6 +41,22 @@ def test_every_model_of_the_set_has_a_published_size() -> None:
 @pytest.mark.parametrize("name", NUM_PARAMETERS)
 def test_a_model_has_its_published_number_of_parameters(name: str) -> None:
     assert sum(parameter.numel() for parameter in build(name).parameters()) == NUM_PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", NUM_PARAMETERS)
+def test_a_normalised_model_in_ghosts_has_the_statistics_of_its_pieces(name: str) -> None:
+    """So that several workers can train it."""
+    plain = build(name, 7).double()
+    if not has_batch_norm(plain):
+        pytest.skip("the model has no batch normalisation")
+    ghost = use_ghost_batch_norm(deepcopy(plain), 2)
+    images = torch.randn(4, 3, 96, 96, dtype=torch.float64)
+    with torch.no_grad():
+        ghost(images)
+        for piece in images.split(2):
+            plain(piece)
+    for (key, actual), expected in zip(ghost.named_buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(actual, expected, msg=lambda text, key=key: f"{key}: {text}")
 
 
 def halving_convolutions(model: nn.Module) -> set[str]:

@@ -7,8 +7,7 @@ model; this module must not know how it is trained.
 Shape suffixes: B batch, C channels, `...` the dimensions of a map, if any.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from functools import cache
 from typing import cast
 
 import torch
@@ -39,7 +38,7 @@ def piece_sizes(num_samples: int, size: int) -> list[int]:
 
 
 class _Ghost(_BatchNorm):
-    """What the three ghost layers share: in training every piece of the batch is normalised by itself."""
+    """What all ghost layers share: in training every piece of the batch is normalised by itself."""
 
     ghost_batch_size: int
 
@@ -57,22 +56,14 @@ class _Ghost(_BatchNorm):
         return f"{own}, ghost_batch_size={self.ghost_batch_size}"
 
 
-class GhostBatchNorm1d(_Ghost, nn.BatchNorm1d):
-    """`nn.BatchNorm1d` over sub-batches; see `use_ghost_batch_norm`."""
+KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+"""The layers that have a ghost, with their subclasses."""
 
 
-class GhostBatchNorm2d(_Ghost, nn.BatchNorm2d):
-    """`nn.BatchNorm2d` over sub-batches; see `use_ghost_batch_norm`."""
-
-
-class GhostBatchNorm3d(_Ghost, nn.BatchNorm3d):
-    """`nn.BatchNorm3d` over sub-batches; see `use_ghost_batch_norm`."""
-
-
-GHOST_OF: Mapping[type[nn.Module], type[_Ghost]] = MappingProxyType(
-    {nn.BatchNorm1d: GhostBatchNorm1d, nn.BatchNorm2d: GhostBatchNorm2d, nn.BatchNorm3d: GhostBatchNorm3d}
-)
-"""The layers that can be exchanged, and for what."""
+@cache
+def _ghost_of(kind: type[_BatchNorm]) -> type[_Ghost] | None:
+    """The ghost of a kind of layer, whose own forward pass every piece goes through; None where there is none."""
+    return type(f"Ghost{kind.__name__}", (_Ghost, kind), {}) if issubclass(kind, KINDS) else None
 
 
 def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
@@ -95,8 +86,8 @@ def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
         The model itself.
 
     Raises:
-        ValueError: g is below 2; the model has no batch normalisation; or it has one that is not exactly
-            `nn.BatchNorm1d`, `2d` or `3d` (SyncBatchNorm, or a subclass with a forward pass of its own).
+        ValueError: g is below 2; the model has no batch normalisation; or it has one that is none of
+            `nn.BatchNorm1d`, `2d`, `3d` and their subclasses (SyncBatchNorm, or one that is not yet initialised).
 
     >>> model = use_ghost_batch_norm(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), 32)
     >>> type(model[1]).__name__, model[1].ghost_batch_size
@@ -109,13 +100,14 @@ def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
     if not found:
         raise ValueError("ghost_batch_size has no effect: the model has no batch normalisation.")
-    for name, module in found:
-        if type(module) not in GHOST_OF:
+    ghosts = [_ghost_of(type(module)) for _, module in found]  # type: ignore[arg-type]  # classes can be hashed
+    for (name, module), ghost in zip(found, ghosts, strict=True):
+        if ghost is None:
             raise ValueError(
                 f"ghost_batch_size cannot be used: the model's layer {name!r} is a {type(module).__name__}, which has "
-                f"no ghost; known: {', '.join(kind.__name__ for kind in GHOST_OF)}."
+                f"no ghost; known: {', '.join(kind.__name__ for kind in KINDS)} and their subclasses."
             )
-    for _, module in found:
-        module.__class__ = GHOST_OF[type(module)]  # the layer itself stays: weights, buffers, hooks, shared uses
+    for (_, module), ghost in zip(found, ghosts, strict=True):
+        module.__class__ = cast(type[_Ghost], ghost)  # the layer itself stays: weights, buffers, hooks, shared uses
         cast(_Ghost, module).ghost_batch_size = ghost_batch_size
     return model
