@@ -1,13 +1,15 @@
 """Trainings an hour of LeNet in packs of 2 to 128, against the same trainings one after the other.
 
 What `packing: auto` measures when the first trial of a kind comes up, for several batch sizes: a few updates alone
-and in packs, in turns, medians of three. A pack's trainings have one seed and so share the samples, as those of one
-search do.
+and in packs, in turns, medians of three; here again and again, and the median of that. A pack's trainings have one seed
+and so share the samples, as those of one search do.
 
     python benchmarks/packs.py [--batch-sizes 4 8 16 32 64 128] [--optimizers momentum date lamb] [--device cpu]
+        [--repeats 5]
 """
 
 import argparse
+from statistics import median
 
 from trainers.pack_speed import measure_packs
 from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
@@ -19,6 +21,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
     parser.add_argument("--optimizers", nargs="+", default=["momentum", "date", "lamb"])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     for optimizer in arguments.optimizers:
         for batch_size in arguments.batch_sizes:
@@ -31,10 +34,18 @@ def main() -> None:
                 optimizer=OptimizerSpec(name=optimizer),
                 seed=0,
             )
-            speed = measure_packs(config, Placement(device=arguments.device))
-            gains = "  ".join(f"{size}: x{speed.alone / seconds:.2f}" for size, seconds in speed.packed.items())
+            placement = Placement(device=arguments.device)
+            speeds = [measure_packs(config, placement) for _ in range(arguments.repeats)]
+            found = {
+                size: [speed.alone / speed.packed[size] for speed in speeds if size in speed.packed]
+                for size in max((speed.packed for speed in speeds), key=len)
+            }
+            gains = "  ".join(
+                f"{size}: x{median(gain):.2f}" for size, gain in found.items() if 2 * len(gain) > arguments.repeats
+            )
+            alone = median(speed.alone for speed in speeds)
             print(
-                f"{optimizer:10} B={batch_size:4}  alone {1e3 * speed.alone:6.2f} ms an update  in packs of {gains}",
+                f"{optimizer:10} B={batch_size:4}  alone {1e3 * alone:6.2f} ms an update  in packs of {gains}",
                 flush=True,
             )
 

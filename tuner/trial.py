@@ -184,6 +184,10 @@ def result_from_content(content: object) -> TrialResult:
     result = _RESULT.validate_python(content)
     if not 0 <= result.finished_at <= LATEST:
         raise ValueError(f"finished_at is {result.finished_at}")
+    for name in ("num_workers", "accumulation_steps", "micro_batch_size"):
+        value = getattr(result, name)
+        if value is not None and not 1 <= value <= MOST:
+            raise ValueError(f"{name} is {value}")
     check_measured((result.cost, *result.epochs))
     return result
 

@@ -164,6 +164,15 @@ def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, gar
     assert content.unreadable_lines == 2
 
 
+@pytest.mark.parametrize("value", [0, -1, 10**400])
+@pytest.mark.parametrize("name", ["num_workers", "accumulation_steps", "micro_batch_size"])
+def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
+    """Sealed or not: found by fuzzing, since seconds are divided by workers."""
+    content = json.loads(result_to_json(make_result()))
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        result_from_json(json.dumps(content | {name: value}))
+
+
 @pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", b'{"kind":"study","format":99,"definition":{"name":"x"}}'])
 def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: bytes) -> None:
     _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
