@@ -20,7 +20,8 @@ import torch
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 M_ARENA_MAX = -8
-LARGEST_INT = 2**31 - 1
+NEVER = -1
+"""Read as a size, without a sign: the largest there is. The largest `int`, 2 GiB, is less than a large batch frees."""
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """How torch and the libraries below it say so where they raise a bare RuntimeError."""
@@ -44,7 +45,7 @@ def keep_freed_memory() -> bool:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return False
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST_INT), (M_ARENA_MAX, 1))
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER), (M_ARENA_MAX, 1))
     return all(library.mallopt(option, value) == 1 for option, value in settings)
 
 

@@ -23,6 +23,19 @@ for _ in range(4):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+HOLD = """
+import ctypes, os, sys
+from trainers.memory import keep_freed_memory
+if not keep_freed_memory():
+    sys.exit(3)
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+block = library.malloc(ctypes.c_size_t(int(sys.argv[1])))
+ctypes.memset(ctypes.c_void_p(block), 1, int(sys.argv[1]))
+library.free(ctypes.c_void_p(block))
+print(os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]))
+"""
+
 
 def page_faults(mode: str) -> int:
     """Page faults of allocating 64 MiB four times more."""
@@ -34,6 +47,16 @@ def page_faults(mode: str) -> int:
 
 def test_a_block_freed_is_used_again_without_page_faults():
     assert page_faults("keep") < page_faults("default") / 10
+
+
+def test_a_block_above_the_largest_int_is_kept():
+    size = 9 * 2**28
+    if psutil.virtual_memory().available < 2 * size:
+        pytest.skip(f"less than {2 * size / 2**30:.1f} GiB of memory are free")
+    child = subprocess.run([sys.executable, "-c", HOLD, str(size)], capture_output=True, text=True, check=False)
+    if child.returncode == 3:
+        pytest.skip("the C library is not glibc")
+    assert int(child.stdout) > size
 
 
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
