@@ -108,9 +108,13 @@ def main(
             print(rows[-1], flush=True)
     turns.print_table(
         f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {si_text(rates.flops)}FLOP/s",
-        ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "eff.", "exch.", "beside", "off by"]
-        + [f"{number:,}" for number in FORECASTS],
-        rows,
+        ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "efficiency", "exchange", "beside"],
+        [row[: -1 - len(FORECASTS)] for row in rows],
+    )
+    turns.print_table(
+        "the model's error, and efficiencies forecast with a device for each worker",
+        ["model", f"off by at {workers}", *(f"{number:,}" for number in FORECASTS)],
+        [[row[0], *row[-1 - len(FORECASTS) :]] for row in rows],
     )
 
 
