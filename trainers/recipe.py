@@ -56,6 +56,8 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
         yield "label_smoothing", f"must be at least 0 and below 1, got {smoothing:g}"
     elif smoothing and application.smoothed_loss is None:
         yield "label_smoothing", "is for applications that classify, which this one does not: leave it out"
+    if ghost is not None and ghost < 2:
+        yield "ghost_batch_size", f"must be at least 2, since one sample has no variance, got {ghost}"
     if isinstance(micro, int) and micro < 1:
         yield "micro_batch_size", f"must be at least 1, got {micro}"
     elif ghost is not None and ghost >= 2 and isinstance(micro, int) and micro % ghost:
@@ -79,7 +81,7 @@ def ghost_problems(
     if recipe.ghost_batch_size is not None:
         outline = application.outline(model_options)
         try:
-            if outline is not None:
+            if outline is not None and recipe.ghost_batch_size >= 2:
                 use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")

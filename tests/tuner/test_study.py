@@ -520,3 +520,11 @@ def test_sizes_that_the_model_itself_refuses_are_told_with_their_line() -> None:
     assert mistakes(("application: lenet_mnist\ndata: {source: mnist5k}\n", model)) == [
         "x.yaml:3: model: num_blocks must be one to six whole numbers above 0, one a stage, got [1.0, 2.5]."
     ]
+
+
+def test_a_recipe_is_checked_beside_a_model_that_cannot_be() -> None:
+    """Found by fuzzing."""
+    model = "application: lenet_mnist\nmodel: {width: 2}\nrecipe: {ghost_batch_size: 0}\n"
+    told = mistakes(("application: lenet_mnist\n", model))
+    assert "x.yaml:4: recipe.ghost_batch_size: must be at least 2, since one sample has no variance, got 0." in told
+    assert any(line.startswith("x.yaml:3: model.width: ") for line in told)
