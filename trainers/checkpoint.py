@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +23,40 @@ from trainers.spec import TrainConfig
 logger = logging.getLogger(__name__)
 
 Rest = TypeVar("Rest")
+
+COST = 0.01
+"""The part of a training's time that checkpoints may take."""
+BOUNDS = (2.0, 60.0)
+"""Seconds between two at least and at most, where the training does not say."""
+
+
+class Clock:
+    """Says when a training's next checkpoint is due: what is lost and what is spent are weighed against each other.
+
+    Args:
+        seconds: between two; None for `COST` of the time, by what the last one took, within `BOUNDS`.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._between = BOUNDS[0] if seconds is None else seconds
+        self._since = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """Whether it is time."""
+        return time.perf_counter() - self._since >= self._between
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Inside, a checkpoint is written, whether that succeeds or not."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._since = time.perf_counter()
+            if self._seconds is None:
+                low, high = BOUNDS
+                self._between = min(max((self._since - begin) / COST, low), high)
 
 
 class Stateful(Protocol):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.applications.registry import find_application
-from trainers.checkpoint import config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from trainers.checkpoint import Clock, config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
 from trainers.data import Batch, Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
@@ -178,7 +178,7 @@ class Training:
             num_workers=gang.size,
             accumulation_steps=-(-share // in_memory),
         )
-        self._saved_at = time.perf_counter()
+        self._checkpoints = Clock(placement.checkpoint_seconds)
 
     @property
     def finished(self) -> bool:
@@ -414,10 +414,9 @@ class Training:
         with going_on_without(path):
             if self.finished:
                 path.unlink(missing_ok=True)
-            elif time.perf_counter() - self._saved_at >= self.placement.checkpoint_seconds:
-                self._saved_at = time.perf_counter()
-                self.save(path)
-                self._saved_at = time.perf_counter()
+            elif self._checkpoints.is_due():
+                with self._checkpoints.writing():
+                    self.save(path)
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
         return random_stream(self.config.seed, purpose, self.device)

@@ -140,7 +140,8 @@ class Placement:
         device: "cpu" or a CUDA device such as "cuda:0".
         num_threads: CPU threads torch may use.
         checkpoint: file to save progress in and resume from, or None for no checkpoints.
-        checkpoint_seconds: training seconds between two checkpoints.
+        checkpoint_seconds: training seconds between two checkpoints; None for what costs a hundredth of the time, as
+            long as that is from 2 to 60 seconds.
         energy_share: the part of what the device's energy meter counts that is this training's, in (0, 1]: 1 over the
             trainings that share the meter; where one training has several workers, this worker's part of it.
         num_workers: processes that train together, each on its own share of every batch and its own device, >= 1.
@@ -150,7 +151,7 @@ class Placement:
     device: str = "cpu"
     num_threads: int = 1
     checkpoint: str | None = None
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: float | None = None
     energy_share: float = 1.0
     num_workers: int = 1
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.checkpoint import write_checkpoint
+from trainers.checkpoint import BOUNDS, Clock, write_checkpoint
 from trainers.loop import Training, train
 from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
@@ -162,3 +163,27 @@ def test_another_seeds_checkpoint_is_left_out_with_a_word(path: Path, caplog: py
     other = Training(replace(CONFIG, seed=1), Placement(checkpoint=str(path)))
     assert other.result().resumed_epochs == 0
     assert "the checkpoint of another training: this one starts anew." in caplog.text
+
+
+def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pytest.MonkeyPatch):
+    now = 1_000.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    clock = Clock(None)
+    for took, wait in ((0.001, BOUNDS[0]), (0.1, 10.0), (5.0, BOUNDS[1])):
+        with clock.writing():
+            now += took
+        now += 0.99 * wait
+        assert not clock.is_due()
+        now += 0.02 * wait
+        assert clock.is_due()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch):
+    now = 1_000.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    clock = Clock(30.0)
+    now += 31.0
+    assert clock.is_due()
+    with pytest.raises(OSError, match="disk full"), clock.writing():
+        raise OSError("disk full")
+    assert not clock.is_due()

@@ -16,12 +16,11 @@ from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import held
-from tuner.drivers.mishaps import death_text
+from tuner.drivers.mishaps import Deaths, death_text
 from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
     CONTINUE,
-    MAX_DEATHS,
     SLICE_SECONDS,
     STOP,
     Assignment,
@@ -93,7 +92,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._ahead: deque[Trial] = deque()
         self._seconds: dict[tuple[str, int], float] = {}
         self._lost: list[Trial] = []
-        self._deaths: dict[str, int] = {}
+        self._deaths = Deaths()
         self._idle_deaths = 0
         self.finished = False
         self.error: Exception | None = None
@@ -164,13 +163,13 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._packing.learn(measured, None)  # it may be what killed the worker: such trials are trained alone
         given = self._held.pop(worker, None)
         for trial in given.trials.values() if given else ():
-            self._deaths[trial.id] = self._deaths.get(trial.id, 0) + 1
+            too_many = self._deaths.too_many(trial.id)
             if given and given.num_given == 1 and self._is_out_of_time(given):
                 self._tell_out_of_time(trial, given)
-            elif self._deaths[trial.id] < MAX_DEATHS:
-                self._lost.append(trial)
+            elif too_many:
+                self._agenda.tell(failed(trial, death_text(said)))
             else:
-                self._agenda.tell(failed(trial, death_text(said, MAX_DEATHS)))
+                self._lost.append(trial)
 
     def _is_out_of_time(self, given: _Held) -> bool:
         """Whether the worker has ended itself; its clock began later than ours."""
@@ -196,7 +195,9 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         given = self._held[worker]
         self._idle_deaths = 0
         for trial_id, piece in pieces.items():
-            given.told_seconds += sum(epoch.device_seconds for epoch in piece.new_epochs)
+            for epoch in piece.new_epochs:
+                given.told_seconds += epoch.device_seconds
+                self._deaths.got_to(trial_id, epoch.epoch)
             self._on_slice(worker, given.trials, given.trials[trial_id], piece)
         self._tell_begun(given)
         if not given.trials:

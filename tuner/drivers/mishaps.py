@@ -8,6 +8,9 @@ import traceback
 
 from trainers.memory import is_out_of_memory
 
+MAX_DEATHS = 3
+"""Workers that die under a trial, one after the other and at no later epoch, before it is called failed."""
+
 LESS_MEMORY = "train on fewer samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)"
 
 _SHORT_OF_MEMORY = "running low on memory"
@@ -24,23 +27,53 @@ def describe(exception: BaseException) -> str:
     return f"out of memory: {LESS_MEMORY}; {told}" if is_out_of_memory(exception) else told
 
 
-def death_text(said: str, deaths: int) -> str:
+class Deaths:
+    """Counts the workers that die under each trial; one that got further than ever before starts the count anew.
+
+    So a long trial outlives any number of deaths from outside, and one that kills its workers ends.
+    """
+
+    def __init__(self) -> None:
+        self._deaths: dict[str, int] = {}
+        self._furthest: dict[str, int] = {}
+        self._furthest_at_death: dict[str, int] = {}
+
+    def got_to(self, trial_id: str, epoch: int) -> None:
+        """A worker told of a trial's epoch."""
+        self._furthest[trial_id] = max(epoch, self._furthest.get(trial_id, 0))
+
+    def too_many(self, trial_id: str) -> bool:
+        """Counts a death under a trial; whether `MAX_DEATHS` in a row got no further.
+
+        >>> deaths = Deaths()
+        >>> [deaths.too_many("a"), deaths.too_many("a")]
+        [False, False]
+        >>> deaths.got_to("a", 1)
+        >>> [deaths.too_many("a"), deaths.too_many("a"), deaths.too_many("a")]
+        [False, False, True]
+        """
+        furthest = self._furthest.get(trial_id, 0)
+        if furthest > self._furthest_at_death.get(trial_id, 0):
+            self._furthest_at_death[trial_id] = furthest
+            self._deaths[trial_id] = 0
+        self._deaths[trial_id] = self._deaths.get(trial_id, 0) + 1
+        return self._deaths[trial_id] >= MAX_DEATHS
+
+
+def death_text(said: str) -> str:
     """Why a trial failed under which workers kept dying.
 
     Args:
         said: by Ray, of the last death; empty where nothing is known.
-        deaths: how many died.
 
-    >>> death_text("Task was killed due to the node running low on memory. ...", 3)[:78]
+    >>> death_text("Task was killed due to the node running low on memory. ...")[:78]
     'out of memory: its worker was ended 3 times because its machine ran short of m'
-    >>> death_text("Worker exit detail: connection error code 2. End of file.", 3)
+    >>> death_text("Worker exit detail: connection error code 2. End of file.")
     'its worker died 3 times while training it: out of memory, or killed from outside'
     """
     lower = said.lower()
     if _SHORT_OF_MEMORY in lower:
-        return (
-            f"out of memory: its worker was ended {deaths} times because its machine ran short of memory: {LESS_MEMORY}"
-        )
+        return f"out of memory: its worker was ended {MAX_DEATHS} times because its machine ran short of memory: {LESS_MEMORY}"
     if any(words in lower for words in _MACHINE_LOST):
-        return f"its worker died {deaths} times while training it: its machine was lost"
-    return f"its worker died {deaths} times while training it: out of memory, or killed from outside"
+        return f"its worker died {MAX_DEATHS} times while training it: its machine was lost"
+    return f"its worker died {MAX_DEATHS} times while training it: out of memory, or killed from outside"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from trainers.local_gang import LocalGang, WorkerLost
 from trainers.memory import keep_freed_memory
-from tuner.drivers.words import MAX_DEATHS
+from tuner.drivers.mishaps import MAX_DEATHS, Deaths
 from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work, conclude, failed
 from tuner.trial import Progress, Trial, TrialResult
 
@@ -28,20 +28,25 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
 
 
 def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
-    for _ in range(MAX_DEATHS):
+    deaths = Deaths()
+    while True:
         try:
-            return _attempt(trial, agenda, execution, others)
+            return _attempt(trial, agenda, execution, others, deaths)
         except WorkerLost as error:
-            lost = str(error)
-    return failed(trial, f"{lost}, {MAX_DEATHS} times: out of memory, or killed from outside")
+            if deaths.too_many(trial.id):
+                return failed(trial, f"{error}, {MAX_DEATHS} times: out of memory, or killed from outside")
 
 
-def _attempt(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
+def _attempt(
+    trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers, deaths: Deaths
+) -> TrialResult:
     work = Work(trial, execution.placement(trial), execution.application, execution.time_limit, others)
     while True:
         piece = work.advance(0.0)
         for sentence in piece.warnings:
             agenda.warned(trial, sentence)
+        for epoch in piece.new_epochs:
+            deaths.got_to(trial.id, epoch.epoch)
         if piece.done:
             return conclude(trial, piece)
         if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):

@@ -14,8 +14,6 @@ from tuner.trial import Trial
 
 CONTINUE = "continue"
 STOP = "stop"
-MAX_DEATHS = 3
-"""Workers that may die under a trial before the trial is called failed."""
 SLICE_SECONDS = 2.0
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 

@@ -10,7 +10,8 @@ from ray import cloudpickle
 from tests.tuner.drivers.agendas import ListAgenda, make_trial
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, OptimizerSpec, TrainResult
-from tuner.drivers.dispatch import MAX_DEATHS, Dispatch
+from tuner.drivers.dispatch import Dispatch
+from tuner.drivers.mishaps import MAX_DEATHS
 from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, PackSetting, Slice
 from tuner.trial import Trial
@@ -173,6 +174,26 @@ def test_a_trial_under_which_workers_keep_dying_fails_and_the_rest_goes_on() -> 
     assert (A, "failed", expected) == (result.trial, result.status, result.error)
     workers.ready("one", "life 4")
     assert [B] == workers.got("life 4")
+
+
+def test_deaths_count_anew_where_a_trial_gets_further() -> None:
+    workers = Workers(ListAgenda([A]))
+    for life in range(3 * MAX_DEATHS):
+        workers.ready("one", f"life {life}")
+        assert ([A], []) == (workers.got(f"life {life}"), workers.agenda.told)
+        workers.post.items["one"] = workers.post.items[f"life {life}"]
+        workers.slice("one", slice_(1 + life // 2, of=99))
+        workers.die("one")
+
+
+def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
+    workers = Workers(ListAgenda([A]))
+    for life in range(MAX_DEATHS):
+        workers.ready("one", f"life {life}")
+        workers.post.items["one"] = workers.post.items[f"life {life}"]
+        workers.slice("one", slice_(7, of=99))
+        workers.die("one")
+    assert ["failed"] == [result.status for result in workers.agenda.told]
 
 
 def test_an_idle_worker_that_dies_gets_nothing() -> None:

@@ -13,7 +13,8 @@ from tests.tuner.drivers.agendas import ListAgenda, make_trial
 from tests.tuner.drivers.test_dispatch import FIVE, OTHERS, Workers, packs, slice_
 from trainers.pack_speed import PACK_SIZES
 from tuner.drivers import dispatch
-from tuner.drivers.dispatch import MAX_DEATHS, MAX_IDLE_DEATHS, Dispatch
+from tuner.drivers.dispatch import MAX_IDLE_DEATHS, Dispatch
+from tuner.drivers.mishaps import MAX_DEATHS
 from tuner.drivers.serial import run_serial
 from tuner.drivers.time_limit import OutOfTime, end_process_after, limited
 from tuner.drivers.words import Assignment, Measurement, Slices
