@@ -73,7 +73,8 @@ def death_text(said: str) -> str:
     """
     lower = said.lower()
     if _SHORT_OF_MEMORY in lower:
-        return f"out of memory: its worker was ended {MAX_DEATHS} times because its machine ran short of memory: {LESS_MEMORY}"
+        told = f"its worker was ended {MAX_DEATHS} times because its machine ran short of memory"
+        return f"out of memory: {told}: {LESS_MEMORY}"
     if any(words in lower for words in _MACHINE_LOST):
         return f"its worker died {MAX_DEATHS} times while training it: its machine was lost"
     return f"its worker died {MAX_DEATHS} times while training it: out of memory, or killed from outside"
