@@ -3,7 +3,7 @@
 The study is a grid of LeNet-5 on 3,000 MNIST images that come with a package, recorded on a real MLflow server. It runs
 once undisturbed and once with faults; after a driver is gone the same command is typed again, and at the end once more.
 
-    python -m benchmarks.chaos [--faults 50] [--trials 80] [--epochs 30] [--interval 15] [--seed 0]
+    python -m benchmarks.chaos [--faults 50] [--trials 140] [--epochs 30] [--interval 23] [--seed 0]
 
 What must hold, or the exit code is 1: every trial has exactly one result and one finished run in MLflow, none is left
 running, every score is that of the undisturbed run to the last digit, and the ledger's samples and FLOPs are those of
@@ -286,9 +286,9 @@ def problems(calm: Outcome, disturbed: Outcome, *, trials: int) -> list[str]:
 
 def main(
     faults: Annotated[int, typer.Option(help="Faults while the study runs.")] = 50,
-    trials: Annotated[int, typer.Option(help="Points of the grid.")] = 80,
+    trials: Annotated[int, typer.Option(help="Points of the grid.")] = 140,
     epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 30,
-    interval: Annotated[float, typer.Option(help="Mean seconds between two faults.")] = 15.0,
+    interval: Annotated[float, typer.Option(help="Mean seconds between two faults.")] = 23.0,
     seed: Annotated[int, typer.Option(help="Of the moments and kinds of the faults.")] = 0,
 ) -> None:
     """Runs a study undisturbed and under faults, and says what became of it."""
