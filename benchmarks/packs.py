@@ -1,7 +1,8 @@
 """Trainings an hour of LeNet in packs of 2 to 128, against the same trainings one after the other.
 
 What `packing: auto` measures when the first trial of a kind comes up, for several batch sizes: a few updates alone
-and in packs, in turns, medians of three; here again and again, and the median of that. A pack's trainings have one seed
+and in packs, in turns, medians of three; here again and again: the median of that, for the sizes that most
+of the measurements came to. A pack's trainings have one seed
 and so share the samples, as those of one search do.
 
     python benchmarks/packs.py [--batch-sizes 4 8 16 32 64 128] [--optimizers momentum date lamb] [--device cpu]

@@ -76,7 +76,7 @@ def main(
 ) -> None:
     """Weak scaling of DATE's six networks here, and forecast."""
     rates = machine_rates("cpu")
-    rows = []
+    measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
         draw_images(Path(folder))
         for model in models.split(","):
@@ -90,7 +90,7 @@ def main(
             found = WeakScaling(points=points, rates=rates)
             alone, several = points
             own = found.forecast(shares_machine=False)
-            rows.append(
+            measured.append(
                 [
                     model,
                     si_text(alone.num_parameters),
@@ -101,20 +101,20 @@ def main(
                     f"{found.efficiency(several):.1%}",
                     f"{several.exchange_share:.1%}",
                     f"{several.apart_seconds / alone.apart_seconds:.2f}",
-                    f"{found.errors()[workers]:+.1%}",
-                    *(f"{own.efficiency(number):.0%}" for number in FORECASTS),
                 ]
             )
-            print(rows[-1], flush=True)
+            efficiencies = (f"{own.efficiency(number):.0%}" for number in FORECASTS)
+            forecast.append([model, f"{found.errors()[workers]:+.1%}", *efficiencies])
+            print(measured[-1], forecast[-1], flush=True)
     turns.print_table(
         f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {si_text(rates.flops)}FLOP/s",
         ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "efficiency", "exchange", "beside"],
-        [row[: -1 - len(FORECASTS)] for row in rows],
+        measured,
     )
     turns.print_table(
         "the model's error, and efficiencies forecast with a device for each worker",
         ["model", f"off by at {workers}", *(f"{number:,}" for number in FORECASTS)],
-        [[row[0], *row[-1 - len(FORECASTS) :]] for row in rows],
+        forecast,
     )
 
 

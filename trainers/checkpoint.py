@@ -24,22 +24,23 @@ logger = logging.getLogger(__name__)
 
 Rest = TypeVar("Rest")
 
-COST = 0.01
+COST_SHARE = 0.01
 """The part of a training's time that checkpoints may take."""
-BOUNDS = (2.0, 60.0)
-"""Seconds between two at least and at most, where the training does not say."""
+SECONDS_BETWEEN = (2.0, 60.0)
+"""Between two checkpoints at least and at most, where their placement does not say."""
 
 
-class Clock:
+class CheckpointClock:
     """Says when a training's next checkpoint is due: what is lost and what is spent are weighed against each other.
 
     Args:
-        seconds: between two; None for `COST` of the time, by what the last one took, within `BOUNDS`.
+        seconds: between two; None for `COST_SHARE` of the time by what the last one took, within
+            `SECONDS_BETWEEN`.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._between = BOUNDS[0] if seconds is None else seconds
+        self._between = SECONDS_BETWEEN[0] if seconds is None else seconds
         self._since = time.perf_counter()
 
     def is_due(self) -> bool:
@@ -55,8 +56,8 @@ class Clock:
         finally:
             self._since = time.perf_counter()
             if self._seconds is None:
-                low, high = BOUNDS
-                self._between = min(max((self._since - begin) / COST, low), high)
+                low, high = SECONDS_BETWEEN
+                self._between = min(max((self._since - begin) / COST_SHARE, low), high)
 
 
 class Stateful(Protocol):

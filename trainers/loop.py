@@ -21,7 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from trainers.applications.registry import find_application
-from trainers.checkpoint import Clock, config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from trainers.checkpoint import (
+    CheckpointClock,
+    config_fingerprint,
+    going_on_without,
+    restore_checkpoint,
+    write_checkpoint,
+)
 from trainers.data import Batch, Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
@@ -178,7 +184,7 @@ class Training:
             num_workers=gang.size,
             accumulation_steps=-(-share // in_memory),
         )
-        self._checkpoints = Clock(placement.checkpoint_seconds)
+        self._checkpoints = CheckpointClock(placement.checkpoint_seconds)
 
     @property
     def finished(self) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trainers.applications.application import Application, Dataset
 from trainers.data import Batch
-from trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
+from trainers.models.ghost_batch_norm import NEEDS_TWO, piece_sizes, use_ghost_batch_norm
 from trainers.spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -57,7 +57,7 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
     elif smoothing and application.smoothed_loss is None:
         yield "label_smoothing", "is for applications that classify, which this one does not: leave it out"
     if ghost is not None and ghost < 2:
-        yield "ghost_batch_size", f"must be at least 2, since one sample has no variance, got {ghost}"
+        yield "ghost_batch_size", f"{NEEDS_TWO}, got {ghost}"
     if isinstance(micro, int) and micro < 1:
         yield "micro_batch_size", f"must be at least 1, got {micro}"
     elif ghost is not None and ghost >= 2 and isinstance(micro, int) and micro % ghost:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.checkpoint import BOUNDS, Clock, write_checkpoint
+from trainers.checkpoint import SECONDS_BETWEEN, CheckpointClock, write_checkpoint
 from trainers.loop import Training, train
 from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
@@ -168,8 +168,8 @@ def test_another_seeds_checkpoint_is_left_out_with_a_word(path: Path, caplog: py
 def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pytest.MonkeyPatch):
     now = 1_000.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
-    clock = Clock(None)
-    for took, wait in ((0.001, BOUNDS[0]), (0.1, 10.0), (5.0, BOUNDS[1])):
+    clock = CheckpointClock(None)
+    for took, wait in ((0.001, SECONDS_BETWEEN[0]), (0.1, 10.0), (5.0, SECONDS_BETWEEN[1])):
         with clock.writing():
             now += took
         now += 0.99 * wait
@@ -181,7 +181,7 @@ def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pyt
 def test_a_checkpoint_that_cannot_be_written_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch):
     now = 1_000.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
-    clock = Clock(30.0)
+    clock = CheckpointClock(30.0)
     now += 31.0
     assert clock.is_due()
     with pytest.raises(OSError, match="disk full"), clock.writing():

@@ -37,6 +37,9 @@ def piece_sizes(num_samples: int, size: int) -> list[int]:
     return sizes
 
 
+NEEDS_TWO = "must be at least 2, since one sample has no variance"
+
+
 class _Ghost(_BatchNorm):
     """What all ghost layers share: in training every piece of the batch is normalised by itself."""
 
@@ -94,9 +97,7 @@ def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
     ('GhostBatchNorm2d', 32)
     """
     if ghost_batch_size < 2:
-        raise ValueError(
-            f"ghost_batch_size must be at least 2, since one sample has no variance, got {ghost_batch_size}."
-        )
+        raise ValueError(f"ghost_batch_size {NEEDS_TWO}, got {ghost_batch_size}.")
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
     if not found:
         raise ValueError("ghost_batch_size has no effect: the model has no batch normalisation.")

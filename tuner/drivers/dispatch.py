@@ -163,10 +163,10 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._packing.learn(measured, None)  # it may be what killed the worker: such trials are trained alone
         given = self._held.pop(worker, None)
         for trial in given.trials.values() if given else ():
-            too_many = self._deaths.too_many(trial.id)
+            was_last = self._deaths.add(trial.id)
             if given and given.num_given == 1 and self._is_out_of_time(given):
                 self._tell_out_of_time(trial, given)
-            elif too_many:
+            elif was_last:
                 self._agenda.tell(failed(trial, death_text(said)))
             else:
                 self._lost.append(trial)

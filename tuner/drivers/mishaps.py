@@ -34,28 +34,25 @@ class Deaths:
     """
 
     def __init__(self) -> None:
-        self._deaths: dict[str, int] = {}
         self._furthest: dict[str, int] = {}
-        self._furthest_at_death: dict[str, int] = {}
+        self._deaths: dict[str, int] = {}
 
     def got_to(self, trial_id: str, epoch: int) -> None:
-        """A worker told of a trial's epoch."""
-        self._furthest[trial_id] = max(epoch, self._furthest.get(trial_id, 0))
+        """A worker told of a trial's epoch, 1-based."""
+        if epoch > self._furthest.get(trial_id, 0):
+            self._furthest[trial_id] = epoch
+            self._deaths[trial_id] = 0
 
-    def too_many(self, trial_id: str) -> bool:
-        """Counts a death under a trial; whether `MAX_DEATHS` in a row got no further.
+    def add(self, trial_id: str) -> bool:
+        """Counts a death under a trial; whether that was the last of `MAX_DEATHS` that got no further.
 
         >>> deaths = Deaths()
-        >>> [deaths.too_many("a"), deaths.too_many("a")]
+        >>> [deaths.add("a"), deaths.add("a")]
         [False, False]
         >>> deaths.got_to("a", 1)
-        >>> [deaths.too_many("a"), deaths.too_many("a"), deaths.too_many("a")]
+        >>> [deaths.add("a"), deaths.add("a"), deaths.add("a")]
         [False, False, True]
         """
-        furthest = self._furthest.get(trial_id, 0)
-        if furthest > self._furthest_at_death.get(trial_id, 0):
-            self._furthest_at_death[trial_id] = furthest
-            self._deaths[trial_id] = 0
         self._deaths[trial_id] = self._deaths.get(trial_id, 0) + 1
         return self._deaths[trial_id] >= MAX_DEATHS
 

@@ -33,7 +33,7 @@ def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: Ot
         try:
             return _attempt(trial, agenda, execution, others, deaths)
         except WorkerLost as error:
-            if deaths.too_many(trial.id):
+            if deaths.add(trial.id):
                 return failed(trial, f"{error}, {MAX_DEATHS} times: out of memory, or killed from outside")
 
 
