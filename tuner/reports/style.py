@@ -158,6 +158,8 @@ def log_ticks(low: float, high: float) -> list[float]:
     [10.0, 20.0, 50.0, 100.0, 200.0]
     >>> log_ticks(8.5, 11.9)
     [9.0, 10.0, 11.0]
+    >>> log_ticks(16.0, 96.0)
+    [20.0, 40.0, 60.0, 80.0]
     """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     if high / low > 1000:
@@ -169,6 +171,8 @@ def log_ticks(low: float, high: float) -> list[float]:
         return ticks
     if (high - low) / step < 3:
         step /= 2
+    elif (high - low) / step > 6:  # would run into each other
+        step *= 2
     first = math.ceil(low / step)
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
 
