@@ -23,6 +23,32 @@ from trainers.spec import OptionValue
 _COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
 """The class whose `__torch_dispatch__` torch keeps from its compiler; an inner one in newer versions."""
 
+
+def _convolution_backward_flops(
+    gradient: list[int],
+    inputs: list[int],
+    weight: list[int],
+    _bias: object,
+    _stride: object,
+    _padding: object,
+    _dilation: object,
+    transposed: bool,
+    _output_padding: object,
+    _groups: int,
+    output_mask: list[bool],
+    **_: Any,
+) -> int:
+    """Operations of a convolution's gradients, of shapes: by the inputs and by the weight, each as many as forward.
+
+    In the place of torch's formula, which counts the gradient by the weight as if there were no groups: a depthwise
+    convolution of C channels C times.
+    """
+    forward: int = flop_counter.conv_flop_count(inputs, weight, gradient, transposed=transposed)
+    return forward * (output_mask[0] + output_mask[1])
+
+
+_FORMULAS = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+
 _flops_by_workload: dict[tuple[object, ...], int] = {}
 
 
@@ -31,9 +57,10 @@ def training_flops_per_sample(
 ) -> int:
     """Floating-point operations of one forward and backward pass, a sample; a multiply-add counts as two.
 
-    Matrix products and convolutions count (torch's FlopCounterMode), element-wise operations and the optimizer's step
-    do not. The step is run on the CPU, once a process for each application, its options and sample shape, on two
-    samples that the training split calls typical; torch's random state is left as it was.
+    Matrix products and convolutions count (torch's FlopCounterMode, grouped convolutions as they are), element-wise
+    operations and the optimizer's step do not. The step is run on the CPU, once a process for each application, its
+    options and sample shape, on two samples that the training split calls typical; torch's random state is left as it
+    was.
 
     Args:
         application: its model and loss.
@@ -51,7 +78,7 @@ def training_flops_per_sample(
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
                 model = application.new_model(data.facts, model_options)
                 without_compiler(_COUNTING.__torch_dispatch__)
-                with flop_counter.FlopCounterMode(display=False) as counter:
+                with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
                     application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
         _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
     return _flops_by_workload[workload]

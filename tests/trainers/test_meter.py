@@ -1,7 +1,10 @@
 """The meter counts what a training computes, by hand calculation."""
 
+from dataclasses import replace
+
 import psutil
 import torch
+from torch import nn
 
 from trainers.applications import APPLICATIONS
 from trainers.data import load_on_device
@@ -27,6 +30,27 @@ def test_lstm_flops_equal_the_closed_form():
     transform, recurrent, classifier = 28 * 28 * 128, 128 * 512, 128 * 10
     forward = transform + 28 * 2 * recurrent + classifier
     assert counted("lstm_mnist") == 2 * (3 * forward - transform - recurrent)
+
+
+class Depthwise(nn.Sequential):
+    """A convolution of 8 channels, each by itself, between two plain layers; and its transpose."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(1, 8, 3, padding=1),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8),
+            nn.ConvTranspose2d(8, 8, 2, stride=2, groups=4),
+            nn.Flatten(),
+            nn.Linear(8 * 56 * 56, 10),
+        )
+
+
+def test_flops_of_grouped_convolutions_equal_the_closed_form():
+    """Each channel meets those of its own group alone, in the gradients too."""
+    first, depthwise, transposed = 8 * 9 * 28 * 28, 8 * 9 * 28 * 28, 8 * 2 * 4 * 28 * 28
+    application = replace(APPLICATIONS["lenet_mnist"], build_model=Depthwise)
+    found = training_flops_per_sample(application, load_on_device(MNIST5K, None, CPU))
+    assert found == 2 * (3 * (first + depthwise + transposed + 8 * 56 * 56 * 10) - first)
 
 
 def test_counting_leaves_random_state_and_onednn_as_they_were():
