@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"trainers.meter", "trainers.micro_batch", "trainers.energy_meter", "trainers.gang"},
     {"trainers.meeting"},
     {"trainers.local_gang"},
-    {"trainers.outcome"},
+    {"trainers.outcome", "trainers.updates"},
     {"trainers.loop", "trainers.pack", "trainers.rehearsal"},
     {"trainers.follower", "trainers.weak_scaling"},
     {"trainers.pack_speed"},

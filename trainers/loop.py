@@ -1,8 +1,7 @@
 """The one training loop: a configuration in, what it learned and cost out.
 
 T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section 3.6: 220 updates for n = 60,000,
-B = 8,192, E = 30), in the order that the data's split gives. What stands around model and optimizer, clipping or
-micro-batches, are the pieces of `trainers.recipe`; where nothing is asked of them, nothing is done.
+B = 8,192, E = 30), in the order that the data's split gives; `trainers.updates` makes them.
 
 Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
 module must not know who chose the configuration, or why.
@@ -11,14 +10,12 @@ module must not know who chose the configuration, or why.
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import asdict, replace
-from itertools import islice, pairwise
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from trainers.applications.registry import find_application
 from trainers.checkpoint import (
@@ -28,37 +25,21 @@ from trainers.checkpoint import (
     restore_checkpoint,
     write_checkpoint,
 )
-from trainers.data import Batch, Split, load_on_device
+from trainers.data import Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
-from trainers.evaluation import Evaluation, SwitchesWeights, evaluate, recompute_batch_norm, reset_state
-from trainers.gang import ALONE, Gang, Replica, Share
+from trainers.evaluation import Evaluation, evaluate
+from trainers.gang import ALONE, Gang
 from trainers.local_gang import LocalGang
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
-from trainers.micro_batch import measured_micro_batch
 from trainers.optimizers import build_optimizer
 from trainers.outcome import after_epoch, has_diverged, progress_of
-from trainers.recipe import (
-    AUTO_NEEDS_GHOSTS,
-    add_gradient,
-    check_recipe,
-    forward_in,
-    has_batch_norm,
-    in_fast_layout,
-    micro_batches,
-    mixed,
-    prepare_data,
-    prepare_model,
-    training_loss,
-)
+from trainers.recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
 from trainers.schedules import build_schedule
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from trainers.streams import random_stream
 from trainers.tables import lookup
-
-CHECK_UPDATES = 50
-"""How often within an epoch a training is looked at for divergence."""
-
+from trainers.updates import Updates
 
 _logger = logging.getLogger(__name__)
 
@@ -124,10 +105,7 @@ class Training:
 
     Attributes:
         flops_per_sample: floating-point operations of one training sample.
-        unfinished_iterations: updates of an epoch that an exception ended; 0 between epochs.
-        unfinished_samples: the samples of those updates.
-        observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer
-            steps; it may look at everything and must change nothing. Its time is in the epoch's device_seconds.
+        updates: what trains the model; after an exception, with the counts of the epoch that it ended.
 
     Raises:
         ValueError: the configuration cannot be trained.
@@ -139,7 +117,6 @@ class Training:
         keep_freed_memory()
         torch.set_num_threads(placement.num_threads)
         self.config, self.placement, self.gang = config, placement, gang
-        self.observer: Callable[[int], None] | None = None
         self.device = torch.device(placement.device)
         metered = read_energy(self.device)
         self.application = find_application(config.application)
@@ -147,7 +124,6 @@ class Training:
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
         loaded = load_on_device(source, placement.data_folder, self.device, config.data_options)
         self.flops_per_sample = training_flops_per_sample(self.application, loaded, config.model_options)
-        self.unfinished_iterations, self.unfinished_samples = 0, 0
         self.data = prepare_data(loaded, config.recipe.precision)
         self.schedule = build_schedule(
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
@@ -158,21 +134,17 @@ class Training:
         inputs, _ = loaded.train.typical()
         self.model = in_fast_layout(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
-        self._loss = training_loss(config.recipe, self.application)
-        self._replica = Replica(
-            self.model, gang, batch_size=config.batch_size, ghost_batch_size=config.recipe.ghost_batch_size
+        self.updates = Updates(
+            config, self.application, self.data.train, self.model, self.optimizer, self.schedule, gang
         )
-        self._forward, self._train_forward = (
-            forward_in(config.recipe.precision, self.device, model) for model in (self.model, self._replica.module)
-        )
-        self._micro_batch_size = self._pieces_that_fit()
+        self._forward = forward_in(config.recipe.precision, self.device, self.model)
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )
         self._resume()
         so_far, joules = self._progress, self._joules_since(metered)
-        share = max(end - begin for begin, end in pairwise(self._replica.cuts()))
-        in_memory = min(share, self._micro_batch_size or share)
+        share = self.updates.share_size
+        in_memory = min(share, self.updates.micro_batch_size or share)
         is_whole = in_memory == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
             so_far,
@@ -217,10 +189,10 @@ class Training:
         config, epoch = self.config, len(self._progress.epochs) + 1
 
         first, _, order = self.data.train.order(config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size)
-        train_loss = self._update(epoch, first, order)
-        iterations, samples = self.unfinished_iterations, self.unfinished_samples
+        updates = self.updates
+        train_loss = updates.train(epoch, first, order)
         if math.isfinite(train_loss):
-            self._use_evaluation_weights(epoch, order)
+            updates.use_evaluation_weights(epoch, order)
             validation = self._evaluate(self.data.validation)
         else:
             validation = Evaluation(loss=math.nan, score=math.nan, other_scores={})
@@ -229,20 +201,20 @@ class Training:
         test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
         metrics = EpochMetrics(
             epoch=epoch,
-            lr=self.schedule.lr(first + iterations - 1),
+            lr=self.schedule.lr(first + updates.iterations - 1),
             train_loss=train_loss,
             validation_loss=validation.loss,
             validation_score=validation.score,
-            iterations=iterations,
-            samples=samples,
-            flops=self.flops_per_sample * samples,
-            words=self._progress.num_parameters * iterations,
+            iterations=updates.iterations,
+            samples=updates.samples,
+            flops=self.flops_per_sample * updates.samples,
+            words=self._progress.num_parameters * updates.iterations,
             device_seconds=self.gang.size * (time.perf_counter() - started),
             measured_joules=self._joules_since(metered),
             other_scores=validation.other_scores,
         )
         self._progress = after_epoch(self._progress, metrics, self.application, diverged=diverged, test=test)
-        self.unfinished_iterations, self.unfinished_samples = 0, 0
+        updates.forget()
         self._keep_checkpoint()
         return self._progress.epochs[-1]
 
@@ -266,11 +238,11 @@ class Training:
             num_updates: >= 1; no more than an epoch has are made.
             exchanging: whether the workers add up their gradients; without, each trains by itself.
         """
-        self._replica.exchanges = exchanging
+        self.updates.exchange(gradients=exchanging)
         config = self.config
         first, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
         begin = time.perf_counter()
-        self._update(1, first, order[: num_updates * config.batch_size])
+        self.updates.train(1, first, order[: num_updates * config.batch_size])
         return time.perf_counter() - begin
 
     def save(self, path: str | Path) -> None:
@@ -285,93 +257,6 @@ class Training:
             "progress": asdict(self._progress),
         }
         write_checkpoint(Path(path), config_fingerprint(self.config), state)
-
-    def _update(self, epoch: int, first: int, order: Tensor) -> float:
-        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss.
-
-        Where that is not finite, some of the batches may not have been trained on.
-        """
-        optimizer, recipe = self.optimizer, self.config.recipe
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        shares = self._replica.shares(order)
-        updates = [micro_batches(share.keys, self._micro_batch_size) for share in shares]
-        self._replica.module.train()
-        reset_state(self.model)
-        if isinstance(optimizer, SwitchesWeights):
-            optimizer.train()
-        worker = "" if self.gang.leads else f" of worker {self.gang.rank}"
-        with self._random_stream(f"noise {epoch}{worker}"), self._replica.epoch():
-            batches = self.data.train.batches(piece for pieces in updates for piece in pieces)
-            for iteration, (share, pieces) in enumerate(zip(shares, updates, strict=True), start=first):
-                lr = self.schedule.lr(iteration)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr
-                optimizer.zero_grad(set_to_none=True)
-                loss_sum += self._add_gradient(share, islice(batches, len(pieces)), len(pieces))
-                if recipe.clip_norm is not None:
-                    nn.utils.clip_grad_norm_(parameters, recipe.clip_norm, foreach=True)
-                if self.observer is not None:
-                    self.observer(iteration)
-                optimizer.step()
-                self.unfinished_iterations += 1
-                self.unfinished_samples += share.num_samples
-                is_due = self.unfinished_iterations % CHECK_UPDATES == 0
-                if is_due and not math.isfinite(self.gang.total(loss_sum).item()):
-                    break
-        return self.gang.total(loss_sum).item() / len(order)
-
-    def _add_gradient(self, share: Share, batches: Iterator[Batch], num_pieces: int) -> Tensor:
-        """Adds the gradient of an update to the parameters', that of all workers; returns this one's sum of losses."""
-        last = num_pieces - 1
-        with self._replica.computing(share):
-            losses = add_gradient(
-                self._train_forward,
-                self._loss,
-                batches,
-                num_samples=share.num_samples if share.counts else math.inf,
-                keeping=lambda piece: self._replica.keeping(is_last=piece == last),
-            )
-        return losses if share.counts else torch.zeros_like(losses)
-
-    def _pieces_that_fit(self) -> int | None:
-        """The recipe's micro-batch size; where that is left to a measurement, what worker 0 has found.
-
-        Raises:
-            ValueError: the recipe leaves it to a measurement, and the model's results would depend on it.
-        """
-        recipe = self.config.recipe
-        if recipe.micro_batch_size != "auto":
-            return recipe.micro_batch_size
-        if recipe.ghost_batch_size is None and has_batch_norm(self.model):
-            raise ValueError(f"recipe: micro_batch_size {AUTO_NEEDS_GHOSTS}.")
-        measured = 0
-        if self.gang.leads:
-            share = self._replica.shares(self._first_batch())[0]
-            measured = measured_micro_batch(self.config, share.keys, self.data.train, self.model, self._loss)
-        return int(self.gang.from_leader([measured], self.device)[0])
-
-    def _first_batch(self) -> Tensor:
-        config = self.config
-        _, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
-        return order[: config.batch_size]
-
-    def _use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
-        """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
-
-        Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
-        training. That pass is in the epoch's device_seconds, but not in its samples or flops: nothing is trained.
-        """
-        if isinstance(self.optimizer, SwitchesWeights):
-            self.optimizer.eval()
-            if self.gang.leads:
-                updates = torch.split(order, self.config.batch_size)
-                pieces = (piece for update in updates for piece in micro_batches(update, self._micro_batch_size))
-                inputs = (inputs for inputs, _ in self.data.train.batches(pieces))
-                precision = self.config.recipe.precision
-                with self._random_stream(f"statistics {epoch}"), mixed(precision, self.device):
-                    recompute_batch_norm(self.model, inputs)
-        self.model.eval()
 
     def _joules_since(self, begin: Reading | None) -> float | None:
         """This training's share of what its devices have drawn since then."""

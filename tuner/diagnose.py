@@ -112,7 +112,7 @@ def _run(
     except ValueError as error:  # DataError is one
         raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
     tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")
-    training.observer = recorder
+    training.updates.observer = recorder
     while not training.finished:
         training.run_epoch()
     return DiagnosedRun(

@@ -10,8 +10,9 @@ import torch
 
 from trainers.applications import APPLICATIONS
 from trainers.data import Dataset, DataSource, TensorSplit, dataset
-from trainers.loop import CHECK_UPDATES, Training, train
+from trainers.loop import Training, train
 from trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+from trainers.updates import CHECK_UPDATES
 
 LENET = TrainConfig(
     application="lenet_mnist",

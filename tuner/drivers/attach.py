@@ -23,6 +23,8 @@ from tuner.errors import BadInput, Unreachable
 
 CONNECT_SECONDS = 45.0
 """How long a cluster may take to answer."""
+JOIN_ATTEMPTS = 3
+"""How often a cluster is asked in that time, where what it starts for a client of ray:// dies before it answers."""
 INSPECT_SECONDS = 300.0
 """How long its machines may take to get ready: the first use of the package there, and a download of the data."""
 
@@ -42,12 +44,7 @@ def attach(address: str) -> None:
 
     def join() -> None:
         try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env=shipping(),
-            )
+            _join(address)
         except BaseException as error:  # whatever it is, it is raised below
             joined.set_exception(error)
         else:
@@ -65,6 +62,18 @@ def attach(address: str) -> None:
         ) from None
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
+
+
+def _join(address: str) -> None:
+    """Joins; anew where a process that the cluster starts for each client has died, as one on a busy machine may."""
+    for attempt in range(1, JOIN_ATTEMPTS + 1):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=shipping())
+        except ConnectionAbortedError:  # raised for nothing else, by Ray's client alone
+            if attempt == JOIN_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _reason(error: Exception) -> str:

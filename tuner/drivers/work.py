@@ -258,10 +258,10 @@ class Work:
         if training is None:
             return Cost()
         return Cost(
-            iterations=training.unfinished_iterations,
-            samples=training.unfinished_samples,
-            flops=training.flops_per_sample * training.unfinished_samples,
-            words=training.result().num_parameters * training.unfinished_iterations,
+            iterations=training.updates.iterations,
+            samples=training.updates.samples,
+            flops=training.flops_per_sample * training.updates.samples,
+            words=training.result().num_parameters * training.updates.iterations,
         )
 
     def discard(self) -> None:

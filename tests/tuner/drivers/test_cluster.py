@@ -1,9 +1,11 @@
 """The Ray cluster a study runs on, without Ray: how many trials fit, and what is said where it does not start."""
 
+import socket
+
 import pytest
 
 from tuner.drivers import cluster
-from tuner.drivers.attach import _reason
+from tuner.drivers.attach import _reason, attach
 from tuner.drivers.cluster import Slots, _slots
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
@@ -95,3 +97,25 @@ def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand
 )
 def test_the_reason_of_a_cluster_that_cannot_be_joined_is_one_line(said: str, reason: str) -> None:
     assert reason == _reason(ConnectionError(said))
+
+
+@pytest.mark.parametrize(("num_deaths", "joins"), [(0, True), (2, True), (3, False)])
+def test_a_cluster_whose_server_for_this_client_dies_is_asked_three_times(
+    monkeypatch: pytest.MonkeyPatch, num_deaths: int, joins: bool
+) -> None:
+    asked: list[str] = []
+
+    def init(*, address: str, **_: object) -> None:
+        asked.append(address)
+        if len(asked) <= num_deaths:
+            raise ConnectionAbortedError("Initialization failure from server:\nTraceback\nZombieProcess: a zombie")
+
+    monkeypatch.setattr("ray.init", init)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+        if joins:
+            attach(address)
+        else:
+            with pytest.raises(Unreachable, match=r"cannot join .* failure from server: ZombieProcess: a zombie$"):
+                attach(address)
+    assert asked == [address] * min(num_deaths + 1, 3)

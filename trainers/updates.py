@@ -1,0 +1,177 @@
+"""The updates of a training: the gradient of a batch, clipped where the recipe asks for it, and the optimizer's step.
+
+What stands around model and optimizer, micro-batches or ghosts, are the pieces of `trainers.recipe`; where nothing is
+asked of them, nothing is done. This module must not know scores, checkpoints or what a training costs.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice, pairwise
+
+import torch
+from torch import Tensor, nn
+
+from trainers.applications.application import Application
+from trainers.data import Batch, Split
+from trainers.evaluation import SwitchesWeights, recompute_batch_norm, reset_state
+from trainers.gang import Gang, Replica, Share
+from trainers.micro_batch import measured_micro_batch
+from trainers.recipe import (
+    AUTO_NEEDS_GHOSTS,
+    add_gradient,
+    forward_in,
+    has_batch_norm,
+    micro_batches,
+    mixed,
+    training_loss,
+)
+from trainers.schedules import Schedule
+from trainers.spec import TrainConfig
+from trainers.streams import random_stream
+
+CHECK_UPDATES = 50
+"""How often within an epoch a training is looked at for divergence."""
+
+
+class Updates:
+    """What trains a model on the batches of an epoch, on one worker of a gang.
+
+    Args:
+        config: of the training.
+        application: its loss.
+        data: the training samples.
+        model: on its device.
+        optimizer: of that model's parameters.
+        schedule: the learning rate of every update.
+        gang: the workers that train together.
+
+    Attributes:
+        iterations: updates of the epoch that runs, or that an exception ended; 0 between epochs.
+        samples: the gang's samples of those updates.
+        observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer
+            steps; it may look at everything and must change nothing. Its time is in the epoch's device_seconds.
+        share_size: the most samples of a full batch that fall to one worker.
+        micro_batch_size: the samples of a share that are computed at once; None for all.
+
+    Raises:
+        ValueError: the recipe leaves the micro-batch size to a measurement, and the model's results would depend on it;
+            or the gang's statistics of batch normalisation would not be those of one worker.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        application: Application,
+        data: Split,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        gang: Gang,
+    ) -> None:
+        self._config, self._data, self._schedule, self._gang = config, data, schedule, gang
+        self._model, self._optimizer = model, optimizer
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._device = next(model.parameters()).device
+        self.iterations, self.samples = 0, 0
+        self.observer: Callable[[int], None] | None = None
+        recipe = config.recipe
+        self._loss = training_loss(recipe, application)
+        self._replica = Replica(model, gang, batch_size=config.batch_size, ghost_batch_size=recipe.ghost_batch_size)
+        self._forward = forward_in(recipe.precision, self._device, self._replica.module)
+        self.share_size = max(end - begin for begin, end in pairwise(self._replica.cuts()))
+        self.micro_batch_size = self._pieces_that_fit()
+
+    def train(self, epoch: int, first: int, order: Tensor) -> float:
+        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss.
+
+        Where that is not finite, some of the batches may not have been trained on. Counts go on until `forget`.
+
+        Args:
+            epoch: the epoch they belong to, 1-based.
+            first: the number of the first update in the training, 1-based.
+            order: keys of the samples, the gang's batches after one another.
+        """
+        optimizer, clip_norm = self._optimizer, self._config.recipe.clip_norm
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
+        shares = self._replica.shares(order)
+        updates = [micro_batches(share.keys, self.micro_batch_size) for share in shares]
+        self._replica.module.train()
+        reset_state(self._model)
+        if isinstance(optimizer, SwitchesWeights):
+            optimizer.train()
+        worker = "" if self._gang.leads else f" of worker {self._gang.rank}"
+        with self._random_stream(f"noise {epoch}{worker}"), self._replica.epoch():
+            batches = self._data.batches(piece for pieces in updates for piece in pieces)
+            for iteration, (share, pieces) in enumerate(zip(shares, updates, strict=True), start=first):
+                lr = self._schedule.lr(iteration)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                optimizer.zero_grad(set_to_none=True)
+                loss_sum += self._add_gradient(share, islice(batches, len(pieces)), len(pieces))
+                if clip_norm is not None:
+                    nn.utils.clip_grad_norm_(self._parameters, clip_norm, foreach=True)
+                if self.observer is not None:
+                    self.observer(iteration)
+                optimizer.step()
+                self.iterations += 1
+                self.samples += share.num_samples
+                is_due = self.iterations % CHECK_UPDATES == 0
+                if is_due and not math.isfinite(self._gang.total(loss_sum).item()):
+                    break
+        return self._gang.total(loss_sum).item() / len(order)
+
+    def forget(self) -> None:
+        """Ends the epoch: its counts begin anew."""
+        self.iterations, self.samples = 0, 0
+
+    def exchange(self, *, gradients: bool) -> None:
+        """Whether the workers add up their gradients; each trains by itself where they do not."""
+        self._replica.exchanges = gradients
+
+    def use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
+        """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
+
+        Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
+        training. That pass is in the epoch's device_seconds, but not in its samples or flops: nothing is trained.
+        """
+        if isinstance(self._optimizer, SwitchesWeights):
+            self._optimizer.eval()
+            if self._gang.leads:
+                updates = torch.split(order, self._config.batch_size)
+                pieces = (piece for update in updates for piece in micro_batches(update, self.micro_batch_size))
+                inputs = (inputs for inputs, _ in self._data.batches(pieces))
+                precision = self._config.recipe.precision
+                with self._random_stream(f"statistics {epoch}"), mixed(precision, self._device):
+                    recompute_batch_norm(self._model, inputs)
+        self._model.eval()
+
+    def _add_gradient(self, share: Share, batches: Iterator[Batch], num_pieces: int) -> Tensor:
+        """Adds the gradient of an update to the parameters', that of all workers; returns this one's sum of losses."""
+        last = num_pieces - 1
+        with self._replica.computing(share):
+            losses = add_gradient(
+                self._forward,
+                self._loss,
+                batches,
+                num_samples=share.num_samples if share.counts else math.inf,
+                keeping=lambda piece: self._replica.keeping(is_last=piece == last),
+            )
+        return losses if share.counts else torch.zeros_like(losses)
+
+    def _pieces_that_fit(self) -> int | None:
+        """The recipe's micro-batch size; where that is left to a measurement, what worker 0 has found."""
+        config = self._config
+        if config.recipe.micro_batch_size != "auto":
+            return config.recipe.micro_batch_size
+        if config.recipe.ghost_batch_size is None and has_batch_norm(self._model):
+            raise ValueError(f"recipe: micro_batch_size {AUTO_NEEDS_GHOSTS}.")
+        measured = 0
+        if self._gang.leads:
+            _, _, order = self._data.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
+            share = self._replica.shares(order[: config.batch_size])[0]
+            measured = measured_micro_batch(config, share.keys, self._data, self._model, self._loss)
+        return int(self._gang.from_leader([measured], self._device)[0])
+
+    def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
+        return random_stream(self._config.seed, purpose, self._device)
