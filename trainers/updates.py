@@ -47,6 +47,7 @@ class Updates:
         gang: the workers that train together.
 
     Attributes:
+        config: of the training.
         iterations: updates of the epoch that runs, or that an exception ended; 0 between epochs.
         samples: the gang's samples of those updates.
         observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer
@@ -69,7 +70,7 @@ class Updates:
         schedule: Schedule,
         gang: Gang,
     ) -> None:
-        self._config, self._data, self._schedule, self._gang = config, data, schedule, gang
+        self.config, self._data, self._schedule, self._gang = config, data, schedule, gang
         self._model, self._optimizer = model, optimizer
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._device = next(model.parameters()).device
@@ -92,7 +93,7 @@ class Updates:
             first: the number of the first update in the training, 1-based.
             order: keys of the samples, the gang's batches after one another.
         """
-        optimizer, clip_norm = self._optimizer, self._config.recipe.clip_norm
+        optimizer, clip_norm = self._optimizer, self.config.recipe.clip_norm
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         shares = self._replica.shares(order)
         updates = [micro_batches(share.keys, self.micro_batch_size) for share in shares]
@@ -138,10 +139,10 @@ class Updates:
         if isinstance(self._optimizer, SwitchesWeights):
             self._optimizer.eval()
             if self._gang.leads:
-                updates = torch.split(order, self._config.batch_size)
+                updates = torch.split(order, self.config.batch_size)
                 pieces = (piece for update in updates for piece in micro_batches(update, self.micro_batch_size))
                 inputs = (inputs for inputs, _ in self._data.batches(pieces))
-                precision = self._config.recipe.precision
+                precision = self.config.recipe.precision
                 with self._random_stream(f"statistics {epoch}"), mixed(precision, self._device):
                     recompute_batch_norm(self._model, inputs)
         self._model.eval()
@@ -161,7 +162,7 @@ class Updates:
 
     def _pieces_that_fit(self) -> int | None:
         """The recipe's micro-batch size; where that is left to a measurement, what worker 0 has found."""
-        config = self._config
+        config = self.config
         if config.recipe.micro_batch_size != "auto":
             return config.recipe.micro_batch_size
         if config.recipe.ghost_batch_size is None and has_batch_norm(self._model):
@@ -174,4 +175,4 @@ class Updates:
         return int(self._gang.from_leader([measured], self._device)[0])
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
-        return random_stream(self._config.seed, purpose, self._device)
+        return random_stream(self.config.seed, purpose, self._device)

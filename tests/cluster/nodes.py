@@ -75,19 +75,6 @@ class Nodes:
                 process.kill()
         node.wait()
 
-    def kill_one(self, host: str, word: str) -> None:
-        """Kills the first process of a machine whose command holds a word, as soon as there is one."""
-        node = psutil.Process(self._nodes[host].pid)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            for process in node.children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                    if word in process.cmdline():
-                        process.kill()
-                        return
-            time.sleep(0.05)
-        pytest.fail(f"no process with {word} on {host}")
-
     def _start(self, host: str, cpus: int, options: tuple[str, ...], program: tuple[str, ...]) -> None:
         command = [*program, "start", "--block", "--disable-usage-stats"]
         command += [f"--node-ip-address={host}", f"--num-cpus={cpus}", *options]

@@ -23,7 +23,7 @@ def test_a_study_whose_head_is_killed_ends_with_a_sentence_and_goes_on_over_a_ne
     options = ("--include-dashboard=false", f"--ray-client-server-port={client_port}")
     run = ("run", "plane.yaml", "--app", "plane.py:sides", "--address", f"ray://{client}")
     with Nodes(tmp_path, options=options) as nodes, ended(zerotune(tmp_path, nodes.environment, *run)) as study:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # Ray may need 40 s to see that it has no server
         while not journal_of(tmp_path).started:
             assert study.poll() is None, output(study)
             assert time.monotonic() < deadline
@@ -39,7 +39,6 @@ def test_a_study_whose_head_is_killed_ends_with_a_sentence_and_goes_on_over_a_ne
 
     (tmp_path / "mended").touch()
     with Nodes(tmp_path, options=options) as nodes, ended(zerotune(tmp_path, nodes.environment, *run)) as study:
-        nodes.kill_one("127.0.0.1", "--mode=specific-server")  # what serves this client: the cluster is asked again
         text = output(study)
     assert study.returncode == 0, text
     assert f"here and on the cluster at ray://{client}: 1 machine, 2 CPUs" in text

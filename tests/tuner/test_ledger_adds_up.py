@@ -17,11 +17,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from rich.console import Console
 
-import trainers.loop
+import trainers.updates
 import tuner.run
 from tests.own_applications import forgotten, write
 from trainers.loop import Training
 from trainers.spec import Placement
+from trainers.updates import Updates
 from tuner.answer import Answer
 from tuner.cost import Cost
 from tuner.drivers.work import Execution
@@ -90,12 +91,12 @@ class Observed:
         self._left: int | None = None
 
     def watch(self, patch: pytest.MonkeyPatch) -> None:
-        real_update, real_gradient = Training._update, trainers.loop.add_gradient
+        real_train, real_gradient = Updates.train, trainers.updates.add_gradient
 
-        def update(training: Training, epoch: int, *rest: Any) -> float:
-            failing = training.config.schedule.peak_lr == FAILING and epoch == 2
+        def train(updates: Updates, epoch: int, *rest: Any) -> float:
+            failing = updates.config.schedule.peak_lr == FAILING and epoch == 2
             self._left = UPDATES_THAT_FAIL_LEAVES if failing else None
-            loss = real_update(training, epoch, *rest)
+            loss = real_train(updates, epoch, *rest)
             self.finished_epochs += 1
             return loss
 
@@ -108,8 +109,8 @@ class Observed:
             self.updates, self.samples = self.updates + 1, self.samples + num_samples
             return gradient
 
-        patch.setattr(Training, "_update", update)
-        patch.setattr(trainers.loop, "add_gradient", add_gradient)
+        patch.setattr(Updates, "train", train)
+        patch.setattr(trainers.updates, "add_gradient", add_gradient)
 
 
 def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) -> None:

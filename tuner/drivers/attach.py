@@ -21,10 +21,10 @@ from tuner.drivers.preflight import Findings, Inspection, inspect, told
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
-CONNECT_SECONDS = 45.0
-"""How long a cluster may take to answer."""
+CONNECT_SECONDS = 60.0
+"""How long a cluster may take to answer; Ray's client takes 40 to find out that what should serve it has died."""
 JOIN_ATTEMPTS = 3
-"""How often a cluster is asked in that time, where what it starts for a client of ray:// dies before it answers."""
+"""How often a cluster is asked, where the process that it starts for each client of ray:// dies before it answers."""
 INSPECT_SECONDS = 300.0
 """How long its machines may take to get ready: the first use of the package there, and a download of the data."""
 
@@ -40,40 +40,37 @@ def attach(address: str) -> None:
         Unreachable: nothing answers there, it asks for a token, or it runs another Ray or Python.
     """
     _check_port(address)
+    for attempts_left in reversed(range(JOIN_ATTEMPTS)):
+        try:
+            _begin_to_join(address).result(timeout=CONNECT_SECONDS)
+            return
+        except FutureTimeout:
+            token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
+            raise Unreachable(
+                f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it "
+                f"runs, and whether {token}"
+            ) from None
+        except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+            # Aborted: gRPC's threads and fork do not always agree in the process that starts another for each client.
+            if not (isinstance(error, ConnectionAbortedError) and attempts_left):
+                raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
+
+
+def _begin_to_join(address: str) -> Future[None]:
+    """Joins in another thread, which may wait for good."""
     joined: Future[None] = Future()
 
     def join() -> None:
         try:
-            _join(address)
-        except BaseException as error:  # whatever it is, it is raised below
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=shipping())
+        except BaseException as error:  # whatever it is, it is raised where the result is asked for
             joined.set_exception(error)
         else:
             joined.set_result(None)
 
     # A daemon: the thread of a pool that still waits would hold up the end of the program.
     Thread(target=join, name="ray-join", daemon=True).start()
-    try:
-        joined.result(timeout=CONNECT_SECONDS)
-    except FutureTimeout:
-        token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
-        raise Unreachable(
-            f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it runs, "
-            f"and whether {token}"
-        ) from None
-    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
-
-
-def _join(address: str) -> None:
-    """Joins; anew where a process that the cluster starts for each client has died, as one on a busy machine may."""
-    for attempt in range(1, JOIN_ATTEMPTS + 1):
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=shipping())
-        except ConnectionAbortedError:  # raised for nothing else, by Ray's client alone
-            if attempt == JOIN_ATTEMPTS:
-                raise
-        else:
-            return
+    return joined
 
 
 def _reason(error: Exception) -> str:
