@@ -214,7 +214,7 @@ class Training:
             other_scores=validation.other_scores,
         )
         self._progress = after_epoch(self._progress, metrics, self.application, diverged=diverged, test=test)
-        updates.forget()
+        updates.end_epoch()
         self._keep_checkpoint()
         return self._progress.epochs[-1]
 

@@ -84,14 +84,14 @@ class Updates:
         self.micro_batch_size = self._pieces_that_fit()
 
     def train(self, epoch: int, first: int, order: Tensor) -> float:
-        """Trains on the batches of `order`, the first of which is update `first`; returns the mean loss.
+        """Trains on the batches of `order`, the first of which is update `first`; returns the samples' mean loss.
 
-        Where that is not finite, some of the batches may not have been trained on. Counts go on until `forget`.
+        Where that is not finite, some of the batches may not have been trained on. Counts go on until `end_epoch`.
 
         Args:
             epoch: the epoch they belong to, 1-based.
             first: the number of the first update in the training, 1-based.
-            order: keys of the samples, the gang's batches after one another.
+            order: keys of the samples (N,), the gang's batches after one another; the last may be smaller than B.
         """
         optimizer, clip_norm = self._optimizer, self.config.recipe.clip_norm
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
@@ -122,8 +122,8 @@ class Updates:
                     break
         return self._gang.total(loss_sum).item() / len(order)
 
-    def forget(self) -> None:
-        """Ends the epoch: its counts begin anew."""
+    def end_epoch(self) -> None:
+        """Begins the counts anew, for the next epoch."""
         self.iterations, self.samples = 0, 0
 
     def exchange(self, *, gradients: bool) -> None:

@@ -51,7 +51,7 @@ def attach(address: str) -> None:
                 f"runs, and whether {token}"
             ) from None
         except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-            # Aborted: gRPC's threads and fork do not always agree in the process that starts another for each client.
+            # Aborted: gRPC's threads and fork do not always agree where the cluster starts a process for each client.
             if not (isinstance(error, ConnectionAbortedError) and attempts_left):
                 raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
 
