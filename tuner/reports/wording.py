@@ -111,6 +111,15 @@ def share_text(share: float) -> str:
     return f"{int(100 * share + 1e-9)}%"
 
 
+def loss_text(share: float) -> str:
+    """A saving below zero, said as what it costs more.
+
+    >>> loss_text(-0.254), loss_text(-0.004)
+    ('25% more', 'less than 1% more')
+    """
+    return f"{share_text(-share) if share <= -0.01 else 'less than 1%'} more"
+
+
 def counted(number: float, word: str) -> str:
     """A number with its word, plural where it is not one.
 
@@ -186,7 +195,7 @@ def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> s
     unit, saving = cost_unit(cost, []).label, row.savings[cost]
     trainings = f"costs {counted(row.bill['trials'], 'training')} instead of {amount_text(reference.bill['trials'])}"
     if saving.share < 0:
-        return f"{trainings}: {share_text(-saving.share)} more {unit}"
+        return f"{trainings}: {loss_text(saving.share)} {unit}"
     text = f"{trainings}: {share_text(saving.share)} of {unit} saved"
     if not row.zero_tuning:
         return text
@@ -194,7 +203,7 @@ def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> s
         return f"{text}; the baseline was stated, so its tuning is not billed"
     paid_off = f" (paid off after {counted(saving.break_even, 'batch size')})" if saving.break_even else ""
     if saving.share_with_baseline < 0:
-        return f"{text}, but {share_text(-saving.share_with_baseline)} more with the baseline's bill{paid_off}"
+        return f"{text}, but {loss_text(saving.share_with_baseline)} with the baseline's bill{paid_off}"
     return f"{text}, {share_text(saving.share_with_baseline)} with the baseline's bill{paid_off}"
 
 
