@@ -1,6 +1,5 @@
-"""The command line as a stranger meets it: exit codes, one clear sentence an error, nothing lost when it is stopped."""
+"""The command line as a stranger meets it: exit codes, nothing lost when it is stopped, what is printed."""
 
-import json
 import os
 import re
 import shutil
@@ -8,85 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, Here
 from tuner import __version__
-from tuner.cli import PLAIN_WIDTH, main
-from tuner.journal import JournalContent, read_journal
-
-STUDY = """
-name: tiny
-question: Is [/red] it [bold] tiny?
-application: lenet_mnist
-data: {source: mnist5k}
-epochs: 1
-batch_sizes: [3000]
-seeds: [1, 2]
-reference: tuned
-baseline: {batch_size: 1500, optimizer: momentum, lr: 0.01}
-arms:
-  - {name: tuned, method: optuna, trials: 2, space: {lr: {low: 0.01, high: 0.3, scale: log}}}
-  - {name: sqrt, method: sqrt}
-"""
-NUM_TRIALS = 8
-DEAD = "127.0.0.1:9"
-ZEROTUNE = [sys.executable, "-c", "from tuner.cli import main; main()"]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Here:
-    """A current folder with the file tiny.yaml, to run commands in."""
-
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.study = folder / "tiny.yaml"
-        self.study.write_text(STUDY, encoding="utf-8")
-        self._patch = patch
-        self._capsys = capsys
-        patch.chdir(folder)
-
-    def zerotune(self, *words: str) -> Ended:
-        """Runs a command in this process."""
-        self._patch.setattr(sys, "argv", ["zerotune", *words])
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = self._capsys.readouterr()
-        return Ended(int(ended.value.code or 0), captured.out, captured.err)
-
-    def refuse(self, *words: str, code: int = 2) -> str:
-        """The sentence with which a command is refused."""
-        ended = self.zerotune(*words)
-        assert (ended.code, ended.out) == (code, "")
-        return ended.err
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Starts a command as a process group of its own, with Ctrl-C working whatever started these tests."""
-        return subprocess.Popen(
-            [*ZEROTUNE, *words],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            env={**os.environ, "BROWSER_PATH": "/nonexistent"},
-        )
-
-    def journal(self) -> JournalContent:
-        return read_journal(self.folder / "mlruns" / "tiny" / "journal.jsonl")
+from tuner.cli import PLAIN_WIDTH
 
 
 @pytest.fixture
@@ -237,117 +164,6 @@ def test_a_full_disk_is_a_sentence(resumed: Here, monkeypatch: pytest.MonkeyPatc
     assert (ended.code, ended.err[:30]) == (1, "error: No space left on device")
 
 
-# Bad input
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["run", "quickstrat"], "no study file or shipped study 'quickstrat': did you mean 'quickstart'?"),
-        (["plan", "nowhere/x.yaml"], "no study file or shipped study 'nowhere/x.yaml'"),
-        (["run", "folder"], "folder: a folder, not a study file"),
-        (["plan", "binary.yaml"], "binary.yaml:1: not UTF-8 text"),
-        (["plan", ""], "no study file or shipped study ''"),
-        (["run", "tiny.yaml", "--store", "binary.yaml"], "binary.yaml/tiny: the study's folder cannot be written"),
-        (["run", "tiny.yaml", "--address", "auto", "--driver", "serial"], "--address has no effect with"),
-        (
-            ["compare", "tiny", "--store", "what?"],
-            "store what?: the path of an MLflow database may hold no question",
-        ),
-        (["compare", "tiny"], "mlruns/mlflow.db: run a study first"),
-        (["compare", "tiny.yaml", "--store", "binary.yaml"], "run a study first"),
-        (["export", "tiny", "--to", "figures"], "mlruns/mlflow.db: run a study first"),
-        (["ui", "tiny"], "mlruns/mlflow.db: run a study first"),
-        (["compare", "tiny", "--tracking-uri", "./mlruns"], "tracking URI './mlruns': it must be sqlite:///FILE"),
-        (["compare", "tiny", "--tracking-uri", "http://a:secret@h:x"], "'http://***@h:x': its host or port"),
-        (["compare", "tiny", "--tracking-uri", "http://a:se/cret@h"], "'http://***@h': its host or port"),
-        (["compare", "tiny", "--tracking-uri", "http://[::1"], "tracking URI 'http://[::1': its host or port"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_exit_code_2(here: Here, words: list[str], sentence: str) -> None:
-    (here.folder / "folder").mkdir()
-    (here.folder / "binary.yaml").write_bytes(bytes(range(128, 256)))
-    refusal = here.refuse(*words)
-    assert sentence in refusal
-    assert "secret" not in refusal
-    assert refusal.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "sentence"),
-    [
-        ("epochs: 1", "epochs: [1", "not valid YAML"),
-        ("epochs: 1", "epoch: 1", "tiny.yaml:6: epoch: unknown key 'epoch': did you mean 'epochs'?"),
-        ("low: 0.01, high: 0.3", "low: 1.6, high: 0.1", "low must be below high, got low=1.6, high=0.1"),
-        ("lr: 0.01}", "lr: 0.01, warmup_epochs: 5}", "would outlast the run"),
-    ],
-)
-def test_a_mistake_in_a_study_is_named_with_its_line(here: Here, old: str, new: str, sentence: str) -> None:
-    here.study.write_text(STUDY.replace(old, new, 1), encoding="utf-8")
-    refusal = here.refuse("plan", "tiny.yaml")
-    assert sentence in refusal
-    assert all(re.match(r"(error: )?tiny\.yaml:\d+: ", line) for line in refusal.splitlines())
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["run", "tiny.yaml", "--frobnicate"],
-        ["run"],
-        ["frobnicate"],
-        ["run", "tiny.yaml", "--driver", "slurm"],
-        ["export", "tiny", "--to", "x", "--cost", "money"],
-        ["ui", "tiny", "--port", "99999"],
-        ["list", "colours"],
-    ],
-)
-def test_a_wrong_command_line_exits_with_2(here: Here, words: list[str]) -> None:
-    assert "Usage: zerotune" in here.refuse(*words)
-
-
-def test_missing_data_are_named(here: Here) -> None:
-    here.study.write_text(STUDY.replace("mnist5k", "mnist"), encoding="utf-8")
-    assert "nowhere: no such folder" in here.refuse("run", "tiny.yaml", "--driver", "serial", "--data", "nowhere")
-
-
-@pytest.mark.parametrize("words", [["compare", "tiny"], ["ui", "tiny"], ["report", "tiny"]])
-def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(here: Here, words: list[str]) -> None:
-    refusal = here.refuse(*words, "--tracking-uri", f"http://ann:secret@{DEAD}", code=4)
-    assert f"the MLflow store at http://***@{DEAD} did not answer" in refusal
-    assert "secret" not in refusal
-
-
-@pytest.mark.parametrize(
-    ("address", "code", "sentence"),
-    [
-        (DEAD, 4, f"--address {DEAD}: nothing answers there"),
-        ("nonsense", 2, "--address nonsense: must be auto, HOST:PORT or ray://HOST:PORT"),
-        ("127.0.0.1:999999", 4, "--address 127.0.0.1:999999: nothing answers there"),
-    ],
-)
-def test_a_cluster_that_is_not_there_is_named(here: Here, address: str, code: int, sentence: str) -> None:
-    ended = here.zerotune("run", "tiny.yaml", "--address", address)
-    assert (ended.code, ended.err.count("\n")) == (code, 1)
-    assert sentence in ended.err
-
-
-def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
-    here: Here, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered = threading.Event()
-    monkeypatch.setattr("ray.init", lambda **_: answered.wait())
-    monkeypatch.setattr("tuner.drivers.attach.CONNECT_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        ended = here.zerotune("run", "tiny.yaml", "--address", address)
-    (waiting,) = [thread for thread in threading.enumerate() if thread.name == "ray-join"]
-    assert waiting.daemon
-    answered.set()
-    waiting.join()
-    assert ended.code == 4
-    assert f"--address {address}: the Ray cluster did not answer within" in ended.err
-
-
 def test_export_into_a_file_is_refused(resumed: Here) -> None:
     assert "--to tiny.yaml: cannot be written" in resumed.refuse("export", "tiny", "--to", "tiny.yaml")
 
@@ -416,47 +232,3 @@ def test_listings_break_no_word(here: Here, what: str) -> None:
     out = here.zerotune("list", what).out
     for row in listing(what)[1]:
         assert set(" ".join(row).split()) <= set(out.split())
-
-
-# What a rule gives
-
-BASELINE_36 = ["--baseline-batch-size", "1024", "--lr", "1.25e-3", "--warmup-epochs", "2"]
-DATE_36 = ["rule", "date", *BASELINE_36, "--epochs", "30", "--num-samples", "60000", "--batch-size", "8192"]
-
-
-def test_a_rule_prints_what_it_gives(here: Here) -> None:
-    """The worked example of DATE 3.6."""
-    ended = here.zerotune(*DATE_36)
-    assert (ended.code, ended.err) == (0, "")
-    assert re.search(r"8,192 +8 +3\.54e-3 +16 +117 +220\n", ended.out)
-    assert max(len(line) for line in ended.out.splitlines()) <= PLAIN_WIDTH
-
-
-def test_a_rule_prints_json_alone(here: Here) -> None:
-    ended = here.zerotune(*DATE_36, "--batch-size", "2048", "--json", "--plot", "curve.html")
-    assert [row["total_iterations"] for row in json.loads(ended.out)["rows"]] == [220, 879]
-    assert (here.folder / "curve.html").is_file()
-
-
-def test_a_rule_names_the_plot_it_has_written(here: Here) -> None:
-    assert here.zerotune(*DATE_36, "--plot", "curve.html").out.endswith("\ncurve.html\n")
-
-
-def test_a_rule_without_a_baseline_is_refused_with_an_example_to_copy(here: Here) -> None:
-    sentence = here.refuse("rule", "date")
-    assert sentence.count("\n") == 1
-    example = sentence.split("For example: zerotune ")[1].split()
-    assert here.zerotune(*example).code == 0
-
-
-def test_a_rule_takes_an_applications_baseline_and_options_for_its_schedule(here: Here) -> None:
-    options = ["--warmup", "cosine", "--warmup-epochs", "1", "--decay", "poly", "--decay-option", "power=1"]
-    ended = here.zerotune("rule", "legw", "--application", "lenet_mnist", *options, "--batch-size", "1024")
-    assert ended.code == 0
-    assert "Baseline: B0=256, learning rate 0.02, cosine warm-up over 1 epoch, decay poly (power=1)." in ended.out
-
-
-def test_a_rules_long_warmup_is_refused_or_cut(here: Here) -> None:
-    words = [*DATE_36[:-1], "16384"]
-    assert "its warm-up of 32 epochs would outlast the run of 30 epochs" in here.refuse(*words)
-    assert here.zerotune(*words, "--on-long-warmup", "clamp").code == 0

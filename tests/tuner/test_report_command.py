@@ -9,7 +9,7 @@ import pytest
 
 from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition
-from tests.tuner.test_cli import Here
+from tests.tuner.tiny_study import Here
 from tuner.answer import answer, study_facts
 from tuner.command_text import report_command
 from tuner.compare import compare

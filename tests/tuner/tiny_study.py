@@ -1,0 +1,83 @@
+"""A study of eight short trainings of LeNet, in a folder to run commands in as a stranger would."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tuner.cli import main
+from tuner.journal import JournalContent, read_journal
+
+STUDY = """
+name: tiny
+question: Is [/red] it [bold] tiny?
+application: lenet_mnist
+data: {source: mnist5k}
+epochs: 1
+batch_sizes: [3000]
+seeds: [1, 2]
+reference: tuned
+baseline: {batch_size: 1500, optimizer: momentum, lr: 0.01}
+arms:
+  - {name: tuned, method: optuna, trials: 2, space: {lr: {low: 0.01, high: 0.3, scale: log}}}
+  - {name: sqrt, method: sqrt}
+"""
+NUM_TRIALS = 8
+DEAD = "127.0.0.1:9"
+ZEROTUNE = [sys.executable, "-c", "from tuner.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Here:
+    """A current folder with the file tiny.yaml, to run commands in."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.study = folder / "tiny.yaml"
+        self.study.write_text(STUDY, encoding="utf-8")
+        self._patch = patch
+        self._capsys = capsys
+        patch.chdir(folder)
+
+    def zerotune(self, *words: str) -> Ended:
+        """Runs a command in this process."""
+        self._patch.setattr(sys, "argv", ["zerotune", *words])
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = self._capsys.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    def refuse(self, *words: str, code: int = 2) -> str:
+        """The sentence with which a command is refused."""
+        ended = self.zerotune(*words)
+        assert (ended.code, ended.out) == (code, "")
+        return ended.err
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Starts a command as a process group of its own, with Ctrl-C working whatever started these tests."""
+        return subprocess.Popen(
+            [*ZEROTUNE, *words],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            env={**os.environ, "BROWSER_PATH": "/nonexistent"},
+        )
+
+    def journal(self) -> JournalContent:
+        return read_journal(self.folder / "mlruns" / "tiny" / "journal.jsonl")
