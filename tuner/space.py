@@ -6,7 +6,7 @@ Pure values and maths. This module must not know which hyperparameters exist or 
 import itertools
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
@@ -254,6 +254,15 @@ def numeric_range(param: Param) -> tuple[float, float] | None:
     if len(numbers) < len(param.choices) or len(numbers) < 3:
         return None
     return min(numbers), max(numbers)
+
+
+def has_range(spaces: Iterable[Space]) -> bool:
+    """Whether any parameter of these spaces ranges over numbers, so that a choice may be told to sit on an edge.
+
+    >>> has_range([{"lr": Choice(choices=(0.1, 0.2))}]), has_range([{}, {"lr": Float(low=0.1, high=0.2)}])
+    (False, True)
+    """
+    return any(numeric_range(param) is not None for space in spaces for param in space.values())
 
 
 def _is_number(value: OptionValue) -> TypeGuard[int | float]:

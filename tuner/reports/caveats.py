@@ -8,6 +8,7 @@ from tuner.reports.configuration import is_search, planned_trials, value_text
 from tuner.reports.subject import Subject
 from tuner.reports.verdict import listed
 from tuner.reports.wording import counted, points_text
+from tuner.space import has_range
 
 
 def caveats(subject: Subject) -> tuple[str, ...]:
@@ -91,14 +92,17 @@ def _searches(subject: Subject) -> Iterable[str]:
 
 
 def _edges(subject: Subject) -> Iterable[str]:
+    spaces = subject.comparison.facts.spaces.values()
     edges = [
         f"{edge.arm} at B={edge.batch_size} chose {edge.name} {value_text(edge.value)} of {edge.low:g} to {edge.high:g}"
         for edge in subject.comparison.edges
     ]
     if edges:
         yield f"Choices on the edge of what was searched, so that a better one may lie outside: {'; '.join(edges)}."
-    elif subject.comparison.facts.spaces:
+    elif has_range(spaces):
         yield "No chosen number lies on the edge of the range it was searched in (within 5% of its width)."
+    elif spaces:
+        yield "Nothing was searched over a range: of two values or of names, a better one may lie outside."
 
 
 def _learned(subject: Subject) -> Iterable[str]:
@@ -150,8 +154,10 @@ def _machines(subject: Subject) -> Iterable[str]:
 
 def _scope(subject: Subject) -> Iterable[str]:
     definition, facts = subject.origin.definition, subject.comparison.facts
+    longest = max([definition["epochs"], *(arm.get("epochs") or 0 for arm in definition["arms"])])
+    most = "" if longest == definition["epochs"] else "at most "
     yield (
-        f"One application, one data set and {counted(definition['epochs'], 'epoch')}: nothing here says what a longer "
+        f"One application, one data set and {most}{counted(longest, 'epoch')}: nothing here says what a longer "
         f"training would change, or holds beyond {_sizes_text(facts.batch_sizes)}."
     )
     if subject.comparison.baseline_stated and facts.zero_tuning_arms:

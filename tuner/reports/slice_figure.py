@@ -12,7 +12,7 @@ from tuner.reports.hyperparameters import ParamAxis, param_axis, param_names, tr
 from tuner.reports.searches import Search, scored_searches, sound_scores
 from tuner.reports.style import COLUMNS, EDGE_SIZE, ArmStyle, Scale, arm_styles, dress, safe, score_axis, score_scale
 from tuner.reports.wording import score_title
-from tuner.space import Choice
+from tuner.space import Choice, has_range
 from tuner.trial import TrialResult
 
 _ROW_HEIGHT = 280
@@ -109,6 +109,8 @@ def _finding(comparison: Comparison) -> str:
     ]
     if parts:
         return f"Chosen on the edge of its range, so that a better value may lie outside: {', '.join(parts)}"
+    if not has_range(comparison.facts.spaces.get(arm, {}) for arm in comparison.facts.arms):
+        return "Nothing was searched over a range, so a better value may lie outside what was tried"
     return "No chosen value lies on the edge of its range"
 
 

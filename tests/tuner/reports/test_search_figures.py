@@ -154,6 +154,12 @@ def test_a_choice_on_the_edge_is_the_title_of_the_slices():
     assert "may lie outside: tuned's lr at B=1024, tuned's momentum at B=1024" in title(drawn("slices", study, results))
 
 
+def test_of_two_values_none_is_said_to_lie_within():
+    study = facts(**ONE_SIZE, spaces={"tuned": {"lr": Choice(choices=(0.1, 0.2))}})
+    said = title(drawn("slices", study, searched([0.94, 0.92], [{"lr": 0.1}, {"lr": 0.2}])))
+    assert "Nothing was searched over a range, so a better value may lie outside what was tried" in said
+
+
 def test_trials_that_were_pruned_are_left_out():
     kept = searched([0.94, 0.92], TRIED)
     pruned = [replace(kept[1], status="pruned", validation_score=0.99)]

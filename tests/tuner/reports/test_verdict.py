@@ -120,6 +120,25 @@ def test_a_choice_on_the_edge_of_its_range_is_a_caveat_and_none_is_said_too():
     assert "tuned at B=1024 chose lr 0.01 of 0.01 to 0.08" in said(reported(results=low_is_best), "on the edge")[0]
 
 
+def test_of_two_values_either_may_be_an_edge_and_that_is_a_caveat():
+    stored = definition()
+    two = {"lr": {"choices": [0.01, 0.02]}}
+    stored["baseline"]["tune"]["space"] = two
+    for arm in stored["arms"]:
+        if "space" in arm:
+            arm["space"] = two
+    assert said(reported(stored), "a better one may lie outside") == [
+        "Nothing was searched over a range: of two values or of names, a better one may lie outside."
+    ]
+
+
+def test_the_longest_training_is_what_the_study_reaches():
+    assert said(reported(), "and 30 epochs: nothing here says what a longer training would change")
+    stored = definition()
+    stored["arms"][2]["epochs"] = 60
+    assert said(reported(stored), "and at most 60 epochs: nothing here says")
+
+
 def test_a_search_that_learns_is_no_estimate_unless_it_was_repeated():
     assert not said(reported(), "not exchangeable")
     stored = definition()
