@@ -11,6 +11,7 @@ processes were started, nor optimizers, schedules or epochs.
 
 import inspect
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -248,7 +249,18 @@ def _adding_up(model: nn.Module, sums: _Sums) -> DistributedDataParallel:
 
     parallel = DistributedDataParallel(model, **OWN_BUFFERS, gradient_as_bucket_view=True)
     parallel.register_comm_hook(None, add_up)
+    for holder in (parallel.reducer, parallel.logger):
+        weakref.finalize(holder, _let_go, parallel.process_group)
     return parallel
+
+
+def _let_go(group: object) -> None:
+    """Called when one of torch's holders of a process group has gone, so that the group is let go from Python, last.
+
+    Whoever is last waits for the group's threads to end. Torch's reducer would do so with the global interpreter lock,
+    which such a thread needs to tell `add_up` of a sum that failed, where another worker was lost: a deadlock. The
+    reference that this call holds is dropped without the lock.
+    """
 
 
 class _RunningStatistics:

@@ -29,7 +29,7 @@ from tuner.drivers.words import (
     Ready,
     Slices,
 )
-from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed
+from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed, remove_checkpoint
 from tuner.errors import Unreachable
 from tuner.trial import Progress, Trial
 
@@ -221,6 +221,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.tell(conclude(trial, piece))
         elif not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             del left[trial.id]
+            remove_checkpoint(self._execution.placement(trial))  # the worker, which waits for a word, may die before
             self._agenda.tell(conclude(trial, piece, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)

@@ -271,9 +271,14 @@ class Work:
         self._remove_checkpoint()
 
     def _remove_checkpoint(self) -> None:
-        if self._placement.checkpoint is not None:
-            with suppress(OSError):  # a file left behind does no harm
-                Path(self._placement.checkpoint).unlink()
+        remove_checkpoint(self._placement)
+
+
+def remove_checkpoint(placement: Placement) -> None:
+    """Removes the checkpoint of a training that will not be resumed, where there is one."""
+    if placement.checkpoint is not None:
+        with suppress(OSError):  # a file left behind does no harm
+            Path(placement.checkpoint).unlink()
 
 
 @lru_cache

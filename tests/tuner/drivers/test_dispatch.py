@@ -1,6 +1,7 @@
 """The Ray driver's dispatch, without Ray: workers whose words the test speaks."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -124,6 +125,19 @@ def test_a_trial_that_may_be_pruned_goes_on_only_when_told_to() -> None:
     workers.slice("one", slice_(2, of=5))
     assert [hopeless, CONTINUE, B] == workers.got("one")
     assert [(hopeless, "pruned")] == [(result.trial, result.status) for result in workers.agenda.told]
+
+
+def test_a_pruned_trial_leaves_no_checkpoint_though_its_worker_dies_before_it_hears_of_it(tmp_path: Path) -> None:
+    hopeless = make_trial(3, epochs=5)
+    workers = Workers(ListAgenda([hopeless, B], pruned_at={hopeless.id: 1}))
+    execution = Execution(checkpoints=tmp_path)
+    workers.dispatch = Dispatch(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
+    workers.ready("one")
+    file = Path(str(execution.placement(hopeless).checkpoint))
+    file.touch()
+    workers.slice("one", slice_(1, of=5))
+    workers.die("one")
+    assert ("pruned", False) == (workers.agenda.told[0].status, file.exists())
 
 
 def test_the_trial_of_a_dead_worker_goes_to_another_before_new_ones() -> None:
