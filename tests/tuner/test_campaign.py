@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tests.campaigns import by_chance, by_lr, execute, result
+from tests.tuner.example_study import edited
 from trainers.applications import APPLICATIONS
 from trainers.spec import DecaySpec, EpochMetrics, OptimizerSpec, Recipe, ScheduleSpec
 from tuner.campaign import Campaign
 from tuner.choices import BASELINE
-from tuner.study import Study, study_from_text
+from tuner.study import Study
 from tuner.trial import Progress, Trial, TrialResult, TrialStatus, result_from_json, result_to_json
 
 TEXT = """\
@@ -54,11 +55,7 @@ NUM_CONFIRMATIONS = 2 + 2 * 4 * 2
 
 
 def study(*edits: tuple[str, str]) -> Study:
-    text = TEXT
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return study_from_text(text, "x.yaml")
+    return edited(TEXT, *edits)
 
 
 # -- what is asked for -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.campaigns import by_lr, completed
+from tests.tuner.example_study import edited
 from trainers.spec import OptimizerSpec, Recipe, ScheduleSpec
 from tuner.answer import stored_definition, study_facts
 from tuner.campaign import Campaign
@@ -40,11 +41,7 @@ arms:
 
 
 def study(*edits: tuple[str, str]) -> Study:
-    text = TEXT
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return study_from_text(text, "x.yaml")
+    return edited(TEXT, *edits)
 
 
 def refusal(*edits: tuple[str, str]) -> str:
