@@ -23,7 +23,13 @@ LOOPBACK = "127.0.0.1"
 JOIN_TIME = timedelta(minutes=5)
 """How long workers that have been started may take to find each other."""
 PATIENCE = timedelta(days=1)
-"""How long a worker waits for the others, which may evaluate; that one is lost is seen by its connections, at once."""
+"""How long a worker waits for worker 0, which may evaluate; that it is lost is seen by its connections, at once."""
+LEADER_PATIENCE = timedelta(hours=1)
+"""How long worker 0 waits for the others, which may still read their data.
+
+That one is lost is seen at once here too, but for a race in gloo: where the other goes just as a message to it begins,
+the wait may not be told. Nor is it where a process of the other's own still holds the connection.
+"""
 _GET_ADDRESS = 0x8915  # Linux's SIOCGIFADDR
 
 
@@ -91,7 +97,7 @@ def joined(
             store=store,
             rank=rank,
             world_size=meeting.size,
-            timeout=PATIENCE,
+            timeout=PATIENCE if rank else LEADER_PATIENCE,
             device_id=_numbered(device) if backend == "nccl" else None,
         )
     try:

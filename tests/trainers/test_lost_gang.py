@@ -1,4 +1,4 @@
-"""What is left of a training whose other worker was killed in the middle of an update is let go, and nothing hangs."""
+"""What is left of a training whose other worker was killed is let go, and nothing hangs for good."""
 
 import subprocess
 import sys
@@ -53,15 +53,47 @@ for attempt in range(12):
         os.waitpid(other, 0)
     print("let go", flush=True)
 """
+UNTOLD = """
+import os
+import signal
+from datetime import timedelta
 
+import torch
 
-@pytest.mark.skipif(
+from trainers import meeting
+from trainers.meeting import LOOPBACK, Meeting, joined, listening_socket
+
+meeting.LEADER_PATIENCE = timedelta(seconds=2)
+listener = listening_socket(LOOPBACK)
+place = Meeting(host=LOOPBACK, port=listener.getsockname()[1], size=2)
+their_end, our_end = os.pipe()
+if os.fork() == 0:
+    listener.close()
+    with joined(1, place, device="cpu", address=LOOPBACK):
+        if os.fork() == 0:  # holds the connection until the leader has ended
+            os.close(our_end)
+            os.read(their_end, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+with joined(0, place, device="cpu", address=LOOPBACK, listener=listener) as gang:
+    gang.total(torch.ones(1))
+"""
+pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
     reason="this build of torch has no gloo, which workers on CPUs need",
 )
+
+
 def test_a_worker_that_lost_another_in_an_update_lets_go_of_it() -> None:
     """A deadlock where it fails, mostly within the first five attempts: the program is ended then."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout.count("let go")) == (0, 12), done.stderr[-2000:]
+
+
+def test_a_leader_that_is_not_told_of_a_lost_worker_does_not_wait_as_long_as_the_others() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNTOLD], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "Timed out waiting 2000ms" in done.stderr
