@@ -248,15 +248,18 @@ SMALL_TRAINING = TrainConfig(
 
 
 def test_it_learns_to_translate(data_folder: Path, tmp_path: Path):
-    """Measured on 2,500 pairs, two epochs: validation loss 132.3 and 118.9 nats a pair, BLEU 0.6 and 1.0.
+    """Of 2,500 pairs; seeds 1 to 6 ended with a loss of 96.1 to 100.4 nats a pair, the best BLEU was 1.46 to 2.24.
 
-    Before training, the loss is above 147: 21.6 words a pair, each with the probability 1 / 1,000.
+    Before training, the loss is above 147: 21.6 words a pair, each with the probability 1 / 1,000. BLEU this low goes
+    up and down from epoch to epoch, and with a processor's rounding as with the seed: 0.34 to 2.24 in the last three.
     """
-    result = train(SMALL_TRAINING, Placement(data_folder=first_pairs(data_folder, tmp_path, 2_500, 200)))
-    first, second = result.epochs
-    assert second.validation_loss < first.validation_loss - 7
-    assert second.validation_loss < 125
-    assert second.validation_score > 0.3
+    longer = replace(SMALL_TRAINING, epochs=4, schedule=ScheduleSpec(peak_lr=0.006, warmup_epochs=0.2))
+    result = train(longer, Placement(data_folder=first_pairs(data_folder, tmp_path, 2_500, 200)))
+    losses = [epoch.validation_loss for epoch in result.epochs]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[1] < losses[0] - 7
+    assert losses[-1] < 110
+    assert max(epoch.validation_score for epoch in result.epochs) > 1
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 1e-3), ("float64", 1e-5)])
