@@ -67,6 +67,7 @@ class Recorder:
                 if self._sharing.put_off(trial):
                     continue
                 self._sharing.begin(trial)
+            self._tell_interrupted(trial)
             self._journal.start(trial.id)
             return trial
         return "wait" if self._sharing.is_waiting else trial
@@ -76,6 +77,11 @@ class Recorder:
         known = self._journal.content.result_of(trial.id)
         taken_over = known is not None and known.reused_from is not None
         return None if taken_over and self._sharing.trains_everything else known
+
+    def _tell_interrupted(self, trial: Trial) -> None:
+        """Tells the campaign the epochs of a trial that was interrupted: it may go on from the last of them."""
+        if epochs := self._journal.content.epochs.get(trial.id):
+            self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
 
     def may_prune(self, trial: Trial) -> bool:
         """Whether every epoch must be reported by itself."""

@@ -207,13 +207,14 @@ def test_telling_stored_outcomes_gives_the_same_proposals(pruner: Pruner) -> Non
         assert proposals == replayed
 
 
-def test_a_search_resumed_halfway_goes_on_as_if_it_had_not_stopped() -> None:
-    proposals, outcomes = run(tpe(pruner="median"))
+@pytest.mark.parametrize("pruner", ["median", "asha"])
+def test_a_search_resumed_halfway_goes_on_as_if_it_had_not_stopped(pruner: Pruner) -> None:
+    proposals, outcomes = run(tpe(pruner=pruner))
 
     def first_half_stored(method: Method, proposal: Proposal) -> Outcome:
         return outcomes[proposal.index] if proposal.index < 10 else train(method, proposal)
 
-    assert (proposals, outcomes) == run(tpe(pruner="median"), first_half_stored)
+    assert (proposals, outcomes) == run(tpe(pruner=pruner), first_half_stored)
 
 
 # -- pruners -----------------------------------------------------------------------------------------------------------

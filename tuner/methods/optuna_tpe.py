@@ -69,6 +69,7 @@ class OptunaTPE:
         self._distributions = {name: distribution(param) for name, param in space.items()}
         self._trials = trials
         self._parallel = parallel
+        self._prunes = pruner != "none"
         self._asked: list[optuna.Trial] = []
         self._reported: set[tuple[int, int]] = set()
         self._untold: dict[int, Outcome] = {}
@@ -99,7 +100,7 @@ class OptunaTPE:
     def report(self, index: int, epoch: int, score: float) -> bool:
         """False where the pruner gives the trial up."""
         self._report(index, epoch, score)
-        return not self._asked[index].should_prune()
+        return not self._gives_up(index)
 
     def tell(self, index: int, outcome: Outcome) -> None:
         """Keeps the outcome until all earlier ones are there and the round is complete."""
@@ -111,16 +112,23 @@ class OptunaTPE:
             self._tell_optuna(i, self._untold.pop(i))
         self._told = round_end
 
-    def _report(self, index: int, epoch: int, score: float) -> None:
-        """Tells Optuna an epoch's score once: a trial whose worker died does its epochs again."""
-        if (index, epoch) not in self._reported:
-            self._reported.add((index, epoch))
-            self._asked[index].report(score, step=epoch)
+    def _report(self, index: int, epoch: int, score: float) -> bool:
+        """Tells Optuna an epoch's score once: a trial whose worker died does its epochs again. Whether it was new."""
+        if (index, epoch) in self._reported:
+            return False
+        self._reported.add((index, epoch))
+        self._asked[index].report(score, step=epoch)
+        return True
+
+    def _gives_up(self, index: int) -> bool:
+        """Asks the pruner, which only then enters the trial in its rungs."""
+        return self._prunes and self._asked[index].should_prune()
 
     def _tell_optuna(self, index: int, outcome: Outcome) -> None:
         trial = self._asked[index]
         for epoch, score in enumerate(outcome.epoch_scores, start=1):
-            self._report(index, epoch, score)  # one replayed from the journal was never reported
+            if self._report(index, epoch, score):  # one replayed from the journal was never reported
+                self._gives_up(index)
         if outcome.pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         elif outcome.score is None:
