@@ -111,12 +111,7 @@ def looked_over(execution: Execution) -> Sequence[str]:
     """
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     probe = _probe(execution.checkpoints)
-    inspection = Inspection(
-        workload=execution.workload,
-        data_folder=execution.data_folder,
-        application=execution.application,
-        probe=None if probe is None else str(probe),
-    )
+    inspection = inspection_of(execution, probe)
     task = ray.remote(num_cpus=0, max_retries=0)(inspect)
     try:
         waiting = {
@@ -141,6 +136,16 @@ def looked_over(execution: Execution) -> Sequence[str]:
         f"Ray {ray.__version__} and Python {platform.python_version()} here and on the cluster at {execution.address}: "
         f"{machines}, {' and '.join(amounts)}; token authentication {'on' if HAS_TOKEN else 'off'}",
         *told(findings),
+    )
+
+
+def inspection_of(execution: Execution, probe: Path | None = None) -> Inspection:
+    """What a machine is asked before it trains anything; `probe` as `Inspection` has it."""
+    return Inspection(
+        workload=execution.workload,
+        data_folder=execution.data_folder,
+        application=execution.application,
+        probe=None if probe is None else str(probe),
     )
 
 

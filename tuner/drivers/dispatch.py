@@ -7,8 +7,9 @@ worker's mailbox. It decides which trials go into one pack; what is trained, the
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from ray import cloudpickle
@@ -21,6 +22,7 @@ from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
     CONTINUE,
+    MAILBOX_LOST,
     SLICE_SECONDS,
     STOP,
     Assignment,
@@ -94,6 +96,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._lost: list[Trial] = []
         self._deaths = Deaths()
         self._idle_deaths = 0
+        self._unfit: set[str] = set()
         self.finished = False
         self.error: Exception | None = None
 
@@ -122,11 +125,17 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         """Called by Tune when a worker has died; Tune starts it again.
 
         Raises:
-            Unreachable: workers die again and again without having been given anything.
+            Unreachable: workers die again and again without having been given anything, or nothing can be given to
+                them any more.
         """
         with self._kept():
-            self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
             said = _last_error(trial)
+            if MAILBOX_LOST in said:
+                raise Unreachable(
+                    "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
+                    "killed from outside"
+                )
+            self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
             if self._idle_deaths > MAX_IDLE_DEATHS:
                 raise Unreachable(
                     f"the Ray cluster cannot keep workers: {MAX_IDLE_DEATHS} died one after the other before they were "
@@ -146,8 +155,18 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
 
     def _on_ready(self, worker: str, word: Ready) -> None:
         self._forget(worker)
+        if word.problem is not None:
+            self._mailboxes.pop(worker, None)
+            self._tell_unfit(word.problem)
+            return
         self._mailboxes[worker] = word.mailbox
         self._idle.append(worker)
+
+    def _tell_unfit(self, problem: str) -> None:
+        """A machine that joined cannot train this study; its worker, which waits there, is given nothing."""
+        if problem not in self._unfit:
+            self._unfit.add(problem)
+            self._agenda.note(f"A machine that joined is given nothing to train, since it could not: {problem}")
 
     def _forget(self, worker: str, said: str = "") -> None:
         """A worker's process is gone: what it held goes to others, but for trials that have killed too many.
@@ -322,6 +341,12 @@ def _length_of(trial: Trial) -> tuple[str, int]:
 
 
 def _last_error(trial: Any) -> str:
-    """What Ray said of a worker's last death, as one line: Tune appends each to a file."""
-    text = trial.get_error() or ""
+    """What Ray said of a worker's last death, as one line: Tune appends each to a file.
+
+    It is read where Tune writes it; `get_error` looks where that is copied, later or never.
+    """
+    text = ""
+    if trial.error_file is not None:
+        with suppress(OSError):
+            text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     return " ".join(text.rpartition("Failure # ")[2].split())

@@ -80,13 +80,14 @@ def inspect(inspection: Inspection) -> Findings:
     """Looks at the machine it is called on."""
     return Findings(
         host=socket.gethostname(),
-        problem=_problem(inspection),
+        problem=problem_here(inspection),
         versions=versions_here(),
         sees_checkpoints=inspection.probe is None or Path(inspection.probe).is_file(),
     )
 
 
-def _problem(inspection: Inspection) -> str | None:
+def problem_here(inspection: Inspection) -> str | None:
+    """Why no trial could run on this machine, one sentence; None where one could."""
     workload = inspection.workload
     if workload is None:
         return None

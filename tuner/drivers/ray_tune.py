@@ -7,6 +7,7 @@ them again when they die; the agenda decides what they train (`tuner.drivers.dis
 
 import gc
 import logging
+import socket
 import time
 import uuid
 from collections import deque
@@ -19,7 +20,7 @@ from tuner.drivers.ray_settings import ray  # before Ray itself, which reads its
 
 # isort: split
 from ray import cloudpickle, tune
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.applications.own_file import ApplicationFile
@@ -27,17 +28,20 @@ from trainers.applications.registry import enter_application
 from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
 from trainers.spec import Placement
+from tuner.drivers.attach import inspection_of
 from tuner.drivers.client import client_port, driven_from_here
 from tuner.drivers.cluster import Slots, connected
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.head_watch import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.packing import PackWork
+from tuner.drivers.preflight import problem_here
 from tuner.drivers.ray_gang import RayGang
 from tuner.drivers.session_folder import new_session_folder
 from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import (
     CONTINUE,
+    MAILBOX_LOST,
     SLICE_SECONDS,
     STOP,
     Assignment,
@@ -65,6 +69,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         self._application = config.get("application")
         self._others = RayGang(**config["gang"])
         self._mailbox = uuid.uuid4().hex
+        inspection = config.get("inspection")
+        problem = None if inspection is None else problem_here(inspection)
+        self._problem = None if problem is None else f"{socket.gethostname()}: {problem}"
         self._introduced = False
         self._work: _InTurn | PackWork | None = None
         self._asks_after_each_epoch = False
@@ -73,9 +80,15 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         """One word of the conversation."""
         if not self._introduced:
             self._introduced = True
-            return {"word": Ready(mailbox=self._mailbox)}
+            return {"word": Ready(mailbox=self._mailbox, problem=self._problem)}
+        if self._problem is not None:
+            time.sleep(IDLE_SECONDS)
+            return {"word": Idle()}
         if self._work is None or self._asks_after_each_epoch:
-            letter = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
+            try:
+                letter = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
+            except RayActorError as error:
+                raise RuntimeError(MAILBOX_LOST) from error
             if letter is None:
                 return {"word": Idle()}
             item = cloudpickle.loads(letter)
@@ -219,10 +232,13 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
                 gang = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
+                # A machine that joins later was not looked at before the first trial.
+                inspection = None if execution.address is None else inspection_of(execution)
+                application = execution.application
                 tune.run(
                     Worker,
                     name="workers",
-                    config={"post": post, "application": execution.application, "gang": gang},
+                    config={"post": post, "application": application, "gang": gang, "inspection": inspection},
                     resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
                     num_samples=num_workers(execution, slots),
                     scheduler=dispatch,

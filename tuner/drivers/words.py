@@ -14,15 +14,23 @@ from tuner.trial import Trial
 
 CONTINUE = "continue"
 STOP = "stop"
+MAILBOX_LOST = "MAILBOX LOST"
+"""In what a worker dies of that could not read its mailbox any more."""
 SLICE_SECONDS = 2.0
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A worker's first word, also after it was started again and has lost what it held: the mailbox it will read."""
+    """A worker's first word, also after it was started again and has lost what it held.
+
+    Attributes:
+        mailbox: that it will read.
+        problem: why it can train nothing of this study on the machine it is on; None where it can.
+    """
 
     mailbox: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class ListAgenda:
     begun: list[Trial] = field(default_factory=list)
     measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
     warnings: list[tuple[Trial, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     num_asked: int = 0
 
     def ask(self) -> Trial | Literal["wait", "done"]:
@@ -75,6 +76,9 @@ class ListAgenda:
 
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         self.measured.append((trial, speed))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def warned(self, trial: Trial, sentence: str) -> None:
         self.warnings.append((trial, sentence))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -50,7 +51,12 @@ class Workers:
         self.say(worker, Ready(mailbox=mailbox or worker))
 
     def die(self, worker: str, said: str | None = None) -> None:
-        self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, get_error=lambda: said))
+        """Ends a worker's process; Tune has written what Ray `said` of it and of those before into a file."""
+        with NamedTemporaryFile("w") as file:
+            file.write(said or "")
+            file.flush()
+            error_file = None if said is None else file.name
+            self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, error_file=error_file))
 
     def got(self, mailbox: str) -> list[Any]:
         """What lies in a mailbox: trials, and words."""
