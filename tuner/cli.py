@@ -171,18 +171,28 @@ def ui(
     study: StoredArgument,
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; another lets everybody in who reaches it.")
+    ] = "127.0.0.1",
     own: AppOption = None,
 ) -> None:
     """Open the MLflow UI on this machine over a study's store, with links to its runs."""
     from tuner.store import is_server, ui_command, ui_links
 
     uri, name = store_and_name(study, store, tracking_uri, own)
-    _print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port))
-    if is_server(uri):
+    is_here = not is_server(uri)
+    is_alone = not is_here or _is_free_and_loopback(host, port)
+    _print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port, host=host))
+    if not is_here:
         return
-    _check_port_is_free(port)
-    arguments, environment = ui_command(uri, port)
+    if not is_alone:
+        console.print(
+            f"Everybody who reaches {host}:{port} can read, change and delete what this store holds: MLflow asks for "
+            "no password.",
+            style="yellow",
+        )
+    arguments, environment = ui_command(uri, port, host)
     console.print("Ctrl-C ends the server.")
     sys.stdout.flush()
     os.execvpe(arguments[0], arguments, environment)
@@ -220,15 +230,25 @@ def _print_lines(lines: Iterable[str]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _check_port_is_free(port: int) -> None:
+def _is_free_and_loopback(host: str, port: int) -> bool:
+    """Whether only this machine reaches the address.
+
+    Raises:
+        BadInput: nothing can listen there.
+    """
+    import ipaddress
     import socket
 
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: old connections do not count
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BadInput(f"--port {port}: cannot be used ({error.strerror}): choose another") from None
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: old connections count not
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        where = f"--port {port}" if host == "127.0.0.1" else f"--host {host} --port {port}"
+        reason = getattr(error, "strerror", None) or "no such address"
+        raise BadInput(f"{where}: cannot be used ({reason}): choose another") from None
+    return ipaddress.ip_address(address[0]).is_loopback
 
 
 def main() -> None:

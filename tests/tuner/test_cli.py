@@ -187,6 +187,27 @@ def test_a_port_in_use_is_named(resumed: Here) -> None:
     assert f"--port {port}: cannot be used (Address already in use): choose another" in ended.err
 
 
+def test_an_address_that_is_not_this_machines_is_named(resumed: Here) -> None:
+    for host, reason in (("192.0.2.1", "Cannot assign requested address"), ("a..b", "no such address")):
+        refusal = resumed.refuse("ui", "tiny", "--host", host)
+        assert f"--host {host} --port 5000: cannot be used ({reason}): choose another" in refusal
+
+
+@pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_a_ui_that_others_reach_is_warned_of(
+    resumed: Here, monkeypatch: pytest.MonkeyPatch, host: str, warns: bool
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execvpe", lambda file, arguments, environment: started.append(arguments))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ended = resumed.zerotune("ui", "tiny", "--host", host, "--port", port)
+    assert ended.code == 0
+    assert started[0][started[0].index("--host") + 1] == host
+    assert (f"Everybody who reaches {host}:{port} can read, change and delete" in ended.out) == warns
+
+
 # What is printed
 
 

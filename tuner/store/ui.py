@@ -21,10 +21,12 @@ from tuner.store.reader import find_experiment
 from tuner.store.views import ALL_VIEW, CONFIRMED_VIEW
 
 HOST = "127.0.0.1"
+ALL_ADDRESSES = ("0.0.0.0", "::")
+"""What is listened on where every address of the machine is meant."""
 
 
-def ui_command(tracking_uri: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command that serves a database's UI on loopback, and its environment.
+def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str], dict[str, str]]:
+    """The command that serves a database's UI, and its environment.
 
     The store's address goes into the environment, since arguments are visible to every user of the machine. MLflow's
     job runners (about ten processes) and its telemetry stay off.
@@ -32,13 +34,14 @@ def ui_command(tracking_uri: str, port: int) -> tuple[list[str], dict[str, str]]
     Args:
         tracking_uri: `sqlite:///FILE` or a database.
         port: TCP port to listen on.
+        host: the machine's address to listen on; MLflow asks nobody who connects for a password.
 
     Raises:
         BadInput: the address is a server, which has its own UI.
     """
     if is_server(tracking_uri):
         raise BadInput(f"{redact(tracking_uri)} is an MLflow server and has its own UI: open it in a browser")
-    argv = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    argv = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     environment = {
         **os.environ,
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,
@@ -51,16 +54,19 @@ def ui_command(tracking_uri: str, port: int) -> tuple[list[str], dict[str, str]]
     return argv, environment
 
 
-def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = ()) -> list[tuple[str, str]]:
+def ui_links(
+    tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = (), host: str = HOST
+) -> list[tuple[str, str]]:
     """Direct links into the UI, each with a label: the study's runs, a comparison, the figures.
 
     Args:
-        tracking_uri: of the store; a server's own address is the base of the links, else the loopback `port`. Its
+        tracking_uri: of the store; a server's own address is the base of the links, else `host` and `port`. Its
             credentials are left out.
         study_name: name of the study.
         port: the port given to `ui_command`.
         arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
             compared at the largest batch size that at least two of them have.
+        host: the host given to `ui_command`.
 
     Raises:
         BadInput: there is no such store or study.
@@ -71,7 +77,8 @@ def ui_links(tracking_uri: str, study_name: str, port: int, arms: Sequence[str] 
     with told_plainly(tracking_uri, f"list the runs of {study_name!r}"):
         confirmed = all_runs(client, experiment_id, "tags.role = 'confirmation'")
         study_runs = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
-    base = f"{without_credentials(tracking_uri) if is_server(tracking_uri) else f'http://{HOST}:{port}'}/#"
+    named = HOST if host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
+    base = f"{without_credentials(tracking_uri) if is_server(tracking_uri) else f'http://{named}:{port}'}/#"
     runs_page = f"{base}/experiments/{experiment_id}/runs"
     links = [
         ("all runs", f"{runs_page}?viewStateShareKey={ALL_VIEW}"),
