@@ -275,7 +275,6 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if self._packing.pays(trial, len(found)):
                 return _Hand(trials=found, at_once=True)
             self._ahead.extendleft(reversed(found[1:]))
-            return _Hand(trials=[trial])
         return _Hand(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=len(self._mailboxes)))
 
     def _num_short(self, trial: Trial) -> int:
