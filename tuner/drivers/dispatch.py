@@ -215,7 +215,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.warned(trial, sentence)
         if piece.done:
             del left[trial.id]
-            if piece.training is not None:
+            if piece.error is None and piece.training is not None and piece.training.status == "finished":
                 seconds = piece.training.setup_seconds + sum(e.device_seconds for e in piece.training.epochs)
                 self._seconds[_length_of(trial)] = seconds
             self._agenda.tell(conclude(trial, piece))

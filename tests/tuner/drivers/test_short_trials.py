@@ -34,6 +34,19 @@ def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they
     assert [result.trial for result in workers.agenda.told] == TRIALS[:4]
 
 
+@pytest.mark.parametrize("end", ["diverged", "failed"])
+def test_a_trial_that_did_not_get_to_its_end_does_not_show_how_long_they_take(end: str) -> None:
+    short = slice_(1, of=2, seconds=SHORT, error="ValueError: no" if end == "failed" else None)
+    assert short.training is not None
+    if end == "diverged":
+        short = replace(short, training=replace(short.training, status="diverged"))
+    workers = Workers(ListAgenda(TRIALS))
+    workers.ready("one")
+    workers.slice("one", short)
+    assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:2]]
+    assert [result.status for result in workers.agenda.told] == [end]
+
+
 @pytest.mark.parametrize("packing", ["off", "auto", 4])
 def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in_one_pack(packing: PackSetting) -> None:
     trials = searched_recipes([small_batch(index) for index in range(5)], clipped=True)
