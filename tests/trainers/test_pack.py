@@ -109,6 +109,33 @@ def test_a_diverged_training_leaves_the_pack_and_the_others_go_on_as_alone() -> 
         assert packed.test_score == alone.test_score
 
 
+@pytest.mark.parametrize(
+    ("peaks", "updates"),
+    [([0.05, 50.0, 1e3, 1e5], [150, 150, 100, 50]), ([1e5, 1e3], [50, 100])],
+    ids=["one goes on", "all diverge"],
+)
+def test_a_training_that_diverges_within_an_epoch_is_billed_and_told_as_alone(
+    peaks: list[float], updates: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """150 updates an epoch, each training ends at the look that finds its loss not finite."""
+    configs = [replace(config(lr=lr), batch_size=2, epochs=1) for lr in peaks]
+    alone = [train(each) for each in configs]
+    assert [result.epochs[0].iterations for result in alone] == updates
+    pack, steps = PackedTraining(configs, Placement()), []
+    step = pack._optimizer.step
+    monkeypatch.setattr(pack._optimizer, "step", lambda: steps.append(step()))
+    pack.run_epoch()
+    assert (len(steps), pack.running, pack.unfinished) == (max(updates), (), (0, 0))
+    for one, packed in zip(alone, pack.results(), strict=True):
+        assert (packed.status, packed.test_score) == (one.status, one.test_score)
+        (first,), (other,) = one.epochs, packed.epochs
+        assert other.train_loss == pytest.approx(first.train_loss, rel=1e-9, nan_ok=True)
+        assert other.validation_loss == pytest.approx(first.validation_loss, rel=1e-9, nan_ok=True)
+        for exact in ("lr", "iterations", "samples", "flops", "words", "validation_score", "other_scores"):
+            assert getattr(other, exact) == getattr(first, exact)
+        assert other.device_seconds == pack.results()[0].epochs[0].device_seconds
+
+
 def test_a_pruned_training_leaves_the_pack() -> None:
     pack = PackedTraining([config(), config(lr=0.05)], Placement())
     pack.run_epoch()
