@@ -16,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import held
-from tuner.drivers.mishaps import Deaths, death_text
+from tuner.drivers.mishaps import Deaths, death_text, ended_from_outside
 from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
@@ -164,7 +164,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         given = self._held.pop(worker, None)
         for trial in given.trials.values() if given else ():
             was_last = self._deaths.add(trial.id)
-            if given and given.num_given == 1 and self._is_out_of_time(given):
+            if given and given.num_given == 1 and self._is_out_of_time(given) and not ended_from_outside(said):
                 self._tell_out_of_time(trial, given)
             elif was_last:
                 self._agenda.tell(failed(trial, death_text(said)))
@@ -172,7 +172,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
                 self._lost.append(trial)
 
     def _is_out_of_time(self, given: _Held) -> bool:
-        """Whether the worker has ended itself; its clock began later than ours."""
+        """Whether the worker may have ended itself; its clock began later than ours."""
         limit = self._execution.time_limit
         return limit is not None and time.monotonic() - given.since >= limit
 
