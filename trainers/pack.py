@@ -8,6 +8,7 @@ the device to say (`trainers.pack_speed`). This module must not know who chose t
 Shapes: K models, B samples, T updates of an epoch; lists of tensors hold one a parameter, (K, ...).
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ from trainers.schedules import build_schedule
 from trainers.spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig, TrainResult
 from trainers.streams import random_stream
 from trainers.tables import lookup
+from trainers.updates import CHECK_UPDATES
 
 CLIP_EPS = 1e-6
 """Added to the norm that a gradient is clipped by, as torch.nn.utils.clip_grad_norm_ does."""
@@ -72,8 +74,9 @@ def _model_problem(model: nn.Module) -> str | None:
 class PackedTraining:
     """Trainings that their caller moves on together, epoch by epoch.
 
-    A training that has diverged or ended leaves the pack; the others go on without it. There are no checkpoints: packs
-    are for short trainings. Sets torch's thread count and glibc's memory settings for the process.
+    A training that has diverged or ended leaves the pack after the epoch; the others go on without it. One whose loss
+    is not finite is billed the updates that it makes alone. There are no checkpoints: packs are for short trainings.
+    Sets torch's thread count and glibc's memory settings for the process.
 
     Args:
         configs: of one form (`pack_form`), one or more.
@@ -162,29 +165,30 @@ class PackedTraining:
             raise RuntimeError("every training of this pack has ended: no epoch is left to run.")
         started, metered = time.perf_counter(), read_energy(self.device)
         config, self._epoch = self.configs[0], self._epoch + 1
-        first, last, keys = self._order()
-        losses = self._update(first, keys)
-        validations = self._evaluate(self._validation)
+        first, _, keys = self._order()
+        trained = self._update(first, keys)
+        validations = self._evaluate_trained(trained)
         diverged = [
             has_diverged(config, self._results[position], train_loss=loss, validation_loss=validation.loss)
-            for position, loss, validation in zip(self._kept, losses, validations, strict=True)
+            for position, (loss, _), validation in zip(self._kept, trained, validations, strict=True)
         ]
         is_last = self._epoch == config.epochs
         tests = self._evaluate(self._test) if is_last and not all(diverged) else [None] * len(self._kept)
         seconds = (time.perf_counter() - started) / len(self._kept)
         joules = self._share(joules_between(metered, read_energy(self.device)))
         for row, position in enumerate(self._kept):
-            before = self._results[position]
+            before, (train_loss, iterations) = self._results[position], trained[row]
+            samples = min(iterations * config.batch_size, keys.shape[-1])
             metrics = EpochMetrics(
                 epoch=self._epoch,
-                lr=self._schedules[position].lr(last),
-                train_loss=losses[row],
+                lr=self._schedules[position].lr(first + iterations - 1),
+                train_loss=train_loss,
                 validation_loss=validations[row].loss,
                 validation_score=validations[row].score,
-                iterations=last - first + 1,
-                samples=keys.shape[-1],
-                flops=self.flops_per_sample * keys.shape[-1],
-                words=before.num_parameters * (last - first + 1),
+                iterations=iterations,
+                samples=samples,
+                flops=self.flops_per_sample * samples,
+                words=before.num_parameters * iterations,
                 device_seconds=seconds,
                 measured_joules=joules,
                 other_scores=validations[row].other_scores,
@@ -226,8 +230,13 @@ class PackedTraining:
         first, last, keys = orders[seeds[0]]
         return first, last, keys if len(orders) == 1 else torch.stack([orders[seed][2] for seed in seeds])
 
-    def _update(self, first: int, keys: Tensor) -> list[float]:
-        """Trains on the batches of `keys`, the first of which is update `first`; gives each training's mean loss."""
+    def _update(self, first: int, keys: Tensor) -> list[tuple[float, int]]:
+        """Trains on the batches of `keys`, the first of which is update `first`.
+
+        Returns:
+            Each training's mean loss, and how many updates it makes alone: where its loss is not finite it ends at one
+            of its looks, and only the stack goes on.
+        """
         config, updates = self.configs[0], torch.split(keys, self.configs[0].batch_size, dim=-1)
         rates_TK = torch.tensor(
             [
@@ -236,6 +245,7 @@ class PackedTraining:
             ],
             dtype=torch.float64,
         ).to(self.device, non_blocking=True)
+        ended: dict[int, tuple[float, int]] = {}
         loss_sums_K = torch.zeros(len(self._kept), dtype=torch.float64, device=self.device)
         for update, chosen in enumerate(updates):
             set_learning_rates(self._optimizer, rates_TK[update : update + 1])
@@ -248,8 +258,14 @@ class PackedTraining:
                 _clip([cast(Tensor, p.grad) for p in self._trained.values()], config.recipe.clip_norm)
             self._optimizer.step()
             self.unfinished = (update + 1, self.unfinished[1] + chosen.shape[-1])
-        means: list[float] = (loss_sums_K / keys.shape[-1]).tolist()
-        return means
+            if (update + 1) % CHECK_UPDATES == 0:
+                for row, loss_sum in enumerate(loss_sums_K.tolist()):
+                    if not math.isfinite(loss_sum):
+                        ended.setdefault(row, (loss_sum, update + 1))
+                if len(ended) == len(self._kept):
+                    break
+        means = ((loss_sum, len(updates)) for loss_sum in (loss_sums_K / keys.shape[-1]).tolist())
+        return [ended.get(row, mean) for row, mean in enumerate(means)]
 
     def _batch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """The samples at positions (B,) that all trainings share, or (K, B) of each."""
@@ -257,6 +273,13 @@ class PackedTraining:
         inputs, targets = self._train.inputs.index_select(0, flat), self._train.targets.index_select(0, flat)
         shape = positions.shape
         return inputs.view(*shape, *inputs.shape[1:]), targets.view(*shape, *targets.shape[1:])
+
+    def _evaluate_trained(self, trained: Sequence[tuple[float, int]]) -> list[Evaluation]:
+        """Validation of what `_update` gives; a training whose loss is not finite is not evaluated any more."""
+        sound = [math.isfinite(loss) for loss, _ in trained]
+        nothing = Evaluation(loss=math.nan, score=math.nan, other_scores={})
+        found = self._evaluate(self._validation) if any(sound) else [nothing] * len(sound)
+        return [each if is_sound else nothing for each, is_sound in zip(found, sound, strict=True)]
 
     @torch.no_grad()
     def _evaluate(self, split: TensorSplit) -> list[Evaluation]:

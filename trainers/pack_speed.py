@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from trainers.loop import Training
+from trainers.memory import is_out_of_memory
 from trainers.meter import device_model
 from trainers.pack import PackedTraining, pack_problem
 from trainers.spec import Placement, TrainConfig
@@ -75,7 +76,8 @@ def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int
     """Times a few updates of a training alone and in packs, in turns, here and now.
 
     Before that, two trainings with different learning rates are compared with themselves in a pack, in float64: a model
-    that does not compute alike there is not packed. Larger sizes are left out once they bring less than a twentieth.
+    that does not compute alike there is not packed. Larger sizes are left out once they bring less than a twentieth, or
+    do not fit into the memory. No more updates are timed than an epoch has.
 
     Args:
         config: of the training; its schedule and seed do not matter.
@@ -88,45 +90,42 @@ def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int
     """
     placement = replace(placement, checkpoint=None)
     problem = pack_problem(config) or _difference(config, placement)
-    single = _alone(config, placement, 1)
+    training = Training(config, placement)
+    single, in_epoch = _an_update(training, 1), len(training.data.train) // config.batch_size
     device = device_model(placement.device)
     if problem is not None:
         return PackSpeed(device=device, alone=single, problem=problem)
-    updates = max(2, min(50, int(ROUND_SECONDS / single)))
+    updates = min(in_epoch, max(2, min(50, int(ROUND_SECONDS / single))))
     singles = [single]
     relative: dict[int, float] = {}
     for size in sizes:
-        rounds = [
-            (_alone(config, placement, updates), _packed(config, placement, size, max(2, updates // size)))
-            for _ in range(ROUNDS)
-        ]
-        if any(seconds is None for _, seconds in rounds):  # it does not fit into the memory
+        updates_packed = min(in_epoch, max(2, updates // size))
+        try:
+            rounds = [
+                (
+                    _an_update(Training(config, placement), updates),
+                    _an_update(PackedTraining([config] * size, placement), updates_packed) / size,
+                )
+                for _ in range(ROUNDS)
+            ]
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             break
         # Only what was timed in turns is compared: the machine may be busier a second later.
         singles += [one for one, _ in rounds]
         best_before = min(relative.values(), default=float("inf"))
-        relative[size] = statistics.median(seconds / one for one, seconds in rounds if seconds)
+        relative[size] = statistics.median(seconds / one for one, seconds in rounds)
         if size >= ALWAYS_TRIED and relative[size] > 0.95 * best_before:
             break
     alone = statistics.median(singles)
     return PackSpeed(device=device, alone=alone, packed={size: share * alone for size, share in relative.items()})
 
 
-def _alone(config: TrainConfig, placement: Placement, num_updates: int) -> float:
-    """Seconds of an update."""
-    training = Training(config, placement)
+def _an_update(training: Training | PackedTraining, num_updates: int) -> float:
+    """Seconds of an update, timed over so many: no more than an epoch has."""
     training.time_updates(1)  # pays for memory and for choices of kernels
     return training.time_updates(num_updates) / num_updates
-
-
-def _packed(config: TrainConfig, placement: Placement, size: int, num_updates: int) -> float | None:
-    """Seconds of an update divided by the size; None where the pack does not fit into the device's memory."""
-    try:
-        pack = PackedTraining([config] * size, placement)
-        pack.time_updates(1)
-        return pack.time_updates(num_updates) / num_updates / size
-    except torch.OutOfMemoryError:
-        return None
 
 
 def _difference(config: TrainConfig, placement: Placement) -> str | None:

@@ -201,7 +201,7 @@ class Campaign:
             seeds=study.seeds,
             epochs=study.epochs,
             search_seed=study.search_seed,
-            **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size),
+            **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size, study.epochs),
             configure=lambda params: tuned_config(study.baseline, recipe, params),
         )
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
@@ -225,14 +225,14 @@ class Campaign:
             seeds=(),
             epochs=study.epochs,
             search_seed=study.search_seed,
-            **self._search(definition.tune, name, definition.batch_size),
+            **self._search(definition.tune, name, definition.batch_size, study.epochs),
             configure=lambda params: self._scaled(arm, params, definition.batch_size, study.epochs),
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
         """A search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
         study, epochs, recipe = self._study, self._study.epochs_of(arm), self._study.recipe.spec()
-        searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size)
+        searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
         return Cell(
             arm=arm.name,
             batch_size=batch_size,
@@ -261,7 +261,7 @@ class Campaign:
             seeds=study.seeds,
             epochs=study.epochs_of(arm),
             search_seed=study.search_seed,
-            **self._search(None, arm.name, batch_size),
+            **self._search(None, arm.name, batch_size, study.epochs_of(arm)),
             configure=configure,
             needs=None if definition.tune is None else baseline,
         )
@@ -273,14 +273,14 @@ class Campaign:
             arm, study.baseline_of(arm), study.recipe.spec(), tuned, batch_size=batch_size, epochs=epochs
         )
 
-    def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int) -> dict[str, Any]:
-        """A cell's searching part."""
+    def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
+        """The searching part of a cell whose trials take so many epochs."""
         if definition is None:
             return {"method": None, "num_search": 0}
         entry = METHODS[definition.method]
         seed = derived_seed(self._study.search_seed, arm, batch_size)
         return {
-            "method": entry.build(definition, seed, self._study.epochs),
+            "method": entry.build(definition, seed, epochs),
             "num_search": entry.num_trials(definition),
             "may_prune": definition.pruner != "none",
         }

@@ -1,6 +1,7 @@
 """A pack's trainings give what each gives alone; what cannot be packed is refused with the reason."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -108,6 +109,33 @@ def test_a_diverged_training_leaves_the_pack_and_the_others_go_on_as_alone() -> 
         assert packed.test_score == alone.test_score
 
 
+@pytest.mark.parametrize(
+    ("peaks", "updates"),
+    [([0.05, 50.0, 1e3, 1e5], [150, 150, 100, 50]), ([1e5, 1e3], [50, 100])],
+    ids=["one goes on", "all diverge"],
+)
+def test_a_training_that_diverges_within_an_epoch_is_billed_and_told_as_alone(
+    peaks: list[float], updates: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """150 updates an epoch, each training ends at the look that finds its loss not finite."""
+    configs = [replace(config(lr=lr), batch_size=2, epochs=1) for lr in peaks]
+    alone = [train(each) for each in configs]
+    assert [result.epochs[0].iterations for result in alone] == updates
+    pack, steps = PackedTraining(configs, Placement()), []
+    step = pack._optimizer.step
+    monkeypatch.setattr(pack._optimizer, "step", lambda: steps.append(step()))
+    pack.run_epoch()
+    assert (len(steps), pack.running, pack.unfinished) == (max(updates), (), (0, 0))
+    for one, packed in zip(alone, pack.results(), strict=True):
+        assert (packed.status, packed.test_score) == (one.status, one.test_score)
+        (first,), (other,) = one.epochs, packed.epochs
+        assert other.train_loss == pytest.approx(first.train_loss, rel=1e-9, nan_ok=True)
+        assert other.validation_loss == pytest.approx(first.validation_loss, rel=1e-9, nan_ok=True)
+        for exact in ("lr", "iterations", "samples", "flops", "words", "validation_score", "other_scores"):
+            assert getattr(other, exact) == getattr(first, exact)
+        assert other.device_seconds == pack.results()[0].epochs[0].device_seconds
+
+
 def test_a_pruned_training_leaves_the_pack() -> None:
     pack = PackedTraining([config(), config(lr=0.05)], Placement())
     pack.run_epoch()
@@ -213,3 +241,57 @@ def test_the_best_pack_is_the_smallest_that_is_nearly_as_fast_as_any(
 ) -> None:
     speed = PackSpeed(device="", alone=1.0, packed=packed)
     assert (speed.best, speed.gain) == (best, gain)
+
+
+class Device:
+    """A made-up device: an update takes so many seconds, in a pack each model half of that; an epoch has 4."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+        self.fits: Callable[[int], None] = lambda size: None
+        """Called with the size of a pack that is begun; may raise."""
+        monkeypatch.setattr(Training, "time_updates", lambda training, number: seconds * min(number, 4))
+
+        def time_pack(pack: PackedTraining, number: int) -> float:
+            self.fits(len(pack.configs))
+            return 0.5 * seconds * len(pack.configs) * min(number, 4)
+
+        monkeypatch.setattr("trainers.pack_speed._difference", lambda config, placement: None)
+        monkeypatch.setattr(PackedTraining, "time_updates", time_pack)
+
+
+def test_an_epoch_with_few_updates_does_not_make_training_alone_look_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 images make 4 whole batches, and a round of these seconds would take 50."""
+    Device(monkeypatch, seconds=0.001)
+    speed = measure_packs(config(), Placement(), sizes=(2, 4))
+    assert speed.alone == pytest.approx(0.001)
+    assert speed.packed == pytest.approx({2: 0.0005, 4: 0.0005})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+        MemoryError(),
+    ],
+    ids=["CUDA", "cuBLAS", "CPU", "Python"],
+)
+def test_a_pack_that_does_not_fit_into_the_memory_leaves_the_smaller_ones_measured(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fits(size: int) -> None:
+        if size > 2:
+            raise error
+
+    Device(monkeypatch, seconds=0.001).fits = fits
+    assert list(measure_packs(config(), Placement(), sizes=(2, 4, 8)).packed) == [2]
+
+
+def test_another_error_of_a_pack_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fits(size: int) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    Device(monkeypatch, seconds=0.001).fits = fits
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        measure_packs(config(), Placement(), sizes=(2,))

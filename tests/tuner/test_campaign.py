@@ -289,6 +289,23 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
     assert NUM_SEARCH_TRIALS + NUM_CONFIRMATIONS == told
 
 
+def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:
+    """Of 40 epochs the median takes effect from the tenth on, of the study's 12 it would from the third."""
+    campaign = Campaign(study(("    trials: 6\n", "    trials: 6\n    pruner: median\n    epochs: 40\n")))
+    ended_after = set()
+    while isinstance(trial := campaign.ask(), Trial):
+        bad = campaign.may_prune(trial) and trial.index == 4
+        told = 1
+        while told < trial.config.epochs and campaign.report(
+            Progress(trial=trial, new_epochs=(epoch(told, 0.1 if bad else 0.9),))
+        ):
+            told += 1
+        if bad:
+            ended_after.add(told)
+        campaign.tell(result(trial, 0.1 if bad else 0.9, status="pruned" if told < trial.config.epochs else "finished"))
+    assert ended_after == {10}
+
+
 # -- budgets -----------------------------------------------------------------------------------------------------------
 
 BUDGET = ("arms:\n", "budget: {trials: 7}\narms:\n")

@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import held
-from tuner.drivers.mishaps import Deaths, death_text
+from tuner.drivers.mishaps import Deaths, death_text, ended_from_outside
 from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
@@ -183,7 +183,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         given = self._held.pop(worker, None)
         for trial in given.trials.values() if given else ():
             was_last = self._deaths.add(trial.id)
-            if given and given.num_given == 1 and self._is_out_of_time(given):
+            if given and given.num_given == 1 and self._is_out_of_time(given) and not ended_from_outside(said):
                 self._tell_out_of_time(trial, given)
             elif was_last:
                 self._agenda.tell(failed(trial, death_text(said)))
@@ -191,7 +191,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
                 self._lost.append(trial)
 
     def _is_out_of_time(self, given: _Held) -> bool:
-        """Whether the worker has ended itself; its clock began later than ours."""
+        """Whether the worker may have ended itself; its clock began later than ours."""
         limit = self._execution.time_limit
         return limit is not None and time.monotonic() - given.since >= limit
 
@@ -234,7 +234,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.warned(trial, sentence)
         if piece.done:
             del left[trial.id]
-            if piece.training is not None:
+            if piece.error is None and piece.training is not None and piece.training.status == "finished":
                 seconds = piece.training.setup_seconds + sum(e.device_seconds for e in piece.training.epochs)
                 self._seconds[_length_of(trial)] = seconds
             self._agenda.tell(conclude(trial, piece))
@@ -294,7 +294,6 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if self._packing.pays(trial, len(found)):
                 return _Hand(trials=found, at_once=True)
             self._ahead.extendleft(reversed(found[1:]))
-            return _Hand(trials=[trial])
         return _Hand(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=len(self._mailboxes)))
 
     def _num_short(self, trial: Trial) -> int:

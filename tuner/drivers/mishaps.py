@@ -57,6 +57,15 @@ class Deaths:
         return self._deaths[trial_id] >= MAX_DEATHS
 
 
+def ended_from_outside(said: str) -> bool:
+    """Whether a worker did not end by itself, as far as Ray knows: its machine was lost, or ran short of memory.
+
+    >>> ended_from_outside("The actor died because its node has died."), ended_from_outside("End of file.")
+    (True, False)
+    """
+    return any(words in said.lower() for words in (_SHORT_OF_MEMORY, *_MACHINE_LOST))
+
+
 def death_text(said: str) -> str:
     """Why a trial failed under which workers kept dying.
 

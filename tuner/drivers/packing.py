@@ -56,7 +56,7 @@ class Packing:
     def pays(self, trial: Trial, number: int) -> bool:
         """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
         speed = self._measured.get(workload_of(trial.config))
-        return isinstance(self._setting, int) or (speed is not None and speed.pays(number))
+        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.pays(number)))
 
     def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
@@ -64,8 +64,14 @@ class Packing:
 
 
 def workload_of(config: TrainConfig) -> str:
-    """Equal for trainings whose updates take the same time."""
-    plain = asdict(pack_form(config))
+    """Equal for trainings whose updates take the same time: as long at one label smoothing or norm as at another."""
+    recipe = config.recipe
+    recipe = replace(
+        recipe,
+        clip_norm=None if recipe.clip_norm is None else 1.0,
+        label_smoothing=0.0 if recipe.label_smoothing == 0 else 0.5,
+    )
+    plain = asdict(pack_form(replace(config, recipe=recipe)))
     plain["optimizer"] = config.optimizer.name
     del plain["epochs"], plain["divergence_factor"]
     return canonical_json(plain)

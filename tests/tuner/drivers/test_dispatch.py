@@ -11,7 +11,7 @@ from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import ListAgenda, make_trial
 from trainers.pack_speed import PackSpeed
-from trainers.spec import EpochMetrics, OptimizerSpec, TrainResult
+from trainers.spec import EpochMetrics, OptimizerSpec, Recipe, TrainResult
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mishaps import MAX_DEATHS
 from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
@@ -287,6 +287,32 @@ def test_a_pack_that_would_be_too_small_to_pay_is_not_made() -> None:
     workers.ready("two")
     workers.say("one", Measured(speed=PackSpeed(device="cpu", alone=1.0, packed={2: 1.3, 4: 0.5})))
     assert ([FIVE[:1]], [FIVE[1:2]]) == (packs(workers, "two"), packs(workers, "one"))
+
+
+def with_recipe(trial: Trial, recipe: Recipe) -> Trial:
+    return replace(trial, config=replace(trial.config, recipe=recipe))
+
+
+def searched_recipes(trials: list[Trial], *, clipped: bool) -> list[Trial]:
+    """The trials with a label smoothing and a norm of each its own, as a search over them has."""
+    return [
+        with_recipe(trial, Recipe(label_smoothing=0.01 * number, clip_norm=number if clipped else None))
+        for number, trial in enumerate(trials, start=1)
+    ]
+
+
+def test_packs_are_measured_once_for_all_values_of_a_searched_recipe() -> None:
+    """Label smoothing and clipping cost what they cost at any value; whether they are on is another workload."""
+    trials = [*searched_recipes(FIVE[:3], clipped=True), *searched_recipes(FIVE[3:4], clipped=False), FIVE[4]]
+    workers = Workers(ListAgenda(trials), packing="auto")
+    workers.ready("one")
+    for trial in trials:
+        if trial in (trials[0], *trials[3:]):
+            assert (Measurement, trial) == (type(workers.post.items["one"][-1]), workers.post.items["one"][-1].trial)
+            workers.say("one", Measured(speed=FAST_IN_FOURS))
+        assert packs(workers, "one")[-1] == [trial]
+        workers.slice("one", slice_(2, of=2, seconds=100.0))
+    assert workers.agenda.measured == [(trial, FAST_IN_FOURS) for trial in (trials[0], *trials[3:])]
 
 
 @pytest.mark.parametrize("death", [True, False], ids=["the worker dies", "nothing could be measured"])

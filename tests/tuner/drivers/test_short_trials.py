@@ -8,11 +8,11 @@ import pytest
 from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import ALONE, ListAgenda, make_trial, without_seconds
-from tests.tuner.drivers.test_dispatch import Workers, packs, slice_
+from tests.tuner.drivers.test_dispatch import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
 from trainers.spec import Placement
 from tuner.drivers.ray_tune import Worker
-from tuner.drivers.words import SLICE_SECONDS, Assignment, Slices
-from tuner.drivers.work import Work
+from tuner.drivers.words import SLICE_SECONDS, Assignment, Measured, Slices
+from tuner.drivers.work import PackSetting, Work
 from tuner.trial import Trial
 
 SHORT = SLICE_SECONDS / 3
@@ -32,6 +32,32 @@ def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they
     workers.say("one", ended(TRIALS[1:4], 2 * SLICE_SECONDS))
     assert packs(workers, "one")[2:] == [TRIALS[4:5]]
     assert [result.trial for result in workers.agenda.told] == TRIALS[:4]
+
+
+@pytest.mark.parametrize("end", ["diverged", "failed"])
+def test_a_trial_that_did_not_get_to_its_end_does_not_show_how_long_they_take(end: str) -> None:
+    short = slice_(1, of=2, seconds=SHORT, error="ValueError: no" if end == "failed" else None)
+    assert short.training is not None
+    if end == "diverged":
+        short = replace(short, training=replace(short.training, status="diverged"))
+    workers = Workers(ListAgenda(TRIALS))
+    workers.ready("one")
+    workers.slice("one", short)
+    assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:2]]
+    assert [result.status for result in workers.agenda.told] == [end]
+
+
+@pytest.mark.parametrize("packing", ["off", "auto", 4])
+def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in_one_pack(packing: PackSetting) -> None:
+    trials = searched_recipes([small_batch(index) for index in range(5)], clipped=True)
+    workers = Workers(ListAgenda(trials), packing=packing)
+    workers.ready("one")
+    if packing == "auto":
+        workers.say("one", Measured(speed=FAST_IN_FOURS))
+    assert packs(workers, "one") == [trials[:1]]
+    workers.say("one", ended(trials[:1], SHORT))
+    assert packs(workers, "one") == [trials[:1], trials[1:4]]
+    assert not any(item.at_once for item in workers.post.items["one"] if isinstance(item, Assignment))
 
 
 def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_have_begun() -> None:

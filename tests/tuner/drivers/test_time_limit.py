@@ -17,7 +17,7 @@ from tuner.drivers.dispatch import MAX_IDLE_DEATHS, Dispatch
 from tuner.drivers.mishaps import MAX_DEATHS
 from tuner.drivers.serial import run_serial
 from tuner.drivers.time_limit import OutOfTime, end_process_after, limited
-from tuner.drivers.words import Assignment, Measurement, Slices
+from tuner.drivers.words import STOP, Assignment, Measurement, Slices
 from tuner.drivers.work import Execution
 from tuner.errors import Unreachable
 from tuner.journal import read_journal
@@ -107,6 +107,18 @@ def test_a_timer_that_is_taken_back_ends_nothing() -> None:
 # -- the dispatch ------------------------------------------------------------------------------------------------------
 
 
+KILLED = (
+    "Failure # {n} (occurred at 2026-01-01_00-00-00)\nThe actor died unexpectedly before finishing this task.\n"
+    "Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. "
+    "End of file. There are some potential root causes. "
+    "(1) The process is killed by SIGKILL by OOM killer due to high memory usage.\n"
+)
+MONITOR = (
+    "Failure # {n} (occurred at x)\nTask was killed due to the node running low on memory.\nMemory on the node ...\n"
+)
+NODE_LOST = "Failure # {n} (occurred at x)\nThe actor is dead because its node has died.\n"
+
+
 class Clock:
     """What the dispatch takes for the time."""
 
@@ -158,6 +170,19 @@ def test_a_worker_that_dies_before_the_time_is_over_is_replaced(clock: Clock) ->
     assert [A] == workers.got("again")
 
 
+@pytest.mark.parametrize(("said", "is_late"), [(KILLED, True), (None, True), (MONITOR, False), (NODE_LOST, False)])
+def test_a_worker_that_was_lost_and_missed_only_after_its_time_is_replaced(
+    clock: Clock, said: str | None, is_late: bool
+) -> None:
+    workers = limited_workers(ListAgenda([A]))
+    workers.ready("one")
+    clock.now += 65
+    workers.die("one", said and said.format(n=1))
+    assert [SENTENCE] * is_late == [result.error for result in workers.agenda.told]
+    workers.ready("one", "again")
+    assert ([STOP] if is_late else [A]) == workers.got("again")
+
+
 def test_a_pack_may_take_as_long_as_its_trials_together_and_is_then_trained_one_by_one(clock: Clock) -> None:
     workers = limited_workers(ListAgenda([*FIVE]), packing=3)
     workers.ready("one")
@@ -190,16 +215,6 @@ def test_without_a_limit_nothing_is_timed() -> None:
 
 # -- deaths, told apart ------------------------------------------------------------------------------------------------
 
-KILLED = (
-    "Failure # {n} (occurred at 2026-01-01_00-00-00)\nThe actor died unexpectedly before finishing this task.\n"
-    "Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. "
-    "End of file. There are some potential root causes. "
-    "(1) The process is killed by SIGKILL by OOM killer due to high memory usage.\n"
-)
-MONITOR = (
-    "Failure # {n} (occurred at x)\nTask was killed due to the node running low on memory.\nMemory on the node ...\n"
-)
-
 
 @pytest.mark.parametrize(
     ("last", "told"),
@@ -210,10 +225,7 @@ MONITOR = (
             "out of memory: its worker was ended 3 times because its machine ran short of memory: train on fewer "
             "samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)",
         ),
-        (
-            "Failure # {n} (occurred at x)\nThe actor is dead because its node has died.\n",
-            "its worker died 3 times while training it: its machine was lost",
-        ),
+        (NODE_LOST, "its worker died 3 times while training it: its machine was lost"),
     ],
     ids=["killed", "memory monitor", "machine"],
 )
