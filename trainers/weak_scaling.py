@@ -7,7 +7,6 @@ what the exchange costs is told apart from what workers take from each other by 
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
 from trainers.gang import Gang
-from trainers.local_gang import LocalGang
+from trainers.local_gang import local_gang
 from trainers.loop import Training
 from trainers.memory import keep_freed_memory
 from trainers.spec import Placement, TrainConfig
@@ -89,10 +88,11 @@ def measure_scaling(
 
     Raises:
         ValueError, DataError: the configuration cannot be trained.
-        WorkerLost: a worker could not be started.
+        WorkerLost: a worker could not be started, or was lost.
+        RuntimeError: what failed at another worker, or here.
     """
     arguments = (config, placement, application, updates, rounds)
-    with closing(LocalGang(num_workers)) as others:
+    with local_gang(num_workers) as others:
         return time_part(others.call(placement.device, time_part, *arguments), placement.device, *arguments)
 
 
