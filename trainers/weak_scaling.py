@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+import torch.distributed
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
@@ -128,15 +129,16 @@ def time_part(
 
 
 def _sum_seconds(gang: Gang, device: torch.device, num_words: int) -> float:
-    """Seconds of adding up so many words over the workers."""
+    """Seconds of adding up so many words over the workers, in place as an update adds up its gradients."""
     if gang.size == 1:
         return 0.0
-    words = torch.ones(num_words, device=device)
+    words = torch.zeros(num_words, device=device)  # stay zeros, however often they are added up
+    torch.distributed.all_reduce(words)  # to warm up
     seconds: list[float] = []
     while True:
-        gang.total(torch.zeros((), device=device))  # all begin together
+        gang.total(torch.zeros((), device=device)).item()  # all begin together
         begin = time.perf_counter()
-        gang.total(words)
+        torch.distributed.all_reduce(words)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)

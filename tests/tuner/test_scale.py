@@ -14,7 +14,7 @@ from tuner.cli import app
 from tuner.errors import BadInput
 from tuner.reports.roofline_figure import roofline_figure
 from tuner.reports.scaling_figure import scaling_figure, scaling_records
-from tuner.reports.scaling_text import FORECAST_WORKERS, machine_lines, print_scaling
+from tuner.reports.scaling_text import FORECAST_WORKERS, machine_lines, notes, print_scaling
 from tuner.scale import ScaleQuestion, default_samples, scaling_config, weak_scaling
 from tuner.scaling_forecast import Link, WeakScaling, link_of
 from tuner.study import study_from_text
@@ -106,6 +106,7 @@ def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     row = next(line for line in text.splitlines() if line.strip().startswith("4 "))
     assert row.split() == ["4", "40", "0.2", "200", "50%", "40%", "1.20x", "-23.0%"]
     assert "0.05 GFLOP/s of the 0.1 of a matrix" in machine_lines(FOUND)[0]
+    assert "slowdown come from the 4 workers too: theirs is how well the model fits" in notes(FOUND)[-1]
 
 
 def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
