@@ -14,7 +14,6 @@ over links like the one between the workers here.
 """
 
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +23,7 @@ import typer
 from benchmarks import turns
 from benchmarks.scaling_part import part
 from trainers.applications import APPLICATIONS
-from trainers.local_gang import LocalGang
+from trainers.local_gang import local_gang
 from trainers.recipe import has_batch_norm
 from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 from trainers.weak_scaling import machine_rates
@@ -85,7 +84,7 @@ def main(
             for number in (1, workers):
                 placement = Placement(data_folder=folder)
                 arguments = (config_of(application, samples, number), placement, None, updates, rounds)
-                with closing(LocalGang(number)) as others:
+                with local_gang(number) as others:
                     points.append(part(others.call("cpu", part, *arguments), "cpu", *arguments))
             found = WeakScaling(points=points, rates=rates)
             alone, several = points

@@ -1,5 +1,8 @@
 """What every worker of a gang does in a test; in a module of its own, which the other workers import too."""
 
+import os
+import signal
+
 import torch
 
 from trainers.gang import Gang
@@ -14,3 +17,13 @@ def same_bits(gang: Gang, device: str, config: TrainConfig) -> bool:
         training.run_epoch()
     weights = torch.cat([parameter.detach().reshape(-1) for parameter in training.model.parameters()])
     return gang.agrees(weights.double().tolist(), torch.device(device))
+
+
+def fails(gang: Gang, device: str, *arguments: object) -> None:
+    """A part that raises."""
+    raise OSError("no room is left on this disk")
+
+
+def is_killed(gang: Gang, device: str, *arguments: object) -> None:
+    """A part that ends without a word."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -6,8 +6,8 @@ What they run is `trainers.follower`. They are told what to train over a pair of
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -172,3 +172,23 @@ def receive(line: Connection) -> Any:
         return line.recv()
     except (EOFError, OSError):
         return None
+
+
+@contextmanager
+def local_gang(size: int) -> Iterator[LocalGang]:
+    """The other workers for what is done inside. A sum that fails here, since one of them did, is told as what it said.
+
+    Args:
+        size: workers, this process included, >= 1.
+
+    Raises:
+        WorkerLost: one of them could not be started, or has ended without a word.
+        RuntimeError: what failed at another worker, or here.
+    """
+    with closing(LocalGang(size)) as others:
+        try:
+            yield others
+        except RuntimeError as error:
+            if (said := others.failure()) is not None:
+                raise RuntimeError(said) from error
+            raise

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from trainers.data import Split, load_on_device
 from trainers.energy_meter import Reading, joules_between, read_energy
 from trainers.evaluation import Evaluation, evaluate
 from trainers.gang import ALONE, Gang
-from trainers.local_gang import LocalGang
+from trainers.local_gang import local_gang
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
 from trainers.optimizers import build_optimizer
@@ -62,6 +62,8 @@ def train(
     Raises:
         ValueError: the configuration cannot be trained (an unknown name, a batch larger than the data ...).
         DataError: the data source's files cannot be used.
+        WorkerLost: another of several workers was lost; the same call takes the training up from its checkpoint.
+        RuntimeError: what failed at another of several workers, or here.
 
     Example:
         >>> from trainers.spec import OptimizerSpec, ScheduleSpec
@@ -73,7 +75,7 @@ def train(
         ('finished', 30, 3000)
     """
     placement = placement or Placement()
-    with closing(LocalGang(placement.num_workers)) as others:
+    with local_gang(placement.num_workers) as others:
         if placement.device == "cpu":  # the workers share its meter
             placement = replace(placement, energy_share=placement.energy_share / placement.num_workers)
         training = Training(config, placement, others.begin(config, placement))

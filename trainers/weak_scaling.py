@@ -7,15 +7,15 @@ what the exchange costs is told apart from what workers take from each other by 
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
+import torch.distributed
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
 from trainers.gang import Gang
-from trainers.local_gang import LocalGang
+from trainers.local_gang import local_gang
 from trainers.loop import Training
 from trainers.memory import keep_freed_memory
 from trainers.spec import Placement, TrainConfig
@@ -89,10 +89,11 @@ def measure_scaling(
 
     Raises:
         ValueError, DataError: the configuration cannot be trained.
-        WorkerLost: a worker could not be started.
+        WorkerLost: a worker could not be started, or was lost.
+        RuntimeError: what failed at another worker, or here.
     """
     arguments = (config, placement, application, updates, rounds)
-    with closing(LocalGang(num_workers)) as others:
+    with local_gang(num_workers) as others:
         return time_part(others.call(placement.device, time_part, *arguments), placement.device, *arguments)
 
 
@@ -128,15 +129,16 @@ def time_part(
 
 
 def _sum_seconds(gang: Gang, device: torch.device, num_words: int) -> float:
-    """Seconds of adding up so many words over the workers."""
+    """Seconds of adding up so many words over the workers, in place as an update adds up its gradients."""
     if gang.size == 1:
         return 0.0
-    words = torch.ones(num_words, device=device)
+    words = torch.zeros(num_words, device=device)  # stay zeros, however often they are added up
+    torch.distributed.all_reduce(words)  # to warm up
     seconds: list[float] = []
     while True:
-        gang.total(torch.zeros((), device=device))  # all begin together
+        gang.total(torch.zeros((), device=device)).item()  # all begin together
         begin = time.perf_counter()
-        gang.total(words)
+        torch.distributed.all_reduce(words)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)

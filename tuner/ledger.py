@@ -70,14 +70,15 @@ class CostLedger:
 def wall_seconds(results: Iterable[TrialResult]) -> float:
     """Seconds of the clock in which at least one of these trainings held a device.
 
-    Trainings side by side count once, and the hours between an interruption and the resumption not at all. Each is
-    taken to have held its device without a break until it ended; the part of it that an interruption lost is taken to
-    have stood just before the rest, and counts only where nothing else ran then. What was taken over held nothing.
+    Trainings side by side count once, as do the workers of one, and the hours between an interruption and the
+    resumption not at all. Each is taken to have held its device without a break until it ended; the part of it that an
+    interruption lost is taken to have stood just before the rest, and counts only where nothing else ran then. What was
+    taken over held nothing. Too few where trials were trained in packs: `TrialResult.begun_at` says why.
 
     >>> wall_seconds([])
     0.0
     """
-    spans = sorted((result.finished_at - result.spent.device_seconds, result.finished_at) for result in results)
+    spans = sorted((result.begun_at, result.finished_at) for result in results)
     seconds, end = 0.0, -math.inf
     for begin, stop in spans:
         seconds += max(0.0, stop - max(begin, end))

@@ -54,11 +54,13 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
         tell: takes a line about what is being done.
 
     Raises:
-        BadInput: it cannot be measured with these data or this build of torch.
+        BadInput: it cannot be measured with these samples, these data or this build of torch.
         Unreachable: a worker's process could not be started.
     """
     study, resources = question.study, question.study.resources
     folder = question.data_folder or study.data.folder
+    if problem := _uneven_shares(question):
+        raise BadInput(problem)
     num_train, _ = check_workload(study, folder)
     largest = question.samples * max(question.workers) * question.updates
     if largest > num_train:
@@ -90,6 +92,28 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
         points.append(point)
     rates = machine_rates(device, resources.cpus_per_trial)
     return WeakScaling(points=points, rates=rates, hidden=question.hidden)
+
+
+def default_samples(study: Study) -> int:
+    """Samples of an update a worker: those of the baseline, or the next number that whole ghost batches make."""
+    samples, ghosts = study.baseline.batch_size, study.recipe.ghost_batch_size
+    return samples if ghosts is None else _whole_ghosts(samples, ghosts)
+
+
+def _whole_ghosts(samples: int, ghost_batch_size: int) -> int:
+    return -(-samples // ghost_batch_size) * ghost_batch_size
+
+
+def _uneven_shares(question: ScaleQuestion) -> str | None:
+    """What is wrong where workers cannot have as many samples each; None where they can."""
+    samples, ghosts = question.samples, question.study.recipe.ghost_batch_size
+    if ghosts is None or samples % ghosts == 0:
+        return None
+    return (
+        f"study {question.study.name!r}: a worker's share is made of whole ghost batches of {ghosts} samples, so "
+        f"{samples} a worker would not be shared equally: ask for --samples {_whole_ghosts(samples, ghosts)} or "
+        f"another multiple of {ghosts}"
+    )
 
 
 def scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:

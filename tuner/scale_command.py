@@ -28,7 +28,11 @@ def add_scale_command(app: typer.Typer, console: Console) -> None:
         ] = None,
         samples: Annotated[
             int | None,
-            typer.Option(min=1, help="Samples of an update a worker; those of the study's baseline if not given."),
+            typer.Option(
+                min=1,
+                help="Samples of an update a worker; if not given those of the study's baseline, up to whole ghost "
+                "batches.",
+            ),
         ] = None,
         updates: Annotated[int, typer.Option(min=1, help="Updates of a round.")] = 5,
         rounds: Annotated[int, typer.Option(min=1, help="Rounds, whose median counts.")] = 5,
@@ -47,12 +51,12 @@ def add_scale_command(app: typer.Typer, console: Console) -> None:
         """Measure weak scaling here, the same share for every worker, and forecast it for many devices."""
         definition = named_study(study, own)
         from tuner.reports.scaling_text import print_scaling
-        from tuner.scale import ScaleQuestion, weak_scaling
+        from tuner.scale import ScaleQuestion, default_samples, weak_scaling
 
         question = ScaleQuestion(
             study=definition,
             workers=sorted(set(workers or [2])),
-            samples=samples or definition.baseline.batch_size,
+            samples=samples or default_samples(definition),
             updates=updates,
             rounds=rounds,
             hidden=hidden,

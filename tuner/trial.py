@@ -120,6 +120,15 @@ class TrialResult:
         return self.cost if self.reused_from is None else Cost(searcher_seconds=self.cost.searcher_seconds)
 
     @property
+    def begun_at(self) -> float:
+        """Seconds since the epoch at which it began, had its workers held their devices without a break until it ended.
+
+        Of one that was taken over, when it ended: it held none. Too late for one that was trained in a pack, which no
+        result tells: each of K trials has a K-th of the pack's seconds.
+        """
+        return self.finished_at - self.spent.device_seconds / self.num_workers
+
+    @property
     def spared(self) -> Cost:
         """What an earlier training spent in this one's place: `spent` and this add up to `cost`."""
         return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)

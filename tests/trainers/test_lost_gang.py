@@ -2,10 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch.distributed
+
+from tests import gang_parts
+from trainers import local_gang
+from trainers.applications.own_file import ApplicationFile
+from trainers.gang import Gang
+from trainers.local_gang import LocalGang, WorkerLost
+from trainers.loop import train
+from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+from trainers.weak_scaling import measure_scaling
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -77,6 +87,15 @@ if os.fork() == 0:
 with joined(0, place, device="cpu", address=LOOPBACK, listener=listener) as gang:
     gang.total(torch.ones(1))
 """
+CONFIG = TrainConfig(
+    application="lenet_mnist",
+    data="mnist5k",
+    batch_size=100,
+    epochs=1,
+    seed=0,
+    schedule=ScheduleSpec(peak_lr=0.02),
+    optimizer=OptimizerSpec(name="momentum"),
+)
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
     reason="this build of torch has no gloo, which workers on CPUs need",
@@ -97,3 +116,50 @@ def test_a_leader_that_is_not_told_of_a_lost_worker_does_not_wait_as_long_as_the
     )
     assert done.returncode == 1
     assert "Timed out waiting 2000ms" in done.stderr
+
+
+@pytest.fixture
+def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]], None]:
+    """Gives the other workers another part than they are told."""
+
+    def give(part: Callable[..., object]) -> None:
+        class Others(LocalGang):
+            def begin(
+                self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None
+            ) -> Gang:
+                return super().call(placement.device, part)
+
+            def call(self, device: str, told: Callable[..., object], *arguments: object) -> Gang:
+                return super().call(device, part)
+
+        monkeypatch.setattr(local_gang, "LocalGang", Others)
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "message"),
+    [
+        (gang_parts.fails, RuntimeError, "worker 1 of 2: OSError: no room is left on this disk"),
+        (gang_parts.is_killed, WorkerLost, "worker 1 of 2 was lost"),
+    ],
+)
+def test_a_training_says_why_another_worker_failed(
+    part: Callable[..., object],
+    error: type[Exception],
+    message: str,
+    others_do: Callable[[Callable[..., object]], None],
+) -> None:
+    others_do(part)
+    with pytest.raises(error, match=f"^{message}$"):
+        train(CONFIG, Placement(num_workers=2))
+    with pytest.raises(error, match=f"^{message}$"):
+        measure_scaling(CONFIG, Placement(), num_workers=2, updates=1, rounds=1)
+
+
+def test_an_error_of_its_own_stays_that_of_the_first_worker() -> None:
+    def report(metrics: object) -> bool:
+        raise RuntimeError("the report's own")
+
+    with pytest.raises(RuntimeError, match=r"^the report's own$"):
+        train(CONFIG, Placement(num_workers=2), report)

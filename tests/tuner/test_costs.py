@@ -125,6 +125,15 @@ def test_wall_seconds_are_those_in_which_something_ran(spans: list[tuple[int, in
     assert wall_seconds(span(begin, end) for begin, end in spans) == seconds
 
 
+def test_the_workers_of_a_trial_count_once() -> None:
+    """Two held 4 s each until 10: device-seconds are 8. The other one ran alone from 3 to 7."""
+    together = replace(span(2, 10), num_workers=2)
+    assert together.begun_at == 6
+    assert wall_seconds([together]) == 4
+    assert wall_seconds([together, span(3, 7)]) == 7
+    assert cost_ledger([together]).total.device_seconds == 8
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=10))
 def test_wall_seconds_are_the_seconds_counted_one_by_one(spans: list[tuple[int, int]]) -> None:
     busy = {second for begin, length in spans for second in range(begin, begin + length)}

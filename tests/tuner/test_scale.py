@@ -8,13 +8,14 @@ import pytest
 import torch.distributed
 from rich.console import Console
 
+from trainers.gang import share_cuts
 from trainers.weak_scaling import MachineRates, ScalingPoint
 from tuner.cli import app
 from tuner.errors import BadInput
 from tuner.reports.roofline_figure import roofline_figure
 from tuner.reports.scaling_figure import scaling_figure, scaling_records
-from tuner.reports.scaling_text import FORECAST_WORKERS, machine_lines, print_scaling
-from tuner.scale import scaling_config
+from tuner.reports.scaling_text import FORECAST_WORKERS, machine_lines, notes, print_scaling
+from tuner.scale import ScaleQuestion, default_samples, scaling_config, weak_scaling
 from tuner.scaling_forecast import Link, WeakScaling, link_of
 from tuner.study import study_from_text
 
@@ -105,6 +106,7 @@ def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     row = next(line for line in text.splitlines() if line.strip().startswith("4 "))
     assert row.split() == ["4", "40", "0.2", "200", "50%", "40%", "1.20x", "-23.0%"]
     assert "0.05 GFLOP/s of the 0.1 of a matrix" in machine_lines(FOUND)[0]
+    assert "slowdown come from the 4 workers too: theirs is how well the model fits" in notes(FOUND)[-1]
 
 
 def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
@@ -180,3 +182,35 @@ def test_batch_normalisation_takes_each_workers_statistics() -> None:
     study = study_from_text(text, "x.yaml")
     assert scaling_config(study, 16, 4).recipe.ghost_batch_size == 16
     assert scaling_config(study_from_text(STUDY, "x.yaml"), 16, 4).recipe.ghost_batch_size is None
+
+
+def test_every_worker_has_as_many_whole_ghost_batches() -> None:
+    text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
+    study = study_from_text(text + "recipe: {ghost_batch_size: 24}\n", "x.yaml")
+    samples = default_samples(study)
+    assert samples == 48  # the baseline's 32 would give one worker of two 48 of 64, and the other 16
+    config = scaling_config(study, samples, 3)
+    cuts = share_cuts(config.batch_size, 3, batch_size=config.batch_size, ghost_batch_size=24)
+    assert cuts == [0, 48, 96, 144]
+    assert default_samples(study_from_text(STUDY, "x.yaml")) == 32
+    uneven = ScaleQuestion(study=study, workers=[2], samples=32, updates=1, rounds=1)
+    message = r"whole ghost batches of 24 samples, so 32 a worker would not be shared equally: ask for --samples 48 or"
+    with pytest.raises(BadInput, match=message):
+        weak_scaling(uneven, print)
+
+
+@pytest.mark.parametrize(("options", "samples"), [([], 48), (["--samples", "16"], 16)])
+def test_the_command_asks_for_the_default_where_no_samples_are_given(
+    options: list[str], samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def found(question: ScaleQuestion, tell: object) -> WeakScaling:
+        asked.append(question.samples)
+        return FOUND
+
+    monkeypatch.setattr("tuner.scale.weak_scaling", found)
+    text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
+    (tmp_path / "scaled.yaml").write_text(text + "recipe: {ghost_batch_size: 48}\n", encoding="utf-8")
+    app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)
+    assert asked == [samples]

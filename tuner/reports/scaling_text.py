@@ -134,5 +134,6 @@ def notes(found: WeakScaling) -> tuple[str, ...]:
         f"W words over links like that between the {largest} workers here; {hidden} is hidden (--hidden).",
         "It assumes that every link is as fast as that one and shared with none, that no worker is slower than others, "
         "and that data come as fast as here. First pair of columns: a device of its own for every worker. Second: each "
-        f"as slow as {largest} beside each other were here. Off by: the second, against what was measured.",
+        f"as slow as {largest} beside each other were here. Off by: the second, against what was measured. Its link "
+        f"and slowdown come from the {largest} workers too: theirs is how well the model fits, not a forecast's error.",
     )

@@ -125,8 +125,7 @@ def tags(result: TrialResult) -> dict[str, str]:
 
 def start_and_end(result: TrialResult) -> tuple[int, int]:
     """When the trial started and ended, milliseconds since the epoch; one that was taken over took no time."""
-    end = result.finished_at
-    return int(max(0.0, end - result.spent.device_seconds / result.num_workers) * 1000), int(end * 1000)
+    return int(max(0.0, result.begun_at) * 1000), int(result.finished_at * 1000)
 
 
 def points(result: TrialResult) -> list[Point]:

@@ -17,6 +17,7 @@ from tuner.reports import page as page_module
 from tuner.reports.export import draw_all
 from tuner.reports.figures import REPORTS
 from tuner.reports.formats import report_json, report_latex, report_markdown
+from tuner.reports.origin import origin_facts
 from tuner.reports.page import FIGURE_SECTIONS, page
 from tuner.reports.result_tables import answer_table, ledger_table
 from tuner.reports.verdict import verdict_sentence
@@ -156,6 +157,15 @@ def test_json_holds_the_comparison_to_the_last_digit(subject):
     assert content["provenance"]["definition"] == subject.origin.definition
     assert content["provenance"]["sessions"] == [SESSION]
     assert content["provenance"]["command"] == COMMAND
+
+
+def test_the_first_training_began_when_its_workers_did():
+    """Four held an hour each, which is four hours of a device and one of the clock."""
+    (result, *_) = complete_results()
+    cost = replace(result.cost, device_seconds=4 * 3600.0)
+    subject = reported(results=[replace(result, cost=cost, num_workers=4, finished_at=10 * 3600.0)])
+    assert json.loads(report_json(subject))["provenance"]["began_at"] == 9 * 3600.0
+    assert origin_facts(subject)["Trainings begun and ended"] == "1970-01-01 09:00 UTC to 1970-01-01 10:00 UTC"
 
 
 def test_json_says_numbers_that_it_does_not_know_in_words():
