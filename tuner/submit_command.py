@@ -9,11 +9,11 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
+from tuner.addresses import has_credentials, redact, split_address
 from tuner.command_options import AppOption, RetrainOption, StudyArgument, named_study
 from tuner.errors import BadInput, StudyFailed
 
@@ -77,18 +77,28 @@ def add_submit_command(app: typer.Typer, console: Console) -> None:
 
 
 def _check(address: str, store: Path, tracking_uri: str | None) -> None:
-    if urlsplit(address).scheme not in ("http", "https"):
+    if _scheme("--address", address) not in ("http", "https"):
         raise BadInput(
-            f"--address {address}: a job goes to the cluster's dashboard, http://HOST:8265. To drive the study from "
-            f"here, use zerotune run --address {address}"
+            f"--address {redact(address)}: a job goes to the cluster's dashboard, http://HOST:8265. To drive the study "
+            f"from here, use zerotune run --address {redact(address)}"
         )
     if not store.is_absolute():
         raise BadInput(f"--store {store}: must be absolute, since it is a folder on the cluster's head")
-    if tracking_uri is not None and urlsplit(tracking_uri).password:
+    if tracking_uri is not None and has_credentials(tracking_uri):
         raise BadInput(
-            "--tracking-uri: holds a password, which everybody on the cluster could read in the job's command: leave "
-            "it out, and set PGPASSWORD or MLFLOW_TRACKING_PASSWORD where the cluster's head is started"
+            "--tracking-uri: holds credentials, which everybody on the cluster could read in the job's command: leave "
+            "them out, and set PGPASSWORD, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, where the "
+            "cluster's head is started"
         )
+    if tracking_uri is not None:
+        _scheme("--tracking-uri", tracking_uri)
+
+
+def _scheme(option: str, uri: str) -> str:
+    try:
+        return split_address(uri).scheme
+    except ValueError:  # its text may hold a part of a password
+        raise BadInput(f"{option} {redact(uri)}: its host or port is not one") from None
 
 
 def _sent_study(study: str, folder: Path) -> str:

@@ -37,6 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["compare", "tiny", "--tracking-uri", "http://a:secret@h:x"], "'http://***@h:x': its host or port"),
         (["compare", "tiny", "--tracking-uri", "http://a:se/cret@h"], "'http://***@h': its host or port"),
         (["compare", "tiny", "--tracking-uri", "http://[::1"], "tracking URI 'http://[::1': its host or port"),
+        (["compare", "tiny", "--tracking-uri", "http://a..b:5000"], "'http://a..b:5000': its host or port"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(here: Here, words: list[str], sentence: str) -> None:
@@ -46,6 +47,52 @@ def test_bad_input_is_one_sentence_and_exit_code_2(here: Here, words: list[str],
     assert sentence in refusal
     assert "secret" not in refusal
     assert refusal.count("\n") == 1
+
+
+SUBMIT = ("submit", "tiny.yaml", "--store", "/store")
+
+
+@pytest.mark.parametrize(
+    ("address", "tracking_uri", "sentence"),
+    [
+        ("http://[x", "http://h", "--address http://[x: its host or port is not one"),
+        ("http://a..b:8265", "http://h", "--address http://a..b:8265: its host or port is not one"),
+        ("http://h:x", "http://h", "--address http://h:x: its host or port is not one"),
+        ("http://h", "http://[x", "--tracking-uri http://[x: its host or port is not one"),
+        ("ray://secret@h:10001", "http://h", "--address ray://***@h:10001: a job goes to the cluster's dashboard"),
+    ],
+)
+def test_an_address_that_is_none_is_not_submitted_to(
+    here: Here, address: str, tracking_uri: str, sentence: str
+) -> None:
+    refusal = here.refuse(*SUBMIT, "--address", address, "--tracking-uri", tracking_uri)
+    assert sentence in refusal
+    assert refusal.count("\n") == 1
+    assert "secret" not in refusal
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://ann:secret@h/db",
+        "postgresql://ann:se/cret@h/db",
+        "postgresql://h/db?password=secret",
+        "postgresql://h/db?sslpassword=secret",
+        "http://secret@h",
+        "http://h?api_key=secret",
+        "mssql+pyodbc:///?odbc_connect=UID%3Dann%3BPWD%3Dsecret",
+    ],
+)
+def test_credentials_do_not_go_into_the_command_of_a_job(here: Here, uri: str) -> None:
+    refusal = here.refuse(*SUBMIT, "--address", f"http://{DEAD}", "--tracking-uri", uri)
+    assert "--tracking-uri: holds credentials, which everybody on the cluster could read" in refusal
+    assert "secret" not in refusal
+
+
+def test_credentials_of_a_dashboard_are_not_shown(here: Here) -> None:
+    refusal = here.refuse(*SUBMIT, "--address", f"http://ann:secret@{DEAD}", code=4)
+    assert f"--address http://***@{DEAD}: no job could be given to the cluster" in refusal
+    assert "secret" not in refusal
 
 
 @pytest.mark.parametrize(
@@ -97,6 +144,8 @@ def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(here: 
     [
         (DEAD, 4, f"--address {DEAD}: nothing answers there"),
         ("nonsense", 2, "--address nonsense: must be auto, HOST:PORT or ray://HOST:PORT"),
+        ("10.0..1:6379", 2, "--address 10.0..1:6379: its host is not one"),
+        ("ray://10.0..1:10001", 2, "--address ray://10.0..1:10001: its host is not one"),
         ("127.0.0.1:999999", 4, "--address 127.0.0.1:999999: nothing answers there"),
     ],
 )

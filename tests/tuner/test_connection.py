@@ -11,8 +11,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from tests.tuner.small_stores import open_store
+from tuner.addresses import has_credentials, redact, secrets_in
 from tuner.errors import BadInput, Unreachable
-from tuner.store import default_tracking_uri, redact
+from tuner.store import default_tracking_uri
 from tuner.store.connection import told_plainly
 
 
@@ -130,6 +131,47 @@ def test_an_address_of_another_kind_is_bad_input(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["http://ann:p@ss:w/rd@host:5000", "https://token@host/mlflow?api_key=p@ss"])
 def test_no_credential_survives_redaction(uri: str) -> None:
     assert not any(secret in redact(uri) for secret in ("ann", "p@ss", "w/rd", "token@"))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://SECRET@host:5000",
+        "HTTPS://SECRET@host",
+        "https://ann:SECRET@host",
+        "https://host/mlflow?api_key=SECRET",
+        "postgresql://ann:SECRET@host/db",
+        "postgresql://ann:12/SECRET?@host/db",
+        "postgresql://host/db?password=SECRET",
+        "postgresql://host/db?pass%77ord=SECRET",
+        "postgresql://host/db?sslpassword=SECRET",
+        "postgresql://host/db?sslmode=require#&password=SECRET",
+        "mysql://host/db?passwd=SECRET",
+        "mssql+pyodbc://host/db?client_secret=SECRET",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Da%3BUID%3Dann%3BPWD%3DSECRET",
+        "mssql+pyodbc:///?odbc_connect=DRIVER=a;UID=ann;pwd=SECRET;x=y",
+    ],
+)
+def test_one_rule_says_what_a_credential_is_and_hides_it(uri: str) -> None:
+    assert has_credentials(uri)
+    assert "SECRET" not in redact(uri)
+    assert any("SECRET" in secret for secret in secrets_in(uri))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://host:5000/mlflow",
+        "sqlite:////data/a:b@c/mlflow.db",
+        "postgresql://host:5432/db?sslmode=require&sslkey=/ann.key&keepalives=1",
+        "mssql+pyodbc:///?odbc_connect=DRIVER%3Da%3BTrusted_Connection%3Dyes",
+    ],
+)
+def test_an_address_without_credentials_is_one(uri: str) -> None:
+    assert not has_credentials(uri)
+    assert secrets_in(uri) == []
+    if "@" not in uri:  # before which everything is hidden, to be sure
+        assert redact(uri) == uri
 
 
 def _expect_unreachable(port: int, told: list[str]) -> None:

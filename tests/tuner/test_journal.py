@@ -19,7 +19,7 @@ from trainers.spec import DecaySpec, EpochMetrics
 from tuner.cost import Cost, epochs_cost
 from tuner.drivers.work import failed
 from tuner.errors import BadInput, StudyLocked
-from tuner.journal import Journal, read_journal
+from tuner.journal import Journal, read_journal, sealed
 from tuner.trial import TrialResult, result_from_json, result_to_json
 
 DEFINITION = {"name": "small", "epochs": 3, "arms": ["date"]}
@@ -143,17 +143,24 @@ GARBAGE = [
     b"{}",
     b"[1, 2]",
     b"17",
-    b'{"kind": "result", "result": {"status": "finished"}}',
-    b'{"kind": "epochs", "trial": "a", "epochs": [{"epoch": "one"}]}',
-    b'{"kind": "started"}',
-    b'{"kind": "started", "trial": [1]}',
-    b'{"kind": "something new"}',
+    b'{"kind": "started", "trial": "a", "attempt": 1}',
     b"[" * 100_000,
     b"",
 ]
+WRONG = [
+    '{"trial": "a"}',
+    '{"kind": "result", "result": {"status": "finished"}}',
+    '{"kind": "epochs", "trial": "a", "epochs": [{"epoch": "one"}]}',
+    '{"kind": "started"}',
+    '{"kind": "started", "trial": [1]}',
+    '{"kind": "something new"}',
+]
+"""Records that are none, with the checksum of what they are."""
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda line: line[:30].decode("latin-1"))
+@pytest.mark.parametrize(
+    "garbage", [*GARBAGE, *(sealed(line).encode() for line in WRONG)], ids=lambda line: line[:30].decode("latin-1")
+)
 def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, garbage: bytes) -> None:
     results = [make_result(seed=1), make_result(seed=2)]
     lines = write(tmp_path, results).split(b"\n")
@@ -173,7 +180,10 @@ def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
         result_from_json(json.dumps(content | {name: value}))
 
 
-@pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", b'{"kind":"study","format":99,"definition":{"name":"x"}}'])
+ANOTHER_FORMAT = '{"kind":"study","format":99,"definition":{"name":"x"},"provenance":{}}'
+
+
+@pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode(), sealed(ANOTHER_FORMAT).encode()])
 def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: bytes) -> None:
     _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
     path = tmp_path / "journal.jsonl"

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.synthetic_study import facts
 from tests.tuner.synthetic_results import make_result
 from tuner.compare import compare
 from tuner.errors import BadInput
-from tuner.journal import Journal, JournalContent, read_journal, sealed
+from tuner.journal import Journal, JournalContent, read_journal, record_of, sealed
 from tuner.store import record
 from tuner.trial import TrialResult
 
@@ -53,6 +53,12 @@ def lines() -> tuple[bytes, ...]:
                 journal.finish(result)
             journal.resume({"python": "3.12"})
         return tuple(journal.path.read_bytes().split(b"\n")[:-1])
+
+
+def resealed(content: dict[str, Any]) -> bytes:
+    """The line of a record that `record_of` gave, perhaps changed, with the checksum of what it is now."""
+    content.pop("sum", None)
+    return sealed(json.dumps(content)).encode()
 
 
 def resumed(path: Path, content: bytes) -> JournalContent | None:
@@ -103,9 +109,8 @@ def test_a_record_with_any_value_at_any_key_is_taken_or_skipped(
     tmp_path: Path, number: int, place: int, value: object
 ) -> None:
     number %= len(lines())
-    content = changed(json.loads(lines()[number]), place, value)
-    content.pop("sum", None)
-    changed_lines = [*lines()[:number], sealed(json.dumps(content)).encode(), *lines()[number + 1 :]]
+    content = changed(record_of(lines()[number]), place, value)
+    changed_lines = [*lines()[:number], resealed(content), *lines()[number + 1 :]]
     resumed(tmp_path / "journal.jsonl", b"\n".join(changed_lines))
 
 
@@ -165,18 +170,19 @@ def test_any_bytes_are_no_journal_or_a_new_one(tmp_path: Path, garbage: bytes) -
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"kind":"study","format":1,"definition":{"name":"other"},"provenance":{}}',
-        b'{"kind":"resumed","provenance":[1]}',
-        b'{"kind":"resumed","provenance":{"python":{}}}',
-        b'{"kind":"epochs","trial":"a","epochs":{}}',
-        b'{"kind":' + b"9" * 5_000 + b"}",
-        b'{"a":' * 50_000,
-        b"[" * 100_000,
+        '{"kind":"study","format":1,"definition":{"name":"other"},"provenance":{}}',
+        '{"kind":"resumed","provenance":[1]}',
+        '{"kind":"resumed","provenance":{"python":{}}}',
+        '{"kind":"epochs","trial":"a","epochs":{}}',
+        '{"kind":' + "9" * 5_000 + "}",
+        '{"a":' * 50_000 + "1" + "}" * 50_000,
+        '{"a":' + "[" * 100_000 + "}",
     ],
-    ids=lambda line: line[:50].decode(),
+    ids=lambda line: line[:50],
 )
-def test_a_line_of_a_wrong_kind_is_skipped(tmp_path: Path, line: bytes) -> None:
-    found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), line, b""]))
+@pytest.mark.parametrize("seal", [sealed, str], ids=["sealed", "unsealed"])
+def test_a_line_of_a_wrong_kind_is_skipped(tmp_path: Path, line: str, seal: Callable[[str], str]) -> None:
+    found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), seal(line).encode(), b""]))
     assert found is not None
     assert found.unreadable_lines == 1
     assert DEFINITION == found.definition
@@ -188,15 +194,25 @@ def test_a_line_of_a_wrong_kind_is_skipped(tmp_path: Path, line: bytes) -> None:
 )
 def test_a_cost_that_no_training_has_is_no_result(tmp_path: Path, key: str, value: float) -> None:
     number = next(i for i, line in enumerate(lines()) if b'"kind":"result"' in line)
-    damaged = json.loads(lines()[number])
+    damaged = record_of(lines()[number])
     damaged["result"]["cost"][key] = value
-    found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), json.dumps(damaged).encode(), b""]))
+    found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), resealed(damaged), b""]))
     assert found is not None
     assert found.unreadable_lines == 1
+
+
+def test_an_epoch_that_no_training_has_is_not_billed(tmp_path: Path) -> None:
+    damaged = record_of(next(line for line in lines() if b'"kind":"epochs"' in line))
+    damaged["trial"] = "another"
+    damaged["epochs"][0]["device_seconds"] = -1.0
+    found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), resealed(damaged), b""]))
+    assert found is not None
+    assert found.unreadable_lines == 1
+    assert "another" not in found.epochs
 
 
 @pytest.mark.parametrize("key", ["definition", "provenance"])
 @pytest.mark.parametrize("value", ["text", 17, [1], None])
 def test_a_first_line_of_a_wrong_kind_is_refused(tmp_path: Path, key: str, value: object) -> None:
-    first = {**json.loads(lines()[0]), key: value}
-    assert resumed(tmp_path / "journal.jsonl", b"\n".join([json.dumps(first).encode(), *lines()[1:], b""])) is None
+    first = {**record_of(lines()[0]), key: value}
+    assert resumed(tmp_path / "journal.jsonl", b"\n".join([resealed(first), *lines()[1:], b""])) is None

@@ -17,7 +17,7 @@ from tuner.campaign import Campaign
 from tuner.cost import Cost
 from tuner.drivers.work import failed
 from tuner.errors import BadInput
-from tuner.journal import Journal, JournalContent, read_journal
+from tuner.journal import Journal, JournalContent, read_journal, sealed
 from tuner.retry import failed_trials
 from tuner.sharing import may_share
 from tuner.store import default_tracking_uri
@@ -96,7 +96,8 @@ def test_only_failed_results_are_taken_back(tmp_path: Path) -> None:
     journal = begun(tmp_path, good)
     journal.close()
     with journal.path.open("a") as file:
-        file.write(f'{{"kind":"retried","trial":"{good.trial.id}"}}\n{{"kind":"retried","trial":"unknown"}}\n')
+        for trial in (good.trial.id, "unknown"):
+            file.write(sealed(f'{{"kind":"retried","trial":"{trial}"}}') + "\n")
     content = read_journal(journal.path)
     assert (2, set(), good) == (content.unreadable_lines, content.retried, content.result_of(good.trial.id))
 

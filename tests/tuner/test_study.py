@@ -197,7 +197,10 @@ def test_a_long_warmup_is_taken_where_the_study_says_how() -> None:
     assert example.arm("date").on_long_warmup == "clamp"
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "sqlite:///runs.db", "postgresql://user@host/db"])
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:5000", "sqlite:///runs.db", "postgresql://user@host/db", "postgresql://host/db?sslkey=a.key"],
+)
 def test_a_tracking_uri_without_credentials_is_taken(uri: str) -> None:
     assert study(("name: example\n", f"name: example\ntracking_uri: {uri}\n")).tracking_uri == uri
 

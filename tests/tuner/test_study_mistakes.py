@@ -159,6 +159,9 @@ def test_adam_sde_is_refused_where_the_baselines_optimizer_is_not_one_it_can_sca
         "https://token@host",
         "postgresql://user:secret@host/db",
         "postgresql://host/db?user=a&password=secret",
+        "postgresql://host/db?sslpassword=secret",
+        "postgresql://user:1/secret@host/db",
+        "mssql+pyodbc:///?odbc_connect=UID%3Duser%3BPWD%3Dsecret",
     ],
 )
 def test_a_tracking_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> None:

@@ -93,6 +93,8 @@ def _check_port(address: str) -> None:
         raise BadInput(f"--address {address}: must be auto, HOST:PORT or ray://HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
+    except UnicodeError:  # of a name such as 10.0..1
+        raise BadInput(f"--address {address}: its host is not one") from None
     except (OSError, OverflowError) as error:
         raise Unreachable(
             f"--address {address}: nothing answers there ({error}): is the cluster up, and the port right?"

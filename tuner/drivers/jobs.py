@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuner.addresses import redact, secrets_in
 from tuner.drivers.ray_settings import QUIET, ray
 from tuner.errors import Unreachable
 
@@ -90,9 +91,12 @@ class Jobs:
             raise self._unreachable(error) from None
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())
+        for secret in secrets_in(self._address):
+            reason = reason.replace(secret, "***")
         return Unreachable(
-            f"--address {self._address}: no job could be given to the cluster (Ray {ray.__version__} here): {reason}. "
+            f"--address {redact(self._address)}: no job could be given to the cluster (Ray {ray.__version__} here): "
+            f"{reason[:300]}. "
             "It must be the address of the dashboard, http://HOST:8265 by default, of a cluster that was started with "
             "ray[default]"
         )
@@ -100,6 +104,7 @@ class Jobs:
 
 def ray_commands(address: str, job: str) -> Sequence[tuple[str, str]]:
     """What a user may want to do with a job, and how."""
+    address = redact(address)
     return (
         ("what it says", f"ray job logs {job} --address {address} --follow"),
         ("how it stands", f"ray job status {job} --address {address}"),

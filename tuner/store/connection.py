@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
+from tuner.addresses import redact, secrets_in, split_address
 from tuner.errors import BadInput, Unreachable
 from tuner.store.moved import take_files_along
 from tuner.store.new_database import from_template, keep_template
@@ -48,7 +49,6 @@ _ENVIRONMENT = {
 }
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
 """Variables of the environment that mlflow and database drivers take credentials from."""
-_SECRET_NAME = "(?:password|passwd|token|secret|key)"
 
 
 def default_tracking_uri(root: Path) -> str:
@@ -63,18 +63,6 @@ def default_tracking_uri(root: Path) -> str:
     if "?" in str(root.resolve()):
         raise BadInput(f"store {root}: the path of an MLflow database may hold no question mark: choose another folder")
     return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
-
-
-def redact(uri: str) -> str:
-    """The address without its credentials, fit for a log or an error text.
-
-    >>> redact("postgresql://ann:secret@db:5432/mlflow?sslmode=require&sslpassword=x")
-    'postgresql://***@db:5432/mlflow?sslmode=require&sslpassword=***'
-    >>> redact("sqlite:////data/mlruns/mlflow.db")
-    'sqlite:////data/mlruns/mlflow.db'
-    """
-    without_user = re.sub(r"://.*@", "://***@", uri)
-    return re.sub(rf"([?&][^=&]*{_SECRET_NAME}[^=&]*)=[^&]*", r"\1=***", without_user, flags=re.I)
 
 
 def without_credentials(server: str) -> str:
@@ -190,8 +178,7 @@ def _quiet() -> None:
 
 def _check_address(tracking_uri: str, *, create: bool) -> None:
     try:
-        address = urlsplit(tracking_uri)
-        address.port  # noqa: B018  # parsed, and refused, when it is read
+        address = split_address(tracking_uri)
     except ValueError:  # its text may hold a part of the password
         raise BadInput(f"tracking URI {redact(tracking_uri)!r}: its host or port is not one") from None
     scheme = address.scheme.split("+")[0]
@@ -265,8 +252,5 @@ def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
 
 
 def _secrets(tracking_uri: str) -> list[str]:
-    """What must appear in no text: of the address, as it stands there and as it is meant, and of the environment."""
-    address = urlsplit(tracking_uri)
-    query = [value for name, value in parse_qsl(address.query) if re.search(_SECRET_NAME, name, flags=re.I)]
-    found = [address.password or "", unquote(address.password or ""), *query, *map(os.environ.get, _SECRETS)]
-    return [secret for secret in found if secret]
+    """What must appear in no text: of the address and of the environment."""
+    return [*secrets_in(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]

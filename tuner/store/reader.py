@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trainers.tables import nearest
+from tuner.addresses import redact
 from tuner.errors import BadInput
 from tuner.store import record
-from tuner.store.connection import all_runs, connect, redact, told_plainly
+from tuner.store.connection import all_runs, connect, told_plainly
 from tuner.store.runs import History, StoredRun, runs_of
 from tuner.trial import TrialResult
 

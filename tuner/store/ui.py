@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from tuner.addresses import redact
 from tuner.errors import BadInput
 from tuner.store import record
 from tuner.store.connection import (
@@ -13,7 +14,6 @@ from tuner.store.connection import (
     artifact_location,
     connect,
     is_server,
-    redact,
     told_plainly,
     without_credentials,
 )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.addresses import redact
 from tuner.errors import BadInput
 from tuner.store import record
-from tuner.store.connection import artifact_location, connect, redact, told_plainly
+from tuner.store.connection import artifact_location, connect, told_plainly
 from tuner.store.runs import StoredRun, runs_of
 from tuner.store.views import shared_views
 from tuner.trial import TrialResult, canonical_json

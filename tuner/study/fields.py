@@ -5,11 +5,10 @@ The limits are far above any use; they keep a slip of the keyboard from planning
 
 import re
 from typing import Annotated, Final, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-_SECRET_PARAMETERS: Final = frozenset({"password", "passwd", "token", "access_token", "api_key"})
+from tuner.addresses import has_credentials, split_address
 
 _NAME: Final = r"[a-z0-9][a-z0-9_-]*"
 """Of studies and arms: they become names of folders, files and MLflow's experiments."""
@@ -36,12 +35,10 @@ def _one_line(text: str) -> str:
 def _without_credentials(uri: str) -> str:
     """A tracking URI is written into the records of a study, so it may not hold a secret."""
     try:
-        parts = urlsplit(_one_line(uri))
-        in_front_of_host = parts.password is not None or (parts.scheme in ("http", "https") and "@" in parts.netloc)
-        parameters = {name.lower() for name, _ in parse_qsl(parts.query)}
+        split_address(_one_line(uri))
     except ValueError:  # its text may repeat a secret
         raise ValueError("must be a URI such as http://host:5000 or sqlite:///runs.db, on one line") from None
-    if in_front_of_host or parameters & _SECRET_PARAMETERS:
+    if has_credentials(uri):
         raise ValueError(
             "holds credentials, which would be stored with the study: leave them out and set MLFLOW_TRACKING_USERNAME "
             "and MLFLOW_TRACKING_PASSWORD (a database: PGPASSWORD) in the environment"

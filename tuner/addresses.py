@@ -1,0 +1,85 @@
+"""Addresses of servers and databases: whether one can be, which credentials it holds, and the address without them.
+
+One rule for a study's file, for the command of a job, and for whatever is shown or logged.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
+
+_SECRET_WORD = "(?:password|passwd|passphrase|pwd|token|secret|(?<!ssl)(?<!ssl_)key)"
+"""Stands in the name of a parameter that is one; `sslkey` and `ssl_key` name a file."""
+_SECRET_NAME = re.compile(_SECRET_WORD, flags=re.IGNORECASE)
+_SECRET_INSIDE = re.compile(rf"{_SECRET_WORD}[\w ]*=", flags=re.IGNORECASE)
+"""Of a parameter that holds parameters, such as `odbc_connect`."""
+_USER_AND_PASSWORD = re.compile(r"://[^:/]*:([^@]*)@")
+"""As a database takes them, whose passwords may hold a slash or a question mark."""
+_USER_OF_SERVER = re.compile(r"https?://([^/?#]*)@", flags=re.IGNORECASE)
+"""A user alone is a token there."""
+
+
+def split_address(uri: str) -> SplitResult:
+    """The parts of an address whose host and port can be.
+
+    Raises:
+        ValueError: they cannot; its text may hold a part of a password.
+    """
+    parts = urlsplit(uri)
+    parts.port  # noqa: B018  # parsed, and refused, when it is read
+    (parts.hostname or "").encode("idna")  # as a socket does, and cannot with `a..b`
+    return parts
+
+
+def secrets_in(uri: str) -> list[str]:
+    """What of an address must appear in no text, as it stands there and as it is meant; empty where nothing must not.
+
+    >>> secrets_in("postgresql://ann:p%40ss@db/mlflow?sslmode=require&sslpassword=x")
+    ['p%40ss', 'p@ss', 'x']
+    >>> secrets_in("postgresql://ann@db/mlflow?sslkey=ann.key")
+    []
+    """
+    found = [*_before_the_host(uri), *(value for name, value in _parameters(uri) if _is_secret(name, value))]
+    return list(dict.fromkeys(text for value in found for text in (value, unquote(value)) if text))
+
+
+def has_credentials(uri: str) -> bool:
+    """Whether an address holds a password, a token or another secret, be it an empty one.
+
+    >>> has_credentials("http://TOKEN@host"), has_credentials("postgresql://ann@host/mlflow")
+    (True, False)
+    >>> has_credentials("mssql+pyodbc:///?odbc_connect=UID%3Dann%3BPWD%3Dx")
+    True
+    """
+    return any(True for _ in _before_the_host(uri)) or any(_is_secret(*each) for each in _parameters(uri))
+
+
+def redact(uri: str) -> str:
+    """The address without its credentials, fit for a log or an error text.
+
+    >>> redact("postgresql://ann:secret@db:5432/mlflow?sslmode=require&sslpassword=x")
+    'postgresql://***@db:5432/mlflow?sslmode=require&sslpassword=***'
+    >>> redact("mssql+pyodbc:///?odbc_connect=UID%3Dann%3BPWD%3Dx")
+    'mssql+pyodbc:///?odbc_connect=***'
+    >>> redact("sqlite:////data/mlruns/mlflow.db")
+    'sqlite:////data/mlruns/mlflow.db'
+    """
+
+    def masked(parameter: re.Match[str]) -> str:
+        start, name, value = parameter.groups()
+        return f"{start}{name}=***" if _is_secret(unquote_plus(name), unquote_plus(value)) else parameter[0]
+
+    return re.sub(r"([?&])([^=&]*)=([^&]*)", masked, re.sub(r"://.*@", "://***@", uri))
+
+
+def _before_the_host(uri: str) -> Iterator[str]:
+    for pattern in (_USER_AND_PASSWORD, _USER_OF_SERVER):
+        if found := pattern.search(uri):
+            yield found[1]
+
+
+def _parameters(uri: str) -> list[tuple[str, str]]:
+    return parse_qsl(uri.partition("?")[2], keep_blank_values=True)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET_NAME.search(name) or _SECRET_INSIDE.search(value))
