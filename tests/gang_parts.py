@@ -14,3 +14,10 @@ def same_bits(gang: Gang, device: str, config: TrainConfig) -> bool:
         training.run_epoch()
     weights = torch.cat([parameter.detach().reshape(-1) for parameter in training.model.parameters()])
     return gang.agrees(weights.double().tolist(), torch.device(device))
+
+
+def fails(gang: Gang, device: str, rank: int) -> None:
+    """One worker raises, and the others wait for it."""
+    if gang.rank == rank:
+        raise ValueError("its own fault")
+    gang.total(torch.zeros((), device=device))
