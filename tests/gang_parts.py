@@ -27,3 +27,10 @@ def fails(gang: Gang, device: str, *arguments: object) -> None:
 def is_killed(gang: Gang, device: str, *arguments: object) -> None:
     """A part that ends without a word."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def one_fails(gang: Gang, device: str, rank: int) -> None:
+    """One worker raises, and the others wait for it."""
+    if gang.rank == rank:
+        raise ValueError("its own fault")
+    gang.total(torch.zeros((), device=device))

@@ -14,7 +14,7 @@ from typing import Any
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.gang import ALONE, Gang
-from trainers.meeting import LOOPBACK, Meeting, joined, listening_socket
+from trainers.meeting import LOOPBACK, Meeting, first_failure, joined, listening_socket
 from trainers.spec import Placement, TrainConfig
 
 
@@ -111,20 +111,21 @@ class LocalGang:
         return self._gang
 
     def failure(self) -> str | None:
-        """What the first of the others says that failed; None where none says anything.
+        """What one of the others says that failed; None where none says anything.
 
         Raises:
-            WorkerLost: one of them has ended without a word.
+            WorkerLost: one of them has ended without a word, whatever the rest says: they fail when it is gone.
         """
+        said: dict[int, str] = {}
         for rank, other in enumerate(self.others, start=1):
             with suppress(subprocess.TimeoutExpired):
                 other.process.wait(timeout=1.0)  # one that failed ends itself
             if other.process.poll() is not None:
-                said = receive(other.line)
-                if said is None:
+                last_word = receive(other.line)
+                if last_word is None:
                     raise WorkerLost(f"worker {rank} of {self._size} was lost")
-                return f"worker {rank} of {self._size}: {said}"
-        return None
+                said[rank] = last_word
+        return first_failure(said, self._size) if said else None
 
     def close(self) -> None:
         """Ends the others; the next training starts new ones."""

@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +30,8 @@ LEADER_PATIENCE = timedelta(hours=1)
 That one is lost is seen at once here too, but for a race in gloo: where the other goes just as a message to it begins,
 the wait may not be told. Nor is it where a process of the other's own still holds the connection.
 """
+_CONNECTION_ENDED = ("gloo/transport/", "DistBackendError")
+"""Of how gloo and NCCL say that another worker has gone."""
 _GET_ADDRESS = 0x8915  # Linux's SIOCGIFADDR
 
 
@@ -63,6 +65,20 @@ def why_not(device: str) -> str | None:
     if torch.distributed.is_available() and torch.distributed.is_backend_available(backend):
         return None
     return f"several workers a trial need torch's {backend}, which this build of torch is without"
+
+
+def first_failure(said: Mapping[int, str], size: int) -> str:
+    """The failure to tell of a gang, where several workers failed: one's connections end with it, and fail others.
+
+    Args:
+        said: how each worker failed that did, by rank; at least one.
+        size: of the gang.
+
+    >>> first_failure({1: "RuntimeError: [gloo/transport/tcp/pair.cc:1] Connection closed", 2: "ValueError: no"}, 3)
+    'worker 2 of 3: ValueError: no'
+    """
+    rank = min(said, key=lambda rank: (any(words in said[rank] for words in _CONNECTION_ENDED), rank))
+    return f"worker {rank} of {size}: {said[rank]}"
 
 
 @contextmanager

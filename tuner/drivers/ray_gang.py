@@ -21,7 +21,7 @@ from trainers.applications.registry import enter_application
 from trainers.gang import ALONE, Gang
 from trainers.local_gang import WorkerLost
 from trainers.loop import follow
-from trainers.meeting import LOOPBACK, Meeting, joined, listening_socket
+from trainers.meeting import LOOPBACK, Meeting, first_failure, joined, listening_socket
 from trainers.memory import keep_freed_memory
 from trainers.spec import Placement, TrainConfig
 from tuner.drivers.mishaps import describe
@@ -46,6 +46,9 @@ class Follower:
         keep_freed_memory()
         self._open = ExitStack()
         self._gang = ALONE
+
+    def ready(self) -> None:
+        """Answers once the process has started."""
 
     def join(self, rank: int, meeting: Meeting, device: str) -> None:
         """Joins the gang."""
@@ -92,7 +95,7 @@ class RayGang:
             return ALONE
         try:
             gang = self._gang or self._start(placement.device)
-        except RayError as error:
+        except (RayError, RuntimeError) as error:  # torch's where the others do not come
             self.close()
             raise WorkerLost(f"a worker could not be started: {str(error).strip().split(chr(10))[0]}") from None
         # Only worker 0 writes checkpoints; the others read the same file, where they see it.
@@ -109,6 +112,7 @@ class RayGang:
             ).remote()
             for rank in range(1, self._size)
         ]
+        ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
         host = this_address()
         listener = listening_socket(host)
         meeting = Meeting(host=host, port=listener.getsockname()[1], size=self._size)
@@ -120,31 +124,36 @@ class RayGang:
 
     def _watch(self, parts: list[Any]) -> None:
         """Ends this process where another worker is lost and what this one waits for does not end by itself."""
-        ready, _ = ray.wait(parts, num_returns=1)
-        try:
-            ray.get(ready[0])
-        except RayError:
-            time.sleep(GRACE_SECONDS)
-            if self._parts is parts:
-                os._exit(1)
+        left = parts
+        while left:
+            ready, left = ray.wait(left, num_returns=1)
+            try:
+                ray.get(ready[0])
+            except RayError:
+                time.sleep(GRACE_SECONDS)
+                if self._parts is parts:
+                    os._exit(1)
+                return
 
     def failure(self) -> str | None:
-        """What the first of the others says that failed; None where none says anything.
+        """What one of the others says that failed; None where none says anything.
 
         Raises:
-            WorkerLost: one of them has ended without a word.
+            WorkerLost: one of them has ended without a word, whatever the rest says: they fail when it is gone.
         """
-        ready, _ = ray.wait(self._parts, num_returns=1, timeout=FAILURE_SECONDS) if self._parts else ([], [])
+        parts = self._parts
+        ready, _ = ray.wait(parts, num_returns=len(parts), timeout=FAILURE_SECONDS) if parts else ([], [])
+        said: dict[int, str] = {}
         for part in ready:
-            rank = 1 + self._parts.index(part)
+            rank = 1 + parts.index(part)
             try:
-                said = ray.get(part)
+                last_word = ray.get(part)
             except (RayActorError, RayTaskError) as error:
                 reason = str(error).strip().split("\n")[0]
                 raise WorkerLost(f"worker {rank} of {self._size} was lost: {reason}") from None
-            if said is not None:
-                return f"worker {rank} of {self._size}: {said}"
-        return None
+            if last_word is not None:
+                said[rank] = last_word
+        return first_failure(said, self._size) if said else None
 
     def close(self) -> None:
         """Ends the others; the next training starts new ones."""
