@@ -40,13 +40,36 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library took the settings.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version"):
+    library = _glibc()
+    if library is None:
         return False
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER), (M_ARENA_MAX, 1))
     return all(library.mallopt(option, value) == 1 for option, value in settings)
+
+
+def release_freed_memory() -> None:
+    """Gives the system what glibc has kept so far; what is freed from now on is kept again."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library; None where it is another."""
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
+
+
+def resident_bytes() -> int:
+    """The memory that this process holds, bytes, freed blocks that are kept included.
+
+    The most that it has held so far where the system does not tell.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        return os.sysconf("SC_PAGE_SIZE") * int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return peak_bytes()
 
 
 def peak_bytes() -> int:
@@ -66,7 +89,7 @@ def bytes_for_one() -> float:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = 1024.0 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
-        available += os.sysconf("SC_PAGE_SIZE") * int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        available += resident_bytes()
     with suppress(OSError, ValueError):  # "max" where a container has no limit
         available = min(available, float(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))))
     return available * min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from trainers.checkpoint import config_fingerprint
 from trainers.data import Split
 from trainers.evaluation import reset_state
-from trainers.memory import bytes_for_one, peak_bytes
+from trainers.memory import bytes_for_one, is_out_of_memory, release_freed_memory, resident_bytes
 from trainers.recipe import Loss, add_gradient, forward_in
 from trainers.spec import ScheduleSpec, TrainConfig
 from trainers.streams import random_stream
@@ -65,7 +65,7 @@ def fastest_micro_batch(
 
     Pieces are tried from small to large, so that memory runs out once at most. On a CPU it must not: the system would
     end the process, and what was held once is kept. So none is tried there that would need more than the process's part
-    of the memory, by what smaller ones took.
+    of the memory, by what smaller ones took; what was kept of earlier trainings is given back before, so that it shows.
 
     Args:
         compute: forward and backward pass of so many samples.
@@ -74,21 +74,25 @@ def fastest_micro_batch(
         device: what the time is taken of.
 
     Raises:
-        torch.OutOfMemoryError: not even the smallest piece fits.
+        Exception: that memory could not be had (`trainers.memory.is_out_of_memory`): not even the smallest piece fits.
     """
     found: dict[int, float] = {}
-    before, for_one = peak_bytes(), bytes_for_one() if device.type == "cpu" else math.inf
+    for_one = math.inf
+    if device.type == "cpu":
+        release_freed_memory()
+        for_one = bytes_for_one()
+    before = resident_bytes()
     a_sample = 0.0
     for size in _sizes(batch_size, multiple_of):
         if found and before + a_sample * size > for_one:
             break
         try:
             found[size] = _seconds(compute, size, device) / size
-        except torch.OutOfMemoryError:
-            if not found:
+        except Exception as error:
+            if not found or not is_out_of_memory(error):
                 raise
             break
-        a_sample = (peak_bytes() - before) / size
+        a_sample = (resident_bytes() - before) / size
     fastest = min(found.values())
     return max(size for size, seconds in found.items() if seconds <= AS_FAST * fastest)
 

@@ -37,6 +37,22 @@ print(os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1
 """
 
 
+GIVE_BACK = """
+import sys, torch
+from trainers.memory import keep_freed_memory, release_freed_memory, resident_bytes
+if not keep_freed_memory():
+    sys.exit(3)
+pieces = [torch.ones(2**20) for _ in range(32)]
+on_top, full = pieces[-1], resident_bytes()
+del pieces
+kept = resident_bytes()
+release_freed_memory()
+released = resident_bytes()
+torch.ones(2**24)
+print(full - kept, full - released, resident_bytes() - released)
+"""
+
+
 def page_faults(mode: str) -> int:
     """Page faults of allocating 64 MiB four times more."""
     child = subprocess.run([sys.executable, "-c", COUNT_FAULTS, mode], capture_output=True, text=True, check=False)
@@ -57,6 +73,15 @@ def test_a_block_above_the_largest_int_is_kept():
     if child.returncode == 3:
         pytest.skip("the C library is not glibc")
     assert int(child.stdout) > size
+
+
+def test_what_is_kept_is_given_back_when_asked_for_and_what_is_freed_later_is_kept_again():
+    """128 MiB in pieces, of which the one on top stays in use; then 64 MiB."""
+    child = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=False)
+    if child.returncode == 3:
+        pytest.skip("the C library is not glibc")
+    kept, released, later = map(int, child.stdout.split())
+    assert (kept < 2**24, released > 7 * 2**24, later > 3 * 2**24) == (True, True, True)
 
 
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):

@@ -77,12 +77,50 @@ def test_on_a_cpu_nothing_is_tried_that_would_need_more_than_a_process_may_have(
 ) -> None:
     """The system would kill it: a sample takes 10 bytes, beyond the 1,000 that were held before."""
     compute, tried = device(float)
-    monkeypatch.setattr(micro_batch, "peak_bytes", lambda: 1_000 + 10 * max(tried, default=0))
+    monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + 10 * max(tried, default=0))
     monkeypatch.setattr(micro_batch, "bytes_for_one", lambda: 2_000.0)
     assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
     assert max(tried) == 64
     on_gpu = fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=torch.device("cuda:0"))
     assert on_gpu == 1000, "a GPU says so itself"
+
+
+def test_what_is_kept_of_an_earlier_training_does_not_hide_what_a_sample_takes(
+    device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5,000 bytes are kept, so that no piece up to 512 samples would need more than is held."""
+    compute, tried = device(float)
+    kept = [5_000]
+    monkeypatch.setattr(micro_batch, "release_freed_memory", kept.clear)
+    monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + max([10 * max(tried, default=0), *kept]))
+    monkeypatch.setattr(micro_batch, "bytes_for_one", lambda: 2_000.0)
+    assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
+    assert max(tried) == 64
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), 64),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), 64),
+        (MemoryError(), 64),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), None),
+    ],
+    ids=["cuBLAS", "CPU", "Python", "another"],
+)
+def test_memory_that_runs_out_is_known_however_it_is_said(device, error: Exception, expected: int | None) -> None:
+    compute, _ = device(float)
+
+    def fails(size: int) -> None:
+        if size > 64:
+            raise error
+        compute(size)
+
+    if expected is None:
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            fastest_micro_batch(fails, batch_size=1000, multiple_of=None, device=CPU)
+    else:
+        assert fastest_micro_batch(fails, batch_size=1000, multiple_of=None, device=CPU) == expected
 
 
 def test_a_device_that_holds_not_even_the_smallest_piece_says_so_itself(device) -> None:

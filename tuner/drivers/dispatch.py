@@ -23,6 +23,7 @@ from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
     CONTINUE,
     MAILBOX_LOST,
+    PRUNED,
     SLICE_SECONDS,
     STOP,
     Assignment,
@@ -240,7 +241,8 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.tell(conclude(trial, piece))
         elif not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             del left[trial.id]
-            remove_checkpoint(self._execution.placement(trial))  # the worker, which waits for a word, may die before
+            self._send(worker, PRUNED)  # nothing else may follow for long, while the worker's time limit runs
+            remove_checkpoint(self._execution.placement(trial))  # the worker may die before it hears of it
             self._agenda.tell(conclude(trial, piece, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)

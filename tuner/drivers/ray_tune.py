@@ -40,8 +40,8 @@ from tuner.drivers.ray_gang import RayGang
 from tuner.drivers.session_folder import new_session_folder
 from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import (
-    CONTINUE,
     MAILBOX_LOST,
+    PRUNED,
     SLICE_SECONDS,
     STOP,
     Assignment,
@@ -92,9 +92,11 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
             if letter is None:
                 return {"word": Idle()}
             item = cloudpickle.loads(letter)
-            if item != CONTINUE and isinstance(self._work, _InTurn):
-                self._work.discard()  # its trial was pruned
+            if item == PRUNED:
+                if isinstance(self._work, _InTurn):
+                    self._work.discard()
                 self._end_work()
+                return {"word": Idle()}
             if item == STOP:
                 return {"word": Idle(), "done": True}
             if isinstance(item, Measurement):

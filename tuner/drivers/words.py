@@ -1,7 +1,8 @@
 """What the Ray driver and its workers say to each other.
 
 A worker's step says `Ready`, `Idle`, `Measured` or the slices of what it trains; the driver answers into the worker's
-mailbox with an `Assignment`, a `Measurement` to make, CONTINUE (after a slice of a trial that may be pruned) or STOP.
+mailbox with an `Assignment`, a `Measurement` to make, CONTINUE or PRUNED (after a slice of a trial that may be pruned)
+or STOP.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from tuner.drivers.work import Slice
 from tuner.trial import Trial
 
 CONTINUE = "continue"
+PRUNED = "pruned"
 STOP = "stop"
 MAILBOX_LOST = "MAILBOX LOST"
 """In what a worker dies of that could not read its mailbox any more."""

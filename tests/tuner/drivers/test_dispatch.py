@@ -14,7 +14,7 @@ from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, OptimizerSpec, Recipe, TrainResult
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mishaps import MAX_DEATHS
-from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
+from tuner.drivers.words import CONTINUE, PRUNED, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
 from tuner.drivers.work import Execution, PackSetting, Slice
 from tuner.trial import Trial
 
@@ -129,8 +129,17 @@ def test_a_trial_that_may_be_pruned_goes_on_only_when_told_to() -> None:
     workers.slice("one", slice_(1, of=5))
     assert [hopeless, CONTINUE] == workers.got("one")
     workers.slice("one", slice_(2, of=5))
-    assert [hopeless, CONTINUE, B] == workers.got("one")
+    assert [hopeless, CONTINUE, PRUNED, B] == workers.got("one")
     assert [(hopeless, "pruned")] == [(result.trial, result.status) for result in workers.agenda.told]
+
+
+def test_a_worker_whose_trial_is_pruned_hears_so_though_nothing_follows_yet() -> None:
+    agenda = ListAgenda([A], pruned_at={A.id: 1})
+    workers = Workers(agenda)
+    workers.ready("one")
+    agenda.ask = lambda: "wait"  # type: ignore[method-assign]
+    workers.slice("one", slice_(1, of=2))
+    assert [A, PRUNED] == workers.got("one")
 
 
 def test_a_pruned_trial_leaves_no_checkpoint_though_its_worker_dies_before_it_hears_of_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The Ray driver's worker and mailbox, without Ray."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from tests.tuner.drivers.agendas import ALONE, make_trial
 from trainers.spec import Placement
 from tuner.drivers.mailbox import Mailbox
 from tuner.drivers.ray_tune import IDLE_SECONDS, Worker
-from tuner.drivers.words import CONTINUE, STOP, Assignment, Idle, Ready, Slices
+from tuner.drivers.words import CONTINUE, PRUNED, STOP, Assignment, Idle, Ready, Slices
 from tuner.trial import Trial
 
 
@@ -64,20 +65,25 @@ def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[Work
 
 
 def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
-    spoken_to: tuple[Worker, list[Any]], tmp_path: Path
+    spoken_to: tuple[Worker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, items = spoken_to
+    limits: list[float | None] = []
+    monkeypatch.setattr("tuner.drivers.ray_tune.end_process_after", limits.append)
     worker.step()
-    items.append(assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt"))
+    hopeless = assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt")
+    items.append(replace(hopeless, time_limit=60.0))
     assert [1] == epochs(worker.step()["word"])
     assert {"word": Idle()} == worker.step()
     items.append(CONTINUE)
     assert [2] == epochs(worker.step()["word"])
-    assert [tmp_path / "pruned.pt"] == list(tmp_path.iterdir())
+    assert ([tmp_path / "pruned.pt"], [60.0]) == (list(tmp_path.iterdir()), limits)
+    items.append(PRUNED)
+    assert {"word": Idle()} == worker.step()
+    assert ([], [60.0, None]) == (list(tmp_path.iterdir()), limits), "while it waits it must not end itself"
     items.append(assignment(make_trial(1), may_be_pruned=False))
     (piece,) = worker.step()["word"].pieces.values()
     assert piece.done
-    assert [] == list(tmp_path.iterdir())
 
 
 def test_mailboxes_keep_the_order_and_do_not_mix() -> None:
