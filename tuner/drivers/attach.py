@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuner.drivers.jobs import shipping
 from tuner.drivers.preflight import Findings, Inspection, inspect, told
+from tuner.drivers.token import warned_without_token
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
@@ -142,6 +143,7 @@ def looked_over(execution: Execution) -> Sequence[str]:
     return (
         f"Ray {ray.__version__} and Python {platform.python_version()} here and on the cluster at {execution.address}: "
         f"{machines}, {' and '.join(amounts)}; token authentication {'on' if HAS_TOKEN else 'off'}",
+        *(() if HAS_TOKEN else warned_without_token(findings)),
         *told(findings),
     )
 
