@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS: list[set[str]] = [
-    {"trainers.spec", "trainers.tables", "trainers.options"},
+    {"trainers.spec", "trainers.tables", "trainers.options", "trainers.cores"},
     {"trainers.compiler", "trainers.memory", "trainers.checkpoint", "trainers.streams"},
     {"trainers.scaling", "trainers.schedules"},
     {"trainers.optimizers", "trainers.models", "trainers.data"},

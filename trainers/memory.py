@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from trainers.cores import num_cores
+
 # The names and numbers of <malloc.h>.
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
@@ -79,7 +81,7 @@ def peak_bytes() -> int:
 
 
 def bytes_for_one() -> float:
-    """Memory, bytes, that a process may hold in all, so that its like on the machine's other cores can do the same.
+    """Memory, bytes, that a process may hold in all, so that its like on other cores that it may use can do the same.
 
     That is its part, by the cores that torch gives it, of what is available now and what it holds; of a container what
     that may hold. Infinite where the system does not tell. A process on Linux that asks for more than there is gets no
@@ -92,7 +94,7 @@ def bytes_for_one() -> float:
         available += resident_bytes()
     with suppress(OSError, ValueError):  # "max" where a container has no limit
         available = min(available, float(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))))
-    return available * min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
+    return available * min(1.0, torch.get_num_threads() / num_cores())
 
 
 def is_out_of_memory(error: BaseException) -> bool:

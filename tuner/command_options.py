@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainers.cores import num_cores
 from tuner.command_text import command_text, report_command
-from tuner.drivers.embedded import num_cores, started_ahead
+from tuner.drivers.embedded import started_ahead
 from tuner.errors import BadInput
 from tuner.own_application import check_used, enter_own
 

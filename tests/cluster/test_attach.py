@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,21 @@ def test_an_own_application_is_sent_to_workers_that_cannot_import_it(cluster: No
     found = results(tmp_path)
     assert [result["status"] for result in found] == ["finished"] * NUM_TRIALS
     assert min(result["test_score"] or 1.0 for result in found) > 0.65  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("token", ["another", None])
+def test_a_cluster_is_not_joined_without_its_token(cluster: Nodes, tmp_path: Path, token: str | None) -> None:
+    file = tmp_path / "token"
+    if token is not None:
+        file.write_text(secrets.token_hex(24))
+    without = {"RAY_AUTH_TOKEN_PATH": str(file), "HOME": str(tmp_path)}
+    code, text = run(tmp_path, cluster, **without, **({} if token else {"RAY_AUTH_MODE": "disabled"}))
+    assert code == 4, text
+    assert f"--address {cluster.address}:" in text
+    what = "the token here is not its own" if token else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
+    assert f"whether {what}" in text.splitlines()[-1]
+    assert "Traceback" not in text
+    assert results(tmp_path) == []
 
 
 def test_a_study_that_no_machine_can_run_is_refused_with_the_reason(cluster: Nodes, tmp_path: Path) -> None:

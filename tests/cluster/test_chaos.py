@@ -1,5 +1,6 @@
-"""A short run of `benchmarks/chaos.py`: kills of workers and drivers, Ctrl-C, a store that comes and goes."""
+"""A short run of `benchmarks/chaos.py`: a worker and the driver are killed, and the store comes and goes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.chaos import problems, run_study
@@ -7,6 +8,8 @@ from tests.cluster.nodes import MARKS
 
 pytestmark = MARKS
 TRIALS = 6
+SEED = 37
+"""Draws a worker, the driver and twice the store, in this order."""
 
 
 def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: Path) -> None:
@@ -15,7 +18,16 @@ def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: 
     for faults, name in ((0, "calm"), (4, "disturbed")):
         (tmp_path / name).mkdir()
         outcomes.append(
-            run_study(tmp_path / name, trials=TRIALS, epochs=6, faults=faults, interval=4.0, seed=3, say=said.append)
+            run_study(tmp_path / name, trials=TRIALS, epochs=6, faults=faults, interval=4.0, seed=SEED, say=said.append)
         )
-    assert problems(*outcomes, trials=TRIALS) == []
-    assert len(said) == outcomes[1].faults.total() > 0
+    calm, disturbed = outcomes
+    assert problems(calm, disturbed, trials=TRIALS) == []
+    assert len(said) == disturbed.faults.total()
+    # The last fault, that the store is back, may come after the study's end where trainings are quick.
+    assert (disturbed.faults["worker"], disturbed.faults["driver"]) == (1, 1)
+    assert disturbed.faults["store"] in (1, 2)
+
+    slow = replace(disturbed, seconds=3 * calm.seconds)
+    assert problems(calm, slow, trials=TRIALS) == []
+    (sentence,) = problems(calm, slow, trials=TRIALS, most_times=1.5)
+    assert sentence == "it takes at most 1.5 times as long as undisturbed: 3.00"

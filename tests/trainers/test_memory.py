@@ -1,6 +1,5 @@
 """The allocator keeps what was freed, and nothing changes elsewhere than with glibc."""
 
-import os
 import subprocess
 import sys
 
@@ -91,8 +90,10 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     keep_freed_memory.cache_clear()
 
 
-def test_a_process_may_have_its_cores_part_of_the_memory():
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+@pytest.mark.parametrize("cores", [2, 8])
+def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.MonkeyPatch, cores: int):
+    monkeypatch.setattr("trainers.memory.num_cores", lambda: cores)
+    threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         one = bytes_for_one()

@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuner.drivers.jobs import shipping
 from tuner.drivers.preflight import Findings, Inspection, inspect, told
+from tuner.drivers.token import warned_without_token
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
@@ -40,12 +41,12 @@ def attach(address: str) -> None:
         Unreachable: nothing answers there, it asks for a token, or it runs another Ray or Python.
     """
     _check_port(address)
+    token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
     for attempts_left in reversed(range(JOIN_ATTEMPTS)):
         try:
             _begin_to_join(address).result(timeout=CONNECT_SECONDS)
             return
         except FutureTimeout:
-            token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
             raise Unreachable(
                 f"--address {address}: the Ray cluster did not answer within {CONNECT_SECONDS:.0f} s: check that it "
                 f"runs, and whether {token}"
@@ -53,7 +54,9 @@ def attach(address: str) -> None:
         except (ConnectionError, RayError, RuntimeError, ValueError) as error:
             # Aborted: gRPC's threads and fork do not always agree where the cluster starts a process for each client.
             if not (isinstance(error, ConnectionAbortedError) and attempts_left):
-                raise Unreachable(f"--address {address}: cannot join the Ray cluster: {_reason(error)}") from None
+                reason = _reason(error)
+                hint = f": check whether {token}" if "Failed to connect" in reason else ""  # all that Ray says of one
+                raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}{hint}") from None
 
 
 def _begin_to_join(address: str) -> Future[None]:
@@ -137,6 +140,7 @@ def looked_over(execution: Execution) -> Sequence[str]:
     return (
         f"Ray {ray.__version__} and Python {platform.python_version()} here and on the cluster at {execution.address}: "
         f"{machines}, {' and '.join(amounts)}; token authentication {'on' if HAS_TOKEN else 'off'}",
+        *(() if HAS_TOKEN else warned_without_token(findings)),
         *told(findings),
     )
 

@@ -3,7 +3,6 @@
 This module must not import Ray, nor anything else that takes long: it is used before everything else is imported.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,11 +21,6 @@ FAILED: Final = "failed: "
 _ROOT: Final = str(Path(__file__).parents[2])
 _END_SECONDS: Final = 20.0
 """How long a cluster may take to go down, before its head is killed and the rest of it goes with the head."""
-
-
-def num_cores() -> int:
-    """Cores of this machine."""
-    return os.cpu_count() or 1
 
 
 def not_started(reason: str) -> Unreachable:

@@ -7,7 +7,9 @@ has decided for itself.
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 MODE = "RAY_AUTH_MODE"
@@ -41,6 +43,29 @@ def keep_token_private() -> None:
     with suppress(OSError):  # not ours, or not there
         if file.stat().st_mode & 0o077:
             file.chmod(0o600)
+
+
+def warned_without_token(machines: Iterable[str]) -> Sequence[str]:
+    """What is said of a cluster that asks for no token: nothing where nobody else's machine can reach it.
+
+    >>> warned_without_token(["127.0.0.1", "127.0.0.2"])
+    ()
+    """
+    reached = [machine for machine in machines if not _is_loopback(machine)]
+    if not reached:
+        return ()
+    return (
+        f"WARNING: this Ray cluster asks for no token: whoever can reach {', '.join(reached)} can run any program "
+        f"there as you. Set {MODE}=token at every `ray start` and {TOKEN_PATH}=FILE there and here, FILE with a long "
+        "random text: docs/cluster.md",
+    )
+
+
+def _is_loopback(machine: str) -> bool:
+    try:
+        return ip_address(machine).is_loopback
+    except ValueError:  # a name
+        return machine == "localhost"
 
 
 def use_token_of_own_cluster() -> None:

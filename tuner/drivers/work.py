@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
+from trainers.cores import num_cores
 from trainers.gang import ALONE, Gang
 from trainers.local_gang import WorkerLost
 from trainers.loop import Training
@@ -19,7 +20,6 @@ from trainers.meter import device_model
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
 from tuner.cost import Cost, epochs_cost, held
-from tuner.drivers.embedded import num_cores
 from tuner.drivers.mishaps import describe
 from tuner.drivers.preflight import Workload
 from tuner.drivers.time_limit import OutOfTime, limited, out_of_time_text
@@ -64,7 +64,7 @@ class Execution:
 
     @property
     def own_cores(self) -> int:
-        """Cores that an embedded cluster has: this machine's, or as many as a trial asks for."""
+        """Cores that an embedded cluster has: those that this process may use, or as many as a trial asks for."""
         return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
 
     def placement(self, trial: Trial) -> Placement:

@@ -1,12 +1,15 @@
 """The Ray cluster a study runs on, without Ray: how many trials fit, and what is said where it does not start."""
 
 import socket
+from unittest.mock import MagicMock
 
 import pytest
 
+from tuner.drivers import attach as attach_module
 from tuner.drivers import cluster
-from tuner.drivers.attach import _reason, attach
+from tuner.drivers.attach import _reason, attach, looked_over
 from tuner.drivers.cluster import Slots, _slots
+from tuner.drivers.preflight import Findings
 from tuner.drivers.work import Execution
 from tuner.errors import BadInput, Unreachable
 
@@ -97,6 +100,35 @@ def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand
 )
 def test_the_reason_of_a_cluster_that_cannot_be_joined_is_one_line(said: str, reason: str) -> None:
     assert reason == _reason(ConnectionError(said))
+
+
+@pytest.mark.parametrize(
+    ("has_token", "machines", "named"),
+    [
+        (False, ["127.0.0.1", "10.0.0.7", "192.0.2.1"], "10.0.0.7, 192.0.2.1"),
+        (False, ["fd00::7", "head"], "fd00::7, head"),
+        (False, ["127.0.0.1", "::1", "localhost"], None),
+        (True, ["10.0.0.7"], None),
+    ],
+)
+def test_a_cluster_that_others_can_reach_and_that_asks_for_no_token_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, has_token: bool, machines: list[str], named: str | None
+) -> None:
+    found = Findings(host="h", problem=None, versions={}, sees_checkpoints=True)
+    ray = MagicMock(__version__="2")
+    ray.nodes.return_value = [{"NodeID": m, "NodeManagerAddress": m, "Alive": True} for m in machines]
+    ray.get.return_value = [found for _ in machines]
+    ray.cluster_resources.return_value = {"CPU": 2.0}
+    monkeypatch.setattr(attach_module, "ray", ray)
+    monkeypatch.setattr(attach_module, "NodeAffinitySchedulingStrategy", MagicMock())
+    monkeypatch.setattr(attach_module, "HAS_TOKEN", has_token)
+    warnings = [sentence for sentence in looked_over(Execution(address="h:1")) if sentence.startswith("WARNING")]
+    if named is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert f"whoever can reach {named} can run any program there as you" in warning
+        assert "RAY_AUTH_MODE=token" in warning
 
 
 @pytest.mark.parametrize(("num_deaths", "joins"), [(0, True), (2, True), (3, False)])

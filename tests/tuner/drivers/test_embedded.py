@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from trainers.cores import num_cores
 from tuner.command_options import DriverName, Training
 from tuner.drivers import embedded
-from tuner.drivers.embedded import Head, num_cores, started_ahead, take
+from tuner.drivers.embedded import Head, started_ahead, take
 from tuner.errors import BadInput, Unreachable
 
 ROOT = Path(__file__).parents[3]

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from threading import Event
@@ -47,10 +48,13 @@ def test_a_head_that_goes_away_is_told_once() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_watched_afterwards() -> None:
+    """Nothing answers there: a watch that went on would tell of it after a second."""
     told: list[str] = []
-    with watched_head("127.0.0.1:9", patience=1000.0, end=told.append):
-        pass
-    time.sleep(0.3)
+    before = set(threading.enumerate())
+    with watched_head("127.0.0.1:9", patience=1.0, end=told.append):
+        (watch,) = set(threading.enumerate()) - before
+    watch.join(60.0)
+    assert not watch.is_alive()
     assert [] == told
 
 

@@ -1,0 +1,53 @@
+"""Cores that a process may use: of those it is bound to and of a container's quota, the fewest."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainers import cores
+
+
+@pytest.fixture
+def limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the quota, in the place of this machine's; a process bound to four of 64 cores."""
+    monkeypatch.setattr(cores, "CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 8, 13}, raising=False)
+    return tmp_path / "cpu.max"
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        (None, 4),
+        ("max 100000\n", 4),
+        ("800000 100000\n", 4),
+        ("200000 100000\n", 2),
+        ("150000 100000\n", 2),
+        ("50000 100000\n", 1),
+        ("", 4),
+        ("what", 4),
+        ("1 0", 4),
+    ],
+)
+def test_the_fewest_of_bound_cores_and_quota_count(limit: Path, quota: str | None, expected: int):
+    if quota is not None:
+        limit.write_text(quota)
+    assert cores.num_cores() == expected
+
+
+def test_where_the_system_binds_no_process_all_cores_count(limit: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores.num_cores() == 64
+    limit.write_text("3200000 100000")
+    assert cores.num_cores() == 32
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores.num_cores() == 1
+
+
+def test_asking_imports_no_torch():
+    program = "import sys, trainers.cores; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
