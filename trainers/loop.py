@@ -32,6 +32,7 @@ from trainers.gang import ALONE, Gang
 from trainers.local_gang import local_gang
 from trainers.memory import keep_freed_memory
 from trainers.meter import peak_memory_bytes, training_flops_per_sample
+from trainers.models.ghost_batch_norm import piece_sizes
 from trainers.optimizers import build_optimizer
 from trainers.outcome import after_epoch, has_diverged, progress_of
 from trainers.recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
@@ -146,17 +147,17 @@ class Training:
         self._resume()
         so_far, joules = self._progress, self._joules_since(metered)
         share = self.updates.share_size
-        in_memory = min(share, self.updates.micro_batch_size or share)
-        is_whole = in_memory == config.batch_size and config.recipe.micro_batch_size != "auto"
+        pieces = piece_sizes(share, self.updates.micro_batch_size or share)
+        is_whole = max(pieces) == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
             so_far,
             num_parameters=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             setup_seconds=so_far.setup_seconds + gang.size * (time.perf_counter() - started),
             setup_joules=None if joules is None or so_far.setup_joules is None else so_far.setup_joules + joules,
             resumed_epochs=len(so_far.epochs),
-            micro_batch_size=None if is_whole else in_memory,
+            micro_batch_size=None if is_whole else max(pieces),
             num_workers=gang.size,
-            accumulation_steps=-(-share // in_memory),
+            accumulation_steps=len(pieces),
         )
         self._checkpoints = CheckpointClock(placement.checkpoint_seconds)
 

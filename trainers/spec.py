@@ -209,8 +209,8 @@ class TrainResult:
         num_parameters: trainable parameters of the model.
         resumed_epochs: epochs that came from a checkpoint, not from this attempt.
         setup_joules: what the device's energy meter counted in `setup_seconds`; None where it did not for all of them.
-        micro_batch_size: samples that a worker has in memory at once, where that is not the whole batch or was found by
-            a measurement; None elsewhere.
+        micro_batch_size: most samples that a worker has in memory at once, where that is not the whole batch or was
+            found by a measurement; None elsewhere.
         num_workers: processes that shared every batch.
         accumulation_steps: pieces of a worker's share of a full batch that were computed one after the other. The batch
             is micro-batch x accumulation steps x workers, but for what the division leaves.

@@ -134,18 +134,28 @@ class Updates:
         """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
 
         Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
-        training. That pass is in the epoch's device_seconds, but not in its samples or flops: nothing is trained.
+        training, and no more of them at once than a worker's share. That pass is in the epoch's device_seconds, but not
+        in its samples or flops: nothing is trained.
         """
         if isinstance(self._optimizer, SwitchesWeights):
             self._optimizer.eval()
             if self._gang.leads:
                 updates = torch.split(order, self.config.batch_size)
-                pieces = (piece for update in updates for piece in micro_batches(update, self.micro_batch_size))
+                at_once = self._samples_for_statistics()
+                pieces = (piece for update in updates for piece in micro_batches(update, at_once))
                 inputs = (inputs for inputs, _ in self._data.batches(pieces))
                 precision = self.config.recipe.precision
                 with self._random_stream(f"statistics {epoch}"), mixed(precision, self._device):
                     recompute_batch_norm(self._model, inputs)
         self._model.eval()
+
+    def _samples_for_statistics(self) -> int | None:
+        """How many samples are in memory at once in the pass for the statistics: whole ghosts that fit into a share."""
+        if self._gang.size == 1:
+            return self.micro_batch_size
+        ghosts = self.config.recipe.ghost_batch_size or 1
+        share = max(ghosts, self.share_size // ghosts * ghosts)
+        return min(self.micro_batch_size or share, share)
 
     def _add_gradient(self, share: Share, batches: Iterator[Batch], num_pieces: int) -> Tensor:
         """Adds the gradient of an update to the parameters', that of all workers; returns this one's sum of losses."""

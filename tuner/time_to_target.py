@@ -1,7 +1,8 @@
 """How long a training takes to reach the baseline's score, at growing batch sizes on the same devices (DATE, Fig. 2).
 
 The target is the baseline's own mean validation score after its last epoch, less the margin that counts as a match.
-Seconds are those of the clock from the training's first update on, evaluation included: of several workers once.
+Seconds are those of the clock from the training's first update on, evaluation included: of several workers once. Of a
+training in a pack they are its part of the pack's, fewer than the clock's; no result tells, so that reports warn of it.
 """
 
 from collections.abc import Sequence

@@ -91,8 +91,8 @@ class TrialResult:
         host: name of the machine that ran it.
         device: model of the device that ran it.
         finished_at: seconds since the epoch (UTC); of a result that was taken over, when that was.
-        micro_batch_size: samples that a worker has in memory at once, where that is not the whole batch or was found by
-            a measurement; None elsewhere.
+        micro_batch_size: most samples that a worker has in memory at once, where that is not the whole batch or was
+            found by a measurement; None elsewhere.
         num_workers: processes that trained it together.
         accumulation_steps: micro-batches that a worker computes one after the other for an update.
         reused_from: "STUDY/TRIAL" that trained the same before, whose result was taken over; None where it was trained.

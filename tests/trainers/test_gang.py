@@ -211,6 +211,7 @@ CASES = {
     "resnet50 lars": resnet("lars", micro_batch_size=8),
     "resnet50 lamb": resnet("lamb", ghost_batch_size=16),
     "resnet50, a ghost batch for two workers": replace(resnet("momentum"), batch_size=8),
+    "resnet50 schedule-free": replace(resnet("schedule-free-sgd"), batch_size=49),
     "resnet50 on crops": replace(resnet("date", micro_batch_size=8), application="cropped_resnet50", epochs=1),
     "translation adam": translation("adam", clip_norm=5.0, label_smoothing=0.1, micro_batch_size=4),
     "translation date": translation("date"),
@@ -245,6 +246,19 @@ def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, re
     close = {"rtol": 1e-6, "atol": 1e-8}  # rounding, amplified in two epochs
     torch.testing.assert_close(together.model.state_dict(), alone.model.state_dict(), **close)
     torch.testing.assert_close(together.optimizer.state_dict()["state"], alone.optimizer.state_dict()["state"], **close)
+
+
+def test_statistics_are_recomputed_in_pieces_of_a_share(others: Others) -> None:
+    """The ghosts of 49 samples are 8 five times, and 9: shares of 24 and 25. Of 101 samples 3 are left."""
+    pytest.importorskip("schedulefree")
+    config = replace(resnet("schedule-free-sgd"), batch_size=49, epochs=1)
+    training = Training(config, Placement(), others.begin(config, Placement()))
+    seen: list[int] = []
+    training.model.register_forward_hook(
+        lambda model, inputs, _: seen.append(len(inputs[0])) if model.training else None
+    )
+    training.run_epoch()
+    assert seen == [24, 24, 3] + [24, 25] * 2 + [3]
 
 
 def test_a_batch_is_micro_batch_times_accumulation_steps_times_workers(others: Others) -> None:

@@ -152,6 +152,22 @@ def test_the_model_sees_no_more_than_a_micro_batch_at_once(batch_norm: TrainConf
     assert seen == [40, 40, 17] * 3 + [9]
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "sizes", "recorded"),
+    [(97, [32, 32, 33], (33, 3)), (100, [32, 32, 32, 4], (32, 4)), (33, [33], (None, 1))],
+)
+def test_what_is_recorded_of_a_split_batch_is_what_is_computed(
+    batch_size: int, sizes: list[int], recorded: tuple[int | None, int], batch_norm: TrainConfig
+):
+    """A single sample that is left joins the piece before it."""
+    training = Training(with_recipe(replace(batch_norm, batch_size=batch_size), micro_batch_size=32), Placement())
+    seen: list[int] = []
+    training.model.register_forward_hook(lambda model, inputs, _: seen.append(len(inputs[0])))
+    training.time_updates(1)
+    assert seen == sizes
+    assert (training.result().micro_batch_size, training.result().accumulation_steps) == recorded
+
+
 def test_splitting_changes_no_count_of_work(batch_norm: TrainConfig):
     recipes = [Recipe(), Recipe(micro_batch_size=32), Recipe(ghost_batch_size=16), Recipe(precision="bfloat16")]
     counts = [

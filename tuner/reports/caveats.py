@@ -14,7 +14,7 @@ from tuner.space import has_range
 def caveats(subject: Subject) -> tuple[str, ...]:
     """One sentence or two a caveat; those that do not apply to the study are left out."""
     of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
-    found = (*of_scores, _taken_over, _machines, _scope)
+    found = (*of_scores, _taken_over, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -136,6 +136,17 @@ def _taken_over(subject: Subject) -> Iterable[str]:
         yield (
             f"{counted(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a model "
             "counts them as if trained again, in the seconds that they had taken; what the study spent leaves them out."
+        )
+
+
+def _packed(subject: Subject) -> Iterable[str]:
+    """That seconds are not the clock's where trials were trained several at once."""
+    packing = (subject.origin.definition.get("resources") or {}).get("packing", "off")
+    if packing not in ("off", 1):
+        yield (
+            f"Trials may have been trained several at once (packing: {packing}), and no result says which: each has an "
+            "equal part of its pack's seconds. Seconds to the baseline's score and wall-seconds are then fewer than "
+            "the clock's, and a speed-up is understated where the baseline's runs were packed and an arm's were not."
         )
 
 

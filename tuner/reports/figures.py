@@ -105,9 +105,9 @@ REPORTS: dict[str, Report] = {
     "time_to_target": Report(
         description="seconds of training to the baseline's validation score, against batch size",
         reading="A marker is a run: the clock's seconds from its first update until its validation score is as good as "
-        "the baseline's mean after its last epoch, less the margin. A line joins medians; a run that never gets there "
-        "has no marker, and counts as slower than all in its median. Lower is better (DATE, Fig. 2). The tuning that "
-        "found an arm's values is not in these seconds.",
+        "the baseline's mean after its last epoch, less the margin; of a run in a pack, its part of the pack's. A line "
+        "joins medians; a run that never gets there has no marker, and counts as slower than all in its median. Lower "
+        "is better (DATE, Fig. 2). The tuning that found an arm's values is not in these seconds.",
         draw=time_to_target,
         applies=has_times_to_target,
     ),

@@ -184,3 +184,11 @@ def test_a_figures_headline_groups_arms_by_how_often_they_are_as_good():
         "As good as tuned at both batch sizes: date; at 1 of 2: legw; not shown to be as good as tuned: sqrt"
     )
     assert finding(study({"tuned": GOOD, "sqrt": WORSE}).comparison) == "Not shown to be as good as tuned: sqrt"
+
+
+def test_trials_that_may_have_been_packed_have_seconds_that_are_not_the_clocks():
+    for packing, is_said in (("auto", True), (8, True), (1, False), ("off", False)):
+        resources = {**definition()["resources"], "packing": packing}
+        found = said(reported(definition(resources=resources)), f"(packing: {packing})")
+        assert bool(found) is is_said, packing
+        assert all("Seconds to the baseline's score" in sentence and "understated" in sentence for sentence in found)
