@@ -167,7 +167,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if given and given.num_given == 1 and self._is_out_of_time(given):
                 self._tell_out_of_time(trial, given)
             elif was_last:
-                self._agenda.tell(failed(trial, death_text(said)))
+                self._agenda.tell(failed(trial, death_text(said), num_workers=self._execution.workers_per_trial))
             else:
                 self._lost.append(trial)
 
@@ -179,8 +179,9 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def _tell_out_of_time(self, trial: Trial, given: _Held) -> None:
         """The device was held until now, also where no epoch tells it."""
         assert self._execution.time_limit is not None
-        result = failed(trial, out_of_time_text(self._execution.time_limit))
-        device_seconds = self._execution.workers_per_trial * (time.monotonic() - given.since)
+        num_workers = self._execution.workers_per_trial
+        result = failed(trial, out_of_time_text(self._execution.time_limit), num_workers=num_workers)
+        device_seconds = num_workers * (time.monotonic() - given.since)
         untold = held(max(0.0, device_seconds - given.told_seconds))
         self._agenda.tell(replace(result, cost=result.cost + untold))
 

@@ -34,7 +34,8 @@ def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: Ot
             return _attempt(trial, agenda, execution, others, deaths)
         except WorkerLost as error:
             if deaths.add(trial.id):
-                return failed(trial, f"{error}, {MAX_DEATHS} times: out of memory, or killed from outside")
+                text = f"{error}, {MAX_DEATHS} times: out of memory, or killed from outside"
+                return failed(trial, text, num_workers=execution.workers_per_trial)
 
 
 def _attempt(

@@ -138,6 +138,7 @@ class Slice:
         device: model of the device.
         unfinished: what setting up or an epoch cost that an error ended: the trial's own, or that of a pack it was in.
         warnings: sentences about what went wrong and cost no training.
+        num_workers: processes that train it together.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -147,6 +148,7 @@ class Slice:
     device: str
     unfinished: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
+    num_workers: int = 1
 
     @property
     def done(self) -> bool:
@@ -228,6 +230,7 @@ class Work:
             device=device_name(self._placement.device),
             unfinished=unfinished,
             warnings=tuple(warnings),
+            num_workers=self._placement.num_workers,
         )
 
     def _gathered(self) -> Gang:
@@ -310,7 +313,8 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
     """
     training = last.training
     if last.error is not None or training is None:
-        return failed(trial, last.error or "the training never began", training=training, slice_=last)
+        error = last.error or "the training never began"
+        return failed(trial, error, num_workers=last.num_workers, training=training, slice_=last)
     status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
     return TrialResult(
         trial=trial,
@@ -330,7 +334,12 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
 
 
 def failed(
-    trial: Trial, error: str, *, training: TrainResult | None = None, slice_: Slice | None = None
+    trial: Trial,
+    error: str,
+    *,
+    num_workers: int = 1,
+    training: TrainResult | None = None,
+    slice_: Slice | None = None,
 ) -> TrialResult:
     """The result of a trial that gave no score; what it did is billed all the same, an epoch it broke off included."""
     cost = Cost(trials=1) if training is None else training_cost(training)
@@ -345,6 +354,9 @@ def failed(
         host="" if slice_ is None else slice_.host,
         device="" if slice_ is None else slice_.device,
         finished_at=time.time(),
+        micro_batch_size=None if training is None else training.micro_batch_size,
+        num_workers=num_workers,
+        accumulation_steps=1 if training is None else training.accumulation_steps,
     )
 
 
