@@ -136,9 +136,11 @@ class Slice:
         error: one sentence, where the trial failed.
         host: name of the machine.
         device: model of the device.
-        unfinished: what setting up or an epoch cost that an error ended: the trial's own, or that of a pack it was in.
+        unfinished: what setting up or an epoch cost that an error ended: the trial's own, that of a pack it was in, or
+            the loss of a worker.
         warnings: sentences about what went wrong and cost no training.
         num_workers: processes that train it together.
+        lost: one sentence, where another worker was lost; the next slice begins from the checkpoint.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -149,6 +151,7 @@ class Slice:
     unfinished: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
     num_workers: int = 1
+    lost: str | None = None
 
     @property
     def done(self) -> bool:
@@ -185,43 +188,46 @@ class Work:
         self._placement = placement
         self._application = application
         self._training: Training | None = None
+        self._setup = Cost()
+        self._checkpoint_before: tuple[int, int] | None = None
 
     def advance(self, seconds: float) -> Slice:
-        """Trains on for at least one epoch, and until `seconds` have passed or the training ends.
-
-        Raises:
-            WorkerLost: one of the other workers was lost; the trial can be taken up again from its checkpoint.
-        """
+        """Trains on for at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
         begin = time.perf_counter()
         end = begin + seconds
         new_epochs: list[EpochMetrics] = []
-        error, unfinished = None, Cost()
+        error, lost, unfinished = None, None, Cost()
         warnings: list[str] = []
         try:
             with limited(self._seconds_left()), heard(warnings):
                 if self._training is None:
                     if self._application is not None:
                         enter_application(self._application)
-                    self._training = Training(self._trial.config, self._placement, self._gathered())
+                    gang = self._gathered()
+                    self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
+                    self._training = Training(self._trial.config, self._placement, gang)
                     begin = time.perf_counter()
+                    self._setup = held(gang.size * (begin - gathered))
                 while not self._training.finished:
                     new_epochs.append(self._training.run_epoch())
                     begin = time.perf_counter()
                     if begin >= end:
                         break
-        except WorkerLost:
-            raise
         except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
-            error = describe(exception)
-            if isinstance(exception, OutOfTime) and self._time_limit is not None:
-                error = out_of_time_text(self._time_limit)
-            elif self._others is not None:
-                error = self._failure_of_others() or error
+            try:
+                error = self._error(exception)
+            except WorkerLost as loss:
+                lost = str(loss)
             if self._others is not None:
                 self._others.close()
             num_workers = self._placement.num_workers
             unfinished = self._unfinished() + held(num_workers * (time.perf_counter() - begin))
-            self._remove_checkpoint()
+            if lost is None:
+                self._remove_checkpoint()
+            else:
+                if self._checkpoint_now() == self._checkpoint_before:  # else the next attempt tells it
+                    unfinished += self._setup
+                self._training, self._setup, self._begun_at = None, Cost(), None
         return Slice(
             new_epochs=tuple(new_epochs),
             training=None if self._training is None else self._training.result(),
@@ -231,6 +237,7 @@ class Work:
             unfinished=unfinished,
             warnings=tuple(warnings),
             num_workers=self._placement.num_workers,
+            lost=lost,
         )
 
     def _gathered(self) -> Gang:
@@ -238,14 +245,22 @@ class Work:
             return ALONE
         return self._others.begin(self._trial.config, self._placement, self._application)
 
-    def _failure_of_others(self) -> str | None:
-        """What made the others' part fail; raises WorkerLost where one is gone, which no trial is to blame for."""
-        assert self._others is not None
-        try:
-            return self._others.failure()
-        except WorkerLost:
-            self._others.close()
-            raise
+    def _error(self, exception: BaseException) -> str:
+        """What made the trial fail; raises WorkerLost where another worker is gone, which no trial is to blame for."""
+        if isinstance(exception, WorkerLost):
+            raise exception
+        if isinstance(exception, OutOfTime) and self._time_limit is not None:
+            return out_of_time_text(self._time_limit)
+        said = None if self._others is None else self._others.failure()
+        return said or describe(exception)
+
+    def _checkpoint_now(self) -> tuple[int, int] | None:
+        """Differs where a checkpoint has been written since; None where there is none."""
+        with suppress(OSError):
+            if self._placement.checkpoint is not None:
+                found = Path(self._placement.checkpoint).stat()
+                return found.st_ino, found.st_mtime_ns
+        return None
 
     def _seconds_left(self) -> float | None:
         """Until the time limit, > 0."""
@@ -270,7 +285,11 @@ class Work:
     def discard(self) -> None:
         """Ends a trial that will not be resumed, and removes its checkpoint."""
         if self._training is not None:
-            self._training.leave()
+            try:
+                self._training.leave()
+            except RuntimeError:  # another worker is gone, which does not hear it
+                if self._others is not None:
+                    self._others.close()
         self._remove_checkpoint()
 
     def _remove_checkpoint(self) -> None:
