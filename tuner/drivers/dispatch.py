@@ -16,7 +16,7 @@ from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
-from tuner.cost import held
+from tuner.cost import Cost, held
 from tuner.drivers.mishaps import Deaths, death_text, ended_from_outside
 from tuner.drivers.packing import Packing, form_of, workload_of
 from tuner.drivers.time_limit import out_of_time_text
@@ -34,7 +34,7 @@ from tuner.drivers.words import (
 )
 from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed, remove_checkpoint
 from tuner.errors import Unreachable
-from tuner.trial import Progress, Trial
+from tuner.trial import Progress, Trial, TrialResult
 
 MAX_IDLE_DEATHS = 20
 """Workers that may die one after the other while holding no trial before the cluster is given up."""
@@ -95,6 +95,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._ahead: deque[Trial] = deque()
         self._seconds: dict[tuple[str, int], float] = {}
         self._lost: list[Trial] = []
+        self._unfinished: dict[str, Cost] = {}
         self._deaths = Deaths()
         self._idle_deaths = 0
         self._unfit: set[str] = set()
@@ -187,7 +188,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if given and given.num_given == 1 and self._is_out_of_time(given) and not ended_from_outside(said):
                 self._tell_out_of_time(trial, given)
             elif was_last:
-                self._agenda.tell(failed(trial, death_text(said)))
+                self._tell(failed(trial, death_text(said), num_workers=self._execution.workers_per_trial))
             else:
                 self._lost.append(trial)
 
@@ -199,10 +200,16 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def _tell_out_of_time(self, trial: Trial, given: _Held) -> None:
         """The device was held until now, also where no epoch tells it."""
         assert self._execution.time_limit is not None
-        result = failed(trial, out_of_time_text(self._execution.time_limit))
-        device_seconds = self._execution.workers_per_trial * (time.monotonic() - given.since)
+        num_workers = self._execution.workers_per_trial
+        result = failed(trial, out_of_time_text(self._execution.time_limit), num_workers=num_workers)
+        device_seconds = num_workers * (time.monotonic() - given.since)
         untold = held(max(0.0, device_seconds - given.told_seconds))
-        self._agenda.tell(replace(result, cost=result.cost + untold))
+        self._tell(replace(result, cost=result.cost + untold))
+
+    def _tell(self, result: TrialResult) -> None:
+        """Tells a trial's result, with what its attempts cost that lost a worker."""
+        lost = self._unfinished.pop(result.trial.id, Cost())
+        self._agenda.tell(replace(result, cost=result.cost + lost))
 
     def _on_measured(self, worker: str, speed: PackSpeed | None) -> None:
         trial = self._measuring.pop(worker)
@@ -218,6 +225,9 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             for epoch in piece.new_epochs:
                 given.told_seconds += epoch.device_seconds
                 self._deaths.got_to(trial_id, epoch.epoch)
+            if piece.lost is not None:  # its worker ends in the next step
+                given.told_seconds += piece.unfinished.device_seconds
+                self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + piece.unfinished
             self._on_slice(worker, given.trials, given.trials[trial_id], piece)
         self._tell_begun(given)
         if not given.trials:
@@ -238,12 +248,12 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if piece.error is None and piece.training is not None and piece.training.status == "finished":
                 seconds = piece.training.setup_seconds + sum(e.device_seconds for e in piece.training.epochs)
                 self._seconds[_length_of(trial)] = seconds
-            self._agenda.tell(conclude(trial, piece))
-        elif not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            self._tell(conclude(trial, piece))
+        elif piece.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             del left[trial.id]
             self._send(worker, PRUNED)  # nothing else may follow for long, while the worker's time limit runs
             remove_checkpoint(self._execution.placement(trial))  # the worker may die before it hears of it
-            self._agenda.tell(conclude(trial, piece, pruned=True))
+            self._tell(conclude(trial, piece, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)
 

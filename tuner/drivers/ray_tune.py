@@ -25,6 +25,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.applications.registry import enter_application
+from trainers.local_gang import WorkerLost
 from trainers.memory import keep_freed_memory
 from trainers.pack_speed import measure_packs
 from trainers.spec import Placement
@@ -149,6 +150,7 @@ class _InTurn:
         application: ApplicationFile | None = None,
         others: OtherWorkers | None = None,
     ) -> None:
+        self._lost: str | None = None
         self._left = deque(
             (trial.id, Work(trial, placement, application, others=others))
             for trial, placement in zip(trials, placements, strict=True)
@@ -160,14 +162,21 @@ class _InTurn:
         return not self._left
 
     def advance(self, seconds: float) -> dict[str, Slice]:
-        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to."""
+        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to.
+
+        Raises:
+            WorkerLost: the last slice said so; Tune starts all workers of the trial anew.
+        """
+        if self._lost is not None:
+            raise WorkerLost(self._lost)
         end, slices = time.perf_counter() + seconds, {}
         while self._left:
             trial_id, work = self._left[0]
             slices[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
+            self._lost = slices[trial_id].lost
             if slices[trial_id].done:
                 self._left.popleft()
-            if time.perf_counter() >= end:
+            if time.perf_counter() >= end or self._lost is not None:
                 break
         return slices
 

@@ -3,8 +3,9 @@
 from contextlib import closing
 from dataclasses import replace
 
-from trainers.local_gang import LocalGang, WorkerLost
+from trainers.local_gang import LocalGang
 from trainers.memory import keep_freed_memory
+from tuner.cost import Cost
 from tuner.drivers.mishaps import MAX_DEATHS, Deaths
 from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work, conclude, failed
 from tuner.trial import Progress, Trial, TrialResult
@@ -28,27 +29,25 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
 
 
 def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
-    deaths = Deaths()
-    while True:
-        try:
-            return _attempt(trial, agenda, execution, others, deaths)
-        except WorkerLost as error:
-            if deaths.add(trial.id):
-                return failed(trial, f"{error}, {MAX_DEATHS} times: out of memory, or killed from outside")
-
-
-def _attempt(
-    trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers, deaths: Deaths
-) -> TrialResult:
     work = Work(trial, execution.placement(trial), execution.application, execution.time_limit, others)
+    deaths, lost = Deaths(), Cost()
     while True:
         piece = work.advance(0.0)
         for sentence in piece.warnings:
             agenda.warned(trial, sentence)
         for epoch in piece.new_epochs:
             deaths.got_to(trial.id, epoch.epoch)
-        if piece.done:
-            return conclude(trial, piece)
-        if not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+        if piece.lost is not None:
+            lost += piece.unfinished
+            if not deaths.add(trial.id):
+                continue
+            text = f"{piece.lost}, {MAX_DEATHS} times: out of memory, or killed from outside"
+            result = failed(trial, text, num_workers=execution.workers_per_trial)
+        elif piece.done:
+            result = conclude(trial, piece)
+        elif not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             work.discard()
-            return conclude(trial, piece, pruned=True)
+            result = conclude(trial, piece, pruned=True)
+        else:
+            continue
+        return replace(result, cost=result.cost + lost)

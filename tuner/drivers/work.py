@@ -136,8 +136,11 @@ class Slice:
         error: one sentence, where the trial failed.
         host: name of the machine.
         device: model of the device.
-        unfinished: what setting up or an epoch cost that an error ended: the trial's own, or that of a pack it was in.
+        unfinished: what setting up or an epoch cost that an error ended: the trial's own, that of a pack it was in, or
+            the loss of a worker.
         warnings: sentences about what went wrong and cost no training.
+        num_workers: processes that train it together.
+        lost: one sentence, where another worker was lost; the next slice begins from the checkpoint.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -147,6 +150,8 @@ class Slice:
     device: str
     unfinished: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
+    num_workers: int = 1
+    lost: str | None = None
 
     @property
     def done(self) -> bool:
@@ -183,43 +188,46 @@ class Work:
         self._placement = placement
         self._application = application
         self._training: Training | None = None
+        self._setup = Cost()
+        self._checkpoint_before: tuple[int, int] | None = None
 
     def advance(self, seconds: float) -> Slice:
-        """Trains on for at least one epoch, and until `seconds` have passed or the training ends.
-
-        Raises:
-            WorkerLost: one of the other workers was lost; the trial can be taken up again from its checkpoint.
-        """
+        """Trains on for at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
         begin = time.perf_counter()
         end = begin + seconds
         new_epochs: list[EpochMetrics] = []
-        error, unfinished = None, Cost()
+        error, lost, unfinished = None, None, Cost()
         warnings: list[str] = []
         try:
             with limited(self._seconds_left()), heard(warnings):
                 if self._training is None:
                     if self._application is not None:
                         enter_application(self._application)
-                    self._training = Training(self._trial.config, self._placement, self._gathered())
+                    gang = self._gathered()
+                    self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
+                    self._training = Training(self._trial.config, self._placement, gang)
                     begin = time.perf_counter()
+                    self._setup = held(gang.size * (begin - gathered))
                 while not self._training.finished:
                     new_epochs.append(self._training.run_epoch())
                     begin = time.perf_counter()
                     if begin >= end:
                         break
-        except WorkerLost:
-            raise
         except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
-            error = describe(exception)
-            if isinstance(exception, OutOfTime) and self._time_limit is not None:
-                error = out_of_time_text(self._time_limit)
-            elif self._others is not None:
-                error = self._failure_of_others() or error
+            try:
+                error = self._error(exception)
+            except WorkerLost as loss:
+                lost = str(loss)
             if self._others is not None:
                 self._others.close()
             num_workers = self._placement.num_workers
             unfinished = self._unfinished() + held(num_workers * (time.perf_counter() - begin))
-            self._remove_checkpoint()
+            if lost is None:
+                self._remove_checkpoint()
+            else:
+                if self._checkpoint_now() == self._checkpoint_before:  # else the next attempt tells it
+                    unfinished += self._setup
+                self._training, self._setup, self._begun_at = None, Cost(), None
         return Slice(
             new_epochs=tuple(new_epochs),
             training=None if self._training is None else self._training.result(),
@@ -228,6 +236,8 @@ class Work:
             device=device_name(self._placement.device),
             unfinished=unfinished,
             warnings=tuple(warnings),
+            num_workers=self._placement.num_workers,
+            lost=lost,
         )
 
     def _gathered(self) -> Gang:
@@ -235,14 +245,22 @@ class Work:
             return ALONE
         return self._others.begin(self._trial.config, self._placement, self._application)
 
-    def _failure_of_others(self) -> str | None:
-        """What made the others' part fail; raises WorkerLost where one is gone, which no trial is to blame for."""
-        assert self._others is not None
-        try:
-            return self._others.failure()
-        except WorkerLost:
-            self._others.close()
-            raise
+    def _error(self, exception: BaseException) -> str:
+        """What made the trial fail; raises WorkerLost where another worker is gone, which no trial is to blame for."""
+        if isinstance(exception, WorkerLost):
+            raise exception
+        if isinstance(exception, OutOfTime) and self._time_limit is not None:
+            return out_of_time_text(self._time_limit)
+        said = None if self._others is None else self._others.failure()
+        return said or describe(exception)
+
+    def _checkpoint_now(self) -> tuple[int, int] | None:
+        """Differs where a checkpoint has been written since; None where there is none."""
+        with suppress(OSError):
+            if self._placement.checkpoint is not None:
+                found = Path(self._placement.checkpoint).stat()
+                return found.st_ino, found.st_mtime_ns
+        return None
 
     def _seconds_left(self) -> float | None:
         """Until the time limit, > 0."""
@@ -267,7 +285,11 @@ class Work:
     def discard(self) -> None:
         """Ends a trial that will not be resumed, and removes its checkpoint."""
         if self._training is not None:
-            self._training.leave()
+            try:
+                self._training.leave()
+            except RuntimeError:  # another worker is gone, which does not hear it
+                if self._others is not None:
+                    self._others.close()
         self._remove_checkpoint()
 
     def _remove_checkpoint(self) -> None:
@@ -310,7 +332,8 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
     """
     training = last.training
     if last.error is not None or training is None:
-        return failed(trial, last.error or "the training never began", training=training, slice_=last)
+        error = last.error or "the training never began"
+        return failed(trial, error, num_workers=last.num_workers, training=training, slice_=last)
     status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
     return TrialResult(
         trial=trial,
@@ -330,7 +353,12 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
 
 
 def failed(
-    trial: Trial, error: str, *, training: TrainResult | None = None, slice_: Slice | None = None
+    trial: Trial,
+    error: str,
+    *,
+    num_workers: int = 1,
+    training: TrainResult | None = None,
+    slice_: Slice | None = None,
 ) -> TrialResult:
     """The result of a trial that gave no score; what it did is billed all the same, an epoch it broke off included."""
     cost = Cost(trials=1) if training is None else training_cost(training)
@@ -345,6 +373,9 @@ def failed(
         host="" if slice_ is None else slice_.host,
         device="" if slice_ is None else slice_.device,
         finished_at=time.time(),
+        micro_batch_size=None if training is None else training.micro_batch_size,
+        num_workers=num_workers,
+        accumulation_steps=1 if training is None else training.accumulation_steps,
     )
 
 

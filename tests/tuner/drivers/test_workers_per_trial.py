@@ -93,7 +93,7 @@ def test_a_trial_may_be_pruned_and_the_workers_go_on(ran: Ran) -> None:
 
 def test_a_trial_that_fails_says_why(ran: Ran) -> None:
     result = ran.result(WITHOUT_DATA)
-    assert result.status == "failed"
+    assert (result.status, result.num_workers) == ("failed", 2)
     assert "nowhere" in (result.error or "")
 
 
