@@ -3,11 +3,14 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 
 from tests.cluster.nodes import MARKS, Nodes, ended, output, zerotune
+from tuner.trial import result_from_content
 
 STUDY = """
 name: nodes
@@ -28,37 +31,51 @@ PATIENCE_SECONDS = 120
 pytestmark = MARKS
 
 
-def records(journal: Path, kind: str) -> list[dict[str, object]]:
+def records(journal: Path, kind: str | None = None) -> list[dict[str, Any]]:
     if not journal.exists():
         return []
     whole = [line for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return [record for record in map(json.loads, whole) if record["kind"] == kind]
+    return [record for record in map(json.loads, whole) if kind in (None, record["kind"])]
 
 
-def wait_for(journal: Path, kind: str, number: int) -> None:
+def wait_until(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(records(journal, kind)) < number:
-        assert time.monotonic() < deadline, f"{len(records(journal, kind))} of {number} {kind} lines"
+    while not reached():
+        assert time.monotonic() < deadline, "the study did not get so far"
         time.sleep(0.1)
 
 
-def test_a_study_survives_a_machine_that_is_killed_and_uses_one_that_is_added(tmp_path: Path) -> None:
+def training(journal: Path) -> set[object]:
+    """The trials of which an epoch is finished and that have no result yet."""
+    return {record["trial"] for record in records(journal, "epochs")} - {
+        result_from_content(record["result"]).trial.id for record in records(journal, "result")
+    }
+
+
+def test_a_study_survives_machines_that_are_killed_and_uses_one_that_is_added(tmp_path: Path) -> None:
+    """The head has no core for trials, and each other machine has one: where two trials are being trained, each of the
+    two machines trains one; and when both were killed, whatever is trained is trained on the one that was added."""
     (tmp_path / "nodes.yaml").write_text(STUDY)
     journal = tmp_path / "mlruns" / "nodes" / "journal.jsonl"
-    with Nodes(tmp_path, head_cpus=1) as cluster:
+    with Nodes(tmp_path, head_cpus=0) as cluster:
         cluster.add("127.0.0.2", cpus=1)
+        cluster.add("127.0.0.3", cpus=1)
         with ended(zerotune(tmp_path, cluster.environment, "run", "nodes.yaml", "--address", cluster.address)) as study:
-            wait_for(journal, "result", 2)
-            wait_for(journal, "epochs", len(records(journal, "epochs")) + 2)  # trials are being trained again
+            wait_until(lambda: len(training(journal)) == 2)
             cluster.kill("127.0.0.2")
-            wait_for(journal, "result", 4)
-            cluster.add("127.0.0.3", cpus=1)
+            wait_until(lambda: len(records(journal, "result")) >= 2)
+            cluster.add("127.0.0.4", cpus=1)
+            cluster.kill("127.0.0.3")
+            num_before = len(records(journal, "result"))
             text = output(study)
     assert study.returncode == 0, text
-    assert "2 machines, 2 CPUs" in text
+    assert "3 machines, 2 CPUs" in text
+    assert 2 <= num_before < NUM_TRIALS, "the added machine had nothing left to do"
+    assert [record["attempt"] for record in records(journal, "started")] == [1] * NUM_TRIALS
     results = [record["result"] for record in records(journal, "result")]
-    assert [(result["status"], result["error"]) for result in results] == [("finished", None)] * NUM_TRIALS  # type: ignore[index]
-    assert set(Counter(json.dumps(r["trial"], sort_keys=True) for r in results).values()) == {1}  # type: ignore[index]
+    assert [(result["status"], result["error"]) for result in results] == [("finished", None)] * NUM_TRIALS
+    assert set(Counter(json.dumps(r["trial"], sort_keys=True) for r in results).values()) == {1}
+    assert [[epoch["epoch"] for epoch in result["epochs"]] for result in results] == [[1, 2, 3, 4, 5, 6]] * NUM_TRIALS
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("nodes")
     assert experiment is not None
