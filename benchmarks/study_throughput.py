@@ -31,6 +31,7 @@ import psutil
 import typer
 
 from benchmarks import turns
+from trainers.cores import num_cores
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -163,7 +164,7 @@ def run_optuna(epochs: int) -> dict[str, float]:
             return accuracy
 
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(GRID, seed=0))
-        study.optimize(objective, n_trials=len(LRS) * len(MOMENTA), n_jobs=os.cpu_count() or 1)
+        study.optimize(objective, n_trials=len(LRS) * len(MOMENTA), n_jobs=num_cores())
         ended_at = time.time()
     return figures(ended_at, [trial.value or 0.0 for trial in study.trials], epochs)
 

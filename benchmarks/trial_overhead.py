@@ -35,6 +35,7 @@ import typer
 
 from benchmarks import turns
 from benchmarks.stopwatch import watching
+from trainers.cores import num_cores
 
 MODULE = "benchmarks.trial_overhead"
 MAILBOX = "mailbox"
@@ -176,7 +177,7 @@ PEERS: dict[str, Callable[[int], dict[str, float]]] = {
 
 def a_trial(turn: turns.Figures) -> dict[str, float]:
     """A turn's figures in seconds a trial."""
-    trials, slots = turn["trials"], os.cpu_count() or 1
+    trials, slots = turn["trials"], num_cores()
     found = {name: seconds / trials for name, seconds in turn.items() if name.startswith(("seconds", "cpu"))}
     found["slot"] = slots * turn["span"] / trials
     found["training"] = turn["training"] / trials

@@ -5,13 +5,14 @@ One rule for a study's file, for the command of a job, and for whatever is shown
 
 import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 _SECRET_WORD = "(?:password|passwd|passphrase|pwd|token|secret|(?<!ssl)(?<!ssl_)key)"
 """Stands in the name of a parameter that is one; `sslkey` and `ssl_key` name a file."""
 _SECRET_NAME = re.compile(_SECRET_WORD, flags=re.IGNORECASE)
-_SECRET_INSIDE = re.compile(rf"{_SECRET_WORD}[\w ]*=", flags=re.IGNORECASE)
+_SECRET_INSIDE = re.compile(rf"{_SECRET_WORD}[\w ]*=([^;]*)", flags=re.IGNORECASE)
 """Of a parameter that holds parameters, such as `odbc_connect`."""
+_PARAMETER = re.compile(r"([?&])([^=&]*)=([^&]*)")
 _USER_AND_PASSWORD = re.compile(r"://[^:/]*:([^@]*)@")
 """As a database takes them, whose passwords may hold a slash or a question mark."""
 _USER_OF_SERVER = re.compile(r"https?://([^/?#]*)@", flags=re.IGNORECASE)
@@ -38,8 +39,10 @@ def secrets_in(uri: str) -> list[str]:
     >>> secrets_in("postgresql://ann@db/mlflow?sslkey=ann.key")
     []
     """
-    found = [*_before_the_host(uri), *(value for name, value in _parameters(uri) if _is_secret(name, value))]
-    return list(dict.fromkeys(text for value in found for text in (value, unquote(value)) if text))
+    parameters = [value for name, value in _parameters(uri) if _is_secret(name, value)]
+    inside = [part for value in parameters for part in _SECRET_INSIDE.findall(unquote_plus(value))]
+    found = [*_before_the_host(uri), *parameters, *inside]
+    return list(dict.fromkeys(text for value in found for text in (value, unquote(value), unquote_plus(value)) if text))
 
 
 def has_credentials(uri: str) -> bool:
@@ -66,9 +69,9 @@ def redact(uri: str) -> str:
 
     def masked(parameter: re.Match[str]) -> str:
         start, name, value = parameter.groups()
-        return f"{start}{name}=***" if _is_secret(unquote_plus(name), unquote_plus(value)) else parameter[0]
+        return f"{start}{name}=***" if _is_secret(name, value) else parameter[0]
 
-    return re.sub(r"([?&])([^=&]*)=([^&]*)", masked, re.sub(r"://.*@", "://***@", uri))
+    return _PARAMETER.sub(masked, re.sub(r"://.*@", "://***@", uri))
 
 
 def _before_the_host(uri: str) -> Iterator[str]:
@@ -78,8 +81,9 @@ def _before_the_host(uri: str) -> Iterator[str]:
 
 
 def _parameters(uri: str) -> list[tuple[str, str]]:
-    return parse_qsl(uri.partition("?")[2], keep_blank_values=True)
+    """Names and values as they stand there."""
+    return [(found[2], found[3]) for found in _PARAMETER.finditer(uri)]
 
 
 def _is_secret(name: str, value: str) -> bool:
-    return bool(_SECRET_NAME.search(name) or _SECRET_INSIDE.search(value))
+    return bool(_SECRET_NAME.search(unquote_plus(name)) or _SECRET_INSIDE.search(unquote_plus(value)))

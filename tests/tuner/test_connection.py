@@ -158,6 +158,14 @@ def test_one_rule_says_what_a_credential_is_and_hides_it(uri: str) -> None:
     assert any("SECRET" in secret for secret in secrets_in(uri))
 
 
+def test_a_secret_is_known_as_it_stands_there_and_as_it_is_meant() -> None:
+    found = secrets_in("postgresql://ann:p%40ss@host/db?sslpassword=a%40+b")
+    assert found == ["p%40ss", "p@ss", "a%40+b", "a@+b", "a@ b"]
+    encoded = "UID%3Dann%3BPWD%3Dx%2By"
+    found = secrets_in(f"mssql+pyodbc:///?odbc_connect={encoded}")
+    assert found == [encoded, "UID=ann;PWD=x+y", "x+y", "x y"]
+
+
 @pytest.mark.parametrize(
     "uri",
     [
