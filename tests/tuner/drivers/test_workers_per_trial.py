@@ -3,19 +3,22 @@
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 import torch.distributed
 
-from tests.tuner.drivers.agendas import ListAgenda, make_trial
+from tests.tuner.drivers.agendas import NUM_TRAIN, ListAgenda, make_trial
 from trainers.spec import Placement
 from tuner.drivers.ray_tune import run_ray
 from tuner.drivers.serial import run_serial
 from tuner.drivers.work import Execution, Work
-from tuner.trial import Progress, TrialResult
+from tuner.trial import Progress, Trial, TrialResult
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -40,6 +43,13 @@ def kill_a_follower() -> int:
     return 0
 
 
+class Careful(Execution):
+    """Trials leave a checkpoint after every epoch."""
+
+    def placement(self, trial: Trial) -> Placement:
+        return replace(super().placement(trial), checkpoint_seconds=0.0)
+
+
 class Ran:
     """What a driver did with TRIALS, two workers each; a worker of HIT was killed after its second epoch."""
 
@@ -47,7 +57,7 @@ class Ran:
         self.num_killed = 0
         self.agenda = ListAgenda(TRIALS, pruned_at={PRUNED.id: 2, HIT.id: 99})
         self.agenda.on_report = self.hit
-        execution = Execution(checkpoints=checkpoints, workers_per_trial=2, max_concurrent=1)
+        execution = Careful(checkpoints=checkpoints, workers_per_trial=2, max_concurrent=1)
         driver(self.agenda, execution)
 
     def hit(self, progress: Progress) -> None:
@@ -82,8 +92,11 @@ def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
         assert result.validation_score == pytest.approx(alone.validation_score, abs=0.01)
 
 
-def test_the_attempt_that_lost_a_worker_is_done_again(ran: Ran) -> None:
-    assert len(ran.result(HIT).epochs) == 4
+def test_a_trial_that_lost_a_worker_goes_on_from_its_checkpoint(ran: Ran) -> None:
+    told = [epoch.epoch for progress in ran.agenda.reported if progress.trial == HIT for epoch in progress.new_epochs]
+    assert told == [1, 2, 3]  # the last one is told with the result
+    assert [epoch.epoch for epoch in ran.result(HIT).epochs] == [1, 2, 3, 4]
+    assert ran.result(HIT).cost.samples == 4 * NUM_TRAIN
 
 
 def test_a_trial_may_be_pruned_and_the_workers_go_on(ran: Ran) -> None:
@@ -97,7 +110,17 @@ def test_a_trial_that_fails_says_why(ran: Ran) -> None:
     assert "nowhere" in (result.error or "")
 
 
-def test_a_second_of_two_workers_is_two_device_seconds(ran: Ran) -> None:
+def test_a_batch_is_shared_by_two_workers(ran: Ran) -> None:
     result = ran.result(PLAIN)
-    assert result.cost.device_seconds >= sum(epoch.device_seconds for epoch in result.epochs)
     assert (result.micro_batch_size, result.accumulation_steps) == (PLAIN.batch_size // 2, 1)
+
+
+def test_a_second_of_two_workers_is_two_device_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on a second whenever it is looked at: setting up takes one, and every epoch."""
+    looks = count()
+    monkeypatch.setattr("trainers.loop.time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
+    agenda = ListAgenda([PLAIN])
+    run_serial(agenda, Execution(workers_per_trial=2))
+    (result,) = agenda.told
+    assert [epoch.device_seconds for epoch in result.epochs] == [2.0, 2.0]
+    assert result.cost.device_seconds == 2.0 + 2 * 2.0
