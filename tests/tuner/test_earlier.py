@@ -14,7 +14,7 @@ from tuner.answer import stored_definition, study_facts
 from tuner.campaign import Campaign
 from tuner.compare import compare
 from tuner.cost import Cost, epochs_cost, total
-from tuner.drivers.work import failed
+from tuner.drivers.slices import failed
 from tuner.earlier import EarlierResults
 from tuner.journal import Journal, read_journal
 from tuner.ledger import cost_ledger

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.tuner.synthetic_results import make_result
 from trainers.spec import TrainResult
 from tuner.cost import Cost, epochs_cost
-from tuner.drivers.work import Slice, conclude
+from tuner.drivers.slices import Slice, conclude
 from tuner.journal import Journal, read_journal
 from tuner.store import record
 from tuner.trial import TrialResult, result_from_json, result_to_json

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.tuner.synthetic_results import make_result
 from trainers.spec import DecaySpec, EpochMetrics
 from tuner.cost import Cost, epochs_cost
-from tuner.drivers.work import failed
+from tuner.drivers.slices import failed
 from tuner.errors import BadInput, StudyLocked
 from tuner.journal import Journal, read_journal, sealed
 from tuner.trial import TrialResult, result_from_json, result_to_json

@@ -14,7 +14,7 @@ from trainers.applications import APPLICATIONS
 from trainers.applications.classification import num_correct_in_top5
 from trainers.loop import train
 from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig, TrainResult
-from tuner.drivers.work import Slice, conclude
+from tuner.drivers.slices import Slice, conclude
 from tuner.journal import Journal, read_journal
 from tuner.store import Store, default_tracking_uri, read_results
 from tuner.store.record import points

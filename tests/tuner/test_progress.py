@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from tests.tuner.synthetic_results import make_result
-from tuner.drivers.work import failed
+from tuner.drivers.slices import failed
 from tuner.progress import Display
 from tuner.trial import Progress, TrialResult
 

@@ -15,7 +15,7 @@ from trainers.spec import EpochMetrics
 from tuner.answer import answer
 from tuner.campaign import Campaign
 from tuner.cost import Cost
-from tuner.drivers.work import failed
+from tuner.drivers.slices import failed
 from tuner.errors import BadInput
 from tuner.journal import Journal, JournalContent, read_journal, sealed
 from tuner.retry import failed_trials

@@ -19,6 +19,7 @@ from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import Cost, held
 from tuner.drivers.mishaps import Deaths, death_text, ended_from_outside
 from tuner.drivers.packing import Packing, form_of, workload_of
+from tuner.drivers.slices import Slice, conclude, failed
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
     CONTINUE,
@@ -32,7 +33,7 @@ from tuner.drivers.words import (
     Ready,
     Slices,
 )
-from tuner.drivers.work import Execution, RecordingAgenda, Slice, conclude, failed, remove_checkpoint
+from tuner.drivers.work import Execution, RecordingAgenda, remove_checkpoint
 from tuner.errors import Unreachable
 from tuner.trial import Progress, Trial, TrialResult
 

@@ -14,7 +14,8 @@ from trainers.pack import PackedTraining, pack_form, pack_problem
 from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, Placement, TrainConfig
 from tuner.cost import Cost, epochs_cost, held
-from tuner.drivers.work import PackSetting, Slice, Work, device_name
+from tuner.drivers.slices import Slice
+from tuner.drivers.work import PackSetting, Work, device_name
 from tuner.trial import Trial, canonical_json
 
 LARGEST_CPU_BATCH = 32

@@ -39,6 +39,7 @@ from tuner.drivers.packing import PackWork
 from tuner.drivers.preflight import problem_here
 from tuner.drivers.ray_gang import RayGang
 from tuner.drivers.session_folder import new_session_folder
+from tuner.drivers.slices import Slice
 from tuner.drivers.time_limit import end_process_after
 from tuner.drivers.words import (
     MAILBOX_LOST,
@@ -52,7 +53,7 @@ from tuner.drivers.words import (
     Ready,
     Slices,
 )
-from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Slice, Work
+from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work
 from tuner.errors import Unreachable
 from tuner.trial import Trial
 

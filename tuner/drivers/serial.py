@@ -7,7 +7,8 @@ from trainers.local_gang import LocalGang
 from trainers.memory import keep_freed_memory
 from tuner.cost import Cost
 from tuner.drivers.mishaps import MAX_DEATHS, Deaths
-from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work, conclude, failed
+from tuner.drivers.slices import conclude, failed
+from tuner.drivers.work import Execution, OtherWorkers, RecordingAgenda, Work
 from tuner.trial import Progress, Trial, TrialResult
 
 

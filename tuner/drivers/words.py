@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trainers.pack_speed import PackSpeed
 from trainers.spec import Placement
-from tuner.drivers.work import Slice
+from tuner.drivers.slices import Slice
 from tuner.trial import Trial
 
 CONTINUE = "continue"

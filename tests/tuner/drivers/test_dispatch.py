@@ -14,8 +14,9 @@ from trainers.pack_speed import PackSpeed
 from trainers.spec import EpochMetrics, OptimizerSpec, Recipe, TrainResult
 from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mishaps import MAX_DEATHS
+from tuner.drivers.slices import Slice
 from tuner.drivers.words import CONTINUE, PRUNED, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
-from tuner.drivers.work import Execution, PackSetting, Slice
+from tuner.drivers.work import Execution, PackSetting
 from tuner.trial import Trial
 
 

@@ -24,8 +24,9 @@ from tuner.drivers.dispatch import Dispatch
 from tuner.drivers.mishaps import MAX_DEATHS
 from tuner.drivers.ray_tune import Worker
 from tuner.drivers.serial import run_serial
+from tuner.drivers.slices import conclude
 from tuner.drivers.words import Assignment
-from tuner.drivers.work import Execution, Work, conclude
+from tuner.drivers.work import Execution, Work
 from tuner.journal import Journal
 from tuner.trial import Progress
 

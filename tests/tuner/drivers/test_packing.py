@@ -10,7 +10,8 @@ from trainers.applications import APPLICATIONS
 from trainers.pack import PackedTraining
 from trainers.spec import Placement
 from tuner.drivers.packing import PackWork
-from tuner.drivers.work import Slice, Work, conclude
+from tuner.drivers.slices import Slice, conclude
+from tuner.drivers.work import Work
 from tuner.trial import Trial
 
 LENET_PARAMETERS = 61_706

@@ -12,7 +12,8 @@ from trainers.applications import APPLICATIONS
 from trainers.spec import Placement
 from tuner.drivers.mishaps import LESS_MEMORY, describe
 from tuner.drivers.serial import run_serial
-from tuner.drivers.work import Execution, Work, conclude
+from tuner.drivers.slices import conclude
+from tuner.drivers.work import Execution, Work
 
 
 def test_an_agenda_that_waits_for_nothing_is_an_error_not_an_endless_loop() -> None:
