@@ -136,7 +136,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             if MAILBOX_LOST in said:
                 raise Unreachable(
                     "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
-                    "killed from outside"
+                    "killed from outside. What was measured is kept; run the study again to go on"
                 )
             self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
             if self._idle_deaths > MAX_IDLE_DEATHS:

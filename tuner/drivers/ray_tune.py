@@ -272,6 +272,9 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
         raise dispatch.error from None
     except (RayError, ConnectionError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise Unreachable(f"the Ray cluster was lost while the study ran: {reason}") from None
+        raise Unreachable(
+            f"the Ray cluster was lost while the study ran: {reason}. What was measured is kept; run the study again "
+            "to go on"
+        ) from None
     if not dispatch.finished:
         raise Unreachable("the Ray cluster ended before the study did: its workers could not be started")
