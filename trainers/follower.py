@@ -18,6 +18,7 @@ def main() -> None:
     rank, meeting, device = told
     send(line, "ready")
     with joined(rank, meeting, device=device, address=LOOPBACK) as gang:
+        send(line, "joined")
         while (task := receive(line)) is not None:
             try:
                 if isinstance(task, Task):

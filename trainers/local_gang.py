@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 from trainers.applications.own_file import ApplicationFile
 from trainers.gang import ALONE, Gang
@@ -102,13 +102,22 @@ class LocalGang:
         self.others += [_start(_device(device, rank)) for rank in range(1, self._size)]
         for rank, other in enumerate(self.others, start=1):
             send(other.line, (rank, meeting, other.device))
-        for rank, other in enumerate(self.others, start=1):
-            if receive(other.line) is None:  # its imports are not done, and never will be
-                self.close()
-                raise WorkerLost(f"worker {rank} of {self._size} ended when it was started")
+        self._hear_of_all()  # that their imports are done
         entering = joined(0, meeting, device=_device(device, 0), address=LOOPBACK, listener=listener)
-        self._gang = self._open.enter_context(entering)
-        return self._gang
+        gang = self._open.enter_context(entering)
+        self._hear_of_all()  # that they have joined too: they connect with each other after this one
+        self._gang = gang
+        return gang
+
+    def _hear_of_all(self) -> None:
+        """Waits for a word of each of the others; raises WorkerLost as soon as one has ended."""
+        silent = {other.line: rank for rank, other in enumerate(self.others, start=1)}
+        while silent:
+            for line in wait(list(silent)):
+                rank = silent.pop(cast(Connection, line))
+                if receive(cast(Connection, line)) is None:
+                    self.close()
+                    raise WorkerLost(f"worker {rank} of {self._size} ended when it was started")
 
     def failure(self) -> str | None:
         """What one of the others says that failed; None where none says anything.

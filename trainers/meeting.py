@@ -113,9 +113,10 @@ def joined(
             store=store,
             rank=rank,
             world_size=meeting.size,
-            timeout=PATIENCE if rank else LEADER_PATIENCE,
+            timeout=JOIN_TIME,
             device_id=_numbered(device) if backend == "nccl" else None,
         )
+    torch.distributed.distributed_c10d._set_pg_timeout(PATIENCE if rank else LEADER_PATIENCE)
     try:
         yield Gang(rank=rank, size=meeting.size)
     finally:

@@ -3,13 +3,17 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 import torch.distributed
 
 from tests.gang_parts import one_fails
+from trainers import local_gang
+from trainers.gang import Gang
 from trainers.local_gang import LocalGang, WorkerLost
+from trainers.meeting import Meeting
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -21,6 +25,18 @@ pytestmark = pytest.mark.skipif(
 def others() -> Iterator[LocalGang]:
     with closing(LocalGang(3)) as gang:
         yield gang
+
+
+def test_a_worker_that_is_lost_while_others_still_connect_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def joined_at_once(rank: int, meeting: Meeting, **options: Any) -> Iterator[Gang]:
+        with options["listener"]:
+            others.others[1].process.kill()
+            yield Gang(rank=rank, size=meeting.size)
+
+    monkeypatch.setattr(local_gang, "joined", joined_at_once)
+    with closing(LocalGang(3)) as others, pytest.raises(WorkerLost, match=r"^worker 2 of 3 ended when it was started$"):
+        others.call("cpu", one_fails, 0)
 
 
 def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(others: LocalGang) -> None:
