@@ -1,31 +1,30 @@
 """Handing out trials: the driver's side of the conversation with the workers that Ray Tune keeps alive.
 
 Dispatch hears every word of a worker, because Tune tells it as it would tell a scheduler, and answers through the
-worker's mailbox. It decides which trials go into one pack; what is trained, the agenda decides.
+worker's mailbox. What is trained, the agenda decides; what goes to one worker together, `tuner.drivers.hands`.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
 from trainers.pack_speed import PACK_SIZES, PackSpeed
 from tuner.cost import Cost, held
+from tuner.drivers.hands import Hand, Hands, ToMeasure
 from tuner.drivers.mishaps import Deaths, death_text, ended_from_outside
-from tuner.drivers.packing import Packing, form_of, workload_of
+from tuner.drivers.packing import Packing
 from tuner.drivers.slices import Slice, conclude, failed
 from tuner.drivers.time_limit import out_of_time_text
 from tuner.drivers.words import (
     CONTINUE,
     MAILBOX_LOST,
     PRUNED,
-    SLICE_SECONDS,
     STOP,
     Assignment,
     Measured,
@@ -60,19 +59,6 @@ class _Held:
     told_seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Hand:
-    """What a worker is given next.
-
-    Attributes:
-        trials: one or more.
-        at_once: whether they are trained at once, as a pack.
-    """
-
-    trials: list[Trial]
-    at_once: bool = False
-
-
 class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
     """Hears what the workers say, and answers through their mailboxes.
 
@@ -90,12 +76,10 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         self._mailboxes: dict[str, str] = {}
         packing = execution.packing if execution.workers_per_trial == 1 else "off"
         self._packing = Packing(packing, on_gpu=execution.gpus_per_trial > 0)
+        self._hands = Hands(agenda, self._packing)
         self._held: dict[str, _Held] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
-        self._ahead: deque[Trial] = deque()
-        self._seconds: dict[tuple[str, int], float] = {}
-        self._lost: list[Trial] = []
         self._unfinished: dict[str, Cost] = {}
         self._deaths = Deaths()
         self._idle_deaths = 0
@@ -191,7 +175,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             elif was_last:
                 self._tell(failed(trial, death_text(said), num_workers=self._execution.workers_per_trial))
             else:
-                self._lost.append(trial)
+                self._hands.lose(trial)
 
     def _is_out_of_time(self, given: _Held) -> bool:
         """Whether the worker may have ended itself; its clock began later than ours."""
@@ -246,9 +230,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._agenda.warned(trial, sentence)
         if piece.done:
             del left[trial.id]
-            if piece.error is None and piece.training is not None and piece.training.status == "finished":
-                seconds = piece.training.setup_seconds + sum(e.device_seconds for e in piece.training.epochs)
-                self._seconds[_length_of(trial)] = seconds
+            self._hands.learn_length(trial, piece)
             self._tell(conclude(trial, piece))
         elif piece.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
             del left[trial.id]
@@ -264,92 +246,48 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
     def _hand_out(self) -> None:
         """Gives idle workers trials, while there are any; stops them when nothing will follow."""
         while self._idle and not self.finished and not self._measuring:
-            hand = self._next_hand()
+            hand = self._hands.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
             if hand == "wait":
                 return
             if hand == "done":
                 self.finished = not self._held
                 break
-            if hand is not None:
-                worker = self._idle.pop(0)
-                self._held[worker] = _Held(
-                    trials={trial.id: trial for trial in hand.trials},
-                    num_given=len(hand.trials),
-                    at_once=hand.at_once,
-                    since=time.monotonic(),
-                )
-                self._tell_begun(self._held[worker])
-                self._send(worker, self._assignment(hand))
+            worker = self._idle.pop(0)
+            if isinstance(hand, ToMeasure):
+                self._measure(worker, hand.trial)
+            else:
+                self._give(worker, hand)
         if self.finished:
             for worker in self._idle:
                 self._send(worker, STOP)
             self._idle.clear()
 
-    def _next_hand(self) -> _Hand | Literal["wait", "done"] | None:
-        """What one worker is given next; None where a worker was asked to measure packs of it first."""
-        if self._lost:
-            return _Hand(trials=[self._lost.pop()])  # alone, so that one that kills its worker takes no other with it
-        trial = self._take()
-        if not isinstance(trial, Trial):
-            return trial
-        if self._agenda.may_prune(trial):
-            return _Hand(trials=[trial])
-        size = self._packing.size(trial)
-        if size is None:
-            worker = self._idle.pop(0)
-            self._measuring[worker] = trial
-            self._ahead.appendleft(trial)
-            placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
-            self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
-            return None
-        if size > 1:
-            found = self._fair_share(trial, size, form_of, among=len(self._idle))
-            if self._packing.pays(trial, len(found)):
-                return _Hand(trials=found, at_once=True)
-            self._ahead.extendleft(reversed(found[1:]))
-        return _Hand(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=len(self._mailboxes)))
+    def _measure(self, worker: str, trial: Trial) -> None:
+        self._measuring[worker] = trial
+        placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
+        self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
 
-    def _num_short(self, trial: Trial) -> int:
-        """How many such trials take as long as a worker trains before it reports; 1 where that is not known."""
-        seconds = self._seconds.get(_length_of(trial))
-        return 1 if seconds is None else max(1, int(SLICE_SECONDS / max(seconds, 1e-3)))
-
-    def _take(self) -> Trial | Literal["wait", "done"]:
-        return self._ahead.popleft() if self._ahead else self._agenda.ask()
-
-    def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
-        """The trial and others of its kind, `size` at most: one worker's share, `among` so many, of those at hand."""
-        found = [trial]
-        while 1 < size and len(found) < size * among:
-            other = self._take()
-            if not isinstance(other, Trial):
-                break
-            if kind(other) != kind(trial) or self._agenda.may_prune(other):
-                self._ahead.appendleft(other)
-                break
-            found.append(other)
-        share = -(-len(found) // among)
-        self._ahead.extendleft(reversed(found[share:]))
-        return found[:share]
-
-    def _assignment(self, hand: _Hand) -> Assignment:
+    def _give(self, worker: str, hand: Hand) -> None:
         trials = hand.trials
-        return Assignment(
+        self._held[worker] = _Held(
+            trials={trial.id: trial for trial in trials},
+            num_given=len(trials),
+            at_once=hand.at_once,
+            since=time.monotonic(),
+        )
+        self._tell_begun(self._held[worker])
+        assignment = Assignment(
             trials=tuple(trials),
             placements=tuple(self._execution.placement(trial) for trial in trials),
             at_once=hand.at_once,
             may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
             time_limit=self._time_limit(len(trials)),
         )
+        self._send(worker, assignment)
 
     def _time_limit(self, num_trials: int) -> float | None:
         limit = self._execution.time_limit
         return None if limit is None else limit * num_trials
-
-
-def _length_of(trial: Trial) -> tuple[str, int]:
-    """Equal for trials that take the same time."""
-    return workload_of(trial.config), trial.config.epochs
 
 
 def _last_error(trial: Any) -> str:

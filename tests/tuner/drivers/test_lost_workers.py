@@ -14,7 +14,7 @@ import torch.distributed
 from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import ALONE, NUM_TRAIN, ListAgenda, make_trial
-from tests.tuner.drivers.test_dispatch import Workers, slice_
+from tests.tuner.drivers.spoken_workers import Workers, slice_
 from trainers.local_gang import LocalGang, WorkerLost
 from trainers.spec import Placement
 from trainers.updates import Updates

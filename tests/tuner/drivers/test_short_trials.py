@@ -8,7 +8,7 @@ import pytest
 from ray import cloudpickle
 
 from tests.tuner.drivers.agendas import ALONE, ListAgenda, make_trial, without_seconds
-from tests.tuner.drivers.test_dispatch import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
+from tests.tuner.drivers.spoken_workers import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
 from trainers.spec import Placement
 from tuner.drivers.ray_tune import Worker
 from tuner.drivers.words import SLICE_SECONDS, Assignment, Measured, Slices

@@ -10,7 +10,7 @@ import pytest
 
 from tests.own_applications import Here, hang_until_mended
 from tests.tuner.drivers.agendas import ListAgenda, make_trial
-from tests.tuner.drivers.test_dispatch import FIVE, OTHERS, Workers, packs, slice_
+from tests.tuner.drivers.spoken_workers import FIVE, OTHERS, Workers, packs, slice_
 from trainers.pack_speed import PACK_SIZES
 from tuner.drivers import dispatch
 from tuner.drivers.dispatch import MAX_IDLE_DEATHS, Dispatch
