@@ -81,7 +81,7 @@ def peak_bytes() -> int:
 
 
 def bytes_for_one() -> float:
-    """Memory, bytes, that a process may hold in all, so that its like on other cores that it may use can do the same.
+    """Memory, bytes, that a process may hold in all, so that its likes on the other cores can do the same.
 
     That is its part, by the cores that torch gives it, of what is available now and what it holds; of a container what
     that may hold. Infinite where the system does not tell. A process on Linux that asks for more than there is gets no

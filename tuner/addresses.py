@@ -1,10 +1,11 @@
-"""Addresses of servers and databases: whether one can be, which credentials it holds, and the address without them.
+"""Addresses: whether one can be, who reaches it, which credentials it holds, and the address without them.
 
 One rule for a study's file, for the command of a job, and for whatever is shown or logged.
 """
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 _SECRET_WORD = "(?:password|passwd|passphrase|pwd|token|secret|(?<!ssl)(?<!ssl_)key)"
@@ -29,6 +30,18 @@ def split_address(uri: str) -> SplitResult:
     parts.port  # noqa: B018  # parsed, and refused, when it is read
     (parts.hostname or "").encode("idna")  # as a socket does, and cannot with `a..b`
     return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host, which is an address or a name.
+
+    >>> is_loopback("127.0.0.2"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("gpu-7")
+    (True, True, False, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def secrets_in(uri: str) -> list[str]:

@@ -178,15 +178,17 @@ def ui(
     own: AppOption = None,
 ) -> None:
     """Open the MLflow UI on this machine over a study's store, with links to its runs."""
+    from tuner.addresses import is_loopback
     from tuner.store import is_server, ui_command, ui_links
 
     uri, name = store_and_name(study, store, tracking_uri, own)
-    is_here = not is_server(uri)
-    is_alone = not is_here or _is_free_and_loopback(host, port)
+    has_own_ui = is_server(uri)
+    if not has_own_ui:
+        _check_can_listen(host, port)
     _print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port, host=host))
-    if not is_here:
+    if has_own_ui:
         return
-    if not is_alone:
+    if not is_loopback(host):
         console.print(
             f"Everybody who reaches {host}:{port} can read, change and delete what this store holds: MLflow asks for "
             "no password.",
@@ -230,13 +232,7 @@ def _print_lines(lines: Iterable[str]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _is_free_and_loopback(host: str, port: int) -> bool:
-    """Whether only this machine reaches the address.
-
-    Raises:
-        BadInput: nothing can listen there.
-    """
-    import ipaddress
+def _check_can_listen(host: str, port: int) -> None:
     import socket
 
     try:
@@ -248,7 +244,6 @@ def _is_free_and_loopback(host: str, port: int) -> bool:
         where = f"--port {port}" if host == "127.0.0.1" else f"--host {host} --port {port}"
         reason = getattr(error, "strerror", None) or "no such address"
         raise BadInput(f"{where}: cannot be used ({reason}): choose another") from None
-    return ipaddress.ip_address(address[0]).is_loopback
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import SplitResult
 
 import typer
 from rich.console import Console
@@ -77,26 +78,27 @@ def add_submit_command(app: typer.Typer, console: Console) -> None:
 
 
 def _check(address: str, store: Path, tracking_uri: str | None) -> None:
-    if _scheme("--address", address) not in ("http", "https"):
+    if _split("--address", address).scheme not in ("http", "https"):
         raise BadInput(
             f"--address {redact(address)}: a job goes to the cluster's dashboard, http://HOST:8265. To drive the study "
             f"from here, use zerotune run --address {redact(address)}"
         )
     if not store.is_absolute():
         raise BadInput(f"--store {store}: must be absolute, since it is a folder on the cluster's head")
-    if tracking_uri is not None and has_credentials(tracking_uri):
+    if tracking_uri is None:
+        return
+    if has_credentials(tracking_uri):
         raise BadInput(
             "--tracking-uri: holds credentials, which everybody on the cluster could read in the job's command: leave "
             "them out, and set PGPASSWORD, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, where the "
             "cluster's head is started"
         )
-    if tracking_uri is not None:
-        _scheme("--tracking-uri", tracking_uri)
+    _split("--tracking-uri", tracking_uri)
 
 
-def _scheme(option: str, uri: str) -> str:
+def _split(option: str, uri: str) -> SplitResult:
     try:
-        return split_address(uri).scheme
+        return split_address(uri)
     except ValueError:  # its text may hold a part of a password
         raise BadInput(f"{option} {redact(uri)}: its host or port is not one") from None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.tuner.silent import Silent
 from trainers.spec import EpochMetrics
 from tuner.answer import stored_definition, study_facts
 from tuner.campaign import Campaign
@@ -97,13 +98,6 @@ def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
         device=DEVICE,
         finished_at=1000.0,
     )
-
-
-class Silent:
-    """Stands for the MLflow writer and for the terminal."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_, **__: None
 
 
 @dataclass

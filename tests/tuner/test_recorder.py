@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tests.tuner.silent import Silent
 from trainers.spec import EpochMetrics
 from tuner.campaign import Campaign
 from tuner.journal import Journal, read_journal
@@ -24,11 +25,6 @@ baseline: {batch_size: 32, optimizer: momentum, lr: 0.01}
 arms:
   - {name: tuned, method: optuna, pruner: asha, trials: 6, space: {lr: {low: 0.01, high: 0.1, scale: log}}}
 """
-
-
-class Silent:
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments, **named: None
 
 
 class Hearing(Campaign):
@@ -68,7 +64,8 @@ def searched(recorder: Recorder) -> Trial:
 
 def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(tmp_path: Path) -> None:
     """Else ASHA would enter a score of epoch 4 in the rung of epoch 1."""
-    definition, silent = study_from_text(STUDY, "study.yaml"), Silent()
+    definition = study_from_text(STUDY, "study.yaml")
+    silent: Any = Silent()
     asked, heard = [], []
     for _ in range(2):
         journal = Journal(tmp_path / "pruned")

@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
+
+from tuner.addresses import is_loopback
 
 MODE = "RAY_AUTH_MODE"
 TOKEN = "RAY_AUTH_TOKEN"  # the variable's name
@@ -51,7 +52,7 @@ def warned_without_token(machines: Iterable[str]) -> Sequence[str]:
     >>> warned_without_token(["127.0.0.1", "127.0.0.2"])
     ()
     """
-    reached = [machine for machine in machines if not _is_loopback(machine)]
+    reached = [machine for machine in machines if not is_loopback(machine)]
     if not reached:
         return ()
     return (
@@ -59,13 +60,6 @@ def warned_without_token(machines: Iterable[str]) -> Sequence[str]:
         f"there as you. Set {MODE}=token at every `ray start` and {TOKEN_PATH}=FILE there and here, FILE with a long "
         "random text: docs/cluster.md",
     )
-
-
-def _is_loopback(machine: str) -> bool:
-    try:
-        return ip_address(machine).is_loopback
-    except ValueError:  # a name
-        return machine == "localhost"
 
 
 def use_token_of_own_cluster() -> None:

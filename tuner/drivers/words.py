@@ -17,7 +17,7 @@ CONTINUE = "continue"
 PRUNED = "pruned"
 STOP = "stop"
 MAILBOX_LOST = "MAILBOX LOST"
-"""In what a worker dies of that could not read its mailbox any more."""
+"""Said by a worker that dies because it cannot read its mailbox any more."""
 SLICE_SECONDS = 2.0
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 
