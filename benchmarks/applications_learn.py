@@ -22,10 +22,10 @@ import typer
 
 import tests.conftest  # noqa: F401  # lets torchvision be imported on a CPU-only torch
 from tests.generated_images import write_image_folder
-from trainers.applications import APPLICATIONS
-from trainers.evaluation import evaluate
-from trainers.loop import Training
-from trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.evaluation import evaluate
+from zerotune.trainers.loop import Training
+from zerotune.trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
 
 CPU = torch.device("cpu")
 

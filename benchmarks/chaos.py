@@ -32,8 +32,8 @@ import psutil
 import typer
 
 from benchmarks import turns
-from tuner.journal import read_journal
-from tuner.store import ui_command
+from zerotune.tuner.run.journal import read_journal
+from zerotune.tuner.store import ui_command
 
 STUDY = """
 name: chaos
@@ -53,7 +53,7 @@ arms:
 AROUND = 2
 """Trainings beside the grid: the baseline's and the choice's confirmation."""
 ANSWER_SECONDS = 120.0
-RUN = (sys.executable, "-c", "from tuner.cli import main; main()", "run", "chaos.yaml")
+RUN = (sys.executable, "-c", "from zerotune.tuner.cli import main; main()", "run", "chaos.yaml")
 
 
 class Server:

@@ -35,8 +35,8 @@ import typer
 from benchmarks import turns
 from benchmarks.fuzz_cases import Case, Wholes, load, resume, wholes
 from benchmarks.mutations import bombs
-from tuner.errors import ZerotuneError
-from tuner.study import load_study
+from zerotune.tuner.errors import ZerotuneError
+from zerotune.tuner.study import load_study
 
 CPU_SECONDS = 5.0
 """Processor time of a file; what it takes of the clock is up to the machine's other work."""

@@ -17,22 +17,22 @@ from rich.console import Console
 
 from benchmarks.many_trials import NoStore, made_up
 from benchmarks.mutations import JOURNAL_MUTATIONS, STUDY_MUTATIONS, Mutation, bombs
-from trainers.applications import APPLICATIONS
-from tuner.answer import stored_definition, study_facts
-from tuner.campaign import Campaign
-from tuner.compare import compare
-from tuner.earlier import EarlierResults
-from tuner.journal import Journal
-from tuner.progress import Display
-from tuner.provenance import TRAINED_WITH
-from tuner.recorder import Recorder
-from tuner.reports.tables import print_answer
-from tuner.run import begin, tell_damage
-from tuner.sharing import Sharing, foresee
-from tuner.store import record
-from tuner.study import Study, load_study, shipped_studies, study_from_text
-from tuner.trial import Progress, Trial, TrialResult, canonical_json
-from tuner.visible_text import UNSEEN, showing_only
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.analysis.provenance import TRAINED_WITH
+from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.reports.tables.terminal import print_answer
+from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.run.earlier import EarlierResults
+from zerotune.tuner.run.journal import Journal
+from zerotune.tuner.run.progress_display import Display
+from zerotune.tuner.run.recorder import Recorder
+from zerotune.tuner.run.reuse import Sharing, foresee
+from zerotune.tuner.run.run import begin, tell_damage
+from zerotune.tuner.sanitize import UNSEEN, showing_only
+from zerotune.tuner.store import record
+from zerotune.tuner.study import Study, load_study, shipped_studies, study_from_text
+from zerotune.tuner.trial import Progress, Trial, TrialResult, canonical_json
 
 SESSION = {**dict.fromkeys(TRAINED_WITH, "fuzz"), "python": "3.11"}
 STUDY = """

@@ -22,9 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainers.data.image_folder import COLOUR_DEVIATION, COLOUR_MEAN, IMAGENET_224
-from trainers.data.loaded import LoadedSplit
-from trainers.meter import device_model
+from zerotune.trainers.data.image_folder import COLOUR_DEVIATION, COLOUR_MEAN, IMAGENET_224
+from zerotune.trainers.data.loaded import LoadedSplit
+from zerotune.trainers.flops_and_memory import device_model
 
 HEIGHT, WIDTH = 375, 500
 """ImageNet's most frequent size."""

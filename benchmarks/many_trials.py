@@ -32,20 +32,20 @@ from rich.console import Console
 
 from benchmarks import turns
 from tests.campaigns import by_lr
-from trainers.applications import APPLICATIONS
-from trainers.spec import EpochMetrics
-from tuner.answer import stored_definition
-from tuner.campaign import Campaign
-from tuner.cost import Cost, epochs_cost
-from tuner.journal import Journal
-from tuner.progress import Display
-from tuner.provenance import provenance
-from tuner.recorder import Recorder
-from tuner.run import Place, begin
-from tuner.sharing import Sharing
-from tuner.store import Store
-from tuner.study import Study, study_from_text
-from tuner.trial import Trial, TrialResult
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.analysis.provenance import provenance
+from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.cost import Cost, epochs_cost
+from zerotune.tuner.run.answer import stored_definition
+from zerotune.tuner.run.journal import Journal
+from zerotune.tuner.run.progress_display import Display
+from zerotune.tuner.run.recorder import Recorder
+from zerotune.tuner.run.reuse import Sharing
+from zerotune.tuner.run.run import Place, begin
+from zerotune.tuner.store import Store
+from zerotune.tuner.study import Study, study_from_text
+from zerotune.tuner.trial import Trial, TrialResult
 
 MODULE = "benchmarks.many_trials"
 EPOCHS = 5
@@ -131,7 +131,7 @@ class NoStore:
 
 
 def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, Recorder]:
-    """What `tuner.run.run_study` puts together, but for the store."""
+    """What `tuner.run.run.run_study` puts together, but for the store."""
     campaign = Campaign(study, known=journal.content.results)
     planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
     display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
@@ -170,7 +170,7 @@ def store(study: Study, place: Place) -> dict[str, float]:
 
 def command(*arguments: str) -> None:
     """One of the program's commands."""
-    from tuner.cli import app
+    from zerotune.tuner.cli import app
 
     app(list(arguments), standalone_mode=False)
 

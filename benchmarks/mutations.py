@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from tuner.journal import sealed
-from tuner.studyfile import parse_study
+from zerotune.tuner.run.journal import sealed
+from zerotune.tuner.study.yaml_file import parse_study
 
 Mutation = Callable[[random.Random, bytes], bytes]
 """Draws a changed file from a whole one."""

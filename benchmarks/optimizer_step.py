@@ -28,10 +28,10 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from trainers.memory import keep_freed_memory
-from trainers.meter import device_model
-from trainers.models.lenet import LeNet5
-from trainers.optimizers import DATE, LAMB, LARS
+from zerotune.trainers.flops_and_memory import device_model
+from zerotune.trainers.memory import keep_freed_memory
+from zerotune.trainers.models.lenet import LeNet5
+from zerotune.trainers.optimizers import DATE, LAMB, LARS
 
 Shapes = list[tuple[int, ...]]
 Build = Callable[[list[nn.Parameter]], Optimizer]

@@ -12,8 +12,8 @@ and so share the samples, as those of one search do.
 import argparse
 from statistics import median
 
-from trainers.pack_speed import measure_packs
-from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+from zerotune.trainers.packing.benchmark import measure_packs
+from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.memory import keep_freed_memory
-from trainers.models.lstm import RowLSTM
+from zerotune.trainers.memory import keep_freed_memory
+from zerotune.trainers.models.lstm import RowLSTM
 
 
 def published(model: RowLSTM, images: Tensor) -> Tensor:

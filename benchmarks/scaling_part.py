@@ -3,8 +3,8 @@
 from typing import Any
 
 import tests.conftest  # noqa: F401  # lets torchvision be imported on a CPU-only torch
-from trainers.gang import Gang
-from trainers.weak_scaling import ScalingPoint, time_part
+from zerotune.trainers.distributed.data_parallel import Gang
+from zerotune.trainers.weak_scaling import ScalingPoint, time_part
 
 
 def part(gang: Gang, device: str, *arguments: Any) -> ScalingPoint:

@@ -31,7 +31,7 @@ import psutil
 import typer
 
 from benchmarks import turns
-from trainers.cores import num_cores
+from zerotune.trainers.cores import num_cores
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -65,9 +65,9 @@ arms:
 def run_zerotune(epochs: int) -> dict[str, float]:
     """The platform, whole: `zerotune run` as a user calls it; its answer and figures come after the last result."""
     from benchmarks.stopwatch import watching
-    from tuner.cli import app
-    from tuner.journal import read_journal
-    from tuner.store import Store
+    from zerotune.tuner.cli import app
+    from zerotune.tuner.run.journal import read_journal
+    from zerotune.tuner.store import Store
 
     with tempfile.TemporaryDirectory(prefix="grid-") as folder, watching(Store, "write") as written:
         study, store = Path(folder) / "grid.yaml", Path(folder) / "mlruns"
@@ -92,8 +92,8 @@ Data = tuple["Tensor", "Tensor", "Tensor", "Tensor"]
 
 def read_images() -> Data:
     """The images that zerotune trains on and validates with."""
-    from trainers.data.dataset import TensorSplit
-    from trainers.data.mnist5k import load
+    from zerotune.trainers.data.dataset import TensorSplit
+    from zerotune.trainers.data.mnist5k import load
 
     data = load(None)
     assert isinstance(data.train, TensorSplit)

@@ -13,7 +13,7 @@ models train on mnist5k, whose 3,000 training images end the list of batch sizes
 Contestants, in the same run:
     plain           DataLoader(TensorDataset, shuffle=True), torch.nn's layers, torch.optim.SGD, loss.item() every step
     plain, no item  the same without loss.item()
-    zerotune        trainers.loop.Training; validation and test are cut to two samples
+    zerotune        zerotune.trainers.loop.Training; validation and test are cut to two samples
     zerotune, auto  the same with `recipe: {micro_batch_size: auto}`, in pieces of the size that is found fastest when
                     the training is set up; at batches from 1,024 on
 
@@ -22,7 +22,8 @@ torch's own example word_language_model. A batch of text above 1,024 windows is 
 logits alone would be 6.5 GB.
 
 The limit is the rate of a product of 1024 x 1024 float32 matrices, one thread, measured in turns too. Operations are
-counted as published (`trainers.meter`): the LSTM on rows does fewer here, since it multiplies its input maps out.
+counted as published (`trainers.flops_and_memory`): the LSTM on rows does fewer here, since it multiplies its input maps
+out.
 """
 
 import json
@@ -40,14 +41,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import turns
 from benchmarks.plain_models import PlainLanguageModel, PlainRowLSTM, plain_epoch, plain_lenet
-from trainers.applications import APPLICATIONS
-from trainers.data import DataError, Dataset, DataSource
-from trainers.data.dataset import TensorSplit
-from trainers.data.windows import WindowSplit
-from trainers.loop import Training
-from trainers.meter import training_flops_per_sample
-from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from trainers.streams import stream_order
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import DataError, Dataset, DataSource
+from zerotune.trainers.data.dataset import TensorSplit
+from zerotune.trainers.data.windows import WindowSplit
+from zerotune.trainers.flops_and_memory import training_flops_per_sample
+from zerotune.trainers.loop import Training
+from zerotune.trainers.sampling import stream_order
+from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 
 MODULE = "benchmarks.trainer_throughput"
 SOURCE = "benchmark"

@@ -35,7 +35,7 @@ import typer
 
 from benchmarks import turns
 from benchmarks.stopwatch import watching
-from trainers.cores import num_cores
+from zerotune.trainers.cores import num_cores
 
 MODULE = "benchmarks.trial_overhead"
 MAILBOX = "mailbox"
@@ -58,13 +58,13 @@ arms:
 
 def run_zerotune(trials: int) -> dict[str, float]:
     """The platform, whole: `zerotune run` as a user calls it."""
-    import tuner.journal
-    from tuner.campaign import Campaign
-    from tuner.cli import app
-    from tuner.drivers.dispatch import Dispatch
-    from tuner.journal import read_journal
-    from tuner.progress import Display
-    from tuner.store import Store, Writer
+    import zerotune.tuner.run.journal
+    from zerotune.tuner.campaign.campaign import Campaign
+    from zerotune.tuner.cli import app
+    from zerotune.tuner.execution.ray.dispatcher import Dispatch
+    from zerotune.tuner.run.journal import read_journal
+    from zerotune.tuner.run.progress_display import Display
+    from zerotune.tuner.store import Store, Writer
 
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder, ExitStack() as watches:
         study, store = Path(folder) / "overhead.yaml", Path(folder) / "mlruns"
@@ -73,9 +73,9 @@ def run_zerotune(trials: int) -> dict[str, float]:
             "driver's thread": (Dispatch, "on_trial_result"),
             "  campaign, ask": (Campaign, "ask"),
             "  campaign, tell": (Campaign, "tell"),
-            "  journal, result": (tuner.journal.Journal, "finish"),
+            "  journal, result": (zerotune.tuner.run.journal.Journal, "finish"),
             "    of it fsync": (os, "fsync"),
-            "  journal, start": (tuner.journal.Journal, "start"),
+            "  journal, start": (zerotune.tuner.run.journal.Journal, "start"),
             "  progress lines": (Display, "finished"),
             "writer's thread": (Store, "write"),
             "closing the store": (Writer, "close"),
@@ -101,8 +101,8 @@ def train_once(config: dict[str, float]) -> None:
     """Tune's trainable: the training that zerotune's trials do."""
     from ray import tune
 
-    from trainers.loop import train
-    from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+    from zerotune.trainers.loop import train
+    from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
 
     begun, start = time.time(), time.perf_counter()
     result = train(
@@ -149,7 +149,7 @@ def mailbox_round_trip(rounds: int = 200) -> dict[str, float]:
     """Median seconds from leaving an item in a mailbox to holding it."""
     import ray
 
-    from tuner.drivers.mailbox import Mailbox
+    from zerotune.tuner.execution.ray.mailbox import Mailbox
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     post = ray.remote(num_cpus=0)(Mailbox).remote()

@@ -139,7 +139,7 @@ def machine() -> str:
     """The machine in one line."""
     import torch  # a peer's process must not pay for what it does not use
 
-    from trainers.meter import device_model
+    from zerotune.trainers.flops_and_memory import device_model
 
     return f"{device_model('cpu')}, torch {torch.__version__}, {load()}"
 

@@ -22,13 +22,13 @@ import typer
 
 from benchmarks import turns
 from benchmarks.scaling_part import part
-from trainers.applications import APPLICATIONS
-from trainers.local_gang import local_gang
-from trainers.recipe import has_batch_norm
-from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from trainers.weak_scaling import machine_rates
-from tuner.reports.scaling_text import si_text
-from tuner.scaling_forecast import WeakScaling
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.distributed.local_workers import local_gang
+from zerotune.trainers.recipe import has_batch_norm
+from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
+from zerotune.trainers.weak_scaling import machine_rates
+from zerotune.tuner.commands.weak_scaling.forecast import WeakScaling
+from zerotune.tuner.commands.weak_scaling.text import si_text
 
 MODELS = ("alexnet", "inception_v4", "mnasnet", "mobilenet", "resnet50", "squeezenet")
 NUM_CLASSES, IMAGES_A_CLASS = 1_000, 2

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tuner.campaign import Campaign
-from tuner.cost import Cost
-from tuner.study import Study
-from tuner.trial import Trial, TrialResult, TrialStatus
+from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.cost import Cost
+from zerotune.tuner.study import Study
+from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
 SECONDS = 10.0
 """What every trial costs."""

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from tests.synthetic_study import CHANCE, facts, study_results
-from trainers.spec import EpochMetrics
-from tuner.compare import StudyFacts
-from tuner.space import Float, grid_points
-from tuner.trial import TrialResult
+from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.analysis.comparison import StudyFacts
+from zerotune.tuner.study.search_space import Float, grid_points
+from zerotune.tuner.trial import TrialResult
 
 SPACE = {"lr": Float(low=0.01, high=0.08, scale="log", num=4), "warmup_epochs": Float(low=0.0, high=4.0, num=3)}
 """Twelve points: one a search trial of the arm "tuned"."""

@@ -37,7 +37,7 @@ TORCHVISION_OPERATORS = define_missing_operators()
 """Kept, since they are undefined with it."""
 
 
-LONG_FIRST = ("tests/cluster/", "tests/tuner/drivers/", "tests/tuner/", "tests/trainers/")
+LONG_FIRST = ("tests/cluster/", "tests/tuner/execution/", "tests/tuner/", "tests/trainers/")
 """Where the tests are that take longest, so that no process is left alone with them at the end."""
 
 

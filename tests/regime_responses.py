@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 
-from trainers.spec import EpochMetrics
-from tuner.cell import Cell
-from tuner.cost import Cost
-from tuner.regime import ladder, rungs_between
-from tuner.regime_finder import RegimeFinder, question_of, with_linear
-from tuner.regime_verdict import Question, Regime
-from tuner.study import Study, study_from_text
-from tuner.trial import Trial, TrialResult, TrialStatus
+from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.campaign.cell import Cell
+from zerotune.tuner.commands.regime.bisection import ladder, rungs_between
+from zerotune.tuner.commands.regime.scheduler import RegimeFinder, question_of, with_linear
+from zerotune.tuner.commands.regime.verdict import Question, Regime
+from zerotune.tuner.cost import Cost
+from zerotune.tuner.study import Study, study_from_text
+from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
 NUM_TRAIN = 3000
 TEXT = """\

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from tests.complete_study import complete_results
-from tuner.answer import stored_definition, study_facts
-from tuner.compare import compare
-from tuner.provenance import Origin
-from tuner.reports.subject import Subject
-from tuner.study import study_from_text
-from tuner.trial import TrialResult
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.analysis.provenance import Origin
+from zerotune.tuner.analysis.subject import Subject
+from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.study import study_from_text
+from zerotune.tuner.trial import TrialResult
 
 STUDY = """
 name: synthetic

@@ -3,10 +3,10 @@
 import random
 from typing import Any
 
-from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
-from tuner.compare import StudyFacts
-from tuner.cost import Cost
-from tuner.trial import Role, Trial, TrialResult, TrialStatus
+from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+from zerotune.tuner.analysis.comparison import StudyFacts
+from zerotune.tuner.cost import Cost
+from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
 
 CHANCE = 0.1
 NUM_SEARCH_TRIALS = 12

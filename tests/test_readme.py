@@ -8,8 +8,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tuner.cli import app
-from tuner.study import load_study, study_from_text
+from zerotune.tuner.cli import app
+from zerotune.tuner.study import load_study, study_from_text
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,7 +100,7 @@ def test_the_readme_shows_the_quickstart_as_the_command_printed_it() -> None:
 
 
 def test_the_readme_counts_the_quickstarts_trials() -> None:
-    from tuner.campaign import Campaign
+    from zerotune.tuner.campaign.campaign import Campaign
 
     planned = sum(cell.planned for cell in Campaign(load_study("quickstart")).cells)
     assert f"while {planned} trials run" in README

@@ -25,13 +25,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_packages_and_the_studies_and_nothing_else(unpacked: Path) -> None:
-    assert sorted(path.name for path in unpacked.iterdir() if path.suffix != ".dist-info") == ["trainers", "tuner"]
-    shipped = {path.name for path in (unpacked / "tuner" / "studies").glob("*.yaml")}
+    assert sorted(path.name for path in unpacked.iterdir() if path.suffix != ".dist-info") == ["zerotune"]
+    shipped = {path.name for path in (unpacked / "zerotune" / "studies").glob("*.yaml")}
     assert shipped == {path.name for path in (ROOT / "studies").glob("*.yaml")}
 
 
 def test_the_installed_command_finds_the_shipped_studies_from_any_folder(unpacked: Path, tmp_path: Path) -> None:
-    code = "import tuner; print(tuner.__file__); from tuner.cli import main; main()"
+    code = "import zerotune; print(zerotune.__file__); from zerotune.tuner.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "list", "studies"],
         cwd=tmp_path,

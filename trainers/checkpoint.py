@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from trainers.spec import TrainConfig
+from .spec import TrainConfig
 
 logger = logging.getLogger(__name__)
 

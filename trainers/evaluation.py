@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from trainers.applications.application import Application, ScoreSum, Split
+from .applications.application import Application, ScoreSum, Split
 
 
 @runtime_checkable

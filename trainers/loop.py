@@ -17,30 +17,24 @@ from pathlib import Path
 
 import torch
 
-from trainers.applications.registry import find_application
-from trainers.checkpoint import (
-    CheckpointClock,
-    config_fingerprint,
-    going_on_without,
-    restore_checkpoint,
-    write_checkpoint,
-)
-from trainers.data import Split, load_on_device
-from trainers.energy_meter import Reading, joules_between, read_energy
-from trainers.evaluation import Evaluation, evaluate
-from trainers.gang import ALONE, Gang
-from trainers.local_gang import local_gang
-from trainers.memory import keep_freed_memory
-from trainers.meter import peak_memory_bytes, training_flops_per_sample
-from trainers.models.ghost_batch_norm import piece_sizes
-from trainers.optimizers import build_optimizer
-from trainers.outcome import after_epoch, has_diverged, progress_of
-from trainers.recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
-from trainers.schedules import build_schedule
-from trainers.spec import EpochMetrics, Placement, TrainConfig, TrainResult
-from trainers.streams import random_stream
-from trainers.tables import lookup
-from trainers.updates import Updates
+from .applications.registry import find_application
+from .checkpoint import CheckpointClock, config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from .data import Split, load_on_device
+from .distributed.data_parallel import ALONE, Gang
+from .distributed.local_workers import local_gang
+from .energy_meter import Reading, joules_between, read_energy
+from .evaluation import Evaluation, evaluate
+from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
+from .memory import keep_freed_memory
+from .models.ghost_batch_norm import piece_sizes
+from .optimizers import build_optimizer
+from .outcome import after_epoch, has_diverged, progress_of
+from .recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
+from .sampling import random_stream
+from .schedules import build_schedule
+from .spec import EpochMetrics, Placement, TrainConfig, TrainResult
+from .tables import lookup
+from .updates import Updates
 
 _logger = logging.getLogger(__name__)
 
@@ -67,7 +61,7 @@ def train(
         RuntimeError: what failed at another of several workers, or here.
 
     Example:
-        >>> from trainers.spec import OptimizerSpec, ScheduleSpec
+        >>> from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec
         >>> result = train(TrainConfig(
         ...     application="lenet_mnist", data="mnist5k", batch_size=100, epochs=1, seed=0,
         ...     schedule=ScheduleSpec(peak_lr=0.02), optimizer=OptimizerSpec(name="momentum"),
@@ -96,10 +90,10 @@ class Training:
     orders the first update's sums otherwise). The file is removed when training finishes.
     Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
 
-    Of several workers that train together (`trainers.gang`), every one has a `Training` of its own and moves it on:
-    worker 0 as it likes, the others as it does (`follow`). Counts are the gang's, seconds and joules the sum over it.
-    What is random for each sample besides its order, dropout say, is drawn by each worker for its share. Scores are
-    worker 0's; the others know the first only.
+    Of several workers that train together (`trainers.distributed.data_parallel`), every one has a `Training` of its own
+    and moves it on: worker 0 as it likes, the others as it does (`follow`). Counts are the gang's, seconds and joules
+    the sum over it. What is random for each sample besides its order, dropout say, is drawn by each worker for its
+    share. Scores are worker 0's; the others know the first only.
 
     Args:
         config: what to train.

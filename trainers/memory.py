@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from trainers.cores import num_cores
+from .cores import num_cores
 
 # The names and numbers of <malloc.h>.
 M_TRIM_THRESHOLD = -1

@@ -12,13 +12,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from trainers.checkpoint import config_fingerprint
-from trainers.data import Split
-from trainers.evaluation import reset_state
-from trainers.memory import bytes_for_one, is_out_of_memory, release_freed_memory, resident_bytes
-from trainers.recipe import Loss, add_gradient, forward_in
-from trainers.spec import ScheduleSpec, TrainConfig
-from trainers.streams import random_stream
+from .checkpoint import config_fingerprint
+from .data import Split
+from .evaluation import reset_state
+from .memory import bytes_for_one, is_out_of_memory, release_freed_memory, resident_bytes
+from .recipe import Loss, add_gradient, forward_in
+from .sampling import random_stream
+from .spec import ScheduleSpec, TrainConfig
 
 SMALLEST = 16
 """Samples of the smallest piece that is tried, where nothing else is asked for."""

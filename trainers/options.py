@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainers.spec import OptionValue
-from trainers.tables import lookup
+from .spec import OptionValue
+from .tables import lookup
 
 Kind = type[float] | type[int] | type[bool] | type[str] | type[tuple[float, ...]]
 """What an option may hold; `float` also takes whole numbers, `tuple` is a sequence of numbers."""

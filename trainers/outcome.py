@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trainers.applications.application import Application
-from trainers.evaluation import Evaluation
-from trainers.spec import EpochMetrics, TrainConfig, TrainResult
+from .applications.application import Application
+from .evaluation import Evaluation
+from .spec import EpochMetrics, TrainConfig, TrainResult
 
 
 def has_diverged(config: TrainConfig, before: TrainResult, *, train_loss: float, validation_loss: float) -> bool:

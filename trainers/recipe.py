@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainers.applications.application import Application, Dataset
-from trainers.data import Batch
-from trainers.models.ghost_batch_norm import NEEDS_TWO, piece_sizes, use_ghost_batch_norm
-from trainers.spec import OptionValue, Precision, Recipe
+from .applications.application import Application, Dataset
+from .data import Batch
+from .models.ghost_batch_norm import NEEDS_TWO, piece_sizes, use_ghost_batch_norm
+from .spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> mean loss over the samples."""
@@ -44,7 +44,7 @@ def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[
 
     Whether the model has the batch normalisation that ghost batches need is for `ghost_problems` to say.
 
-    >>> from trainers.applications import APPLICATIONS
+    >>> from zerotune.trainers.applications import APPLICATIONS
     >>> list(recipe_problems(Recipe(label_smoothing=1.0), APPLICATIONS["lenet_mnist"]))
     [('label_smoothing', 'must be at least 0 and below 1, got 1')]
     """
@@ -74,7 +74,7 @@ def ghost_problems(
 
     Nothing where it has no outline; `prepare_model` refuses then.
 
-    >>> from trainers.applications import APPLICATIONS
+    >>> from zerotune.trainers.applications import APPLICATIONS
     >>> list(ghost_problems(Recipe(ghost_batch_size=32), APPLICATIONS["lenet_mnist"]))
     [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
     """

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from trainers.optimizers import OPTIMIZERS, build_optimizer
-from trainers.scaling import OnLongWarmup, scale
-from trainers.schedules import Schedule, build_schedule, check_schedule
-from trainers.spec import Baseline
-from trainers.tables import lookup
+from .optimizers import OPTIMIZERS, build_optimizer
+from .scaling import OnLongWarmup, scale
+from .schedules import Schedule, build_schedule, check_schedule
+from .spec import Baseline
+from .tables import lookup
 
 
 class ScheduleLR(LRScheduler):
@@ -40,7 +40,7 @@ class ScheduleLR(LRScheduler):
         ValueError: in `step`, where more updates are asked for than E ceil(n/B).
 
     >>> from torch.optim import AdamW
-    >>> from trainers.spec import ScheduleSpec
+    >>> from zerotune.trainers.spec import ScheduleSpec
     >>> spec = ScheduleSpec(peak_lr=0.1, warmup_epochs=1)
     >>> schedule = build_schedule(spec, num_samples=1_000, batch_size=500, epochs=3)
     >>> optimizer = AdamW(nn.Linear(2, 1).parameters())
@@ -116,7 +116,7 @@ def scale_up(
 
     Source: DATE, Algorithm 1; here its worked example of Section 3.6.
 
-    >>> from trainers.spec import OptimizerSpec, ScheduleSpec
+    >>> from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec
     >>> schedule = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2)
     >>> baseline = Baseline(batch_size=1024, schedule=schedule, optimizer=OptimizerSpec(name="date"))
     >>> optimizer, scheduler = scale_up(

@@ -6,7 +6,7 @@ asks, or which options an optimizer has when they are left out.
 
 The worked example of DATE 3.6, LeNet on MNIST from batch size 1,024 to 8,192: 16 epochs of warm-up to 3.54e-3.
 
->>> from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+>>> from zerotune.trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 >>> schedule = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2)
 >>> baseline = Baseline(batch_size=1024, schedule=schedule, optimizer=OptimizerSpec(name="date"))
 >>> scaled = scale("date", baseline, batch_size=8192, epochs=30)
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
-from trainers.tables import lookup
+from .spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from .tables import lookup
 
 OnLongWarmup = Literal["error", "clamp", "keep"]
 """What to do where a warm-up would outlast the run: refuse, warm up for half the run, or never leave warm-up."""

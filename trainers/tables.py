@@ -41,7 +41,7 @@ def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     >>> lookup("rule", {"sqrt": 1, "linear": 2}, "sqr")
     Traceback (most recent call last):
     ...
-    trainers.tables.UnknownName: unknown rule 'sqr': did you mean 'sqrt'? Known: linear, sqrt.
+    zerotune.trainers.tables.UnknownName: unknown rule 'sqr': did you mean 'sqrt'? Known: linear, sqrt.
     """
     if name in table:
         return table[name]

@@ -12,23 +12,15 @@ from itertools import islice, pairwise
 import torch
 from torch import Tensor, nn
 
-from trainers.applications.application import Application
-from trainers.data import Batch, Split
-from trainers.evaluation import SwitchesWeights, recompute_batch_norm, reset_state
-from trainers.gang import Gang, Replica, Share
-from trainers.micro_batch import measured_micro_batch
-from trainers.recipe import (
-    AUTO_NEEDS_GHOSTS,
-    add_gradient,
-    forward_in,
-    has_batch_norm,
-    micro_batches,
-    mixed,
-    training_loss,
-)
-from trainers.schedules import Schedule
-from trainers.spec import TrainConfig
-from trainers.streams import random_stream
+from .applications.application import Application
+from .data import Batch, Split
+from .distributed.data_parallel import Gang, Replica, Share
+from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
+from .micro_batch import measured_micro_batch
+from .recipe import AUTO_NEEDS_GHOSTS, add_gradient, forward_in, has_batch_norm, micro_batches, mixed, training_loss
+from .sampling import random_stream
+from .schedules import Schedule
+from .spec import TrainConfig
 
 CHECK_UPDATES = 50
 """How often within an epoch a training is looked at for divergence."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import torch
 import torch.distributed
 
-from trainers.applications.own_file import ApplicationFile
-from trainers.applications.registry import enter_application
-from trainers.gang import Gang
-from trainers.local_gang import local_gang
-from trainers.loop import Training
-from trainers.memory import keep_freed_memory
-from trainers.spec import Placement, TrainConfig
+from .applications.registry import enter_application
+from .applications.user_file import ApplicationFile
+from .distributed.data_parallel import Gang
+from .distributed.local_workers import local_gang
+from .loop import Training
+from .memory import keep_freed_memory
+from .spec import Placement, TrainConfig
 
 MATRIX = 1024
 LONGEST_SECONDS = 1.0

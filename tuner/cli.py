@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tuner import __version__
-from tuner.command_options import (
+from .. import __version__
+from .commands.diagnose.command import add_diagnose_command
+from .commands.interrupt import interruptible
+from .commands.options import (
     AddressOption,
     AppOption,
     CostOption,
@@ -31,20 +33,18 @@ from tuner.command_options import (
     store_and_name,
     stored_answer,
 )
-from tuner.command_text import STORE, short
-from tuner.diagnose_command import add_diagnose_command
-from tuner.errors import BadInput, ZerotuneError
-from tuner.interruption import interruptible
-from tuner.own_application import enter_own
-from tuner.profile_command import add_profile_command
-from tuner.regime_command import add_regime_command
-from tuner.report_command import add_report_command
-from tuner.retry_command import add_retry_command, print_places
-from tuner.rule_command import add_rule_command
-from tuner.scale_command import add_scale_command
-from tuner.submit_command import add_submit_command
-from tuner.sync_command import add_sync_command
-from tuner.visible_text import showing_only
+from .commands.profile.command import add_profile_command
+from .commands.regime.command import add_regime_command
+from .commands.report import add_report_command
+from .commands.retry import add_retry_command, print_places
+from .commands.rule.command import add_rule_command
+from .commands.submit import add_submit_command
+from .commands.sync_command import add_sync_command
+from .commands.user_application import enter_own
+from .commands.weak_scaling.command import add_scale_command
+from .errors import BadInput, ZerotuneError
+from .run.command_text import STORE, short
+from .sanitize import showing_only
 
 app = typer.Typer(
     name="zerotune",
@@ -117,8 +117,8 @@ def run(
     )
     with interruptible(training.command("run") + (" --retrain" if retrain else ""), console), training.cluster_ahead():
         definition, place = training.definition(), training.place()
-        from tuner.reports.tables import print_answer
-        from tuner.run import run_study  # after the study, whose mistakes are told before all else is imported
+        from .reports.tables.terminal import print_answer
+        from .run.run import run_study  # after the study, whose mistakes are told before all else is imported
 
         found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
         print_answer(found.comparison, console)
@@ -129,8 +129,8 @@ def run(
 @app.command()
 def plan(study: StudyArgument, data_folder: DataOption = None, own: AppOption = None) -> None:
     """Show the trials, iterations and estimated cost of every arm, without training."""
-    from tuner.plan import plan_study
-    from tuner.reports.listings import print_plan
+    from .campaign.plan import plan_study
+    from .reports.tables.plan import print_plan
 
     definition = named_study(study, own)
     print_plan(definition, plan_study(definition, data_folder), console)
@@ -141,7 +141,7 @@ def compare(
     study: StoredArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
 ) -> None:
     """Print the answer of a study from its MLflow store alone."""
-    from tuner.reports.tables import print_answer
+    from .reports.tables.terminal import print_answer
 
     print_answer(stored_answer(study, store, tracking_uri, own).comparison, console)
 
@@ -156,7 +156,7 @@ def export_command(
     own: AppOption = None,
 ) -> None:
     """Write a report of all figures, the figures as pictures, and the tables behind them."""
-    from tuner.reports.export import export
+    from .reports.export import export
 
     found = stored_answer(study, store, tracking_uri, own, with_epochs=True)
     try:
@@ -178,8 +178,8 @@ def ui(
     own: AppOption = None,
 ) -> None:
     """Open the MLflow UI on this machine over a study's store, with links to its runs."""
-    from tuner.addresses import is_loopback
-    from tuner.store import is_server, ui_command, ui_links
+    from .addresses import is_loopback
+    from .store import is_server, ui_command, ui_links
 
     uri, name = store_and_name(study, store, tracking_uri, own)
     has_own_ui = is_server(uri)
@@ -205,12 +205,12 @@ def list_command(
     what: Annotated[Listing, typer.Argument(metavar="WHAT", help="Which table.")], own: AppOption = None
 ) -> None:
     """Show the applications, optimizers, schedules, rules, methods or studies there are."""
-    from tuner.listing import listing
+    from .commands.list import listing
 
     if own is not None and what is not Listing.applications:
         raise BadInput(f"--app {own}: has no effect on a list of {what.value}: leave it out")
     enter_own(own)
-    from tuner.reports.listings import print_listing
+    from .reports.tables.plan import print_listing
 
     print_listing(listing(what.value), console)
 

@@ -7,8 +7,8 @@ ledger adds up to the last sample and operation.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from trainers.spec import EpochMetrics
-from tuner.energy import modelled_energy
+from ..trainers.spec import EpochMetrics
+from .energy import modelled_energy
 
 
 @dataclass(frozen=True, kw_only=True)

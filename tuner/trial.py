@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from trainers.spec import EpochMetrics, OptionValue, TrainConfig
-from tuner.cost import Cost
+from ..trainers.spec import EpochMetrics, OptionValue, TrainConfig
+from .cost import Cost
 
 Role = Literal["baseline", "search", "repeat", "confirmation"]
 """Why a trial is run: tuning the baseline at B0, searching at the target batch size, searching there once more to see

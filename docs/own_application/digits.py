@@ -3,9 +3,9 @@
 from sklearn.datasets import load_digits
 from torch import nn
 
-from trainers.applications import Application
-from trainers.applications.classification import cross_entropy, num_correct
-from trainers.data import Dataset, DataSource, divide
+from zerotune.trainers.applications import Application
+from zerotune.trainers.applications.classification import cross_entropy, num_correct
+from zerotune.trainers.data import Dataset, DataSource, divide
 
 
 def build_model():

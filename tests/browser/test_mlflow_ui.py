@@ -11,9 +11,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import MARKS
-from tests.tuner.mlflow_server import mlflow_server
-from tests.tuner.synthetic_results import make_result
-from tuner.store import Store, default_tracking_uri, ui_links
+from tests.tuner.analysis.synthetic_results import make_result
+from tests.tuner.store.mlflow_server import mlflow_server
+from zerotune.tuner.store import Store, default_tracking_uri, ui_links
 
 PATIENCE_SECONDS = 60
 SCROLL_ALL_TO_THEIR_END = """

@@ -14,9 +14,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import MARKS
 from tests.reported_study import renamed, reported
-from tuner.reports.document import document, drawn
-from tuner.reports.export import draw_all
-from tuner.reports.page import page
+from zerotune.tuner.reports.export import draw_all
+from zerotune.tuner.reports.html.document import document, drawn
+from zerotune.tuner.reports.html.page import page
 
 PATIENCE_SECONDS = 120
 PHONE, TABLET, DESK = 390, 820, 1200

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.nodes import MARKS, RAY_OF_ANOTHER_VERSION, Nodes, output, zerotune
-from tests.own_applications import NUM_TRIALS, write
-from tests.own_applications import STUDY as PLANE
+from tests.user_applications import NUM_TRIALS, write
+from tests.user_applications import STUDY as PLANE
 
 STUDY = """
 name: attached

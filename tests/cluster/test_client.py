@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from tests.cluster.nodes import MARKS, PATIENCE_SECONDS, Nodes, ended, free_port, output, zerotune
-from tests.own_applications import NUM_TRIALS, hang_until_mended
-from tuner.errors import Unreachable
-from tuner.journal import JournalContent, read_journal
+from tests.user_applications import NUM_TRIALS, hang_until_mended
+from zerotune.tuner.errors import Unreachable
+from zerotune.tuner.run.journal import JournalContent, read_journal
 
 pytestmark = MARKS
 

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from tests.cluster.nodes import MARKS, Nodes, ended, output, zerotune
-from tuner.trial import result_from_content
+from zerotune.tuner.trial import result_from_content
 
 STUDY = """
 name: nodes

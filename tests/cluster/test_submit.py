@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.nodes import MARKS, Nodes, free_port, output, zerotune
-from tests.own_applications import NUM_TRIALS, STUDY, write
+from tests.user_applications import NUM_TRIALS, STUDY, write
 
 pytestmark = [
     *MARKS,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.applications import APPLICATIONS
-from trainers.data import Dataset, load_on_device
-from trainers.spec import OptionValue
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Dataset, load_on_device
+from zerotune.trainers.spec import OptionValue
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from tests.contracts.small_workloads import SMALL_WORKLOADS, small_dataset
-from trainers.applications import APPLICATIONS
-from trainers.data import Batch, Dataset
-from trainers.evaluation import evaluate
-from trainers.meter import training_flops_per_sample
-from trainers.optimizers import build_optimizer
-from trainers.schedules import build_schedule
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Batch, Dataset
+from zerotune.trainers.evaluation import evaluate
+from zerotune.trainers.flops_and_memory import training_flops_per_sample
+from zerotune.trainers.optimizers import build_optimizer
+from zerotune.trainers.schedules import build_schedule
 
 every_application = pytest.mark.parametrize("name", APPLICATIONS)
 

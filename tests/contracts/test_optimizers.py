@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.optim import Optimizer
 
-from trainers.optimizers import OPTIMIZERS, build_optimizer, check_optimizer
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.spec import OptimizerSpec, OptionValue
-from trainers.tables import UnknownName
+from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer, check_optimizer
+from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
+from zerotune.trainers.spec import OptimizerSpec, OptionValue
+from zerotune.trainers.tables import UnknownName
 
 
 def where_installed(name: str, *others: str) -> ParameterSet:

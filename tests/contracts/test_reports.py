@@ -8,10 +8,10 @@ import pytest
 
 from tests.complete_study import complete_facts, complete_results
 from tests.synthetic_study import facts
-from tuner.compare import compare
-from tuner.cost import CURRENCIES
-from tuner.errors import BadInput
-from tuner.reports.figures import REPORTS, applicable, draw
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.cost import CURRENCIES
+from zerotune.tuner.errors import BadInput
+from zerotune.tuner.reports.figures.registry import REPORTS, applicable, draw
 
 WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target")
 
@@ -29,7 +29,7 @@ def strings(value):
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr("tuner.methods.importance.NUM_RESAMPLES", 2)
+    monkeypatch.setattr("zerotune.tuner.search.importance.NUM_RESAMPLES", 2)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def comparison(results):
 def figures(comparison, results):
     """Every report over epochs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuner.methods.importance.NUM_RESAMPLES", 2)
+        patch.setattr("zerotune.tuner.search.importance.NUM_RESAMPLES", 2)
         return {name: draw(name, comparison, results, "epochs") for name in REPORTS}
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from trainers.applications import APPLICATIONS
-from tuner.campaign import Campaign
-from tuner.errors import BadInput
-from tuner.plan import plan_study
-from tuner.study import Study, load_study, shipped_studies
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.campaign.plan import plan_study
+from zerotune.tuner.errors import BadInput
+from zerotune.tuner.study import Study, load_study, shipped_studies
 
 STUDIES = shipped_studies()
 HEADER = ("# Question ", "# Paper ", "# Data ", "# Command ", "# Hardware ")
@@ -76,7 +76,9 @@ def test_a_study_is_planned_without_its_data_and_without_a_network(
         raise AssertionError(f"the plan asked the network for {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr("tuner.plan.seconds_per_sample", lambda *workload: 1.0)  # measured in tests/tuner/test_plan.py
+    monkeypatch.setattr(
+        "zerotune.tuner.campaign.plan.seconds_per_sample", lambda *workload: 1.0
+    )  # measured in tests/tuner/campaign/test_plan.py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     study = loaded(name)

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from tests.oracles import reference
 from tests.oracles.reference import BASE_SOLVERS, LayerSolver
-from trainers.optimizers import DATE, LAMB, LARS, Layerwise
+from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from tests.oracles.layers import assert_equal_to, bits_differ, parameters, trained, training
 from tests.oracles.reference import BASE_SOLVERS
-from trainers.optimizers import DATE, Layerwise
+from zerotune.trainers.optimizers import DATE, Layerwise
 
 BuildTorch = Callable[..., Optimizer]
 
@@ -51,7 +51,7 @@ def torch_optimizer(base: str, ours: dict[str, float], parameters: Any, **keywor
 
 
 def test_every_base_solver_has_a_torch_optimizer_and_a_reference() -> None:
-    from trainers.optimizers.layerwise import BASE_SOLVERS as OURS
+    from zerotune.trainers.optimizers.layerwise import BASE_SOLVERS as OURS
 
     assert set(OURS) == set(TORCH) == set(BASE_SOLVERS) == set(OPTIONS)
 

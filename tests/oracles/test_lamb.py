@@ -9,7 +9,7 @@ import torch
 from tests.oracles.layers import LARGE_LAYERS, LAYERS, assert_equal_to, expected, parameters, trained, training
 from tests.oracles.optax_steps import optax_weights
 from tests.oracles.reference import Lamb
-from trainers.optimizers import LAMB
+from zerotune.trainers.optimizers import LAMB
 
 FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 

@@ -19,7 +19,7 @@ from tests.oracles.layers import (
 )
 from tests.oracles.optax_steps import optax_weights
 from tests.oracles.reference import Lars
-from trainers.optimizers import LARS
+from zerotune.trainers.optimizers import LARS
 
 FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 NESTEROV = pytest.mark.parametrize("nesterov", [False, True])

@@ -10,7 +10,7 @@ from tests.oracles.layers import LARGE_LAYERS, LAYERS, assert_equal_to, expected
 from tests.oracles.reference import BASE_SOLVERS
 from tests.oracles.reference import Layerwise as Reference
 from tests.oracles.test_base_solvers import OPTIONS
-from trainers.optimizers import DATE, Layerwise
+from zerotune.trainers.optimizers import DATE, Layerwise
 
 FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
 BASE = pytest.mark.parametrize("base", BASE_SOLVERS)

@@ -10,7 +10,7 @@ from torch import nn
 from tests.oracles.layers import assert_equal_to, bits_differ, values
 from tests.oracles.small_runs import random_step, reference_weights, stepped
 from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver, lars
-from trainers.optimizers import LARS
+from zerotune.trainers.optimizers import LARS
 
 
 @EVERY_SOLVER

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.checkpoint import SECONDS_BETWEEN, CheckpointClock, write_checkpoint
-from trainers.loop import Training, train
-from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.checkpoint import SECONDS_BETWEEN, CheckpointClock, write_checkpoint
+from zerotune.trainers.loop import Training, train
+from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
 CONFIG = TrainConfig(
     application="lenet_mnist",
@@ -81,7 +81,7 @@ def test_a_checkpoint_that_does_not_fit_is_left_out_with_a_word_and_nothing_of_i
     content = state_of(path)
     change(content)
     torch.save(content, path)
-    with caplog.at_level(logging.WARNING, logger="trainers.checkpoint"):
+    with caplog.at_level(logging.WARNING, logger="zerotune.trainers.checkpoint"):
         result = train(CONFIG, Placement(checkpoint=str(path)))
     assert (result.status, result.resumed_epochs) == ("finished", 0)
     assert losses(result) == losses(whole)
@@ -153,7 +153,7 @@ def test_what_ends_a_writing_leaves_the_former_file(tmp_path: Path, monkeypatch:
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainers.checkpoint.os.fsync", stopped)
+    monkeypatch.setattr("zerotune.trainers.checkpoint.os.fsync", stopped)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(path, "a", {"epoch": 2})
     assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.compiler import steps_without_compiler
+from zerotune.trainers.compiler import steps_without_compiler
 
 TRAIN = """
 import sys
-from trainers.loop import train
-from trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+from zerotune.trainers.loop import train
+from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
 
 for name in sys.argv[1:]:
     train(TrainConfig(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainers import cores
+from zerotune.trainers import cores
 
 
 @pytest.fixture
@@ -49,5 +49,5 @@ def test_where_the_system_binds_no_process_all_cores_count(limit: Path, monkeypa
 
 
 def test_asking_imports_no_torch():
-    program = "import sys, trainers.cores; sys.exit('torch' in sys.modules)"
+    program = "import sys, zerotune.trainers.cores; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers.applications import APPLICATIONS
-from trainers.data import Dataset, DataSource, TensorSplit
-from trainers.diagnostics import (
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Dataset, DataSource, TensorSplit
+from zerotune.trainers.diagnostics import (
     GradientNoise,
     Probe,
     Recorder,
@@ -19,12 +19,12 @@ from trainers.diagnostics import (
     layer_norms,
     lipschitz_constant,
 )
-from trainers.diagnostics.noise import probe_noise
-from trainers.loop import Training
-from trainers.models.lenet import LeNet5
-from trainers.models.lstm import RowLSTM
-from trainers.optimizers import build_optimizer
-from trainers.spec import OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
+from zerotune.trainers.diagnostics.noise import probe_noise
+from zerotune.trainers.loop import Training
+from zerotune.trainers.models.lenet import LeNet5
+from zerotune.trainers.models.lstm import RowLSTM
+from zerotune.trainers.optimizers import build_optimizer
+from zerotune.trainers.spec import OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
 
 LENET = TrainConfig(
     application="lenet_mnist",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.applications import APPLICATIONS
-from trainers.data import Dataset, DataSource, TensorSplit, dataset
-from trainers.loop import Training, train
-from trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
-from trainers.updates import CHECK_UPDATES
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Dataset, DataSource, TensorSplit, dataset
+from zerotune.trainers.loop import Training, train
+from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.updates import CHECK_UPDATES
 
 LENET = TrainConfig(
     application="lenet_mnist",

@@ -7,11 +7,11 @@ import psutil
 import pytest
 import torch
 
-from trainers.memory import bytes_for_one, keep_freed_memory, peak_bytes
+from zerotune.trainers.memory import bytes_for_one, keep_freed_memory, peak_bytes
 
 COUNT_FAULTS = """
 import resource, sys, torch
-from trainers.memory import keep_freed_memory
+from zerotune.trainers.memory import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     sys.exit(3)
 for _ in range(20):
@@ -24,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 HOLD = """
 import ctypes, os, sys
-from trainers.memory import keep_freed_memory
+from zerotune.trainers.memory import keep_freed_memory
 if not keep_freed_memory():
     sys.exit(3)
 library = ctypes.CDLL(None)
@@ -38,7 +38,7 @@ print(os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1
 
 GIVE_BACK = """
 import sys, torch
-from trainers.memory import keep_freed_memory, release_freed_memory, resident_bytes
+from zerotune.trainers.memory import keep_freed_memory, release_freed_memory, resident_bytes
 if not keep_freed_memory():
     sys.exit(3)
 pieces = [torch.ones(2**20) for _ in range(32)]
@@ -92,7 +92,7 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("cores", [2, 8])
 def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.MonkeyPatch, cores: int):
-    monkeypatch.setattr("trainers.memory.num_cores", lambda: cores)
+    monkeypatch.setattr("zerotune.trainers.memory.num_cores", lambda: cores)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

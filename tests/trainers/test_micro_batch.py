@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import micro_batch
-from trainers.applications import APPLICATIONS
-from trainers.data import Dataset, DataSource, divide
-from trainers.loop import train
-from trainers.micro_batch import SMALLEST, fastest_micro_batch
-from trainers.recipe import AUTO_NEEDS_GHOSTS
-from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
+from zerotune.trainers import micro_batch
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Dataset, DataSource, divide
+from zerotune.trainers.loop import train
+from zerotune.trainers.micro_batch import SMALLEST, fastest_micro_batch
+from zerotune.trainers.recipe import AUTO_NEEDS_GHOSTS
+from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 
 CPU = torch.device("cpu")
 

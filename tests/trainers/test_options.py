@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from trainers.options import complete_options
-from trainers.spec import OptionValue
-from trainers.tables import UnknownName
+from zerotune.trainers.options import complete_options
+from zerotune.trainers.spec import OptionValue
+from zerotune.trainers.tables import UnknownName
 
 DEFAULTS: dict[str, OptionValue] = {"momentum": 0.9, "nesterov": False, "phi": "identity", "steps": 3}
 

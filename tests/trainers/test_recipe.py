@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainers.applications import APPLICATIONS
-from trainers.data import Dataset, DataSource, Split, TensorSplit
-from trainers.loop import Training, train
-from trainers.optimizers import OPTIMIZERS, OptimizerEntry
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.data import Dataset, DataSource, Split, TensorSplit
+from zerotune.trainers.loop import Training, train
+from zerotune.trainers.optimizers import OPTIMIZERS, OptimizerEntry
+from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
+from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
 
 LENET = TrainConfig(
     application="lenet_mnist",

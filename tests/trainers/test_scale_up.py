@@ -14,17 +14,17 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from trainers.data.mnist5k import MNIST5K
-from trainers.loop import Training
-from trainers.models.lenet import LeNet5
-from trainers.optimizers import OPTIMIZERS
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.scale_up import ScheduleLR, scale_up
-from trainers.scaling import WarmupTooLong, scale
-from trainers.schedules import Schedule, build_schedule
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, Placement, ScheduleSpec, TrainConfig
-from trainers.streams import sample_order
-from trainers.tables import UnknownName
+from zerotune.trainers.data.mnist5k import MNIST5K
+from zerotune.trainers.loop import Training
+from zerotune.trainers.models.lenet import LeNet5
+from zerotune.trainers.optimizers import OPTIMIZERS
+from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
+from zerotune.trainers.sampling import sample_order
+from zerotune.trainers.scale_up import ScheduleLR, scale_up
+from zerotune.trainers.scaling import WarmupTooLong, scale
+from zerotune.trainers.schedules import Schedule, build_schedule
+from zerotune.trainers.spec import Baseline, DecaySpec, OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+from zerotune.trainers.tables import UnknownName
 
 BASELINE = Baseline(
     batch_size=32,

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.scaling import RULES, Scaled, WarmupTooLong, scale
-from trainers.schedules import build_schedule
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
-from trainers.tables import UnknownName
+from zerotune.trainers.scaling import RULES, Scaled, WarmupTooLong, scale
+from zerotune.trainers.schedules import build_schedule
+from zerotune.trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from zerotune.trainers.tables import UnknownName
 
 IMAGENET = 1_281_167
 POLY = DecaySpec(name="poly", options={"power": 2.0})

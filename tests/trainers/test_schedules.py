@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.schedules import DECAYS, WARMUPS, Schedule, build_schedule
-from trainers.spec import DecaySpec, OptionValue, ScheduleSpec
-from trainers.tables import UnknownName
+from zerotune.trainers.schedules import DECAYS, WARMUPS, Schedule, build_schedule
+from zerotune.trainers.spec import DecaySpec, OptionValue, ScheduleSpec
+from zerotune.trainers.tables import UnknownName
 
 MNIST = 60_000
 PEAK_8K = 1.25e-3 * math.sqrt(8)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tuner.synthetic_results import make_result
-from tuner.cost import Cost, held, total
-from tuner.ledger import cost_ledger, wall_seconds
-from tuner.trial import TrialResult
+from tests.tuner.analysis.synthetic_results import make_result
+from zerotune.tuner.analysis.ledger import cost_ledger, wall_seconds
+from zerotune.tuner.cost import Cost, held, total
+from zerotune.tuner.trial import TrialResult
 
 INTEGERS = ("trials", "epochs", "iterations", "samples", "flops", "words")
 SECONDS = ("device_seconds", "searcher_seconds")

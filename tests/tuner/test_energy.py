@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainers.applications import APPLICATIONS
-from tuner.cost import Cost
-from tuner.energy import (
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.cost import Cost
+from zerotune.tuner.energy import (
     EnergyConstants,
     TrainingWork,
     computational_intensity,

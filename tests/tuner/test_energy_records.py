@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from tests.tuner.synthetic_results import make_result
-from trainers.spec import TrainResult
-from tuner.cost import Cost, epochs_cost
-from tuner.drivers.slices import Slice, conclude
-from tuner.journal import Journal, read_journal
-from tuner.store import record
-from tuner.trial import TrialResult, result_from_json, result_to_json
+from tests.tuner.analysis.synthetic_results import make_result
+from zerotune.trainers.spec import TrainResult
+from zerotune.tuner.cost import Cost, epochs_cost
+from zerotune.tuner.execution.progress_update import Slice, conclude
+from zerotune.tuner.run.journal import Journal, read_journal
+from zerotune.tuner.store import record
+from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
 
 
 def metered(joules: tuple[float | None, ...] = (10.5, None, 30.25)) -> TrialResult:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.own_applications import OWN, STUDY, Here
-from tuner.journal import read_journal
+from tests.user_applications import OWN, STUDY, Here
+from zerotune.tuner.run.journal import read_journal
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_packages_application_runs_by_its_name(installed: Here) -> None:
     [
         ("torn", "application 'torn' of broken (torn_package:torn) cannot be loaded: SystemExit: torn"),
         ("no_object", "cannot be loaded: AttributeError"),
-        ("not_one", "is of type function, and must be a trainers.applications.Application"),
+        ("not_one", "is of type function, and must be a zerotune.Application"),
         ("tron", "unknown application 'tron': did you mean 'torn'?"),
     ],
 )

@@ -12,15 +12,15 @@ import torch
 import typer
 from packaging.requirements import Requirement
 
-from tests.own_applications import Here
-from trainers.checkpoint import read_checkpoint
-from tuner.cli import app
-from tuner.command_options import store_and_name
-from tuner.errors import BadInput
-from tuner.journal import Journal
-from tuner.run import Place
-from tuner.study import Study, difference, study_from_text
-from tuner.study.fields import is_name
+from tests.user_applications import Here
+from zerotune.trainers.checkpoint import read_checkpoint
+from zerotune.tuner.cli import app
+from zerotune.tuner.commands.options import store_and_name
+from zerotune.tuner.errors import BadInput
+from zerotune.tuner.run.journal import Journal
+from zerotune.tuner.run.run import Place
+from zerotune.tuner.study import Study, difference, study_from_text
+from zerotune.tuner.study.fields import is_name
 
 ROOT = Path(__file__).parents[2]
 STUDY = """
@@ -117,7 +117,10 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
 
 READS_CODE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-PERMITTED = {"tuner/drivers/dispatch.py": ["ray.cloudpickle"], "tuner/drivers/ray_tune.py": ["ray.cloudpickle"]}
+PERMITTED = {
+    "tuner/execution/ray/dispatcher.py": ["ray.cloudpickle"],
+    "tuner/execution/ray/tune_worker.py": ["ray.cloudpickle"],
+}
 """A driver's letters to its own workers, within their cluster, as Ray sends functions itself. No file is read by it."""
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner.cli import main
-from tuner.journal import JournalContent, read_journal
+from zerotune.tuner.cli import main
+from zerotune.tuner.run.journal import JournalContent, read_journal
 
 STUDY = """
 name: tiny
@@ -28,7 +28,7 @@ arms:
 """
 NUM_TRIALS = 8
 DEAD = "127.0.0.1:9"
-ZEROTUNE = [sys.executable, "-c", "from tuner.cli import main; main()"]
+ZEROTUNE = [sys.executable, "-c", "from zerotune.tuner.cli import main; main()"]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@
 searched, trials or costs.
 """
 
-from trainers.applications.application import Application
-from trainers.applications.gnmt import GNMT_WMT16
-from trainers.applications.imagenet import IMAGENET_APPLICATIONS
-from trainers.applications.lenet_mnist import LENET_MNIST
-from trainers.applications.lstm_mnist import LSTM_MNIST
-from trainers.applications.ptb import PTB_LARGE, PTB_SMALL
-from trainers.applications.resnet50_cifar10 import RESNET50_CIFAR10
+from .application import Application
+from .gnmt import GNMT_WMT16
+from .imagenet import IMAGENET_APPLICATIONS
+from .lenet_mnist import LENET_MNIST
+from .lstm_mnist import LSTM_MNIST
+from .ptb import PTB_LARGE, PTB_SMALL
+from .resnet50_cifar10 import RESNET50_CIFAR10
 
 APPLICATIONS: dict[str, Application] = {
     "gnmt_wmt16": GNMT_WMT16,

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from trainers.data import Dataset, DataSource, Split
-from trainers.options import NO_OPTIONS, Options
-from trainers.spec import Baseline, OptionValue
+from ..data import Dataset, DataSource, Split
+from ..options import NO_OPTIONS, Options
+from ..spec import Baseline, OptionValue
 
 __all__ = ["Application", "DataSource", "Dataset", "SmoothedLoss", "Split"]
 

@@ -1,7 +1,7 @@
 """What the fields of an application must be, said before anything is built or loaded.
 
 A dataclass takes whatever it is given, so an application that someone else wrote is looked at field by field. What only
-a batch can show is for `trainers.rehearsal`.
+a batch can show is for `trainers.sanity_check`.
 """
 
 import math
@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from trainers.applications.application import Application, DataSource
-from trainers.options import Options
-from trainers.spec import Baseline
+from ..options import Options
+from ..spec import Baseline
+from .application import Application, DataSource
 
 _SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
 """Names that MLflow takes for a metric."""
@@ -49,10 +49,10 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "must be a whole number of at least 1, or left out",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 1,
     ),
-    "baseline": ("must be a trainers.spec.Baseline, or left out", lambda value: isinstance(value, Baseline)),
+    "baseline": ("must be a zerotune.Baseline, or left out", lambda value: isinstance(value, Baseline)),
     "description": ("must be text", lambda value: isinstance(value, str)),
     "source": ("must be text", lambda value: isinstance(value, str)),
-    "model_options": ("must be a trainers.options.Options", lambda value: isinstance(value, Options)),
+    "model_options": ("must be a zerotune.trainers.options.Options", lambda value: isinstance(value, Options)),
     "other_scores": (
         "must map names of letters, digits and _ . / - to functions (outputs, targets) -> summed score",
         lambda value: (
@@ -69,7 +69,7 @@ def field_problems(application: Application) -> Iterator[str]:
     """A sentence for every field that cannot be what it is, the field's name first; nothing where all can.
 
     >>> from dataclasses import replace
-    >>> from trainers.applications import APPLICATIONS
+    >>> from zerotune.trainers.applications import APPLICATIONS
     >>> list(field_problems(replace(APPLICATIONS["lenet_mnist"], metric=3)))
     ["metric: must be its name, such as 'accuracy', got 3"]
     """

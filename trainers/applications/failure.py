@@ -4,12 +4,12 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_PACKAGES = Path(__file__).parents[2]
+from ..child_process import PACKAGE
+
 _NOT_THE_AUTHORS = tuple(
     str(folder)
     for folder in (
-        _PACKAGES / "trainers",
-        _PACKAGES / "tuner",
+        PACKAGE,
         *(sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib", "platstdlib")),
     )
 )

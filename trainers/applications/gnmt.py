@@ -8,14 +8,14 @@ states both in its recipe.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.applications.application import Application, Split
-from trainers.data.sentence_pairs import PairSplit
-from trainers.data.translation import MULTI30K, WMT16, WMT16_PAIRS
-from trainers.data.vocabulary import BEGIN, END, PAD
-from trainers.models.beam_search import Search, translations
-from trainers.models.gnmt import GNMT
-from trainers.options import Options
-from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+from ..data.sentence_pairs import PairSplit
+from ..data.translation import MULTI30K, WMT16, WMT16_PAIRS
+from ..data.vocabulary import BEGIN, END, PAD
+from ..models.beam_search import Search, translations
+from ..models.gnmt import GNMT
+from ..options import Options
+from ..spec import Baseline, OptimizerSpec, ScheduleSpec
+from .application import Application, Split
 
 BATCH_SIZE, WARMUP_ITERATIONS = 256, 200
 """Of the baseline (DATE, Table 3)."""

@@ -11,20 +11,11 @@ from collections.abc import Callable
 
 from torch import nn
 
-from trainers.applications.application import Application, DataSource
-from trainers.applications.classification import cross_entropy, num_correct, num_correct_in_top5, smoothed_cross_entropy
-from trainers.data.image_folder import IMAGENET_224, IMAGENET_299
-from trainers.models.imagenet import (
-    alexnet,
-    alexnet_bn,
-    inception_v4,
-    mnasnet,
-    mobilenet,
-    resnet50,
-    resnet50_v1,
-    squeezenet,
-)
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from ..data.image_folder import IMAGENET_224, IMAGENET_299
+from ..models.imagenet import alexnet, alexnet_bn, inception_v4, mnasnet, mobilenet, resnet50, resnet50_v1, squeezenet
+from ..spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from .application import Application, DataSource
+from .classification import cross_entropy, num_correct, num_correct_in_top5, smoothed_cross_entropy
 
 POLY_2 = DecaySpec(name="poly", options={"power": 2.0})
 

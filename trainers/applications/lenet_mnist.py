@@ -5,12 +5,12 @@ The baseline is LIMIT's: B0 = 256, momentum 0.9. Its learning rate is this proje
 DATE's Section 3.6 starts from another: B0 = 1,024, lr0 = 1.25e-3, w0 = 2, on all 60,000 images (`mnist60k`).
 """
 
-from trainers.applications.application import Application
-from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
-from trainers.data.mnist import MNIST, MNIST60K
-from trainers.data.mnist5k import MNIST5K
-from trainers.models.lenet import LeNet5
-from trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
+from ..data.mnist import MNIST, MNIST60K
+from ..data.mnist5k import MNIST5K
+from ..models.lenet import LeNet5
+from ..spec import Baseline, OptimizerSpec, ScheduleSpec
+from .application import Application
+from .classification import cross_entropy, num_correct, smoothed_cross_entropy
 
 LENET_MNIST = Application(
     description="LeNet-5 classifies MNIST's digits",

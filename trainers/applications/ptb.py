@@ -9,7 +9,7 @@ a word.
 Clipping is part of a study's recipe, not of the application: in the tutorial `recipe: {clip_norm: 5}` for the small
 model and 10 for the large one. The baselines' learning rates are meant with it.
 
-Differs from the tutorial: every batch size sees the same windows (`trainers.streams.stream_order`), and validation and
+Differs from the tutorial: every batch size sees the same windows (`trainers.sampling.stream_order`), and validation and
 test text are read in 20 streams, where the tutorial reads the test text in one.
 
 The baselines' solvers and schedules are DATE's. It prints no lr0: 0.2 and 16 are this project's choice, made on another
@@ -24,11 +24,11 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.applications.application import Application
-from trainers.data.ptb import text_sources
-from trainers.models.language_model import LanguageModel
-from trainers.options import Options
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from ..data.ptb import text_sources
+from ..models.language_model import LanguageModel
+from ..options import Options
+from ..spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from .application import Application
 
 GUESSING = 10_000.0
 """Perplexity of guessing among the Penn Treebank's 10,000 words."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from trainers.applications import APPLICATIONS
-from trainers.applications.application import Application
-from trainers.applications.checks import field_problems
-from trainers.applications.failure import ApplicationError, told
-from trainers.applications.own_file import ApplicationFile, code_digest
-from trainers.tables import lookup
+from ..tables import lookup
+from . import APPLICATIONS
+from .application import Application
+from .checks import field_problems
+from .failure import ApplicationError, told
+from .user_file import ApplicationFile, code_digest
 
 GROUP = "zerotune.applications"
 
@@ -117,7 +117,7 @@ def _load(entry: EntryPoint) -> Application:
         raise ApplicationError(f"{_of_package(entry)} cannot be loaded: {told(error)}") from error
     if not isinstance(found, Application):
         raise ApplicationError(
-            f"{_of_package(entry)} is of type {type(found).__name__}, and must be a trainers.applications.Application"
+            f"{_of_package(entry)} is of type {type(found).__name__}, and must be a zerotune.Application"
         )
     return found
 

@@ -5,12 +5,12 @@ The baseline is that one's: momentum 0.9, learning rate 0.1, weight decay 5e-4, 
 implementation itself publishes 93.62% for ResNet-50 (with 0.1, 0.01 and 0.001 from epochs 0, 150 and 250 of 350).
 """
 
-from trainers.applications.application import Application
-from trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
-from trainers.data.cifar10 import CIFAR10, CIFAR10_50K, CIFAR10_PART
-from trainers.models.cifar_resnet import CifarResNet
-from trainers.options import Options
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from ..data.cifar10 import CIFAR10, CIFAR10_50K, CIFAR10_PART
+from ..models.cifar_resnet import CifarResNet
+from ..options import Options
+from ..spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from .application import Application
+from .classification import cross_entropy, num_correct, smoothed_cross_entropy
 
 RESNET50_CIFAR10 = Application(
     description="ResNet-50 v1 classifies CIFAR-10's photographs",

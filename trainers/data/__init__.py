@@ -1,7 +1,7 @@
 """Data sets: read, checked, split. Nothing is read or downloaded at import time."""
 
-from trainers.data.adapters import as_split, divide
-from trainers.data.dataset import Batch, DataError, Dataset, DataSource, Split, TensorSplit, load_on_device
+from .adapters import as_split, divide
+from .dataset import Batch, DataError, Dataset, DataSource, Split, TensorSplit, load_on_device
 
 __all__ = [
     "Batch",

@@ -22,9 +22,9 @@ from torch.utils.data import (
     default_collate,
 )
 
-from trainers.data.dataset import DataError, Split, TensorSplit
-from trainers.data.loaded import LoadedSplit, Samples
-from trainers.data.rows import Collate, CollatedRows, Columns, PairsOfRows, RowColumns
+from .dataset import DataError, Split, TensorSplit
+from .loaded import LoadedSplit, Samples
+from .rows import Collate, CollatedRows, Columns, PairsOfRows, RowColumns
 
 MAX_BYTES_IN_MEMORY = 2**30
 """A table of numbers up to this size is read whole; beyond it, row by row while training."""

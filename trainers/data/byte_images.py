@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainers.data.dataset import Batch, TensorSplit
+from .dataset import Batch, TensorSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ def crop_and_mirror(images_BCHW: Tensor, draws_B: Tensor, padding: int = 4) -> T
 
     Args:
         images_BCHW: any type of number.
-        draws_B: a random number for each, evenly distributed over 0 .. 2^31-1 (`trainers.streams.sample_draws`): of 162
-            outcomes none is likelier than another by more than 1e-7.
+        draws_B: a random number for each, evenly distributed over 0 .. 2^31-1 (`trainers.sampling.sample_draws`): of
+            162 outcomes none is likelier than another by more than 1e-7.
         padding: width of the margin in pixels, >= 0.
 
     Returns:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.data.byte_images import ByteImages, crop_and_mirror, normalisation
-from trainers.data.cifar10_files import NUM_CLASSES, Records, needs_download, read_part, read_published
-from trainers.data.dataset import Dataset, DataSource
+from .byte_images import ByteImages, crop_and_mirror, normalisation
+from .cifar10_files import NUM_CLASSES, Records, needs_download, read_part, read_published
+from .dataset import Dataset, DataSource
 
 IMAGE_SHAPE = (3, 32, 32)
 NUM_VALIDATION = 5_000

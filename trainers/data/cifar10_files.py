@@ -13,8 +13,8 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data.dataset import DataError
-from trainers.data.places import cache_folder, named_folder
+from .data_folder import cache_folder, named_folder
+from .dataset import DataError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 ARCHIVE_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"

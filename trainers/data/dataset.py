@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from trainers.options import NO_OPTIONS, Options
-from trainers.spec import OptionValue
-from trainers.streams import sample_draws, sample_order
+from ..options import NO_OPTIONS, Options
+from ..sampling import sample_draws, sample_order
+from ..spec import OptionValue
 
 Batch = tuple[Any, Tensor]
 """Inputs, as the model's forward takes them (a tensor, or a named tuple of tensors), and targets (B, ...)."""
@@ -58,7 +58,7 @@ class Split(ABC):
         """What one epoch of training takes: its first and last update, 1-based, and the keys in order.
 
         Every `batch_size` keys are an update; all epochs together hold exactly epochs x n keys. By default the
-        samples are shuffled anew in every epoch: `trainers.streams.sample_order`.
+        samples are shuffled anew in every epoch: `trainers.sampling.sample_order`.
         """
         return sample_order(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from trainers.data.dataset import Dataset, TensorSplit
-from trainers.data.places import named_folder
+from .data_folder import named_folder
+from .dataset import Dataset, TensorSplit
 
 MOST_ENTRIES = 20_000
 """Files and folders looked at; a folder with more of them is not identified, rather than holding a study up."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data.dataset import DataError
+from .dataset import DataError
 
 UNSIGNED_BYTE = 8
 GZIP_MAGIC = b"\x1f\x8b"

@@ -25,10 +25,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.data.dataset import DataError, Dataset, DataSource
-from trainers.data.loaded import LoadedSplit
-from trainers.data.places import named_folder
-from trainers.options import Options
+from ..options import Options
+from .data_folder import named_folder
+from .dataset import DataError, Dataset, DataSource
+from .loaded import LoadedSplit
 
 IMAGENET_TRAIN, IMAGENET_CLASSES, HELD_OUT = 1_281_167, 1_000, 10
 """ImageNet's training images (ILSVRC 2012), its classes, and the images of each that are held out by default."""

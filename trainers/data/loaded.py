@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 from torch.utils.data import DataLoader, default_collate
 
-from trainers.data.dataset import Batch, DataError, Split
-from trainers.streams import sample_seeds
+from ..sampling import sample_seeds
+from .dataset import Batch, DataError, Split
 
 PIECE = 32
 """Samples that a worker loads at once. A batch is put together from pieces, so that all workers share its loading and

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainers.data.dataset import DataError, Dataset, DataSource, TensorSplit
-from trainers.data.idx import IdxFile
-from trainers.data.places import cache_folder, named_folder
+from .data_folder import cache_folder, named_folder
+from .dataset import DataError, Dataset, DataSource, TensorSplit
+from .idx import IdxFile
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 NUM_TRAIN = 55_000

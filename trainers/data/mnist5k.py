@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.dataset import DataError, Dataset, DataSource
-from trainers.data.mnist import labelled_images
+from .dataset import DataError, Dataset, DataSource
+from .mnist import labelled_images
 
 NUM_DIGITS, NUM_A_DIGIT = 10, 500
 TRAIN_A_DIGIT, VALIDATION_A_DIGIT = 300, 100

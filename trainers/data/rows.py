@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
-from trainers.data.dataset import DataError
+from .dataset import DataError
 
 Columns = str | Sequence[str]
 """Name of a column, or names of several."""

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.dataset import Batch, Split
-from trainers.data.vocabulary import BEGIN, END, PAD, Vocabulary
-from trainers.streams import random_stream
+from ..sampling import random_stream
+from .dataset import Batch, Split
+from .vocabulary import BEGIN, END, PAD, Vocabulary
 
 POOL_BATCHES = 80
 """Batches whose pairs are sorted by length together, as in MLPerf's GNMT reference ("Training data order")."""

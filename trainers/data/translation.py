@@ -10,11 +10,11 @@ from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
-from trainers.data.dataset import DataError, Dataset, DataSource
-from trainers.data.places import named_folder
-from trainers.data.sentence_pairs import PairSplit, Sentences
-from trainers.data.vocabulary import SUBWORDS, Vocabulary
-from trainers.options import Options
+from ..options import Options
+from .data_folder import named_folder
+from .dataset import DataError, Dataset, DataSource
+from .sentence_pairs import PairSplit, Sentences
+from .vocabulary import SUBWORDS, Vocabulary
 
 SOURCE, TARGET = "en", "de"
 """MLPerf's and the papers' direction: from English to German."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from trainers.data.moses import detokenized
+from .moses import detokenized
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 """The tokens that are no text: padding, a word that the vocabulary does not hold, begin and end of a sentence."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainers.data.dataset import Batch, Split
-from trainers.streams import stream_order, streams_in_order
+from ..sampling import stream_order, streams_in_order
+from .dataset import Batch, Split
 
 EVALUATION_STREAMS = 20
 """Streams in which a text is evaluated: the baseline's batch size, whatever batch size is trained with."""

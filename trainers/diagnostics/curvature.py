@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from trainers.diagnostics.probe import Probe, Vector, dot, norm
+from .probe import Probe, Vector, dot, norm
 
 HessianMethod = Literal["difference", "exact"]
 """How the Hessian is multiplied: by a finite difference of gradients, or by differentiating twice."""

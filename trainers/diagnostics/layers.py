@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from trainers.optimizers.multi_tensor import MultiTensorOptimizer
+from ..optimizers.multi_tensor import MultiTensorOptimizer
 
 
 @dataclass(frozen=True, kw_only=True)

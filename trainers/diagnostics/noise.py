@@ -6,7 +6,7 @@ Appendix A.1.
 
 from dataclasses import dataclass
 
-from trainers.diagnostics.probe import Probe, Vector, dot, mean
+from .probe import Probe, Vector, dot, mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from trainers.data import Batch
-from trainers.evaluation import reset_state
-from trainers.recipe import Loss
-from trainers.streams import random_stream
+from ..data import Batch
+from ..evaluation import reset_state
+from ..recipe import Loss
+from ..sampling import random_stream
 
 Vector = list[Tensor]
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import torch
 
-from trainers.data import Batch
-from trainers.diagnostics.curvature import HessianMethod, lipschitz_constant
-from trainers.diagnostics.distance import distance
-from trainers.diagnostics.layers import LayerNorms, layer_norms
-from trainers.diagnostics.noise import GradientNoise, probe_noise
-from trainers.diagnostics.probe import Probe
-from trainers.loop import Training
-from trainers.recipe import training_loss
-from trainers.streams import random_stream
+from ..data import Batch
+from ..loop import Training
+from ..recipe import training_loss
+from ..sampling import random_stream
+from .curvature import HessianMethod, lipschitz_constant
+from .distance import distance
+from .layers import LayerNorms, layer_norms
+from .noise import GradientNoise, probe_noise
+from .probe import Probe
 
 NUM_SAMPLES = 512
 """Samples of the probe, where there are as many: the big batch of the noise scale."""
@@ -60,7 +60,7 @@ class Recorder:
     Raises:
         ValueError: there are fewer than 64 training samples.
 
-    >>> from trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+    >>> from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
     >>> training = Training(TrainConfig(
     ...     application="lenet_mnist", data="mnist5k", batch_size=1500, epochs=1, seed=0,
     ...     schedule=ScheduleSpec(peak_lr=0.02), optimizer=OptimizerSpec(name="momentum"),

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from trainers.models.attention import Memory
+from .attention import Memory
 
 LayerStates = list[tuple[Tensor, Tensor]]
 MOST_WORDS = 2

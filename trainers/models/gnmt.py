@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from trainers.models.attention import INITIAL_RANGE, Memory, NormalisedAttention
-from trainers.models.autocast import in_autocast_format
+from .attention import INITIAL_RANGE, Memory, NormalisedAttention
+from .autocast import in_autocast_format
 
 LSTMState = tuple[Tensor, Tensor]
 """Hidden and cell state of a layer, (1, N, H) each."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from trainers.models.autocast import in_autocast_format
+from .autocast import in_autocast_format
 
 
 class Windows(Protocol):

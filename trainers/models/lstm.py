@@ -22,7 +22,7 @@ class RowLSTM(nn.Module):
 
     On CPUs the transform and the first layer's input weights, two linear maps in a row, are multiplied out first: the
     same function of the same parameters to rounding, 1.4 times as fast (benchmarks/row_lstm.py). Operations are counted
-    as published all the same (`trainers.meter` switches oneDNN off), so that costs compare across devices.
+    as published all the same (`trainers.flops_and_memory` switches oneDNN off), so that costs compare across devices.
 
     Args:
         num_hidden: H, of the transform and of every layer, >= 1.

@@ -14,17 +14,17 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from trainers.compiler import steps_without_compiler, without_compiler
-from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.date import DATE
-from trainers.optimizers.groups import layerwise_groups
-from trainers.optimizers.lamb import LAMB, LARGEST_NORM
-from trainers.optimizers.lars import LARS
-from trainers.optimizers.layerwise import BOUNDS_OPTIONS, Layerwise
-from trainers.optimizers.parameter_free import PARAMETER_FREE, ParameterFree
-from trainers.options import Range, complete_options
-from trainers.spec import OptimizerSpec, OptionValue
-from trainers.tables import lookup
+from ..compiler import steps_without_compiler, without_compiler
+from ..options import Range, complete_options
+from ..spec import OptimizerSpec, OptionValue
+from ..tables import lookup
+from .base_solvers import BASE_SOLVERS
+from .date import DATE
+from .groups import layerwise_groups
+from .lamb import LAMB, LARGEST_NORM
+from .lars import LARS
+from .layerwise import BOUNDS_OPTIONS, Layerwise
+from .parameter_free import PARAMETER_FREE, ParameterFree
 
 __all__ = [
     "DATE",

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.optimizers.fused_kernels import fused_adagrad, fused_adam, fused_adamw, fused_sgd
-from trainers.optimizers.layer_values import LayerValues, add_scaled, scaled, shrink, within_range
-from trainers.optimizers.multi_tensor import Bucket, with_decay
+from .fused_kernels import fused_adagrad, fused_adam, fused_adamw, fused_sgd
+from .layer_values import LayerValues, add_scaled, scaled, shrink, within_range
+from .multi_tensor import Bucket, with_decay
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.layerwise import RATIO_HIGH, RATIO_LOW, Layerwise
-from trainers.tables import lookup
+from ..tables import lookup
+from .layerwise import RATIO_HIGH, RATIO_LOW, Layerwise
 
 DATE_BASES = ("momentum", "sgd", "adagrad", "rmsprop")
 """The base solvers of DATE (Algorithm 1, line 17)."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.base_solvers import adam_direction
-from trainers.optimizers.fused_kernels import take_adam_step
-from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, ratios, shrink, within_range
-from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
+from .base_solvers import adam_direction
+from .fused_kernels import take_adam_step
+from .layer_values import LayerValues, add_scaled, clamped, norm, ratios, shrink, within_range
+from .multi_tensor import Bucket, MultiTensorOptimizer
 
 LARGEST_NORM = torch.finfo(torch.float32).max
 """The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.layer_values import LayerValues, add_scaled, norm, ratios, shrink
-from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer, with_decay
+from .layer_values import LayerValues, add_scaled, norm, ratios, shrink
+from .multi_tensor import Bucket, MultiTensorOptimizer, with_decay
 
 SMALLEST_RATE = 1e-20
 """Where a step's rate is smaller, the velocity is not divided by it."""

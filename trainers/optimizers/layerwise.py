@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.layer_values import LayerValues, add_scaled, clamped, norm, ratios
-from trainers.optimizers.multi_tensor import Bucket, MultiTensorOptimizer
-from trainers.tables import lookup
+from ..tables import lookup
+from .base_solvers import BASE_SOLVERS
+from .layer_values import LayerValues, add_scaled, clamped, norm, ratios
+from .multi_tensor import Bucket, MultiTensorOptimizer
 
 RATIO_LOW = 0.01
 """Default lower bound of the ratio, one for all applications; the paper gives no value."""

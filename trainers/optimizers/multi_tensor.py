@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainers.optimizers.layer_values import LayerValues, norms, stacked_norms
-from trainers.optimizers.sharded import Sharding, shard, shard_like, sharding_of
+from .layer_values import LayerValues, norms, stacked_norms
+from .sharded import Sharding, shard, shard_like, sharding_of
 
 
 @dataclass(frozen=True, kw_only=True)

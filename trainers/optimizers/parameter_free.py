@@ -18,9 +18,9 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from trainers.optimizers.packaged import AveragedOptimizer, DAdaptedSGD, PackagedOptimizer, SwitchedOptimizer
-from trainers.options import Range
-from trainers.spec import OptionValue
+from ..options import Range
+from ..spec import OptionValue
+from .packaged import AveragedOptimizer, DAdaptedSGD, PackagedOptimizer, SwitchedOptimizer
 
 EXTRA = "rivals"
 """The extra of the distribution that brings the packages."""

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from trainers.optimizers import build_optimizer
-from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.multi_tensor import MultiTensorOptimizer
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.spec import OptimizerSpec
+from ..spec import OptimizerSpec
+from . import build_optimizer
+from .base_solvers import BASE_SOLVERS
+from .multi_tensor import MultiTensorOptimizer
+from .parameter_free import PARAMETER_FREE
 
 
 def can_be_stacked(spec: OptimizerSpec) -> bool:

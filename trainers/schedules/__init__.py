@@ -7,7 +7,7 @@ the batch size are known. This package must not know torch, nor which rule chose
 Notation: n training samples, B batch size, E epochs, w warm-up epochs, t the 1-based iteration, e = t B / n the current
 epoch (DATE, Algorithm 1, line 4), T = ceil(E n / B) the total iterations.
 
->>> from trainers.spec import DecaySpec, ScheduleSpec
+>>> from zerotune.trainers.spec import DecaySpec, ScheduleSpec
 >>> spec = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2, decay=DecaySpec(name="poly", options={"power": 1.0}))
 >>> schedule = build_schedule(spec, num_samples=60_000, batch_size=1024, epochs=30)
 >>> schedule.total_iterations, schedule.warmup_iterations
@@ -16,9 +16,9 @@ epoch (DATE, Algorithm 1, line 4), T = ceil(E n / B) the total iterations.
 '0.001248 0.001249 0.000000'
 """
 
-from trainers.schedules.decays import DECAYS, DecayEntry, Moment
-from trainers.schedules.schedule import Schedule, build_schedule, check_schedule
-from trainers.schedules.warmups import WARMUPS, WarmupEntry
+from .decays import DECAYS, DecayEntry, Moment
+from .schedule import Schedule, build_schedule, check_schedule
+from .warmups import WARMUPS, WarmupEntry
 
 __all__ = [
     "DECAYS",

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainers.options import Kind, Range
-from trainers.spec import OptionValue, ScheduleSpec
+from ..options import Kind, Range
+from ..spec import OptionValue, ScheduleSpec
 
 
 @dataclass(frozen=True, kw_only=True)

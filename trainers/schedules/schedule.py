@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainers.options import complete_options
-from trainers.schedules.decays import DECAYS, Moment
-from trainers.schedules.warmups import WARMUPS
-from trainers.spec import ScheduleSpec
-from trainers.tables import lookup
+from ..options import complete_options
+from ..spec import ScheduleSpec
+from ..tables import lookup
+from .decays import DECAYS, Moment
+from .warmups import WARMUPS
 
 
 @dataclass(frozen=True, kw_only=True)

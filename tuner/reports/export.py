@@ -13,18 +13,18 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tuner.compare import Comparison
-from tuner.cost import CURRENCIES, Cost
-from tuner.matching import Effort
-from tuner.reports.csv_files import write_csv
-from tuner.reports.figures import applicable, draw
-from tuner.reports.formats import report_json
-from tuner.reports.fronts import arm_front, trial_front
-from tuner.reports.page import figure_page, page
-from tuner.reports.pictures import write_pictures
-from tuner.reports.subject import Subject
-from tuner.reports.target_table import target_records
-from tuner.trial import TrialResult
+from ..analysis.comparison import Comparison
+from ..analysis.matching import Effort
+from ..analysis.subject import Subject
+from ..cost import CURRENCIES, Cost
+from ..trial import TrialResult
+from .figures.fronts import arm_front, trial_front
+from .figures.images import write_pictures
+from .figures.registry import applicable, draw
+from .figures.target_table import target_records
+from .html.page import figure_page, page
+from .tables.csv_files import write_csv
+from .tables.formats import report_json
 
 Record = Mapping[str, Any]
 

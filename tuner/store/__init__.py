@@ -4,13 +4,13 @@ The only package that uses mlflow. It writes results and reads them back; it mus
 or judged. Importing it is cheap: mlflow itself is imported when a store is opened.
 """
 
-from tuner.addresses import redact
-from tuner.store.background import Writer
-from tuner.store.choice import store_uri
-from tuner.store.connection import default_tracking_uri, is_server
-from tuner.store.reader import StoredStudy, list_studies, read_results
-from tuner.store.ui import ui_command, ui_links
-from tuner.store.writer import Store
+from ..addresses import redact
+from .background import Writer
+from .choice import store_uri
+from .connection import default_tracking_uri, is_server
+from .reader import StoredStudy, list_studies, read_results
+from .ui import ui_command, ui_links
+from .writer import Store
 
 __all__ = [
     "Store",

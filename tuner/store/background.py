@@ -6,9 +6,9 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from tuner.errors import Unreachable, ZerotuneError
-from tuner.store.writer import Store
-from tuner.trial import TrialResult
+from ..errors import Unreachable, ZerotuneError
+from ..trial import TrialResult
+from .writer import Store
 
 RETRY_SECONDS = 30.0
 """How long after a failure the store is tried again."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tuner.addresses import redact
-from tuner.errors import BadInput
-from tuner.store.connection import default_tracking_uri
+from ..addresses import redact
+from ..errors import BadInput
+from .connection import default_tracking_uri
 
 _SERVER_SECRETS = (
     "MLFLOW_TRACKING_PASSWORD",

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tuner.addresses import redact, secrets_in, split_address
-from tuner.errors import BadInput, Unreachable
-from tuner.store.moved import take_files_along
-from tuner.store.new_database import from_template, keep_template
+from ..addresses import redact, secrets_in, split_address
+from ..errors import BadInput, Unreachable
+from .moved import take_files_along
+from .new_database import from_template, keep_template
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from trainers.tables import nearest
-from tuner.addresses import redact
-from tuner.errors import BadInput
-from tuner.store import record
-from tuner.store.connection import all_runs, connect, told_plainly
-from tuner.store.runs import History, StoredRun, runs_of
-from tuner.trial import TrialResult
+from ...trainers.tables import nearest
+from ..addresses import redact
+from ..errors import BadInput
+from ..trial import TrialResult
+from . import record
+from .connection import all_runs, connect, told_plainly
+from .runs import History, StoredRun, runs_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

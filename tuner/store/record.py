@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from trainers.spec import EpochMetrics
-from tuner.trial import Trial, TrialResult, canonical_json, result_from_content, result_to_json
+from ...trainers.spec import EpochMetrics
+from ..trial import Trial, TrialResult, canonical_json, result_from_content, result_to_json
 
 TAG_STUDY = "zerotune.study"
 TAG_FINGERPRINT = "zerotune.fingerprint"

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tuner.store import record
-from tuner.store.connection import all_runs
+from . import record
+from .connection import all_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

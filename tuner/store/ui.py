@@ -2,23 +2,16 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from tuner.addresses import redact
-from tuner.errors import BadInput
-from tuner.store import record
-from tuner.store.connection import (
-    all_runs,
-    artifact_location,
-    connect,
-    is_server,
-    told_plainly,
-    without_credentials,
-)
-from tuner.store.reader import find_experiment
-from tuner.store.views import ALL_VIEW, CONFIRMED_VIEW
+from ...trainers.child_process import ENVIRONMENT, command_of
+from ..addresses import redact
+from ..errors import BadInput
+from . import record
+from .connection import all_runs, artifact_location, connect, is_server, told_plainly, without_credentials
+from .reader import find_experiment
+from .views import ALL_VIEW, CONFIRMED_VIEW
 
 HOST = "127.0.0.1"
 ALL_ADDRESSES = ("0.0.0.0", "::")
@@ -41,9 +34,10 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
     """
     if is_server(tracking_uri):
         raise BadInput(f"{redact(tracking_uri)} is an MLflow server and has its own UI: open it in a browser")
-    argv = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    argv = [*command_of("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
     environment = {
         **os.environ,
+        **ENVIRONMENT,
         "MLFLOW_BACKEND_STORE_URI": tracking_uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

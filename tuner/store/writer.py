@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.addresses import redact
-from tuner.errors import BadInput
-from tuner.store import record
-from tuner.store.connection import artifact_location, connect, told_plainly
-from tuner.store.runs import StoredRun, runs_of
-from tuner.store.views import shared_views
-from tuner.trial import TrialResult, canonical_json
+from ..addresses import redact
+from ..errors import BadInput
+from ..trial import TrialResult, canonical_json
+from . import record
+from .connection import artifact_location, connect, told_plainly
+from .runs import StoredRun, runs_of
+from .views import shared_views
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment

@@ -5,18 +5,11 @@ hyperparameters into what a training needs. This package must not know who propo
 or how they are recorded.
 """
 
-from tuner.study.changes import difference
-from tuner.study.checks import size_problems
-from tuner.study.configure import (
-    Configuration,
-    baseline_config,
-    hyperparameter_names,
-    rule_config,
-    search_config,
-    tuned_config,
-)
-from tuner.study.defaults import DEFAULT, DEFAULTS
-from tuner.study.definition import (
+from .changes import difference
+from .checks import size_problems
+from .configure import Configuration, baseline_config, hyperparameter_names, rule_config, search_config, tuned_config
+from .defaults import DEFAULT, DEFAULTS
+from .definition import (
     SEARCH_METHODS,
     SPACE_METHODS,
     ArmDefinition,
@@ -25,8 +18,8 @@ from tuner.study.definition import (
     Study,
     TuneDefinition,
 )
-from tuner.study.loading import load_study, shipped_studies, study_from_text, study_path
-from tuner.study.parts import Budget, Resources
+from .loading import load_study, shipped_studies, study_from_text, study_path
+from .parts import Budget, Resources
 
 __all__ = [
     "DEFAULT",

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from tuner.studyfile import Location, place_name
-from tuner.visible_text import visible
+from ..sanitize import visible
+from .yaml_file import Location, place_name
 
 _ABSENT = object()
 _LONGEST_PLACE: Final = 200

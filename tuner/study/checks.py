@@ -6,24 +6,18 @@ loads does not stop halfway for a mistake in its file.
 
 from collections.abc import Iterator, Mapping
 
-from trainers.applications import APPLICATIONS
-from trainers.models.ghost_batch_norm import piece_sizes
-from trainers.options import Options
-from trainers.recipe import ghost_problems, recipe_problems
-from trainers.scaling import RULES
-from trainers.spec import OptionValue
-from trainers.tables import UnknownName, lookup
-from tuner.space import largest, middle
-from tuner.study.configure import (
-    Configuration,
-    hyperparameter_names,
-    rule_config,
-    search_config,
-    tuned_config,
-)
-from tuner.study.definition import KEYS_OF, SPACE_METHODS, ArmDefinition, BaselineDefinition, SearchDefinition, Study
-from tuner.study.space_checks import Problem, check_training, range_problems, space_problems
-from tuner.studyfile import Location
+from ...trainers.applications import APPLICATIONS
+from ...trainers.models.ghost_batch_norm import piece_sizes
+from ...trainers.options import Options
+from ...trainers.recipe import ghost_problems, recipe_problems
+from ...trainers.scaling import RULES
+from ...trainers.spec import OptionValue
+from ...trainers.tables import UnknownName, lookup
+from .configure import Configuration, hyperparameter_names, rule_config, search_config, tuned_config
+from .definition import KEYS_OF, SPACE_METHODS, ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from .search_space import largest, middle
+from .space_checks import Problem, check_training, range_problems, space_problems
+from .yaml_file import Location
 
 
 def problems(study: Study) -> list[Problem]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from trainers.optimizers import OPTIMIZERS
-from trainers.scaling import scale
-from trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
-from tuner.study.defaults import DEFAULT, DEFAULTS
-from tuner.study.definition import ArmDefinition, BaselineDefinition
-from tuner.study.values import complete_optimizer
+from ...trainers.optimizers import OPTIMIZERS
+from ...trainers.scaling import scale
+from ...trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
+from .defaults import DEFAULT, DEFAULTS
+from .definition import ArmDefinition, BaselineDefinition
+from .values import complete_optimizer
 
 SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
 """Hyperparameters of the schedule."""

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trainers.applications import Application
-from trainers.optimizers import OPTIMIZERS
+from ...trainers.applications import Application
+from ...trainers.optimizers import OPTIMIZERS
 
 DEFAULT_SPACE = "default"
 """What an arm writes in the place of its space."""

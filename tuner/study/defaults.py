@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trainers.spec import DecaySpec, OptimizerSpec, ScheduleSpec
+from ...trainers.spec import DecaySpec, OptimizerSpec, ScheduleSpec
 
 DEFAULT: Final = "default"
 """The hyperparameter by which a trial of the method `defaults` names its configuration."""

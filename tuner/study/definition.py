@@ -10,13 +10,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from trainers.applications import APPLICATIONS
-from trainers.applications.registry import application_digest, find_application
-from trainers.scaling import RULES, OnLongWarmup
-from trainers.spec import DecaySpec, OptimizerSpec, OptionValue
-from trainers.tables import UnknownName, lookup
-from tuner.study.default_space import DEFAULT_SPACE, with_default_spaces
-from tuner.study.fields import (
+from ...trainers.applications import APPLICATIONS
+from ...trainers.applications.registry import application_digest, find_application
+from ...trainers.scaling import RULES, OnLongWarmup
+from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue
+from ...trainers.tables import UnknownName, lookup
+from ..trial import canonical_json
+from .default_space import DEFAULT_SPACE, with_default_spaces
+from .fields import (
     AscendingCounts,
     Count,
     Name,
@@ -31,17 +32,8 @@ from tuner.study.fields import (
     TrackingURI,
     Trials,
 )
-from tuner.study.parts import Budget, DataDefinition, Definition, RecipeDefinition, Resources
-from tuner.study.values import (
-    DecayValue,
-    OptimizerValue,
-    OptionPlain,
-    OptionValues,
-    ParamValue,
-    WarmupValue,
-    option_to_plain,
-)
-from tuner.trial import canonical_json
+from .parts import Budget, DataDefinition, Definition, RecipeDefinition, Resources
+from .values import DecayValue, OptimizerValue, OptionPlain, OptionValues, ParamValue, WarmupValue, option_to_plain
 
 SEARCH_METHODS: Final = ("grid", "random", "optuna", "defaults")
 """Methods that search; every other method of an arm is a rule of `trainers.scaling.RULES`."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tuner.addresses import has_credentials, split_address
+from ..addresses import has_credentials, split_address
 
 _NAME: Final = r"[a-z0-9][a-z0-9_-]*"
 """Of studies and arms: they become names of folders, files and MLflow's experiments."""

@@ -6,16 +6,16 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from trainers.tables import UnknownName, lookup, nearest
-from tuner.errors import BadInput
-from tuner.study.checks import problems
-from tuner.study.definition import Study
-from tuner.study.parts import Definition
-from tuner.studyfile import Location, StudyFile, parse_study, read_study
+from ...trainers.child_process import PACKAGE
+from ...trainers.tables import UnknownName, lookup, nearest
+from ..errors import BadInput
+from .checks import problems
+from .definition import Study
+from .parts import Definition
+from .yaml_file import Location, StudyFile, parse_study, read_study
 
-_PACKAGE = Path(__file__).parents[1]
-FOLDERS = (_PACKAGE / "studies", _PACKAGE.parent / "studies")
-"""Where shipped studies lie: inside an installed package, else beside the packages in a checkout."""
+STUDIES = PACKAGE / "studies"
+"""Where the shipped studies lie."""
 
 MAX_LISTED = 20
 """Mistakes that are listed; a file with more is better read again from the top."""
@@ -23,8 +23,7 @@ MAX_LISTED = 20
 
 def shipped_studies() -> dict[str, Path]:
     """The study files that come with zerotune, by name."""
-    folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
-    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 
 def load_study(path_or_name: str) -> Study:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trainers.spec import Precision, Recipe
-from tuner.study.fields import Count, MicroBatch, NotNegative, Packing, Positive, Seconds
-from tuner.study.values import OptionValues
+from ...trainers.spec import Precision, Recipe
+from .fields import Count, MicroBatch, NotNegative, Packing, Positive, Seconds
+from .values import OptionValues
 
 
 class Definition(BaseModel):
@@ -61,11 +61,11 @@ class Resources(Definition):
         cpus_per_trial: cores, and torch threads, of each of its workers.
         gpus_per_trial: GPUs of each; below 1, several trials share one.
         workers_per_trial: processes that train a trial together, each with its share of every batch
-            (`trainers.gang`); scores are those of one worker but for rounding.
+            (`trainers.distributed.data_parallel`); scores are those of one worker but for rounding.
         max_concurrent: most trials at once; None for as many as fit.
-        packing: how many trials a worker trains at once as one stacked model (`trainers.pack`): 1 to 128; "off" for
-            one; "auto" for what a measurement on the device finds fastest. Scores differ from those of training alone
-            by rounding, which a timing then decides: so it is off unless asked for.
+        packing: how many trials a worker trains at once as one stacked model (`trainers.packing.packed_training`): 1 to
+            128; "off" for one; "auto" for what a measurement on the device finds fastest. Scores differ from those of
+            training alone by rounding, which a timing then decides: so it is off unless asked for.
         time_limit: seconds that an attempt at a trial may take, after which it has failed; None for no limit.
     """
 

@@ -4,17 +4,17 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from trainers.applications import APPLICATIONS
-from trainers.optimizers import check_optimizer
-from trainers.recipe import recipe_problems
-from trainers.schedules import build_schedule
-from trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
-from trainers.tables import UnknownName, lookup
-from tuner.space import MAX_GRID_POINTS, Choice, Param, Space, grid_values, middle
-from tuner.study.configure import Configuration, hyperparameter_names
-from tuner.study.defaults import DEFAULTS
-from tuner.study.definition import SPACE_METHODS, SearchDefinition, Study
-from tuner.studyfile import Location
+from ...trainers.applications import APPLICATIONS
+from ...trainers.optimizers import check_optimizer
+from ...trainers.recipe import recipe_problems
+from ...trainers.schedules import build_schedule
+from ...trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
+from ...trainers.tables import UnknownName, lookup
+from .configure import Configuration, hyperparameter_names
+from .defaults import DEFAULTS
+from .definition import SPACE_METHODS, SearchDefinition, Study
+from .search_space import MAX_GRID_POINTS, Choice, Param, Space, grid_values, middle
+from .yaml_file import Location
 
 Problem = tuple[Location, str]
 """Where something is wrong, and what."""

@@ -1,8 +1,8 @@
 """The values of a study file that are more than a number or a word: search ranges, optimizers and decays.
 
 Each can be written in a short form, so each has its own reader, which turns plain values into the dataclasses of
-`tuner.space` and `trainers.spec`, and a writer, which turns them back. This module must not know where in a study they
-stand.
+`tuner.study.search_space` and `trainers.spec`, and a writer, which turns them back. This module must not know where in
+a study they stand.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator
 
-from trainers.optimizers import OPTIMIZERS, check_optimizer
-from trainers.schedules import WARMUPS, check_schedule
-from trainers.spec import DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
-from trainers.tables import lookup
-from tuner.space import Choice, Float, Int, Param
+from ...trainers.optimizers import OPTIMIZERS, check_optimizer
+from ...trainers.schedules import WARMUPS, check_schedule
+from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from ...trainers.tables import lookup
+from .search_space import Choice, Float, Int, Param
 
 RANGE_KEYS: Final = ("low", "high", "scale", "type", "num")
 _TYPES: Final = {"float": None, "int": None}

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from trainers.optimizers import DATE, Layerwise
-from trainers.optimizers.base_solvers import BASE_SOLVERS
-from trainers.optimizers.date import DATE_BASES
-from trainers.tables import UnknownName
+from zerotune.trainers.optimizers import DATE, Layerwise
+from zerotune.trainers.optimizers.base_solvers import BASE_SOLVERS
+from zerotune.trainers.optimizers.date import DATE_BASES
+from zerotune.trainers.tables import UnknownName
 
 TORCHS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,

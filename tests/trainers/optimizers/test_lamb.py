@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers.optimizers import LAMB
+from zerotune.trainers.optimizers import LAMB
 
 
 def gradient(weight: Tensor, step: int) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers.optimizers import LARS
+from zerotune.trainers.optimizers import LARS
 
 
 def gradient(weight: Tensor, step: int) -> Tensor:

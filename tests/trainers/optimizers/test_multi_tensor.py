@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from trainers.optimizers import DATE, LAMB, LARS, OPTIMIZERS, build_optimizer, layerwise_groups
-from trainers.optimizers.layer_values import norms
-from trainers.spec import OptimizerSpec
+from zerotune.trainers.optimizers import DATE, LAMB, LARS, OPTIMIZERS, build_optimizer, layerwise_groups
+from zerotune.trainers.optimizers.layer_values import norms
+from zerotune.trainers.spec import OptimizerSpec
 
 ADAPTIVE = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
 

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainers.loop import Training
-from trainers.optimizers import OPTIMIZERS, build_optimizer
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.schedules import build_schedule
-from trainers.spec import OptimizerSpec, OptionValue, Placement, ScheduleSpec, TrainConfig
-from tuner.errors import BadInput
-from tuner.listing import listing
-from tuner.study import load_study
+from zerotune.trainers.loop import Training
+from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer
+from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
+from zerotune.trainers.schedules import build_schedule
+from zerotune.trainers.spec import OptimizerSpec, OptionValue, Placement, ScheduleSpec, TrainConfig
+from zerotune.tuner.commands.list import listing
+from zerotune.tuner.errors import BadInput
+from zerotune.tuner.study import load_study
 
 
 def packaged(*names: str) -> pytest.MarkDecorator:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from trainers.optimizers.date import DATE
-from trainers.optimizers.lamb import LAMB
-from trainers.optimizers.lars import LARS
-from trainers.optimizers.layerwise import Layerwise
+from zerotune.trainers.optimizers.date import DATE
+from zerotune.trainers.optimizers.lamb import LAMB
+from zerotune.trainers.optimizers.lars import LARS
+from zerotune.trainers.optimizers.layerwise import Layerwise
 
 OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimizer]] = {
     "lars": lambda params: LARS(params, lr=0.1, weight_decay=1e-2, foreach=True),

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers.optimizers import OPTIMIZERS, build_optimizer
-from trainers.optimizers.parameter_free import PARAMETER_FREE
-from trainers.optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
-from trainers.spec import OptimizerSpec, OptionValue
+from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer
+from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
+from zerotune.trainers.optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
+from zerotune.trainers.spec import OptimizerSpec, OptionValue
 
 PEAKS = (0.1, 0.2, 0.3)
 OPTIONS: list[tuple[str, dict[str, OptionValue]]] = [

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from tests.reported_study import renamed, reported
 from tests.synthetic_study import facts, study_results
-from tuner.compare import compare
-from tuner.reports import export as export_module
-from tuner.reports import pictures
-from tuner.reports.export import PAGES, export
-from tuner.reports.figures import REPORTS
-from tuner.reports.tables import print_answer
-from tuner.reports.wording import headlines
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.reports import export as export_module
+from zerotune.tuner.reports.export import PAGES, export
+from zerotune.tuner.reports.figures import images as pictures
+from zerotune.tuner.reports.figures.registry import REPORTS
+from zerotune.tuner.reports.tables.terminal import print_answer
+from zerotune.tuner.reports.text.format import headlines
 
 HOSTILE = "</script><script>alert(1)</script>"
 FIND_CHROME = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-import tuner.reports.export as export_module
 from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition, reported
-from tuner.answer import study_facts
-from tuner.reports.csv_files import cell, write_csv
-from tuner.reports.export import export
-from tuner.reports.formats import report_json, report_latex, report_markdown
-from tuner.reports.subject import Subject
-from tuner.trial import TrialResult
-from tuner.visible_text import UNSEEN
+from zerotune.tuner.analysis.subject import Subject
+from zerotune.tuner.reports import export as export_module
+from zerotune.tuner.reports.export import export
+from zerotune.tuner.reports.tables.csv_files import cell, write_csv
+from zerotune.tuner.reports.tables.formats import report_json, report_latex, report_markdown
+from zerotune.tuner.run.answer import study_facts
+from zerotune.tuner.sanitize import UNSEEN
+from zerotune.tuner.trial import TrialResult
 
 HOSTILE = (
     "=</script><script>alert(1)</script>\"'<img src=x onerror=alert(2)>\x1b[2J\u202e\n\\input{x}%$[x](javascript:x)"

@@ -1,0 +1,1 @@
+../../tuner/_zerotune.py

@@ -1,0 +1,117 @@
+"""Seconds to the baseline's score, by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests import synthetic_study
+from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.analysis.time_to_target import target_score, times_to_target
+from zerotune.tuner.reports.figures.registry import draw
+from zerotune.tuner.reports.figures.target_table import target_records
+from zerotune.tuner.reports.figures.time_to_target import has_times_to_target
+from zerotune.tuner.trial import TrialResult
+
+FACTS = synthetic_study.facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(512, 1024), margin=0.99)
+
+
+def run(arm: str, batch_size: int, seed: int, scores: list[float], *, seconds: float, workers: int = 1) -> TrialResult:
+    """A confirmation run whose epochs took so long each, and ended with these scores."""
+    plain = synthetic_study.result(arm, batch_size, "confirmation", seed, validation=scores[-1], test=scores[-1])
+    epochs = tuple(
+        EpochMetrics(
+            epoch=number,
+            lr=0.1,
+            train_loss=1.0,
+            validation_loss=1.0,
+            validation_score=score,
+            iterations=1,
+            samples=batch_size,
+            flops=1,
+            device_seconds=seconds,
+        )
+        for number, score in enumerate(scores, start=1)
+    )
+    return replace(plain, epochs=epochs, num_workers=workers)
+
+
+RESULTS = [
+    run("baseline", 256, 1, [0.5, 0.80, 0.90], seconds=10.0),
+    run("baseline", 256, 2, [0.5, 0.90, 0.90], seconds=10.0),
+    run("date", 512, 1, [0.6, 0.895, 0.7], seconds=6.0),
+    run("date", 512, 2, [0.6, 0.80, 0.891], seconds=6.0),
+    run("date", 1024, 1, [0.6, 0.7, 0.88], seconds=4.0),
+    run("date", 1024, 2, [0.6, 0.7, 0.95], seconds=8.0, workers=2),
+    run("tuned", 512, 1, [0.1, 0.1, 0.2], seconds=5.0),
+]
+
+
+def test_the_target_is_the_baselines_score_less_the_margin() -> None:
+    assert target_score(RESULTS, FACTS) == pytest.approx(0.891)
+    assert target_score(RESULTS[2:], FACTS) is None
+    assert times_to_target(RESULTS[2:], FACTS) == []
+
+
+def test_seconds_end_with_the_first_epoch_that_is_as_good() -> None:
+    times = {(time.arm, time.batch_size): time for time in times_to_target(RESULTS, FACTS)}
+    assert times["baseline", 256].seconds == (20.0, 30.0)
+    assert times["date", 512].seconds == (12.0, 18.0)
+    assert times["date", 512].epochs == (2, 3)
+    assert times["date", 1024].seconds == (12.0,)  # of the clock: two workers had 24
+    assert times["tuned", 512].seconds == ()
+    assert set(times) == {("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)}
+
+
+def test_a_run_that_never_gets_there_is_slower_than_all() -> None:
+    times = {(time.arm, time.batch_size): time for time in times_to_target(RESULTS, FACTS)}
+    assert times["date", 512].median_seconds == 15.0
+    assert times["date", 1024].median_seconds is None
+    assert times["tuned", 512].median_seconds is None
+    three = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
+    of_three = {(time.arm, time.batch_size): time for time in times_to_target(three, FACTS)}
+    assert of_three["date", 1024].median_seconds == 12.0
+
+
+def test_a_lower_score_may_be_the_better_one() -> None:
+    facts = replace(FACTS, metric="perplexity", higher_is_better=False, margin=0.9)
+    results = [run("baseline", 256, 1, [200.0, 100.0], seconds=1.0), run("date", 512, 1, [109.0, 90.0], seconds=2.0)]
+    assert target_score(results, facts) == pytest.approx(110.0)
+    assert [time.seconds for time in times_to_target(results, facts)] == [(2.0,), (2.0,)]
+
+
+def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
+    comparison = compare(FACTS, RESULTS)
+    assert has_times_to_target(comparison, RESULTS)
+    figure = draw("time_to_target", comparison, RESULTS, "device_seconds")
+    markers = {trace.name: list(trace.y) for trace in figure.data if trace.mode == "markers"}
+    assert markers == {"date": [12.0, 18.0, 12.0], "baseline": [20.0, 30.0]}
+    assert "date at B=512 is there first, 1.7 times as fast as the baseline" in figure.layout.title.text
+
+
+def test_the_figure_says_where_nothing_was_gained() -> None:
+    results = [run("baseline", 256, 1, [0.5, 0.99], seconds=10.0), run("date", 512, 1, [0.5, 0.99], seconds=10.3)]
+    figure = draw("time_to_target", compare(FACTS, results), results, "device_seconds")
+    expected = "No arm beats the baseline; date at B=512 takes 1.03 times its seconds"
+    assert expected in figure.layout.title.text
+
+
+def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> None:
+    """With a third run at 1,024 that gets there, two of three do: the median is the slower one's."""
+    results = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
+    records = {(r["arm"], r["batch_size"]): r for r in target_records(compare(FACTS, results), results)}
+    assert list(records) == [("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)]
+    shown = ("target", "runs", "reached", "median_seconds", "speed_up", "fewest_seconds", "most_seconds")
+    rows = {cell: [record[name] for name in shown] for cell, record in records.items()}
+    target = pytest.approx(0.891)
+    assert rows["baseline", 256] == [target, 2, 2, 25.0, 1.0, 20.0, 30.0]
+    assert rows["date", 512] == [target, 2, 2, 15.0, pytest.approx(25 / 15), 12.0, 18.0]
+    assert rows["date", 1024] == [target, 3, 2, 12.0, pytest.approx(25 / 12), 10.0, 12.0]
+    assert rows["tuned", 512] == [target, 1, 0, None, None, None, None]
+    assert records["date", 512]["median_epochs_of_those"] == 2.5
+    assert target_records(compare(FACTS, []), []) == []
+
+
+def test_there_is_no_figure_where_nobody_gets_there() -> None:
+    hopeless = [result for result in RESULTS if result.trial.arm != "date"]
+    assert not has_times_to_target(compare(FACTS, hopeless), hopeless)

@@ -1,0 +1,185 @@
+"""Performance profiles as a table, a figure and files, and the command that writes them."""
+
+import csv
+import io
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tests.synthetic_study import confirmations, facts, result, study_results
+from zerotune.tuner.analysis.comparison import Comparison, compare
+from zerotune.tuner.analysis.provenance import Origin
+from zerotune.tuner.commands.profile import command as profile_command_module
+from zerotune.tuner.commands.profile import figure as profile_figure_module
+from zerotune.tuner.commands.profile.command import add_profile_command
+from zerotune.tuner.commands.profile.figure import profile_figure, write_profile
+from zerotune.tuner.commands.profile.profiles import TAU_MAX, Profiles, profiles
+from zerotune.tuner.commands.profile.text import print_profiles
+from zerotune.tuner.errors import BadInput
+from zerotune.tuner.reports.figures.style import arm_styles
+from zerotune.tuner.run.answer import Answer
+
+NAME = "<b>date</b> [red]"
+NOWHERE = Origin(definition={}, fingerprint="", sessions=(), command="")
+
+
+@pytest.fixture(scope="module")
+def comparisons() -> list[Comparison]:
+    scores = [0.90, 0.92, 0.91]
+    other = [result("tuned", 1024, "search", index, validation=0.9, finished_at=-1.0) for index in range(4)]
+    other += [*confirmations("tuned", 1024, scores), *confirmations("date", 1024, scores)]
+    return [
+        compare(facts(), study_results()),
+        compare(facts(name="other", arms=("tuned", "date"), batch_sizes=(1024,)), other),
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(comparisons: list[Comparison]) -> Profiles:
+    return profiles(comparisons, "trials", with_baseline=False)
+
+
+def printed(found: Profiles, other: Profiles, width: int) -> str:
+    console = Console(width=width, file=io.StringIO())
+    print_profiles(found, other, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def renamed(found: Profiles, name: str) -> Profiles:
+    return replace(found, arms=tuple(replace(profile, arm=name) for profile in found.arms[:1]))
+
+
+# The table
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_the_table_counts_workloads_and_shows_both_areas(
+    comparisons: list[Comparison], found: Profiles, width: int
+) -> None:
+    with_baseline = profiles(comparisons, "trials", with_baseline=True)
+    text = printed(found, with_baseline, width)
+    cells = [re.split(r"(?<!of) +(?!of)", line) for line in text.splitlines()]
+    rows = {row[0]: [re.sub(" +", " ", cell) for cell in row[1:]] for row in cells if row[0] in ("tuned", "date")}
+    # date costs 1 training and is not as good on one workload; tuned costs 13, 13, 1 and 5 times the cheapest. The
+    # baseline's 12 trials make both cost 13 in one study; the other's was stated.
+    assert rows["date"] == ["3 of 4", "1 of 4", "3 of 4", "3 of 4", "3 of 4", "0.75", "0.75"]
+    area = 1 - (2 * math.log(13) + math.log(5)) / math.log(100) / 4
+    with_baseline_area = 1 - math.log(5) / math.log(100) / 4
+    assert rows["tuned"] == [
+        "4 of 4", "0 of 4", "1 of 4", "1 of 4", "2 of 4", f"{area:.2f}", f"{with_baseline_area:.2f}"
+    ]  # fmt: skip
+    assert "synthetic at B=1,024, 2,048, 4,096; other at B=1,024" in " ".join(text.split())
+    assert "Left out: legw, sqrt, linear, defaults, which do not stand in other." in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_arm_with_the_largest_area_stands_first_and_in_the_headline(found: Profiles) -> None:
+    text = printed(found, found, 110)
+    assert text.index("\ndate ") < text.index("\ntuned ")
+    assert text.startswith("date comes first, with an area of 0.75: cheapest of the arms as good as the reference on 3")
+
+
+def test_names_are_never_read_as_markup(found: Profiles) -> None:
+    odd = renamed(found, NAME)
+    assert NAME in printed(odd, odd, 110)
+    assert "<b>date" not in str(profile_figure(odd).to_plotly_json()["data"])
+
+
+# The figure
+
+
+def test_the_line_of_an_arm_is_its_profile(found: Profiles) -> None:
+    figure = profile_figure(found)
+    lines = {trace.legendgroup: trace for trace in figure.data if trace.mode == "lines"}
+    assert list(lines["date"].x) == [1.0, TAU_MAX]
+    assert list(lines["date"].y) == [0.75, 0.75]
+    assert list(lines["tuned"].x) == [1.0, 5.0, 13.0, 13.0, TAU_MAX]
+    assert list(lines["tuned"].y) == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert lines["tuned"].line.shape == "hv"
+    styles = arm_styles(["tuned", "date"])
+    assert {name: line.line.color for name, line in lines.items()} == {
+        name: style.colour for name, style in styles.items()
+    }
+
+
+def test_a_marker_is_a_workload_that_the_arm_solved(found: Profiles) -> None:
+    markers = {trace.legendgroup: trace for trace in profile_figure(found).data if trace.mode == "markers"}
+    assert list(markers["date"].x) == [1.0, 1.0, 1.0]
+    assert list(markers["tuned"].x) == [1.0, 5.0, 13.0, 13.0]
+    assert any(
+        "tuned on other at B=1,024: reference, 5 times the cheapest" in text for text in markers["tuned"].hovertext
+    )
+
+
+# The files
+
+
+def test_the_files_hold_the_figure_and_every_number_behind_it(
+    found: Profiles, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(profile_figure_module, "write_pictures", lambda *_, **__: ([], "no browser"))
+    files, notice = write_profile(found, tmp_path / "new")
+    assert [file.name for file in files] == ["profile.html", "profile.csv"]
+    assert notice == "no browser"
+    page = files[0].read_text(encoding="utf-8")
+    assert "Left out: legw, sqrt, linear, defaults, which do not stand in other." in page
+    assert "<script src" not in page
+    with files[1].open(encoding="utf-8", newline="") as file:
+        records = list(csv.DictReader(file))
+    shown = [(r["arm"], r["study"], r["batch_size"], r["finding"], r["bill"], r["ratio"]) for r in records]
+    assert len(shown) == 8
+    assert ("tuned", "other", "1024", "reference", "5.0", "5.0") in shown
+    assert ("date", "synthetic", "4096", "undecided", "1.0", "") in shown
+
+
+# The command
+
+
+def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseException | None]:
+    by_name = {comparison.facts.name: comparison for comparison in comparisons}
+    app, output = typer.Typer(), io.StringIO()
+    add_profile_command(app, Console(width=110, file=output))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            profile_command_module,
+            "stored_answer",
+            lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
+        )
+        ended = CliRunner().invoke(app, list(words))
+    return ended.exit_code, output.getvalue(), ended.exception
+
+
+def test_the_command_reads_every_study_and_prints_the_table(comparisons: list[Comparison]) -> None:
+    code, text, _ = command(comparisons, "synthetic", "other", "--cost", "trials")
+    assert code == 0
+    without = profiles(comparisons, "trials", with_baseline=False)
+    assert text == printed(without, profiles(comparisons, "trials", with_baseline=True), 110)
+
+
+def test_the_command_bills_the_baseline_where_asked_and_writes_where_told(
+    comparisons: list[Comparison], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(profile_figure_module, "write_pictures", lambda *_, **__: ([], None))
+    words = ["synthetic", "other", "--cost", "trials", "--with-baseline", "--to", str(tmp_path)]
+    code, text, _ = command(comparisons, *words)
+    assert code == 0
+    assert text.splitlines()[-2:] == [str(tmp_path / "profile.html"), str(tmp_path / "profile.csv")]
+    with (tmp_path / "profile.csv").open(encoding="utf-8", newline="") as file:
+        bills = {(r["arm"], r["study"]): r["bill"] for r in csv.DictReader(file)}
+    assert (bills["date", "synthetic"], bills["tuned", "synthetic"]) == ("13.0", "13.0")
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(comparisons: list[Comparison], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, _, error = command(comparisons, "other", "--to", str(tmp_path / "file" / "in"))
+    assert code != 0
+    assert isinstance(error, BadInput)
+    assert "cannot be written (Not a directory): name another folder" in str(error)

@@ -1,0 +1,255 @@
+"""The command line as a stranger meets it: exit codes, nothing lost when it is stopped, what is printed."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, Here
+from zerotune import __version__
+from zerotune.tuner.cli import PLAIN_WIDTH
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    monkeypatch.setattr("zerotune.tuner.reports.export.write_pictures", lambda *_: ([], None))
+    return Here(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
+    """A folder where `zerotune run` was stopped by Ctrl-C after its third trial, and how it ended."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch:
+        here = Here(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
+        process = here.start("run", "tiny.yaml", "--driver", "serial")
+        first = after_trials(process, 3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    return folder, Ended(process.returncode, first + out, err)
+
+
+@pytest.fixture
+def resumed(stopped: tuple[Path, Ended], here: Here) -> Here:
+    """A copy of that folder."""
+    shutil.copytree(stopped[0] / "mlruns", here.folder / "mlruns")
+    return here
+
+
+def after_trials(process: "subprocess.Popen[str]", number: int) -> str:
+    """Waits for so many lines of finished trials; what was written until then."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while sum(line.startswith("[") for line in lines) < number:
+        line = process.stdout.readline()
+        assert line, f"ended early: {lines} {process.stderr.read() if process.stderr else ''}"
+        lines.append(line)
+    return "".join(lines)
+
+
+# Stopping and going on
+
+
+def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(stopped: tuple[Path, Ended]) -> None:
+    _, ended = stopped
+    assert ended.code == 130
+    assert "Interrupted. What was measured is kept" in ended.out
+    assert "  zerotune run tiny.yaml --driver serial\n" in ended.out
+    assert ended.err == ""
+
+
+def test_a_stopped_study_goes_on_without_repeating_a_finished_trial(resumed: Here) -> None:
+    before = set(resumed.journal().results)
+    ended = resumed.zerotune("run", "tiny.yaml", "--driver", "serial")
+    assert ended.code == 0
+    assert f"up to 8 trials, {len(before)} of them done before; journal and figures in mlruns/tiny\n" in ended.out
+    assert [line[:5] for line in ended.out.splitlines() if line.startswith("[")] == [
+        f"[{number}/8]" for number in range(len(before) + 1, NUM_TRIALS + 1)
+    ]
+    starts = resumed.journal().started
+    assert {starts[trial] for trial in before} == {1}
+    assert len(resumed.journal().results) == NUM_TRIALS
+
+    compared = resumed.zerotune("compare", "tiny")
+    assert compared.code == 0
+    assert compared.out in ended.out
+    assert "Is [/red] it [bold] tiny?" in compared.out
+    assert "  mlruns/tiny/report/report.html\n  mlruns/tiny/report/pareto_arms.html\n" in ended.out
+    assert ended.out.endswith("  zerotune ui tiny.yaml\n")
+    assert max(len(line) for line in ended.out.splitlines()) <= PLAIN_WIDTH
+
+    again = resumed.zerotune("run", "tiny.yaml", "--driver", "serial")
+    assert again.code == 0
+    assert not [line for line in again.out.splitlines() if line.startswith("[")]
+    assert compared.out in again.out
+
+
+def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_before(here: Here) -> None:
+    process = here.start("run", "tiny.yaml", "--driver", "serial")
+    after_trials(process, 2)
+    locked = here.zerotune("run", "tiny.yaml", "--driver", "serial")
+    assert (locked.code, locked.out) == (5, "")
+    assert "error: mlruns/tiny: another process is running this study" in locked.err
+    process.kill()
+    process.communicate()
+    kept = set(here.journal().results)
+    assert len(kept) >= 2
+    assert here.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
+    assert {here.journal().started[trial] for trial in kept} == {1}
+    assert sorted(here.journal().started.values())[: NUM_TRIALS - 1] == [1] * (NUM_TRIALS - 1)
+    assert len(here.journal().results) == NUM_TRIALS
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: Here, number: signal.Signals) -> None:
+    """Ctrl-C reaches every process of the terminal's group; SIGTERM reaches the program alone."""
+    process = here.start("run", "tiny.yaml")
+    first = after_trials(process, 2)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "  zerotune run tiny.yaml\n" in first + out
+    assert "Traceback" not in err
+    kept = set(here.journal().results)
+    assert here.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
+    assert {here.journal().started[trial] for trial in kept} == {1}
+
+
+def test_the_command_to_go_on_holds_the_options_but_no_password(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zerotune.tuner.run.run.run_study", interrupted)
+    uri = "http://ann:secret@127.0.0.1:5000"
+    ended = here.zerotune("run", "tiny.yaml", "--store", "my store", "--tracking-uri", uri, "--data", "d")
+    assert ended.code == 130
+    expected = "  zerotune run tiny.yaml --store 'my store' --tracking-uri 'http://***@127.0.0.1:5000' --data d\n"
+    assert ended.out.endswith(expected)
+
+
+def test_a_study_whose_trials_all_fail_exits_with_3(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError("no [memory] left")
+
+    monkeypatch.setattr("zerotune.tuner.execution.trial_runner.Training", broken)
+    ended = here.zerotune("run", "tiny.yaml", "--driver", "serial")
+    assert ended.code == 3
+    assert "all 6 trials failed; the first: out of memory: train on fewer samples at once" in ended.err
+    assert "MemoryError: no [memory] left" in ended.err
+    assert ended.err.endswith("Mend the cause, then run them again: zerotune retry STUDY --failed\n")
+    assert ended.err.count("\n") == 1
+
+
+def test_a_changed_study_is_refused_with_the_difference(resumed: Here) -> None:
+    resumed.study.write_text(STUDY.replace("epochs: 1", "epochs: 2"), encoding="utf-8")
+    assert "epochs: was 1, now 2" in resumed.refuse("run", "tiny.yaml", "--driver", "serial")
+
+
+def test_a_full_disk_is_a_sentence(resumed: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zerotune.tuner.run.journal.Journal.start", full)
+    ended = resumed.zerotune("run", "tiny.yaml", "--driver", "serial")
+    assert (ended.code, ended.err[:30]) == (1, "error: No space left on device")
+
+
+def test_export_into_a_file_is_refused(resumed: Here) -> None:
+    assert "--to tiny.yaml: cannot be written" in resumed.refuse("export", "tiny", "--to", "tiny.yaml")
+
+
+def test_export_names_its_files(resumed: Here) -> None:
+    ended = resumed.zerotune("export", "tiny", "--to", "figures", "--cost", "flops")
+    assert ended.code == 0
+    assert "figures/report.html" in ended.out.splitlines()
+    assert all((resumed.folder / line).is_file() for line in ended.out.splitlines())
+
+
+def test_an_unknown_study_is_told_from_those_in_the_store(resumed: Here) -> None:
+    assert "did you mean 'tiny'? It holds: tiny." in resumed.refuse("compare", "tyni")
+
+
+def test_a_port_in_use_is_named(resumed: Here) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = resumed.zerotune("ui", "tiny", "--port", str(port))
+    assert ended.code == 2
+    assert f"--port {port}: cannot be used (Address already in use): choose another" in ended.err
+
+
+def test_an_address_that_is_not_this_machines_is_named(resumed: Here) -> None:
+    for host, reason in (("192.0.2.1", "Cannot assign requested address"), ("a..b", "no such address")):
+        refusal = resumed.refuse("ui", "tiny", "--host", host)
+        assert f"--host {host} --port 5000: cannot be used ({reason}): choose another" in refusal
+
+
+@pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_a_ui_that_others_reach_is_warned_of(
+    resumed: Here, monkeypatch: pytest.MonkeyPatch, host: str, warns: bool
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execvpe", lambda file, arguments, environment: started.append(arguments))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ended = resumed.zerotune("ui", "tiny", "--host", host, "--port", port)
+    assert ended.code == 0
+    assert started[0][started[0].index("--host") + 1] == host
+    assert (f"Everybody who reaches {host}:{port} can read, change and delete" in ended.out) == warns
+
+
+# What is printed
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from zerotune.tuner.cli import main; sys.argv = ['zerotune', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'ray', 'mlflow', 'optuna', 'plotly', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_output_that_knows_no_special_characters_is_no_crash(resumed: Here) -> None:
+    done = subprocess.run(
+        [*ZEROTUNE, "compare", "tiny"],
+        cwd=resumed.folder,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"Is [/red] it [bold] tiny?" in done.stdout
+
+
+def test_the_version_is_the_packages(here: Here) -> None:
+    assert here.zerotune("--version").out == f"zerotune {__version__}\n"
+
+
+def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: Here) -> None:
+    out = here.zerotune("plan", "tiny.yaml").out
+    assert out.startswith("tiny: Is [/red] it [bold] tiny?\n")
+    assert re.search(r"arm +batch +trials +trials +iterations +[A-Z]FLOPs +core time", out)
+    assert re.search(r"sqrt +3,000 +0 +2 +2 ", out)
+    assert "8 trials in all" in out
+
+
+@pytest.mark.parametrize("what", ["applications", "optimizers", "schedules", "rules", "methods", "studies"])
+def test_listings_break_no_word(here: Here, what: str) -> None:
+    from zerotune.tuner.commands.list import listing
+
+    out = here.zerotune("list", what).out
+    for row in listing(what)[1]:
+        assert set(" ".join(row).split()) <= set(out.split())

@@ -1,0 +1,137 @@
+"""`zerotune report`: one file from the store alone, and the same numbers in other formats."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.complete_study import complete_results
+from tests.reported_study import SESSION, definition
+from tests.tuner.tiny_study import Here
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.run.answer import answer, study_facts
+from zerotune.tuner.run.command_text import report_command
+from zerotune.tuner.run.run import draw
+from zerotune.tuner.run.tracking import keep
+from zerotune.tuner.store import Store, default_tracking_uri
+from zerotune.tuner.trial import TrialResult
+
+FINGERPRINT = "0123456789ab"
+ONE_BATCH_SIZE = {"batch_sizes": [1024]}
+
+
+def stored_results() -> list[TrialResult]:
+    """Results of the made-up study at its smallest batch size; few, since a store takes its time to write them."""
+    shown = [result for result in complete_results() if result.trial.batch_size in (256, 1024)]
+    few = [result for result in shown if result.trial.role == "confirmation" or result.trial.index % 3 == 0]
+    return [replace(result, epochs=result.epochs[:2]) for result in few]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the study, and nothing else: no journal, no study file."""
+    folder = tmp_path_factory.mktemp("written")
+    store = Store(default_tracking_uri(folder), "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
+    store.keep_sessions([SESSION])
+    store.sync(stored_results())
+    return folder
+
+
+@pytest.fixture
+def here(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """A folder with a copy of that store."""
+    monkeypatch.setattr("zerotune.tuner.reports.export.write_pictures", lambda *_: ([], None))
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(written / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")
+    return Here(tmp_path, monkeypatch, capsys)
+
+
+def test_the_report_of_a_copied_store_is_one_file_whose_name_is_printed(here: Here) -> None:
+    ended = here.zerotune("report", "synthetic")
+    assert (ended.code, ended.out, ended.err) == (0, "mlruns/synthetic/report/report.html\n", "")
+    text = (here.folder / "mlruns" / "synthetic" / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Must LeNet be tuned again at a larger batch?" in text
+    assert SESSION["git.commit"][:12] in text
+    assert "<dd>zerotune report synthetic</dd>" in text
+    assert list((here.folder / "mlruns" / "synthetic" / "report").iterdir()) == [
+        here.folder / "mlruns" / "synthetic" / "report" / "report.html"
+    ]
+
+
+def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
+    uri = default_tracking_uri(here.folder / "mlruns")
+    here.zerotune("report", "synthetic", "--to", "alone.html")
+    here.zerotune("export", "synthetic", "--to", "exported")
+    found = answer(uri, "synthetic", with_epochs=True, command=report_command(uri, "synthetic", Path("mlruns")))
+    store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
+    store.sync(stored_results())
+    keep(store, found, draw(found, here.folder / "kept"))
+    alone = (here.folder / "alone.html").read_bytes()
+    assert (here.folder / "kept" / "report" / "report.html").read_bytes() == alone
+    assert (here.folder / "exported" / "report.html").read_bytes() == alone
+
+
+def test_json_on_standard_output_is_what_compare_finds(here: Here) -> None:
+    ended = here.zerotune("report", "synthetic", "--format", "json", "--cost", "flops")
+    assert ended.code == 0
+    content = json.loads(ended.out)
+    results = [replace(result, epochs=()) for result in stored_results()]
+    expected = compare(study_facts(definition(**ONE_BATCH_SIZE)), results)
+    scores = {row["arm"]: row["score"]["mean"] for row in content["comparison"]["rows"]}
+    assert scores == {row.arm: row.score.mean for row in expected.rows if row.score}
+    assert content["savings_in"] == "flops"
+    assert content["provenance"]["fingerprint"] == FINGERPRINT
+
+
+@pytest.mark.parametrize(
+    ("format", "start"), [("markdown", "## synthetic\n"), ("latex", "% zerotune report synthetic\n")]
+)
+def test_tables_are_printed_or_written_to_a_file_alike(here: Here, format: str, start: str) -> None:
+    printed = here.zerotune("report", "synthetic", "--format", format)
+    assert printed.out.startswith(start)
+    named = here.zerotune("report", "synthetic", "--format", format, "--to", "folder/report.txt")
+    assert named.out == "folder/report.txt\n"
+    assert (here.folder / "folder" / "report.txt").read_text(encoding="utf-8") == printed.out
+
+
+def test_the_terminal_says_the_same_as_the_report(here: Here) -> None:
+    compared = here.zerotune("compare", "synthetic").out
+    cells = here.zerotune("report", "synthetic", "--format", "markdown").out
+    date = next(line for line in cells.splitlines() if line.startswith("| 1,024 | date |"))
+    scores, of_baseline, verdict = (date.split(" | ")[place] for place in (2, 3, 5))
+    shown = next(line for line in compared.splitlines() if line.startswith("date"))
+    assert [scores in shown, of_baseline in shown, verdict in shown] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["report", "sythetic"], "did you mean 'synthetic'? It holds: synthetic."),
+        (["report", "synthetic", "--store", "nowhere"], "nowhere/mlflow.db: run a study first"),
+        (["report", "synthetic", "--to", "mlruns"], "mlruns: the report cannot be written (Is a directory)"),
+        (["report", "synthetic", "--to", "tiny.yaml/x"], "tiny.yaml/x: the report cannot be written"),
+        (["report", "lost.yaml"], "no study file or shipped study 'lost.yaml'"),
+    ],
+)
+def test_bad_input_is_one_sentence(here: Here, words: list[str], sentence: str) -> None:
+    refusal = here.refuse(*words)
+    assert sentence in refusal
+    assert refusal.count("\n") == 1
+
+
+def test_a_format_that_there_is_not_is_a_wrong_command_line(here: Here) -> None:
+    assert "Usage: zerotune" in here.refuse("report", "synthetic", "--format", "pdf")
+
+
+@pytest.mark.parametrize(
+    ("uri", "store", "command"),
+    [
+        (default_tracking_uri(Path("mlruns")), "mlruns", "zerotune report one"),
+        (default_tracking_uri(Path("my runs")), "my runs", "zerotune report one --store 'my runs'"),
+        ("http://h:5000", "mlruns", "zerotune report one --tracking-uri http://h:5000"),
+    ],
+)
+def test_the_command_that_rebuilds_a_report_holds_what_is_not_the_default(uri: str, store: str, command: str) -> None:
+    assert report_command(uri, "one", Path(store)) == command

@@ -1,0 +1,91 @@
+"""Small trials, and an agenda that asks for them and keeps what it is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from zerotune.trainers.packing.benchmark import PackSpeed
+from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
+from zerotune.tuner.trial import Progress, Role, Trial, TrialResult
+
+NUM_TRAIN = 3_000
+ALONE = {"size": 1, "cpus": 1, "gpus": 0.0}
+"""What a worker of Tune's is told of the other workers of its trials, where there are none."""
+
+
+def make_trial(index: int, *, role: Role = "search", epochs: int = 1, data: str = "mnist5k") -> Trial:
+    """LeNet on 3,000 images, one update an epoch."""
+    return Trial(
+        study="small",
+        arm="tuned",
+        batch_size=NUM_TRAIN,
+        role=role,
+        index=index,
+        params={"lr": 0.01 * (index + 1)},
+        config=TrainConfig(
+            application="lenet_mnist",
+            data=data,
+            batch_size=NUM_TRAIN,
+            epochs=epochs,
+            schedule=ScheduleSpec(peak_lr=0.01 * (index + 1)),
+            optimizer=OptimizerSpec(name="momentum"),
+            seed=1,
+        ),
+    )
+
+
+@dataclass
+class ListAgenda:
+    """Asks for the trials of a list; ends those in `pruned_at` after that many epochs.
+
+    The trial `alone` comes when all before it are told.
+    """
+
+    trials: list[Trial]
+    alone: Trial | None = None
+    pruned_at: dict[str, int] = field(default_factory=dict)
+    on_report: Callable[[Progress], None] = lambda progress: None
+    told: list[TrialResult] = field(default_factory=list)
+    reported: list[Progress] = field(default_factory=list)
+    begun: list[Trial] = field(default_factory=list)
+    measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
+    warnings: list[tuple[Trial, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    num_asked: int = 0
+
+    def ask(self) -> Trial | Literal["wait", "done"]:
+        if self.num_asked == len(self.trials):
+            return "done"
+        if self.trials[self.num_asked] == self.alone and len(self.told) < self.num_asked:
+            return "wait"
+        self.num_asked += 1
+        return self.trials[self.num_asked - 1]
+
+    def may_prune(self, trial: Trial) -> bool:
+        return trial.id in self.pruned_at
+
+    def report(self, progress: Progress) -> bool:
+        self.reported.append(progress)
+        self.on_report(progress)
+        limit = self.pruned_at.get(progress.trial.id)
+        return limit is None or progress.new_epochs[-1].epoch < limit
+
+    def begins(self, trial: Trial) -> None:
+        if trial not in self.begun:
+            self.begun.append(trial)
+
+    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+        self.measured.append((trial, speed))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def warned(self, trial: Trial, sentence: str) -> None:
+        self.warnings.append((trial, sentence))
+
+    def tell(self, result: TrialResult) -> None:
+        self.told.append(result)
+
+
+def without_seconds(epochs: tuple[EpochMetrics, ...]) -> list[EpochMetrics]:
+    return [replace(epoch, device_seconds=0.0) for epoch in epochs]

@@ -1,0 +1,106 @@
+"""A Ray head that is lost while a study runs ends in a sentence and an exit code, and the study can be resumed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from threading import Event
+
+import psutil
+import pytest
+
+from tests.user_applications import hang_until_mended
+from zerotune.tuner.errors import Unreachable
+from zerotune.tuner.execution.ray import health_check as head_watch
+from zerotune.tuner.execution.ray.health_check import watched_head
+from zerotune.tuner.run.journal import JournalContent, read_journal
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_watch, "PROBE_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_head_that_goes_away_is_told_once() -> None:
+    told: list[str] = []
+    heard = Event()
+
+    def end(sentence: str) -> None:
+        told.append(sentence)
+        heard.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with watched_head(address, patience=0.1, end=end):
+            assert not heard.wait(0.5)
+            server.close()
+            assert heard.wait(60.0)
+    assert [
+        f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
+        "measured is kept; run the study again to go on"
+    ] == told
+
+
+@pytest.mark.usefixtures("quick")
+def test_nothing_is_watched_afterwards() -> None:
+    """Nothing answers there: a watch that went on would tell of it after a second."""
+    told: list[str] = []
+    before = set(threading.enumerate())
+    with watched_head("127.0.0.1:9", patience=1.0, end=told.append):
+        (watch,) = set(threading.enumerate()) - before
+    watch.join(60.0)
+    assert not watch.is_alive()
+    assert [] == told
+
+
+def journal_of(folder: Path) -> JournalContent:
+    return read_journal(folder / "mlruns" / "plane" / "journal.jsonl")
+
+
+@pytest.mark.ray
+def test_a_study_whose_ray_head_is_killed_ends_with_a_sentence_and_goes_on_when_run_again(tmp_path: Path) -> None:
+    """Trainings at the baseline's batch size hang, so that the study is surely running when its head is killed."""
+    hang_until_mended(tmp_path, tmp_path / "mended", "{max_concurrent: 1}")
+    command = [
+        sys.executable,
+        "-c",
+        "from zerotune.tuner.cli import main; main()",
+        "run",
+        "plane.yaml",
+        "--app",
+        "plane.py:sides",
+    ]
+    environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as study:
+        try:
+            while not (tmp_path / "mlruns/plane/journal.jsonl").exists() or not journal_of(tmp_path).started:
+                assert study.poll() is None
+                time.sleep(0.5)
+            (head,) = [p for p in psutil.Process(study.pid).children(recursive=True) if p.name() == "gcs_server"]
+            head.send_signal(signal.SIGKILL)
+            _, err = study.communicate(timeout=120)
+        finally:
+            study.kill()
+    assert study.returncode == Unreachable.exit_code
+    assert err.startswith("error: the Ray cluster was lost while the study ran: its head at ")
+    assert err.count("\n") == 1
+
+    (tmp_path / "mended").touch()
+    again = subprocess.run(
+        [*command, "--driver", "serial"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert again.returncode == 0
+    assert [8] == [len(journal_of(tmp_path).results)]

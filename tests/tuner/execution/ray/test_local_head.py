@@ -1,0 +1,154 @@
+"""The head of an embedded cluster, seen from its program: started ahead, taken, let go, and never left behind."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from zerotune.trainers.cores import num_cores
+from zerotune.tuner.commands.options import DriverName, Training
+from zerotune.tuner.errors import BadInput, Unreachable
+from zerotune.tuner.execution.ray import local_cluster as embedded
+from zerotune.tuner.execution.ray.local_cluster import Head, started_ahead, take
+
+ROOT = Path(__file__).parents[3]
+WORKING = "import sys; print('127.0.0.1:{}', flush=True); sys.stdin.read()"
+"""In the place of a head that starts Ray: its address has the cores for its port."""
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> list[Head]:
+    """The heads that a test starts; none of them starts Ray."""
+    started: list[Head] = []
+    begin = Head.__init__
+
+    def init(head: Head, num_cpus: int) -> None:
+        begin(head, num_cpus)
+        started.append(head)
+
+    monkeypatch.setattr(embedded, "_PROGRAM", WORKING)
+    monkeypatch.setattr(Head, "__init__", init)
+    return started
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether it came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def has_ended(head: Head) -> bool:
+    return head._process.poll() is not None
+
+
+def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[Head]) -> None:
+    head = Head(3)
+    assert head.address() == "127.0.0.1:3"
+    assert not has_ended(head)
+    head.stop()
+    assert has_ended(head)
+    head.stop()  # once more does no harm
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("print('failed: The node timed out.')", "The node timed out."),
+        ("raise SystemExit(3)", "the process at its head was ended."),
+    ],
+)
+def test_a_head_without_a_cluster_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+) -> None:
+    monkeypatch.setattr(embedded, "_PROGRAM", program)
+    head = Head(1)
+    with pytest.raises(Unreachable) as refused:
+        head.address()
+    head.stop()
+    assert str(refused.value) == (
+        f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
+        "--driver serial"
+    )
+
+
+def test_a_head_that_does_not_end_is_killed(heads: list[Head], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_PROGRAM", "import time; print('here', flush=True); time.sleep(600)")
+    monkeypatch.setattr(embedded, "_END_SECONDS", 0.2)
+    head = Head(1)
+    assert head.address() == "here"
+    head.stop()
+    assert head._process.returncode == -9
+
+
+def test_what_was_started_ahead_is_taken_once(heads: list[Head]) -> None:
+    with started_ahead(2):
+        first, second = take(2), take(2)
+    assert heads == [first, second]
+    assert first is not second
+    assert [has_ended(first), has_ended(second)] == [False, False], "who takes one stops it"
+    for head in heads:
+        head.stop()
+
+
+def test_of_two_that_are_started_ahead_for_as_many_cores_there_is_one(heads: list[Head]) -> None:
+    with started_ahead(2), started_ahead(2):
+        taken = take(2)
+    assert heads == [taken]
+    taken.stop()
+
+
+def test_a_study_that_needs_other_cores_gets_another_cluster(heads: list[Head]) -> None:
+    with started_ahead(2):
+        with started_ahead(8):
+            taken = take(8)
+        assert taken.address() == "127.0.0.1:8"
+        taken.stop()
+    assert [2, 8] == [head.num_cpus for head in heads]
+    assert until(lambda: has_ended(heads[0])), "nobody has taken it"
+
+
+def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
+    heads: list[Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study with a mistake is not held up by a cluster that it does not need."""
+    monkeypatch.setattr(embedded, "_PROGRAM", WORKING + "; import time; time.sleep(1)")
+    with pytest.raises(BadInput, match="the study"), started_ahead(2):
+        raise BadInput("the study has a mistake")
+    assert not has_ended(heads[0])
+    assert until(lambda: has_ended(heads[0]))
+
+
+@pytest.mark.parametrize(
+    ("driver", "address", "num_started"),
+    [(DriverName.ray, None, 1), (DriverName.serial, None, 0), (DriverName.ray, "auto", 0)],
+)
+def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
+    heads: list[Head], driver: DriverName, address: str | None, num_started: int
+) -> None:
+    nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
+    with Training(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).cluster_ahead():
+        assert [num_cores()] * num_started == [head.num_cpus for head in heads]
+
+
+@pytest.mark.ray
+def test_a_cluster_goes_down_with_a_program_that_is_killed() -> None:
+    program = (
+        "import sys; from zerotune.tuner.execution.ray.local_cluster import Head; head = Head(1); "
+        "print(head.address(), flush=True); "
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True, cwd=ROOT) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline().startswith("127.0.0.1:")
+        cluster = psutil.Process(killed.pid).children(recursive=True)
+        assert any("raylet" in process.name() for process in cluster)
+        killed.kill()
+    assert until(lambda: not any(process.is_running() and process.status() != "zombie" for process in cluster))

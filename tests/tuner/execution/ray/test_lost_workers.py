@@ -1,0 +1,192 @@
+"""What becomes of a trial of several workers that loses one of them: its result, its bill and its checkpoint."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch.distributed
+from ray import cloudpickle
+
+from tests.tuner.execution.agendas import ALONE, NUM_TRAIN, ListAgenda, make_trial
+from tests.tuner.execution.spoken_workers import Workers, slice_
+from zerotune.trainers.distributed.local_workers import LocalGang, WorkerLost
+from zerotune.trainers.spec import Placement
+from zerotune.trainers.updates import Updates
+from zerotune.tuner.cost import Cost, held
+from zerotune.tuner.execution import serial
+from zerotune.tuner.execution.failures import MAX_DEATHS
+from zerotune.tuner.execution.progress_update import conclude
+from zerotune.tuner.execution.ray.dispatcher import Dispatch
+from zerotune.tuner.execution.ray.messages import Assignment
+from zerotune.tuner.execution.ray.tune_worker import Worker
+from zerotune.tuner.execution.serial import run_serial
+from zerotune.tuner.execution.trial_runner import Execution, Work
+from zerotune.tuner.run.journal import Journal
+from zerotune.tuner.trial import Progress
+
+TRIAL = make_trial(0, epochs=4)
+BATCH = 500
+SHORT = make_trial(1, epochs=2)
+SHORT = replace(SHORT, batch_size=BATCH, config=replace(SHORT.config, batch_size=BATCH))
+needs_gloo = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo, which workers on CPUs need",
+)
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGang]:
+    """A gang of two, which the serial driver has too."""
+    with closing(LocalGang(2)) as gang:
+        monkeypatch.setattr(serial, "LocalGang", lambda size: gang)
+        yield gang
+
+
+def kill_the_other(others: LocalGang) -> None:
+    os.kill(others.others[0].process.pid, signal.SIGKILL)
+    others.others[0].process.wait()
+
+
+@pytest.fixture
+def lost_in_epoch_2(others: LocalGang, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other worker is killed once: in the second update of an epoch 2, which the leader still makes."""
+    train, killed = Updates.train, []
+
+    def observe(update: int) -> None:
+        if update == NUM_TRAIN // BATCH + 2 and not killed:
+            kill_the_other(others)
+            killed.append(update)
+
+    def observed(self: Updates, *arguments: Any) -> float:
+        self.observer = observe
+        return train(self, *arguments)
+
+    monkeypatch.setattr(Updates, "train", observed)
+
+
+@pytest.mark.parametrize("time_limit", [None, 1e-9])
+def test_a_trial_whose_workers_of_rays_are_lost_keeps_their_number(time_limit: float | None) -> None:
+    workers = Workers(ListAgenda([TRIAL]))
+    execution = Execution(workers_per_trial=3, time_limit=time_limit)
+    workers.dispatch = Dispatch(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
+    for _ in range(1 if time_limit else MAX_DEATHS):
+        workers.ready("one")
+        workers.die("one")
+    assert [("failed", 3)] == [(result.status, result.num_workers) for result in workers.agenda.told]
+
+
+def test_a_trial_whose_workers_here_are_lost_keeps_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> None:
+        raise WorkerLost("worker 1 of 3 was lost")
+
+    monkeypatch.setattr(LocalGang, "begin", lost)
+    agenda = ListAgenda([TRIAL])
+    run_serial(agenda, Execution(workers_per_trial=3))
+    assert [("failed", 3)] == [(result.status, result.num_workers) for result in agenda.told]
+
+
+def test_a_trial_that_fails_keeps_how_it_was_trained() -> None:
+    piece = slice_(1, of=4, error="ValueError: no")
+    assert piece.training is not None
+    training = replace(piece.training, num_workers=3, micro_batch_size=50, accumulation_steps=4)
+    result = conclude(TRIAL, replace(piece, training=training, num_workers=3))
+    assert (result.status, result.num_workers) == ("failed", 3)
+    assert (result.micro_batch_size, result.accumulation_steps) == (50, 4)
+    begun = conclude(TRIAL, replace(piece, training=None, num_workers=3))
+    assert (begun.status, begun.num_workers) == ("failed", 3)
+
+
+@needs_gloo
+@pytest.mark.parametrize("from_checkpoint", [False, True])
+def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
+    from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
+    monkeypatch.setattr("zerotune.trainers.checkpoint.SECONDS_BETWEEN", (0.0, 0.0))
+    agenda = ListAgenda([SHORT])
+    run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
+    journal = Journal(tmp_path / "journal")
+    for progress in agenda.reported:
+        journal.progress(progress.trial.id, progress.new_epochs)
+    (result,) = agenda.told
+    cost = journal.finish(result).cost
+    journal.close()
+    num_epochs = 2 if from_checkpoint else 3
+    assert (result.status, cost.trials, cost.epochs) == ("finished", 1, num_epochs)
+    assert cost.samples == num_epochs * NUM_TRAIN + 2 * BATCH
+    assert cost.iterations == num_epochs * NUM_TRAIN // BATCH + 2
+    assert (cost.words, cost.flops) == (61_706 * cost.iterations, result.epochs[0].flops // NUM_TRAIN * cost.samples)
+
+
+@needs_gloo
+@pytest.mark.parametrize("from_checkpoint", [False, True])
+def test_setting_up_is_billed_once(
+    from_checkpoint: bool, others: LocalGang, lost_in_epoch_2: None, tmp_path: Path
+) -> None:
+    checkpoint = str(tmp_path / "a.pt") if from_checkpoint else None
+    work = Work(SHORT, Placement(num_workers=2, checkpoint=checkpoint, checkpoint_seconds=0.0), others=others)
+    first = work.advance(0.0)
+    assert first.training is not None
+    assert work._setup.device_seconds >= first.training.setup_seconds
+    work._setup = held(1e9)  # not to be mistaken for what the broken epoch took
+    piece = work.advance(0.0)
+    assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)
+    assert (piece.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
+    again = work.advance(0.0)
+    assert again.training is not None
+    assert again.training.resumed_epochs == int(from_checkpoint)
+
+
+@needs_gloo
+def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalGang, tmp_path: Path) -> None:
+    pruned, after = make_trial(2, epochs=5), make_trial(3)
+    agenda = ListAgenda([pruned, after], pruned_at={pruned.id: 2})
+
+    def on_report(progress: Progress) -> None:
+        if progress.new_epochs[-1].epoch == 2:
+            Path(str(execution.placement(pruned).checkpoint)).touch()
+            kill_the_other(others)
+
+    agenda.on_report = on_report
+    execution = Execution(workers_per_trial=2, checkpoints=tmp_path)
+    run_serial(agenda, execution)
+    assert ["pruned", "finished"] == [result.status for result in agenda.told]
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_what_an_attempt_of_rays_cost_that_lost_a_worker_is_billed() -> None:
+    """The worker that leads tells it, and then ends."""
+    workers = Workers(ListAgenda([TRIAL]))
+    workers.ready("one")
+    lost = replace(slice_(1, of=4), new_epochs=(), lost="worker 1 of 2 was lost", unfinished=Cost(samples=7))
+    workers.slice("one", lost)
+    assert [] == workers.agenda.reported
+    workers.die("one")
+    workers.ready("one", "again")
+    workers.post.items["one"] = workers.post.items["again"]
+    workers.slice("one", slice_(4, of=4))
+    (result,) = workers.agenda.told
+    assert (result.status, result.cost.samples) == ("finished", 1 + 7)
+
+
+def test_a_worker_of_rays_whose_other_was_lost_tells_it_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> None:
+        raise WorkerLost("worker 1 of 2 was lost")
+
+    letter = cloudpickle.dumps(Assignment(trials=(TRIAL,), placements=(Placement(num_workers=2),)))
+    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
+    worker = Worker.__new__(Worker)
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=lambda *_: letter)), "gang": ALONE})
+    worker._others = SimpleNamespace(begin=lost, close=lambda: None)
+    worker.step()
+    (piece,) = worker.step()["word"].pieces.values()
+    assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)
+    assert piece.unfinished.device_seconds > 0
+    with pytest.raises(WorkerLost):
+        worker.step()

@@ -1,0 +1,107 @@
+"""The Ray driver's worker and mailbox, without Ray."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray import cloudpickle
+
+from tests.tuner.execution.agendas import ALONE, make_trial
+from zerotune.trainers.spec import Placement
+from zerotune.tuner.execution.ray.mailbox import Mailbox
+from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Assignment, Idle, Ready, Slices
+from zerotune.tuner.execution.ray.tune_worker import IDLE_SECONDS, Worker
+from zerotune.tuner.trial import Trial
+
+
+@pytest.fixture
+def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
+    """A worker in this process, and the items that it will find in its mailbox."""
+    items: list[Any] = []
+
+    def take(name: str, seconds: float) -> Any:
+        assert seconds == IDLE_SECONDS
+        return cloudpickle.dumps(items.pop(0)) if items else None
+
+    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
+    worker = Worker.__new__(Worker)
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "gang": ALONE})
+    return worker, items
+
+
+def epochs(word: Slices) -> list[int]:
+    """Those of the one trial that the worker has."""
+    (piece,) = word.pieces.values()
+    return [epoch.epoch for epoch in piece.new_epochs]
+
+
+def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = None) -> Assignment:
+    placement = Placement(checkpoint=None if checkpoint is None else str(checkpoint), checkpoint_seconds=0.0)
+    return Assignment(trials=(trial,), placements=(placement,), may_be_pruned=may_be_pruned)
+
+
+def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[Worker, list[Any]]) -> None:
+    worker, _ = spoken_to
+    first = worker.step()["word"]
+    worker.setup({"post": None, "gang": ALONE})
+    second = worker.step()["word"]
+    assert (Ready, Ready) == (type(first), type(second))
+    assert first.mailbox != second.mailbox
+
+
+def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[Worker, list[Any]]) -> None:
+    worker, items = spoken_to
+    worker.step()
+    assert {"word": Idle()} == worker.step()
+    items.append(assignment(make_trial(0), may_be_pruned=False))
+    (piece,) = worker.step()["word"].pieces.values()
+    assert (True, 1) == (piece.done, len(piece.new_epochs))
+    assert {"word": Idle()} == worker.step()
+    items.append(STOP)
+    assert {"word": Idle(), "done": True} == worker.step()
+
+
+def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
+    spoken_to: tuple[Worker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, items = spoken_to
+    limits: list[float | None] = []
+    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.end_process_after", limits.append)
+    worker.step()
+    hopeless = assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt")
+    items.append(replace(hopeless, time_limit=60.0))
+    assert [1] == epochs(worker.step()["word"])
+    assert {"word": Idle()} == worker.step()
+    items.append(CONTINUE)
+    assert [2] == epochs(worker.step()["word"])
+    assert ([tmp_path / "pruned.pt"], [60.0]) == (list(tmp_path.iterdir()), limits)
+    items.append(PRUNED)
+    assert {"word": Idle()} == worker.step()
+    assert ([], [60.0, None]) == (list(tmp_path.iterdir()), limits), "while it waits it must not end itself"
+    items.append(assignment(make_trial(1), may_be_pruned=False))
+    (piece,) = worker.step()["word"].pieces.values()
+    assert piece.done
+
+
+def test_mailboxes_keep_the_order_and_do_not_mix() -> None:
+    async def talk() -> list[Any]:
+        mailbox = Mailbox()
+        waiting = asyncio.create_task(mailbox.take("b", 5.0))
+        for name, item in (("a", b"1"), ("a", b"2"), ("b", b"3")):
+            await mailbox.put(name, item)
+        return [await mailbox.take("a", 5.0), await mailbox.take("a", 5.0), await waiting]
+
+    assert [b"1", b"2", b"3"] == asyncio.run(talk())
+
+
+def test_an_empty_mailbox_gives_nothing_and_loses_nothing_later() -> None:
+    async def talk() -> list[Any]:
+        mailbox = Mailbox()
+        nothing = await mailbox.take("a", 0.01)
+        await mailbox.put("a", b"1")
+        return [nothing, await mailbox.take("a", 5.0)]
+
+    assert [None, b"1"] == asyncio.run(talk())

@@ -1,0 +1,107 @@
+"""A dispatch without Ray, with workers whose words the test speaks."""
+
+from dataclasses import replace
+from tempfile import NamedTemporaryFile
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from ray import cloudpickle
+
+from tests.tuner.execution.agendas import ListAgenda, make_trial
+from zerotune.trainers.packing.benchmark import PackSpeed
+from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, Recipe, TrainResult
+from zerotune.tuner.execution.progress_update import Slice
+from zerotune.tuner.execution.ray.dispatcher import Dispatch
+from zerotune.tuner.execution.ray.messages import Assignment, Ready, Slices
+from zerotune.tuner.execution.trial_runner import Execution, PackSetting
+from zerotune.tuner.trial import Trial
+
+
+class Post:
+    """A `Mailbox` actor's handle that keeps what is put, and reads it."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, list[Any]] = {}
+        self.put = SimpleNamespace(remote=self._put)
+
+    def _put(self, name: str, letter: bytes) -> None:
+        self.items.setdefault(name, []).append(cloudpickle.loads(letter))
+
+
+class Workers:
+    """A dispatch with workers whose words the test speaks."""
+
+    def __init__(self, agenda: ListAgenda, packing: PackSetting = "off") -> None:
+        self.agenda = agenda
+        self.post = Post()
+        self.dispatch = Dispatch(agenda, Execution(packing=packing), self.post)
+
+    def say(self, worker: str, word: object) -> None:
+        decision = self.dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"word": word})
+        assert decision == "CONTINUE"
+
+    def slice(self, worker: str, piece: Slice) -> None:
+        """A piece of the one trial that the worker was given last."""
+        (trial,) = [item for item in self.post.items[worker] if isinstance(item, Assignment)][-1].trials
+        self.say(worker, Slices({trial.id: piece}))
+
+    def ready(self, worker: str, mailbox: str | None = None) -> None:
+        self.say(worker, Ready(mailbox=mailbox or worker))
+
+    def die(self, worker: str, said: str | None = None) -> None:
+        """Ends a worker's process; Tune has written what Ray `said` of it and of those before into a file."""
+        with NamedTemporaryFile("w") as file:
+            file.write(said or "")
+            file.flush()
+            error_file = None if said is None else file.name
+            self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, error_file=error_file))
+
+    def got(self, mailbox: str) -> list[Any]:
+        """What lies in a mailbox: trials, and words."""
+        items = self.post.items.get(mailbox, [])
+        return [item.trials[0] if isinstance(item, Assignment) else item for item in items]
+
+
+def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> Slice:
+    metrics = EpochMetrics(
+        epoch=epoch,
+        lr=0.1,
+        train_loss=1.0,
+        validation_loss=1.0,
+        validation_score=0.5,
+        iterations=1,
+        samples=1,
+        flops=1,
+        device_seconds=seconds,
+    )
+    status: Literal["running", "finished"] = "finished" if epoch == of else "running"
+    training = TrainResult(status=status, epochs=(metrics,), validation_score=0.5, test_score=0.4)
+    return Slice(new_epochs=(metrics,), training=training, error=error, host="node-1", device="cpu")
+
+
+def small_batch(index: int, *, optimizer: str = "momentum") -> Trial:
+    """A trial of a batch size at which packs are measured on a CPU."""
+    trial = make_trial(index, epochs=2)
+    config = replace(trial.config, batch_size=16, optimizer=OptimizerSpec(name=optimizer))
+    return replace(trial, batch_size=16, config=config)
+
+
+FIVE = [small_batch(index) for index in range(5)]
+OTHERS = [small_batch(index, optimizer="lars") for index in range(5, 7)]
+FAST_IN_FOURS = PackSpeed(device="cpu", alone=1.0, packed={2: 0.8, 4: 0.5})
+
+
+def packs(workers: Workers, mailbox: str) -> list[list[Trial]]:
+    return [list(item.trials) for item in workers.post.items.get(mailbox, []) if isinstance(item, Assignment)]
+
+
+def with_recipe(trial: Trial, recipe: Recipe) -> Trial:
+    return replace(trial, config=replace(trial.config, recipe=recipe))
+
+
+def searched_recipes(trials: list[Trial], *, clipped: bool) -> list[Trial]:
+    """The trials with a label smoothing and a norm of each its own, as a search over them has."""
+    return [
+        with_recipe(trial, Recipe(label_smoothing=0.01 * number, clip_norm=number if clipped else None))
+        for number, trial in enumerate(trials, start=1)
+    ]

@@ -1,0 +1,92 @@
+"""Text in, escaped text out, in three languages; undone by readers of their own."""
+
+import html
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerotune.tuner.reports.tables.markup import (
+    html_table,
+    html_text,
+    latex_table,
+    latex_text,
+    markdown_table,
+    markdown_text,
+)
+from zerotune.tuner.reports.tables.result_tables import Table
+from zerotune.tuner.sanitize import visible
+
+ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(visible)
+TABLE = Table(
+    caption="What & why",
+    columns=("batch size", "arm", "score"),
+    groups=((("256", "base_line", "1%"),), (("512", "a|b", "-2%"), ("512", "<c>", "±3"))),
+)
+
+
+def latex_undone(text: str) -> str:
+    """What LaTeX would set."""
+    for command, character in (
+        (r"\textbackslash{}", "\\"),
+        (r"\textasciitilde{}", "~"),
+        (r"\textasciicircum{}", "^"),
+        (r"\textless{}", "<"),
+        (r"\textgreater{}", ">"),
+        (r"\textbar{}", "|"),
+        (r"\textquotedbl{}", '"'),
+        (r"$\pm$", "±"),
+        (r"$\checkmark$", "✓"),
+        ("$-$", "-"),
+    ):
+        text = text.replace(command, f"\x00{ord(character)};")
+    text = re.sub(r"\\([&%$#_{}])", lambda found: f"\x00{ord(found[1])};", text)
+    assert not re.search(r"[\\&%$#_{}~^<>|\"]", text)
+    return re.sub(r"\x00(\d+);", lambda found: chr(int(found[1])), text)
+
+
+@given(ANY_TEXT)
+def test_latex_sets_any_text_as_it_is(text):
+    assert latex_undone(latex_text(text)) == text
+
+
+@given(ANY_TEXT)
+def test_markdown_shows_any_text_as_it_is_on_one_line(text):
+    escaped = markdown_text(text)
+    assert "<" not in escaped
+    assert "\n" not in escaped
+    shown = html.unescape(re.sub(r"\\([\\`*_\[\]|~#])", r"\1", escaped))
+    assert shown.split() == text.split()
+
+
+@given(ANY_TEXT)
+def test_html_shows_any_text_as_it_is(text):
+    escaped = html_text(text)
+    assert not set(escaped) & set("<>\"'")
+    assert html.unescape(escaped) == text
+
+
+def test_a_markdown_table_has_a_rule_below_its_headings_and_words_at_the_left():
+    assert markdown_table(TABLE).splitlines() == [
+        "| batch size | arm | score |",
+        "| ---: | --- | ---: |",
+        "| 256 | base\\_line | 1% |",
+        "| 512 | a\\|b | -2% |",
+        "| 512 | &lt;c&gt; | ±3 |",
+        "",
+        "What &amp; why",
+    ]
+
+
+def test_a_latex_table_has_booktabs_rules_between_its_groups():
+    lines = latex_table(TABLE, "tab:one").splitlines()
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
+    assert r"512 & a\textbar{}b & $-$2\% \\" in lines
+    assert r"\begin{tabular}{rlr}" in lines
+
+
+def test_an_html_table_sets_its_groups_apart_and_scrolls_in_a_box_that_keys_reach():
+    text = html_table(TABLE, "one")
+    assert text.count("<tbody>") == 2
+    assert '<div class="scroll" tabindex="0" role="region" aria-labelledby="caption-one">' in text
+    assert '<th scope="row" class="words">&lt;c&gt;</th>' in text

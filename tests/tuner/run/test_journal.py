@@ -1,0 +1,336 @@
+"""The journal: what was measured is never lost, never counted twice, and one driver writes at a time."""
+
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tuner.analysis.synthetic_results import make_result
+from zerotune.trainers.spec import DecaySpec, EpochMetrics
+from zerotune.tuner.cost import Cost, epochs_cost
+from zerotune.tuner.errors import BadInput, StudyLocked
+from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.run.journal import Journal, read_journal, sealed
+from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
+
+DEFINITION = {"name": "small", "epochs": 3, "arms": ["date"]}
+NOTES = {"version.torch": "2.13.0"}
+
+
+def write(folder: Path, results: list[TrialResult]) -> bytes:
+    """A journal of a study with these results, every trial with its first epochs noted on the way."""
+    journal = Journal(folder)
+    journal.begin(DEFINITION, NOTES)
+    for result in results:
+        journal.start(result.trial.id)
+        journal.progress(result.trial.id, result.epochs[:-1])
+        journal.finish(result)
+    journal.close()
+    return journal.path.read_bytes()
+
+
+def metrics(epoch: int, seconds: float, loss: float = 0.5) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=epoch,
+        lr=0.1,
+        train_loss=loss,
+        validation_loss=loss,
+        validation_score=0.9,
+        iterations=2,
+        samples=60,
+        flops=600,
+        device_seconds=seconds,
+    )
+
+
+def result_of(epochs: tuple[EpochMetrics, ...]) -> TrialResult:
+    """A result whose cost is that of its own epochs, and two seconds of setting up."""
+    cost = epochs_cost(epochs) + Cost(trials=1, device_seconds=2.0)
+    return replace(make_result(), epochs=epochs, cost=cost)
+
+
+# -- round trip --------------------------------------------------------------------------------------------------------
+
+
+def test_a_study_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    results = [make_result(seed=1), make_result(seed=2, status="diverged"), make_result(seed=3, status="failed")]
+    write(tmp_path, results)
+    content = read_journal(tmp_path / "journal.jsonl")
+    assert DEFINITION == content.definition
+    assert {result.trial.id: result for result in results} == content.results
+    assert dict.fromkeys(content.results, 1) == content.started
+    assert {result.trial.id: list(result.epochs[:-1]) for result in results} == content.epochs
+    assert content.unreadable_lines == 0
+
+
+def test_losses_that_are_no_numbers_are_read_back(tmp_path: Path) -> None:
+    write(tmp_path, [result_of((metrics(1, 1.0), metrics(2, 1.0, loss=math.nan), metrics(3, 1.0, loss=math.inf)))])
+    (result,) = read_journal(tmp_path / "journal.jsonl").results.values()
+    assert [0.5, math.inf] == [result.epochs[0].train_loss, result.epochs[2].train_loss]
+    assert math.isnan(result.epochs[1].train_loss)
+
+
+def test_a_trial_with_a_list_of_decimals_is_met_again(tmp_path: Path) -> None:
+    result = make_result()
+    decay = DecaySpec(name="multistep", options={"milestones": (1.0, 2.0), "factor": 0.1})
+    config = replace(result.trial.config, schedule=replace(result.trial.config.schedule, decay=decay))
+    result = replace(result, trial=replace(result.trial, config=config))
+    assert result.trial.id == result_from_json(result_to_json(result)).trial.id
+
+
+def test_a_folder_without_a_journal_has_no_content(tmp_path: Path) -> None:
+    content = read_journal(tmp_path / "journal.jsonl")
+    assert ({}, {}, 0) == (content.definition, content.results, content.unreadable_lines)
+
+
+def test_attempts_are_counted_over_several_runs(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    for attempt in (1, 2, 3):
+        journal = Journal(tmp_path)
+        assert attempt == journal.start("0123456789ab")
+        journal.close()
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 5_000))
+def test_a_journal_cut_anywhere_keeps_what_stood_before_the_cut_and_takes_more(
+    tmp_path_factory: pytest.TempPathFactory, position: int
+) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    results = [make_result(seed=1, num_epochs=2), make_result(seed=2, num_epochs=2)]
+    whole = write(folder, results)
+    cut = position % (len(whole) + 1)
+    path = folder / "journal.jsonl"
+    path.write_bytes(whole[:cut])
+
+    # A line is whole even where only its newline is missing.
+    lines = whole.split(b"\n")
+    ends = [sum(len(line) + 1 for line in lines[: number + 1]) - 1 for number in range(len(lines) - 1)]
+    kinds = [json.loads(line)["kind"] for line in lines[:-1]]
+    num_kept = sum(kind == "result" and cut >= end for kind, end in zip(kinds, ends, strict=True))
+    kept = {result.trial.id: result for result in results[:num_kept]}
+
+    journal = Journal(folder)
+    assert kept == journal.content.results
+    assert (DEFINITION if cut >= ends[0] else {}) == journal.content.definition
+    if not journal.content.definition:
+        journal.begin(DEFINITION, NOTES)
+    added = make_result(seed=3)
+    journal.start(added.trial.id)
+    journal.finish(added)
+    journal.close()
+    content = read_journal(path)
+    assert DEFINITION == content.definition
+    assert kept | {added.trial.id: added} == content.results
+    assert content.unreadable_lines <= 1
+
+
+GARBAGE = [
+    b"\x00" * 40,
+    b"\xff\xfe\x80 not text",
+    b"{}",
+    b"[1, 2]",
+    b"17",
+    b'{"kind": "started", "trial": "a", "attempt": 1}',
+    b"[" * 100_000,
+    b"",
+]
+WRONG = [
+    '{"trial": "a"}',
+    '{"kind": "result", "result": {"status": "finished"}}',
+    '{"kind": "epochs", "trial": "a", "epochs": [{"epoch": "one"}]}',
+    '{"kind": "started"}',
+    '{"kind": "started", "trial": [1]}',
+    '{"kind": "something new"}',
+]
+"""Records that are none, with the checksum of what they are."""
+
+
+@pytest.mark.parametrize(
+    "garbage", [*GARBAGE, *(sealed(line).encode() for line in WRONG)], ids=lambda line: line[:30].decode("latin-1")
+)
+def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, garbage: bytes) -> None:
+    results = [make_result(seed=1), make_result(seed=2)]
+    lines = write(tmp_path, results).split(b"\n")
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"\n".join([*lines[:4], garbage, garbage, *lines[4:]]))
+    content = read_journal(path)
+    assert {result.trial.id: result for result in results} == content.results
+    assert content.unreadable_lines == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**400])
+@pytest.mark.parametrize("name", ["num_workers", "accumulation_steps", "micro_batch_size"])
+def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
+    """Sealed or not: found by fuzzing, since seconds are divided by workers."""
+    content = json.loads(result_to_json(make_result()))
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        result_from_json(json.dumps(content | {name: value}))
+
+
+ANOTHER_FORMAT = '{"kind":"study","format":99,"definition":{"name":"x"},"provenance":{}}'
+
+
+@pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode(), sealed(ANOTHER_FORMAT).encode()])
+def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: bytes) -> None:
+    _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(first + b"\n" + rest)
+    with pytest.raises(BadInput) as error:
+        Journal(tmp_path)
+    expected = (
+        f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
+        "move the folder away to start the study anew"
+    )
+    assert expected == str(error.value)
+    assert first + b"\n" + rest == path.read_bytes()
+
+
+def test_a_journal_whose_first_line_is_missing_is_refused(tmp_path: Path) -> None:
+    _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
+    (tmp_path / "journal.jsonl").write_bytes(rest)
+    with pytest.raises(BadInput, match="the first line is not a study's definition"):
+        read_journal(tmp_path / "journal.jsonl")
+
+
+# -- what lost work costs ----------------------------------------------------------------------------------------------
+
+
+def test_the_epochs_of_a_killed_attempt_are_billed_to_the_trial(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    result = result_of((metrics(1, 1.5), metrics(2, 1.5)))
+    killed = Journal(tmp_path)
+    killed.start(result.trial.id)
+    killed.progress(result.trial.id, [metrics(1, 10.0)])
+    killed.progress(result.trial.id, [metrics(2, 20.0)])
+    killed.close()
+
+    journal = Journal(tmp_path)
+    journal.start(result.trial.id)
+    journal.progress(result.trial.id, [metrics(1, 1.5)])
+    written = journal.finish(result)
+    journal.close()
+    expected = Cost(trials=1, epochs=4, iterations=8, samples=240, flops=2400, device_seconds=2 + 3 + 30)
+    assert expected == written.cost
+    assert written == read_journal(journal.path).results[result.trial.id]
+
+
+def test_epochs_kept_in_a_checkpoint_are_billed_once(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    result = result_of((metrics(1, 10.0), metrics(2, 20.0), metrics(3, 1.0), metrics(4, 1.0)))
+    killed = Journal(tmp_path)
+    killed.progress(result.trial.id, [metrics(1, 10.0), metrics(2, 20.0), metrics(3, 40.0)])
+    killed.close()
+
+    journal = Journal(tmp_path)
+    journal.progress(result.trial.id, [metrics(3, 1.0)])
+    written = journal.finish(result)
+    journal.close()
+    assert written.cost == result.cost + Cost(epochs=1, iterations=2, samples=60, flops=600, device_seconds=40.0)
+
+
+def test_epochs_without_a_finite_loss_are_billed_once(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    result = result_of((metrics(1, 1.0, loss=math.nan), metrics(2, 2.0, loss=math.nan)))
+    journal = Journal(tmp_path)
+    journal.progress(result.trial.id, result.epochs)
+    journal.close()
+    journal = Journal(tmp_path)
+    assert result.cost == journal.finish(result).cost
+    journal.close()
+
+
+def test_a_trial_given_up_is_billed_every_epoch_that_was_reported(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    trial = make_result().trial
+    journal = Journal(tmp_path)
+    for seconds in (1.0, 2.0, 4.0):
+        journal.start(trial.id)
+        journal.progress(trial.id, [metrics(1, seconds)])
+    written = journal.finish(failed(trial, "its worker died 3 times"))
+    journal.close()
+    assert Cost(trials=1, epochs=3, iterations=6, samples=180, flops=1800, device_seconds=7.0) == written.cost
+
+
+# -- one driver at a time ----------------------------------------------------------------------------------------------
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from zerotune.tuner.run.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal.begin({"name": "small"}, {})
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone_even_by_kill(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(StudyLocked) as error:
+                Journal(tmp_path)
+        finally:
+            os.kill(holder.pid, signal.SIGKILL)
+    expected = f"{tmp_path}: another process is running this study: wait for it, or stop it, then run again"
+    assert expected == str(error.value)
+    journal = Journal(tmp_path)
+    assert journal.content.definition == {"name": "small"}
+    journal.close()
+
+
+def test_a_closed_journal_can_be_opened_again(tmp_path: Path) -> None:
+    Journal(tmp_path).close()
+    Journal(tmp_path).close()
+
+
+# -- where it cannot be written ----------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "study"
+    with pytest.raises(BadInput) as error:
+        Journal(folder)
+    expected = f"{folder}: the study's folder cannot be written (Not a directory): choose another --store"
+    assert expected == str(error.value)
+
+
+def test_a_journal_that_is_a_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(BadInput, match=r"journal\.jsonl: the journal cannot be read \(Is a directory\)"):
+        Journal(tmp_path)
+
+
+def test_a_disk_that_is_full_ends_in_a_sentence_and_the_study_can_be_resumed(tmp_path: Path) -> None:
+    first, second = make_result(seed=1), make_result(seed=2)
+    size = len(write(tmp_path, [first]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    journal = Journal(tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
+    try:
+        with pytest.raises(BadInput, match=r"the journal cannot be written \(File too large\): mend that, then run"):
+            journal.finish(second)
+        journal.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    journal = Journal(tmp_path)
+    assert {first.trial.id: first} == journal.content.results
+    journal.finish(second)
+    journal.close()
+    assert {first.trial.id: first, second.trial.id: second} == read_journal(journal.path).results

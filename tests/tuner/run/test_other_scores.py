@@ -1,0 +1,152 @@
+"""Scores beside the metric, such as top-5 accuracy, go with a trial's result wherever that goes."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.tuner.analysis.synthetic_results import make_result
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.applications.classification import num_correct_in_top5
+from zerotune.trainers.loop import train
+from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.tuner.execution.progress_update import Slice, conclude
+from zerotune.tuner.run.journal import Journal, read_journal
+from zerotune.tuner.store import Store, default_tracking_uri, read_results
+from zerotune.tuner.store.record import points
+from zerotune.tuner.trial import Role, TrialResult, result_from_json, result_to_json
+
+
+def scored(result: TrialResult) -> TrialResult:
+    """The result with two other scores, of numbers that no short decimal holds."""
+    epochs = tuple(
+        replace(epoch, other_scores={"top5": 1 - 0.1 / (3 * epoch.epoch), "top3": epoch.epoch / 7})
+        for epoch in result.epochs
+    )
+    return replace(result, epochs=epochs, test_other_scores={"top5": 2 / 3, "top3": 1 / 7})
+
+
+def diverged() -> TrialResult:
+    """A training that diverged in its last epoch, which has no other scores."""
+    result = scored(make_result(status="diverged"))
+    *before, last = result.epochs
+    return replace(result, epochs=(*before, replace(last, other_scores={})), test_other_scores={})
+
+
+def plain() -> TrialResult:
+    return make_result()
+
+
+RESULTS: list[Callable[[], TrialResult]] = [lambda: scored(make_result()), diverged, plain]
+every_result = pytest.mark.parametrize("make", RESULTS, ids=["finished", "diverged", "without"])
+
+
+@every_result
+def test_a_journal_gives_them_back_exactly(make: Callable[[], TrialResult], tmp_path: Path) -> None:
+    result = make()
+    journal = Journal(tmp_path)
+    journal.begin({"name": "small"}, {})
+    journal.start(result.trial.id)
+    journal.progress(result.trial.id, result.epochs)
+    journal.finish(result)
+    journal.close()
+    content = read_journal(journal.path)
+    assert tuple(content.epochs[result.trial.id]) == result.epochs
+    assert content.results[result.trial.id].epochs == result.epochs
+    assert content.results[result.trial.id].test_other_scores == result.test_other_scores
+
+
+@pytest.fixture(scope="module")
+def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return default_tracking_uri(tmp_path_factory.mktemp("store"))
+
+
+@every_result
+def test_an_mlflow_store_gives_them_back_exactly(
+    make: Callable[[], TrialResult], store_uri: str, request: pytest.FixtureRequest
+) -> None:
+    result, name = make(), request.node.callspec.id
+    Store(store_uri, name, "0123abcd", {"name": name}, {"date": "date"}).write(result)
+    assert read_results(store_uri, name, with_epochs=True).results == (result,)
+    assert read_results(store_uri, name).results == (replace(result, epochs=()),)
+
+
+def test_mlflow_shows_them_as_metrics_of_their_own(store_uri: str) -> None:
+    result = scored(make_result())
+    Store(store_uri, "shown", "0123abcd", {"name": "shown"}, {"date": "date"}).write(result)
+    client = MlflowClient(store_uri)
+    experiment = client.get_experiment_by_name("shown")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.`zerotune.trial` = '{result.trial.id}'")
+    history = client.get_metric_history(run.info.run_id, "validation_top5")
+    assert [(point.step, point.value) for point in history] == [
+        (epoch.epoch, epoch.other_scores["top5"]) for epoch in result.epochs
+    ]
+    assert run.data.metrics["test_top5"] == 2 / 3
+
+
+def test_points_are_named_after_the_part_they_were_measured_on() -> None:
+    result = scored(make_result())
+    found = {(point.key, point.step): point.value for point in points(result) if "top" in point.key}
+    assert found == {
+        **{("validation_top5", epoch.epoch): epoch.other_scores["top5"] for epoch in result.epochs},
+        **{("validation_top3", epoch.epoch): epoch.other_scores["top3"] for epoch in result.epochs},
+        ("test_top5", 3): 2 / 3,
+        ("test_top3", 3): 1 / 7,
+    }
+
+
+def test_one_that_is_not_finite_is_no_point_and_is_read_back(store_uri: str) -> None:
+    result = scored(make_result())
+    first, *others = result.epochs
+    result = replace(result, epochs=(replace(first, other_scores={"top5": math.nan}), *others))
+    assert ("validation_top5", 1) not in {(point.key, point.step) for point in points(result)}
+    Store(store_uri, "nan", "0123abcd", {"name": "nan"}, {"date": "date"}).write(result)
+    stored = read_results(store_uri, "nan", with_epochs=True).results[0]
+    assert math.isnan(stored.epochs[0].other_scores["top5"])
+    assert stored.epochs[1:] == result.epochs[1:]
+
+
+def test_results_from_before_there_were_any_are_still_read() -> None:
+    record = json.loads(result_to_json(make_result()))
+    del record["test_other_scores"]
+    for epoch in record["epochs"]:
+        del epoch["other_scores"]
+    assert result_from_json(json.dumps(record)) == make_result()
+
+
+@pytest.mark.parametrize(("role", "kept"), [("confirmation", {"top5": 0.75}), ("search", {}), ("baseline", {})])
+def test_those_on_test_are_kept_for_confirmations_only(role: Role, kept: dict[str, float]) -> None:
+    trained = make_result(role=role)
+    training = TrainResult(
+        status="finished",
+        epochs=trained.epochs,
+        validation_score=0.5,
+        test_score=0.4,
+        test_other_scores={"top5": 0.75},
+    )
+    last = Slice(new_epochs=(), training=training, error=None, host="", device="")
+    assert conclude(trained.trial, last).test_other_scores == kept
+
+
+def test_a_training_measures_them_in_every_epoch_and_on_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = replace(APPLICATIONS["lenet_mnist"], other_scores={"top5": num_correct_in_top5})
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", application)
+    config = TrainConfig(
+        application="lenet_mnist",
+        data="mnist5k",
+        batch_size=100,
+        epochs=2,
+        seed=0,
+        schedule=ScheduleSpec(peak_lr=0.02),
+        optimizer=OptimizerSpec(name="momentum"),
+    )
+    result = train(config)
+    scores = [(epoch.validation_score, epoch.other_scores["top5"]) for epoch in result.epochs]
+    assert all(top1 < top5 <= 1 for top1, top5 in scores)
+    assert result.test_score is not None
+    assert result.test_score < result.test_other_scores["top5"] <= 1

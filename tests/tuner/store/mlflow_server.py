@@ -1,0 +1,76 @@
+"""The MLflow server that `zerotune ui` starts, for the length of a test."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zerotune.tuner.store import ui_command
+
+PATIENCE_SECONDS = 90
+
+
+class MlflowServer:
+    """A server that can be killed and started again at the same address.
+
+    Args:
+        tracking_uri: the store it serves.
+        folder: where its log goes.
+    """
+
+    def __init__(self, tracking_uri: str, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._command = ui_command(tracking_uri, self.port)
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        argv, environment = self._command
+        log = self._folder / "server.log"
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                argv,
+                env=environment,
+                cwd=self._folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _wait_until_it_answers(f"http://127.0.0.1:{self.port}/health", self._process, log)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it where it runs, its workers too."""
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+            self._process.wait(timeout=30)
+            self._process = None
+
+
+@contextmanager
+def mlflow_server(tracking_uri: str, folder: Path) -> Iterator[int]:
+    """Serves the store on a free port, which it yields; the server's log goes to `folder`."""
+    server = MlflowServer(tracking_uri, folder)
+    try:
+        server.start()
+        yield server.port
+    finally:
+        server.end()
+
+
+def _wait_until_it_answers(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"no MLflow server at {address}: {log.read_text()[-2000:]}")

@@ -1,0 +1,402 @@
+"""The MLflow store gives back exactly what was put in, once, whatever happens in between."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.tuner.analysis.synthetic_results import make_result
+from tests.tuner.store.mlflow_server import mlflow_server
+from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, open_store, runs_of
+from zerotune.tuner.errors import BadInput, Unreachable
+from zerotune.tuner.store import default_tracking_uri, list_studies, read_results, runs, ui_command, ui_links
+from zerotune.tuner.trial import TrialStatus
+
+
+@pytest.fixture
+def count_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the requests made to MLflow."""
+    calls: list[str] = []
+    for name in ("search_runs", "create_run", "log_batch", "set_terminated", "set_tag", "log_param", "log_metric"):
+        original = getattr(MlflowClient, name)
+
+        def counted(self: MlflowClient, *args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
+            calls.append(_name)
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(MlflowClient, name, counted)
+    return iter([calls])
+
+
+@pytest.mark.parametrize("status", ["finished", "diverged", "pruned", "failed"])
+def test_a_result_is_read_back_exactly(uri: str, status: TrialStatus) -> None:
+    result = make_result(status=status)
+    result = replace(result, cost=replace(result.cost, flops=2**60 + 1))
+    open_store(uri).write(result)
+
+    stored = read_results(uri, "small", with_epochs=True)
+
+    assert stored.results == (result,)
+    assert stored.results[0].cost.flops == 2**60 + 1
+    assert (stored.name, stored.fingerprint, stored.resolved_study) == ("small", FINGERPRINT, DEFINITION)
+
+
+def test_without_epochs_everything_else_is_read_back(uri: str) -> None:
+    result = make_result()
+    open_store(uri).write(result)
+    assert read_results(uri, "small").results == (replace(result, epochs=()),)
+
+
+def test_losses_that_are_not_finite_and_huge_counts_are_read_back_exactly(uri: str) -> None:
+    result = make_result(status="diverged")
+    first, second, third = result.epochs
+    third = replace(third, train_loss=math.inf, validation_loss=-math.inf, flops=2**60 + 1)
+    result = replace(result, epochs=(first, second, third), validation_score=0.1)
+    open_store(uri).write(result)
+
+    assert read_results(uri, "small", with_epochs=True).results == (result,)
+    run = runs_of(uri, "tags.status = 'diverged'")[0]
+    assert run.data.tags["not_finite"] == "train_loss, validation_loss"
+    assert run.data.metrics["train_loss"] == second.train_loss
+    assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
+
+
+def test_a_loss_of_nan_is_left_out_of_the_metrics_and_read_back_as_nan(uri: str) -> None:
+    result = make_result(status="diverged", num_epochs=1)
+    result = replace(result, epochs=(replace(result.epochs[0], train_loss=math.nan),))
+    open_store(uri).write(result)
+
+    assert math.isnan(read_results(uri, "small", with_epochs=True).results[0].epochs[0].train_loss)
+    assert "train_loss" not in runs_of(uri, "tags.status = 'diverged'")[0].data.metrics
+
+
+@pytest.mark.parametrize("num_epochs", [0, 130])
+def test_a_trial_of_any_number_of_epochs_fits(uri: str, num_epochs: int) -> None:
+    result = make_result(num_epochs=130)
+    result = replace(result, epochs=result.epochs[:num_epochs])
+    open_store(uri).write(result)
+    assert read_results(uri, "small", with_epochs=True).results == (result,)
+
+
+def test_a_record_longer_than_a_tag_is_read_back_exactly(uri: str) -> None:
+    result = replace(make_result(status="failed"), error="no space left " * 2_000)
+    open_store(uri).write(result)
+    assert read_results(uri, "small").results[0].error == result.error
+
+
+def test_runs_carry_names_tags_parameters_and_costs_to_compare_by(uri: str) -> None:
+    store = open_store(uri)
+    results = [make_result("grid", 4, role="search"), make_result("date", 2), make_result("baseline", role="baseline")]
+    for result in results:
+        store.write(result)
+
+    grid, date, baseline = (runs_of(uri, f"tags.`zerotune.trial` = '{result.trial.id}'")[0] for result in results)
+    assert [run.info.run_name for run in (grid, date, baseline)] == [
+        "grid B=8192 lr=0.00354 search #5",
+        "date B=8192 lr=0.00354 confirm seed=2",
+        "baseline B=8192 lr=0.00354 #1",
+    ]
+    parents = {run.info.run_name: run.info.run_id for run in runs_of(uri, "tags.role = 'arm'")}
+    assert set(parents) == {"grid B=8192", "date B=8192", "baseline B=8192"}
+    shown = ("arm", "batch_size", "role", "status", "method", "mlflow.parentRunId")
+    assert [date.data.tags[key] for key in shown] == [
+        *("date", "8192", "confirmation", "finished", "date"),
+        parents["date B=8192"],
+    ]
+    assert date.data.params == {
+        "arm": "date",
+        "application": "mnist-lenet",
+        "data": "mnist",
+        "batch_size": "8192",
+        "epochs": "3",
+        "seed": "2",
+        "optimizer": "lamb",
+        "optimizer.weight_decay": "0.01",
+        "optimizer.betas": "(0.9, 0.999)",
+        "optimizer.nesterov": "True",
+        "lr": "0.003535533905932738",
+        "warmup_epochs": "2.5",
+        "warmup": "linear",
+        "warmup_start": "0.0",
+        "decay": "polynomial",
+        "decay.power": "2.0",
+        "recipe.clip_norm": "None",
+        "recipe.label_smoothing": "0.0",
+        "recipe.ghost_batch_size": "None",
+        "recipe.micro_batch_size": "None",
+        "recipe.precision": "float32",
+    }
+    assert grid.data.params.keys() == date.data.params.keys()
+    assert date.data.metrics.keys() - grid.data.metrics.keys() == {"test_score"}
+    cost = results[1].cost
+    assert date.data.metrics["cost/samples"] == cost.samples
+    assert date.data.metrics["cost/modelled_joules"] == cost.modelled_joules
+    assert date.info.end_time - date.info.start_time == pytest.approx(1000 * cost.device_seconds, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "run_status", "score"),
+    [
+        ("finished", "FINISHED", 0.89),
+        ("diverged", "FINISHED", 0.1),
+        ("pruned", "KILLED", 0.89),
+        ("failed", "FAILED", 0.89),
+    ],
+)
+def test_a_runs_status_and_last_score_are_the_trials(
+    uri: str, status: TrialStatus, run_status: str, score: float
+) -> None:
+    open_store(uri).write(make_result(status=status, lr=0.0035))
+    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    assert (run.info.status, run.data.tags["status"]) == (run_status, status)
+    assert run.data.metrics["validation_score"] == pytest.approx(score)
+
+
+def test_a_run_has_what_the_batch_was_made_of(uri: str) -> None:
+    shared = replace(make_result(), num_workers=2, accumulation_steps=4, micro_batch_size=1024)
+    open_store(uri).write(shared)
+    tags = runs_of(uri, "tags.role = 'confirmation'")[0].data.tags
+    assert [tags[name] for name in ("micro_batch_size", "accumulation_steps", "num_workers")] == ["1024", "4", "2"]
+
+
+def test_writing_a_trial_again_changes_nothing(uri: str) -> None:
+    store = open_store(uri)
+    assert store.write(make_result())
+    before = [(run.info.run_id, run.info.end_time) for run in runs_of(uri)]
+    assert not store.write(make_result())
+    assert not open_store(uri).write(make_result())
+    assert [(run.info.run_id, run.info.end_time) for run in runs_of(uri)] == before
+
+
+def test_a_changed_result_takes_the_place_of_the_former(uri: str) -> None:
+    store = open_store(uri)
+    store.write(make_result(status="failed"))
+    store.write(make_result(status="finished"))
+    assert read_results(uri, "small", with_epochs=True).results == (make_result(),)
+
+
+def test_sync_writes_only_what_is_missing(uri: str) -> None:
+    results = [make_result(seed=seed) for seed in range(4)]
+    store = open_store(uri)
+    store.write(results[1])
+    kept = runs_of(uri, "tags.role = 'confirmation'")[0].info.run_id
+
+    assert open_store(uri).sync(results) == 3
+    assert open_store(uri).sync(results) == 0
+    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
+    assert kept in {run.info.run_id for run in runs_of(uri)}
+
+
+def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(uri)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
+        for seed in range(2):
+            with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
+                store.write(make_result(seed=seed))
+    assert len(runs_of(uri, "status = 'RUNNING' AND tags.role = 'confirmation'")) == 2
+    assert read_results(uri, "small").results == ()
+
+    assert open_store(uri).sync([make_result(seed=0)]) == 1
+    statuses = {run.data.tags["zerotune.trial"]: run.info.status for run in runs_of(uri, "tags.role = 'confirmation'")}
+    assert statuses == {make_result(seed=0).trial.id: "FINISHED", make_result(seed=1).trial.id: "KILLED"}
+    assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=0),)
+
+
+def test_of_two_runs_of_one_trial_one_is_kept(uri: str) -> None:
+    open_store(uri).write(make_result())
+    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    MlflowClient(uri).create_run(run.info.experiment_id, tags=dict(run.data.tags))
+
+    assert open_store(uri).sync([make_result()]) == 0
+    assert [found.info.run_id for found in runs_of(uri, "tags.role = 'confirmation'")] == [run.info.run_id]
+
+
+def test_a_changed_definition_does_not_mix_with_the_former(uri: str) -> None:
+    open_store(uri, "aaaa").write(make_result(seed=0))
+    open_store(uri, "bbbb").write(make_result(seed=1))
+    assert read_results(uri, "small", "aaaa", with_epochs=True).results == (make_result(seed=0),)
+    assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=1),)
+    with pytest.raises(BadInput, match="no results of the definition 'cccc'; it has: aaaa, bbbb"):
+        read_results(uri, "small", "cccc")
+
+
+def test_names_with_odd_characters_are_kept(uri: str) -> None:
+    name = 'it\'s "50%" / größer & <b>ünïcode</b> #1'
+    result = make_result(arm="o'neill's ÷ arm; DROP TABLE runs")
+    result = replace(result, trial=replace(result.trial, study=name))
+    store = open_store(uri, name=name)
+    store.write(result)
+    store.summarise(result.trial.arm, 8192, {"mean": 1.0})
+    assert open_store(uri, name=name).sync([result]) == 0
+    assert read_results(uri, name, with_epochs=True).results == (result,)
+    assert list_studies(uri) == sorted([name, "unused"])
+
+
+def test_a_summary_and_files_stand_where_the_ui_shows_them(uri: str, tmp_path: Path) -> None:
+    figure = tmp_path / "pareto.html"
+    figure.write_text("<p>front</p>", encoding="utf-8")
+    store = open_store(uri)
+    store.write(make_result())
+    store.summarise("date", 8192, {"mean_test_score": 0.9, "expected_trials": math.inf}, {"verdict": "matches"})
+    store.log_artifacts([figure], "figures")
+    store.finish()
+
+    parent = runs_of(uri, "tags.role = 'arm'")[0]
+    assert (parent.data.metrics, parent.data.tags["verdict"]) == ({"mean_test_score": 0.9}, "matches")
+    study = runs_of(uri, "tags.role = 'study'")[0]
+    client = MlflowClient(uri)
+    assert [file.path for file in client.list_artifacts(study.info.run_id)] == ["figures", "study.json"]
+    saved = Path(client.download_artifacts(study.info.run_id, "study.json", str(tmp_path)))
+    assert json.loads(saved.read_text(encoding="utf-8")) == DEFINITION
+    assert {run.info.status for run in runs_of(uri)} == {"FINISHED"}
+    assert runs_of(uri, "tags.role = 'arm'")[0].info.end_time == int(make_result().finished_at * 1000)
+    with pytest.raises(BadInput, match="no trial of arm 'grid' at batch size 8192"):
+        store.summarise("grid", 8192, {})
+
+
+def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, count_calls: Iterator[list[str]]) -> None:
+    calls = next(count_calls)
+    results = [make_result(("date", "grid")[i % 2], i, num_epochs=1) for i in range(60)]
+    assert open_store(uri).sync(results) == 60
+    per_trial = ["create_run", "log_batch", "set_terminated"]
+    assert sorted(calls) == sorted(per_trial * 60 + ["create_run"] * 3 + ["log_batch"] * 2)
+
+    calls.clear()
+    stored = read_results(uri, "small").results
+    assert stored == tuple(replace(result, epochs=()) for result in results)
+    assert calls == ["search_runs"]  # of the definitions
+
+
+@pytest.mark.parametrize("way", ["database", "any store"])
+def test_results_beyond_one_page_are_read(uri: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr("zerotune.tuner.store.connection.PAGE_SIZE", 2)
+    monkeypatch.setattr(runs, "RUNS_AT_ONCE", 2)
+    if way == "any store":
+        monkeypatch.setattr(runs, "_OfDatabase", lambda _, *which: runs._OfAnyStore(MlflowClient(uri), *which))
+    results = tuple(make_result(seed=seed) for seed in range(5))
+    assert open_store(uri).sync(results) == 5
+    assert open_store(uri).sync(results) == 0
+    assert read_results(uri, "small", with_epochs=True).results == results
+
+
+def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path) -> None:
+    results = (make_result(seed=0, num_epochs=130), make_result(seed=1, status="diverged"))
+    with mlflow_server(uri, tmp_path) as port:
+        server = f"http://127.0.0.1:{port}"
+        store = open_store(server)
+        assert store.sync(results) == 2
+        store.finish()
+        assert read_results(server, "small", with_epochs=True).results == results
+        links = dict(ui_links(server.replace("://", "://ann:secret@"), "small", 1))
+        assert links["all runs"].startswith(f"{server}/#/experiments/")
+    assert read_results(uri, "small", with_epochs=True).results == results
+
+
+def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
+    """A request that is sent again while a server starts may make a run twice."""
+    store = open_store(uri)
+    store.keep_sessions([{"python": "3.11"}])
+    store.write(make_result(seed=0))
+    kept = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+    client = MlflowClient(uri)
+
+    def make_again() -> None:
+        for run in kept:
+            tags = {key: value for key, value in run.data.tags.items() if "sessions" not in key}
+            client.create_run(run.info.experiment_id, start_time=run.info.start_time, tags=tags)
+
+    for again in (store, None):
+        make_again()
+        (again or open_store(uri)).sync([make_result(seed=0), make_result(seed=1)])
+        left = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+        assert [run.info.run_id for run in left] == [run.info.run_id for run in kept]
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(uri, "tags.role = 'confirmation'")}
+    assert parents == {kept[1].info.run_id}
+    assert read_results(uri, "small").sessions == ({"python": "3.11"},)
+
+
+def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(uri)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_batch", fail)
+        with pytest.raises(Unreachable, match="disk is full"):
+            store.write(make_result())
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {}
+    open_store(uri).sync([make_result()])
+    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    assert arm.data.params == {"arm": "date", "batch_size": "8192"}
+
+
+def test_a_damaged_record_is_told(uri: str) -> None:
+    open_store(uri).write(make_result())
+    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    MlflowClient(uri).set_tag(run.info.run_id, "mlflow.zerotune.record.0", '{"epochs":3')
+    with pytest.raises(BadInput, match=r"the MLflow run 'date B=8192 .*' \(.*\) cannot be read: .* It was damaged"):
+        read_results(uri, "small")
+
+
+def test_an_unknown_study_names_those_there_are(uri: str) -> None:
+    open_store(uri)
+    with pytest.raises(BadInput, match=r"no study 'smal' .* did you mean 'small'\? It holds: small, unused"):
+        read_results(uri, "smal")
+
+
+def test_reading_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no MLflow store at .*mlflow\.db: run a study first"):
+        read_results(default_tracking_uri(tmp_path / "absent"), "small")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deleted_experiment_is_told(uri: str) -> None:
+    open_store(uri)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    with pytest.raises(BadInput, match="was deleted: restore it with 'mlflow experiments restore --experiment-id"):
+        open_store(uri)
+
+
+def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
+    uri = "postgresql://ann:secret@db/mlflow"
+    argv, environment = ui_command(uri, 5123)
+    assert argv[1:] == ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ui_command(uri, 5123, "10.0.0.1")[0][4:6] == ["--host", "10.0.0.1"]
+    with pytest.raises(BadInput, match="has its own UI"):
+        ui_command("http://host:5000", 5123)
+
+
+HOSTS = {
+    "0.0.0.0": "http://127.0.0.1:1",
+    "::": "http://127.0.0.1:1",
+    "::1": "http://[::1]:1",
+    "10.0.0.1": "http://10.0.0.1:1",
+}
+"""Addresses to listen on, and where they are linked to."""
+
+
+def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> None:
+    store = open_store(uri)
+    store.write(make_result("grid", 1, batch_size=512))
+    for arm in ("grid", "date", "legw"):
+        store.write(make_result(arm, 1))
+    bases = {host: dict(ui_links(uri, "small", 1, host=host))["all runs"].partition("/#")[0] for host in HOSTS}
+    assert bases == HOSTS
+    links = dict(ui_links(uri, "small", 5123, ["grid", "date"]))
+    assert list(links) == ["all runs", "confirmation runs", "compare date, grid at B=8192", "figures and tables"]
+    assert links["all runs"] == "http://127.0.0.1:5123/#/experiments/2/runs?viewStateShareKey=zerotune"
+    assert links["figures and tables"].endswith("/artifacts")
+    confirmed = {
+        run.data.tags["arm"]: run.info.run_id for run in runs_of(uri, "tags.batch_size = '8192' and tags.role != 'arm'")
+    }
+    compared = links["compare date, grid at B=8192"]
+    assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]

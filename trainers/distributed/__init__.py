@@ -1,0 +1,1 @@
+"""Train one model on several devices: a process group, its rendezvous, and the workers of one machine."""

@@ -1,0 +1,322 @@
+"""Several workers that train one model together: torch's data parallelism, and what one logical batch asks of it.
+
+Every worker is a process with the whole model, on a device of its own, and computes its share of every batch: the same
+consecutive part of it each time, so that a stream of text stays with its worker. Each sample's gradient counts 1/B, and
+torch's DistributedDataParallel adds up the workers' sums while they are computed, bucket by bucket: the update is that
+of one worker to rounding, and the weights of all workers stay the same bits.
+
+Worker 0 leads: it alone is told what to train, evaluates, reports and writes. This module must not know how the
+processes were started, nor optimizers, schedules or epochs.
+"""
+
+import inspect
+import math
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from ..models.ghost_batch_norm import piece_sizes
+from ..recipe import WORKERS_NEED_GHOSTS, has_batch_norm
+
+NEEDS_EVERY_PARAMETER = (
+    "several workers add up the gradients of all parameters in every update, and the model left {} out of one: take it "
+    "out of the model, set its requires_grad to False, or train with one worker."
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one worker computes of an update's batch.
+
+    Attributes:
+        keys: of its samples; where it has none, of the batch's first ones, which it computes to no effect: every
+            worker takes part in every sum.
+        num_samples: of the whole batch.
+        counts: whether its samples count.
+        ghosts_before: pieces that batch normalisation cuts the batch into, those in earlier shares.
+        ghosts_after: and those in later ones.
+    """
+
+    keys: Tensor
+    num_samples: int
+    counts: bool = True
+    ghosts_before: int = 0
+    ghosts_after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gang:
+    """The workers of a training, as one of them sees them; one alone where nothing is said.
+
+    Attributes:
+        rank: of this worker, 0 .. size - 1.
+        size: how many they are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is worker 0."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of the workers' tensors, on every worker the same bits."""
+        if self.size == 1:
+            return value
+        summed = value.clone()
+        torch.distributed.all_reduce(summed)
+        return summed
+
+    def from_leader(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """What worker 0 gives, on every worker; the others' own values are dropped, their number must be the same."""
+        if self.size == 1:
+            return list(values)
+        given = torch.tensor(values, dtype=torch.float64, device=device)
+        torch.distributed.broadcast(given, src=0)
+        return [float(value) for value in given.tolist()]
+
+    def agrees(self, values: Sequence[float], device: torch.device) -> bool:
+        """Whether all workers have these values."""
+        theirs = self.from_leader(values, device)
+        differing = torch.tensor(float(theirs != list(values)), device=device)
+        return self.total(differing).item() == 0.0
+
+    def share(self, batch: Tensor, *, batch_size: int, ghost_batch_size: int | None) -> Share:
+        """This worker's share of a batch.
+
+        Args:
+            batch: keys of its samples, at most `batch_size`; fewer in a training's last update.
+            batch_size: B, samples of every other update.
+            ghost_batch_size: a share is made of whole ghost batches; None where there are none.
+        """
+        if self.size == 1:
+            return Share(keys=batch, num_samples=len(batch))
+        cuts = share_cuts(len(batch), self.size, batch_size=batch_size, ghost_batch_size=ghost_batch_size)
+        begin, end = cuts[self.rank], cuts[self.rank + 1]
+        first = batch[: min(len(batch), ghost_batch_size or 1)]
+        before, after = (
+            0 if ghost_batch_size is None or not count else len(piece_sizes(count, ghost_batch_size))
+            for count in (begin, len(batch) - end)
+        )
+        return Share(
+            keys=batch[begin:end] if begin < end else first,
+            num_samples=len(batch),
+            counts=begin < end,
+            ghosts_before=before,
+            ghosts_after=after,
+        )
+
+
+ALONE = Gang()
+"""The gang of one worker."""
+
+
+def share_cuts(num_samples: int, size: int, *, batch_size: int, ghost_batch_size: int | None) -> list[int]:
+    """Where a batch is cut into the workers' shares: worker r has the samples [cuts[r], cuts[r + 1]).
+
+    Shares are as equal as whole ghost batches allow, and lie where they lie in a full batch: in a training's last
+    update, which may be smaller, the last workers have fewer samples or none.
+
+    Args:
+        num_samples: of this batch, 1 .. `batch_size`.
+        size: workers, >= 1.
+        batch_size: B.
+        ghost_batch_size: g; None where samples may be cut anywhere.
+
+    >>> share_cuts(10, 2, batch_size=10, ghost_batch_size=None)
+    [0, 5, 10]
+    >>> share_cuts(96, 2, batch_size=96, ghost_batch_size=32)
+    [0, 64, 96]
+    >>> share_cuts(4, 2, batch_size=10, ghost_batch_size=None)
+    [0, 4, 4]
+    """
+    unit = ghost_batch_size or 1
+    num_units = len(piece_sizes(batch_size, unit)) if ghost_batch_size else batch_size
+    cuts = [unit * math.ceil(rank * num_units / size) for rank in range(size)]
+    # A single sample that is left joins the ghost batch before it.
+    inner = [num_samples if unit > 1 and num_samples - cut == 1 else min(cut, num_samples) for cut in cuts[1:]]
+    return [0, *inner, num_samples]
+
+
+_SYNCED_BUFFERS = "forward_sync_buffers"  # torch's new name of broadcast_buffers
+_OPTIONS = inspect.signature(DistributedDataParallel.__init__).parameters
+OWN_BUFFERS: dict[str, Any] = {_SYNCED_BUFFERS if _SYNCED_BUFFERS in _OPTIONS else "broadcast_buffers": False}
+"""Every worker gathers its own part of the running statistics."""
+
+
+class Replica:
+    """A worker's copy of the model, as the gang trains it.
+
+    Args:
+        model: on its device, its weights equal on all workers or those of worker 0, which the others take over.
+        gang: the workers.
+        batch_size: B of the gang.
+        ghost_batch_size: of batch normalisation.
+
+    Attributes:
+        module: what is called to train.
+        exchanges: whether gradients are added up over the workers; each trains by itself where they are not.
+
+    Raises:
+        ValueError: the gang's statistics of batch normalisation would not be those of one worker.
+    """
+
+    def __init__(self, model: nn.Module, gang: Gang, *, batch_size: int, ghost_batch_size: int | None) -> None:
+        self._gang = gang
+        self._batch_size = batch_size
+        self._ghost_batch_size = ghost_batch_size
+        self._statistics = _RunningStatistics(model, gang)
+        self._sums = _Sums()
+        self.module = model
+        self.exchanges = True
+        if gang.size == 1:
+            return
+        if has_batch_norm(model) and ghost_batch_size is None:
+            raise ValueError(f"recipe: ghost_batch_size {WORKERS_NEED_GHOSTS}.")
+        self.module = _adding_up(model, self._sums)
+
+    def cuts(self) -> list[int]:
+        """Where a full batch is cut into the workers' shares."""
+        size, ghosts = self._batch_size, self._ghost_batch_size
+        return share_cuts(size, self._gang.size, batch_size=size, ghost_batch_size=ghosts)
+
+    def shares(self, order: Tensor) -> list[Share]:
+        """This worker's share of every update of `order`."""
+        return [
+            self._gang.share(batch, batch_size=self._batch_size, ghost_batch_size=self._ghost_batch_size)
+            for batch in torch.split(order, self._batch_size)
+        ]
+
+    @contextmanager
+    def epoch(self) -> Iterator[None]:
+        """Inside, the model is trained: running statistics are each worker's part, and whole again afterwards."""
+        self._statistics.part()
+        yield
+        self._statistics.unite()
+
+    @contextmanager
+    def computing(self, share: Share) -> Iterator[None]:
+        """Inside, the gradient of a share is computed.
+
+        Raises:
+            RuntimeError: a parameter had no part in it, so that not all gradients were added up.
+        """
+        if self._gang.size == 1:
+            yield
+            return
+        self._sums.are_made = False
+        with self._statistics.moved_by(share):
+            yield
+        if self.exchanges and not self._sums.are_made:
+            named = cast(nn.Module, self.module.module).named_parameters()
+            left_out = (name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
+            raise RuntimeError(NEEDS_EVERY_PARAMETER.format(next(left_out, "a parameter")))
+
+    def keeping(self, *, is_last: bool) -> AbstractContextManager[Any]:
+        """Inside, gradients are added up on this worker only: for all pieces of a share but the last."""
+        if self._gang.size == 1 or (is_last and self.exchanges):
+            return nullcontext()
+        return cast(DistributedDataParallel, self.module).no_sync()
+
+
+@dataclass
+class _Sums:
+    """Whether the last bucket of an update's gradients has been added up; buckets are taken in order."""
+
+    are_made: bool = False
+
+
+def _adding_up(model: nn.Module, sums: _Sums) -> DistributedDataParallel:
+    """The model with its gradients summed over the workers, where DistributedDataParallel would average them."""
+
+    # Defined here, since torch checks the annotation, which names what a build of torch may be without.
+    def add_up(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
+        sums.are_made = bucket.is_last()
+        work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
+        assert work is not None
+        done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
+        return done
+
+    parallel = DistributedDataParallel(model, **OWN_BUFFERS, gradient_as_bucket_view=True)
+    parallel.register_comm_hook(None, add_up)
+    for holder in (parallel.reducer, parallel.logger):
+        weakref.finalize(holder, _let_go, parallel.process_group)
+    return parallel
+
+
+def _let_go(group: object) -> None:
+    """Called when one of torch's holders of a process group has gone, so that the group is let go from Python, last.
+
+    Whoever is last waits for the group's threads to end. Torch's reducer would do so with the global interpreter lock,
+    which such a thread needs to tell `add_up` of a sum that failed, where another worker was lost: a deadlock. The
+    reference that this call holds is dropped without the lock.
+    """
+
+
+class _RunningStatistics:
+    """Running statistics of batch normalisation that a gang gathers as one worker does, ghost after ghost.
+
+    A ghost with mean x moves them by r <- (1 - m) r + m x. That is linear, so that every worker can gather its own
+    ghosts' part, fading it by (1 - m) for each ghost of the others; the parts add up to what one worker has.
+    """
+
+    def __init__(self, model: nn.Module, gang: Gang) -> None:
+        self._gang = gang
+        found = (module for module in model.modules() if isinstance(module, _BatchNorm))
+        self.layers = [module for module in found if module.running_mean is not None]
+        if gang.size > 1 and any(layer.momentum is None for layer in self.layers):
+            raise ValueError(
+                "the model's batch normalisation keeps a cumulative average (momentum=None), which several workers "
+                "cannot gather: give it a momentum, or train with one worker."
+            )
+
+    def _buffers(self) -> list[Tensor]:
+        return [buffer for layer in self.layers for buffer in layer.buffers(recurse=False)]
+
+    def part(self) -> None:
+        """Leaves what was gathered so far to worker 0."""
+        if not self._gang.leads:
+            for buffer in self._buffers():
+                buffer.zero_()
+
+    @contextmanager
+    def moved_by(self, share: Share) -> Iterator[None]:
+        """Inside, this worker's ghosts of an update move its part."""
+        if share.counts:
+            self._fade(share.ghosts_before)
+            yield
+        else:
+            before = [buffer.clone() for buffer in self._buffers()]
+            yield
+            for buffer, kept in zip(self._buffers(), before, strict=True):
+                buffer.copy_(kept)
+            self._fade(share.ghosts_before)
+        self._fade(share.ghosts_after)
+
+    def _fade(self, num_ghosts: int) -> None:
+        if num_ghosts:
+            for layer in self.layers:
+                assert layer.momentum is not None
+                for buffer in (layer.running_mean, layer.running_var):
+                    cast(Tensor, buffer).mul_((1 - layer.momentum) ** num_ghosts)
+
+    def unite(self) -> None:
+        """Adds up the parts of all workers."""
+        buffers = self._buffers()
+        if self._gang.size == 1 or not buffers:
+            return
+        # In float64, which holds the counts too.
+        summed = self._gang.total(torch.cat([buffer.reshape(-1).double() for buffer in buffers]))
+        parts = torch.split(summed, [buffer.numel() for buffer in buffers])
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.reshape(buffer.shape))

@@ -1,0 +1,141 @@
+"""What a training costs on this machine: floating-point operations, memory, and the device it held."""
+
+import platform
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch.utils import flop_counter
+from torch.utils._pytree import tree_leaves
+
+from .applications.application import Application, Dataset
+from .compiler import without_compiler
+from .memory import keep_freed_memory
+from .recipe import in_fast_layout
+from .spec import OptionValue
+
+_COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
+"""The class whose `__torch_dispatch__` torch keeps from its compiler; an inner one in newer versions."""
+
+
+def _convolution_backward_flops(
+    gradient: list[int],
+    inputs: list[int],
+    weight: list[int],
+    _bias: object,
+    _stride: object,
+    _padding: object,
+    _dilation: object,
+    transposed: bool,
+    _output_padding: object,
+    _groups: int,
+    output_mask: list[bool],
+    **_: Any,
+) -> int:
+    """Operations of a convolution's gradients, of shapes: by the inputs and by the weight, each as many as forward.
+
+    In the place of torch's formula, which counts the gradient by the weight as if there were no groups: a depthwise
+    convolution of C channels C times.
+    """
+    forward: int = flop_counter.conv_flop_count(inputs, weight, gradient, transposed=transposed)
+    return forward * (output_mask[0] + output_mask[1])
+
+
+_FORMULAS = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+
+_flops_by_workload: dict[tuple[object, ...], int] = {}
+
+
+def training_flops_per_sample(
+    application: Application, data: Dataset, model_options: Mapping[str, OptionValue] = MappingProxyType({})
+) -> int:
+    """Floating-point operations of one forward and backward pass, a sample; a multiply-add counts as two.
+
+    Matrix products and convolutions count (torch's FlopCounterMode, grouped convolutions as they are), element-wise
+    operations and the optimizer's step do not. The step is run on the CPU, once a process for each application, its
+    options and sample shape, on two samples that the training split calls typical; torch's random state is left as it
+    was.
+
+    Args:
+        application: its model and loss.
+        data: at least two training samples.
+        model_options: as `TrainConfig.model_options`.
+    """
+    inputs, targets = data.train.typical()
+    shapes = tuple(tensor.shape for tensor in tree_leaves((inputs, targets)))
+    options = tuple(sorted(model_options.items()))
+    workload = (application.build_model, application.loss, tuple(sorted(data.facts.items())), options, shapes)
+    if workload not in _flops_by_workload:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
+            # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
+            with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
+                model = application.new_model(data.facts, model_options)
+                without_compiler(_COUNTING.__torch_dispatch__)
+                with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
+                    application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
+    return _flops_by_workload[workload]
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The largest amount of memory held so far: by this process (CPU), or of the device by torch (CUDA)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest * 1024
+
+
+def device_model(device: str) -> str:
+    """The maker's name of a device ("cpu", "cuda:0"), such as "AMD EPYC 7763 64-Core Processor"."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpu_facts = Path("/proc/cpuinfo")
+    if cpu_facts.is_file():
+        for line in cpu_facts.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def seconds_per_sample(
+    application: Application,
+    data: Dataset,
+    batch_size: int,
+    model_options: Mapping[str, OptionValue] = MappingProxyType({}),
+) -> float:
+    """Seconds of one CPU thread for a sample's forward and backward pass at this batch size, measured here and now.
+
+    Sets glibc's memory settings for the process, as a training does.
+
+    Args:
+        application: gives model and loss.
+        data: training samples to measure with, on the CPU.
+        batch_size: samples a step, 1 .. number of training samples.
+        model_options: as `TrainConfig.model_options`.
+    """
+    keep_freed_memory()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
+            inputs, targets = next(data.train.batches([keys[:batch_size]]))
+            model = in_fast_layout(application.new_model(data.facts, model_options), inputs)
+        steps = max(1, 2048 // batch_size)
+        seconds = 0.0
+        for warm in (False, True):  # the first round pays for memory and for oneDNN's choices
+            begin = time.perf_counter()
+            for _ in range(steps if warm else 1):
+                application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            seconds = (time.perf_counter() - begin) / (steps if warm else 1)
+        return seconds / len(targets)
+    finally:
+        torch.set_num_threads(threads)

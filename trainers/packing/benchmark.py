@@ -1,0 +1,147 @@
+"""Whether trainings of one form are faster in a pack, measured on the device that they will run on.
+
+This module must not know which trainings there will be.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from ..flops_and_memory import device_model
+from ..loop import Training
+from ..memory import is_out_of_memory
+from ..spec import Placement, TrainConfig
+from .packed_training import PackedTraining, pack_problem
+
+PACK_SIZES = (2, 4, 8, 16, 32, 64, 128)
+"""Sizes that are tried, ascending."""
+WORTHWHILE = 1.1
+"""A pack that is not this many times as fast as training alone is not worth its memory."""
+ALWAYS_TRIED = 8
+"""Small packs can lose where larger ones win: up to this size none is left out."""
+ROUNDS = 3
+ROUND_SECONDS = 0.15
+"""Of training alone, in a round."""
+SAME_DIGITS = 1e-9
+"""Relative difference of weights that rounding in float64 can make in a few updates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSpeed:
+    """What a training's update takes, alone and in packs.
+
+    Attributes:
+        device: model of the device it was measured on.
+        alone: seconds of an update, median.
+        packed: size of a pack -> seconds of an update divided by the size, median; empty where packs are not possible.
+        problem: why they are not; empty where they are.
+    """
+
+    device: str
+    alone: float
+    packed: Mapping[int, float] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def best(self) -> int:
+        """The size to pack by; 1 where no pack pays.
+
+        >>> PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6, 16: 0.59}).best
+        8
+        >>> PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.95}).best
+        1
+        """
+        limit = min([self.alone / WORTHWHILE, *(1.05 * seconds for seconds in self.packed.values())])
+        return min((size for size, seconds in self.packed.items() if seconds <= limit), default=1)
+
+    def pays(self, number: int) -> bool:
+        """Whether a pack of this number is worth it, by the largest size measured that is not above it.
+
+        >>> speed = PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6})
+        >>> speed.pays(3), speed.pays(5)
+        (False, True)
+        """
+        below = [size for size in self.packed if size <= number]
+        return bool(below) and self.packed[max(below)] <= self.alone / WORTHWHILE
+
+    @property
+    def gain(self) -> float:
+        """How many times as many trainings an hour the best size gives; 1 for training alone."""
+        return self.alone / self.packed[self.best] if self.best > 1 else 1.0
+
+
+def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int] = PACK_SIZES) -> PackSpeed:
+    """Times a few updates of a training alone and in packs, in turns, here and now.
+
+    Before that, two trainings with different learning rates are compared with themselves in a pack, in float64: a model
+    that does not compute alike there is not packed. Larger sizes are left out once they bring less than a twentieth, or
+    do not fit into the memory. No more updates are timed than an epoch has.
+
+    Args:
+        config: of the training; its schedule and seed do not matter.
+        placement: where; its checkpoint is not used.
+        sizes: to try, ascending.
+
+    Raises:
+        ValueError: the configuration cannot be trained.
+        DataError: the data source's files cannot be used.
+    """
+    placement = replace(placement, checkpoint=None)
+    problem = pack_problem(config) or _difference(config, placement)
+    training = Training(config, placement)
+    single, in_epoch = _an_update(training, 1), len(training.data.train) // config.batch_size
+    device = device_model(placement.device)
+    if problem is not None:
+        return PackSpeed(device=device, alone=single, problem=problem)
+    updates = min(in_epoch, max(2, min(50, int(ROUND_SECONDS / single))))
+    singles = [single]
+    relative: dict[int, float] = {}
+    for size in sizes:
+        updates_packed = min(in_epoch, max(2, updates // size))
+        try:
+            rounds = [
+                (
+                    _an_update(Training(config, placement), updates),
+                    _an_update(PackedTraining([config] * size, placement), updates_packed) / size,
+                )
+                for _ in range(ROUNDS)
+            ]
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+        # Only what was timed in turns is compared: the machine may be busier a second later.
+        singles += [one for one, _ in rounds]
+        best_before = min(relative.values(), default=float("inf"))
+        relative[size] = statistics.median(seconds / one for one, seconds in rounds)
+        if size >= ALWAYS_TRIED and relative[size] > 0.95 * best_before:
+            break
+    alone = statistics.median(singles)
+    return PackSpeed(device=device, alone=alone, packed={size: share * alone for size, share in relative.items()})
+
+
+def _an_update(training: Training | PackedTraining, num_updates: int) -> float:
+    """Seconds of an update, timed over so many: no more than an epoch has."""
+    training.time_updates(1)  # pays for memory and for choices of kernels
+    return training.time_updates(num_updates) / num_updates
+
+
+def _difference(config: TrainConfig, placement: Placement) -> str | None:
+    """How a pack's training differs from the same alone, as a clause; None where it does not."""
+    exact = replace(config, recipe=replace(config.recipe, precision="float64"))
+    peaks = [config.schedule.peak_lr, config.schedule.peak_lr / 2]
+    pair = [replace(exact, schedule=replace(config.schedule, peak_lr=peak)) for peak in peaks]
+    try:
+        pack = PackedTraining(pair, placement)
+        pack.time_updates(2)
+    except RuntimeError as error:  # torch.func's, of an operation that it cannot stack
+        return f"torch.func cannot stack its model ({str(error).strip().splitlines()[0]})"
+    for row, each in enumerate(pair):
+        training = Training(each, placement)
+        training.time_updates(2)
+        for name, weights in training.model.named_parameters():
+            if not torch.allclose(pack.weights(row)[name], weights, rtol=SAME_DIGITS, atol=SAME_DIGITS):
+                return f"its weights {name!r} differ in a pack from those of training alone"
+    return None

@@ -1,0 +1,328 @@
+"""The comparison of a study's arms: what each scored, what a model cost with it, and what that shows.
+
+**The cost to a model** is what a user would pay for one trained model: all search trials of the arm at that batch size
+plus one training of the chosen configuration (the mean of its confirmation runs that have a score). Further
+confirmation seeds are evidence about the method, not tuning; they stand in the ledger. A pure function of results: this
+module must not know where results are stored or how a comparison is drawn.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Literal
+
+from ...trainers.spec import OptionValue
+from ..cost import CURRENCIES, Cost, total
+from ..study.search_space import Space
+from ..trial import Role, TrialResult
+from .evidence import Interval, Verdict, paired_verdict, t_interval
+from .ledger import CostLedger, cost_ledger
+from .matching import Effort, effort_to_match
+from .selection import BASELINE, Edge, edges_of
+
+Amounts = Mapping[str, float]
+"""A cost in every currency of `tuner.cost.CURRENCIES`."""
+
+NOTHING: Amounts = dict.fromkeys(CURRENCIES, 0.0)
+"""The cost of what needed no work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """What a comparison must know of the study's definition.
+
+    Attributes:
+        name: name of the study.
+        question: what it asks, one sentence.
+        reference: name of the arm the others are compared with.
+        margin: share of the baseline's score that still counts as a match, in (0, 1], such as 0.995 (LIMIT Def. 2.1).
+        metric: name of the score, such as "accuracy".
+        higher_is_better: direction of the score.
+        arms: names of the arms, in the study's order.
+        zero_tuning_arms: those whose method is a rule, so that they rest on a baseline.
+        batch_sizes: target batch sizes, in samples.
+        baseline_batch_size: B0, in samples.
+        num_seeds: confirmation runs asked for.
+        stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
+        learned_arms: arms whose search learns from its trials, so that these are not exchangeable.
+        spaces: what each search ranges over, by the arm name of its trials; searches without ranges are left out.
+    """
+
+    name: str
+    question: str
+    reference: str
+    margin: float
+    metric: str
+    higher_is_better: bool
+    arms: tuple[str, ...]
+    zero_tuning_arms: tuple[str, ...]
+    batch_sizes: tuple[int, ...]
+    baseline_batch_size: int
+    num_seeds: int
+    stated_baselines: tuple[str, ...] = ()
+    learned_arms: tuple[str, ...] = ()
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """What an arm saves against the reference in one currency.
+
+    Attributes:
+        share: 1 - cost(arm) / cost(reference); negative where the arm costs more.
+        share_with_baseline: the same with the search for the arm's baseline billed to this one batch size.
+        break_even: the number of batch sizes after which the baseline's search has paid for itself; 0 where there is
+            no search to pay for, None where the arm saves nothing and it never does.
+    """
+
+    share: float
+    share_with_baseline: float
+    break_even: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One arm at one batch size.
+
+    Attributes:
+        arm: name of the arm.
+        batch_size: in samples.
+        zero_tuning: whether the arm's method is a rule.
+        score: mean test score over the seeds with its 95% interval; None before a confirmation has a score.
+        validation_score: mean validation score of the same runs.
+        num_seeds: confirmation runs with a score, diverged ones (at chance) included.
+        num_diverged: those of them that diverged.
+        num_failed: confirmation runs without a score.
+        params: the chosen hyperparameters; empty for a rule.
+        search: cost of all search trials; for the baseline's row, of its tuning.
+        training: one training of the chosen configuration, the mean of the runs with a score; None without one.
+        bill: the cost to a model: search + training; None without a training.
+        baseline_bill: the search for the baseline the arm rests on; zero where it rests on none or on a stated one.
+        verdict: against the reference at the margin; None for the reference and the baseline themselves.
+        holds: whether the mean keeps `margin` of the baseline's mean (LIMIT Def. 2.1), a statement about points
+            without their spread; None where the baseline was not confirmed.
+        savings: against the reference, by currency; empty for the reference and where a bill is missing.
+        effort: what the reference's search takes to validate as well as this arm; None for the reference itself, and
+            where either has no score.
+    """
+
+    arm: str
+    batch_size: int
+    zero_tuning: bool
+    score: Interval | None
+    validation_score: float | None
+    num_seeds: int
+    num_diverged: int
+    num_failed: int
+    params: Mapping[str, OptionValue]
+    search: Cost
+    training: Amounts | None
+    bill: Amounts | None
+    baseline_bill: Amounts
+    verdict: Verdict | None = None
+    holds: bool | None = None
+    savings: Mapping[str, Saving] = field(default_factory=dict)
+    effort: Effort | None = None
+
+    @property
+    def trials_to_match(self) -> int | None:
+        """K* of `effort`; None where all trials are not enough, or where there is none."""
+        return None if self.effort is None else self.effort.trials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A study's answer.
+
+    Attributes:
+        facts: what was known of the study.
+        rows: one a batch size and arm, in the study's order.
+        baseline: the confirmed baseline at B0; None where it has no results.
+        baseline_stated: True where no trial tuned a baseline, so that none is billed.
+        tolerance_basis: whose mean test score the tolerance is a share of.
+        ledger: all that was spent.
+        edges: choices on the edge of their range, baselines' first.
+    """
+
+    facts: StudyFacts
+    rows: tuple[Row, ...]
+    baseline: Row | None
+    baseline_stated: bool
+    tolerance_basis: Literal["baseline", "reference"]
+    ledger: CostLedger
+    edges: tuple[Edge, ...] = ()
+
+    def row(self, arm: str, batch_size: int) -> Row:
+        """The row of an arm at a batch size; KeyError where the study has none."""
+        for row in self.rows:
+            if (row.arm, row.batch_size) == (arm, batch_size):
+                return row
+        raise KeyError(f"study {self.facts.name!r} has no arm {arm!r} at batch size {batch_size}")
+
+
+def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
+    """Compares a study's arms, in any state of the study: what has no result yet is None.
+
+    Args:
+        facts: the study's definition.
+        results: all its results, in any order.
+    """
+    baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
+    baseline_score = None if baseline.score is None else baseline.score.mean
+    rows = [
+        _judged(facts, results, _row(facts, results, arm, batch_size), baseline_score)
+        for batch_size in facts.batch_sizes
+        for arm in facts.arms
+    ]
+    return Comparison(
+        facts=facts,
+        rows=tuple(rows),
+        baseline=baseline if baseline.search.trials or baseline.num_seeds or baseline.num_failed else None,
+        baseline_stated=not any(result.trial.role == "baseline" for result in results),
+        tolerance_basis="reference" if baseline_score is None else "baseline",
+        ledger=cost_ledger(results),
+        edges=edges_of(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),
+    )
+
+
+def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int) -> list[TrialResult]:
+    """The confirmation runs of the arm's last choice: a search that went on with a larger budget may choose anew."""
+    runs = _select(results, arm, batch_size, "confirmation")
+    if not runs:
+        return []
+    last = max(runs, key=lambda result: result.finished_at).trial.config
+    return [run for run in runs if replace(run.trial.config, seed=last.seed) == last]
+
+
+def tolerated_loss(margin: float, score: float) -> float:
+    """How much worse than a score still counts as a match, in the metric's unit: (1 - margin) |score|.
+
+    >>> round(tolerated_loss(0.995, 0.952), 6)
+    0.00476
+    """
+    return (1.0 - margin) * abs(score)
+
+
+def amounts(cost: Cost) -> Amounts:
+    """A cost by currency."""
+    return {currency: float(getattr(cost, currency)) for currency in CURRENCIES}
+
+
+def saving(bill: float, reference_bill: float, baseline_bill: float) -> Saving | None:
+    """What a bill saves against the reference's, in the same currency; None where the reference cost nothing.
+
+    >>> saving(1.0, 13.0, 10.0)
+    Saving(share=0.9230769230769231, share_with_baseline=0.15384615384615385, break_even=1)
+    """
+    if reference_bill <= 0:
+        return None
+    gained = reference_bill - bill
+    break_even = 0 if baseline_bill == 0 else math.ceil(baseline_bill / gained) if gained > 0 else None
+    return Saving(
+        share=gained / reference_bill,
+        share_with_baseline=(gained - baseline_bill) / reference_bill,
+        break_even=break_even,
+    )
+
+
+def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size: int) -> Row:
+    """What an arm did at a batch size, before it is compared with anything."""
+    search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
+    confirmations = confirmation_runs(results, arm, batch_size)
+    scored = [result for result in confirmations if result.test_score is not None]
+    tests = list(_scores(confirmations, "test_score").values())
+    validations = list(_scores(confirmations, "validation_score").values())
+    searched = total(result.cost for result in search)
+    training = _mean_amounts([result.cost for result in scored]) if scored else None
+    zero_tuning = arm in facts.zero_tuning_arms
+    rests_on_a_search = zero_tuning and arm not in facts.stated_baselines
+    return Row(
+        arm=arm,
+        batch_size=batch_size,
+        zero_tuning=zero_tuning,
+        score=t_interval(tests) if tests else None,
+        validation_score=fmean(validations) if validations else None,
+        num_seeds=len(scored),
+        num_diverged=sum(result.status == "diverged" for result in scored),
+        num_failed=len(confirmations) - len(scored),
+        params=dict(confirmations[0].trial.params) if confirmations else {},
+        search=searched,
+        training=training,
+        bill=None if training is None else {name: amounts(searched)[name] + training[name] for name in CURRENCIES},
+        baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NOTHING,
+    )
+
+
+def _judged(facts: StudyFacts, results: Sequence[TrialResult], row: Row, baseline_score: float | None) -> Row:
+    """The row with what follows from the baseline's score and from the reference at the same batch size."""
+    sign = 1.0 if facts.higher_is_better else -1.0
+    if row.score is not None and baseline_score is not None:
+        loss = sign * (baseline_score - row.score.mean)
+        row = replace(row, holds=loss <= tolerated_loss(facts.margin, baseline_score))
+    reference = _row(facts, results, facts.reference, row.batch_size)
+    if row.arm == facts.reference or row.score is None or reference.score is None:
+        return row
+    scores = _scores(confirmation_runs(results, row.arm, row.batch_size), "test_score")
+    others = _scores(confirmation_runs(results, facts.reference, row.batch_size), "test_score")
+    seeds = sorted(scores.keys() & others.keys())
+    tolerance_score = reference.score.mean if baseline_score is None else baseline_score
+    verdict = paired_verdict(
+        [scores[seed] for seed in seeds],
+        [others[seed] for seed in seeds],
+        tolerance=tolerated_loss(facts.margin, tolerance_score),
+        higher_is_better=facts.higher_is_better,
+    )
+    return replace(
+        row,
+        verdict=verdict,
+        savings=_savings(row, reference),
+        effort=_effort(facts, results, row),
+    )
+
+
+def _savings(row: Row, reference: Row) -> Mapping[str, Saving]:
+    if row.bill is None or reference.bill is None:
+        return {}
+    savings = {
+        currency: saving(row.bill[currency], reference.bill[currency], row.baseline_bill[currency])
+        for currency in CURRENCIES
+    }
+    return {currency: found for currency, found in savings.items() if found is not None}
+
+
+def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: Row) -> Effort | None:
+    if row.validation_score is None:
+        return None
+    return effort_to_match(
+        _select(results, facts.reference, row.batch_size, "search"),
+        _select(results, facts.reference, row.batch_size, "repeat"),
+        row.validation_score,
+        learned=facts.reference in facts.learned_arms,
+        higher_is_better=facts.higher_is_better,
+    )
+
+
+def _baseline_bill(results: Iterable[TrialResult], arm: str) -> Amounts:
+    """The search for the arm's own baseline where it tuned one, else for the shared one."""
+    searches = [result for result in results if result.trial.role == "baseline"]
+    own = [result.cost for result in searches if result.trial.arm == f"{arm} {BASELINE}"]
+    return amounts(total(own or [result.cost for result in searches if result.trial.arm == BASELINE]))
+
+
+def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Role) -> list[TrialResult]:
+    return [
+        result
+        for result in results
+        if (result.trial.arm, result.trial.batch_size, result.trial.role) == (arm, batch_size, role)
+    ]
+
+
+def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validation_score"]) -> dict[int, float]:
+    """Scores by seed, without the runs that have none."""
+    scores = {result.trial.config.seed: getattr(result, name) for result in results}
+    return {seed: scores[seed] for seed in sorted(scores) if scores[seed] is not None}
+
+
+def _mean_amounts(costs: Sequence[Cost]) -> Amounts:
+    return {currency: value / len(costs) for currency, value in amounts(total(costs)).items()}

@@ -1,0 +1,80 @@
+"""What a search settles on, and whether its range was wide enough.
+
+Pure functions of results. This module must not know what a choice is compared with.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..study.search_space import Space, edges, numeric_range
+from ..trial import TrialResult
+
+BASELINE = "baseline"
+"""Arm name of the shared baseline's trials; an arm that tunes one of its own has "ARM baseline" besides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A search's choice on the edge of its range: a better value may lie outside, and the arm may be under-tuned.
+
+    Attributes:
+        arm: of the search's trials; "baseline" or "ARM baseline" for a baseline's.
+        batch_size: in samples.
+        name: of the hyperparameter.
+        value: that was chosen.
+        low: lowest value that was searched.
+        high: highest value that was searched.
+    """
+
+    arm: str
+    batch_size: int
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def chosen(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
+    """The trial that a search settles on: the best by last validation score, the earliest of equals.
+
+    A diverged trial (it scores what chance scores) is chosen only where nothing else is there; pruned and failed ones
+    never are. None where no trial of the search has a score.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    scored = [result for result in search if result.status in ("finished", "diverged")]
+    by_index = sorted(scored, key=lambda result: result.trial.index)
+    return max(by_index, key=lambda r: (r.status == "finished", sign * (r.validation_score or 0.0)), default=None)
+
+
+def edges_of(
+    results: Iterable[TrialResult], spaces: Mapping[str, Space], *, arms: Sequence[str], higher_is_better: bool
+) -> tuple[Edge, ...]:
+    """Numeric choices on the edge of what was searched, as `tuner.study.search_space.edges` tells.
+
+    Args:
+        results: a study's.
+        spaces: what each search ranges over, by the arm name of its trials; others are left out.
+        arms: names of the arms, in the study's order; searches of baselines come before them.
+        higher_is_better: direction of the score.
+    """
+    searches: dict[tuple[str, int], list[TrialResult]] = {}
+    for result in results:
+        if result.trial.role in ("baseline", "search") and result.trial.arm in spaces:
+            searches.setdefault((result.trial.arm, result.trial.batch_size), []).append(result)
+    place = {arm: position for position, arm in enumerate(arms)}
+    found = []
+    for arm, batch_size in sorted(searches, key=lambda search: (place.get(search[0], -1), search)):
+        best = chosen(searches[arm, batch_size], higher_is_better=higher_is_better)
+        if best is not None:
+            found += _edges(best, spaces[arm])
+    return tuple(found)
+
+
+def _edges(best: TrialResult, space: Space) -> list[Edge]:
+    trial, found = best.trial, []
+    for name in edges(space, trial.params):
+        ends, value = numeric_range(space[name]), trial.params[name]
+        if ends is not None and isinstance(value, int | float):
+            low, high = ends
+            found.append(Edge(arm=trial.arm, batch_size=trial.batch_size, name=name, value=value, low=low, high=high))
+    return found

@@ -1,0 +1,284 @@
+"""A study's agenda: which trial comes next, given everything told so far.
+
+A campaign is made of cells, an arm at a batch size each. A searching cell asks its method for proposals, chooses the
+best by validation and confirms the choice on the study's seeds; a rule's cell has nothing to search and confirms what
+the rule gives. Rules wait for the baseline where the study tunes it. All of it is a function of the study and of the
+results, so a resumed study meets the same trials again. This module must not know where trials run or are recorded.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ...trainers.applications import APPLICATIONS
+from ...trainers.spec import TrainConfig
+from ..analysis.selection import BASELINE
+from ..search import METHODS
+from ..search.method import Outcome, Proposal
+from ..study import ArmDefinition, Configuration, SearchDefinition, Study, rule_config, search_config, tuned_config
+from ..trial import Progress, Role, Trial, TrialResult
+from .cell import Cell, Params
+
+NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
+"""What a method is told of a proposal that the budget leaves no room for."""
+
+
+class Campaign:
+    """The agenda of a study.
+
+    Args:
+        study: the definition.
+        known: results at hand, by trial id: they count as spent from the start, and a spent budget does not hide them.
+        first_failures: the first results of failed trials that are run again, by trial id. A method stays told what it
+            was told then, so that it proposes what it proposed then; the choice rests on the later result.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        known: Mapping[str, TrialResult] = MappingProxyType({}),
+        first_failures: Mapping[str, TrialResult] = MappingProxyType({}),
+    ) -> None:
+        self._study = study
+        self._known = {trial_id: result.cost.device_seconds for trial_id, result in known.items()}
+        self._first_failures = first_failures
+        self._application = APPLICATIONS[study.application]
+        self._sign = 1.0 if self._application.higher_is_better else -1.0
+        self._spent_trials = sum(result.trial.role != "confirmation" for result in known.values())
+        self._spent_seconds = sum(result.cost.device_seconds for result in known.values())
+        self._searcher_seconds: dict[str, float] = {}
+        self._cell_of: dict[str, Cell] = {}
+        self.cells = self._build_cells()
+
+    def ask(self) -> Trial | Literal["wait", "done"]:
+        """The next trial; cells come in the order of the study file.
+
+        Nothing waits for the baseline's confirmations: they come where nothing else is left to be asked, so that
+        workers have them beside the last arm's, which wait for its search.
+        """
+        waiting = False
+        baseline, *others = self.cells
+        for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
+            if cell.needs is not None and not cell.needs.searched:
+                waiting = True
+                continue
+            trial = self._ask_cell(cell, confirms=confirms)
+            if isinstance(trial, Trial):
+                self._cell_of[trial.id] = cell
+                return trial
+            waiting = waiting or trial == "wait"
+        return "wait" if waiting else "done"
+
+    def may_prune(self, trial: Trial) -> bool:
+        """Whether the trial's method may end it early: not where it takes the trial for failed, and lost interest."""
+        return (
+            trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
+        )
+
+    def report(self, progress: Progress) -> bool:
+        """Passes validation scores to the method; False ends the trial as pruned."""
+        trial = progress.trial
+        if not self.may_prune(trial):
+            return True
+        method = self._cell_of[trial.id].method
+        assert method is not None
+        first = self._cell_of[trial.id].first_index
+        return all(
+            method.report(trial.index - first, e.epoch, self._sign * e.validation_score) for e in progress.new_epochs
+        )
+
+    def tell(self, result: TrialResult) -> None:
+        """Takes the result of a trial that was asked for."""
+        cell = self._cell_of[result.trial.id]
+        cell.searches_running.discard(result.trial.id)
+        cell.results.append(result)
+        self._spent_seconds += result.cost.device_seconds - self._known.get(result.trial.id, 0.0)
+        if result.trial.id not in self._first_failures:
+            self._tell_method(cell, result)
+
+    def _tell_method(self, cell: Cell, result: TrialResult) -> None:
+        if result.trial.role != "confirmation" and cell.method is not None:
+            score = None if result.validation_score is None else self._sign * result.validation_score
+            outcome = Outcome(
+                score=score,
+                pruned=result.status == "pruned",
+                epoch_scores=tuple(self._sign * epoch.validation_score for epoch in result.epochs),
+            )
+            cell.method.tell(result.trial.index - cell.first_index, outcome)
+
+    def searcher_seconds(self, trial: Trial) -> float:
+        """Seconds the method took to propose this trial."""
+        return self._searcher_seconds.get(trial.id, 0.0)
+
+    def _ask_cell(self, cell: Cell, *, confirms: bool) -> Trial | Literal["wait", "done"]:
+        if cell.searching:
+            trial = self._ask_search(cell)
+            if trial != "done":
+                return trial
+            cell.searching = False
+        if not cell.searched:
+            return "wait"
+        if not confirms:
+            return "done"
+        params = cell.choice(self._sign)
+        if params is None or cell.confirmations_asked == len(cell.seeds):
+            return "done"
+        if cell.needs is not None and cell.needs.choice(self._sign) is None:
+            return "done"  # every trial of its baseline failed: there is nothing to scale
+        index = cell.confirmations_asked
+        cell.confirmations_asked += 1
+        return self._trial(cell, "confirmation", index, params, cell.seeds[index])
+
+    def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
+        if cell.method is None or (cell.needs is not None and cell.needs.choice(self._sign) is None):
+            return "done"
+        while True:
+            begin = time.perf_counter()
+            proposal = cell.method.ask()
+            seconds = time.perf_counter() - begin
+            if not isinstance(proposal, Proposal):
+                return proposal
+            index = cell.first_index + proposal.index
+            trial = self._trial(cell, cell.role, index, proposal.params, cell.search_seed)
+            if trial.id in self._known or not self._budget_is_spent():
+                break
+            # Known results may lie behind a trial that was lost when the study was stopped.
+            cell.method.tell(proposal.index, NOT_RUN)
+        self._spent_trials += trial.id not in self._known
+        self._searcher_seconds[trial.id] = seconds
+        cell.searches_running.add(trial.id)
+        if trial.id in self._first_failures:
+            self._tell_method(cell, self._first_failures[trial.id])
+        return trial
+
+    def _budget_is_spent(self) -> bool:
+        budget = self._study.budget
+        return (budget.trials is not None and self._spent_trials >= budget.trials) or (
+            budget.device_seconds is not None and self._spent_seconds >= budget.device_seconds
+        )
+
+    def _trial(self, cell: Cell, role: Role, index: int, params: Params, seed: int) -> Trial:
+        configuration = cell.configure(params)
+        return Trial(
+            study=self._study.name,
+            arm=cell.arm,
+            batch_size=cell.batch_size,
+            role=role,
+            index=index,
+            params=params,
+            config=TrainConfig(
+                application=self._study.application,
+                data=self._study.data.source,
+                batch_size=cell.batch_size,
+                epochs=cell.epochs,
+                schedule=configuration.schedule,
+                optimizer=configuration.optimizer,
+                seed=seed,
+                data_options=self._study.data_options(),
+                model_options=self._study.model_options(),
+                recipe=configuration.recipe,
+            ),
+        )
+
+    def _build_cells(self) -> list[Cell]:
+        """The baseline, the arms' own baselines, then every arm at every batch size with the repeats of its search."""
+        study, recipe = self._study, self._study.recipe.spec()
+
+        shared = Cell(
+            arm=BASELINE,
+            batch_size=study.baseline.batch_size,
+            role="baseline",
+            seeds=study.seeds,
+            epochs=study.epochs,
+            search_seed=study.search_seed,
+            **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size, study.epochs),
+            configure=lambda params: tuned_config(study.baseline, recipe, params),
+        )
+        own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
+        cells = [shared, *own.values()]
+        for batch_size in study.batch_sizes:
+            for arm in study.arms:
+                if arm.is_search:
+                    cells += [self._searching_cell(arm, batch_size, repeat) for repeat in range(arm.repeats)]
+                else:
+                    cells.append(self._rule_cell(arm, batch_size, own.get(arm.name, shared)))
+        return cells
+
+    def _own_baseline(self, arm: ArmDefinition) -> Cell:
+        """A baseline tuned for one rule, and as that rule trains at B0: DATE's with DATE's decay."""
+        study, definition = self._study, self._study.baseline_of(arm)
+        name = f"{arm.name} {BASELINE}"
+        return Cell(
+            arm=name,
+            batch_size=definition.batch_size,
+            role="baseline",
+            seeds=(),
+            epochs=study.epochs,
+            search_seed=study.search_seed,
+            **self._search(definition.tune, name, definition.batch_size, study.epochs),
+            configure=lambda params: self._scaled(arm, params, definition.batch_size, study.epochs),
+        )
+
+    def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
+        """A search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
+        study, epochs, recipe = self._study, self._study.epochs_of(arm), self._study.recipe.spec()
+        searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
+        return Cell(
+            arm=arm.name,
+            batch_size=batch_size,
+            role="repeat" if repeat else "search",
+            seeds=() if repeat else study.seeds,
+            epochs=epochs,
+            search_seed=derived_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
+            first_index=max(0, repeat - 1) * searching["num_search"],
+            **searching,
+            configure=lambda params: search_config(arm, study.baseline, recipe, params, epochs=epochs),
+        )
+
+    def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
+        study, definition = self._study, self._study.baseline_of(arm)
+
+        def configure(params: Params) -> Configuration:
+            """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
+            tuned = {} if definition.tune is None else baseline.choice(self._sign)
+            assert tuned is not None  # a cell is asked only once its baseline is chosen
+            return self._scaled(arm, tuned, batch_size, study.epochs_of(arm))
+
+        return Cell(
+            arm=arm.name,
+            batch_size=batch_size,
+            role="search",
+            seeds=study.seeds,
+            epochs=study.epochs_of(arm),
+            search_seed=study.search_seed,
+            **self._search(None, arm.name, batch_size, study.epochs_of(arm)),
+            configure=configure,
+            needs=None if definition.tune is None else baseline,
+        )
+
+    def _scaled(self, arm: ArmDefinition, tuned: Params, batch_size: int, epochs: int) -> Configuration:
+        """What the arm's rule makes of its baseline, with the hyperparameters that the baseline's tuning chose."""
+        study = self._study
+        return rule_config(
+            arm, study.baseline_of(arm), study.recipe.spec(), tuned, batch_size=batch_size, epochs=epochs
+        )
+
+    def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
+        """The searching part of a cell whose trials take so many epochs."""
+        if definition is None:
+            return {"method": None, "num_search": 0}
+        entry = METHODS[definition.method]
+        seed = derived_seed(self._study.search_seed, arm, batch_size)
+        return {
+            "method": entry.build(definition, seed, epochs),
+            "num_search": entry.num_trials(definition),
+            "may_prune": definition.pruner != "none",
+        }
+
+
+def derived_seed(seed: int, arm: str, batch_size: int) -> int:
+    """A method's seed of its own, so that two arms do not draw the same points."""
+    digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

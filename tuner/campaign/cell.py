@@ -1,0 +1,81 @@
+"""A cell of a study, an arm at a batch size: what it searches, what it has found so far and what it chooses.
+
+This module must not know in what order cells are asked.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...trainers.spec import OptionValue
+from ..analysis.selection import chosen
+from ..search.method import Method
+from ..study import Configuration
+from ..trial import Role, TrialResult
+
+Params = Mapping[str, OptionValue]
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """An arm at a batch size.
+
+    Attributes:
+        arm: name of the arm, "baseline", or "ARM baseline".
+        batch_size: samples an update.
+        role: of its search trials.
+        method: what proposes hyperparameters; None where there is nothing to search.
+        num_search: proposals the method will make; 0 without one.
+        seeds: seeds of the confirmation runs; empty where the choice is used but not confirmed.
+        epochs: of every trial.
+        search_seed: seed of the search trials.
+        first_index: index of the first search trial.
+        may_prune: whether the method may end trials early.
+        configure: hyperparameters -> what is trained with them.
+        needs: the cell whose choice `configure` rests on, or None.
+    """
+
+    arm: str
+    batch_size: int
+    role: Role
+    method: Method | None
+    num_search: int
+    seeds: tuple[int, ...]
+    epochs: int
+    search_seed: int
+    first_index: int = 0
+    may_prune: bool = False
+    configure: Callable[[Params], Configuration]
+    needs: "Cell | None" = None
+    searching: bool = True
+    confirmations_asked: int = 0
+    searches_running: set[str] = field(default_factory=set)
+    results: list[TrialResult] = field(default_factory=list)
+    _choice: tuple[Params | None] | None = field(default=None, init=False)
+
+    @property
+    def planned(self) -> int:
+        """Trials it will ask for, if nothing fails and no budget ends it."""
+        return self.num_search + len(self.seeds)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the choice can be made."""
+        return not self.searching and not self.searches_running
+
+    def choice(self, sign: float) -> Params | None:
+        """The hyperparameters it settled on, once it is `searched`; empty where there is nothing to choose.
+
+        Kept, since it is asked for before every further trial, and a search may have thousands.
+
+        Args:
+            sign: 1 where higher scores are better, else -1.
+
+        Returns:
+            The hyperparameters; None where no trial of the search has a score.
+        """
+        if self.method is None:
+            return {}
+        if self._choice is None or not self.searched:
+            best = chosen((r for r in self.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
+            self._choice = (None if best is None else best.trial.params,)
+        return self._choice[0]

@@ -1,0 +1,100 @@
+"""What a study would do and about what it would cost, without training anything.
+
+Trials, iterations, samples and FLOPs follow from the definition. Only the seconds rest on a measurement: one step of
+the model at every batch size, on this machine's CPU. Nothing is downloaded: where the data are not there, the plan does
+without what must be measured with them.
+"""
+
+from dataclasses import dataclass
+
+from ...trainers.applications import APPLICATIONS
+from ...trainers.applications.registry import is_shipped
+from ...trainers.data import DataError, Dataset
+from ...trainers.flops_and_memory import seconds_per_sample, training_flops_per_sample
+from ..errors import BadInput
+from ..study import Study
+from ..study.application_check import rehearsed_data
+from .campaign import Campaign
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCell:
+    """One arm at one batch size, if no trial is pruned or diverges.
+
+    Attributes:
+        arm: its name; "ARM repeat" for a search that is run once more.
+        batch_size: samples an update.
+        search_trials: trials of the search.
+        confirmation_trials: trainings of the chosen configuration.
+        iterations: weight updates of all its trials.
+        samples: training samples of all its trials.
+        flops: training operations of all its trials; None where the data are not there to measure with.
+        seconds: of one CPU core, by a measured step; None where the data are not there.
+    """
+
+    arm: str
+    batch_size: int
+    search_trials: int
+    confirmation_trials: int
+    iterations: int
+    samples: int
+    flops: int | None
+    seconds: float | None
+
+
+def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell]:
+    """The trials and the cost of every arm at every batch size, in the order they would be asked for.
+
+    Args:
+        study: the definition.
+        data_folder: overrides the study's data folder.
+
+    Raises:
+        BadInput: only the files tell how many samples there are, and they or a package to read them with are not there.
+    """
+    application = APPLICATIONS[study.application]
+    model_options = study.model_options()
+    data, num_train = _data_and_size(study, data_folder or study.data.folder)
+    flops = None if data is None else training_flops_per_sample(application, data, model_options)
+    speeds: dict[int, float] = {}
+    cells = []
+    for cell in Campaign(study).cells:
+        if data is not None and cell.batch_size not in speeds:
+            stated = study.recipe.micro_batch_size
+            in_memory = min(cell.batch_size, stated if isinstance(stated, int) else cell.batch_size)
+            speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
+        samples = cell.planned * cell.epochs * num_train
+        cells.append(
+            PlannedCell(
+                arm=f"{cell.arm} repeat" if cell.role == "repeat" else cell.arm,
+                batch_size=cell.batch_size,
+                search_trials=cell.num_search,
+                confirmation_trials=len(cell.seeds),
+                iterations=cell.planned * -(-cell.epochs * num_train // cell.batch_size),
+                samples=samples,
+                flops=None if flops is None else samples * flops,
+                seconds=None if data is None else samples * speeds[cell.batch_size],
+            )
+        )
+    return cells
+
+
+def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
+    """The data, or None where they or a package are not there, and the number of training samples."""
+    if not is_shipped(study.application):
+        own = rehearsed_data(study, folder)
+        return own, len(own.train)
+    application = APPLICATIONS[study.application]
+    source = application.data_sources[study.data.source]
+    missing = application.missing_packages()
+    if source.num_train is not None and (missing or source.needs_download(folder)):
+        return None, source.num_train
+    if missing:
+        raise BadInput(f"application {study.application!r}: {missing[0]}")
+    try:
+        data = source.load(folder, **study.data_options())
+    except DataError as error:
+        if source.num_train is None:
+            raise BadInput(f"data source {study.data.source!r}: {error}") from None
+        return None, source.num_train
+    return data, len(data.train)

@@ -1,0 +1,1 @@
+"""The commands of `zerotune`, one file or folder each."""

@@ -1,0 +1,1 @@
+"""`zerotune diagnose`: a training seen from inside."""

@@ -1,0 +1,99 @@
+"""Writes a diagnosis to files: one table of all that was measured, one page, and a picture a figure."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...reports.figures.images import write_pictures
+from ...reports.html.document import document, drawn
+from ...reports.tables.csv_files import write_csv
+from ...reports.tables.markup import html_text
+from .diagnosis import DiagnosedRun, Diagnosis
+from .figures import FIGURES
+from .text import distance_sentence, peak_sentences
+
+COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
+"""Of the table: one number a row. `iteration` is the update that the number was measured before (for losses the last
+one of the epoch), `epoch` the passes over the data by then, `layer` empty where the number is of the whole model."""
+
+Row = tuple[int, float, str, str, float]
+"""iteration, epoch, quantity, layer, value."""
+
+
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], None] = _to_stderr) -> list[Path]:
+    """Writes diagnosis.csv, diagnosis.html and a PNG a figure.
+
+    Args:
+        diagnosis: what was measured.
+        to: the folder, made where absent; files of an earlier diagnosis are replaced.
+        notify: takes a sentence where pictures cannot be drawn on this machine.
+
+    Returns:
+        The files.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    table, page = to / "diagnosis.csv", to / "diagnosis.html"
+    write_csv(table, [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)])
+    figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
+    question = diagnosis.question
+    sentences = [peak_sentences(diagnosis), f"{distance_sentence(diagnosis)}.", *diagnosis.notes]
+    parts = [
+        *(f"<p>{html_text(sentence)}</p>" for sentence in sentences),
+        *(drawn(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
+    ]
+    page.write_text(document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")
+    pictures, notice = write_pictures(figures, to, formats=("png",))
+    if notice:
+        notify(notice)
+    return [table, page, *pictures]
+
+
+def records(diagnosis: Diagnosis) -> Iterator[tuple[str | int | float, ...]]:
+    """The rows of the table, without its heading."""
+    question = diagnosis.question
+    for run in diagnosis.runs:
+        for row in (*_observed(run), *_losses(run)):
+            yield (question.study.name, question.arm, question.seed, run.batch_size, *row)
+
+
+def _observed(run: DiagnosedRun) -> Iterator[Row]:
+    for seen in run.observations:
+        epoch = run.epoch_of(seen.iteration)
+        whole = {
+            "learning_rate": seen.lr,
+            "lipschitz_constant": seen.lipschitz,
+            "gradient_noise_trace": seen.noise.trace,
+            "gradient_squared_norm": seen.noise.squared_norm,
+            "noise_scale": seen.noise.scale,
+            "distance": seen.distance,
+        }
+        for quantity, value in whole.items():
+            if value is not None:
+                yield seen.iteration, epoch, quantity, "", value
+        for layer in seen.layers:
+            single = {
+                "weight_norm": layer.weight,
+                "gradient_norm": layer.gradient,
+                "trust_ratio": layer.trust_ratio,
+                "applied_ratio": layer.applied,
+            }
+            for quantity, value in single.items():
+                if value is not None:
+                    yield seen.iteration, epoch, quantity, layer.name, value
+
+
+def _losses(run: DiagnosedRun) -> Iterator[Row]:
+    iteration = 0
+    for metrics in run.result.epochs:
+        iteration += metrics.iterations
+        losses = {
+            "train_loss": metrics.train_loss,
+            "validation_loss": metrics.validation_loss,
+            "loss_gap": metrics.validation_loss - metrics.train_loss,
+        }
+        for quantity, value in losses.items():
+            yield iteration, float(metrics.epoch), quantity, "", value

@@ -1,0 +1,292 @@
+"""The figures of a diagnosis, each a pure function of it. `FIGURES` is the table of them.
+
+A batch size keeps its colour in every figure. This module must not know how anything was measured.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+
+from ....trainers.diagnostics import LAWS, LayerNorms
+from ...reports.figures.style import COLOURS, COLUMNS, GREY, dress, num_rows, safe
+from .diagnosis import DiagnosedRun, Diagnosis
+from .text import distance_sentence, gap_text, number_text, peak_places, peak_sentence
+
+MAX_LAYERS = 12
+"""Layers drawn; of a deeper model so many, evenly spread."""
+LAW_STYLES = {"log t": ("#D55E00", "solid"), "sqrt t": ("#0072B2", "dash")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisFigure:
+    """A figure: how it is read, and what draws it."""
+
+    reading: str
+    draw: Callable[[Diagnosis], go.Figure]
+
+
+def lipschitz(diagnosis: Diagnosis) -> go.Figure:
+    """The Lipschitz constant against updates and against epochs, a line a batch size, its peak marked."""
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
+    for place, run in enumerate(diagnosis.runs):
+        clocks: tuple[Callable[[int], float], ...] = (float, run.epoch_of)
+        for column, time in enumerate(clocks, start=1):
+            shown = [o for o in run.observations if math.isfinite(o.lipschitz)]
+            line = _line(run, place, [time(o.iteration) for o in shown], [o.lipschitz for o in shown])
+            line.showlegend = column == 1
+            figure.add_trace(line, row=1, col=column)
+            peak = run.peak
+            if peak is not None and peak.is_inside:
+                figure.add_trace(_star(time(peak.iteration), peak.value, place), row=1, col=column)
+    places = peak_places(diagnosis)
+    what = f"local Lipschitz constant along the gradient{f'; largest {places}' if places else ''}"
+    _dress(figure, diagnosis, title=peak_sentence(diagnosis), what=what)
+    figure.update_xaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_xaxes(title_text="update", col=1)
+    figure.update_xaxes(title_text="epoch", col=2)
+    figure.update_yaxes(title_text="L = g'Hg / |g|²  (1 / learning rate)", col=1)
+    return figure
+
+
+def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
+    """|w| / |g| of every layer over the updates, a panel a batch size; dotted what the optimizer makes of it."""
+    figure = _panels(diagnosis)
+    names = _drawn_layers(diagnosis.runs[0].observations[0].layers)
+    colours = sample_colorscale("Viridis", [0.9 * i / max(1, len(names) - 1) for i in range(len(names))])
+    for place, run in enumerate(diagnosis.runs):
+        for name, colour in zip(names, colours, strict=True):
+            layers = [(o.iteration, layer) for o in run.observations for layer in o.layers if layer.name == name]
+            kinds = {"solid": [(t, layer.trust_ratio) for t, layer in layers]}
+            if any(layer.applied not in (None, 1.0) for _, layer in layers):
+                kinds["dot"] = [(t, layer.applied) for t, layer in layers]
+            for dash, points in kinds.items():
+                trace = go.Scatter(
+                    x=[t for t, _ in points],
+                    y=[ratio for _, ratio in points],
+                    mode="lines",
+                    line={"color": colour, "width": 2, "dash": dash},
+                    name=safe(name) if dash == "solid" else f"{safe(name)}, applied",
+                    legendgroup=safe(name),
+                    showlegend=place == 0 and dash == "solid",
+                )
+                _add(figure, place, trace)
+    _dress(figure, diagnosis, title=_ratio_finding(diagnosis), what="trust ratio of every layer")
+    figure.update_xaxes(type="log", title_text="update", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_yaxes(title_text="|w| / |g|", col=1)
+    return figure
+
+
+def distances(diagnosis: Diagnosis) -> go.Figure:
+    """|w - w0| over the updates on a logarithmic axis, a panel a batch size, with the fit of every law."""
+    figure = _panels(diagnosis)
+    for place, run in enumerate(diagnosis.runs):
+        times = [t for t, _ in run.distances]
+        points = go.Scatter(
+            x=times,
+            y=[distance for _, distance in run.distances],
+            mode="markers",
+            marker={"color": GREY, "size": 6},
+            name="measured",
+            showlegend=place == 0,
+        )
+        _add(figure, place, points)
+        for law, found in run.fits.items():
+            colour, dash = LAW_STYLES[law]
+            line = go.Scatter(
+                x=times,
+                y=[found.at(t) for t in times],
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": dash},
+                name=f"a + b {law}",
+                legendgroup=law,
+                showlegend=place == 0,
+                hovertext=f"{found.intercept:.3g} + {found.slope:.3g} {law}, R² = {found.r_squared:.3f}",
+                hoverinfo="text",
+            )
+            _add(figure, place, line)
+        texts = [f"{law}: R² = {run.fits[law].r_squared:.3f}" for law in LAWS if law in run.fits]
+        row, column = divmod(place, COLUMNS)
+        figure.add_annotation(
+            text="<br>".join(texts),
+            x=0.03,
+            y=0.97,
+            xref="x domain",
+            yref="y domain",
+            xanchor="left",
+            yanchor="top",
+            align="left",
+            showarrow=False,
+            row=row + 1,
+            col=column + 1,
+        )
+    _dress(figure, diagnosis, title=distance_sentence(diagnosis), what="distance of the weights from their start")
+    figure.update_xaxes(type="log", title_text="updates made", exponentformat="power", dtick=1)
+    figure.update_yaxes(title_text="|w - w0|", col=1)
+    return figure
+
+
+def loss_gaps(diagnosis: Diagnosis) -> go.Figure:
+    """Validation less training loss over the epochs, a line a batch size."""
+    figure = go.Figure()
+    for place, run in enumerate(diagnosis.runs):
+        shown = [(epoch, gap) for epoch, gap in run.loss_gaps if math.isfinite(gap)]
+        figure.add_trace(_line(run, place, [epoch for epoch, _ in shown], [gap for _, gap in shown]))
+    figure.add_hline(y=0, line={"color": GREY, "width": 1})
+    last = ", ".join(f"{gap_text(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
+    _dress(
+        figure, diagnosis, title=f"Loss gap of the last epoch, in nats: {last}", what="validation less training loss"
+    )
+    figure.update_xaxes(title_text="epoch", rangemode="tozero")
+    figure.update_yaxes(title_text="validation less training loss (nats)")
+    return figure
+
+
+def noise_scales(diagnosis: Diagnosis) -> go.Figure:
+    """The gradient noise scale over the epochs, a line a batch size; dashed the batch size itself."""
+    figure = go.Figure()
+    for place, run in enumerate(diagnosis.runs):
+        seen = [o for o in run.observations if math.isfinite(o.noise.trace)]
+        scales = [o.noise.scale for o in seen]
+        figure.add_trace(_line(run, place, [run.epoch_of(o.iteration) for o in seen], scales))
+        figure.add_hline(y=run.batch_size, line={"color": _colour(place), "width": 1, "dash": "dash"})
+    last = ", ".join(f"{number_text(run.late_noise_scale)} at B={run.batch_size:,}" for run in diagnosis.runs)
+    _dress(
+        figure, diagnosis, title=f"Gradient noise scale towards the end, in samples: {last}", what="tr(Sigma) / |G|²"
+    )
+    figure.update_xaxes(type="log", title_text="epoch", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", title_text="tr(Sigma) / |G|² (samples)", exponentformat="power", dtick=1)
+    return figure
+
+
+FIGURES: Mapping[str, DiagnosisFigure] = {
+    "lipschitz": DiagnosisFigure(
+        reading="How curved the loss of the same fixed samples is along its own gradient, before each measured update:"
+        " a step is safe below 2 / L. A star marks the largest value, where it is above twice the first and not the"
+        " last. LEGW (arXiv 1901.08256v1, Figure 3) and DATE (Figure 11) see the peak move right as the batch grows."
+        " Both axes of time are shown, since a peak after the same number of updates is one after more epochs. Below 0"
+        " the loss curves down.",
+        draw=lipschitz,
+    ),
+    "trust_ratios": DiagnosisFigure(
+        reading="The norm of a layer's weights over that of the update's own gradient, from the first layer (dark) to"
+        f" the last (light); biases are left out, and of more than {MAX_LAYERS} layers so many are drawn: the table"
+        " holds all. Dotted: the factor that the optimizer gives the layer's step besides the learning rate, where it"
+        " has one. LARS (arXiv 1708.03888, Table 2 and Figure 2), DATE (Figure 12).",
+        draw=trust_ratios,
+    ),
+    "distances": DiagnosisFigure(
+        reading="Distance of all weights from where they began. On this axis log t is a straight line (Hoffer et al.,"
+        " arXiv 1705.08741: ultra-slow diffusion) and sqrt t bends up. Both are fitted by least squares to the same"
+        " points, which lie evenly on this axis unless --every was given, so the early updates weigh as much as the"
+        " late ones. LIMIT (arXiv 2006.08517, Figures 11 and 12).",
+        draw=distances,
+    ),
+    "loss_gaps": DiagnosisFigure(
+        reading="The training loss is the mean over the epoch while the weights moved, label smoothing included, so"
+        " that early gaps are below 0. LARS (arXiv 1708.03888, Figure 1).",
+        draw=loss_gaps,
+    ),
+    "noise_scales": DiagnosisFigure(
+        reading="How large a sample's gradient scatters against the mean gradient, from the same samples as L; no point"
+        " where the mean is lost in the scatter. Dashed: the batch sizes. Where a batch size lies far above its line,"
+        " more samples an update buy little at any learning rate; where it lies far below, a larger batch has room."
+        " McCandlish et al. (arXiv 1812.06162, Appendix A.1).",
+        draw=noise_scales,
+    ),
+}
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
+
+
+def _line(run: DiagnosedRun, place: int, x: Sequence[float], y: Sequence[float | None]) -> go.Scatter:
+    name = f"B={run.batch_size:,}"
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines+markers",
+        line={"color": _colour(place), "width": 2},
+        marker={"color": _colour(place), "size": 5},
+        name=name,
+        legendgroup=name,
+    )
+
+
+def _star(x: float, y: float, place: int) -> go.Scatter:
+    marker = {"symbol": "star", "size": 15, "color": _colour(place), "line": {"color": "white", "width": 1}}
+    return go.Scatter(
+        x=[x],
+        y=[y],
+        mode="markers+text",
+        text=[number_text(x)],
+        textposition="top center",
+        textfont={"color": _colour(place)},
+        marker=marker,
+        showlegend=False,
+        hoverinfo="x+y",
+    )
+
+
+def _panels(diagnosis: Diagnosis) -> go.Figure:
+    """A panel a batch size, with one axis for all values."""
+    num = len(diagnosis.runs)
+    return make_subplots(
+        rows=num_rows(num),
+        cols=min(COLUMNS, num),
+        subplot_titles=[f"B={run.batch_size:,}" for run in diagnosis.runs],
+        shared_yaxes="all",
+        horizontal_spacing=0.03,
+        vertical_spacing=0.22 / num_rows(num),
+    )
+
+
+def _add(figure: go.Figure, place: int, trace: go.Scatter) -> None:
+    row, column = divmod(place, COLUMNS)
+    figure.add_trace(trace, row=row + 1, col=column + 1)
+
+
+def _dress(figure: go.Figure, diagnosis: Diagnosis, *, title: str, what: str) -> None:
+    question = diagnosis.question
+    panels = sum(1 for _ in figure.select_xaxes())
+    dress(
+        figure,
+        title=title,
+        finding=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
+        num_panels=panels,
+    )
+
+
+def _drawn_layers(layers: Sequence[LayerNorms]) -> list[str]:
+    """The names of the layers to draw: no biases, evenly spread where there are many."""
+    names = _weight_names(layers)
+    if len(names) <= MAX_LAYERS:
+        return names
+    return [names[round(i * (len(names) - 1) / (MAX_LAYERS - 1))] for i in range(MAX_LAYERS)]
+
+
+def _weight_names(layers: Sequence[LayerNorms]) -> list[str]:
+    """The layers without the biases; all of them where there is nothing else."""
+    names = [layer.name for layer in layers]
+    return [name for name in names if not name.endswith("bias")] or names
+
+
+def _ratio_finding(diagnosis: Diagnosis) -> str:
+    """How far apart the layers are at the first update, as LARS's Table 2 has it."""
+    first = diagnosis.runs[0].observations[0]
+    shown = _weight_names(first.layers)
+    ratios = {
+        layer.name: layer.trust_ratio for layer in first.layers if layer.name in shown and layer.trust_ratio is not None
+    }
+    if not ratios:
+        return "No layer has a trust ratio at the first update"
+    low, high = min(ratios, key=lambda name: ratios[name]), max(ratios, key=lambda name: ratios[name])
+    return (
+        f"At update {first.iteration:,} and B={diagnosis.runs[0].batch_size:,} the trust ratio is from"
+        f" {number_text(ratios[low])} ({low}) to {number_text(ratios[high])} ({high})"
+    )

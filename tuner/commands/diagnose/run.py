@@ -1,0 +1,219 @@
+"""Trains an arm and looks at the trainings from inside: with which configuration, and what is seen at chosen updates.
+
+Nothing is chosen here. Where a study tunes, the configuration is what its search chose, from results that the caller
+has read. This module must not know the store, nor how a diagnosis is shown.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ....trainers.applications import APPLICATIONS
+from ....trainers.applications.registry import is_shipped
+from ....trainers.data import DataError
+from ....trainers.diagnostics import Recorder
+from ....trainers.loop import Training
+from ....trainers.spec import Placement, TrainConfig
+from ....trainers.tables import lookup
+from ...analysis.selection import BASELINE, chosen
+from ...errors import BadInput
+from ...study import ArmDefinition, BaselineDefinition, Configuration, Study, rule_config, search_config, tuned_config
+from ...study.application_check import rehearsed_data
+from ...trial import Trial, TrialResult
+from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
+
+
+def needs_results(study: Study, name: str) -> bool:
+    """Whether the configuration of an arm, or of "baseline", rests on a choice of the study's search.
+
+    Raises:
+        BadInput: the study has no such arm.
+    """
+    if name == BASELINE:
+        return study.baseline.tune is not None
+    arm = _arm(study, name)
+    return arm.is_search or study.baseline_of(arm).tune is not None
+
+
+def diagnose(
+    question: DiagnosisQuestion, results: Sequence[TrialResult] = (), *, tell: Callable[[str], None] = lambda _: None
+) -> Diagnosis:
+    """Trains the arm's configuration at every batch size, measuring on the way.
+
+    Args:
+        question: what is asked.
+        results: of the study, where `needs_results`.
+        tell: takes a sentence before every training.
+
+    Raises:
+        BadInput: there is no such arm, a choice it rests on is not among the results, a batch size is not one it can
+            be trained at, or the data or a package are missing.
+    """
+    folder = question.data_folder or question.study.data.folder
+    num_train = _num_train(question.study, folder)
+    configs, notes = [], []
+    for batch_size in sorted(set(question.batch_sizes)):
+        if batch_size > num_train:
+            raise BadInput(f"--batch-size {batch_size}: there are {num_train} training samples")
+        config, trial = _config(question, batch_size, results)
+        configs.append(config)
+        if trial is not None:
+            notes.append(_choice_text(trial))
+    runs = tuple(_run(question, config, folder, tell) for config in configs)
+    return Diagnosis(question=question, runs=runs, notes=tuple(dict.fromkeys(notes)))
+
+
+def chosen_iterations(total: int, *, every: int | None, points: int) -> list[int]:
+    """The updates to measure before, of 1 .. total: every so many, or spread evenly over the logarithm of time.
+
+    >>> chosen_iterations(10, every=4, points=50)
+    [1, 5, 9]
+    >>> chosen_iterations(1000, every=None, points=4)
+    [1, 10, 100, 1000]
+    """
+    if every is not None:
+        return list(range(1, total + 1, every))
+    return sorted({round(total ** (place / max(1, points - 1))) for place in range(points)})
+
+
+def _num_train(study: Study, folder: str | None) -> int:
+    """The number of training samples, once it is known that the study's application can be trained on them."""
+    application = APPLICATIONS[study.application]
+    for sentence in application.missing_packages():
+        raise BadInput(f"application {study.application!r}: {sentence}")
+    if not is_shipped(study.application):
+        return len(rehearsed_data(study, folder).train)
+    try:
+        return application.data_sources[study.data.source].count(folder, study.data_options())
+    except DataError as error:
+        raise BadInput(f"data source {study.data.source!r}: {error}") from None
+
+
+def _run(
+    question: DiagnosisQuestion, config: TrainConfig, folder: str | None, tell: Callable[[str], None]
+) -> DiagnosedRun:
+    resources = question.study.resources
+    placement = Placement(
+        data_folder=folder,
+        device="cuda" if resources.gpus_per_trial > 0 else "cpu",
+        num_threads=resources.cpus_per_trial,
+    )
+    try:
+        training = Training(config, placement)
+        total = training.schedule.total_iterations
+        iterations = chosen_iterations(total, every=question.every, points=question.points)
+        recorder = Recorder(training, iterations, method=question.method)
+    except ValueError as error:  # DataError is one
+        raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
+    tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")
+    training.updates.observer = recorder
+    while not training.finished:
+        training.run_epoch()
+    return DiagnosedRun(
+        config=config,
+        num_samples=len(training.data.train),
+        result=training.result(),
+        observations=tuple(recorder.observations),
+    )
+
+
+def _config(
+    question: DiagnosisQuestion, batch_size: int, results: Sequence[TrialResult]
+) -> tuple[TrainConfig, Trial | None]:
+    """What is trained at a batch size, and the trial whose hyperparameters it rests on, where the study searches."""
+    study = question.study
+    try:
+        configuration, rested_on = configured(study, question.arm, batch_size, results)
+    except BadInput:
+        raise
+    except ValueError as error:
+        raise BadInput(f"arm {question.arm!r} at batch size {batch_size}: {error}") from None
+    config = TrainConfig(
+        application=study.application,
+        data=study.data.source,
+        batch_size=batch_size,
+        epochs=study.epochs if question.arm == BASELINE else study.epochs_of(_arm(study, question.arm)),
+        schedule=configuration.schedule,
+        optimizer=configuration.optimizer,
+        seed=question.seed,
+        data_options=study.data_options(),
+        model_options=study.model_options(),
+        recipe=configuration.recipe,
+    )
+    return config, rested_on
+
+
+def configured(
+    study: Study, name: str, batch_size: int, results: Sequence[TrialResult]
+) -> tuple[Configuration, Trial | None]:
+    """What an arm of the study, or "baseline", trains with at a batch size.
+
+    Args:
+        study: the definition.
+        name: of the arm.
+        batch_size: for the baseline its own, for a search one that was searched, for a rule any.
+        results: of the study, where `needs_results`.
+
+    Returns:
+        The configuration; and the trial whose hyperparameters it rests on, None where nothing was
+        searched.
+
+    Raises:
+        BadInput: there is no such arm, or a search it rests on has no result.
+        ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
+    """
+    recipe = study.recipe.spec()
+    if name == BASELINE:
+        own = study.baseline.batch_size
+        if batch_size != own:
+            raise BadInput(f"--batch-size {batch_size}: the baseline is trained at {own} alone; for others name an arm")
+        trial = _baseline_trial(study, study.baseline, BASELINE, results)
+        return tuned_config(study.baseline, recipe, trial.params if trial else {}), trial
+    arm = _arm(study, name)
+    epochs = study.epochs_of(arm)
+    if arm.is_search:
+        found = _chosen(study, name, batch_size, results)
+        return search_config(arm, study.baseline, recipe, found.params, epochs=epochs), found
+    definition = study.baseline_of(arm)
+    trial = _baseline_trial(study, definition, f"{name} {BASELINE}" if study.has_own_tune(arm) else BASELINE, results)
+    params = trial.params if trial else {}
+    return rule_config(arm, definition, recipe, params, batch_size=batch_size, epochs=epochs), trial
+
+
+def _arm(study: Study, name: str) -> ArmDefinition:
+    try:
+        return lookup("arm", {arm.name: arm for arm in study.arms}, name)
+    except ValueError as error:
+        raise BadInput(f'study {study.name!r}: {error} Its baseline can be named too: "{BASELINE}".') from None
+
+
+def _baseline_trial(
+    study: Study, definition: BaselineDefinition, name: str, results: Sequence[TrialResult]
+) -> Trial | None:
+    """The trial that tuning a baseline settled on; None where it is stated."""
+    return None if definition.tune is None else _chosen(study, name, definition.batch_size, results)
+
+
+def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResult]) -> Trial:
+    """The trial that the study's search settled on for an arm (or a baseline) at a batch size."""
+    trials = [
+        result
+        for result in results
+        if (result.trial.arm, result.trial.batch_size) == (arm, batch_size)
+        and result.trial.role in ("baseline", "search")
+    ]
+    best = chosen(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
+    if best is None:
+        searched = {r.trial.batch_size for r in results if r.trial.arm == arm and r.trial.role != "confirmation"}
+        there = f"; it has been searched at {', '.join(map(str, sorted(searched)))}" if searched else ""
+        raise BadInput(
+            f"study {study.name!r} finds the hyperparameters of {arm!r} at batch size {batch_size} by a search, and"
+            f" the store holds none of its trials{there}: run the study first (zerotune run {study.name}), or name its"
+            " --store"
+        )
+    return best.trial
+
+
+def _choice_text(trial: Trial) -> str:
+    values = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in trial.params.items()
+    )
+    return f"The study's search at B={trial.batch_size:,} chose for {trial.arm}: {values}."

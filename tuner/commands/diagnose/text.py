@@ -1,0 +1,137 @@
+"""A diagnosis in words: what was found in sentences, and the table of it on a terminal.
+
+This module must not know plotly.
+"""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .diagnosis import DiagnosedRun, Diagnosis
+
+MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": "neither earlier nor later in {unit}"}
+METHOD_WORDS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
+
+
+def number_text(number: float | None) -> str:
+    """Three digits of a number, a dash where there is none.
+
+    >>> number_text(0.012345), number_text(1234.5), number_text(None)
+    ('0.0123', '1,234', '-')
+    """
+    if number is None:
+        return "-"
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def peak_sentence(diagnosis: Diagnosis) -> str:
+    """Whether the peak of the Lipschitz constant moves with the batch size, and in which time."""
+    moves = diagnosis.peaks_move
+    if moves is None:
+        flat = [f"B={run.batch_size:,}" for run in diagnosis.runs if run.peak is None or not run.peak.is_inside]
+        if flat:
+            return f"The Lipschitz constant shows no peak inside the run at {', '.join(flat)}"
+        return "The Lipschitz constant has a peak"
+    in_epochs, in_updates = (MOVES[moves[unit]].format(unit=unit) for unit in ("epochs", "updates"))
+    return f"As the batch grows the peak of the Lipschitz constant comes {in_epochs} and {in_updates}"
+
+
+def peak_places(diagnosis: Diagnosis) -> str:
+    """Where the peaks are that stand out; empty where none does."""
+    return ", ".join(
+        f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {number_text(run.peak.epoch)})"
+        for run in diagnosis.runs
+        if run.peak is not None and run.peak.is_inside
+    )
+
+
+def peak_sentences(diagnosis: Diagnosis) -> str:
+    """The finding with its places."""
+    places = peak_places(diagnosis)
+    return f"{peak_sentence(diagnosis)}{f'; it is largest {places}' if places else ''}."
+
+
+def distance_sentence(diagnosis: Diagnosis) -> str:
+    """Which law of time fits the distance better, at how many of the batch sizes, and how well."""
+    both = [run.fits for run in diagnosis.runs if len(run.fits) > 1]
+    if not both:
+        return "Too few updates were measured to fit the distance from the initial weights"
+    num_log = sum(fits["log t"].r_squared > fits["sqrt t"].r_squared for fits in both)
+    better, share = ("log t", num_log) if num_log * 2 >= len(both) else ("sqrt t", len(both) - num_log)
+    explained = sorted(fits[better].r_squared for fits in both)
+    shown = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (explained[0], explained[-1])))
+    sizes = "batch size" if len(both) == 1 else "batch sizes"
+    return (
+        f"The distance from the initial weights is fitted better by {better} at {share} of {len(both)} {sizes},"
+        f" with an R² of {shown}"
+    )
+
+
+def gap_text(run: DiagnosedRun) -> str:
+    """The loss gap after the last epoch, in nats."""
+    return f"{run.loss_gaps[-1][1]:+.3f}" if run.loss_gaps else "-"
+
+
+def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
+    """Prints a row a batch size, the findings, and what the columns are."""
+    question = diagnosis.question
+    title = f"{question.study.name}: {question.arm} from inside, seed {question.seed}"
+    console.print(Text(title, style="bold"))
+    console.print()
+    console.print(_table(diagnosis))
+    console.print()
+    console.print(Text(peak_sentences(diagnosis)))
+    console.print(Text(f"{distance_sentence(diagnosis)}."))
+    for sentence in (*diagnosis.notes, *(_ended_early(run) for run in diagnosis.runs)):
+        if sentence:
+            console.print(Text(sentence))
+    console.print()
+    console.print(
+        Text(
+            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {METHOD_WORDS[question.method]}; the largest"
+            " seen, and in brackets where it is no peak: the first value is not half of it, or it is the last. R²: of"
+            " a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
+            " last fifth of the measurements. Loss gap: validation less training loss of the last epoch, in nats.",
+            style="dim",
+        )
+    )
+
+
+def _ended_early(run: DiagnosedRun) -> str:
+    if run.result.status != "diverged":
+        return ""
+    return f"At B={run.batch_size:,} training diverged in epoch {len(run.result.epochs)}."
+
+
+def _table(diagnosis: Diagnosis) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for heading in (
+        "B",
+        "updates",
+        "largest\nL",
+        "before\nupdate",
+        "at\nepoch",
+        "last\nL",
+        "R²\nlog t",
+        "R²\nsqrt t",
+        "noise\nscale",
+        "loss\ngap",
+    ):
+        table.add_column(heading, justify="right")
+    for run in diagnosis.runs:
+        peak, fits = run.peak, run.fits
+        cells = ["-", "-", "-"]
+        if peak is not None:
+            cells = [number_text(peak.value), f"{peak.iteration:,}", number_text(peak.epoch)]
+            cells = cells if peak.is_inside else [f"({cell})" for cell in cells]
+        table.add_row(
+            f"{run.batch_size:,}",
+            f"{run.iterations:,}",
+            *cells,
+            number_text(run.observations[-1].lipschitz),
+            *(f"{fits[law].r_squared:.3f}" if law in fits else "-" for law in ("log t", "sqrt t")),
+            number_text(run.late_noise_scale),
+            gap_text(run),
+        )
+    return table

@@ -1,0 +1,1 @@
+"""`zerotune profile`: performance profiles over several studies."""

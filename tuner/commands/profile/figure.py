@@ -1,0 +1,131 @@
+"""Performance profiles as a figure, and the files of it: a page, a picture and the numbers behind them.
+
+This module must not know where results come from.
+"""
+
+import math
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from ...reports.figures.images import write_pictures
+from ...reports.figures.style import ArmStyle, arm_styles, dress, log_ticks, safe
+from ...reports.html.document import document, drawn
+from ...reports.tables.csv_files import write_csv
+from ...reports.tables.markup import html_text
+from ...reports.text.format import cost_unit, share_text
+from .profiles import TAU_MAX, ArmProfile, Profiles
+from .text import area_text, headline, notes, ranked, workloads_text
+
+NAME = "profile"
+READING = (
+    "Each line is an arm: the share of workloads on which it is as good as the reference and costs at most so many "
+    "times what the cheapest such arm costs. Up and to the left is better: the height at the left edge is how often "
+    "the arm is the cheapest, that at the right edge how often it is as good at all. A marker is a workload."
+)
+
+
+def profile_figure(shown: Profiles) -> go.Figure:
+    """A step line an arm: rho(tau) against tau on a log scale, from 1 to where the area ends, a marker a workload."""
+    figure = go.Figure()
+    styles = arm_styles([profile.arm for profile in shown.arms])
+    thinner = min(1.5, 6 / len(shown.arms))
+    for place, profile in enumerate(ranked(shown.arms)):
+        width = 2 + thinner * (len(shown.arms) - 1 - place)
+        figure.add_trace(_line(profile, styles[profile.arm], width=width))
+        figure.add_trace(_markers(profile, styles[profile.arm]))
+    baseline = "with" if shown.with_baseline else "without"
+    dress(
+        figure,
+        title=headline(shown),
+        finding=f"{workloads_text(shown)}; cost to a model {baseline} the baseline's search",
+        num_panels=1,
+    )
+    ticks = log_ticks(1.0, TAU_MAX)
+    figure.update_xaxes(
+        type="log",
+        range=[-0.02, math.log10(TAU_MAX)],
+        tickvals=ticks,
+        ticktext=[f"{tick:g}x" for tick in ticks],
+        title_text=f"cost over that of the cheapest arm that is as good ({cost_unit(shown.currency, []).label})",
+    )
+    figure.update_yaxes(
+        title_text="share of workloads, as good as the reference", range=[-0.03, 1.05], tickformat=".0%"
+    )
+    return figure
+
+
+def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
+    """The profile; arms that coincide stay visible, since the ones drawn later are thinner."""
+    taus = [1.0, *sorted(entry.ratio for entry in profile.entries if 1.0 < entry.ratio <= TAU_MAX), TAU_MAX]
+    name = safe(profile.arm)
+    return go.Scatter(
+        x=taus,
+        y=[profile.share_within(tau) for tau in taus],
+        mode="lines",
+        line={"shape": "hv", "color": style.colour, "width": width},
+        name=f"{name}: area {area_text(profile.area)}",
+        legendgroup=name,
+        hoverinfo="skip",
+    )
+
+
+def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
+    solved = sorted((entry for entry in profile.entries if entry.ratio <= TAU_MAX), key=lambda entry: entry.ratio)
+    name = safe(profile.arm)
+    return go.Scatter(
+        x=[entry.ratio for entry in solved],
+        y=[profile.share_within(entry.ratio) for entry in solved],
+        mode="markers",
+        marker={"symbol": style.symbol, "size": 9, "color": style.colour},
+        legendgroup=name,
+        showlegend=False,
+        hovertext=[
+            f"{name} on {safe(entry.study)} at B={entry.batch_size:,}: {entry.finding}, {entry.ratio:.3g} times the "
+            f"cheapest<br>{share_text(profile.share_within(entry.ratio))} of workloads within that"
+            for entry in solved
+        ],
+        hoverinfo="text",
+    )
+
+
+def profile_records(shown: Profiles) -> list[dict[str, object]]:
+    """One record a workload and arm; the ratio is None where the arm is not shown to be as good as the reference."""
+    return [
+        {
+            "study": entry.study,
+            "batch_size": entry.batch_size,
+            "arm": profile.arm,
+            "finding": entry.finding,
+            "currency": shown.currency,
+            "with_baseline": shown.with_baseline,
+            "bill": entry.bill,
+            "ratio": entry.ratio if math.isfinite(entry.ratio) else None,
+            "area": profile.area,
+        }
+        for profile in shown.arms
+        for entry in profile.entries
+    ]
+
+
+def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
+    """Writes profile.html, profile.csv and profile.png, replacing those of an earlier time.
+
+    Args:
+        shown: what is drawn.
+        to: the folder, made where absent.
+
+    Returns:
+        The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    figure = profile_figure(shown)
+    page = to / f"{NAME}.html"
+    table = to / f"{NAME}.csv"
+    listed = "".join(f"<li>{html_text(note)}</li>" for note in notes(shown))
+    page.write_text(
+        document(headline(shown), [drawn(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']), encoding="utf-8"
+    )
+    write_csv(table, profile_records(shown))
+    pictures, notice = write_pictures({NAME: figure}, to, formats=("png",))
+    return [page, table, *pictures], notice

@@ -1,0 +1,243 @@
+"""Performance profiles: how often each arm is as good as tuning, and how near to the cheapest, over several workloads.
+
+A workload is a study at one batch size. The cost of an arm there is its cost to a model, all its search trials charged
+(`tuner.analysis.comparison`), and infinite where its verdict is neither "beats" nor "matches": what is not shown to be
+as good has not solved the workload. The reference always has. Pure functions of comparisons: this module must not know
+how a profile is drawn.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...analysis.comparison import Comparison, Row
+from ...cost import CURRENCIES
+from ...errors import BadInput
+
+TAU_MAX = 100.0
+"""Where the area ends: a search of 99 trials still counts beside an arm that costs one training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One arm on one workload.
+
+    Attributes:
+        study: name of the study.
+        batch_size: in samples.
+        finding: the arm's verdict against the study's reference; "reference", or "failed" where no run has a score.
+        bill: what a model costs with the arm, in the currency; None where no run has a score.
+        ratio: the bill over that of the cheapest arm as good as the reference; infinite where this one is not.
+    """
+
+    study: str
+    batch_size: int
+    finding: str
+    bill: float | None
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmProfile:
+    """An arm over all workloads: an entry each, in their order, and the area under its profile."""
+
+    arm: str
+    entries: tuple[Entry, ...]
+    area: float
+
+    def share_within(self, tau: float) -> float:
+        """Dolan and More's rho(tau): the share of workloads solved at no more than tau times the lowest cost."""
+        return share_within([entry.ratio for entry in self.entries], tau)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiles:
+    """The profiles of the arms that stand in all studies.
+
+    Attributes:
+        currency: of the costs, a name in `tuner.cost.CURRENCIES`.
+        with_baseline: whether the search for an arm's baseline is billed, in full, to every workload.
+        num_workloads: workloads that are counted.
+        arms: in the order of the first study.
+        left_out: a sentence for every arm and workload that is not counted, and why.
+    """
+
+    currency: str
+    with_baseline: bool
+    num_workloads: int
+    arms: tuple[ArmProfile, ...]
+    left_out: tuple[str, ...]
+
+
+def cost_ratios(costs: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    """Each cost over the lowest on the same workload.
+
+    Args:
+        costs: of every arm, positive, one a workload in the same order; infinite where the arm did not solve it.
+
+    Returns:
+        Ratios from 1 up in the same places; infinite where the arm did not solve the workload, or no arm did.
+
+    Source: Dolan and More, Benchmarking optimization software with performance profiles (Math. Program. 91, 2002).
+
+    >>> cost_ratios({"tuned": [8.0, 9.0], "date": [2.0, math.inf]})
+    {'tuned': (4.0, 1.0), 'date': (1.0, inf)}
+    """
+    lowest = [min(workload) for workload in zip(*costs.values(), strict=True)]
+    return {
+        arm: tuple(cost / best if math.isfinite(cost) else math.inf for cost, best in zip(own, lowest, strict=True))
+        for arm, own in costs.items()
+    }
+
+
+def share_within(ratios: Sequence[float], tau: float) -> float:
+    """The share of ratios that are at most tau: the performance profile at tau.
+
+    >>> share_within([1.0, 4.0, math.inf], 4.0)
+    0.6666666666666666
+    """
+    return sum(ratio <= tau for ratio in ratios) / len(ratios)
+
+
+def profile_area(ratios: Sequence[float], tau_max: float = TAU_MAX) -> float:
+    """The area under a performance profile over log tau from 1 to tau_max, as a share of all of it.
+
+    A workload adds 1 - ln(ratio) / ln(tau_max), or nothing from tau_max on: 1 is as good and cheapest everywhere.
+
+    Differs from AlgoPerf (Dahl et al., arXiv 2306.07179), which integrates over tau itself from 1 to 4: searches cost
+    tens of trainings, and a factor of ten is to count as much from 1 to 10 as from 10 to 100.
+
+    Args:
+        ratios: from `cost_ratios`, at least one.
+        tau_max: where the area ends, > 1.
+
+    >>> profile_area([1.0, 10.0, math.inf], tau_max=100.0)
+    0.5
+    """
+    shares = [max(0.0, 1.0 - math.log(ratio) / math.log(tau_max)) for ratio in ratios]
+    return math.fsum(shares) / len(shares)
+
+
+def profiles(comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool) -> Profiles:
+    """The profiles of the arms that stand, by their name, in all studies.
+
+    With three arms or more, which of two stands higher can depend on the third, since it may set the lowest cost
+    (Gould and Scott, A note on performance profiles, 2016): a profile ranks the arms it shows, and no others.
+
+    Args:
+        comparisons: one a study, each study once.
+        currency: a name in `tuner.cost.CURRENCIES`.
+        with_baseline: bill an arm's baseline search to every workload, as if it had been tuned for that one alone.
+
+    Raises:
+        BadInput: a study stands twice, there is no such currency, the studies share no arm, none of their workloads
+            can be counted, or a bill in that currency is zero.
+    """
+    names = [comparison.facts.name for comparison in comparisons]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(f"{', '.join(twice)}: named twice, and would count twice: name each study once")
+    if currency not in CURRENCIES:
+        raise BadInput(f"unknown cost axis {currency!r}: choose one of {', '.join(CURRENCIES)}")
+    arms = _common_arms(comparisons)
+    workloads, unfinished = _workloads(comparisons, arms)
+    if not workloads:
+        raise BadInput(f"no workload can be counted: {' '.join(unfinished)}")
+    bills = {
+        arm: [_bill(comparison.row(arm, batch_size), currency, with_baseline) for comparison, batch_size in workloads]
+        for arm in arms
+    }
+    findings = {arm: [_finding(comparison, arm, batch_size) for comparison, batch_size in workloads] for arm in arms}
+    ratios = cost_ratios({arm: _costs(bills[arm], findings[arm]) for arm in arms})
+    return Profiles(
+        currency=currency,
+        with_baseline=with_baseline,
+        num_workloads=len(workloads),
+        arms=tuple(
+            ArmProfile(
+                arm=arm,
+                entries=tuple(
+                    Entry(
+                        study=comparison.facts.name,
+                        batch_size=batch_size,
+                        finding=findings[arm][place],
+                        bill=bills[arm][place],
+                        ratio=ratios[arm][place],
+                    )
+                    for place, (comparison, batch_size) in enumerate(workloads)
+                ),
+                area=profile_area(ratios[arm]),
+            )
+            for arm in arms
+        ),
+        left_out=(*_missing_arms(comparisons, arms), *unfinished),
+    )
+
+
+def _common_arms(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    stands_in = [set(comparison.facts.arms) for comparison in comparisons]
+    arms = tuple(arm for arm in comparisons[0].facts.arms if all(arm in there for there in stands_in))
+    if not arms:
+        held = "; ".join(
+            f"{comparison.facts.name} has {', '.join(comparison.facts.arms)}" for comparison in comparisons
+        )
+        raise BadInput(f"no arm stands in all studies, so there is nothing to compare: {held}")
+    return arms
+
+
+def _missing_arms(comparisons: Sequence[Comparison], arms: Sequence[str]) -> list[str]:
+    """Which arms do not stand in all studies: a sentence for all that are missing in the same ones."""
+    missing: dict[str, list[str]] = {}
+    for arm in dict.fromkeys(arm for comparison in comparisons for arm in comparison.facts.arms if arm not in arms):
+        names = [comparison.facts.name for comparison in comparisons if arm not in comparison.facts.arms]
+        missing.setdefault(", ".join(names), []).append(arm)
+    return [
+        f"Left out: {', '.join(found)}, which {'does' if len(found) == 1 else 'do'} not stand in {names}."
+        for names, found in missing.items()
+    ]
+
+
+def _workloads(
+    comparisons: Sequence[Comparison], arms: Sequence[str]
+) -> tuple[list[tuple[Comparison, int]], list[str]]:
+    """The workloads whose arms have all been confirmed, or tried in vain; and a sentence for every other."""
+    counted, left_out = [], []
+    for comparison in comparisons:
+        reference = comparison.facts.reference
+        for batch_size in comparison.facts.batch_sizes:
+            rows = [comparison.row(arm, batch_size) for arm in arms]
+            missing = [row.arm for row in rows if row.bill is None and not row.num_failed]
+            if comparison.row(reference, batch_size).bill is None:
+                missing = [reference]
+            if missing:
+                left_out.append(
+                    f"Left out: {comparison.facts.name} at B={batch_size}, where {', '.join(missing)} "
+                    f"{'has' if len(missing) == 1 else 'have'} no confirmed score."
+                )
+            else:
+                counted.append((comparison, batch_size))
+    return counted, left_out
+
+
+def _bill(row: Row, currency: str, with_baseline: bool) -> float | None:
+    if row.bill is None:
+        return None
+    bill = row.bill[currency] + (row.baseline_bill[currency] if with_baseline else 0.0)
+    if bill <= 0:
+        raise BadInput(f"{row.arm} at B={row.batch_size} has a bill of 0 {currency}: choose another currency")
+    return bill
+
+
+def _finding(comparison: Comparison, arm: str, batch_size: int) -> str:
+    row = comparison.row(arm, batch_size)
+    if arm == comparison.facts.reference:
+        return "reference"
+    return "failed" if row.verdict is None else row.verdict.finding
+
+
+def _costs(bills: Sequence[float | None], findings: Sequence[str]) -> list[float]:
+    """What counts as cost: infinite where the arm was not shown to be as good as the reference."""
+    return [
+        bill if bill is not None and finding in ("reference", "beats", "matches") else math.inf
+        for bill, finding in zip(bills, findings, strict=True)
+    ]

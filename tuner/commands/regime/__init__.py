@@ -1,0 +1,1 @@
+"""`zerotune regime`: find from which batch size on a batch is large, huge or full."""

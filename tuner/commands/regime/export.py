@@ -1,0 +1,109 @@
+"""Writes what a regime search found to files: a page with the figure, pictures, and the numbers as CSV and JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...reports.figures.images import write_pictures
+from ...reports.html.document import document, drawn
+from ...reports.tables.csv_files import write_csv
+from ...reports.tables.markup import html_text
+from .figure import READING, regime_figure
+from .table import cells, headings
+from .text import headline, loss_ratio, notes, score_share, sentences
+from .verdict import Attempt, Regime
+
+
+def write_regime(regime: Regime, to: Path) -> list[Path]:
+    """Writes all files of a regime search into a folder.
+
+    Args:
+        regime: what was found.
+        to: the folder, made where absent; files of an earlier search are replaced.
+
+    Returns:
+        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg where a browser can draw.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    files = [to / "regime.html", to / "regime.csv", to / "regime.json"]
+    files[0].write_text(regime_page(regime), encoding="utf-8")
+    write_csv(files[1], attempt_records(regime))
+    files[2].write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    pictures, notice = write_pictures({"regime": regime_figure(regime)}, to)
+    if notice:
+        print(notice, file=sys.stderr)
+    return [*files, *pictures]
+
+
+def attempt_records(regime: Regime) -> list[Mapping[str, Any]]:
+    """One record an attempt, the baseline's first; None where there is no number."""
+    return [_record(regime, attempt) for attempt in (regime.baseline, *regime.attempts)]
+
+
+def _record(regime: Regime, attempt: Attempt) -> Mapping[str, Any]:
+    return {
+        "study": regime.question.study,
+        "batch_size": attempt.batch_size,
+        "arm": attempt.arm,
+        "test_score": attempt.score.mean if attempt.score else None,
+        "test_score_low": attempt.score.low if attempt.score else None,
+        "test_score_high": attempt.score.high if attempt.score else None,
+        "share_of_baseline": score_share(regime, attempt),
+        "validation_loss": attempt.loss if math.isfinite(attempt.loss) else None,
+        "loss_ratio": loss_ratio(regime, attempt),
+        "keeps_score": attempt.keeps_score,
+        "score_is_certain": attempt.score_is_certain,
+        "keeps_loss": attempt.keeps_loss,
+        "loss_is_certain": attempt.loss_is_certain,
+        "seeds": attempt.num_seeds,
+        "diverged": attempt.num_diverged,
+        "failed": attempt.num_failed,
+        **asdict(attempt.cost),
+    }
+
+
+def regime_as_json(regime: Regime) -> Mapping[str, Any]:
+    """The answer as plain JSON values: question, boundaries, sentences, attempts and bill."""
+    return {
+        "question": asdict(regime.question),
+        "headline": headline(regime),
+        "sentences": list(sentences(regime)),
+        "notes": list(notes(regime)),
+        "large": {**asdict(regime.large), "shown": asdict(regime.shown_large)},
+        "huge": {**asdict(regime.huge), "shown": asdict(regime.shown_huge)},
+        "full": regime.question.num_train,
+        "attempts": attempt_records(regime),
+        "others": [asdict(line) for line in regime.others],
+        "total": asdict(regime.total),
+        "taken_over": asdict(regime.taken_over),
+        "ended_early": regime.ended_early,
+    }
+
+
+def regime_page(regime: Regime) -> str:
+    """A page that opens without a network: the boundaries, the figure, the table and the notes."""
+    parts = [
+        f"<p><b>{html_text(headline(regime))}</b></p>",
+        _list(sentences(regime)),
+        drawn("regime", regime_figure(regime), READING),
+        _table(regime),
+        '<h2>Notes</h2><div class="notes">',
+        _list(notes(regime)),
+        "</div>",
+    ]
+    return document(f"zerotune regime {regime.question.study}", parts)
+
+
+def _list(lines: tuple[str, ...]) -> str:
+    return "<ul>" + "".join(f"<li>{html_text(line)}</li>" for line in lines) + "</ul>"
+
+
+def _table(regime: Regime) -> str:
+    head = "".join(f"<th>{html_text(heading)}</th>" for heading in headings(regime))
+    rows = ["".join(f"<td>{html_text(cell)}</td>" for cell in row) for row in cells(regime)]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'

@@ -1,0 +1,218 @@
+"""The regimes of an application in words, shared by terminal, page, figure and JSON, so that they say the same.
+
+This module must not know rich or plotly.
+"""
+
+from collections.abc import Sequence
+
+from ...reports.text.format import amount_text, cost_unit, counted, score_text, taken_over_text
+from .bisection import Bracket
+from .verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
+
+
+def headline(regime: Regime) -> str:
+    """The three boundaries in a line."""
+    parts = (_large_words(regime), _huge_words(regime), f"full at {regime.question.num_train:,}")
+    return ", ".join(parts).capitalize()
+
+
+def _large_words(regime: Regime) -> str:
+    found = regime.large
+    return f"not large up to {found.holds:,}" if found.fails is None else f"large from {_from(regime, found)}"
+
+
+def _huge_words(regime: Regime) -> str:
+    found = regime.huge
+    if found.fails is not None:
+        return f"huge above {_above(regime, found)}"
+    return "huge not found" if found.holds is None else f"not huge up to {found.holds:,}"
+
+
+def _floor(regime: Regime, found: Bracket) -> int:
+    """The largest batch size that holds below the boundary: B0 does, by definition."""
+    return regime.question.baseline_batch_size if found.holds is None else found.holds
+
+
+def _is_exact(regime: Regime, found: Bracket) -> bool:
+    """Whether no batch size that could be tried lies between what holds and what fails, B0 included."""
+    question = regime.question
+    return found.closed and (found.holds is not None or question.rungs[0] <= 2 * question.baseline_batch_size)
+
+
+def _from(regime: Regime, found: Bracket) -> str:
+    if _is_exact(regime, found):
+        return f"{found.fails:,}"
+    return f"somewhere above {_floor(regime, found):,}, at most {found.fails:,}"
+
+
+def _above(regime: Regime, found: Bracket) -> str:
+    if _is_exact(regime, found):
+        return f"{_floor(regime, found):,}"
+    return f"somewhere from {_floor(regime, found):,} to below {found.fails:,}"
+
+
+def sentences(regime: Regime) -> tuple[str, ...]:
+    """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
+    large = _shown_text(
+        regime, regime.large, regime.shown_large, holding="linear scaling holds", failing="linear scaling fails"
+    )
+    huge = _shown_text(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
+    return (
+        f"{_large_text(regime)} {large}",
+        f"{_huge_text(regime)} {huge}",
+        f"Full batch (B_F): {regime.question.num_train:,}, the number of training samples.",
+    )
+
+
+def _large_text(regime: Regime) -> str:
+    question, found = regime.question, regime.large
+    linear = {attempt.batch_size: attempt for attempt in regime.attempts if attempt.arm == question.linear}
+    if found.fails is None:
+        return f"Large (B_L): above {found.holds:,} at least; linear scaling holds there, the largest tried."
+    why = _shortfall(regime, linear[found.fails])
+    start = f"Large (B_L): from {_from(regime, found)}; linear scaling"
+    if found.holds is None:
+        return f"{start} fails at {found.fails:,} already, the smallest tried ({why})."
+    return f"{start} holds at {found.holds:,} and fails at {found.fails:,} ({why})."
+
+
+def _huge_text(regime: Regime) -> str:
+    question, found = regime.question, regime.huge
+    if found.holds is None and found.fails is None:
+        return "Huge (B_H): not found, for the search ended before all methods were tried at one batch size."
+    if found.fails is None:
+        assert found.holds is not None
+        which = "the full batch" if found.holds == question.num_train else "the largest tried"
+        return f"Huge (B_H): above {found.holds:,} at least; {_holder(regime, found.holds)} holds there, {which}."
+    tried = regime.at(found.fails)
+    best = min(tried, key=lambda attempt: _rank(question, attempt))
+    none = f"none of {counted(len(tried), 'method')}"
+    nearest = f"(nearest: {best.arm}, {_score_shortfall(regime, best)})"
+    start = f"Huge (B_H): above {_above(regime, found)};"
+    if found.holds is None:
+        return f"{start} {none} holds at {found.fails:,}, the smallest tried {nearest}."
+    return f"{start} {_holder(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+
+
+def _holder(regime: Regime, batch_size: int) -> str:
+    return next(attempt.arm for attempt in regime.at(batch_size) if attempt.keeps_score)
+
+
+def _rank(question: Question, attempt: Attempt) -> float:
+    if attempt.score is None:
+        return float("inf")
+    return -attempt.score.mean if question.higher_is_better else attempt.score.mean
+
+
+def _shortfall(regime: Regime, attempt: Attempt) -> str:
+    """In what an attempt at linear scaling failed."""
+    parts = [] if attempt.keeps_score else [_score_shortfall(regime, attempt)]
+    if not attempt.keeps_loss and attempt.score is not None:
+        ratio = loss_ratio(regime, attempt)
+        said = "its loss is not finite" if ratio is None else f"{ratio:.3g} times its validation loss"
+        parts.append(f"{said}, {LOSS_FACTOR} allowed")
+    return "; ".join(parts)
+
+
+def _score_shortfall(regime: Regime, attempt: Attempt) -> str:
+    question = regime.question
+    if attempt.score is None:
+        return f"none of {counted(attempt.num_failed, 'run')} gave a score: {attempt.error}"
+    share = score_share(regime, attempt)
+    if share is None:
+        return f"{question.metric} {score_text(attempt.score.mean, question.metric)}"
+    needed = question.margin if question.higher_is_better else 2.0 - question.margin
+    word = "needed" if question.higher_is_better else "allowed"
+    return f"{100 * share:.2f}% of the baseline's {question.metric}, {100 * needed:.4g}% {word}"
+
+
+def score_share(regime: Regime, attempt: Attempt) -> float | None:
+    """The mean score over the baseline's; None where one of them is missing or zero."""
+    baseline = regime.baseline.score
+    return attempt.score.mean / baseline.mean if attempt.score and baseline and baseline.mean else None
+
+
+def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
+    """The mean validation loss over the baseline's; None where it is not finite or the baseline's is zero."""
+    ratio = attempt.loss / regime.baseline.loss if regime.baseline.loss else float("inf")
+    return ratio if abs(ratio) < float("inf") else None
+
+
+def _shown_text(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
+    """What the intervals show beside what the means decide."""
+    seeds = counted(regime.question.num_seeds, "seed")
+    if (shown.low, shown.high) == (_floor(regime, found), found.fails):
+        return f"The 95% intervals over {seeds} show as much."
+    parts = [
+        f"{holding} at {shown.low:,}" if shown.low > regime.question.baseline_batch_size else "",
+        f"{failing} at {shown.high:,}" if shown.high is not None else "",
+    ]
+    said = " and that ".join(part for part in parts if part)
+    start = f"So say the means over {seeds}; their 95% intervals"
+    return f"{start} show only that {said}." if said else f"{start} show none of it."
+
+
+def notes(regime: Regime) -> tuple[str, ...]:
+    """What a reader must know to trust the boundaries: definitions, monotonicity, lost runs and the whole bill."""
+    question, spent = regime.question, regime.total
+    operations = cost_unit("flops", [spent.flops])
+    needed = f"{100 * question.margin:.4g}%" if question.higher_is_better else f"{100 * (2 - question.margin):.4g}%"
+    lines = [
+        f"Holds: mean test {question.metric} over {counted(question.num_seeds, 'seed')} "
+        f"{'at least' if question.higher_is_better else 'at most'} {needed} of the baseline's after the same "
+        f"{counted(question.epochs, 'epoch')}; linear scaling below B_L also at most "
+        f"{LOSS_FACTOR} times its validation loss (LIMIT, arXiv 2006.08517, Definitions 2.1 and 2.2).",
+        "Methods are tried in their order until one holds. ?: the 95% interval of the difference over seeds cannot "
+        "tell. ±: Student's 95% interval.",
+        *_monotone_texts(regime),
+        *_lost_texts(regime),
+        f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
+        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
+        f"{taken_over_text(regime.taken_over)}".rstrip(),
+    ]
+    if regime.ended_early:
+        lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")
+    return tuple(lines)
+
+
+def _monotone_texts(regime: Regime) -> list[str]:
+    subjects = (
+        ("linear scaling fails", "holds again", regime.large),
+        ("all methods fail", "one holds again", regime.huge),
+    )
+    found = [
+        f"Not monotone: {fails} at {_listed(found.contradictions[0])}, but {holds} at "
+        f"{_listed(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
+        "is chance, --from and --to another one."
+        for fails, holds, found in subjects
+        if found.contradictions[0]
+    ]
+    sizes = counted(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
+    return found or [
+        f"Bisection assumes that what fails at a batch size fails at every larger one; of the {sizes} tried none "
+        "contradicts it."
+    ]
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(f"{size:,}" for size in sizes)
+
+
+def _lost_texts(regime: Regime) -> list[str]:
+    lines = []
+    for attempt in (regime.baseline, *regime.attempts):
+        if attempt.num_diverged or attempt.num_failed:
+            runs = counted(attempt.num_seeds + attempt.num_failed, "confirmation run")
+            error = f" ({attempt.error})" if attempt.error else ""
+            lines.append(
+                f"{attempt.arm} at B={attempt.batch_size:,}: of {runs} {attempt.num_diverged} diverged and "
+                f"{attempt.num_failed} failed{error}."
+            )
+    return lines
+
+
+def verdict_text(regime: Regime, attempt: Attempt) -> str:
+    """Whether an attempt holds, in a word or two; with a question mark where the interval cannot tell."""
+    if attempt.arm == regime.question.linear and attempt.keeps_score:
+        return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")
+    return ("holds" if attempt.keeps_score else "fails") + ("" if attempt.score_is_certain else " ?")

@@ -1,0 +1,271 @@
+"""What runs show about a batch size: whether a method keeps what the baseline has, and the regimes that follow.
+
+Means over the study's seeds decide, since LIMIT's definitions (arXiv 2006.08517, 2.1 and 2.2) are about points; 95%
+intervals of the differences, paired by seed, say whether more seeds could have decided otherwise. Pure functions of
+results: this module must not know how a trial is configured, run or stored.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from ...analysis.comparison import tolerated_loss
+from ...analysis.evidence import Interval, paired_verdict, t_interval
+from ...analysis.ledger import LedgerLine
+from ...cost import Cost
+from ...trial import TrialResult
+from .bisection import Bracket, bracket
+
+LOSS_FACTOR = 1.2
+"""How many times the baseline's validation loss linear scaling may have below B_L (LIMIT, Definition 2.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What a method reached at a batch size, beside the baseline.
+
+    Attributes:
+        arm: its name.
+        batch_size: in samples.
+        score: mean test score of its confirmation runs with the 95% interval; None where none has a score.
+        loss: mean validation loss of the same runs after their last epoch, nats; infinite where one diverged.
+        keeps_score: whether the mean keeps the margin of the baseline's mean.
+        score_is_certain: whether the 95% interval of the difference, paired by seed, lies on one side of the margin.
+        keeps_loss: whether the mean loss is at most 1.2 times the baseline's.
+        loss_is_certain: whether the interval of that difference lies on one side.
+        num_seeds: confirmation runs with a score, diverged ones included.
+        num_diverged: those of them that diverged.
+        num_failed: confirmation runs without a score.
+        error: what the first of those says.
+        cost: of all its trials at this batch size, searching and confirming, those taken over as if trained.
+    """
+
+    arm: str
+    batch_size: int
+    score: Interval | None
+    loss: float
+    keeps_score: bool
+    score_is_certain: bool
+    keeps_loss: bool
+    loss_is_certain: bool
+    num_seeds: int
+    num_diverged: int
+    num_failed: int
+    error: str | None
+    cost: Cost
+
+    @property
+    def keeps_both(self) -> bool:
+        """Whether it does what linear scaling must do below B_L."""
+        return self.keeps_score and self.keeps_loss
+
+    @property
+    def both_are_certain(self) -> bool:
+        """Whether the intervals show what `keeps_both` says: both criteria kept, or one of them not."""
+        if self.keeps_both:
+            return self.score_is_certain and self.loss_is_certain
+        return (not self.keeps_score and self.score_is_certain) or (not self.keeps_loss and self.loss_is_certain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What decides whether a method holds.
+
+    Attributes:
+        baseline: confirmation runs of the baseline at B0.
+        margin: share of the baseline's score that still counts as kept, in (0, 1].
+        higher_is_better: direction of the score.
+    """
+
+    baseline: Sequence[TrialResult]
+    margin: float
+    higher_is_better: bool
+
+    def attempt(self, arm: str, batch_size: int, confirmations: Sequence[TrialResult], cost: Cost) -> Attempt:
+        """The verdict on a method at a batch size. Means over the seeds decide; the intervals say how sure that is.
+
+        Args:
+            arm: its name.
+            batch_size: in samples.
+            confirmations: the runs of its choice, one a seed.
+            cost: of all its trials at this batch size.
+
+        Raises:
+            ValueError: no run of the baseline has a score.
+        """
+        scores, losses = scores_by_seed(confirmations), losses_by_seed(confirmations)
+        keeps_score, score_is_certain = _kept(
+            scores, scores_by_seed(self.baseline), margin=self.margin, higher_is_better=self.higher_is_better
+        )
+        keeps_loss, loss_is_certain = _kept(
+            losses, losses_by_seed(self.baseline), margin=2.0 - LOSS_FACTOR, higher_is_better=False
+        )
+        errors = [result.error for result in confirmations if result.test_score is None]
+        return Attempt(
+            arm=arm,
+            batch_size=batch_size,
+            score=t_interval(list(scores.values())) if scores else None,
+            loss=fmean(losses.values()) if losses else math.inf,
+            keeps_score=keeps_score,
+            score_is_certain=score_is_certain,
+            keeps_loss=keeps_loss,
+            loss_is_certain=loss_is_certain,
+            num_seeds=len(scores),
+            num_diverged=sum(r.status == "diverged" for r in confirmations if r.test_score is not None),
+            num_failed=len(errors),
+            error=errors[0] if errors else None,
+            cost=cost,
+        )
+
+
+def scores_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
+    """Test scores by seed, without the runs that have none."""
+    return {r.trial.config.seed: r.test_score for r in results if r.test_score is not None}
+
+
+def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
+    """Last validation losses by seed of the runs that have a test score, infinite where one diverged."""
+    return {
+        r.trial.config.seed: r.epochs[-1].validation_loss if r.status == "finished" else math.inf
+        for r in results
+        if r.test_score is not None
+    }
+
+
+def _kept(
+    values: Mapping[int, float], baseline: Mapping[int, float], *, margin: float, higher_is_better: bool
+) -> tuple[bool, bool]:
+    """Whether the mean keeps the margin of the baseline's mean, and whether the paired interval shows as much."""
+    if not baseline:
+        raise ValueError("no run of the baseline has a score, so that there is nothing to keep")
+    if not values:
+        return False, False
+    mean, reference = fmean(values.values()), fmean(baseline.values())
+    tolerance = tolerated_loss(margin, reference)
+    worse = reference - mean if higher_is_better else mean - reference
+    kept = worse <= tolerance
+    if not all(map(math.isfinite, values.values())):
+        return kept, not any(map(math.isfinite, values.values()))
+    seeds = sorted(values.keys() & baseline.keys())
+    verdict = paired_verdict(
+        [values[seed] for seed in seeds],
+        [baseline[seed] for seed in seeds],
+        tolerance=tolerance,
+        higher_is_better=higher_is_better,
+    )
+    return kept, verdict.finding in (("beats", "matches") if kept else ("falls short",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of an application.
+
+    Attributes:
+        study: name of the study.
+        application: its name.
+        metric: name of the score.
+        higher_is_better: direction of the score.
+        margin: share of the baseline's score that still counts as kept, in (0, 1].
+        epochs: of every training.
+        num_seeds: confirmation runs of every choice.
+        baseline_batch_size: B0, samples.
+        num_train: B_F, training samples.
+        rungs: batch sizes that may be tried, ascending.
+        linear: name of the arm that is linear scaling of the baseline's learning rate.
+        arms: names of all methods, linear scaling first, in the order they are tried.
+    """
+
+    study: str
+    application: str
+    metric: str
+    higher_is_better: bool
+    margin: float
+    epochs: int
+    num_seeds: int
+    baseline_batch_size: int
+    num_train: int
+    rungs: tuple[int, ...]
+    linear: str
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What the intervals show of a boundary: it lies above `low` and not above `high`; None where nothing shows it."""
+
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime:
+    """The answer: what was tried, and where the boundaries lie.
+
+    Attributes:
+        question: what was asked.
+        baseline: the baseline at B0, as its own measure.
+        attempts: what every method reached at every batch size it was tried at, by batch size, then in their order.
+        large: the bracket of B_L.
+        huge: the bracket of B_H.
+        others: the rest of the bill: baselines of single arms, and batch sizes or arms that were left unfinished.
+        total: all that was spent.
+        taken_over: what earlier trainings had spent on results that were taken over; no part of `total`.
+        ended_early: whether the budget ended the search.
+    """
+
+    question: Question
+    baseline: Attempt
+    attempts: tuple[Attempt, ...]
+    large: Bracket
+    huge: Bracket
+    others: tuple[LedgerLine, ...]
+    total: Cost
+    ended_early: bool
+    taken_over: Cost = field(default_factory=Cost)
+
+    def at(self, batch_size: int) -> tuple[Attempt, ...]:
+        """What was tried at a batch size."""
+        return tuple(attempt for attempt in self.attempts if attempt.batch_size == batch_size)
+
+    @property
+    def shown_large(self) -> Shown:
+        """What the intervals show of B_L."""
+        linear = [attempt for attempt in self.attempts if attempt.arm == self.question.linear]
+        return self._shown(self.large, {attempt.batch_size for attempt in linear if attempt.both_are_certain})
+
+    @property
+    def shown_huge(self) -> Shown:
+        """What the intervals show of B_H: that one method holds, or that all of them fail."""
+        holding = {a.batch_size for a in self.attempts if a.keeps_score and a.score_is_certain}
+        sizes = {attempt.batch_size for attempt in self.attempts}
+        failing = {size for size in sizes if all(not a.keeps_score and a.score_is_certain for a in self.at(size))}
+        return self._shown(self.huge, holding | failing)
+
+    def _shown(self, found: Bracket, certain: set[int]) -> Shown:
+        holding = [size for size in certain if found.holds is not None and size <= found.holds]
+        failing = [size for size in certain if found.fails is not None and size >= found.fails]
+        return Shown(low=max(holding, default=self.question.baseline_batch_size), high=min(failing, default=None))
+
+
+def linear_verdicts(attempts: Sequence[Attempt], linear: str) -> dict[int, bool]:
+    """By batch size, whether linear scaling keeps score and loss (Definition 2.1)."""
+    return {attempt.batch_size: attempt.keeps_both for attempt in attempts if attempt.arm == linear}
+
+
+def method_verdicts(attempts: Sequence[Attempt], arms: Sequence[str]) -> dict[int, bool]:
+    """By batch size, whether a method keeps the score (Definition 2.2); left out where not all failed nor one held."""
+    kept: dict[int, dict[str, bool]] = {}
+    for attempt in attempts:
+        kept.setdefault(attempt.batch_size, {})[attempt.arm] = attempt.keeps_score
+    return {
+        size: any(found.values()) for size, found in kept.items() if any(found.values()) or found.keys() >= set(arms)
+    }
+
+
+def brackets(question: Question, attempts: Sequence[Attempt]) -> tuple[Bracket, Bracket]:
+    """The brackets of B_L and of B_H."""
+    return (
+        bracket(question.rungs, linear_verdicts(attempts, question.linear), "first failure"),
+        bracket(question.rungs, method_verdicts(attempts, question.arms), "last success"),
+    )

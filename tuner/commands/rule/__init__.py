@@ -1,0 +1,1 @@
+"""`zerotune rule`: what a scaling rule gives at a batch size."""

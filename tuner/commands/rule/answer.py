@@ -1,0 +1,168 @@
+"""What a scaling rule gives for a baseline and some batch sizes: the answer of `zerotune rule`, as plain values.
+
+Pure: it must not know torch, the applications, the command line or how an answer is shown.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ....trainers.scaling import RULES, OnLongWarmup, scale
+from ....trainers.schedules import Schedule, build_schedule
+from ....trainers.spec import Baseline, OptimizerSpec
+from ....trainers.tables import lookup
+
+MAX_POINTS = 2000
+"""Points of a curve; a run of fewer iterations is shown iteration by iteration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleQuestion:
+    """What is asked of a rule.
+
+    Attributes:
+        rule: a name in `trainers.scaling.RULES`.
+        baseline: the configuration tuned at B0.
+        batch_sizes: B, each 1 .. `num_samples`, in the order of the answer.
+        epochs: E of the run, >= 1.
+        num_samples: n, training samples, >= 1.
+        on_long_warmup: what to do where the warm-up would outlast the run.
+        notes: sentences about where the numbers come from.
+    """
+
+    rule: str
+    baseline: Baseline
+    batch_sizes: tuple[int, ...]
+    epochs: int
+    num_samples: int
+    on_long_warmup: OnLongWarmup = "error"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleRow:
+    """What the rule gives at one batch size.
+
+    Attributes:
+        batch_size: B.
+        k: B / B0.
+        schedule: the learning rate of every iteration.
+        optimizer: the solver, with the options that the rule changes changed.
+        rule_warmup_epochs: the warm-up the rule asks for; the schedule's is shorter where it was clamped.
+    """
+
+    batch_size: int
+    k: float
+    schedule: Schedule
+    optimizer: OptimizerSpec
+    rule_warmup_epochs: float
+
+    @property
+    def moments(self) -> "dict[str, Moment]":
+        """Some iterations by name, in their order; those of the warm-up or after it only where there are any."""
+        total, warmup = self.schedule.total_iterations, self.schedule.warmup_iterations
+        iterations = {"first": 1, "end_of_warmup": warmup, "after_warmup": warmup + 1}
+        iterations |= {"middle_of_decay": (warmup + 1 + total) // 2, "last": total}
+        if not warmup:
+            del iterations["end_of_warmup"], iterations["after_warmup"]
+        if warmup == total:
+            del iterations["after_warmup"], iterations["middle_of_decay"]
+        return {name: Moment(iteration=t, lr=self.schedule.lr(t)) for name, t in iterations.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """An iteration, 1 .. T, and its learning rate."""
+
+    iteration: int
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleAnswer:
+    """A question with a row for each of its batch sizes, and the baseline's own schedule."""
+
+    question: RuleQuestion
+    baseline: Schedule
+    rows: tuple[RuleRow, ...] = field(default_factory=tuple)
+
+
+def answer_rule(question: RuleQuestion) -> RuleAnswer:
+    """Applies a rule.
+
+    Raises:
+        UnknownName: unknown rule, warm-up, decay or option.
+        ValueError: a number is out of its range, the warm-up would outlast the run, or the rule cannot be followed
+            with the baseline's optimizer.
+
+    The worked example of DATE 3.6:
+
+    >>> from zerotune.trainers.spec import ScheduleSpec
+    >>> schedule = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2)
+    >>> baseline = Baseline(batch_size=1024, schedule=schedule, optimizer=OptimizerSpec(name="date"))
+    >>> question = RuleQuestion(rule="date", baseline=baseline, batch_sizes=(8192,), epochs=30, num_samples=60_000)
+    >>> (row,) = answer_rule(question).rows
+    >>> row.schedule.warmup_iterations, row.schedule.total_iterations
+    (117, 220)
+    """
+    baseline, num_samples, epochs = question.baseline, question.num_samples, question.epochs
+    entry = lookup("rule", RULES, question.rule)
+    own = build_schedule(baseline.schedule, num_samples=num_samples, batch_size=baseline.batch_size, epochs=epochs)
+    rows = []
+    for batch_size in question.batch_sizes:
+        scaled = scale(
+            question.rule, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=question.on_long_warmup
+        )
+        k = batch_size / baseline.batch_size
+        rows.append(
+            RuleRow(
+                batch_size=batch_size,
+                k=k,
+                schedule=build_schedule(scaled.schedule, num_samples=num_samples, batch_size=batch_size, epochs=epochs),
+                optimizer=scaled.optimizer,
+                rule_warmup_epochs=entry.warmup_epochs(baseline.schedule.warmup_epochs, k),
+            )
+        )
+    return RuleAnswer(question=question, baseline=own, rows=tuple(rows))
+
+
+def curve(schedule: Schedule) -> list[Moment]:
+    """The learning rate over the run, at most `MAX_POINTS` iterations of it and those about the end of warm-up."""
+    total, warmup = schedule.total_iterations, schedule.warmup_iterations
+    num = min(total, MAX_POINTS)
+    iterations = {1 + round(i * (total - 1) / max(1, num - 1)) for i in range(num)}
+    iterations |= {t for t in (warmup, warmup + 1) if 1 <= t <= total}
+    return [Moment(iteration=t, lr=schedule.lr(t)) for t in sorted(iterations)]
+
+
+def answer_as_json(answer: RuleAnswer) -> dict[str, Any]:
+    """The answer as JSON can hold it, with full precision; the optimizer where the rule changes it."""
+    question = answer.question
+    changes_optimizer = bool(RULES[question.rule].optimizer_options)
+
+    def optimizer(spec: OptimizerSpec) -> dict[str, Any]:
+        return {"optimizer": asdict(spec)} if changes_optimizer else {}
+
+    return {
+        "rule": question.rule,
+        "epochs": question.epochs,
+        "num_samples": question.num_samples,
+        "on_long_warmup": question.on_long_warmup,
+        "baseline": {
+            "batch_size": question.baseline.batch_size,
+            "schedule": asdict(question.baseline.schedule),
+            **optimizer(question.baseline.optimizer),
+        },
+        "notes": list(question.notes),
+        "rows": [
+            {
+                "batch_size": row.batch_size,
+                "k": row.k,
+                "total_iterations": row.schedule.total_iterations,
+                "warmup_iterations": row.schedule.warmup_iterations,
+                "schedule": asdict(row.schedule.spec),
+                **optimizer(row.optimizer),
+                "moments": {name: asdict(moment) for name, moment in row.moments.items()},
+            }
+            for row in answer.rows
+        ],
+    }

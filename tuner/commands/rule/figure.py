@@ -1,0 +1,106 @@
+"""What a scaling rule gives, as a figure: the learning rate over the epochs at every batch size, and a file of it.
+
+This module must not know where a baseline comes from.
+"""
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from ....trainers.scaling import RULES
+from ....trainers.schedules import Schedule
+from ...errors import BadInput
+from ...reports.figures.images import FORMATS, write_pictures
+from ...reports.figures.style import COLOURS, GREY, dress
+from ...reports.html.document import document, drawn
+from ...reports.text.format import counted
+from .answer import RuleAnswer, curve
+from .text import epochs_text, lr_text, schedule_text
+
+PLOT_ENDINGS = ("html", *FORMATS)
+
+
+def rule_figure(answer: RuleAnswer) -> go.Figure:
+    """The learning rate over the epochs: a line a batch size, the baseline's dashed."""
+    question = answer.question
+    figure = go.Figure()
+    figure.add_trace(_line(answer.baseline, f"baseline, B0={question.baseline.batch_size:,}", GREY, dash="dash"))
+    for place, row in enumerate(answer.rows):
+        colour = COLOURS[place % len(COLOURS)]
+        dash = "solid" if place < len(COLOURS) else "dot"
+        figure.add_trace(_line(row.schedule, f"B={row.batch_size:,}", colour, dash=dash))
+    dress(
+        figure,
+        title=f"{question.rule}: {RULES[question.rule].description}",
+        finding=_finding(answer),
+        num_panels=1,
+    )
+    figure.update_xaxes(title_text="epoch", range=[0, question.epochs])
+    figure.update_yaxes(title_text="learning rate", rangemode="tozero", exponentformat="power")
+    return figure
+
+
+def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatter:
+    points = curve(schedule)
+    share = schedule.batch_size / schedule.num_samples
+    return go.Scatter(
+        x=[min(point.iteration * share, schedule.epochs) for point in points],
+        y=[point.lr for point in points],
+        mode="lines",
+        line={"color": colour, "width": 2, "dash": dash},
+        name=f"{name}: peak {lr_text(schedule.spec.peak_lr)}",
+        hovertext=[f"{name}<br>iteration {point.iteration:,}: {lr_text(point.lr)}" for point in points],
+        hoverinfo="text",
+    )
+
+
+def _finding(answer: RuleAnswer) -> str:
+    """One sentence over the figure: the largest batch size in numbers."""
+    question, row = answer.question, max(answer.rows, key=lambda row: row.batch_size)
+    schedule = row.schedule
+    return (
+        f"From B0={question.baseline.batch_size:,} to B={row.batch_size:,}: peak learning rate"
+        f" {lr_text(schedule.spec.peak_lr)}, warm-up of {epochs_text(schedule.spec.warmup_epochs)}"
+        f" ({counted(schedule.warmup_iterations, 'iteration')}), {schedule.total_iterations:,} in all"
+    )
+
+
+def rule_page(answer: RuleAnswer) -> str:
+    """The figure as an HTML page that opens without a network."""
+    reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."
+    return document(f"zerotune rule {answer.question.rule}", [drawn("rule", rule_figure(answer), reading)])
+
+
+def check_plot(path: Path) -> None:
+    """Refuses a file name that `write_plot` could not use.
+
+    Raises:
+        BadInput: its ending is not html, png or svg, or its folder is not there.
+    """
+    if path.suffix.removeprefix(".") not in PLOT_ENDINGS:
+        raise BadInput(f"--plot {path}: must end in .html, .png or .svg")
+    if not path.parent.is_dir():
+        raise BadInput(f"--plot {path}: there is no folder {path.parent}: make it, or name another")
+
+
+def write_plot(answer: RuleAnswer, path: Path) -> None:
+    """Writes the figure to a file, replacing it where it is there.
+
+    Args:
+        answer: what is drawn.
+        path: a file in an existing folder; its ending says what it becomes: html, png or svg.
+
+    Raises:
+        BadInput: the name cannot be used, the file cannot be written, or no browser can draw a picture.
+    """
+    check_plot(path)
+    ending = path.suffix.removeprefix(".")
+    try:
+        if ending == "html":
+            path.write_text(rule_page(answer), encoding="utf-8")
+            return
+        _, notice = write_pictures({path.stem: rule_figure(answer)}, path.parent, formats=(ending,))
+    except OSError as error:
+        raise BadInput(f"--plot {path}: cannot be written ({error.strerror}): name another file") from None
+    if notice:
+        raise BadInput(f"--plot {path}: {notice}")

@@ -1,0 +1,193 @@
+"""From the words of a command line to a question for `tuner.commands.rule.answer`.
+
+What an application already knows need not be said. The applications bring torch with them, so they are imported only
+where one is named, or where a rule needs an optimizer's defaults. This module must not know how an answer is shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ....trainers.scaling import RULES, OnLongWarmup, Rule
+from ....trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from ....trainers.tables import lookup
+from ...errors import BadInput
+from .answer import RuleAnswer, RuleQuestion, answer_rule
+
+EXAMPLE = (
+    "zerotune rule {rule} --baseline-batch-size 1024 --lr 1.25e-3 --warmup-epochs 2 --epochs 30 --num-samples 60000"
+    " --batch-size 8192"
+)
+"""The worked example of DATE 3.6."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleWords:
+    """What was said: the command's options by name, None or empty where they were not given."""
+
+    rule: str
+    batch_sizes: tuple[int, ...] = ()
+    application: str | None = None
+    data_source: str | None = None
+    baseline_batch_size: int | None = None
+    lr: float | None = None
+    warmup_epochs: float | None = None
+    warmup: str | None = None
+    warmup_start: float | None = None
+    decay: str | None = None
+    decay_options: tuple[str, ...] = ()
+    epochs: int | None = None
+    num_samples: int | None = None
+    optimizer: str | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+    eps: float | None = None
+    on_long_warmup: OnLongWarmup = "error"
+
+
+def answer_words(words: RuleWords) -> RuleAnswer:
+    """What the rule gives for what was said.
+
+    Raises:
+        BadInput: something is missing, unknown, out of its range or without effect; says what to do.
+    """
+    try:
+        entry = lookup("rule", RULES, words.rule)
+        return answer_rule(_question(words, entry))
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What an application knows, None where it does not, and sentences about it."""
+
+    baseline: Baseline | None
+    epochs: int | None
+    num_samples: int
+    notes: tuple[str, ...]
+
+
+def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
+    if words.application is None and words.data_source is not None:
+        raise BadInput("--data-source has no effect without --application: leave it out, or give --num-samples")
+    known = _of_application(words.application, words) if words.application else None
+    baseline = known.baseline if known else None
+    batch_size = words.baseline_batch_size or (baseline.batch_size if baseline else None)
+    lr = words.lr if words.lr is not None or baseline is None else baseline.schedule.peak_lr
+    epochs = words.epochs or (known.epochs if known else None)
+    num_samples = words.num_samples or (known.num_samples if known else None)
+    if batch_size is None or lr is None or epochs is None or num_samples is None or not words.batch_sizes:
+        needed = {
+            "--baseline-batch-size": batch_size,
+            "--lr": lr,
+            "--epochs": epochs,
+            "--num-samples": num_samples,
+            "--batch-size": words.batch_sizes or None,
+        }
+        raise BadInput(_missing_sentence(words, [option for option, value in needed.items() if value is None]))
+    return RuleQuestion(
+        rule=words.rule,
+        baseline=Baseline(
+            batch_size=batch_size,
+            schedule=_schedule(words, baseline, lr),
+            optimizer=_optimizer(words, entry, baseline),
+        ),
+        batch_sizes=tuple(dict.fromkeys(words.batch_sizes)),
+        epochs=epochs,
+        num_samples=num_samples,
+        on_long_warmup=words.on_long_warmup,
+        notes=known.notes if known else (),
+    )
+
+
+def _missing_sentence(words: RuleWords, missing: Sequence[str]) -> str:
+    are = "is" if len(missing) == 1 else "are"
+    listed = f"{', '.join(missing[:-1])} and {missing[-1]}" if len(missing) > 1 else missing[0]
+    instead = "" if words.application or missing == ["--batch-size"] else " (or name an --application that knows them)"
+    return (
+        f"rule {words.rule} starts from a baseline and gives what to train with at a batch size: {listed} {are}"
+        f" missing{instead}. For example: {EXAMPLE.format(rule=words.rule)}"
+    )
+
+
+def _of_application(name: str, words: RuleWords) -> Known:
+    from ....trainers.applications.registry import find_application
+    from ...study.definition import RULE_OPTIMIZERS
+
+    if words.data_source is not None and words.num_samples is not None:
+        raise BadInput("--data-source has no effect beside --num-samples: leave one of them out")
+    entry = find_application(name)
+    baseline, sources = entry.baseline, entry.data_sources
+    to_tune_on = [source for source in sources if sources[source].holds_out] or list(sources)
+    source = words.data_source or max(to_tune_on, key=lambda source: sources[source].num_train or 0)
+    num_train = words.num_samples or lookup("data source", sources, source).num_train
+    if num_train is None:
+        raise BadInput(f"{name}'s data source {source} has as many samples as its files hold: say --num-samples")
+    notes = []
+    if words.num_samples is None:
+        notes.append(f"{num_train:,} is the number of training samples of {name}'s data source {source}.")
+    solver = RULE_OPTIMIZERS.get(words.rule)
+    if baseline and solver not in (None, baseline.optimizer.name) and words.lr is None:
+        notes.append(
+            f"Rule {words.rule} trains with the optimizer {solver}, but {name}'s learning rate was tuned with"
+            f" {baseline.optimizer.name}, which says little about it: tune it at B0, and give --lr."
+        )
+    return Known(baseline=baseline, epochs=entry.epochs, num_samples=num_train, notes=tuple(notes))
+
+
+def _schedule(words: RuleWords, baseline: Baseline | None, lr: float) -> ScheduleSpec:
+    """The application's schedule, or the default one, with what was said in its place."""
+    start = replace(baseline.schedule, peak_lr=lr) if baseline else ScheduleSpec(peak_lr=lr)
+    said: dict[str, Any] = {
+        name: value
+        for name in ("warmup_epochs", "warmup", "warmup_start")
+        if (value := getattr(words, name)) is not None
+    }
+    if words.warmup == "constant":
+        said.setdefault("warmup_start", 1.0)  # the baseline's own learning rate, as Goyal et al. have it
+    if words.decay is not None or words.decay_options:
+        name = words.decay or start.decay.name
+        said["decay"] = DecaySpec(name=name, options=dict(map(_decay_option, words.decay_options)))
+    return replace(start, **said)
+
+
+def _decay_option(text: str) -> tuple[str, OptionValue]:
+    """Reads NAME=VALUE: a number, true, false, or numbers with commas between or behind them."""
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise BadInput(f"--decay-option must be NAME=VALUE, such as power=1 or milestones=10,20,27, got {text!r}")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        if "," in value:
+            return name, tuple(float(part) for part in value.split(",") if part.strip())
+        return name, int(value) if value.strip().lstrip("+-").isdecimal() else float(value)
+    except ValueError:
+        raise BadInput(
+            f"--decay-option {name}: must be a number, true, false or numbers with commas, got {value!r}"
+        ) from None
+
+
+def _optimizer(words: RuleWords, entry: Rule, baseline: Baseline | None) -> OptimizerSpec:
+    """The baseline's optimizer, complete where the rule changes it; "adam" where none was named."""
+    said = {name: value for name in ("beta1", "beta2", "eps") if (value := getattr(words, name)) is not None}
+    if not entry.optimizer_options:
+        given = [f"--{name}" for name in ("optimizer", *said) if name != "optimizer" or words.optimizer]
+        if given:
+            raise BadInput(f"{given[0]} has no effect: rule {words.rule} changes no option of the optimizer")
+        return baseline.optimizer if baseline else OptimizerSpec(name="unstated")
+    from ....trainers.optimizers import OPTIMIZERS, check_optimizer
+
+    own = baseline.optimizer if baseline else OptimizerSpec(name="adam")
+    if words.optimizer is not None and words.optimizer != own.name:
+        if baseline and words.lr is None:
+            raise BadInput(
+                f"--optimizer {words.optimizer}: the baseline of {words.application} was tuned with {own.name}, whose"
+                " learning rate says nothing about it: give --lr too"
+            )
+        own = OptimizerSpec(name=words.optimizer)
+    optimizer = OptimizerSpec(name=own.name, options={**own.options, **said})
+    lookup("optimizer", OPTIMIZERS, optimizer.name)
+    check_optimizer(optimizer)
+    return replace(optimizer, options={**OPTIMIZERS[optimizer.name].defaults, **optimizer.options})

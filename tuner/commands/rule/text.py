@@ -1,0 +1,193 @@
+"""What a scaling rule gives, on a terminal: the numbers as tables, the learning rate as a curve.
+
+This module must not know plotly, nor where a baseline comes from.
+"""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ....trainers.scaling import RULES
+from ....trainers.schedules import DECAYS, Schedule
+from ....trainers.spec import OptionValue
+from .answer import RuleAnswer, RuleRow
+from .braille import braille
+
+MAX_CURVE_WIDTH = 72
+"""Characters of a curve on a wide terminal."""
+LABEL_WIDTH = 8
+MOMENTS = {
+    "first": "the first",
+    "end_of_warmup": "warm-up's end",
+    "after_warmup": "the next",
+    "middle_of_decay": "mid-decay",
+    "last": "the last",
+}
+"""Column headings of `RuleRow.moments`."""
+
+
+def lr_text(lr: float) -> str:
+    """A learning rate to three digits, as one would type it.
+
+    >>> lr_text(1.25e-3), lr_text(0.05), lr_text(5.656854), lr_text(1e-6), lr_text(0.0)
+    ('1.25e-3', '0.05', '5.66', '1e-6', '0')
+    >>> lr_text(999.7), lr_text(12_345.0)
+    ('1e3', '1.23e4')
+    """
+    if lr == 0.0 or 0.01 <= lr < 999.5:  # beyond, three digits need an exponent
+        return f"{lr:.3g}"
+    digits, exponent = f"{lr:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def print_rule(answer: RuleAnswer, console: Console) -> None:
+    """Prints what a rule gives: the question in words, a row a batch size, and the curves where characters allow."""
+    for line in _headings(answer):
+        console.print(line)
+    console.print()
+    console.print(_table(answer))
+    console.print()
+    console.print(_moments_table(answer))
+    notes = _notes(answer)
+    if notes:
+        console.print()
+    for sentence in notes:
+        console.print(Text(sentence, style="dim"))
+    if not console.options.ascii_only:
+        width = min(MAX_CURVE_WIDTH, console.width - LABEL_WIDTH - 2)
+        for row in answer.rows:
+            console.print()
+            for line in _drawn(row, width=max(10, width), height=8 if len(answer.rows) == 1 else 4):
+                console.print(line, soft_wrap=True)
+
+
+def _headings(answer: RuleAnswer) -> list[Text]:
+    question, rule = answer.question, RULES[answer.question.rule]
+    return [
+        Text(f"{question.rule}: {rule.description}", style="bold"),
+        Text(f"Source: {rule.source}.", style="dim"),
+        Text(f"Baseline: B0={question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."),
+        Text(
+            f"Run: {epochs_text(question.epochs)} of {question.num_samples:,} samples,"
+            f" {_warmup_text(answer.rows[0].schedule)}, then decay {_decay_text(answer.rows[0].schedule)}."
+        ),
+    ]
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """A schedule in words: peak, warm-up and decay."""
+    spec = schedule.spec
+    length = f" over {epochs_text(spec.warmup_epochs)}" if spec.warmup_epochs else ""
+    return f"learning rate {lr_text(spec.peak_lr)}, {_warmup_text(schedule)}{length}, decay {_decay_text(schedule)}"
+
+
+def _warmup_text(schedule: Schedule) -> str:
+    """The shape of the warm-up and where it starts; the rules keep both."""
+    spec = schedule.spec
+    if not spec.warmup_epochs:
+        return "no warm-up"
+    return f"{spec.warmup} warm-up" + (
+        f" from {lr_text(spec.warmup_start * spec.peak_lr)}" if spec.warmup_start else ""
+    )
+
+
+def _decay_text(schedule: Schedule) -> str:
+    """The decay with those of its options that have an effect."""
+    name, given = schedule.spec.decay.name, schedule.spec.decay.options
+    defaults = DECAYS[name].defaults
+    shown = {key: value for key, value in schedule.decay_options.items() if key in given or defaults.get(key)}
+    listed = ", ".join(f"{key}={_option_text(value)}" for key, value in shown.items())
+    return f"{name} ({listed})" if listed else name
+
+
+def _option_text(value: OptionValue) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{number:g}" for number in value)
+    return lr_text(value) if isinstance(value, float) else str(value).lower()
+
+
+def epochs_text(epochs: float) -> str:
+    """Epochs in words, as many digits as there are to say.
+
+    >>> epochs_text(1.0), epochs_text(0.3125)
+    ('1 epoch', '0.3125 epochs')
+    """
+    return f"{epochs:.5g} epoch{'' if epochs == 1 else 's'}"
+
+
+def _plain_table(headings: Iterable[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _table(answer: RuleAnswer) -> Table:
+    options = RULES[answer.question.rule].optimizer_options
+    table = _plain_table(["B", "k", "peak LR", "warm-up\nepochs", "warm-up\niterations", "total\niterations", *options])
+    for row in answer.rows:
+        spec, schedule = row.schedule.spec, row.schedule
+        table.add_row(
+            f"{row.batch_size:,}",
+            f"{row.k:.4g}",
+            lr_text(spec.peak_lr),
+            f"{spec.warmup_epochs:.5g}",
+            f"{schedule.warmup_iterations:,}",
+            f"{schedule.total_iterations:,}",
+            *(_beta_text(row.optimizer.options[name]) for name in options),
+        )
+    return table
+
+
+def _beta_text(value: OptionValue) -> str:
+    """Seven digits for a beta, which can be close to 1; what is small as a learning rate."""
+    return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _option_text(value)
+
+
+def _moments_table(answer: RuleAnswer) -> Table:
+    """Learning rates at some iterations; below each, its iteration."""
+    moments = {row.batch_size: row.moments for row in answer.rows}
+    shown = [name for name in MOMENTS if any(name in found for found in moments.values())]
+    table = _plain_table(["B", *(f"LR at\n{MOMENTS[name]}" for name in shown)])
+    for batch_size, found in moments.items():
+        cells = [found.get(name) for name in shown]
+        table.add_row(
+            f"{batch_size:,}",
+            *("-" if cell is None else f"{lr_text(cell.lr)}\nt={cell.iteration:,}" for cell in cells),
+        )
+    return table
+
+
+def _notes(answer: RuleAnswer) -> list[str]:
+    """Where the numbers come from, and which warm-up is not the rule's."""
+    notes = list(answer.question.notes)
+    for row in answer.rows:
+        spec, epochs = row.schedule.spec, answer.question.epochs
+        start = f"B={row.batch_size:,}: the rule's warm-up of {epochs_text(row.rule_warmup_epochs)} outlasts the run"
+        if spec.warmup_epochs < row.rule_warmup_epochs:
+            notes.append(f"{start}: cut to half of it (--on-long-warmup clamp).")
+        elif spec.warmup_epochs >= epochs:
+            notes.append(
+                f"{start}: it ends at {lr_text(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
+            )
+    return notes
+
+
+def _drawn(row: RuleRow, *, width: int, height: int) -> list[Text]:
+    """The learning rate over the epochs, axes included."""
+    schedule = row.schedule
+    total, peak = schedule.total_iterations, schedule.spec.peak_lr
+    columns = [1 + round(i * (total - 1) / (2 * width - 1)) for i in range(2 * width)]
+    lines = braille([schedule.lr(iteration) / peak for iteration in columns], height)
+    labels = [lr_text(peak), *[""] * (height - 2), "0"]
+    marks = ["┤", *"│" * (height - 2), "┤"]
+    drawn = [Text(f"LR at B={row.batch_size:,}", style="bold")]
+    for label, mark, line in zip(labels, marks, lines, strict=True):
+        drawn.append(Text.assemble(f"{label:>{LABEL_WIDTH}}{mark}", (line, "cyan")))
+    drawn.append(Text(f"{'':{LABEL_WIDTH}}└{'─' * width}"))
+    end = epochs_text(schedule.epochs)
+    drawn.append(Text(f"{'':{LABEL_WIDTH}} 0{end:>{width - 1}}"))
+    return drawn

@@ -1,0 +1,1 @@
+"""`zerotune scale`: measure weak scaling, and forecast it."""

@@ -1,0 +1,129 @@
+"""Weak scaling as a figure, and the files of it: a page, a picture and the numbers behind them.
+
+This module must not know how anything was measured.
+"""
+
+import math
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from ...reports.figures.images import write_pictures
+from ...reports.figures.style import arm_styles, dress, marked
+from ...reports.html.document import document, drawn
+from ...reports.tables.csv_files import write_csv
+from ...reports.tables.markup import html_text
+from . import roofline as roofline_figure
+from .forecast import WeakScaling
+from .text import FORECAST_WORKERS, headline, machine_lines, notes, si_text
+
+NAME = "scale"
+ROOFLINE = "scale_roofline"
+READING = (
+    "Each marker is a number of workers that was measured, each line a forecast. Higher is better: 100% is what as "
+    "many workers would do that neither wait for each other nor share anything."
+)
+OWN, SHARED, MEASURED = "forecast: a device each", "forecast: as beside others here", "measured"
+
+
+def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
+    """Efficiency against the number of workers on a log scale: measured, and by two forecasts."""
+    styles = arm_styles([OWN, SHARED, MEASURED])
+    workers = [1, 2, *FORECAST_WORKERS]
+    figure = go.Figure()
+    for label, dash in ((OWN, "solid"), (SHARED, "dash")):
+        shared = label == SHARED
+        model = found.forecast(shares_machine=shared)
+        begin = 1 if shared else 0
+        shown = workers[begin:]
+        efficiencies = [found.alone.update_seconds / model.update_seconds(number) for number in shown]
+        figure.add_trace(
+            go.Scatter(
+                x=shown,
+                y=efficiencies,
+                mode="lines",
+                line={"color": styles[label].colour, "width": 2.5, "dash": dash},
+                name=label,
+                hovertemplate="%{x:,} workers: %{y:.1%}<extra>" + label + "</extra>",
+            )
+        )
+    points = found.points
+    hovers = [
+        f"{point.num_workers} workers: {found.efficiency(point):.1%}, "
+        f"{si_text(point.samples / point.update_seconds)} samples a second"
+        for point in points
+    ]
+    workers_measured = [point.num_workers for point in points]
+    figure.add_trace(marked(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
+    dress(
+        figure,
+        title=headline(found, name),
+        finding=f"{found.samples_a_worker} samples a worker; computational intensity {si_text(found.intensity)}",
+        num_panels=1,
+    )
+    ticks = [4**power for power in range(6)]
+    figure.update_xaxes(
+        type="log",
+        range=[-0.05, math.log10(workers[-1]) + 0.05],
+        tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+        title_text="workers",
+    )
+    figure.update_yaxes(title_text="weak-scaling efficiency", range=[0, 1.08], tickformat=".0%")
+    return figure
+
+
+def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
+    """One record a number of workers: measured, with its forecast, or forecast only."""
+    own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
+    measured = {point.num_workers: point for point in found.points}
+    records: list[dict[str, object]] = []
+    for number in sorted({*measured, *FORECAST_WORKERS}):
+        point = measured.get(number)
+        records.append(
+            {
+                "workers": number,
+                "batch_size": number * found.samples_a_worker,
+                "update_seconds": point and point.update_seconds,
+                "apart_seconds": point and point.apart_seconds,
+                "sum_seconds": point and point.sum_seconds,
+                "efficiency": point and found.efficiency(point),
+                "exchange_share": point and point.exchange_share,
+                "forecast_own_device_seconds": own.update_seconds(number),
+                "forecast_own_device_efficiency": own.efficiency(number),
+                "forecast_shared_seconds": shared.update_seconds(number),
+                "forecast_shared_efficiency": found.alone.update_seconds / shared.update_seconds(number),
+            }
+        )
+    return records
+
+
+def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
+    """Writes scale.html, scale.csv, scale.png and scale_roofline.png, replacing those of an earlier time.
+
+    Args:
+        found: what is drawn.
+        name: of what was trained.
+        to: the folder, made where absent.
+
+    Returns:
+        The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    figures = {NAME: scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
+    page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
+    listed = "".join(f"<li>{html_text(note)}</li>" for note in (*machine_lines(found), *notes(found)))
+    page.write_text(
+        document(
+            headline(found, name),
+            [
+                drawn(NAME, figures[NAME], READING),
+                drawn(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
+                f'<ul class="notes">{listed}</ul>',
+            ],
+        ),
+        encoding="utf-8",
+    )
+    write_csv(table, scaling_records(found))
+    pictures, notice = write_pictures(figures, to, formats=("png",))
+    return [page, table, *pictures], notice

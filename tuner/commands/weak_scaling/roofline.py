@@ -1,0 +1,111 @@
+"""What bounds a worker that exchanges gradients, its matrix products or its link: a roofline.
+
+The form is that of Williams, Waterman and Patterson (2009, Communications of the ACM 52(4)), with the words that a link
+carries in the place of a memory's bytes. This module must not know how anything was measured.
+"""
+
+import math
+from dataclasses import replace
+
+import plotly.graph_objects as go
+
+from ...reports.figures.style import GREY, arm_styles, dress, log_ticks, marked
+from ...reports.text.format import share_text
+from .forecast import WeakScaling, words_carried
+from .text import si_text
+
+READING = (
+    "The grey roof is what a worker could do at most: to the left of its bend its link is what it waits for, to the "
+    "right its matrix products. Each marker is a number of workers that was measured; the line is the forecast's model "
+    "with more or fewer samples a worker, slowed as workers are beside each other here. Larger shares of a batch move "
+    "a training to the right."
+)
+MODEL, MEASURED, ALONE = "model, more or fewer samples a worker", "measured", "one worker alone"
+_AROUND = 64.0
+"""How far the axis goes on beyond what is marked."""
+
+
+def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
+    """FLOP/s of a worker against its FLOPs for each word that its link carries, both on log scales.
+
+    Args:
+        found: with two numbers of workers at least.
+        name: of what was trained.
+    """
+    several = [point for point in found.points if point.num_workers > 1]
+    largest = several[-1]
+    model = found.forecast(shares_machine=True)
+    roof, link = found.rates.flops, model.link.words
+    update_flops = found.alone.flops_per_sample * found.samples_a_worker
+    places = {
+        point.num_workers: update_flops / words_carried(largest.num_parameters, point.num_workers) for point in several
+    }
+    bend, here = roof / link, places[largest.num_workers]
+    low, high = min(bend, here, *places.values()) / _AROUND, max(bend, here, *places.values()) * _AROUND
+    along = [low * (high / low) ** (step / 60) for step in range(61)]
+    styles = arm_styles([MODEL, MEASURED])
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            x=[low, bend, high],
+            y=[low * link, roof, roof],
+            mode="lines",
+            line={"color": GREY, "width": 2},
+            name="roof: link, then matrix product",
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=[low, high],
+            y=[found.flops, found.flops],
+            mode="lines",
+            line={"color": GREY, "width": 1, "dash": "dot"},
+            name=ALONE,
+            hovertemplate=f"{ALONE}: {si_text(found.flops)}FLOP/s<extra></extra>",
+        )
+    )
+    reached = []
+    for place in along:
+        times = place / here
+        forecast = replace(model, compute_seconds=times * model.compute_seconds)
+        reached.append(times * update_flops / forecast.update_seconds(largest.num_workers))
+    figure.add_trace(
+        go.Scatter(
+            x=along,
+            y=reached,
+            mode="lines",
+            line={"color": styles[MODEL].colour, "width": 2.5},
+            name=MODEL,
+            customdata=[place / here * found.samples_a_worker for place in along],
+            hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>",
+        )
+    )
+    rates = {point.num_workers: update_flops / point.update_seconds for point in several}
+    hovers = [
+        f"{workers} workers: {si_text(rate)}FLOP/s each, {share_text(rate / roof)} of the matrix product's"
+        for workers, rate in rates.items()
+    ]
+    figure.add_trace(marked(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
+    bound = "its link" if here < bend else "its matrix products"
+    dress(
+        figure,
+        title=f"{name} with {found.samples_a_worker} samples a worker: bound by {bound}",
+        finding=(
+            f"{si_text(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {si_text(bend)}: "
+            f"{si_text(bend / here * found.samples_a_worker)} samples a worker"
+        ),
+        num_panels=1,
+    )
+    bottom = min(low * link, *reached, found.flops)
+    for axis, (begin, end) in ((figure.update_xaxes, (low, high)), (figure.update_yaxes, (bottom, 2 * roof))):
+        ticks = log_ticks(begin, end)
+        axis(
+            type="log",
+            range=[math.log10(begin), math.log10(end)],
+            tickvals=ticks,
+            ticktext=[si_text(tick) for tick in ticks],
+        )
+    figure.update_xaxes(title_text="FLOPs of a worker for each word its link carries")
+    figure.update_yaxes(title_text="FLOP/s of a worker")
+    return figure

@@ -1,0 +1,139 @@
+"""Weak scaling as tables for a terminal, and what they rest on. At most 100 columns wide.
+
+This module must not know plotly, nor how anything was measured.
+"""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...energy import EnergyConstants
+from ...reports.text.format import share_text
+from .forecast import WeakScaling
+
+FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
+    """Prints what was measured, what the machine can do, the forecast and its assumptions.
+
+    Args:
+        found: the measurements.
+        name: of what was trained.
+        console: where it is printed.
+    """
+    console.print(Text(headline(found, name), style="bold"))
+    console.print()
+    console.print(_measured(found))
+    for line in machine_lines(found):
+        console.print(Text(line))
+    console.print()
+    console.print(_forecast(found))
+    for note in notes(found):
+        console.print(Text(note, style="dim"))
+
+
+def si_text(number: float) -> str:
+    """A number to three digits, with the prefix that makes it short.
+
+    >>> [si_text(number) for number in (25_557_032, 308.4, 0.0412, 8.2e9, 1_000_000)]
+    ['25.6M', '308', '0.0412', '8.2G', '1M']
+    """
+    for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4)):
+        if abs(number) >= size:
+            size = 1e3 if prefix == "k" else size
+            return f"{float(f'{number / size:.3g}'):g}{prefix}"
+    return f"{float(f'{number:.3g}'):g}"
+
+
+def headline(found: WeakScaling, name: str) -> str:
+    """The efficiency of the largest gang measured, in one sentence."""
+    largest = found.points[-1]
+    return (
+        f"{name}: {largest.num_workers} workers with {found.samples_a_worker} samples each do "
+        f"{share_text(found.efficiency(largest))} of what as many alone would"
+    )
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _measured(found: WeakScaling) -> Table:
+    headings = (
+        "workers",
+        "batch",
+        "s an\nupdate",
+        "samples\na second",
+        "efficiency",
+        "exchange",
+        "slower beside\nothers",
+    )
+    table = _table(*headings, "forecast\noff by")
+    errors = found.errors()
+    for point in found.points:
+        is_alone = point.num_workers == 1
+        table.add_row(
+            str(point.num_workers),
+            f"{point.samples:,}",
+            si_text(point.update_seconds),
+            si_text(point.samples / point.update_seconds),
+            share_text(found.efficiency(point)),
+            "" if is_alone else share_text(point.exchange_share),
+            "" if is_alone else f"{point.apart_seconds / found.alone.apart_seconds:.2f}x",
+            "" if is_alone else f"{errors[point.num_workers]:+.1%}",
+        )
+    return table
+
+
+def machine_lines(found: WeakScaling) -> list[str]:
+    """What one worker reaches of what its device can do, and how much the model computes for each word exchanged."""
+    alone, rates = found.alone, found.rates
+    link, energy = found.forecast(shares_machine=True).link, EnergyConstants()
+    balance = rates.flops / link.words
+    needed = alone.flops_per_sample * found.samples_a_worker / (2 * alone.num_parameters)
+    return [
+        f"One worker: {si_text(found.flops / 1e9)} GFLOP/s of the {si_text(rates.flops / 1e9)} of a matrix "
+        f"product; memory {si_text(rates.bytes / 1e9)} GB/s.",
+        f"Model: {si_text(alone.num_parameters)} parameters, {si_text(alone.flops_per_sample)} FLOPs a sample, "
+        f"computational intensity {si_text(found.intensity)} (forward alone, as DATE's: a third).",
+        f"Link: {si_text(4 * link.words / 1e9)} GB/s, {si_text(1e3 * link.latency)} ms a step. It keeps up with "
+        f"the matrix product at {si_text(balance)} FLOPs a word; an update has {si_text(needed)}.",
+        f"Modelled energy ({energy.picojoules_per_flop:g} pJ a FLOP, {energy.picojoules_per_word:,.0f} a word): the "
+        f"exchange is {share_text(found.exchange_energy_share)} of an update.",
+    ]
+
+
+def _forecast(found: WeakScaling) -> Table:
+    own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
+    table = _table("devices", "efficiency", "samples\na second", "efficiency as\nbeside others", "samples\na second")
+    for num_workers in FORECAST_WORKERS:
+        table.add_row(
+            f"{num_workers:,}",
+            share_text(own.efficiency(num_workers)),
+            si_text(own.samples_a_second(num_workers)),
+            share_text(found.alone.update_seconds / shared.update_seconds(num_workers)),
+            si_text(shared.samples_a_second(num_workers)),
+        )
+    return table
+
+
+def notes(found: WeakScaling) -> tuple[str, ...]:
+    """What a reader must know to trust the tables."""
+    largest = found.points[-1].num_workers
+    hidden = "none of it" if found.hidden == 0 else f"as much of it as {share_text(found.hidden)} of computing takes"
+    return (
+        "Efficiency: the seconds of one worker's update over those of so many, each with the same share. Exchange: the "
+        "part of an update that adding up gradients takes. Slower beside others: updates that exchange nothing, over "
+        "those of one worker alone; what workers of one machine take from each other.",
+        "Forecast: t(P) = c + max(0, s(P) - h c), s(P) = 2 (P-1)/P W/beta + ceil(log2 P) alpha: c computes, s adds up "
+        f"W words over links like that between the {largest} workers here; {hidden} is hidden (--hidden).",
+        "It assumes that every link is as fast as that one and shared with none, that no worker is slower than others, "
+        "and that data come as fast as here. First pair of columns: a device of its own for every worker. Second: each "
+        f"as slow as {largest} beside each other were here. Off by: the second, against what was measured. Its link "
+        f"and slowdown come from the {largest} workers too: theirs is how well the model fits, not a forecast's error.",
+    )

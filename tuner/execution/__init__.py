@@ -1,0 +1,1 @@
+"""Run trials: one after another in this process, or on a Ray cluster."""

@@ -1,0 +1,178 @@
+"""Packs of trials on one device: how many go into one, and training them there.
+
+This module must not know where workers run or how they are spoken to.
+"""
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from ...trainers.applications.registry import enter_application
+from ...trainers.applications.user_file import ApplicationFile
+from ...trainers.packing.benchmark import PackSpeed
+from ...trainers.packing.packed_training import PackedTraining, pack_form, pack_problem
+from ...trainers.spec import EpochMetrics, Placement, TrainConfig
+from ..cost import Cost, epochs_cost, held
+from ..trial import Trial, canonical_json
+from .progress_update import Slice
+from .trial_runner import PackSetting, Work, device_name
+
+LARGEST_CPU_BATCH = 32
+"""On a CPU nothing larger is measured: packs of LeNet lost at every batch size above it (`benchmarks/README.md`)."""
+
+
+def form_of(trial: Trial) -> str:
+    """Equal for trials that can be in one pack."""
+    return canonical_json(asdict(pack_form(trial.config)))
+
+
+class Packing:
+    """The sizes of packs: as the study says, or as measured, once for each workload.
+
+    Args:
+        setting: of the study.
+        on_gpu: whether trials run on GPUs.
+    """
+
+    def __init__(self, setting: PackSetting, *, on_gpu: bool) -> None:
+        self._setting = setting
+        self._on_gpu = on_gpu
+        self._measured: dict[str, PackSpeed | None] = {}
+
+    def size(self, trial: Trial) -> int | None:
+        """How many trials of this form to train at once; None where that must be measured first."""
+        if self._setting in ("off", 1) or pack_problem(trial.config) is not None:
+            return 1
+        if isinstance(self._setting, int):
+            return self._setting
+        if not self._on_gpu and trial.batch_size > LARGEST_CPU_BATCH:
+            return 1
+        workload = workload_of(trial.config)
+        if workload not in self._measured:
+            return None
+        speed = self._measured[workload]
+        return 1 if speed is None else speed.best
+
+    def pays(self, trial: Trial, number: int) -> bool:
+        """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
+        speed = self._measured.get(workload_of(trial.config))
+        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.pays(number)))
+
+    def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
+        """Takes what was measured for trials like this one; None where nothing could be."""
+        self._measured[workload_of(trial.config)] = speed
+
+
+def workload_of(config: TrainConfig) -> str:
+    """Equal for trainings whose updates take the same time: as long at one label smoothing or norm as at another."""
+    recipe = config.recipe
+    recipe = replace(
+        recipe,
+        clip_norm=None if recipe.clip_norm is None else 1.0,
+        label_smoothing=0.0 if recipe.label_smoothing == 0 else 0.5,
+    )
+    plain = asdict(pack_form(replace(config, recipe=recipe)))
+    plain["optimizer"] = config.optimizer.name
+    del plain["epochs"], plain["divergence_factor"]
+    return canonical_json(plain)
+
+
+class PackWork:
+    """Trials of one form being trained at once.
+
+    Where the pack cannot be trained (it does not fit into the memory, say), every trial is trained by itself, so that a
+    failure is that trial's own. What the pack had done by then is billed to its trials.
+
+    Args:
+        trials: of one form; none that may be pruned.
+        placements: of each.
+        application: the file of the user's own application; None where it is none.
+    """
+
+    def __init__(
+        self, trials: Sequence[Trial], placements: Sequence[Placement], application: ApplicationFile | None = None
+    ) -> None:
+        self._trials = trials
+        self._placements = placements
+        self._application = application
+        self._pack: PackedTraining | None = None
+        self._left = {trial.id: position for position, trial in enumerate(trials)}
+        self._told = [0] * len(trials)
+        self._alone: dict[str, Work] = {}
+        self._lost: dict[str, Cost] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return not self._left
+
+    def advance(self, seconds: float) -> dict[str, Slice]:
+        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial that was left."""
+        begin = last = time.perf_counter()
+        while not self._alone:
+            try:
+                if self._pack is None:
+                    if self._application is not None:
+                        enter_application(self._application)
+                    self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
+                    last = time.perf_counter()
+                self._pack.run_epoch()
+            except Exception:  # whatever it is, each trial by itself will show it or not
+                self._part(time.perf_counter() - last)
+                break
+            last = time.perf_counter()
+            if not self._pack.running or last - begin >= seconds:
+                return self._slices(self._pack)
+        return self._advance_alone(seconds)
+
+    def _slices(self, pack: PackedTraining) -> dict[str, Slice]:
+        results, slices = pack.results(), {}
+        for trial_id, position in list(self._left.items()):
+            result = results[position]
+            slices[trial_id] = Slice(
+                new_epochs=self._new_epochs(position, result.epochs),
+                training=result,
+                error=None,
+                host=socket.gethostname(),
+                device=device_name(self._placements[position].device),
+            )
+            if slices[trial_id].done:
+                del self._left[trial_id]
+        return slices
+
+    def _new_epochs(self, position: int, epochs: tuple[EpochMetrics, ...]) -> tuple[EpochMetrics, ...]:
+        new = epochs[self._told[position] :]
+        self._told[position] = len(epochs)
+        return new
+
+    def _part(self, seconds: float) -> None:
+        """Begins every trial anew by itself; bills to each what the pack has done of it and not told yet.
+
+        Args:
+            seconds: since the pack's last epoch, or since it was begun.
+        """
+        for trial_id, position in self._left.items():
+            lost = held(seconds / len(self._left))
+            if self._pack is not None:
+                result, updates, samples = self._pack.results()[position], *self._pack.unfinished
+                lost += held(result.setup_seconds, result.setup_joules)
+                lost += epochs_cost(result.epochs[self._told[position] :])
+                lost += Cost(
+                    iterations=updates,
+                    samples=samples,
+                    flops=self._pack.flops_per_sample * samples,
+                    words=result.num_parameters * updates,
+                )
+            self._lost[trial_id] = lost
+            self._alone[trial_id] = Work(self._trials[position], self._placements[position], self._application)
+        self._pack = None
+
+    def _advance_alone(self, seconds: float) -> dict[str, Slice]:
+        """Trains the first trial that is left by itself."""
+        trial_id = next(iter(self._left))
+        piece = self._alone[trial_id].advance(seconds)
+        if piece.done:
+            del self._left[trial_id]
+            piece = replace(piece, unfinished=piece.unfinished + self._lost[trial_id])
+        return {trial_id: piece}

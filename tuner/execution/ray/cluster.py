@@ -1,0 +1,103 @@
+"""A Ray cluster: an embedded local one, or an existing one that is attached to."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import current_thread, main_thread
+
+from ...errors import BadInput
+from ..trial_runner import Execution
+from .attach import attach, looked_over
+from .auth import use_token_of_own_cluster
+from .local_cluster import Head, not_started, take
+from .local_head import for_one_program
+from .session_dir import remove_session_folders
+from .settings import ray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """Room for trials.
+
+    Attributes:
+        in_all: trials that fit at once.
+        on_one_machine: workers of trials that fit at once on the machine where most of them fit.
+        notes: sentences worth showing about the cluster.
+    """
+
+    in_all: int
+    on_one_machine: int
+    notes: Sequence[str] = ()
+
+
+@contextmanager
+def connected(execution: Execution) -> Iterator["Slots"]:
+    """A connection to the cluster for the length of a study.
+
+    Raises:
+        Unreachable: the address does not answer, or its Ray cannot be joined.
+        BadInput: no machine of the cluster could ever run a trial of this size, or one of them lacks what the study
+            needs.
+    """
+    on_terminate = signal.getsignal(signal.SIGTERM)
+    head = take(execution.own_cores) if execution.address is None else None
+    try:
+        if head is not None:
+            _connect(head)
+        else:
+            assert execution.address is not None
+            attach(execution.address)
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, on_terminate)  # Ray's own would end the program without a word
+        slots, most_on_one = _slots(execution)
+        notes = () if execution.address is None else looked_over(execution)
+        yield Slots(in_all=slots, on_one_machine=most_on_one, notes=notes)
+    finally:
+        ray.shutdown()
+        if head is not None:
+            head.stop()
+        remove_session_folders()
+
+
+def _connect(head: Head) -> None:
+    """Connects to an embedded cluster.
+
+    Raises:
+        Unreachable: it could not be started.
+    """
+    address = head.address()
+    use_token_of_own_cluster()
+    try:
+        with for_one_program():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
+    except Exception as error:  # Ray raises bare ones
+        raise not_started(str(error).strip().split("\n")[0]) from None
+
+
+def _slots(execution: Execution) -> tuple[int, int]:
+    """How many trials fit at once, by each machine's own resources, and how many workers on one machine at most."""
+    fits = [0]
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        resources = node["Resources"]
+        by_cpu = int(resources.get("CPU", 0) // execution.cpus_per_trial)
+        by_gpu = by_cpu if execution.gpus_per_trial == 0 else int(resources.get("GPU", 0) / execution.gpus_per_trial)
+        fits.append(min(by_cpu, by_gpu))
+    num_workers = execution.workers_per_trial
+    fit = sum(fits) // num_workers
+    if fit == 0:
+        asked = f"{execution.cpus_per_trial} CPUs and {execution.gpus_per_trial:g} GPUs"
+        if num_workers > 1:
+            raise BadInput(
+                f"resources: a trial asks for {num_workers} workers with {asked} each, and the cluster has room for "
+                f"{sum(fits)} of them: ask for less, or attach to another cluster"
+            )
+        have = {k: v for k, v in ray.cluster_resources().items() if k in ("CPU", "GPU")}
+        raise BadInput(
+            f"resources: a trial asks for {asked}, and no machine of the cluster has that (in all it has {have}): ask "
+            "for less, or attach to another cluster"
+        )
+    most = execution.max_concurrent or fit
+    return min(fit, most), min(max(fits), most * num_workers)

@@ -1,0 +1,292 @@
+"""Handing out trials: the driver's side of the conversation with the workers that Ray Tune keeps alive.
+
+Dispatch hears every word of a worker, because Tune tells it as it would tell a scheduler, and answers through the
+worker's mailbox. What is trained, the agenda decides; what goes to one worker together, `tuner.execution.batching`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.tune.schedulers import FIFOScheduler
+
+from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
+from ...cost import Cost, held
+from ...errors import Unreachable
+from ...trial import Progress, Trial, TrialResult
+from ..batching import Hand, Hands, ToMeasure
+from ..failures import Deaths, death_text, ended_from_outside
+from ..packing import Packing
+from ..progress_update import Slice, conclude, failed
+from ..time_limit import out_of_time_text
+from ..trial_runner import Execution, RecordingAgenda, remove_checkpoint
+from .messages import CONTINUE, MAILBOX_LOST, PRUNED, STOP, Assignment, Measured, Measurement, Ready, Slices
+
+MAX_IDLE_DEATHS = 20
+"""Workers that may die one after the other while holding no trial before the cluster is given up."""
+
+
+@dataclass(kw_only=True)
+class _Held:
+    """What a worker was given.
+
+    Attributes:
+        trials: by id, those that have not ended.
+        num_given: how many they were.
+        at_once: whether they are trained at once, as a pack; else one after the other, in their order.
+        since: when they were given, by `time.monotonic`.
+        told_seconds: device-seconds of the epochs that it has reported since.
+    """
+
+    trials: dict[str, Trial]
+    num_given: int
+    at_once: bool
+    since: float
+    told_seconds: float = 0.0
+
+
+class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
+    """Hears what the workers say, and answers through their mailboxes.
+
+    Args:
+        agenda: gives trials and takes results.
+        execution: where trials run.
+        post: handle of the `Mailbox` actor.
+    """
+
+    def __init__(self, agenda: RecordingAgenda, execution: Execution, post: Any) -> None:
+        super().__init__()
+        self._agenda = agenda
+        self._execution = execution
+        self._post = post
+        self._mailboxes: dict[str, str] = {}
+        packing = execution.packing if execution.workers_per_trial == 1 else "off"
+        self._packing = Packing(packing, on_gpu=execution.gpus_per_trial > 0)
+        self._hands = Hands(agenda, self._packing)
+        self._held: dict[str, _Held] = {}
+        self._measuring: dict[str, Trial] = {}
+        self._idle: list[str] = []
+        self._unfinished: dict[str, Cost] = {}
+        self._deaths = Deaths()
+        self._idle_deaths = 0
+        self._unfit: set[str] = set()
+        self.finished = False
+        self.error: Exception | None = None
+
+    def __reduce__(self) -> tuple[type[FIFOScheduler], tuple[()]]:
+        """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
+        return FIFOScheduler, ()
+
+    def let_go(self) -> None:
+        """Forgets the mailboxes, which end with the cluster."""
+        self._post = None
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Called by Tune with every word of a worker."""
+        worker, word = trial.trial_id, result["word"]
+        with self._kept():
+            if isinstance(word, Ready):
+                self._on_ready(worker, word)
+            elif isinstance(word, Measured):
+                self._on_measured(worker, word.speed)
+            elif isinstance(word, Slices):
+                self._on_slices(worker, word.pieces)
+            self._hand_out()
+        return str(self.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Called by Tune when a worker has died; Tune starts it again.
+
+        Raises:
+            Unreachable: workers die again and again without having been given anything, or nothing can be given to
+                them any more.
+        """
+        with self._kept():
+            said = _last_error(trial)
+            if MAILBOX_LOST in said:
+                raise Unreachable(
+                    "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
+                    "killed from outside. What was measured is kept; run the study again to go on"
+                )
+            self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
+            if self._idle_deaths > MAX_IDLE_DEATHS:
+                raise Unreachable(
+                    f"the Ray cluster cannot keep workers: {MAX_IDLE_DEATHS} died one after the other before they were "
+                    f"given anything to train; of the last Ray says: {said[:500] or 'nothing'}"
+                )
+            self._forget(trial.trial_id, said)
+            self._hand_out()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keeps what the agenda raises: Tune passes on the text of a traceback only."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _on_ready(self, worker: str, word: Ready) -> None:
+        self._forget(worker)
+        if word.problem is not None:
+            self._mailboxes.pop(worker, None)
+            self._tell_unfit(word.problem)
+            return
+        self._mailboxes[worker] = word.mailbox
+        self._idle.append(worker)
+
+    def _tell_unfit(self, problem: str) -> None:
+        """A machine that joined cannot train this study; its worker, which waits there, is given nothing."""
+        if problem not in self._unfit:
+            self._unfit.add(problem)
+            self._agenda.note(f"A machine that joined is given nothing to train, since it could not: {problem}")
+
+    def _forget(self, worker: str, said: str = "") -> None:
+        """A worker's process is gone: what it held goes to others, but for trials that have killed too many.
+
+        Args:
+            worker: which.
+            said: by Ray, of its death.
+        """
+        if worker in self._idle:
+            self._idle.remove(worker)
+        measured = self._measuring.pop(worker, None)
+        if measured is not None:
+            self._packing.learn(measured, None)  # it may be what killed the worker: such trials are trained alone
+        given = self._held.pop(worker, None)
+        for trial in given.trials.values() if given else ():
+            was_last = self._deaths.add(trial.id)
+            if given and given.num_given == 1 and self._is_out_of_time(given) and not ended_from_outside(said):
+                self._tell_out_of_time(trial, given)
+            elif was_last:
+                self._tell(failed(trial, death_text(said), num_workers=self._execution.workers_per_trial))
+            else:
+                self._hands.lose(trial)
+
+    def _is_out_of_time(self, given: _Held) -> bool:
+        """Whether the worker may have ended itself; its clock began later than ours."""
+        limit = self._execution.time_limit
+        return limit is not None and time.monotonic() - given.since >= limit
+
+    def _tell_out_of_time(self, trial: Trial, given: _Held) -> None:
+        """The device was held until now, also where no epoch tells it."""
+        assert self._execution.time_limit is not None
+        num_workers = self._execution.workers_per_trial
+        result = failed(trial, out_of_time_text(self._execution.time_limit), num_workers=num_workers)
+        device_seconds = num_workers * (time.monotonic() - given.since)
+        untold = held(max(0.0, device_seconds - given.told_seconds))
+        self._tell(replace(result, cost=result.cost + untold))
+
+    def _tell(self, result: TrialResult) -> None:
+        """Tells a trial's result, with what its attempts cost that lost a worker."""
+        lost = self._unfinished.pop(result.trial.id, Cost())
+        self._agenda.tell(replace(result, cost=result.cost + lost))
+
+    def _on_measured(self, worker: str, speed: PackSpeed | None) -> None:
+        trial = self._measuring.pop(worker)
+        self._packing.learn(trial, speed)
+        self._idle.append(worker)
+        if speed is not None:
+            self._agenda.packs_measured(trial, speed)
+
+    def _on_slices(self, worker: str, pieces: Mapping[str, Slice]) -> None:
+        given = self._held[worker]
+        self._idle_deaths = 0
+        for trial_id, piece in pieces.items():
+            for epoch in piece.new_epochs:
+                given.told_seconds += epoch.device_seconds
+                self._deaths.got_to(trial_id, epoch.epoch)
+            if piece.lost is not None:  # its worker ends in the next step
+                given.told_seconds += piece.unfinished.device_seconds
+                self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + piece.unfinished
+            self._on_slice(worker, given.trials, given.trials[trial_id], piece)
+        self._tell_begun(given)
+        if not given.trials:
+            del self._held[worker]
+            self._idle.append(worker)
+
+    def _tell_begun(self, given: _Held) -> None:
+        """Tells which of the trials that a worker holds are being trained; the others wait for their turn there."""
+        trials = list(given.trials.values())
+        for trial in trials if given.at_once else trials[:1]:
+            self._agenda.begins(trial)
+
+    def _on_slice(self, worker: str, left: dict[str, Trial], trial: Trial, piece: Slice) -> None:
+        for sentence in piece.warnings:
+            self._agenda.warned(trial, sentence)
+        if piece.done:
+            del left[trial.id]
+            self._hands.learn_length(trial, piece)
+            self._tell(conclude(trial, piece))
+        elif piece.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            del left[trial.id]
+            self._send(worker, PRUNED)  # nothing else may follow for long, while the worker's time limit runs
+            remove_checkpoint(self._execution.placement(trial))  # the worker may die before it hears of it
+            self._tell(conclude(trial, piece, pruned=True))
+        elif self._agenda.may_prune(trial):
+            self._send(worker, CONTINUE)
+
+    def _send(self, worker: str, item: object) -> None:
+        self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
+
+    def _hand_out(self) -> None:
+        """Gives idle workers trials, while there are any; stops them when nothing will follow."""
+        while self._idle and not self.finished and not self._measuring:
+            hand = self._hands.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
+            if hand == "wait":
+                return
+            if hand == "done":
+                self.finished = not self._held
+                break
+            worker = self._idle.pop(0)
+            if isinstance(hand, ToMeasure):
+                self._measure(worker, hand.trial)
+            else:
+                self._give(worker, hand)
+        if self.finished:
+            for worker in self._idle:
+                self._send(worker, STOP)
+            self._idle.clear()
+
+    def _measure(self, worker: str, trial: Trial) -> None:
+        self._measuring[worker] = trial
+        placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
+        self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
+
+    def _give(self, worker: str, hand: Hand) -> None:
+        trials = hand.trials
+        self._held[worker] = _Held(
+            trials={trial.id: trial for trial in trials},
+            num_given=len(trials),
+            at_once=hand.at_once,
+            since=time.monotonic(),
+        )
+        self._tell_begun(self._held[worker])
+        assignment = Assignment(
+            trials=tuple(trials),
+            placements=tuple(self._execution.placement(trial) for trial in trials),
+            at_once=hand.at_once,
+            may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
+            time_limit=self._time_limit(len(trials)),
+        )
+        self._send(worker, assignment)
+
+    def _time_limit(self, num_trials: int) -> float | None:
+        limit = self._execution.time_limit
+        return None if limit is None else limit * num_trials
+
+
+def _last_error(trial: Any) -> str:
+    """What Ray said of a worker's last death, as one line: Tune appends each to a file.
+
+    It is read where Tune writes it; `get_error` looks where that is copied, later or never.
+    """
+    text = ""
+    if trial.error_file is not None:
+        with suppress(OSError):
+            text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    return " ".join(text.rpartition("Failure # ")[2].split())

@@ -1,0 +1,269 @@
+"""The Ray driver: Ray Tune keeps one worker a slot alive, and the workers train one trial, or pack, after another.
+
+A Tune trial is a worker here, not a trial of the study. A process that starts anew for each trial costs seconds (Ray's
+process, importing torch, loading data); a worker pays them once. Tune places the workers, watches them and starts
+them again when they die; the agenda decides what they train (`tuner.execution.ray.dispatcher`).
+"""
+
+import gc
+import logging
+import socket
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+from .settings import ray  # before Ray itself, which reads its settings when it is imported
+
+# isort: split
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ....trainers.applications.registry import enter_application
+from ....trainers.applications.user_file import ApplicationFile
+from ....trainers.distributed.local_workers import WorkerLost
+from ....trainers.memory import keep_freed_memory
+from ....trainers.packing.benchmark import measure_packs
+from ....trainers.spec import Placement
+from ...errors import Unreachable
+from ...trial import Trial
+from ..packing import PackWork
+from ..preflight import problem_here
+from ..progress_update import Slice
+from ..time_limit import end_process_after
+from ..trial_runner import Execution, OtherWorkers, RecordingAgenda, Work
+from .attach import inspection_of
+from .client import client_port, driven_from_here
+from .cluster import Slots, connected
+from .dispatcher import Dispatch
+from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
+from .mailbox import Mailbox
+from .messages import MAILBOX_LOST, PRUNED, SLICE_SECONDS, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
+from .session_dir import new_session_folder
+from .worker_group import RayGang
+
+IDLE_SECONDS = 2.0
+"""How long a worker waits for a letter before it says that none came."""
+
+
+class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
+    """One slot: trains what it finds in its mailbox until told to stop."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
+        keep_freed_memory()
+        self._post = config["post"]
+        self._application = config.get("application")
+        self._others = RayGang(**config["gang"])
+        self._mailbox = uuid.uuid4().hex
+        inspection = config.get("inspection")
+        problem = None if inspection is None else problem_here(inspection)
+        self._problem = None if problem is None else f"{socket.gethostname()}: {problem}"
+        self._introduced = False
+        self._work: _InTurn | PackWork | None = None
+        self._asks_after_each_epoch = False
+
+    def step(self) -> dict[str, Any]:
+        """One word of the conversation."""
+        if not self._introduced:
+            self._introduced = True
+            return {"word": Ready(mailbox=self._mailbox, problem=self._problem)}
+        if self._problem is not None:
+            time.sleep(IDLE_SECONDS)
+            return {"word": Idle()}
+        if self._work is None or self._asks_after_each_epoch:
+            try:
+                letter = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
+            except RayActorError as error:
+                raise RuntimeError(MAILBOX_LOST) from error
+            if letter is None:
+                return {"word": Idle()}
+            item = cloudpickle.loads(letter)
+            if item == PRUNED:
+                if isinstance(self._work, _InTurn):
+                    self._work.discard()
+                self._end_work()
+                return {"word": Idle()}
+            if item == STOP:
+                return {"word": Idle(), "done": True}
+            if isinstance(item, Measurement):
+                return {"word": self._measured(item)}
+            if isinstance(item, Assignment):
+                self._work = self._begun(item)
+                self._asks_after_each_epoch = item.may_be_pruned
+        assert self._work is not None
+        pieces = self._work.advance(0.0 if self._asks_after_each_epoch else SLICE_SECONDS)
+        if self._work.done:
+            self._end_work()
+        return {"word": Slices(pieces)}
+
+    def _end_work(self) -> None:
+        self._work = None
+        end_process_after(None)
+
+    def _begun(self, item: Assignment) -> "_InTurn | PackWork":
+        end_process_after(item.time_limit)
+        if item.at_once:
+            return PackWork(item.trials, item.placements, self._application)
+        return _InTurn(item.trials, item.placements, self._application, self._others)
+
+    def _measured(self, item: Measurement) -> Measured:
+        end_process_after(item.time_limit)
+        try:
+            if self._application is not None:
+                enter_application(self._application)
+            return Measured(speed=measure_packs(item.trial.config, item.placement))
+        except Exception:  # the trial itself will meet it too, and tell
+            return Measured(speed=None)
+        finally:
+            end_process_after(None)
+
+
+class _InTurn:
+    """Trials that are trained one after the other, mostly a single one.
+
+    Args:
+        trials: any.
+        placements: of each.
+        application: the file of the user's own application; None where it is none.
+        others: who train together with this worker; None where it trains alone.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        placements: Sequence[Placement],
+        application: ApplicationFile | None = None,
+        others: OtherWorkers | None = None,
+    ) -> None:
+        self._lost: str | None = None
+        self._left = deque(
+            (trial.id, Work(trial, placement, application, others=others))
+            for trial, placement in zip(trials, placements, strict=True)
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return not self._left
+
+    def advance(self, seconds: float) -> dict[str, Slice]:
+        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to.
+
+        Raises:
+            WorkerLost: the last slice said so; Tune starts all workers of the trial anew.
+        """
+        if self._lost is not None:
+            raise WorkerLost(self._lost)
+        end, slices = time.perf_counter() + seconds, {}
+        while self._left:
+            trial_id, work = self._left[0]
+            slices[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
+            self._lost = slices[trial_id].lost
+            if slices[trial_id].done:
+                self._left.popleft()
+            if time.perf_counter() >= end or self._lost is not None:
+                break
+        return slices
+
+    def discard(self) -> None:
+        """Removes the checkpoint of the trial that is being trained."""
+        self._left[0][1].discard()
+
+
+def new_mailbox() -> Any:
+    """A mailbox on the machine that this program is connected through: with another it could be lost on its own."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+
+
+class _WhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
+    """Ends the run when the study is done, also where a worker still waits for a machine to run on."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._dispatch.finished
+
+
+def num_workers(execution: Execution, slots: Slots) -> int:
+    """How many workers to ask for: those that fit, or on a cluster that may grow as many as the study allows."""
+    if execution.address is not None and execution.max_concurrent is not None:
+        return execution.max_concurrent
+    return slots.in_all
+
+
+def _head_watched(execution: Execution) -> AbstractContextManager[None]:
+    """Ends the program where the head is lost; a client knows it by its port for clients."""
+    patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
+    head = client_port(execution.address) or ray.get_runtime_context().gcs_address
+    return watched_head(head, patience=patience)
+
+
+def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
+    """Runs everything the agenda asks for on a Ray cluster.
+
+    Args:
+        agenda: gives trials and takes results; called from this thread only.
+        execution: where trials run.
+
+    Raises:
+        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told. Where its head
+            is lost, the program ends as if by this (`tuner.execution.ray.health_check`).
+        BadInput: no machine could ever run such a trial.
+    """
+    for name in ("ray.tune", "ray.train", "ray"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    scratch = new_session_folder()  # removed with the cluster's own, by the next program where this one is killed
+    try:
+        with connected(execution) as slots, _head_watched(execution), driven_from_here(execution.address, scratch):
+            for note in slots.notes:
+                agenda.note(note)
+            post = new_mailbox()
+            dispatch = Dispatch(agenda, replace(execution, workers_per_machine=slots.on_one_machine), post)
+            try:
+                cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
+                gang = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
+                bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
+                # A machine that joins later was not looked at before the first trial.
+                inspection = None if execution.address is None else inspection_of(execution)
+                application = execution.application
+                tune.run(
+                    Worker,
+                    name="workers",
+                    config={"post": post, "application": application, "gang": gang, "inspection": inspection},
+                    resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
+                    num_samples=num_workers(execution, slots),
+                    scheduler=dispatch,
+                    stop=_WhenFinished(dispatch),
+                    storage_path=scratch,
+                    verbose=0,
+                    max_failures=-1,  # the dispatch ends it
+                    raise_on_failed_trial=False,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    _remote=False,  # over ray:// Tune would send itself, and a copy of the dispatch, to the cluster
+                )
+            finally:
+                del post
+                dispatch.let_go()
+                gc.collect()  # Ray ends a program that lets go of something of a cluster's after the cluster
+    except tune.TuneError:
+        if dispatch.error is None:
+            raise
+        raise dispatch.error from None
+    except (RayError, ConnectionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise Unreachable(
+            f"the Ray cluster was lost while the study ran: {reason}. What was measured is kept; run the study again "
+            "to go on"
+        ) from None
+    if not dispatch.finished:
+        raise Unreachable("the Ray cluster ended before the study did: its workers could not be started")

@@ -1,0 +1,165 @@
+"""The other workers of a trial on a Ray cluster: actors in the placement group that Tune made for the trial's worker.
+
+The group holds the resources of all of them, so that a trial has all its workers or none.
+"""
+
+import os
+import time
+from contextlib import ExitStack
+from threading import Thread
+from typing import Any
+
+from .settings import ray  # before Ray itself, which reads its settings when it is imported
+
+# isort: split
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util import get_current_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from ....trainers.applications.registry import enter_application
+from ....trainers.applications.user_file import ApplicationFile
+from ....trainers.distributed.data_parallel import ALONE, Gang
+from ....trainers.distributed.local_workers import WorkerLost
+from ....trainers.distributed.rendezvous import LOOPBACK, Meeting, first_failure, joined, listening_socket
+from ....trainers.loop import follow
+from ....trainers.memory import keep_freed_memory
+from ....trainers.spec import Placement, TrainConfig
+from ..failures import describe
+
+GRACE_SECONDS = 20.0
+"""How long this worker may take to notice that another is lost; its connection may be to a machine that is gone."""
+FAILURE_SECONDS = 10.0
+"""How long a worker that failed may take to say so."""
+
+
+def this_address() -> str:
+    """The address by which other machines of the cluster reach this one; loopback on a cluster of one machine."""
+    own = ray.util.get_node_ip_address()
+    nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    return LOOPBACK if nodes == {own} else str(own)
+
+
+class Follower:
+    """A worker of a gang that another leads; an actor."""
+
+    def __init__(self) -> None:
+        keep_freed_memory()
+        self._open = ExitStack()
+        self._gang = ALONE
+
+    def ready(self) -> None:
+        """Answers once the process has started."""
+
+    def join(self, rank: int, meeting: Meeting, device: str) -> None:
+        """Joins the gang."""
+        address = LOOPBACK if meeting.host == LOOPBACK else this_address()
+        entering = joined(rank, meeting, device=device, address=address)
+        self._gang = self._open.enter_context(entering)
+
+    def train(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> str | None:
+        """Trains its part, and says how it failed; its connections then end, and with them what the others wait for."""
+        try:
+            if application is not None:
+                enter_application(application)
+            follow(config, placement, self._gang)
+        except Exception as error:  # whatever a model or a data set raises
+            said = describe(error)
+            self._open.close()
+            return said
+        return None
+
+
+class RayGang:
+    """The other workers of the trials that a worker of Tune's trains, started with the first and kept for the next.
+
+    Args:
+        size: workers, this one included, >= 1.
+        cpus: of each.
+        gpus: of each.
+    """
+
+    def __init__(self, size: int, *, cpus: int, gpus: float) -> None:
+        self._size, self._cpus, self._gpus = size, cpus, gpus
+        self._others: list[Any] = []
+        self._parts: list[Any] = []
+        self._gang: Gang | None = None
+        self._open = ExitStack()
+
+    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> Gang:
+        """Has the others train; this process does its part with the gang that it is given.
+
+        Raises:
+            WorkerLost: one of them could not be started.
+        """
+        if self._size == 1:
+            return ALONE
+        try:
+            gang = self._gang or self._start(placement.device)
+        except (RayError, RuntimeError) as error:  # torch's where the others do not come
+            self.close()
+            raise WorkerLost(f"a worker could not be started: {str(error).strip().split(chr(10))[0]}") from None
+        # Only worker 0 writes checkpoints; the others read the same file, where they see it.
+        self._parts = [other.train.remote(config, placement, application) for other in self._others]
+        Thread(target=self._watch, args=(self._parts,), name="gang-watch", daemon=True).start()
+        return gang
+
+    def _start(self, device: str) -> Gang:
+        group = get_current_placement_group()
+        actor = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(Follower)
+        self._others = [
+            actor.options(
+                scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
+            ).remote()
+            for rank in range(1, self._size)
+        ]
+        ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
+        host = this_address()
+        listener = listening_socket(host)
+        meeting = Meeting(host=host, port=listener.getsockname()[1], size=self._size)
+        joining = [other.join.remote(rank, meeting, device) for rank, other in enumerate(self._others, start=1)]
+        entering = joined(0, meeting, device=device, address=host, listener=listener)
+        self._gang = self._open.enter_context(entering)
+        ray.get(joining)
+        return self._gang
+
+    def _watch(self, parts: list[Any]) -> None:
+        """Ends this process where another worker is lost and what this one waits for does not end by itself."""
+        left = parts
+        while left:
+            ready, left = ray.wait(left, num_returns=1)
+            try:
+                ray.get(ready[0])
+            except RayError:
+                time.sleep(GRACE_SECONDS)
+                if self._parts is parts:
+                    os._exit(1)
+                return
+
+    def failure(self) -> str | None:
+        """What one of the others says that failed; None where none says anything.
+
+        Raises:
+            WorkerLost: one of them has ended without a word, whatever the rest says: they fail when it is gone.
+        """
+        parts = self._parts
+        ready, _ = ray.wait(parts, num_returns=len(parts), timeout=FAILURE_SECONDS) if parts else ([], [])
+        said: dict[int, str] = {}
+        for part in ready:
+            rank = 1 + parts.index(part)
+            try:
+                last_word = ray.get(part)
+            except (RayActorError, RayTaskError) as error:
+                reason = str(error).strip().split("\n")[0]
+                raise WorkerLost(f"worker {rank} of {self._size} was lost: {reason}") from None
+            if last_word is not None:
+                said[rank] = last_word
+        return first_failure(said, self._size) if said else None
+
+    def close(self) -> None:
+        """Ends the others; the next training starts new ones."""
+        self._parts = []
+        for other in self._others:
+            ray.kill(other)
+        self._others.clear()
+        self._gang = None
+        self._open.close()

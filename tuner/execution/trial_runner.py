@@ -1,0 +1,293 @@
+"""Running one trial in slices: what every driver does the same way, wherever the trial runs."""
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ...trainers.applications.registry import enter_application
+from ...trainers.applications.user_file import ApplicationFile
+from ...trainers.cores import num_cores
+from ...trainers.distributed.data_parallel import ALONE, Gang
+from ...trainers.distributed.local_workers import WorkerLost
+from ...trainers.flops_and_memory import device_model
+from ...trainers.loop import Training
+from ...trainers.packing.benchmark import PackSpeed
+from ...trainers.spec import EpochMetrics, Placement, TrainConfig
+from ..cost import Cost, held
+from ..trial import Agenda, Trial
+from .failures import describe
+from .preflight import Workload
+from .progress_update import Slice
+from .time_limit import OutOfTime, limited, out_of_time_text
+
+PackSetting = Literal["auto", "off"] | int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where and how trials run; nothing here changes what they find.
+
+    Attributes:
+        cpus_per_trial: CPU cores, and torch threads, of each of a trial's workers, >= 1.
+        gpus_per_trial: GPUs of each of them, >= 0; may be a fraction where there is one.
+        workers_per_trial: processes that train a trial together, each with its share of every batch, >= 1.
+        max_concurrent: most trials at once; None for as many as fit.
+        data_folder: folder of the data source, or None for its default.
+        checkpoints: folder for checkpoints of running trials, or None.
+        address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
+        application: the file of the user's own application, which every worker loads; None where it is none.
+        workers_per_machine: most workers that train on one machine at once, >= 1: they share its energy meter.
+        packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
+            measurement on the device finds.
+        workload: what a machine must be able to load before it is given trials; None where that is known.
+        time_limit: seconds that an attempt at a trial may take, > 0; None for no limit. A pack of n may take n times
+            as long.
+    """
+
+    cpus_per_trial: int = 1
+    gpus_per_trial: float = 0.0
+    workers_per_trial: int = 1
+    max_concurrent: int | None = None
+    data_folder: str | None = None
+    checkpoints: Path | None = None
+    address: str | None = None
+    application: ApplicationFile | None = None
+    workers_per_machine: int = 1
+    packing: PackSetting = "off"
+    workload: Workload | None = None
+    time_limit: float | None = None
+
+    @property
+    def own_cores(self) -> int:
+        """Cores that an embedded cluster has: those that this process may use, or as many as a trial asks for."""
+        return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
+
+    def placement(self, trial: Trial) -> Placement:
+        """Where this trial trains. Workers that share a meter get equal shares of it, also while some of them idle."""
+        on_gpu = self.gpus_per_trial > 0
+        sharing = max(1, int(1 / self.gpus_per_trial)) if on_gpu else self.workers_per_machine
+        checkpoint = None if self.checkpoints is None else str(self.checkpoints / f"{trial.id}.pt")
+        return Placement(
+            data_folder=self.data_folder,
+            device="cuda" if on_gpu else "cpu",
+            num_threads=self.cpus_per_trial,
+            checkpoint=checkpoint,
+            energy_share=1 / sharing,
+            num_workers=self.workers_per_trial,
+        )
+
+
+class OtherWorkers(Protocol):
+    """The other workers of the trials that are trained here, wherever they are."""
+
+    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> Gang:
+        """Has them train, and gives what this process needs to train with them.
+
+        Raises:
+            WorkerLost: one of them could not be started.
+        """
+        ...
+
+    def failure(self) -> str | None:
+        """What one of them says that failed; None where none does.
+
+        Raises:
+            WorkerLost: one of them has ended without a word.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends them; the next training starts new ones."""
+        ...
+
+
+class RecordingAgenda(Agenda, Protocol):
+    """An agenda that a driver can tell what it measured for itself."""
+
+    def begins(self, trial: Trial) -> None:
+        """Takes that a trial which was asked for is being trained from now on; it may be said again."""
+        ...
+
+    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+        """Takes how fast trainings like this trial's are alone and in packs."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Takes something worth knowing of where the trials run."""
+        ...
+
+    def warned(self, trial: Trial, sentence: str) -> None:
+        """Takes a word about a training that goes on."""
+        ...
+
+
+class Work:
+    """One trial being trained.
+
+    An exception inside a training is the trial's failure, not the driver's: it becomes the slice's `error`.
+
+    Args:
+        trial: what to train.
+        placement: where.
+        application: the file of the user's own application, loaded here once a process; None where it is none.
+        time_limit: seconds from the first `advance` on after which the trial has failed, where this is a program's main
+            thread; None where there is no limit, or others see to it.
+        others: who train together with this process; None where it trains alone.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        placement: Placement,
+        application: ApplicationFile | None = None,
+        time_limit: float | None = None,
+        others: OtherWorkers | None = None,
+    ) -> None:
+        self._trial = trial
+        self._others = others
+        self._time_limit = time_limit
+        self._begun_at: float | None = None
+        self._placement = placement
+        self._application = application
+        self._training: Training | None = None
+        self._setup = Cost()
+        self._checkpoint_before: tuple[int, int] | None = None
+
+    def advance(self, seconds: float) -> Slice:
+        """Trains on for at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
+        begin = time.perf_counter()
+        end = begin + seconds
+        new_epochs: list[EpochMetrics] = []
+        error, lost, unfinished = None, None, Cost()
+        warnings: list[str] = []
+        try:
+            with limited(self._seconds_left()), heard(warnings):
+                if self._training is None:
+                    if self._application is not None:
+                        enter_application(self._application)
+                    gang = self._gathered()
+                    self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
+                    self._training = Training(self._trial.config, self._placement, gang)
+                    begin = time.perf_counter()
+                    self._setup = held(gang.size * (begin - gathered))
+                while not self._training.finished:
+                    new_epochs.append(self._training.run_epoch())
+                    begin = time.perf_counter()
+                    if begin >= end:
+                        break
+        except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
+            try:
+                error = self._error(exception)
+            except WorkerLost as loss:
+                lost = str(loss)
+            if self._others is not None:
+                self._others.close()
+            num_workers = self._placement.num_workers
+            unfinished = self._unfinished() + held(num_workers * (time.perf_counter() - begin))
+            if lost is None:
+                self._remove_checkpoint()
+            else:
+                if self._checkpoint_now() == self._checkpoint_before:  # else the next attempt tells it
+                    unfinished += self._setup
+                self._training, self._setup, self._begun_at = None, Cost(), None
+        return Slice(
+            new_epochs=tuple(new_epochs),
+            training=None if self._training is None else self._training.result(),
+            error=error,
+            host=socket.gethostname(),
+            device=device_name(self._placement.device),
+            unfinished=unfinished,
+            warnings=tuple(warnings),
+            num_workers=self._placement.num_workers,
+            lost=lost,
+        )
+
+    def _gathered(self) -> Gang:
+        if self._others is None:
+            return ALONE
+        return self._others.begin(self._trial.config, self._placement, self._application)
+
+    def _error(self, exception: BaseException) -> str:
+        """What made the trial fail; raises WorkerLost where another worker is gone, which no trial is to blame for."""
+        if isinstance(exception, WorkerLost):
+            raise exception
+        if isinstance(exception, OutOfTime) and self._time_limit is not None:
+            return out_of_time_text(self._time_limit)
+        said = None if self._others is None else self._others.failure()
+        return said or describe(exception)
+
+    def _checkpoint_now(self) -> tuple[int, int] | None:
+        """Differs where a checkpoint has been written since; None where there is none."""
+        with suppress(OSError):
+            if self._placement.checkpoint is not None:
+                found = Path(self._placement.checkpoint).stat()
+                return found.st_ino, found.st_mtime_ns
+        return None
+
+    def _seconds_left(self) -> float | None:
+        """Until the time limit, > 0."""
+        if self._time_limit is None:
+            return None
+        now = time.perf_counter()
+        self._begun_at = now if self._begun_at is None else self._begun_at
+        return max(1e-6, self._time_limit - (now - self._begun_at))
+
+    def _unfinished(self) -> Cost:
+        """What the updates cost that belong to no finished epoch, their seconds left out."""
+        training = self._training
+        if training is None:
+            return Cost()
+        return Cost(
+            iterations=training.updates.iterations,
+            samples=training.updates.samples,
+            flops=training.flops_per_sample * training.updates.samples,
+            words=training.result().num_parameters * training.updates.iterations,
+        )
+
+    def discard(self) -> None:
+        """Ends a trial that will not be resumed, and removes its checkpoint."""
+        if self._training is not None:
+            try:
+                self._training.leave()
+            except RuntimeError:  # another worker is gone, which does not hear it
+                if self._others is not None:
+                    self._others.close()
+        self._remove_checkpoint()
+
+    def _remove_checkpoint(self) -> None:
+        remove_checkpoint(self._placement)
+
+
+def remove_checkpoint(placement: Placement) -> None:
+    """Removes the checkpoint of a training that will not be resumed, where there is one."""
+    if placement.checkpoint is not None:
+        with suppress(OSError):  # a file left behind does no harm
+            Path(placement.checkpoint).unlink()
+
+
+@lru_cache
+def device_name(device: str) -> str:
+    """The model of a device, or its own name where it is not there."""
+    try:
+        return device_model(device)
+    except (RuntimeError, AssertionError):  # it is not there, which the training has said already
+        return device
+
+
+@contextmanager
+def heard(sentences: list[str]) -> Iterator[None]:
+    """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("trainers")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,169 @@
+"""The cost breakdown: what each arm spent and on what, a bar an arm and batch size."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from ...analysis.comparison import Comparison, Row
+from ...trial import TrialResult
+from ..text.format import Unit, amount_text, cost_title, cost_unit, counted, share_text
+from .style import GREY, arm_styles, dress, faint, safe
+
+_BAR_HEIGHT = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of what an arm cost, and the pattern it is drawn with."""
+
+    name: str
+    pattern: str
+    pale: bool = False
+
+
+SEARCH = Part(name="search", pattern="")
+TRAINING = Part(name="one training", pattern=".")
+BASELINE_SEARCH = Part(name="search for the baseline", pattern="x", pale=True)
+EVIDENCE = Part(name="evidence, not tuning", pattern="/", pale=True)
+PARTS = (SEARCH, TRAINING, BASELINE_SEARCH, EVIDENCE)
+"""In the order of the bars: the cost to a model first, so that it can be compared by eye."""
+
+
+def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
+    """Whether an arm has a cost to a model."""
+    return any(row.bill is not None for row in comparison.rows)
+
+
+def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, float]:
+    """What a row cost, by the name of the part, in the currency's own unit; none where it has no bill.
+
+    Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
+    search) to what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had
+    been spent before on those whose results were taken over. The baseline's search is the whole of it, at every batch
+    size and arm that rests on it.
+    """
+    if row.training is None:
+        return {}
+    checks = sum(
+        float(getattr(line.worth, currency))
+        for line in comparison.ledger.lines
+        if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
+    )
+    return {
+        SEARCH.name: float(getattr(row.search, currency)),
+        TRAINING.name: row.training[currency],
+        BASELINE_SEARCH.name: row.baseline_bill[currency],
+        EVIDENCE.name: max(0.0, checks - row.training[currency]),
+    }
+
+
+def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """Stacked bars, the smallest batch size at the top; beside a bar stands the cost to a model."""
+    facts = comparison.facts
+    rows = [row for row in comparison.rows if row.bill is not None]
+    parts = [cost_parts(comparison, row, cost) for row in rows]
+    wholes = [sum(part.values()) for part in parts]
+    unit = cost_unit(cost, wholes)
+    figure = go.Figure()
+    for part in PARTS:
+        if any(one[part.name] for one in parts):
+            figure.add_traces(list(_bars(comparison, rows, [one[part.name] for one in parts], part, unit)))
+            figure.add_trace(_legend_entry(part))
+    figure.add_trace(
+        go.Scatter(
+            x=[whole / unit.size for whole in wholes],
+            y=list(range(len(rows))),
+            mode="text",
+            text=[f" {amount_text(row.bill[cost] / unit.size)} to a model" for row in rows if row.bill],
+            textposition="middle right",
+            textfont={"size": 11, "color": "#222222"},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    )
+    figure.update_xaxes(
+        range=[0, 1.22 * max([*wholes, unit.size * 1e-9]) / unit.size], title_text=cost_title(unit, "cost")
+    )
+    figure.update_yaxes(
+        range=[len(rows) - 0.4, -0.6],
+        tickvals=list(range(len(rows))),
+        ticktext=[safe(f"{row.arm}, B={row.batch_size}") for row in rows],
+        title_text="arm and batch size",
+    )
+    dress(
+        figure,
+        title=_finding(comparison, rows, cost),
+        finding=f"{facts.name}: what each arm spent, and on what; written beside a bar: search and one training",
+        panels_height=60 + _BAR_HEIGHT * len(rows),
+    )
+    figure.update_layout(barmode="stack", bargap=0.25, legend_traceorder="normal")
+    return figure
+
+
+def _finding(comparison: Comparison, rows: Sequence[Row], cost: str) -> str:
+    """How much of the reference's cost to a model is search, at every batch size, and what the rules rest on."""
+    facts = comparison.facts
+    shares = {
+        row.batch_size: share_text(float(getattr(row.search, cost)) / row.bill[cost])
+        for row in rows
+        if row.arm == facts.reference and row.bill and row.bill[cost]
+    }
+    if not shares:
+        return "What each arm spent, and on what"
+    sizes = ", ".join(map(str, shares))
+    baseline = sum(line.worth.trials for line in comparison.ledger.lines if line.role == "baseline")
+    rest = f"; the baselines took {counted(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
+    return f"Search is {', '.join(shares.values())} of what a model costs with {facts.reference} (at B={sizes}){rest}"
+
+
+def _bars(
+    comparison: Comparison, rows: Sequence[Row], amounts: Sequence[float], part: Part, unit: Unit
+) -> Iterator[go.Bar]:
+    """The bars of one part, a trace an arm, in the arm's colour."""
+    styles = arm_styles(comparison.facts.arms)
+    for arm in dict.fromkeys(row.arm for row in rows):
+        colour = styles[arm].colour
+        own = [
+            (place, row, amount)
+            for place, (row, amount) in enumerate(zip(rows, amounts, strict=True))
+            if row.arm == arm
+        ]
+        yield go.Bar(
+            x=[amount / unit.size for _, _, amount in own],
+            y=[place for place, _, _ in own],
+            orientation="h",
+            marker={"color": colour, "line": {"color": colour, "width": 0.5}, "pattern": _pattern(part, colour)},
+            legendgroup=safe(arm),
+            showlegend=False,
+            hovertext=[
+                f"{safe(arm)}, B={row.batch_size}<br>{part.name}: {amount_text(amount / unit.size)} {unit.label}"
+                for _, row, amount in own
+            ],
+            hoverinfo="text",
+        )
+
+
+def _pattern(part: Part, colour: str) -> dict[str, object]:
+    if not part.pattern:
+        return {"shape": ""}
+    background, foreground = ("white", faint(colour).replace("0.15", "0.7")) if part.pale else (colour, "white")
+    return {
+        "shape": part.pattern,
+        "fillmode": "replace",
+        "bgcolor": background,
+        "fgcolor": foreground,
+        "size": 6,
+        "solidity": 0.35,
+    }
+
+
+def _legend_entry(part: Part) -> go.Bar:
+    """Explains a pattern in the legend, without a bar of its own."""
+    return go.Bar(
+        x=[None],
+        y=[None],
+        orientation="h",
+        name=part.name,
+        marker={"color": GREY, "line": {"color": GREY, "width": 0.5}, "pattern": _pattern(part, GREY)},
+    )

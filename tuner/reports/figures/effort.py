@@ -1,0 +1,166 @@
+"""The best-of-k figure: the expected best validation score after k trials, and K*, a panel a batch size."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from ...analysis.comparison import Comparison, Row
+from ...analysis.evidence import Incumbent
+from ...analysis.matching import expected_best
+from ...analysis.pareto import Point
+from ...trial import TrialResult
+from ..text.format import cost_unit, score_text, score_title
+from .panels import Panels
+from .searches import Search, searches
+from .style import EDGE_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+
+_CERTAIN_SHARE = 5
+"""Up to k = N / 5 of N trials the curve is drawn in full: further on its bootstrap intervals under-cover."""
+_PALE = 0.45
+
+
+def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A curve a search; a dotted line an arm that does not search, and a star where the reference's curve reaches it.
+
+    Costs have no part in it.
+    """
+    facts = comparison.facts
+    repeats = searches(facts, results, "repeat")
+    curves = {
+        search: expected_best(
+            trials,
+            repeats.get(search, ()),
+            learned=search[0] in facts.learned_arms,
+            higher_is_better=facts.higher_is_better,
+        )
+        for search, trials in searches(facts, results).items()
+    }
+    levels = [row for row in comparison.rows if not row.search.trials and row.validation_score is not None]
+    sound = [step.score for curve in curves.values() for step in curve]
+    sound += [row.validation_score for row in levels if row.validation_score is not None and not row.num_diverged]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        unit=cost_unit("trials", []),
+    )
+    styles = arm_styles(facts.arms)
+    for (arm, batch_size), curve in curves.items():
+        _draw_curve(panels, arm, batch_size, curve, styles[arm])
+    for row in levels:
+        ends = [curve[-1].cost for (_, size), curve in curves.items() if size == row.batch_size and curve]
+        _draw_level(panels, row, styles[row.arm], end=max([2.0, *ends]))
+    if curves and levels:
+        panels.add_legend_entry(f"K*: {safe(facts.reference)} reaches it", "star")
+    what = "expected best validation"
+    figure = panels.finish(
+        cost_title="k (search trials)",
+        score_title=safe(score_title(facts.metric, what, higher_is_better=facts.higher_is_better)),
+    )
+    dress(
+        figure,
+        title=_finding(comparison, curves),
+        finding=f"{facts.name}: expected best validation score of k trials; dotted: one training without any search",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]]) -> str:
+    """K* of every zero-tuning arm."""
+    facts = comparison.facts
+    sizes = [size for size in facts.batch_sizes if curves.get((facts.reference, size))]
+    parts = []
+    for arm in facts.zero_tuning_arms:
+        efforts = [comparison.row(arm, size).effort for size in sizes]
+        needed = [
+            f"more than {effort.num_trials}" if effort.trials is None else str(effort.trials)
+            for effort in efforts
+            if effort is not None
+        ]
+        if needed:
+            parts.append(f"{arm}: {', '.join(needed)}")
+    if not parts:
+        return "What the best of k trials can be expected to score"
+    where = ", ".join(map(str, sizes))
+    return f"Trials that {facts.reference} needs{_basis(comparison)} to match {'; '.join(parts)} (at B={where})"
+
+
+def _basis(comparison: Comparison) -> str:
+    """What K* rests on: an average, or where a search that learns was run only once, that one."""
+    efforts = [row.effort for row in comparison.rows if row.effort is not None]
+    once = any(effort.learned and effort.num_searches == 1 for effort in efforts)
+    return ", in the one search that was run," if once else " on average"
+
+
+def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
+    """The curve; of trials that are exchangeable in two parts: in full up to k = N / 5, paler from there on."""
+    if arm in panels.facts.learned_arms:
+        _draw_part(panels, arm, batch_size, curve, style, pale=True)
+        return
+    certain = max(1, len(curve) // _CERTAIN_SHARE)
+    _draw_part(panels, arm, batch_size, curve[:certain], style, pale=False)
+    _draw_part(panels, arm, batch_size, curve[certain - 1 :], style, pale=True)
+
+
+def _draw_part(
+    panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle, *, pale: bool
+) -> None:
+    learned = arm in panels.facts.learned_arms
+    ks = [step.cost for step in curve]
+    name = safe(arm)
+    trace = go.Scatter(
+        x=ks,
+        y=[step.score for step in curve],
+        mode="lines+markers",
+        line={
+            "color": style.colour,
+            "width": 2.5,
+            "dash": "dash" if learned else "solid",
+            "shape": "hv" if learned else "linear",
+        },
+        marker={"symbol": style.symbol, "size": 6, "color": style.colour},
+        opacity=_PALE if pale else 1.0,
+        name=f"{name} (learns: best so far)" if learned else f"{name} (search)",
+        legendgroup=name,
+        hovertext=[
+            f"{name}, {'best after' if learned else 'best of'} {step.cost:g} trials: "
+            f"{score_text(step.score, panels.facts.metric)}"
+            for step in curve
+        ],
+        hoverinfo="text",
+    )
+    panels.add(batch_size, trace, costs=ks)
+
+
+def _draw_level(panels: Panels, row: Row, style: ArmStyle, *, end: float) -> None:
+    if row.validation_score is None:
+        return
+    name, level = safe(row.arm), row.validation_score
+    if panels.scale.off(level):
+        point = Point(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=name, labelled=True)
+        return
+    line = go.Scatter(
+        x=[1, end],
+        y=[level, level],
+        mode="lines",
+        line={"color": style.colour, "width": 1.5, "dash": "dot"},
+        name=name,
+        legendgroup=name,
+        hovertext=[f"{name}: {score_text(level, panels.facts.metric)} without any search"] * 2,
+        hoverinfo="text",
+    )
+    panels.add(row.batch_size, line, costs=[1, end])
+    if row.trials_to_match is None:
+        return
+    star = go.Scatter(
+        x=[row.trials_to_match],
+        y=[level],
+        mode="markers",
+        marker={"symbol": "star", "size": EDGE_SIZE, "color": style.colour, "line": {"color": "white", "width": 1}},
+        legendgroup=name,
+        showlegend=False,
+        hovertext=[f"{safe(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"],
+        hoverinfo="text",
+    )
+    panels.add(row.batch_size, star)

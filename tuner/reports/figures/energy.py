@@ -1,0 +1,218 @@
+"""The energy figure: what a training and a model cost by DATE's model, and by the machines' meters where they have any.
+
+Modelled energy follows from the ledger's counts of operations and words (`tuner.energy`; DATE, Section 4.5, Fig. 19).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ...analysis.comparison import Amounts, Comparison, Row
+from ...analysis.selection import BASELINE
+from ...cost import Cost
+from ...energy import Energy, modelled_energy
+from ...trial import TrialResult
+from ..text.format import amount_text
+from .style import GREY, arm_styles, dress, log_ticks, safe
+
+_COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
+_SPREAD, _MARKER_SIZE = 0.14, 9
+"""How far arms are moved sideways at most, as a share of the distance between two batch sizes."""
+
+
+def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """Bars of one training's energy by batch size, and markers of the energy to a model by arm; always in joules."""
+    sizes = _batch_sizes(comparison)
+    trainings = {size: _whole_trainings(results, size) for size in sizes}
+    modelled = {size: _modelled(trainings[size]) for size in sizes}
+    measured = {size: _measured(trainings[size]) for size in sizes}
+    metered = any(joules is not None for joules in measured.values())
+    titles = ["One training, modelled", "To a model, modelled", *(["One training, measured"] if metered else [])]
+    figure = make_subplots(cols=len(titles), rows=1, subplot_titles=titles, horizontal_spacing=0.09)
+    figure.update_xaxes(
+        tickvals=list(range(len(sizes))),
+        ticktext=[f"{size:,}" for size in sizes],
+        range=[-0.6, len(sizes) - 0.4],
+        title_text="batch size (samples)",
+        zeroline=False,
+    )
+    _draw_modelled(figure, list(modelled.values()))
+    _draw_models(figure, comparison, sizes)
+    if metered:
+        _draw_measured(figure, list(measured.values()))
+    figure.update_layout(barmode="stack")
+    dress(
+        figure,
+        title=_finding(modelled),
+        finding=f"{comparison.facts.name}: energy by the papers' model, 100 pJ an operation and 2,500 pJ a word moved. "
+        f"{_meter_sentence(comparison)}",
+        num_panels=1,
+    )
+    return figure
+
+
+def _batch_sizes(comparison: Comparison) -> list[int]:
+    """The baseline's, where it has results, and the study's, in order."""
+    own = [comparison.facts.baseline_batch_size] if comparison.baseline else []
+    return sorted({*own, *comparison.facts.batch_sizes})
+
+
+def _whole_trainings(results: Iterable[TrialResult], batch_size: int) -> list[Cost]:
+    """What the trainings cost that ran to their end in one go: all alike but for their seconds.
+
+    Those that did epochs again after an interruption did more than one training's work.
+    """
+    costs = [r.cost for r in results if r.status == "finished" and r.trial.batch_size == batch_size]
+    least = min((cost.flops for cost in costs), default=0)
+    return [cost for cost in costs if cost.flops == least]
+
+
+def _modelled(trainings: Sequence[Cost]) -> Energy | None:
+    return modelled_energy(trainings[0].flops, trainings[0].words) if trainings else None
+
+
+def _measured(trainings: Sequence[Cost]) -> float | None:
+    """The mean over those that a meter counted from their beginning to their end."""
+    joules = [
+        cost.measured_joules
+        for cost in trainings
+        if cost.measured_joules is not None and cost.metered_seconds == cost.device_seconds
+    ]
+    return fmean(joules) if joules else None
+
+
+def _draw_modelled(figure: go.Figure, energies: Sequence[Energy | None]) -> None:
+    places = range(len(energies))
+    compute = [None if e is None else e.compute_joules for e in energies]
+    communication = [None if e is None else e.communication_joules for e in energies]
+    shares = ["" if e is None else _share_text(e) for e in energies]
+    hovers = [
+        ""
+        if e is None
+        else f"{amount_text(e.compute_joules)} J computation<br>{amount_text(e.communication_joules)} J communication"
+        for e in energies
+    ]
+    bars = {"x": list(places), "width": 0.6, "hovertext": hovers, "hoverinfo": "text"}
+    figure.add_trace(go.Bar(y=compute, name="computation", marker={"color": _COMPUTE}, **bars), row=1, col=1)
+    figure.add_trace(
+        go.Bar(
+            y=communication,
+            name="communication<br>(its share above)",
+            marker={"color": _COMMUNICATION},
+            text=shares,
+            textposition="outside",
+            cliponaxis=False,
+            **bars,
+        ),
+        row=1,
+        col=1,
+    )
+    highest = max((e.joules for e in energies if e is not None), default=0.0)
+    figure.update_yaxes(range=[0.0, 1.12 * highest or 1.0], title_text="energy (J)", row=1, col=1)
+
+
+def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]) -> None:
+    """Filled markers: all energy of the search and one training; hollow ones: communication alone."""
+    arms, styles = comparison.facts.arms, arm_styles(comparison.facts.arms)
+    shown: list[float] = []
+    for place, arm in enumerate(arms):
+        rows = [row for row in comparison.rows if row.arm == arm and row.bill is not None]
+        shift = min(_SPREAD, 0.84 / len(arms)) * (place - (len(arms) - 1) / 2)
+        shown += _draw_arm(figure, safe(arm), rows, sizes, styles[arm].symbol, styles[arm].colour, shift)
+    if comparison.baseline is not None and comparison.baseline.bill is not None:
+        shown += _draw_arm(figure, BASELINE, [comparison.baseline], sizes, "hourglass", GREY, 0.0)
+    legend = {"symbol": "circle-open", "size": _MARKER_SIZE, "color": GREY}
+    figure.add_trace(
+        go.Scatter(x=[None], y=[None], mode="markers", marker=legend, name="communication alone"), row=1, col=2
+    )
+    low, high = (min(shown) / 1.5, max(shown) * 1.5) if shown else (1.0, 10.0)
+    ticks = log_ticks(low, high)
+    figure.update_yaxes(
+        type="log",
+        range=[math.log10(low), math.log10(high)],
+        tickvals=ticks,
+        ticktext=[amount_text(tick) for tick in ticks],
+        title_text="energy (J, logarithmic)",
+        row=1,
+        col=2,
+    )
+
+
+def _draw_arm(
+    figure: go.Figure, name: str, rows: Sequence[Row], sizes: Sequence[int], symbol: str, colour: str, shift: float
+) -> list[float]:
+    """Draws an arm's markers; returns the joules that the axis must show."""
+    energies = [_split(row.bill) for row in rows if row.bill is not None]
+    whole = [energy.joules for energy in energies]
+    moved = [energy.communication_joules or None for energy in energies]  # zero has no place on a logarithmic axis
+    places = [sizes.index(row.batch_size) + shift for row in rows]
+    for joules, hollow in ((whole, False), (moved, True)):
+        what = "to communicate" if hollow else "in all"
+        trace = go.Scatter(
+            x=places,
+            y=joules,
+            mode="markers",
+            marker={"symbol": f"{symbol}-open" if hollow else symbol, "size": _MARKER_SIZE, "color": colour},
+            name=name,
+            legendgroup=None if name == BASELINE else name,
+            showlegend=not hollow,
+            hovertext=[
+                f"{name}, B={row.batch_size}: {amount_text(amount or 0.0)} J {what}"
+                for row, amount in zip(rows, joules, strict=True)
+            ],
+            hoverinfo="text",
+        )
+        figure.add_trace(trace, row=1, col=2)
+    return [joules for joules in (*whole, *moved) if joules]
+
+
+def _split(bill: Amounts) -> Energy:
+    """A bill's modelled energy by what it was used for."""
+    compute = modelled_energy(bill["flops"], 0).joules
+    return Energy(compute_joules=compute, communication_joules=max(0.0, bill["modelled_joules"] - compute))
+
+
+def _draw_measured(figure: go.Figure, joules: Sequence[float | None]) -> None:
+    trace = go.Bar(
+        x=list(range(len(joules))),
+        y=list(joules),
+        width=0.6,
+        marker={"color": _MEASURED},
+        name="measured",
+        text=["" if amount is None else amount_text(amount) for amount in joules],
+        textposition="outside",
+        cliponaxis=False,
+    )
+    figure.add_trace(trace, row=1, col=3)
+    highest = max(amount for amount in joules if amount is not None)
+    figure.update_yaxes(range=[0.0, 1.12 * highest or 1.0], title_text="energy (J)", row=1, col=3)
+
+
+def _share_text(energy: Energy) -> str:
+    """Communication's share of the energy: two digits of a percentage."""
+    return f"{100 * energy.communication_joules / energy.joules:.2g}%" if energy.joules else ""
+
+
+def _finding(modelled: dict[int, Energy | None]) -> str:
+    """What the larger batch saves: communication, as far as that is anything."""
+    known = {size: energy for size, energy in modelled.items() if energy is not None and energy.joules}
+    if not known:
+        return "No training has ended yet"
+    small, large = min(known), max(known)
+    if small == large:
+        return f"Communication is {_share_text(known[small])} of a training's modelled energy at B={small:,}"
+    return (
+        f"Communication is {_share_text(known[small])} of a training's modelled energy at B={small:,} and "
+        f"{_share_text(known[large])} at B={large:,}"
+    )
+
+
+def _meter_sentence(comparison: Comparison) -> str:
+    spent = comparison.ledger.total
+    if spent.measured_joules is None:
+        return "No meter: nothing was measured."
+    share = f"{100 * spent.metered_seconds / spent.device_seconds:.3g}%" if spent.device_seconds else "none"
+    return f"Meters counted {amount_text(spent.measured_joules)} J in {share} of the study's device-seconds."

@@ -1,0 +1,128 @@
+"""Axes of hyperparameters: where a value stands between the ends of its axis, and which values are written there.
+
+This module must not know plotly, and not what is drawn on the axes.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ....trainers.spec import OptionValue
+from ...study.search_space import Choice, Param
+from ...trial import TrialResult
+from ..text.format import score_text
+from .style import log_ticks, safe
+
+LOG_SPAN = 20.0
+"""Positive values that span more than this stand on a logarithmic axis, even if they were searched on a linear one."""
+_MAX_TICKS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamAxis:
+    """The axis of a hyperparameter, from 0 to 1.
+
+    Attributes:
+        name: of the hyperparameter.
+        low: smallest number; 0 where the values are not all numbers.
+        high: largest number, above `low`.
+        logarithmic: whether equal ratios are equally far apart.
+        categories: the values as text in their order; empty where they are numbers.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+    logarithmic: bool = False
+    categories: tuple[str, ...] = ()
+
+    def place(self, value: OptionValue) -> float:
+        """Where a value stands, in [0, 1].
+
+        >>> ParamAxis(name="lr", low=0.01, high=1.0, logarithmic=True).place(0.1)
+        0.5
+        """
+        if self.categories:
+            return (self.categories.index(value_text(value)) + 0.5) / len(self.categories)
+        assert isinstance(value, int | float)  # by param_axis
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Places and texts of a few readable values, safe to draw."""
+        if self.categories:
+            return [self.place(category) for category in self.categories], [safe(text) for text in self.categories]
+        values = log_ticks(self.low, self.high) if self.logarithmic else _linear_ticks(self.low, self.high)
+        if len(values) > _MAX_TICKS and self.logarithmic:
+            decades = [value for value in values if math.isclose(math.log10(value) % 1, 0, abs_tol=1e-9)]
+            values = decades if len(decades) > 1 else values[:: math.ceil(len(values) / _MAX_TICKS)]
+        return [self.place(value) for value in values], [f"{value:g}" for value in values]
+
+
+def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]) -> ParamAxis:
+    """The axis that holds these values and the ends of these ranges.
+
+    Args:
+        name: of the hyperparameter.
+        values: what was tried, at least one.
+        ranges: what may have been tried, one an arm; none where that is not known.
+
+    >>> from zerotune.tuner.study.search_space import Float
+    >>> param_axis("lr", [0.1, 0.2], [Float(low=0.01, high=1.0, scale="log")])
+    ParamAxis(name='lr', low=0.01, high=1.0, logarithmic=True, categories=())
+    >>> param_axis("decay", ["poly"], [Choice(choices=("constant", "poly"))]).categories
+    ('constant', 'poly')
+    """
+    choices = [value for param in ranges if isinstance(param, Choice) for value in param.choices]
+    known = [*choices, *values]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in known):
+        return ParamAxis(name=name, categories=tuple(dict.fromkeys(value_text(value) for value in known)))
+    bounds = [param for param in ranges if not isinstance(param, Choice)]
+    numbers = [float(value) for value in known if isinstance(value, int | float)]
+    numbers += [float(end) for param in bounds for end in (param.low, param.high)]
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    logarithmic = low > 0 and (high / low > LOG_SPAN or any(param.scale == "log" for param in bounds))
+    return ParamAxis(name=name, low=low, high=high, logarithmic=logarithmic)
+
+
+def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
+    """The hyperparameters of trials, the learning rate and its warm-up first.
+
+    >>> param_names([{"decay": "poly", "lr": 0.1}, {"momentum": 0.9}])
+    ['lr', 'decay', 'momentum']
+    """
+    names = dict.fromkeys(name for params in searched for name in params)
+    first = [name for name in ("lr", "warmup_epochs") if name in names]
+    return [*first, *(name for name in names if name not in first)]
+
+
+def trial_hover(result: TrialResult, metric: str) -> str:
+    """A trial's name, score and hyperparameters, safe to draw."""
+    score = "" if result.validation_score is None else f"{metric} {score_text(result.validation_score, metric)}"
+    params = [f"{name} = {value_text(value)}" for name, value in result.trial.params.items()]
+    lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
+    return "<br>".join(safe(line) for line in lines)
+
+
+def value_text(value: OptionValue) -> str:
+    """A value of a hyperparameter, to four digits where it is real.
+
+    >>> value_text(0.0123456), value_text("poly")
+    ('0.01235', 'poly')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _linear_ticks(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten, three to six of them.
+
+    >>> _linear_ticks(0.0, 4.0)
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    rough = (high - low) / (_MAX_TICKS - 1)
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = next(multiple * decade for multiple in (1, 2, 5, 10) if multiple * decade >= rough * (1 - 1e-9))
+    return [round(i * step, 12) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -1,0 +1,146 @@
+"""The importances: which hyperparameters told the best trials of a search from the others, a panel a batch size."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ...analysis.comparison import Comparison, StudyFacts
+from ...search.importance import MIN_TRIALS, Importance, importances
+from ...trial import TrialResult
+from ..text.format import counted
+from .hyperparameters import param_names
+from .searches import Search, scored_searches, scores_of
+from .style import COLUMNS, GREY, MARKER_SIZE, arm_styles, dress, num_rows, safe
+
+SIGNIFICANT = 0.05
+"""A hyperparameter that shuffled scores match more often than this is not told from chance."""
+_ROW_HEIGHT = 46
+_SPREAD = 0.6
+
+Importances = Mapping[Search, Mapping[str, Importance]]
+
+
+def has_importances(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
+    """Whether a search over two hyperparameters or more has enough trials with a score."""
+    return bool(_rankable(comparison.facts, results))
+
+
+def study_importances(comparison: Comparison, results: Sequence[TrialResult]) -> Importances:
+    """The importances of every search that has enough trials with a score."""
+    facts = comparison.facts
+    return {
+        search: importances(
+            facts.spaces[search[0]],
+            [trial.trial.params for trial in trials],
+            scores_of(trials),
+            higher_is_better=facts.higher_is_better,
+        )
+        for search, trials in _rankable(facts, results).items()
+    }
+
+
+def importance_figure(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A marker a search and hyperparameter, with its interval; hollow where chance does as well.
+
+    Costs have no part in it.
+    """
+    facts = comparison.facts
+    found = study_importances(comparison, results)
+    names = param_names(dict.fromkeys(shares, 0.0) for shares in found.values())
+    sizes = [size for size in facts.batch_sizes if any(search[1] == size for search in found)]
+    arms = [arm for arm in facts.arms if any(search[0] == arm for search in found)]
+    figure = make_subplots(
+        rows=num_rows(len(sizes)),
+        cols=min(COLUMNS, len(sizes)),
+        subplot_titles=[f"B={size}" for size in sizes],
+        shared_yaxes=True,
+        horizontal_spacing=0.05,
+        vertical_spacing=0.22 / num_rows(len(sizes)),
+    )
+    figure.add_traces([*(_legend_entry(facts, arm) for arm in arms), _hollow_entry()], rows=1, cols=1)
+    for (arm, size), shares in found.items():
+        row, column = divmod(sizes.index(size), COLUMNS)
+        shift = _SPREAD * (arms.index(arm) - (len(arms) - 1) / 2) / len(arms)
+        trace = _trace(facts, arm, shares, [names.index(name) + shift for name in shares])
+        figure.add_trace(trace, row=row + 1, col=column + 1)
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="share of the importance")
+    # Upside down, so that the first name stands at the top.
+    figure.update_yaxes(
+        range=[len(names) - 0.4, -0.6], tickvals=list(range(len(names))), ticktext=[safe(name) for name in names]
+    )
+    figure.update_yaxes(title_text="hyperparameter", col=1)
+    dress(
+        figure,
+        title=_finding(found),
+        finding=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: not told "
+        "from chance",
+        panels_height=num_rows(len(sizes)) * (90 + _ROW_HEIGHT * len(names) * max(1.0, len(arms) / 2)),
+    )
+    return figure
+
+
+def _rankable(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, list[TrialResult]]:
+    return {
+        search: trials
+        for search, trials in scored_searches(facts, results).items()
+        if len(trials) >= MIN_TRIALS and len(facts.spaces.get(search[0], {})) > 1
+    }
+
+
+def _finding(found: Importances) -> str:
+    """The hyperparameters that chance does not explain, by how many searches found them so."""
+    counts: dict[str, int] = {}
+    for shares in found.values():
+        for name, importance in shares.items():
+            counts[name] = counts.get(name, 0) + (importance.chance <= SIGNIFICANT)
+    told = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
+    of = f"of {counted(len(found), 'search')}".replace("searchs", "searches")
+    if not told:
+        return f"No hyperparameter told the best trials from the others, in any {of}"
+    parts = ", ".join(f"{name} in {counts[name]}" for name in told)
+    return f"What told the best trials from the others, {of}: {parts}"
+
+
+def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], heights: Sequence[float]) -> go.Scatter:
+    style, learned = arm_styles(facts.arms)[arm], arm in facts.learned_arms
+    values = list(shares.values())
+    return go.Scatter(
+        x=[value.share for value in values],
+        y=list(heights),
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [max(0.0, value.high - value.share) for value in values],
+            "arrayminus": [max(0.0, value.share - value.low) for value in values],
+            "color": style.colour,
+            "thickness": 1.2,
+            "width": 3,
+        },
+        mode="markers",
+        marker={
+            "symbol": [style.symbol if value.chance <= SIGNIFICANT else f"{style.symbol}-open" for value in values],
+            "size": MARKER_SIZE,
+            "color": style.colour,
+        },
+        legendgroup=safe(arm),
+        showlegend=False,
+        hovertext=[
+            safe(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
+            + f"<br>shuffled scores do as much in {value.chance:.0%} of cases"
+            + ("<br>the search learns: its trials crowd where it expects good ones" if learned else "")
+            for name, value in shares.items()
+        ],
+        hoverinfo="text",
+    )
+
+
+def _legend_entry(facts: StudyFacts, arm: str) -> go.Scatter:
+    style = arm_styles(facts.arms)[arm]
+    marker = {"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour}
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=safe(arm), legendgroup=safe(arm))
+
+
+def _hollow_entry() -> go.Scatter:
+    marker = {"symbol": "circle-open", "size": MARKER_SIZE, "color": GREY}
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name="not told from chance")

@@ -1,0 +1,134 @@
+"""The learning curves of the confirmation runs: validation score against epoch, a panel a batch size."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import plotly.graph_objects as go
+
+from ...analysis.comparison import Comparison, confirmation_runs
+from ...analysis.pareto import Point
+from ...trial import TrialResult
+from ..text.format import Unit, counted, finding, score_text, score_title
+from .panels import Panels
+from .style import ArmStyle, arm_styles, dress, faint, safe, score_scale
+
+Curve = Mapping[int, Sequence[float]]
+"""Validation scores by epoch, one a run that got so far."""
+
+_FEW_EPOCHS = 10
+"""Up to here every epoch has its mark; an automatic choice would write halves of epochs."""
+
+
+def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
+    """Whether a confirmation run of an arm was read with its epochs."""
+    return any(
+        result.epochs
+        for result in results
+        if result.trial.role == "confirmation" and result.trial.arm in comparison.facts.arms
+    )
+
+
+def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """The mean over seeds with a band from the lowest to the highest; costs have no part in it.
+
+    Runs that diverged are no part of the mean: they stand as triangles at the epoch at which they ended.
+    """
+    facts = comparison.facts
+    runs = {(arm, size): confirmation_runs(results, arm, size) for size in facts.batch_sizes for arm in facts.arms}
+    curves = {key: learning_curve(found) for key, found in runs.items()}
+    means = [fmean(scores) for curve in curves.values() for scores in curve.values()]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(means, higher_is_better=facts.higher_is_better),
+        unit=Unit(label="epochs", size=1.0),
+    )
+    styles = arm_styles(facts.arms)
+    for (arm, size), curve in curves.items():
+        if curve:
+            _draw_curve(panels, arm, size, curve, styles[arm])
+        diverged = [
+            Point(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
+            for run in runs[arm, size]
+            if run.status == "diverged" and run.epochs and run.validation_score is not None
+        ]
+        if diverged:
+            panels.add_off_axis(size, diverged, colour=styles[arm].colour, group=safe(arm))
+    figure = panels.finish(
+        cost_title="epoch",
+        score_title=safe(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
+        logarithmic=False,
+    )
+    last = max((len(run.epochs) for found in runs.values() for run in found), default=1)
+    figure.update_xaxes(range=[1 - 0.03 * last, 1.03 * last], dtick=1 if last <= _FEW_EPOCHS else None)
+    dress(
+        figure,
+        title=_finding(comparison, curves),
+        finding=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over seeds",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def learning_curve(runs: Sequence[TrialResult]) -> Curve:
+    """The scores of the runs that did not diverge, by epoch."""
+    scores: dict[int, list[float]] = {}
+    for run in runs:
+        if run.status == "finished":
+            for epoch in run.epochs:
+                if math.isfinite(epoch.validation_score):
+                    scores.setdefault(epoch.epoch, []).append(epoch.validation_score)
+    return dict(sorted(scores.items()))
+
+
+def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) -> str:
+    """Which arm led after half of the epochs, and which at the end, at the largest batch size that has curves."""
+    facts = comparison.facts
+    best = max if facts.higher_is_better else min
+    for size in reversed(facts.batch_sizes):
+        shown = {arm: curves[arm, size] for arm in facts.arms if curves[arm, size]}
+        if not shown:
+            continue
+        end = max(max(curve) for curve in shown.values())
+        middle = max(1, end // 2)
+        leaders = [
+            best((arm for arm in shown if epoch in shown[arm]), key=lambda arm: fmean(shown[arm][epoch]))
+            for epoch in (middle, end)
+        ]
+        then = "" if leaders[0] == leaders[1] else f", {leaders[1]}"
+        return f"At B={size} {leaders[0]} led after epoch {middle} of {end}{then or ' and'} at the end"
+    return finding(comparison)
+
+
+def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: ArmStyle) -> None:
+    name, epochs = safe(arm), list(curve)
+    if any(len(scores) > 1 for scores in curve.values()):
+        band = go.Scatter(
+            x=[*epochs, *reversed(epochs)],
+            y=[*(max(curve[epoch]) for epoch in epochs), *(min(curve[epoch]) for epoch in reversed(epochs))],
+            mode="lines",
+            line={"width": 0, "color": style.colour},
+            fill="toself",
+            fillcolor=faint(style.colour),
+            legendgroup=name,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        panels.add(batch_size, band)
+    line = go.Scatter(
+        x=epochs,
+        y=[fmean(curve[epoch]) for epoch in epochs],
+        mode="lines+markers" if len(epochs) <= 30 else "lines",
+        line={"color": style.colour, "width": 2},
+        marker={"symbol": style.symbol, "size": 5, "color": style.colour},
+        name=name,
+        legendgroup=name,
+        hovertext=[
+            f"{name}, epoch {epoch}: {score_text(fmean(scores), panels.facts.metric)}, "
+            f"{score_text(min(scores), panels.facts.metric)} to {score_text(max(scores), panels.facts.metric)} over "
+            f"{counted(len(scores), 'seed')}"
+            for epoch, scores in curve.items()
+        ],
+        hoverinfo="text",
+    )
+    panels.add(batch_size, line, costs=epochs)

@@ -1,0 +1,178 @@
+"""The Pareto figures: cost against score, over arms and over single trials, a panel a batch size."""
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from ...analysis.comparison import Comparison, Row
+from ...analysis.pareto import Point, trial_points
+from ...trial import TrialResult
+from ..text.format import amount_text, cost_title, cost_unit, finding, score_text, score_title, spread_text
+from .fronts import arm_front, arm_points, study_trials, trial_front
+from .intervals import error_bars, interval_ends
+from .panels import Panels
+from .style import MARKER_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+
+_SIDEWAYS = 0.05
+"""How far arms of the same cost are moved apart, as a share of the cost."""
+
+
+def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """The cost to a model against the mean test score; hollow markers add the baseline's bill."""
+    facts = comparison.facts
+    rows = [row for row in comparison.rows if row.score is not None and row.bill is not None]
+    sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(sound, higher_is_better=facts.higher_is_better).with_room(interval_ends(rows)),
+        unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill]),
+    )
+    styles = arm_styles(facts.arms)
+    on_axis = [row for row in rows if row.score and not panels.scale.off(row.score.mean)]
+    for row in rows:
+        same = [other for other in on_axis if other.batch_size == row.batch_size and _same_cost(other, row, cost)]
+        place = same.index(row) - (len(same) - 1) / 2 if row in same else 0.0
+        _draw_arm(panels, row, styles[row.arm], cost, shift=1 + _SIDEWAYS * place)
+    for batch_size in facts.batch_sizes:
+        panels.add_front(batch_size, arm_front(comparison, batch_size, cost))
+    if any(row.baseline_bill[cost] for row in rows):
+        panels.add_legend_entry("with the baseline's bill", "circle", hollow=True)
+    figure = panels.finish(
+        cost_title=cost_title(panels.unit, "cost to a model"),
+        score_title=safe(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better)),
+    )
+    dress(
+        figure,
+        title=finding(comparison),
+        finding=f"{facts.name}: what a model costs with each arm, and how well it scores",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def _same_cost(row: Row, other: Row, cost: str) -> bool:
+    """Whether two arms' markers would lie on each other."""
+    return bool(row.bill and other.bill and math.isclose(row.bill[cost], other.bill[cost], rel_tol=_SIDEWAYS))
+
+
+def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: float) -> None:
+    point = arm_points([row], cost)[0]
+    if panels.scale.off(point.score):
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
+        return
+    name, x = safe(row.arm), panels.shown(point.cost) * shift
+    hover = _hover(panels, row, cost)
+    if row.baseline_bill[cost]:
+        with_baseline = panels.shown(point.cost + row.baseline_bill[cost]) * shift
+        trace = go.Scatter(
+            x=[x, with_baseline],
+            y=[point.score] * 2,
+            mode="lines+markers",
+            line={"color": style.colour, "width": 1, "dash": "dot"},
+            marker={"symbol": [style.symbol, f"{style.symbol}-open"], "size": MARKER_SIZE - 1, "color": style.colour},
+            legendgroup=name,
+            showlegend=False,
+            hovertext=[
+                hover,
+                f"{hover}<br>with the baseline's bill: {amount_text(with_baseline / shift)} {panels.unit.label}",
+            ],
+            hoverinfo="text",
+        )
+        panels.add(row.batch_size, trace, costs=[x, with_baseline])
+    trace = go.Scatter(
+        x=[x],
+        y=[point.score],
+        mode="markers",
+        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
+        error_y=error_bars([row], style.colour),
+        name=name,
+        legendgroup=name,
+        hovertext=[hover],
+        hoverinfo="text",
+    )
+    panels.add(row.batch_size, trace, costs=[x])
+
+
+def _hover(panels: Panels, row: Row, cost: str) -> str:
+    if row.score is None or row.bill is None:
+        return safe(row.arm)
+    lines = [
+        f"{row.arm}, B={row.batch_size}",
+        f"{panels.facts.metric} {spread_text(row.score, panels.facts.metric)}, {row.num_seeds} seeds",
+        f"{amount_text(panels.shown(row.bill[cost]))} {panels.unit.label}, {row.search.trials} search trials",
+        *(f"{name} = {value}" for name, value in row.params.items()),
+    ]
+    return "<br>".join(safe(line) for line in lines)
+
+
+def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A marker a trial: its own cost against its validation score; small ones searched, large ones confirmed."""
+    facts = comparison.facts
+    trials = {batch_size: study_trials(comparison, results, batch_size) for batch_size in facts.batch_sizes}
+    shown = [result for group in trials.values() for result in group]
+    sound = [result.validation_score for result in shown if result.status != "diverged" and result.validation_score]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        unit=cost_unit(cost, [point.cost for point in trial_points(shown, cost)]),
+    )
+    for batch_size, group in trials.items():
+        for arm, style in arm_styles(facts.arms).items():
+            _draw_trials(panels, [result for result in group if result.trial.arm == arm], style, cost)
+        panels.add_front(batch_size, trial_front(comparison, shown, batch_size, cost))
+    if any(panels.scale.off(point.score) for point in trial_points(shown, cost)):
+        panels.add_legend_entry("diverged, or off the axis", panels.scale.edge_symbol)
+    figure = panels.finish(
+        cost_title=cost_title(panels.unit, "cost of the trial"),
+        score_title=safe(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
+    )
+    dress(
+        figure,
+        title=_trials_finding(comparison, shown),
+        finding=f"{facts.name}: what each training cost by itself, and how well it scored (small: search, large: "
+        "confirmation)",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def _trials_finding(comparison: Comparison, trials: Sequence[TrialResult]) -> str:
+    search = [result for result in trials if result.trial.role == "search"]
+    num_diverged = sum(result.status == "diverged" for result in search)
+    return f"{len(search)} search trials with a score, {num_diverged} of them diverged"
+
+
+def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle, cost: str) -> None:
+    off: list[Point] = []
+    for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6)):
+        points = [(result, trial_points([result], cost)[0]) for result in results if result.trial.role == role]
+        off += [point for _, point in points if panels.scale.off(point.score)]
+        on_axis = [(result, point) for result, point in points if not panels.scale.off(point.score)]
+        if not on_axis:
+            continue
+        name, batch_size = safe(on_axis[0][0].trial.arm), on_axis[0][1].batch_size
+        costs = [panels.shown(point.cost) for _, point in on_axis]
+        trace = go.Scatter(
+            x=costs,
+            y=[point.score for _, point in on_axis],
+            mode="markers",
+            marker={"symbol": style.symbol, "size": size, "color": style.colour, "opacity": opacity},
+            name=name,
+            legendgroup=name,
+            hovertext=[_trial_hover(panels, result, point) for result, point in on_axis],
+            hoverinfo="text",
+        )
+        panels.add(batch_size, trace, costs=costs)
+    if off:
+        panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=safe(results[0].trial.arm))
+
+
+def _trial_hover(panels: Panels, result: TrialResult, point: Point) -> str:
+    lines = [
+        point.name,
+        f"{panels.facts.metric} {score_text(point.score, panels.facts.metric)}",
+        f"{amount_text(panels.shown(point.cost))} {panels.unit.label}",
+        *(f"{name} = {value}" for name, value in result.trial.params.items()),
+    ]
+    return "<br>".join(safe(line) for line in lines)

@@ -1,0 +1,131 @@
+"""The search curves: best validation score so far against what had been spent, a panel a batch size."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from ...analysis.comparison import Comparison, Row, StudyFacts
+from ...analysis.evidence import Incumbent, incumbents
+from ...analysis.pareto import Point
+from ...trial import TrialResult
+from ..text.format import amount_text, cost_title, cost_unit, score_text, score_title, share_text
+from .panels import Panels
+from .searches import Search, searches
+from .style import MARKER_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+
+
+def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A step line a search; a marker and a dotted line an arm that does not search, at the cost of one training."""
+    facts = comparison.facts
+    curves = _curves(comparison, results, cost)
+    fixed = [
+        row
+        for row in comparison.rows
+        if not row.search.trials and row.training is not None and row.validation_score is not None
+    ]
+    sound = [step.score for curve in curves.values() for step in curve]
+    sound += [row.validation_score for row in fixed if row.validation_score is not None and not row.num_diverged]
+    costs = [curve[-1].cost for curve in curves.values()] + [row.training[cost] for row in fixed if row.training]
+    panels = Panels(
+        facts=facts,
+        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        unit=cost_unit(cost, costs),
+    )
+    styles = arm_styles(facts.arms)
+    for (arm, batch_size), curve in curves.items():
+        _draw_curve(panels, arm, batch_size, curve, styles[arm])
+    for row in fixed:
+        ends = [curve[-1].cost for (_, batch_size), curve in curves.items() if batch_size == row.batch_size]
+        _draw_fixed(panels, row, styles[row.arm], cost, max(ends, default=None))
+    figure = panels.finish(
+        cost_title=cost_title(panels.unit, "spent"),
+        score_title=safe(score_title(facts.metric, "best validation", higher_is_better=facts.higher_is_better)),
+    )
+    dress(
+        figure,
+        title=_finding(facts, curves, panels.unit.label),
+        finding=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
+        "trainings",
+        num_panels=len(facts.batch_sizes),
+    )
+    return figure
+
+
+def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> dict[Search, tuple[Incumbent, ...]]:
+    """The best-so-far curve of every search that has a score."""
+    higher_is_better = comparison.facts.higher_is_better
+    curves = {
+        search: incumbents(trials, cost, higher_is_better=higher_is_better)
+        for search, trials in searches(comparison.facts, results).items()
+    }
+    return {search: curve for search, curve in curves.items() if curve}
+
+
+def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], unit: str) -> str:
+    """How much of its search the reference had spent when it had found its best."""
+    found = {size: curves[facts.reference, size] for size in facts.batch_sizes if (facts.reference, size) in curves}
+    if not found:
+        return "What each search found, and what it had cost by then"
+    shares = [
+        next(step.cost for step in curve if step.score == curve[-1].score) / curve[-1].cost if curve[-1].cost else 1.0
+        for curve in found.values()
+    ]
+    return (
+        f"{facts.reference} had its best configuration after {', '.join(share_text(share) for share in shares)} of the "
+        f"{unit} that its search took (at B={', '.join(map(str, found))})"
+    )
+
+
+def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
+    costs = [panels.shown(step.cost) for step in curve]
+    name = safe(arm)
+    trace = go.Scatter(
+        x=costs,
+        y=[step.score for step in curve],
+        mode="lines+markers",
+        line={"shape": "hv", "color": style.colour, "width": 2},
+        marker={"symbol": style.symbol, "size": 6, "color": style.colour},
+        name=f"{name} (search)",
+        legendgroup=name,
+        hovertext=[
+            f"{name}, {place} trials<br>{score_text(step.score, panels.facts.metric)} after "
+            f"{amount_text(panels.shown(step.cost))} {panels.unit.label}"
+            for place, step in enumerate(curve, start=1)
+        ],
+        hoverinfo="text",
+    )
+    panels.add(batch_size, trace, costs=costs)
+
+
+def _draw_fixed(panels: Panels, row: Row, style: ArmStyle, cost: str, end: float | None) -> None:
+    if row.training is None or row.validation_score is None:
+        return
+    point = Point(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
+    if panels.scale.off(point.score):
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
+        return
+    name, start = safe(row.arm), panels.shown(point.cost)
+    stop = start if end is None else max(start, panels.shown(end))
+    level = go.Scatter(
+        x=[start, stop],
+        y=[point.score] * 2,
+        mode="lines",
+        line={"color": style.colour, "width": 1, "dash": "dot"},
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    panels.add(row.batch_size, level, costs=[start, stop])
+    marker = go.Scatter(
+        x=[start],
+        y=[point.score],
+        mode="markers",
+        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
+        name=name,
+        legendgroup=name,
+        hovertext=[
+            f"{name}: {score_text(point.score, panels.facts.metric)} for {amount_text(start)} {panels.unit.label}"
+        ],
+        hoverinfo="text",
+    )
+    panels.add(row.batch_size, marker)

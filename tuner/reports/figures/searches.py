@@ -1,0 +1,57 @@
+"""The searches of a study: which trials belong to which, and which of them have a final score.
+
+This module must not know plotly.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from ...analysis.comparison import Comparison, StudyFacts
+from ...analysis.matching import CHOOSABLE
+from ...trial import Role, TrialResult
+
+Search = tuple[str, int]
+"""An arm and a batch size."""
+
+
+def searches(
+    facts: StudyFacts, results: Iterable[TrialResult], role: Role = "search"
+) -> dict[Search, list[TrialResult]]:
+    """The trials by arm and batch size, the reference's first, each search in the order of their index.
+
+    Args:
+        facts: of the study.
+        results: any of its results.
+        role: "search", or "repeat" for the trials of all repeats of a search together.
+    """
+    found: dict[Search, list[TrialResult]] = {}
+    for result in results:
+        if result.trial.role == role:
+            found.setdefault((result.trial.arm, result.trial.batch_size), []).append(result)
+    arms = sorted(facts.arms, key=lambda arm: arm != facts.reference)
+    return {
+        (arm, size): sorted(found[arm, size], key=lambda result: result.trial.index)
+        for size in facts.batch_sizes
+        for arm in arms
+        if (arm, size) in found
+    }
+
+
+def scored_searches(facts: StudyFacts, results: Iterable[TrialResult]) -> dict[Search, list[TrialResult]]:
+    """The same, without the trials that have no final score (failed and pruned ones)."""
+    scored = [result for result in results if result.status in CHOOSABLE and result.validation_score is not None]
+    return searches(facts, scored)
+
+
+def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
+    """Whether a search has two trials with a final score."""
+    return any(len(trials) > 1 for trials in scored_searches(comparison.facts, results).values())
+
+
+def scores_of(trials: Iterable[TrialResult]) -> list[float]:
+    """The validation scores of trials that have one."""
+    return [trial.validation_score for trial in trials if trial.validation_score is not None]
+
+
+def sound_scores(trials: Iterable[TrialResult]) -> list[float]:
+    """The validation scores of trials that did not diverge: what a score axis is made for."""
+    return scores_of(trial for trial in trials if trial.status != "diverged")

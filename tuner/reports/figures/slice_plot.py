@@ -1,0 +1,182 @@
+"""The slices: validation score against each searched hyperparameter, a panel a batch size and hyperparameter."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ...analysis.comparison import Comparison
+from ...analysis.selection import chosen
+from ...study.search_space import Choice, has_range
+from ...trial import TrialResult
+from ..text.format import score_title
+from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover, value_text
+from .searches import Search, scored_searches, sound_scores
+from .style import COLUMNS, EDGE_SIZE, ArmStyle, Scale, arm_styles, dress, safe, score_axis, score_scale
+
+_ROW_HEIGHT = 280
+_Cell = tuple[int, str]
+"""A batch size and a hyperparameter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Slice:
+    """One search against one hyperparameter."""
+
+    comparison: Comparison
+    axis: ParamAxis
+    scale: Scale
+    search: Search
+    style: ArmStyle
+    trials: Sequence[TrialResult]
+
+
+def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+    """A marker a search trial, a ring around the chosen ones, thin lines at the ends of a range.
+
+    Costs have no part in it.
+    """
+    facts = comparison.facts
+    found = scored_searches(facts, results)
+    scale = score_scale(
+        [score for trials in found.values() for score in sound_scores(trials)], higher_is_better=facts.higher_is_better
+    )
+    grid = _grid(comparison, found)
+    figure = make_subplots(
+        rows=len(grid),
+        cols=max(map(len, grid)),
+        specs=[[{} if place < len(cells) else None for place in range(max(map(len, grid)))] for cells in grid],
+        subplot_titles=[f"{safe(name)}, B={size}" for cells in grid for size, name in cells],
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        vertical_spacing=100 / (_ROW_HEIGHT * max(2, len(grid))),
+    )
+    axes = {name: _axis(comparison, found, name) for cells in grid for _, name in cells}
+    styles = arm_styles(facts.arms)
+    named: set[str] = set()
+    for row, cells in enumerate(grid, start=1):
+        for column, (size, name) in enumerate(cells, start=1):
+            for search, trials in found.items():
+                tried = [trial for trial in trials if name in trial.trial.params]
+                if search[1] == size and tried:
+                    one = _Slice(
+                        comparison=comparison,
+                        axis=axes[name],
+                        scale=scale,
+                        search=search,
+                        style=styles[search[0]],
+                        trials=tried,
+                    )
+                    figure.add_traces(list(_traces(one, search[0] not in named)), rows=row, cols=column)
+                    named.add(search[0])
+            ticks, texts = axes[name].ticks()
+            figure.update_xaxes(tickvals=ticks, ticktext=texts, title_text=safe(name), row=row, col=column)
+    figure.update_xaxes(range=[-0.06, 1.06], zeroline=False)
+    score_axis(figure, scale, facts.metric)
+    title = score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)
+    figure.update_yaxes(title_text=safe(title), col=1)
+    dress(
+        figure,
+        title=_finding(comparison),
+        finding=f"{facts.name}: validation score of every search trial against each hyperparameter that was searched",
+        panels_height=_ROW_HEIGHT * len(grid),
+    )
+    return figure
+
+
+def _grid(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]]) -> list[list[_Cell]]:
+    """The panels, row by row: a batch size begins a row, unless there is one hyperparameter only."""
+    names = param_names(trial.trial.params for trials in found.values() for trial in trials)
+    sizes = [size for size in comparison.facts.batch_sizes if any(search[1] == size for search in found)]
+    blocks = [[(size, names[0]) for size in sizes]] if len(names) == 1 else [[(s, n) for n in names] for s in sizes]
+    return [block[start : start + COLUMNS] for block in blocks for start in range(0, len(block), COLUMNS)]
+
+
+def _axis(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]], name: str) -> ParamAxis:
+    tried = [trial.trial.params for trials in found.values() for trial in trials]
+    spaces = [comparison.facts.spaces.get(arm, {}) for arm in dict.fromkeys(arm for arm, _ in found)]
+    values = [params[name] for params in tried if name in params]
+    return param_axis(name, values, [space[name] for space in spaces if name in space])
+
+
+def _finding(comparison: Comparison) -> str:
+    """Which choices sit on the edge of their range."""
+    parts = [
+        f"{edge.arm}'s {edge.name} at B={edge.batch_size}"
+        for edge in comparison.edges
+        if edge.arm in comparison.facts.arms
+    ]
+    if parts:
+        return f"Chosen on the edge of its range, so that a better value may lie outside: {', '.join(parts)}"
+    if not has_range(comparison.facts.spaces.get(arm, {}) for arm in comparison.facts.arms):
+        return "Nothing was searched over a range, so a better value may lie outside what was tried"
+    return "No chosen value lies on the edge of its range"
+
+
+def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
+    """Lines first, so that no marker hides below one."""
+    arm, space = one.search[0], one.comparison.facts.spaces.get(one.search[0], {})
+    colour, metric, name = one.style.colour, one.comparison.facts.metric, one.axis.name
+    bounds = space.get(name)
+    if bounds is not None and not isinstance(bounds, Choice):
+        ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
+        yield _uprights(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
+    best = chosen(one.trials, higher_is_better=one.scale.higher_is_better)
+    if best is not None:
+        value = best.trial.params[name]
+        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {value_text(value)}")
+    on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
+    yield go.Scatter(
+        x=[one.axis.place(trial.trial.params[name]) for trial in on_axis] if on_axis else [None],
+        y=[trial.validation_score for trial in on_axis] if on_axis else [None],
+        mode="markers",
+        marker={"symbol": one.style.symbol, "size": 8, "color": colour, "opacity": 0.75},
+        name=safe(arm),
+        legendgroup=safe(arm),
+        showlegend=in_legend,
+        hovertext=[trial_hover(trial, metric) for trial in on_axis],
+        hoverinfo="text",
+    )
+    off = [trial for trial in one.trials if _is_off(one, trial)]
+    if off:
+        yield go.Scatter(
+            x=[one.axis.place(trial.trial.params[name]) for trial in off],
+            y=[one.scale.edge()] * len(off),
+            mode="markers",
+            marker={"symbol": one.scale.edge_symbol, "size": 9, "color": colour},
+            legendgroup=safe(arm),
+            showlegend=False,
+            hovertext=[trial_hover(trial, metric) for trial in off],
+            hoverinfo="text",
+        )
+    if best in on_axis:
+        yield go.Scatter(
+            x=[one.axis.place(best.trial.params[name])],
+            y=[best.validation_score],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": EDGE_SIZE + 4, "color": colour, "line": {"width": 2}},
+            legendgroup=safe(arm),
+            showlegend=False,
+            hovertext=[f"chosen: {trial_hover(best, metric)}"],
+            hoverinfo="text",
+        )
+
+
+def _is_off(one: _Slice, trial: TrialResult) -> bool:
+    return trial.validation_score is not None and one.scale.off(trial.validation_score)
+
+
+def _uprights(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go.Scatter:
+    """Lines over the whole height of the panel."""
+    return go.Scatter(
+        x=[x for place in places for x in (place, place, None)],
+        y=[one.scale.low, one.scale.high, None] * len(places),
+        mode="lines",
+        line={"color": one.style.colour, "width": 1, "dash": dash},
+        opacity=0.6,
+        legendgroup=safe(one.search[0]),
+        showlegend=False,
+        hovertext=safe(hover),
+        hoverinfo="text",
+    )

@@ -1,0 +1,225 @@
+"""How figures look: one colour and symbol an arm in every figure, safe names, and axes that show what matters.
+
+This module must not know results; it gets names and numbers.
+"""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import quantiles
+
+import plotly.graph_objects as go
+
+from ...sanitize import visible
+from ..text.format import is_share
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which white paper swallows."""
+SYMBOLS = ("circle", "diamond", "square", "cross", "x", "star", "triangle-up", "pentagon", "hexagram", "bowtie")
+GREY = "#6B6B6B"
+SCORE_COLOURS = "Cividis"
+"""A colour scale from bad to good that colour-blind readers see as others do (Nunez et al., 2018)."""
+MARKER_SIZE = 11
+EDGE_SIZE = 13
+COLUMNS = 3
+"""Panels side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmStyle:
+    """How an arm looks in every figure of a study."""
+
+    colour: str
+    symbol: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The range of scores that is worth showing, and which of its ends is the bad one.
+
+    Attributes:
+        low: lowest score shown.
+        high: highest score shown.
+        higher_is_better: direction of the score.
+    """
+
+    low: float
+    high: float
+    higher_is_better: bool
+
+    def off(self, score: float) -> bool:
+        """Whether a score is worse than what is shown."""
+        return score < self.low if self.higher_is_better else score > self.high
+
+    def edge(self, place: int = 0) -> float:
+        """Where to mark what is worse than what is shown: just inside the bad end, further in for a later place."""
+        margin = (0.03 + 0.055 * place) * (self.high - self.low)
+        return self.low + margin if self.higher_is_better else self.high - margin
+
+    def with_room(self, scores: Iterable[float]) -> "Scale":
+        """The scale with its good end moved out for these scores (ends of intervals), by a third of it at most."""
+        room = (self.high - self.low) / 3
+        if self.higher_is_better:
+            return replace(self, high=min(max(self.high, *scores, self.high), self.high + room))
+        return replace(self, low=max(min(self.low, *scores, self.low), self.low - room))
+
+    @property
+    def edge_symbol(self) -> str:
+        """A triangle that points off the axis."""
+        return "triangle-down" if self.higher_is_better else "triangle-up"
+
+
+def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
+    """Colours and symbols by an arm's place in the study; with more arms than colours the symbol still tells.
+
+    >>> arm_styles(["tuned", "date"])["date"]
+    ArmStyle(colour='#D55E00', symbol='diamond')
+    """
+    return {
+        arm: ArmStyle(colour=COLOURS[i % len(COLOURS)], symbol=SYMBOLS[i % len(SYMBOLS)]) for i, arm in enumerate(arms)
+    }
+
+
+def score_scale(scores: Sequence[float], *, higher_is_better: bool) -> Scale:
+    """A range that holds all but outliers on the bad side, so that a diverged run does not squash the others.
+
+    Outliers are Tukey's (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
+
+    Args:
+        scores: finite scores of runs that did not diverge; without any, the range is 0 to 1.
+        higher_is_better: direction of the score.
+    """
+    if not scores:
+        return Scale(low=0.0, high=1.0, higher_is_better=higher_is_better)
+    sign = 1.0 if higher_is_better else -1.0
+    values = sorted(sign * score for score in scores)
+    best = values[-1]
+    quartile = quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else best
+    fence = quartile - 1.5 * (best - quartile)
+    worst = min(value for value in values if value >= fence)
+    padding = 0.10 * (best - worst) or 0.05 * abs(best) or 0.05
+    ends = sorted((sign * (worst - 1.5 * padding), sign * (best + padding)))
+    return Scale(low=ends[0], high=ends[1], higher_is_better=higher_is_better)
+
+
+def safe(text: str) -> str:
+    """A name as figure text: plotly reads a few HTML tags, and none of them may come from a name.
+
+    >>> safe("<b>date</b> & co")
+    '&lt;b&gt;date&lt;/b&gt; &amp; co'
+    """
+    return html.escape(visible(text), quote=False)
+
+
+def wrapped(sentence: str, width: int) -> str:
+    """A safe sentence in lines of at most `width` characters, broken at spaces."""
+    lines, line = [], ""
+    for word in sentence.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return "<br>".join(safe(line) for line in [*lines, line])
+
+
+def marked(x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str) -> go.Scatter:
+    """Measurements as markers without a line, one a point of (x, y); `hovers` are safe texts, one a point."""
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        mode="markers",
+        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
+        name=name,
+        hovertext=hovers,
+        hoverinfo="text",
+    )
+
+
+def faint(colour: str) -> str:
+    """A colour of `COLOURS` that lets what lies below it through.
+
+    >>> faint("#0072B2")
+    'rgba(0, 114, 178, 0.15)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.15)"
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Readable marks for a logarithmic axis: 1, 2 and 5 a decade, and finer steps where the axis is short.
+
+    Args:
+        low: lowest value shown, > 0.
+        high: highest value shown, > low.
+
+    >>> log_ticks(8.0, 250.0)
+    [10.0, 20.0, 50.0, 100.0, 200.0]
+    >>> log_ticks(8.5, 11.9)
+    [9.0, 10.0, 11.0]
+    >>> log_ticks(16.0, 96.0)
+    [20.0, 40.0, 60.0, 80.0]
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    if high / low > 1000:
+        return [10.0**decade for decade in decades if low <= 10.0**decade <= high]
+    ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    step = 10.0 ** math.floor(math.log10(high - low))
+    if len(ticks) >= 3:
+        return ticks
+    if (high - low) / step < 3:
+        step /= 2
+    elif (high - low) / step > 6:  # would run into each other
+        step *= 2
+    first = math.ceil(low / step)
+    return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
+
+
+def num_rows(num_panels: int) -> int:
+    """Rows of panels, one panel at least."""
+    return max(1, math.ceil(num_panels / COLUMNS))
+
+
+def score_axis(figure: go.Figure, scale: Scale, metric: str) -> None:
+    """Sets the range of every score axis, and its marks: accuracies in percent."""
+    percent = ".1%" if is_share(metric) and scale.high - scale.low > 0.005 else None
+    figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
+
+
+def dress(
+    figure: go.Figure, *, title: str, finding: str, num_panels: int = 1, panels_height: float | None = None
+) -> None:
+    """Title, legend, fonts and size, alike for all figures.
+
+    Args:
+        figure: what is dressed.
+        title: what was found.
+        finding: what is shown, in one line.
+        num_panels: panels, `COLUMNS` side by side.
+        panels_height: pixels of all panels together, where their rows are not of the usual height.
+    """
+    panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
+    headline = wrapped(title, 88)
+    top = 104 + 24 * headline.count("<br>")
+    height = top + 70 + panels_height
+    figure.update_layout(
+        template="plotly_white",
+        title={
+            "text": f"<b>{headline}</b><br><span style='font-size:14px'>{wrapped(finding, 120)}</span>",
+            "x": 0.01,
+            "xanchor": "left",
+            "y": 1 - 24 / height,
+            "yanchor": "top",
+            "font": {"size": 18},
+        },
+        font={"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
+        legend={"orientation": "v", "x": 1.02, "y": 1.0, "yanchor": "top", "tracegroupgap": 4},
+        margin={"t": top, "l": 80, "r": 20, "b": 70},
+        width=1150,
+        height=height,
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(showline=True, linecolor="#999999", ticks="outside", gridcolor="#E8E8E8", automargin=True)
+    figure.update_yaxes(showline=True, linecolor="#999999", ticks="outside", gridcolor="#E8E8E8", automargin=True)

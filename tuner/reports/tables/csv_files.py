@@ -1,0 +1,40 @@
+"""Tables for other programs to compute with.
+
+This module must not know what the tables hold.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ...sanitize import visible
+
+_BEGINS_A_FORMULA: Final = tuple("=+-@\t\r")
+
+
+def cell(value: object) -> object:
+    """A value as a cell: text that a spreadsheet would compute is put behind an apostrophe; numbers stay as they are.
+
+    >>> cell("=1+1"), cell(-0.5), cell(None)
+    ("'=1+1", -0.5, None)
+    """
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
+
+
+def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
+    """A header and one line a record; None is an empty cell. Of no records, an empty file.
+
+    Args:
+        path: the file; replaced where it is there.
+        records: all with the keys of the first.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(records[0]) if records else [])
+        if records:
+            writer.writeheader()
+        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
+    return path

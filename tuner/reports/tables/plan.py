@@ -1,0 +1,75 @@
+"""Terminal tables of what there is and of what a study would do."""
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from ...campaign.plan import PlannedCell
+from ...commands.list import Listing
+from ...run.progress_display import duration
+from ...study import Study
+from ..text.format import amount_text, cost_unit, counted
+
+
+def print_listing(listing: Listing, console: Console) -> None:
+    """Prints entries: the name at the left, all else beside it, one line a column, so that nothing is squeezed."""
+    columns, rows = listing
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, description, *details in rows:
+        lines = [Text(description)] if description else []
+        lines += [
+            Text(f"{column}: {detail}", style="dim")
+            for column, detail in zip(columns[2:], details, strict=True)
+            if detail
+        ]
+        table.add_row(Text(name, style="bold"), Group(*lines))
+    console.print(table)
+
+
+def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> None:
+    """Prints what a study would do, an arm and batch size a line."""
+    console.print(Text(f"{study.name}: {study.question}" if study.question else study.name, style="bold"))
+    console.print(
+        Text(
+            f"{study.application} on {study.data.source}: {counted(study.epochs, 'epoch')} a trial, every choice "
+            f"confirmed on {counted(len(study.seeds), 'seed')}, reference arm {study.reference}\n"
+        )
+    )
+    console.print(_plan_table(cells))
+    trials = sum(cell.search_trials + cell.confirmation_trials for cell in cells)
+    seconds = [cell.seconds for cell in cells if cell.seconds is not None]
+    if seconds:
+        estimate = f"about {duration(sum(seconds))} of one CPU core like this machine's, by a measured step"
+    else:
+        estimate = "no time estimate: the data are not there to measure a step with"
+    console.print(Text(f"\n{counted(trials, 'trial')} in all; {estimate}."))
+    budget = study.budget
+    if budget.trials is not None:
+        console.print(f"Searching stops after {counted(budget.trials, 'search trial')} (budget.trials).")
+    if budget.device_seconds is not None:
+        console.print(
+            f"Searching stops after {duration(budget.device_seconds)} of device time (budget.device_seconds)."
+        )
+
+
+def _plan_table(cells: Sequence[PlannedCell]) -> Table:
+    operations = cost_unit("flops", [cell.flops for cell in cells if cell.flops is not None])
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("arm", overflow="fold")
+    for column in ("batch", "search\ntrials", "confirming\ntrials", "iterations", operations.label, "core time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for cell in cells:
+        table.add_row(
+            Text(cell.arm),
+            f"{cell.batch_size:,}",
+            str(cell.search_trials),
+            str(cell.confirmation_trials),
+            f"{cell.iterations:,}",
+            "-" if cell.flops is None else amount_text(cell.flops / operations.size),
+            "-" if cell.seconds is None else duration(cell.seconds),
+        )
+    return table

@@ -1,0 +1,230 @@
+"""The tables of a report as plain text cells: what was found, what was trained, and the whole bill.
+
+Every format draws these same cells, so that a page, a README and a paper cannot differ. This module must not know HTML,
+Markdown or LaTeX.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ...analysis.comparison import Row
+from ...analysis.matching import Effort
+from ...analysis.selection import BASELINE
+from ...analysis.subject import Subject
+from ...cost import Cost
+from ..text.configuration import arm_text, baseline_text, configuration_text, confirmed_config, values_text
+from ..text.format import Unit, amount_text, cost_unit, is_share, score_text, spread_text, trials_text
+from .cells import break_even_text, difference_text, of_baseline_text, saved_texts, seeds_text, verdict_text
+
+Cells = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        caption: what it shows, one or two sentences.
+        columns: the headings; the first column names the group, the second the row.
+        groups: rows that belong together, one group a batch size.
+        words: positions of the columns that hold words, which start at the left; numbers end at the right.
+    """
+
+    caption: str
+    columns: Cells
+    groups: tuple[tuple[Cells, ...], ...]
+    words: frozenset[int] = frozenset({1})
+
+    @property
+    def rows(self) -> tuple[Cells, ...]:
+        """All rows, in order."""
+        return tuple(row for group in self.groups for row in group)
+
+
+def answer_table(subject: Subject) -> Table:
+    """What every arm scored at every batch size, what it cost and what it saves; the baseline's row first."""
+    comparison, facts, cost = subject.comparison, subject.comparison.facts, subject.cost
+    rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
+    operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
+    points = " (points)" if is_share(facts.metric) else ""
+    return Table(
+        caption=f"Every arm at every batch size: test {facts.metric} with Student's 95% interval over seeds, verdict "
+        f"against {facts.reference}, and what a model costs. Saved: {cost_unit(cost, []).label}.",
+        columns=(
+            "batch size",
+            "arm",
+            f"test {facts.metric}",
+            "of B0's",
+            "seeds",
+            "verdict",
+            f"better than {facts.reference} by{points}",
+            "K*",
+            "search trials",
+            "epochs",
+            "device-seconds",
+            operations.label,
+            "saved",
+            "incl. baseline",
+            "pays off after",
+        ),
+        groups=_grouped([_answer_row(subject, row, operations) for row in rows]),
+        words=frozenset({1, 5}),
+    )
+
+
+def _answer_row(subject: Subject, row: Row, operations: Unit) -> Cells:
+    comparison, cost = subject.comparison, subject.cost
+    bill: Cells = ("-",) * 3
+    if row.bill is not None:
+        flops = row.bill["flops"] / operations.size
+        bill = tuple(amount_text(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops))
+    is_baseline = row.arm == BASELINE
+    return (
+        f"{row.batch_size:,}",
+        row.arm,
+        "none yet" if row.score is None else spread_text(row.score, comparison.facts.metric),
+        "" if is_baseline else of_baseline_text(comparison, row),
+        seeds_text(row),
+        "B0" if is_baseline else verdict_text(comparison, row),
+        difference_text(comparison, row),
+        trials_text(row.effort),
+        f"{row.search.trials:,}",
+        *bill,
+        *saved_texts(row, cost),
+        break_even_text(row, cost),
+    )
+
+
+def effort_table(subject: Subject) -> Table:
+    """What the reference's search takes to validate as well as each arm: K*, success rate and expected running time."""
+    facts, cost = subject.comparison.facts, subject.cost
+    rows = [row for row in subject.comparison.rows if row.effort is not None]
+    unit = cost_unit(cost, [row.effort.running_time.get(cost, 0.0) for row in rows if row.effort])
+    return Table(
+        caption=f"How much of {facts.reference}'s search it takes to validate as well as each arm does. Success: a "
+        "trial at least as good as the arm's mean, with Clopper and Pearson's 95% interval. Trials for 95%: of so many "
+        "one succeeds with that probability, were the rate exact. Running time: the cost of all trials over those that "
+        'succeeded. "more": no trial did.',
+        columns=(
+            "batch size",
+            "arm",
+            f"validation {facts.metric}",
+            "K*",
+            "trials as good",
+            "success rate",
+            "trials for 95%",
+            f"expected running time ({unit.label})",
+        ),
+        groups=_grouped([_effort_row(row, row.effort, facts.metric, cost, unit) for row in rows if row.effort]),
+    )
+
+
+def _effort_row(row: Row, effort: Effort, metric: str, cost: str, unit: Unit) -> Cells:
+    found, time = effort.success, effort.running_time.get(cost)
+    return (
+        f"{row.batch_size:,}",
+        row.arm,
+        "" if row.validation_score is None else score_text(row.validation_score, metric),
+        trials_text(effort),
+        f"{found.num_successes} of {found.num_trials}",
+        f"{100 * found.rate:.0f}% ({100 * found.low:.0f}% to {100 * found.high:.0f}%)",
+        "more" if found.trials_for_confidence is None else f"{found.trials_for_confidence:,}",
+        "more" if time is None else amount_text(time / unit.size),
+    )
+
+
+def configuration_table(subject: Subject) -> Table:
+    """What was trained to confirm every choice: hyperparameters that were searched, and all others."""
+    comparison = subject.comparison
+    rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
+    cells = []
+    for row in rows:
+        config = confirmed_config(subject.results, row.arm, row.batch_size)
+        if config is not None:
+            cells.append((f"{row.batch_size:,}", row.arm, values_text(row.params) or "-", configuration_text(config)))
+    return Table(
+        caption="The configuration behind every score. Searched: the values that the arm's search chose on validation; "
+        "a rule has none.",
+        columns=("batch size", "arm", "searched", "trained with"),
+        groups=_grouped(cells),
+        words=frozenset({1, 2, 3}),
+    )
+
+
+def arms_table(subject: Subject) -> Table:
+    """Where the configurations of the baseline and of every arm come from, as the study defines them."""
+    definition = subject.origin.definition
+    baseline = definition["baseline"]
+    sizes = ", ".join(f"{size:,}" for size in definition["batch_sizes"])
+    return Table(
+        caption="Where configurations come from, as defined before the first trial. A search is run anew at every "
+        "batch size.",
+        columns=("batch size", "arm", "configuration"),
+        groups=(
+            ((f"{baseline['batch_size']:,}", "baseline", baseline_text(baseline)),),
+            tuple((sizes, arm["name"], arm_text(arm)) for arm in definition["arms"]),
+        ),
+        words=frozenset({0, 1, 2}),
+    )
+
+
+def ledger_table(subject: Subject) -> Table:
+    """Every training of the study, by batch size, arm and role; the last row is the total."""
+    ledger = subject.comparison.ledger
+    operations = cost_unit("flops", [ledger.total.flops])
+    lines = [
+        (
+            f"{line.batch_size:,}",
+            line.arm,
+            line.role,
+            f"{line.taken_over.trials:,}",
+            *_bill(line.cost, line.num_diverged, line.num_failed, operations),
+        )
+        for line in ledger.lines
+    ]
+    diverged = sum(line.num_diverged for line in ledger.lines)
+    failed = sum(line.num_failed for line in ledger.lines)
+    total = ("", "total", "", f"{ledger.taken_over.trials:,}", *_bill(ledger.total, diverged, failed, operations))
+    return Table(
+        caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
+        "the lines add up to the total. Taken over: trials whose results an earlier training gave; the study spent "
+        "nothing on them, and the cost to a model counts them all the same. FLOPs and seconds are rounded here and "
+        "exact in ledger.csv and in the store.",
+        columns=(
+            "batch size",
+            "arm",
+            "role",
+            "taken over",
+            "trainings",
+            "diverged",
+            "failed",
+            "epochs",
+            "iterations",
+            "samples",
+            operations.label,
+            "device-seconds",
+            "searcher-seconds",
+            "J (modelled)",
+            "J (measured)",
+        ),
+        groups=(*_grouped(lines), (total,)),
+        words=frozenset({1, 2}),
+    )
+
+
+def _bill(cost: Cost, num_diverged: int, num_failed: int, operations: Unit) -> Cells:
+    counts = (cost.trials, num_diverged, num_failed, cost.epochs, cost.iterations, cost.samples)
+    return (
+        *(f"{count:,}" for count in counts),
+        f"{cost.flops / operations.size:,.3f}",
+        f"{cost.device_seconds:,.1f}",
+        f"{cost.searcher_seconds:,.2f}",
+        f"{cost.modelled_joules:,.1f}",
+        "-" if cost.measured_joules is None else f"{cost.measured_joules:,.1f}",
+    )
+
+
+def _grouped(rows: Sequence[Cells]) -> tuple[tuple[Cells, ...], ...]:
+    """Rows of the same first cell together, in their order."""
+    return tuple(tuple(group) for _, group in groupby(rows, key=lambda row: row[0]))

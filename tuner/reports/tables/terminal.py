@@ -1,0 +1,191 @@
+"""The comparison as text for a terminal: the answer first, then the numbers behind it, in as many columns as fit.
+
+This module must not know plotly, nor where results come from.
+"""
+
+from collections.abc import Collection, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from ...analysis.comparison import Comparison, Row
+from ...cost import total
+from ..text.format import (
+    amount_text,
+    cost_unit,
+    counted,
+    edge_text,
+    headlines,
+    points_text,
+    spread_text,
+    taken_over_text,
+    trials_text,
+)
+from .cells import of_baseline_text, saved_texts, verdict_text
+
+_ANY_WIDTH = 10_000
+_VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
+
+
+def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") -> RenderableType:
+    """The answer of a study, readable without having seen its definition.
+
+    Args:
+        comparison: what `tuner.analysis.comparison.compare` found.
+        cost: the currency that savings are stated in, a name in `tuner.cost.CURRENCIES`.
+
+    Returns:
+        Something `rich.console.Console.print` can show; names are shown as they are, never read as markup.
+    """
+    facts = comparison.facts
+    title = f"{facts.name}: {facts.question}" if facts.question else facts.name
+    parts: list[RenderableType] = [Text(title, style="bold")]
+    for batch_size in facts.batch_sizes:
+        parts.append(Text())
+        parts.extend(Text(f"• {sentence}") for sentence in headlines(comparison, batch_size, cost=cost))
+        parts.append(_BatchSizeTable(comparison, batch_size, cost))
+    parts.append(Text())
+    parts.extend(Text(note, style="dim") for note in notes(comparison, cost=cost))
+    return Group(*parts)
+
+
+def print_answer(comparison: Comparison, console: Console) -> None:
+    """Prints the answer of a study with savings in device-seconds."""
+    console.print(comparison_table(comparison))
+
+
+class _BatchSizeTable:
+    """The table of one batch size; where the terminal is narrow without the columns that are missed least."""
+
+    dropped_first = ("operations", "of_baseline", "effort", "baseline", "trials")
+
+    def __init__(self, comparison: Comparison, batch_size: int, cost: str) -> None:
+        self.comparison, self.cost, self.batch_size = comparison, cost, batch_size
+        self.rows = [row for row in comparison.rows if row.batch_size == batch_size]
+        self.operations = cost_unit("flops", [row.bill["flops"] for row in self.rows if row.bill])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number in range(len(self.dropped_first) + 1):
+            table = self._table(leaving_out=self.dropped_first[:number])
+            if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
+                break
+        yield table
+        if number:
+            yield Text("Some columns are left out: the terminal is too narrow for them.", style="dim")
+
+    def _table(self, *, leaving_out: Collection[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+        columns = self._columns()
+        for name in leaving_out:
+            del columns[name]
+        table.add_column(f"B={self.batch_size}", max_width=24, overflow="fold")
+        for name, (heading, _) in columns.items():
+            table.add_column(Text(heading), justify="left" if name == "verdict" else "right", no_wrap=True)
+        for number, row in enumerate(self.rows):
+            table.add_row(Text(row.arm), *(cells[number] for _, cells in columns.values()))
+        return table
+
+    def _columns(self) -> dict[str, tuple[str, Sequence[Text]]]:
+        comparison, rows = self.comparison, self.rows
+        saved = [saved_texts(row, self.cost) for row in rows]
+        return {
+            "score": (f"test {comparison.facts.metric}", [_score(comparison, row) for row in rows]),
+            "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
+            "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
+            "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
+            "effort": ("K*", [Text(trials_text(row.effort)) for row in rows]),
+            "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
+            "operations": (self.operations.label, [_billed(row, "flops", self.operations.size) for row in rows]),
+            "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
+            "baseline": ("incl.\nbaseline", [Text(with_baseline) for _, with_baseline in saved]),
+        }
+
+
+def _score(comparison: Comparison, row: Row) -> Text:
+    return Text("none yet" if row.score is None else spread_text(row.score, comparison.facts.metric))
+
+
+def _verdict(comparison: Comparison, row: Row) -> Text:
+    finding = verdict_text(comparison, row)
+    return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
+
+
+def _billed(row: Row, currency: str, size: float = 1.0) -> Text:
+    return Text("-" if row.bill is None else amount_text(row.bill[currency] / size))
+
+
+def _of_baseline(comparison: Comparison, row: Row) -> Text:
+    text = of_baseline_text(comparison, row)
+    return Text(text, style="green") if row.holds else Text(text if text == "-" else f"{text}  ")
+
+
+def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
+    """What a reader must know to trust the table: definitions, the baseline, the whole bill, and what went wrong."""
+    lost = tuple(
+        f"{row.arm} at B={row.batch_size}: of {row.num_seeds + row.num_failed} confirmation runs "
+        f"{row.num_diverged} diverged and {row.num_failed} failed."
+        for row in comparison.rows
+        if row.num_diverged or row.num_failed
+    )
+    return (*table_notes(comparison, cost=cost), *(edge_text(edge) for edge in comparison.edges), *lost)
+
+
+def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
+    """What the table's words mean, what the baseline was, and the whole bill."""
+    facts, spent = comparison.facts, comparison.ledger.total
+    operations = cost_unit("flops", [spent.flops])
+    num_diverged = sum(line.num_diverged for line in comparison.ledger.lines)
+    num_failed = sum(line.num_failed for line in comparison.ledger.lines)
+    return (
+        f"± is Student's 95% interval over seeds. Costs are those to a model: all search trials of the arm at that "
+        f"batch size and one training of its choice. Saved: {cost_unit(cost, []).label} against {facts.reference}; in "
+        f"brackets where the arm is not shown to match.",
+        _verdict_note(comparison),
+        _effort_note(comparison),
+        f"Of B0's: share of the baseline's score; ✓ where the mean keeps {100 * facts.margin:.4g}% of it.",
+        _baseline_note(comparison),
+        f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
+        f"{amount_text(spent.device_seconds)} device-seconds, "
+        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
+        f"{taken_over_text(comparison.ledger.taken_over)}".rstrip(),
+    )
+
+
+def _verdict_note(comparison: Comparison) -> str:
+    facts = comparison.facts
+    tolerance = next((row.verdict.tolerance for row in comparison.rows if row.verdict), None)
+    shown = "" if tolerance is None else f" ({points_text(tolerance, facts.metric, signed=False)})"
+    amount = "" if comparison.tolerance_basis == "reference" else shown
+    return (
+        f"Matches: the 95% interval of the difference, paired by seed, lies above a loss of "
+        f"{100 * (1 - facts.margin):.3g}% of the {comparison.tolerance_basis}'s score{amount}; beats: above 0."
+    )
+
+
+def _effort_note(comparison: Comparison) -> str:
+    """What K* is, and what it rests on where the reference's search learns."""
+    reference = comparison.facts.reference
+    efforts = [row.effort for row in comparison.rows if row.effort is not None]
+    text = f"K*: trials of {reference} whose expected best validates as well as the arm; > where all are not enough."
+    if not efforts or not efforts[0].learned:
+        return text
+    fewest = min(effort.num_searches for effort in efforts)
+    basis = "that of one search, no expectation" if fewest == 1 else f"the average of {fewest} searches"
+    return f"{text} {reference} learns from its trials, so K* is {basis}."
+
+
+def _baseline_note(comparison: Comparison) -> str:
+    facts, baseline = comparison.facts, comparison.baseline
+    if comparison.baseline_stated:
+        search = "stated, not billed"
+    else:
+        lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
+        worth = total(line.worth for line in lines)
+        search = f"tuned in {counted(worth.trials, 'trial')}, {amount_text(worth.device_seconds)} device-seconds"
+    if baseline is None or baseline.score is None:
+        return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
+    score = spread_text(baseline.score, facts.metric)
+    return f"Baseline at B0={facts.baseline_batch_size}: {search}; it scores {score}."

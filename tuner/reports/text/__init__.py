@@ -1,0 +1,1 @@
+"""Sentences of a report: verdict, caveats, methods, provenance."""

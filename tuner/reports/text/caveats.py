@@ -1,0 +1,184 @@
+"""What a study's numbers do not show, computed from the study itself: what a hostile reviewer would say first."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from ...analysis.comparison import Row
+from ...analysis.subject import Subject
+from ...study.search_space import has_range
+from .configuration import is_search, planned_trials, value_text
+from .format import counted, points_text
+from .verdict import listed
+
+
+def caveats(subject: Subject) -> tuple[str, ...]:
+    """One sentence or two a caveat; those that do not apply to the study are left out."""
+    of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
+    found = (*of_scores, _taken_over, _packed, _machines, _scope)
+    return tuple(sentence for caveat in found for sentence in caveat(subject))
+
+
+def _place(row: Row) -> str:
+    return f"{row.arm} at B={row.batch_size}"
+
+
+def _seeds(subject: Subject) -> Iterable[str]:
+    comparison, facts = subject.comparison, subject.comparison.facts
+    widths = [
+        (row.verdict.difference.high - row.verdict.difference.low) / 2
+        for row in comparison.rows
+        if row.verdict and row.verdict.difference and row.verdict.difference.low is not None
+        if row.verdict.difference.high is not None and not row.num_diverged
+    ]
+    tolerances = [row.verdict.tolerance for row in comparison.rows if row.verdict]
+    if not widths:
+        return
+    width, tolerance = (points_text(value, facts.metric, signed=False) for value in (median(widths), tolerances[0]))
+    yield (
+        f"{counted(facts.num_seeds, 'seed')} a configuration: the intervals of the differences reach {width} to either "
+        f"side (their median), and {tolerance} may be lost by a match. Student's t takes differences for normal, which "
+        f"{counted(facts.num_seeds, 'value')} cannot show."
+    )
+
+
+def _many_verdicts(subject: Subject) -> Iterable[str]:
+    number = sum(row.verdict is not None for row in subject.comparison.rows)
+    if number > 1:
+        yield (
+            f"{number} verdicts, each by its own 95% interval and not adjusted for their number: about one in 40 arms "
+            "that lies right at the margin is called a match by chance."
+        )
+
+
+def _undecided(subject: Subject) -> Iterable[str]:
+    rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
+    if rows:
+        where = listed([_place(row) for row in rows])
+        yield f"Undecided: {where}. More seeds may show either; nothing is claimed of them."
+
+
+def _unfinished(subject: Subject) -> Iterable[str]:
+    facts = subject.comparison.facts
+    missing = [
+        f"{_place(row)} ({row.num_seeds + row.num_failed} of {facts.num_seeds})"
+        for row in subject.comparison.rows
+        if row.num_seeds + row.num_failed < facts.num_seeds
+    ]
+    if missing:
+        yield f"Confirmation runs are missing: {listed(missing)}."
+    failed = [f"{_place(row)} ({row.num_failed})" for row in subject.comparison.rows if row.num_failed]
+    if failed:
+        yield f"Confirmation runs that failed and have no score: {listed(failed)}."
+
+
+def _searches(subject: Subject) -> Iterable[str]:
+    """What "tuned" means here: how many trials, once, and whether they were all made."""
+    arms = {arm["name"]: arm for arm in subject.origin.definition["arms"] if is_search(arm)}
+    rows = [row for row in subject.comparison.rows if row.arm in arms]
+    if not rows:
+        return
+    sizes = [f"{name} {counted(planned_trials(arm), 'trial')}" for name, arm in arms.items()]
+    yield (
+        f'"Tuned" is as strong as its search: {listed(sizes)} a batch size, in the ranges above. A longer or luckier '
+        "search may find more: the seeds repeat the trainings of one search's choice, not the search."
+    )
+    short = [
+        f"{_place(row)} ({row.search.trials} of {planned_trials(arms[row.arm])})"
+        for row in rows
+        if row.search.trials < planned_trials(arms[row.arm])
+    ]
+    if short:
+        yield f"Searches that made fewer trials than defined: {listed(short)}."
+
+
+def _edges(subject: Subject) -> Iterable[str]:
+    spaces = subject.comparison.facts.spaces.values()
+    edges = [
+        f"{edge.arm} at B={edge.batch_size} chose {edge.name} {value_text(edge.value)} of {edge.low:g} to {edge.high:g}"
+        for edge in subject.comparison.edges
+    ]
+    if edges:
+        yield f"Choices on the edge of what was searched, so that a better one may lie outside: {'; '.join(edges)}."
+    elif has_range(spaces):
+        yield "No chosen number lies on the edge of the range it was searched in (within 5% of its width)."
+    elif spaces:
+        yield "Nothing was searched over a range: of two values or of names, a better one may lie outside."
+
+
+def _learned(subject: Subject) -> Iterable[str]:
+    facts = subject.comparison.facts
+    once = [arm["name"] for arm in subject.origin.definition["arms"] if (arm.get("repeats") or 1) == 1]
+    arms = [arm for arm in facts.learned_arms if arm in once]
+    if arms:
+        yield (
+            f"The search of {listed(arms)} learns from earlier trials, so these are not exchangeable, and it was run "
+            "once: best-of-k curves, success rates and K* describe this one search and are no estimate for another."
+        )
+
+
+def _diverged(subject: Subject) -> Iterable[str]:
+    rows = [row for row in subject.comparison.rows if row.num_diverged]
+    if rows:
+        where = listed([f"{_place(row)} ({row.num_diverged} of {row.num_seeds})" for row in rows])
+        yield (
+            f"Diverged confirmation runs stand with the score of guessing: {where}. Their arms' means and intervals "
+            "mix that with the scores of sound runs."
+        )
+
+
+def _taken_over(subject: Subject) -> Iterable[str]:
+    """That not every figure was measured in this study."""
+    results = [result for result in subject.results if result.reused_from is not None]
+    if results:
+        own = subject.comparison.facts.name
+        others = {(result.reused_from or "").rpartition("/")[0] for result in results} - {own}
+        whose = f"trials of this study and of {listed(sorted(others))}" if others else "other trials of this study"
+        yield (
+            f"{counted(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a model "
+            "counts them as if trained again, in the seconds that they had taken; what the study spent leaves them out."
+        )
+
+
+def _packed(subject: Subject) -> Iterable[str]:
+    """That seconds are not the clock's where trials were trained several at once."""
+    packing = (subject.origin.definition.get("resources") or {}).get("packing", "off")
+    if packing not in ("off", 1):
+        yield (
+            f"Trials may have been trained several at once (packing: {packing}), and no result says which: each has an "
+            "equal part of its pack's seconds. Seconds to the baseline's score and wall-seconds are then fewer than "
+            "the clock's, and a speed-up is understated where the baseline's runs were packed and an arm's were not."
+        )
+
+
+def _machines(subject: Subject) -> Iterable[str]:
+    hosts = sorted({result.host for result in subject.results if result.host})
+    devices = sorted({result.device for result in subject.results if result.device})
+    if len(devices) > 1:
+        yield f"Seconds were spent on different devices ({listed(devices)}) and are not of the same worth; FLOPs are."
+    elif len(hosts) == 1:
+        yield "One machine: on another, seconds and their ratios differ. FLOPs, epochs and trials do not."
+    yield (
+        "Other work on the machine, trainings side by side included, lengthens seconds and is not known here: where "
+        "savings in seconds and in FLOPs disagree, trust FLOPs."
+    )
+
+
+def _scope(subject: Subject) -> Iterable[str]:
+    definition, facts = subject.origin.definition, subject.comparison.facts
+    longest = max([definition["epochs"], *(arm.get("epochs") or 0 for arm in definition["arms"])])
+    most = "" if longest == definition["epochs"] else "at most "
+    yield (
+        f"One application, one data set and {most}{counted(longest, 'epoch')}: nothing here says what a longer "
+        f"training would change, or holds beyond {_sizes_text(facts.batch_sizes)}."
+    )
+    if subject.comparison.baseline_stated and facts.zero_tuning_arms:
+        yield (
+            f"The baseline at B0={facts.baseline_batch_size} was stated, not searched: what finding it once took "
+            "is not billed to the rules."
+        )
+
+
+def _sizes_text(batch_sizes: Sequence[int]) -> str:
+    if len(batch_sizes) == 1:
+        return f"batch size {batch_sizes[0]:,}"
+    return f"batch sizes {batch_sizes[0]:,} to {batch_sizes[-1]:,}"

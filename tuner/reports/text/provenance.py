@@ -1,0 +1,114 @@
+"""Where a report's numbers come from, as names and values: what another person needs to get them again."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ...analysis.provenance import BEGUN_AT, PACKAGES
+from ...analysis.subject import Subject
+from ...trial import TrialResult
+from ..tables.result_tables import Table
+from .format import counted
+
+NOT_KEPT = "not kept in this store: the study was run before zerotune kept it there; its journal may have it"
+
+
+def origin_facts(subject: Subject) -> dict[str, str]:
+    """Fingerprint, seeds, devices, hosts, threads, dates and the command, by name."""
+    definition, results = subject.origin.definition, subject.results
+    resources = definition.get("resources") or {}
+    seeds = ", ".join(str(seed) for seed in definition["seeds"])
+    num_workers = resources.get("workers_per_trial", 1)
+    holder = "training" if num_workers == 1 else "worker"
+    facts = {
+        "Fingerprint of the definition": subject.origin.fingerprint,
+        "Seeds": f"{definition['search_seed']} for every search and its trials; {seeds} for confirmation runs",
+        "Devices": _counts(result.device for result in results),
+        "Hosts": _counts(result.host for result in results),
+        f"CPU threads a {holder}": str(resources.get("cpus_per_trial", 1)),
+        f"GPUs a {holder}": f"{resources.get('gpus_per_trial', 0):g}",
+        "Workers a training": str(num_workers) if num_workers > 1 else "",
+        "Trainings begun and ended": _span(results),
+        "Rebuilt by": subject.origin.command,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def sessions_table(subject: Subject) -> Table | None:
+    """What programs and machines drove the study, and how many trainings each saw end; None where that is not kept."""
+    sessions = subject.origin.sessions
+    if not sessions:
+        return None
+    ended = _ended_by_session(sessions, subject.results)
+    rows = [
+        (session.get(BEGUN_AT, "not kept"), _commit(session), _versions(session), _machine(session), f"{number:,}")
+        for session, number in zip(sessions, ended, strict=True)
+    ]
+    return Table(
+        caption="The programs that ran the study. A new line stands where another version, commit or machine went on, "
+        "or other data or resources were given. Results that were taken over count where they were.",
+        columns=("begun (UTC)", "git commit", "versions", "machine", "trainings ended"),
+        groups=(tuple(rows),),
+        words=frozenset({0, 1, 2, 3}),
+    )
+
+
+def origin_as_json(subject: Subject) -> dict[str, Any]:
+    """The same as plain values, with the whole definition."""
+    return {
+        "fingerprint": subject.origin.fingerprint,
+        "command": subject.origin.command,
+        "definition": dict(subject.origin.definition),
+        "sessions": [dict(session) for session in subject.origin.sessions],
+        "devices": dict(Counter(result.device for result in subject.results)),
+        "hosts": dict(Counter(result.host for result in subject.results)),
+        "began_at": min((result.begun_at for result in subject.results), default=None),
+        "ended_at": max((result.finished_at for result in subject.results), default=None),
+    }
+
+
+def _ended_by_session(sessions: Sequence[Mapping[str, str]], results: Iterable[TrialResult]) -> list[int]:
+    """How many trainings ended while each session was the last one begun."""
+    begun = [_timestamp(session.get(BEGUN_AT, "")) for session in sessions]
+    numbers = [0] * len(sessions)
+    for result in results:
+        numbers[max((i for i, at in enumerate(begun) if at <= result.finished_at), default=0)] += 1
+    return numbers
+
+
+def _timestamp(text: str) -> float:
+    """Seconds since the epoch; 0 where a session does not say when it began."""
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def _commit(session: Mapping[str, str]) -> str:
+    if "git.commit" not in session:
+        return "an installed package"
+    changed = ", with uncommitted changes" if session.get("git.dirty") == "true" else ""
+    return f"{session['git.commit'][:12]}{changed}"
+
+
+def _versions(session: Mapping[str, str]) -> str:
+    known = [(name, session.get(f"version.{name}", "")) for name in PACKAGES]
+    return ", ".join(
+        f"{name} {version}" for name, version in [("python", session.get("python", "")), *known] if version
+    )
+
+
+def _machine(session: Mapping[str, str]) -> str:
+    cores = f"{session['cpu_cores']} cores" if "cpu_cores" in session else ""
+    return ", ".join(part for part in (session.get("cpu", ""), cores, session.get("platform", "")) if part)
+
+
+def _counts(names: Iterable[str]) -> str:
+    return ", ".join(
+        f"{name} ({counted(number, 'training')})" for name, number in sorted(Counter(names).items()) if name
+    )
+
+
+def _span(results: Sequence[TrialResult]) -> str:
+    if not results:
+        return ""
+    ends = (min(result.begun_at for result in results), max(result.finished_at for result in results))
+    return " to ".join(datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC") for end in ends)

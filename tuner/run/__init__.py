@@ -1,0 +1,1 @@
+"""Run a study: journal, reuse, recording, answer."""

@@ -1,0 +1,55 @@
+"""Commands and paths as text that a user can copy.
+
+This module must not know what the commands do.
+"""
+
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+STORE = Path("mlruns")
+"""The folder of the local store, where none is named."""
+
+DEFAULTS = {"--store": str(STORE), "--driver": "ray"}
+"""Values that need no mention."""
+
+
+def command_text(verb: str, study: str, options: Mapping[str, str | None]) -> str:
+    """A command with the options that are not the default; a password in an address is not shown.
+
+    >>> command_text("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
+    'zerotune run quickstart --driver serial'
+    """
+    from ..store import redact
+
+    given = [
+        part
+        for option, value in options.items()
+        if value is not None and value != DEFAULTS.get(option)
+        for part in (option, redact(value) if option == "--tracking-uri" else value)
+    ]
+    return shlex.join(["zerotune", verb, study, *given])
+
+
+def report_command(tracking_uri: str, study_name: str, store: Path) -> str:
+    """What to type for the report of a stored study; a password in the address is not shown.
+
+    >>> report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
+    "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
+    """
+    from ..store import default_tracking_uri, redact
+
+    words = ["zerotune", "report", study_name]
+    if tracking_uri != default_tracking_uri(store):
+        words += ["--tracking-uri", redact(tracking_uri)]
+    elif store != STORE:
+        words += ["--store", str(store)]
+    return shlex.join(words)
+
+
+def short(path: Path) -> str:
+    """A path as seen from the current folder, where it lies inside."""
+    with suppress(ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)

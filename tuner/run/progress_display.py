@@ -1,0 +1,170 @@
+"""What the terminal shows while a study runs: one live table, one line a finished trial.
+
+On a terminal the table lives below the lines; elsewhere (a pipe, CI) there are only the lines.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ...trainers.spec import OptionValue
+from ..trial import Progress, Trial, TrialResult
+
+Cell = tuple[str, int]
+"""An arm at a batch size."""
+
+
+@dataclass
+class _CellState:
+    planned: int
+    finished: int = 0
+    best: float | None = None
+    running: dict[str, int] = field(default_factory=dict)
+
+
+def short_number(value: float) -> str:
+    """Four significant digits, without noise: 0.003536, 64, 1.28e+06.
+
+    >>> short_number(0.0035355339), short_number(64.0)
+    ('0.003536', '64')
+    """
+    return f"{value:.4g}"
+
+
+def short_params(params: Mapping[str, OptionValue]) -> str:
+    """Hyperparameters in one short line.
+
+    >>> short_params({"lr": 0.1, "decay": "poly"})
+    'lr=0.1 decay=poly'
+    """
+    return " ".join(f"{k}={short_number(v) if isinstance(v, float) else v}" for k, v in params.items())
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person says it.
+
+    >>> duration(4.21), duration(125), duration(7500)
+    ('4.2 s', '2 min 05 s', '2 h 05 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Display:
+    """Shows a study's progress.
+
+    Args:
+        console: where to.
+        planned: number of trials of every arm and batch size, in the order of the table; empty where only the results
+            decide what is trained next, so that the time to go is not known.
+        metric: name of the score.
+        higher_is_better: its direction.
+    """
+
+    def __init__(
+        self, console: Console, planned: Sequence[tuple[Cell, int]], *, metric: str, higher_is_better: bool
+    ) -> None:
+        self._console = console
+        self._cells: dict[Cell, _CellState] = {}
+        self._metric = metric
+        self._better = max if higher_is_better else min
+        self._begun = time.monotonic()
+        self._total = 0
+        for cell, number in planned:
+            self.plan(cell, number)
+        self._more_may_come = not planned
+        self._finished = 0
+        self._untrained = 0
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def plan(self, cell: Cell, number: int) -> None:
+        """Adds an arm at a batch size with its number of trials."""
+        self._cells[cell] = _CellState(planned=number)
+        self._total += number
+
+    def started(self, trial: Trial) -> None:
+        """A trial is being trained; where that was said before, nothing changes."""
+        self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
+
+    def progressed(self, progress: Progress) -> None:
+        """A trial finished epochs."""
+        running = self._cells[progress.trial.arm, progress.trial.batch_size].running
+        if progress.new_epochs:
+            running[progress.trial.id] = progress.new_epochs[-1].epoch
+
+    def finished(self, result: TrialResult, *, replayed: bool = False) -> None:
+        """A trial ended, now or in an earlier run of the study, or an earlier result of the same training was found."""
+        trial = result.trial
+        cell = self._cells[trial.arm, trial.batch_size]
+        cell.running.pop(trial.id, None)
+        cell.finished += 1
+        self._finished += 1
+        if result.validation_score is not None and result.status == "finished":
+            best = result.validation_score if cell.best is None else cell.best
+            cell.best = self._better(result.validation_score, best)
+        self._untrained += replayed or result.reused_from is not None
+        if not replayed:
+            self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
+
+    def note(self, sentence: str) -> None:
+        """Something worth knowing that is no trial's end."""
+        self._console.print(Text(sentence, style="dim"), soft_wrap=True)
+
+    def _line(self, result: TrialResult) -> Text:
+        trial = result.trial
+        width = len(str(self._total))
+        what = "confirm" if trial.role == "confirmation" else trial.role
+        detail = f"seed={trial.config.seed}" if trial.role == "confirmation" else short_params(trial.params)
+        line = Text(f"[{self._finished:>{width}}/{self._total}] ", style="dim")
+        line.append(f"{trial.arm} B={trial.batch_size} {what} ", style="bold")
+        line.append(f"{detail}  ", style="dim")
+        if result.status == "failed":
+            line.append(f"failed: {result.error}", style="red")
+            return line
+        score = f"{self._metric} {result.validation_score:.4f}"
+        style = {"finished": "green", "diverged": "yellow", "pruned": "dim"}[result.status]
+        suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
+        line.append(f"{score}{suffix}", style=style)
+        taken_over = f"taken over from {result.reused_from}"
+        line.append(f"  {taken_over if result.reused_from else duration(result.cost.device_seconds)}", style="dim")
+        return line
+
+    def _table(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name, justify in (("arm", "left"), ("batch", "right"), ("trials", "right"), ("best validation", "right")):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column("running (epoch)")
+        for (arm, batch_size), cell in self._cells.items():
+            done = cell.finished >= cell.planned
+            best = "" if cell.best is None else f"{cell.best:.4f}"
+            running = ", ".join(str(epoch) for epoch in cell.running.values())
+            style = "green" if done else "" if cell.running else "dim"
+            table.add_row(arm, str(batch_size), f"{cell.finished}/{cell.planned}", best, running, style=style)
+        elapsed = time.monotonic() - self._begun
+        fresh = self._finished - self._untrained
+        left = self._total - self._finished
+        known = fresh >= 3 and left and not self._more_may_come
+        rest = f", about {duration(elapsed / fresh * left)} to go" if known else ""
+        so_far = " so far" if self._more_may_come else ""
+        note = f"{self._finished} of {self._total} trials{so_far}, {duration(elapsed)}{rest}"
+        return Group(Text(), table, Text(note, style="dim"))

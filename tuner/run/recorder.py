@@ -1,0 +1,138 @@
+"""What stands between a driver and a campaign: everything that is asked for and told is written down on the way.
+
+It goes into the journal, the store and the terminal, and what was trained before is told without being trained again.
+This module must not know studies, methods or where trials run.
+"""
+
+from dataclasses import asdict, replace
+from typing import Literal, Protocol
+
+from ...trainers.packing.benchmark import PackSpeed
+from ..cost import Cost
+from ..trial import Agenda, Progress, Trial, TrialResult
+from .journal import Journal
+from .progress_display import Display
+from .reuse import Sharing, may_share
+
+
+class BilledAgenda(Agenda, Protocol):
+    """An agenda that knows what its own thinking took: a campaign, or a search that is made of campaigns."""
+
+    def searcher_seconds(self, trial: Trial) -> float:
+        """Seconds the method took to propose this trial."""
+        ...
+
+
+class ResultWriter(Protocol):
+    """Where results go beside the journal: `tuner.store.Writer`."""
+
+    def wait_until_open(self) -> None:
+        """Returns once results can be taken; raises BadInput where they never can."""
+        ...
+
+    def submit(self, result: TrialResult) -> None:
+        """Takes a result and returns at once."""
+        ...
+
+
+class Recorder:
+    """The agenda as a driver sees it: the campaign, with everything written down on the way."""
+
+    def __init__(
+        self, campaign: BilledAgenda, journal: Journal, writer: ResultWriter, display: Display, sharing: Sharing
+    ) -> None:
+        self._campaign = campaign
+        self._journal = journal
+        self._writer = writer
+        self._display = display
+        self._sharing = sharing
+
+    def ask(self) -> Trial | Literal["wait", "done"]:
+        """The next trial to be trained; those whose result is known, or is taken over, are told on the way.
+
+        Raises:
+            BadInput: the store's address cannot be used.
+        """
+        self._writer.wait_until_open()
+        while isinstance(trial := self._sharing.next_released() or self._campaign.ask(), Trial):
+            known = self._known(trial)
+            if known is not None:
+                self._campaign.tell(known)
+                self._display.finished(known, replayed=True)
+                continue
+            if may_share(trial, self._campaign, self._journal.content):
+                if (found := self._sharing.find(trial)) is not None:
+                    self.tell(found)
+                    continue
+                if self._sharing.put_off(trial):
+                    continue
+                self._sharing.begin(trial)
+            self._tell_interrupted(trial)
+            self._journal.start(trial.id)
+            return trial
+        return "wait" if self._sharing.is_waiting else trial
+
+    def _known(self, trial: Trial) -> TrialResult | None:
+        """The result in the study's own journal, if it is to count."""
+        known = self._journal.content.result_of(trial.id)
+        taken_over = known is not None and known.reused_from is not None
+        return None if taken_over and self._sharing.trains_everything else known
+
+    def _tell_interrupted(self, trial: Trial) -> None:
+        """Tells the campaign the epochs of a trial that was interrupted: it may go on from the last of them."""
+        if epochs := self._journal.content.epochs.get(trial.id):
+            self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
+
+    def may_prune(self, trial: Trial) -> bool:
+        """Whether every epoch must be reported by itself."""
+        return self._campaign.may_prune(trial)
+
+    def report(self, progress: Progress) -> bool:
+        """Writes epochs down, then asks the campaign whether the trial goes on."""
+        self._journal.progress(progress.trial.id, progress.new_epochs)
+        self._display.progressed(progress)
+        return self._campaign.report(progress)
+
+    def begins(self, trial: Trial) -> None:
+        """Shows that a trial is being trained; a worker may have been given it some time before."""
+        self._display.started(trial)
+
+    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+        """Writes down and says how fast packs of such trials are."""
+        self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
+        self._display.note(pack_text(trial, speed))
+
+    def note(self, sentence: str) -> None:
+        """Says something worth knowing of where the trials run."""
+        self._display.note(sentence)
+
+    def warned(self, trial: Trial, sentence: str) -> None:
+        """Says a word about a training that goes on."""
+        self._display.note(f"{trial.name}: {sentence}")
+
+    def tell(self, result: TrialResult) -> None:
+        """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
+        searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
+        was_retried = result.trial.id in self._journal.content.first_failures
+        result = self._journal.finish(replace(result, cost=result.cost + searcher))
+        self._sharing.end(result, serves=not was_retried)
+        self._campaign.tell(result)
+        self._writer.submit(result)
+        self._display.finished(result)
+
+
+def pack_text(trial: Trial, speed: PackSpeed) -> str:
+    """What was measured of packs, in one line.
+
+    >>> from types import SimpleNamespace
+    >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
+    >>> pack_text(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
+    'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
+    """
+    what = f"B={trial.batch_size} {trial.config.optimizer.name}"
+    if speed.problem:
+        return f"{what}: trained alone, since {speed.problem}"
+    if speed.best == 1:
+        return f"{what}: trained alone, measured to be as fast as packs here"
+    gain = f"measured to give {speed.gain:.1f} times the trainings an hour here"
+    return f"{what}: in packs of up to {speed.best}, {gain}"

@@ -1,0 +1,82 @@
+"""Tuning methods: what proposes hyperparameters.
+
+`METHODS` holds the searching methods. The zero-tuning rules are methods of an arm too, but they propose nothing: the
+table `trainers.scaling.RULES` turns the baseline into the configuration of any batch size, and no trial is spent.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..study import DEFAULTS, SearchDefinition
+from ..study.search_space import grid_size
+from .enumerated import defaults, grid, random_search
+from .method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodEntry:
+    """A searching method: how to make it, and one line of what it is.
+
+    Attributes:
+        build: (the search's definition, seed of its proposals, epochs of a trial) -> the method.
+        num_trials: how many proposals it makes for a definition.
+        description: one line.
+    """
+
+    build: Callable[[SearchDefinition, int, int], Method]
+    num_trials: Callable[[SearchDefinition], int]
+    description: str
+
+
+def _grid(definition: SearchDefinition, seed: int, epochs: int) -> Method:
+    return grid(definition.space)
+
+
+def _random(definition: SearchDefinition, seed: int, epochs: int) -> Method:
+    return random_search(definition.space, trials=_stated(definition), seed=seed)
+
+
+def _optuna(definition: SearchDefinition, seed: int, epochs: int) -> Method:
+    from .optuna_tpe import OptunaTPE  # 0.15 s to import
+
+    return OptunaTPE(
+        definition.space,
+        trials=_stated(definition),
+        seed=seed,
+        epochs=epochs,
+        pruner=definition.pruner,
+        parallel=definition.parallel,
+    )
+
+
+def _defaults(definition: SearchDefinition, seed: int, epochs: int) -> Method:
+    return defaults(_num_defaults(definition))
+
+
+def _stated(definition: SearchDefinition) -> int:
+    assert definition.trials is not None  # the schema requires it
+    return definition.trials
+
+
+def _num_defaults(definition: SearchDefinition) -> int:
+    return len(DEFAULTS) if definition.trials is None else definition.trials
+
+
+METHODS: dict[str, MethodEntry] = {
+    "grid": MethodEntry(
+        build=_grid,
+        num_trials=lambda definition: grid_size(definition.space),
+        description="every point of a grid: the papers' comprehensive tuning",
+    ),
+    "random": MethodEntry(build=_random, num_trials=_stated, description="independent draws from the space"),
+    "optuna": MethodEntry(
+        build=_optuna,
+        num_trials=_stated,
+        description="Optuna's TPE in reproducible rounds; pruner asha or median on per-epoch validation",
+    ),
+    "defaults": MethodEntry(
+        build=_defaults,
+        num_trials=_num_defaults,
+        description=f"the best of k published default configurations: {', '.join(DEFAULTS)}",
+    ),
+}

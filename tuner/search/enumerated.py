@@ -1,0 +1,48 @@
+"""Grid, random search and defaults: the proposals are known beforehand and no outcome changes them."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from ...trainers.spec import OptionValue
+from ..study import DEFAULT, DEFAULTS
+from ..study.search_space import Space, grid_points, sample
+from .method import Outcome, Proposal
+
+
+class Enumerated:
+    """Proposes a fixed list of points, in order, as fast as they are asked for."""
+
+    def __init__(self, points: Sequence[Mapping[str, OptionValue]]) -> None:
+        self._points = points
+        self._next = 0
+
+    def ask(self) -> Proposal | Literal["wait", "done"]:
+        """The next point of the list."""
+        if self._next == len(self._points):
+            return "done"
+        self._next += 1
+        return Proposal(index=self._next - 1, params=self._points[self._next - 1])
+
+    def report(self, index: int, epoch: int, score: float) -> bool:
+        """Every trial runs to its end."""
+        return True
+
+    def tell(self, index: int, outcome: Outcome) -> None:
+        """Outcomes change nothing."""
+
+
+def grid(space: Space) -> Enumerated:
+    """Every point of the grid that the space's counts and choices span: the papers' comprehensive tuning."""
+    return Enumerated(grid_points(space))
+
+
+def random_search(space: Space, *, trials: int, seed: int) -> Enumerated:
+    """`trials` points drawn independently from the space (Bergstra and Bengio, 2012)."""
+    generator = random.Random(seed)
+    return Enumerated([sample(space, generator) for _ in range(trials)])
+
+
+def defaults(num: int) -> Enumerated:
+    """The first `num` published default configurations, by name: tuning for those who will not tune."""
+    return Enumerated([{DEFAULT: name} for name in list(DEFAULTS)[:num]])

@@ -1,0 +1,299 @@
+"""Search spaces: which values a hyperparameter may take, and the points a grid or a random draw takes from them.
+
+Pure values and maths. This module must not know which hyperparameters exist or who searches them.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeGuard
+
+from ...trainers.spec import OptionValue
+
+Scale = Literal["linear", "log"]
+"""How a range is measured: "log" gives 0.01..0.1 and 0.1..1 the same weight."""
+
+MAX_GRID_POINTS = 10_000
+"""A grid above this is a mistake: at a second a trial it would train for three hours."""
+
+EDGE_FRACTION = 0.05
+"""A value within this fraction of a range's width from a bound counts as on the edge."""
+
+SIGNIFICANT_DIGITS = 12
+"""Grid points are rounded to these, so that 0.1 is 0.1 and not 0.09999999999999999."""
+
+
+def _check_range(low: float, high: float, scale: Scale, num: int | None) -> None:
+    """Raises ValueError, with a sentence, for bounds that span nothing."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"low and high must be finite, got low={low:g}, high={high:g}")
+    if low >= high:
+        raise ValueError(f"low must be below high, got low={low:g}, high={high:g}")
+    if scale == "log" and low <= 0:
+        raise ValueError(f"a log scale needs low above 0, got low={low:g}")
+    if num is not None and not 2 <= num <= MAX_GRID_POINTS:
+        raise ValueError(f"num must be 2 .. {MAX_GRID_POINTS} (both ends are grid points), got num={num}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float:
+    """A real hyperparameter in [low, high].
+
+    Attributes:
+        low: smallest value; above 0 on a log scale.
+        high: largest value, above `low`.
+        scale: "linear" or "log".
+        num: number of grid points, both ends among them; None where no grid is asked for.
+
+    Raises:
+        ValueError: the bounds span nothing.
+    """
+
+    low: float
+    high: float
+    scale: Scale = "linear"
+    num: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high, self.scale, self.num)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int:
+    """A whole-number hyperparameter in low .. high, both included.
+
+    Attributes:
+        low: smallest value; at least 1 on a log scale.
+        high: largest value, above `low`.
+        scale: "linear" or "log".
+        num: number of grid points, both ends among them; None for every whole number of the range.
+
+    Raises:
+        ValueError: the bounds span nothing.
+    """
+
+    low: int
+    high: int
+    scale: Scale = "linear"
+    num: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self.low, self.high, self.scale, self.num)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A hyperparameter with a list of allowed values.
+
+    Raises:
+        ValueError: fewer than two values, or one twice.
+    """
+
+    choices: tuple[OptionValue, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.choices) < 2:
+            raise ValueError(f"choices needs two or more values, got {len(self.choices)}: a single one is no search")
+        if len(self.choices) > MAX_GRID_POINTS:
+            raise ValueError(f"choices may hold at most {MAX_GRID_POINTS} values, got {len(self.choices)}")
+        seen: set[OptionValue] = set()
+        for choice in self.choices:
+            if choice in seen:
+                raise ValueError(f"choices holds {choice!r} twice")
+            seen.add(choice)
+
+
+Param = Float | Int | Choice
+"""The values one hyperparameter may take."""
+
+Space = Mapping[str, Param]
+"""Hyperparameters by name; the order of the names is the order of grids and draws."""
+
+
+def _from_unit(param: Float | Int, fraction: float) -> float:
+    """The value at a fraction 0 .. 1 of a range, measured on its scale."""
+    if param.scale == "log":
+        return math.exp((1 - fraction) * math.log(param.low) + fraction * math.log(param.high))
+    return (1 - fraction) * param.low + fraction * param.high
+
+
+def _to_unit(param: Float | Int, value: float) -> float:
+    """Where a value lies in a range, 0 at `low` and 1 at `high`, measured on its scale."""
+    convert: Callable[[float], float] = math.log if param.scale == "log" else float
+    return (convert(value) - convert(param.low)) / (convert(param.high) - convert(param.low))
+
+
+def grid_values(param: Param) -> tuple[OptionValue, ...]:
+    """The grid points of one hyperparameter, ascending; of choices, as listed.
+
+    Raises:
+        ValueError: a real range without `num`, more points than the range has numbers, or too many.
+
+    >>> grid_values(Float(low=0.1, high=0.4, num=4))
+    (0.1, 0.2, 0.3, 0.4)
+    >>> grid_values(Float(low=0.01, high=1.0, scale="log", num=3))
+    (0.01, 0.1, 1.0)
+    >>> grid_values(Int(low=2, high=5))
+    (2, 3, 4, 5)
+    """
+    if isinstance(param, Choice):
+        return param.choices
+    num = param.num
+    if num is None:
+        if isinstance(param, Float):
+            raise ValueError("a grid over a real range needs num, its number of points")
+        num = param.high - param.low + 1
+        if num > MAX_GRID_POINTS:
+            raise ValueError(f"a grid over {num} whole numbers is too large: give num, the number of points")
+    inner = [_from_unit(param, i / (num - 1)) for i in range(1, num - 1)]
+    if isinstance(param, Int):
+        values: tuple[float, ...] = (param.low, *(round(value) for value in inner), param.high)
+    else:
+        values = (param.low, *(float(f"{value:.{SIGNIFICANT_DIGITS}g}") for value in inner), param.high)
+    if any(a >= b for a, b in itertools.pairwise(values)):
+        raise ValueError(f"{num} grid points do not fit between {param.low:g} and {param.high:g}: lower num")
+    return values
+
+
+def grid_size(space: Space) -> int:
+    """Number of points of a grid, counted without making them.
+
+    Raises:
+        ValueError: one of its parameters has no grid.
+    """
+    return math.prod(len(grid_values(param)) for param in space.values())
+
+
+def grid_points(space: Space) -> list[dict[str, OptionValue]]:
+    """Every combination of the parameters' grid values; the last parameter moves fastest.
+
+    Raises:
+        ValueError: one of its parameters has no grid.
+
+    >>> grid_points({"lr": Choice(choices=(0.1, 0.2)), "decay": Choice(choices=("constant", "poly"))})[:2]
+    [{'lr': 0.1, 'decay': 'constant'}, {'lr': 0.1, 'decay': 'poly'}]
+    """
+    return [
+        dict(zip(space, values, strict=True))
+        for values in itertools.product(*(grid_values(param) for param in space.values()))
+    ]
+
+
+def _draw(param: Param, generator: random.Random) -> OptionValue:
+    if isinstance(param, Choice):
+        return generator.choice(param.choices)
+    if isinstance(param, Float):
+        return min(max(_from_unit(param, generator.random()), param.low), param.high)
+    if param.scale == "linear":
+        return generator.randint(param.low, param.high)
+    # Half a step beyond both ends gives the end values the weight of the others.
+    widened = Float(low=param.low - 0.5, high=param.high + 0.5, scale="log")
+    return min(max(round(_from_unit(widened, generator.random())), param.low), param.high)
+
+
+def sample(space: Space, generator: random.Random) -> dict[str, OptionValue]:
+    """One independent draw of every parameter, uniform on its scale.
+
+    >>> sample({"lr": Float(low=0.1, high=0.2)}, random.Random(0)) == sample(
+    ...     {"lr": Float(low=0.1, high=0.2)}, random.Random(0))
+    True
+    """
+    return {name: _draw(param, generator) for name, param in space.items()}
+
+
+def middle(param: Param) -> OptionValue:
+    """The value in the middle of a range on its scale, or of the list of choices.
+
+    >>> middle(Float(low=0.01, high=1.0, scale="log"))
+    0.1
+    """
+    if isinstance(param, Choice):
+        return param.choices[len(param.choices) // 2]
+    value = _from_unit(param, 0.5)
+    return round(value) if isinstance(param, Int) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def largest(param: Param) -> OptionValue:
+    """The largest value of a range or of choices that are numbers.
+
+    >>> largest(Choice(choices=(2.0, 0.5)))
+    2.0
+    """
+    if not isinstance(param, Choice):
+        return param.high
+    return max(choice for choice in param.choices if isinstance(choice, int | float))
+
+
+def edges(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
+    """The parameters whose value sits on the edge of its numeric range, so that a better one may lie outside.
+
+    On the edge is within 5% of the range's width, on its scale; of a list of numbers, the lowest and the highest. A
+    low bound of 0 is the end of what these hyperparameters may be and no edge.
+
+    >>> edges({"lr": Float(low=0.01, high=1.0, scale="log")}, {"lr": 0.99})
+    ['lr']
+    >>> edges({"lr": Choice(choices=(0.1, 0.2, 0.4))}, {"lr": 0.1})
+    ['lr']
+    """
+    return [name for name, param in space.items() if name in params and _on_edge(param, params[name])]
+
+
+def numeric_range(param: Param) -> tuple[float, float] | None:
+    """The lowest and the highest value searched; None where the values have no order.
+
+    Two numbers are no range either: either of them would be an edge, as in a choice between no weight decay and some.
+
+    >>> numeric_range(Choice(choices=(0.1, 0.4, 0.2))), numeric_range(Choice(choices=("cosine", "linear", "none")))
+    ((0.1, 0.4), None)
+    """
+    if not isinstance(param, Choice):
+        return param.low, param.high
+    numbers = [choice for choice in param.choices if _is_number(choice)]
+    if len(numbers) < len(param.choices) or len(numbers) < 3:
+        return None
+    return min(numbers), max(numbers)
+
+
+def has_range(spaces: Iterable[Space]) -> bool:
+    """Whether any parameter of these spaces ranges over numbers, so that a choice may be told to sit on an edge.
+
+    >>> has_range([{"lr": Choice(choices=(0.1, 0.2))}]), has_range([{}, {"lr": Float(low=0.1, high=0.2)}])
+    (False, True)
+    """
+    return any(numeric_range(param) is not None for space in spaces for param in space.values())
+
+
+def _is_number(value: OptionValue) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _on_edge(param: Param, value: OptionValue) -> bool:
+    ends = numeric_range(param)
+    if ends is None or not _is_number(value):
+        return False
+    if isinstance(param, Choice):
+        return value == ends[1] or (value == ends[0] != 0)
+    fraction = _to_unit(param, value)
+    return fraction >= 1 - EDGE_FRACTION or (fraction <= EDGE_FRACTION and param.low != 0)
+
+
+def describe(param: Param) -> str:
+    """A parameter's values in a few words.
+
+    >>> describe(Float(low=0.01, high=0.4, scale="log", num=4))
+    '0.01 to 0.4, log, 4 points'
+    >>> describe(Choice(choices=("constant", "poly")))
+    'constant or poly'
+    """
+    if isinstance(param, Choice):
+        return _either([f"{choice}" for choice in param.choices])
+    kind = "whole numbers " if isinstance(param, Int) else ""
+    scale = ", log" if param.scale == "log" else ""
+    points = f", {param.num} points" if param.num is not None else ""
+    return f"{kind}{param.low:g} to {param.high:g}{scale}{points}"
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"

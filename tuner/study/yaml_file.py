@@ -1,0 +1,230 @@
+"""Reads the text of a study file into plain values that remember their line.
+
+The one user of yaml. It takes a small and unambiguous part of YAML: mappings, lists, text, true and false, null, whole
+numbers and decimals. What two readers may understand differently is refused with a sentence instead of guessed: the
+words yes, no, on and off, anchors and tags, octal and sexagesimal numbers, keys given twice. This module must not know
+what a study is.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ..errors import BadInput
+
+MAX_BYTES: Final = 64 * 1024
+"""Larger files are refused: a study file holds a few thousand characters."""
+MAX_DEPTH: Final = 16
+"""Mappings and lists nested deeper than this are refused."""
+LONGEST_SENTENCE: Final = 800
+"""Characters of a sentence about a file; all of ours are shorter."""
+MAX_WHOLE_NUMBER: Final = 2**53
+"""Whole numbers beyond this do not survive JSON in every reader."""
+
+Location = tuple[str | int, ...]
+"""Where a value stands: keys and list positions from the top, such as ("arms", 1, "space", "lr")."""
+
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
+_NUMBER_LIKE = re.compile(r"[-+]?(0[0-9_]+|0[xXbBoO][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9]+(:[0-5]?[0-9])+)(\.[0-9_]*)?")
+_NOT_FINITE = re.compile(r"([-+]?\.?inf(inity)?|\.?nan)", re.IGNORECASE)
+_AMBIGUOUS: Final = frozenset({"yes", "no", "on", "off"})
+_WORDS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFile:
+    """The content of a study file.
+
+    Attributes:
+        name: the file as the user named it, for error texts.
+        content: what stands in it: dicts, lists, text, numbers, booleans and None.
+        lines: the 1-based line of every key and list item.
+    """
+
+    name: str
+    content: dict[str, Any]
+    lines: Mapping[Location, int]
+
+    def error(self, location: Location, message: str) -> str:
+        """One line of error text: FILE:LINE: place: message. A place that is not in the file has its parent's line."""
+        known = location
+        while known and known not in self.lines:
+            known = known[:-1]
+        place = f"{place_name(location)}: " if location else ""
+        return f"{self.name}:{self.lines.get(known, 1)}: {_shortened(place + message)}"
+
+
+def _shortened(sentence: str) -> str:
+    """The sentence without the middle of what a file has in place of a word: a whole file may be one word."""
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    return f"{sentence[: LONGEST_SENTENCE // 2]} ... {sentence[-LONGEST_SENTENCE // 2 :]}"
+
+
+def place_name(location: Location) -> str:
+    """A location as it is written in error texts.
+
+    >>> place_name(("arms", 1, "space", "lr"))
+    'arms[1].space.lr'
+    """
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+class _RefusedError(Exception):
+    """A passage that is not taken, with its 1-based line."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, and stops at whatever could make a small text large or ambiguous."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it untyped
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _RefusedError(line, f"aliases such as *{event.anchor} are not supported: write the value out")
+        if event.anchor is not None:
+            raise _RefusedError(line, f"anchors such as &{event.anchor} are not supported: write the value out")
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise _RefusedError(line, f"tags such as {tag} are not supported: write the plain value")
+        if self.depth == MAX_DEPTH:
+            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
+    """The value of a scalar; one in quotes or in a block is text whatever it holds."""
+    text, line = node.value, node.start_mark.line + 1
+    if not all(character.isprintable() or character in "\n\t" for character in text):
+        raise _RefusedError(line, f"text may hold printable characters only, got {text[:40]!r}")
+    if node.style:
+        return str(text)
+    if text.lower() in _AMBIGUOUS:
+        raise _RefusedError(
+            line, f"{text} is true or false to some readers, text to others: write true, false or '{text}'"
+        )
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _NUMBER_LIKE.fullmatch(text):
+        raise _RefusedError(line, f"{text} is not one number to all readers: write a plain decimal number, or '{text}'")
+    if _WHOLE.fullmatch(text):
+        if len(text) > 17 or abs(int(text)) > MAX_WHOLE_NUMBER:
+            raise _RefusedError(line, f"the whole number {text[:20]} is beyond {MAX_WHOLE_NUMBER}")
+        return int(text)
+    if _DECIMAL.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+        if _NOT_FINITE.fullmatch(text) or not math.isfinite(float(text)):
+            raise _RefusedError(line, f"numbers must be finite, got {text[:20]}")
+        return float(text)
+    return str(text)
+
+
+class _Builder:
+    """Turns nodes into plain values and notes the line of each."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Location, int] = {}
+
+    def value(self, node: yaml.Node, location: Location) -> Any:
+        """The value of a node that stands at `location`."""
+        self.lines.setdefault(location, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, location)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*location, position)) for position, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)  # YAML has these three kinds
+        return _plain_scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = _plain_scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            if not isinstance(key, str):
+                raise _RefusedError(line, f"a key must be a word, got {key_node.value!r:.40}")
+            if key in result:
+                first = self.lines[*location, key]
+                raise _RefusedError(
+                    line, f"{place_name((*location, key))}: given twice, first on line {first}: keep one"
+                )
+            self.lines[*location, key] = line
+            result[key] = self.value(value_node, (*location, key))
+        return result
+
+
+def parse_study(text: str, name: str) -> StudyFile:
+    """The content of a study file's text.
+
+    Args:
+        text: the YAML.
+        name: the file's name for error texts.
+
+    Raises:
+        BadInput: the text is not the part of YAML that study files use; says where.
+
+    >>> parse_study("epochs: 2", "x.yaml").content
+    {'epochs': 2}
+    """
+    loader: _Loader | None = None
+    builder = _Builder()
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = None if node is None else builder.value(node, ())
+    except _RefusedError as refused:
+        raise BadInput(f"{name}:{refused.line}: {_shortened(str(refused))}.") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise BadInput(f"{name}:{line}: not valid YAML: {_shortened(str(error.problem or error.context))}.") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise BadInput(f"{name}: not valid YAML: {reason}.") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if not isinstance(content, dict):
+        raise BadInput(f"{name}:1: a study file holds keys and values such as 'name: quickstart'.")
+    return StudyFile(name=name, content=content, lines=builder.lines)
+
+
+def read_study(path: Path, name: str) -> StudyFile:
+    """Reads and parses a file.
+
+    Args:
+        path: the file.
+        name: the file as the user named it.
+
+    Raises:
+        BadInput: the file cannot be read, is too large, is not UTF-8 or not the part of YAML that study files use.
+    """
+    if path.is_dir():
+        raise BadInput(f"{name}: a folder, not a study file.")
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{name}: cannot be read: {error.strerror or error}.") from None
+    if len(raw) > MAX_BYTES:
+        raise BadInput(f"{name}: larger than {MAX_BYTES // 1024} KiB, which no study file is.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BadInput(f"{name}:{line}: not UTF-8 text (byte {error.start}).") from None
+    return parse_study(text, name)
