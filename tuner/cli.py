@@ -210,7 +210,7 @@ def list_command(
     if own is not None and what is not Listing.applications:
         raise BadInput(f"--app {own}: has no effect on a list of {what.value}: leave it out")
     enter_own(own)
-    from .reports.tables.plan import print_listing
+    from .commands.list import print_listing
 
     print_listing(listing(what.value), console)
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
 from ...trainers.applications import APPLICATIONS, Application
 from ...trainers.applications.registry import SHIPPED, packaged_applications
 from ...trainers.optimizers import OPTIMIZERS
@@ -97,3 +101,20 @@ def _options(defaults: Mapping[str, OptionValue], *, required: Iterable[str] = (
     needed = [f"{name} (required)" for name in required]
     shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in defaults.items()}
     return ", ".join([*needed, *(f"{name}={value}" for name, value in shown.items())])
+
+
+def print_listing(listing: Listing, console: Console) -> None:
+    """Prints entries: the name at the left, all else beside it, one line a column, so that nothing is squeezed."""
+    columns, rows = listing
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, description, *details in rows:
+        lines = [Text(description)] if description else []
+        lines += [
+            Text(f"{column}: {detail}", style="dim")
+            for column, detail in zip(columns[2:], details, strict=True)
+            if detail
+        ]
+        table.add_row(Text(name, style="bold"), Group(*lines))
+    console.print(table)

@@ -4,7 +4,7 @@ On a terminal the table lives below the lines; elsewhere (a pipe, CI) there are 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ...trainers.spec import OptionValue
+from ..reports.text.format import duration, short_params
 from ..trial import Progress, Trial, TrialResult
 
 Cell = tuple[str, int]
@@ -26,38 +26,6 @@ class _CellState:
     finished: int = 0
     best: float | None = None
     running: dict[str, int] = field(default_factory=dict)
-
-
-def short_number(value: float) -> str:
-    """Four significant digits, without noise: 0.003536, 64, 1.28e+06.
-
-    >>> short_number(0.0035355339), short_number(64.0)
-    ('0.003536', '64')
-    """
-    return f"{value:.4g}"
-
-
-def short_params(params: Mapping[str, OptionValue]) -> str:
-    """Hyperparameters in one short line.
-
-    >>> short_params({"lr": 0.1, "decay": "poly"})
-    'lr=0.1 decay=poly'
-    """
-    return " ".join(f"{k}={short_number(v) if isinstance(v, float) else v}" for k, v in params.items())
-
-
-def duration(seconds: float) -> str:
-    """A time span as a person says it.
-
-    >>> duration(4.21), duration(125), duration(7500)
-    ('4.2 s', '2 min 05 s', '2 h 05 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Display:

@@ -13,9 +13,9 @@ from ...errors import BadInput
 from ...reports.figures.images import FORMATS, write_pictures
 from ...reports.figures.style import COLOURS, GREY, dress
 from ...reports.html.document import document, drawn
-from ...reports.text.format import counted
+from ...reports.text.format import counted, epochs_text, lr_text
 from .answer import RuleAnswer, curve
-from .text import epochs_text, lr_text, schedule_text
+from .text import schedule_text
 
 PLOT_ENDINGS = ("html", *FORMATS)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from ....trainers.scaling import RULES
 from ....trainers.schedules import DECAYS, Schedule
 from ....trainers.spec import OptionValue
+from ...reports.text.format import epochs_text, lr_text
 from .answer import RuleAnswer, RuleRow
 from .braille import braille
 
@@ -27,20 +28,6 @@ MOMENTS = {
     "last": "the last",
 }
 """Column headings of `RuleRow.moments`."""
-
-
-def lr_text(lr: float) -> str:
-    """A learning rate to three digits, as one would type it.
-
-    >>> lr_text(1.25e-3), lr_text(0.05), lr_text(5.656854), lr_text(1e-6), lr_text(0.0)
-    ('1.25e-3', '0.05', '5.66', '1e-6', '0')
-    >>> lr_text(999.7), lr_text(12_345.0)
-    ('1e3', '1.23e4')
-    """
-    if lr == 0.0 or 0.01 <= lr < 999.5:  # beyond, three digits need an exponent
-        return f"{lr:.3g}"
-    digits, exponent = f"{lr:.2e}".split("e")
-    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def print_rule(answer: RuleAnswer, console: Console) -> None:
@@ -107,15 +94,6 @@ def _option_text(value: OptionValue) -> str:
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
     return lr_text(value) if isinstance(value, float) else str(value).lower()
-
-
-def epochs_text(epochs: float) -> str:
-    """Epochs in words, as many digits as there are to say.
-
-    >>> epochs_text(1.0), epochs_text(0.3125)
-    ('1 epoch', '0.3125 epochs')
-    """
-    return f"{epochs:.5g} epoch{'' if epochs == 1 else 's'}"
 
 
 def _plain_table(headings: Iterable[str]) -> Table:

@@ -1,33 +1,14 @@
-"""Terminal tables of what there is and of what a study would do."""
+"""A terminal table of what a study would do."""
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ...campaign.plan import PlannedCell
-from ...commands.list import Listing
-from ...run.progress_display import duration
 from ...study import Study
-from ..text.format import amount_text, cost_unit, counted
-
-
-def print_listing(listing: Listing, console: Console) -> None:
-    """Prints entries: the name at the left, all else beside it, one line a column, so that nothing is squeezed."""
-    columns, rows = listing
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, description, *details in rows:
-        lines = [Text(description)] if description else []
-        lines += [
-            Text(f"{column}: {detail}", style="dim")
-            for column, detail in zip(columns[2:], details, strict=True)
-            if detail
-        ]
-        table.add_row(Text(name, style="bold"), Group(*lines))
-    console.print(table)
+from ..text.format import amount_text, cost_unit, counted, duration
 
 
 def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> None:

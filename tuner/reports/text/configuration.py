@@ -9,13 +9,12 @@ from typing import Any
 
 from ....trainers.scaling import RULES
 from ....trainers.spec import Recipe, TrainConfig
-from ...commands.rule.text import epochs_text, lr_text
 from ...study import SEARCH_METHODS
 from ...study.defaults import DEFAULTS
 from ...study.search_space import Space, describe, grid_size
 from ...study.values import parse_param
 from ...trial import TrialResult
-from .format import counted
+from .format import counted, epochs_text, lr_text
 
 Definition = Mapping[str, Any]
 """A study, an arm or a search as the store keeps it: plain JSON values."""

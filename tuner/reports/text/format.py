@@ -4,9 +4,10 @@ This module must not know rich or plotly; names come out as they went in, and wh
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ....trainers.spec import OptionValue
 from ...analysis.comparison import Comparison, Row, StudyFacts
 from ...analysis.evidence import Interval
 from ...analysis.matching import Effort
@@ -265,3 +266,58 @@ def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
     'test perplexity (lower is better)'
     """
     return f"{split} {metric}" + ("" if higher_is_better else " (lower is better)")
+
+
+def short_number(value: float) -> str:
+    """Four significant digits, without noise: 0.003536, 64, 1.28e+06.
+
+    >>> short_number(0.0035355339), short_number(64.0)
+    ('0.003536', '64')
+    """
+    return f"{value:.4g}"
+
+
+def short_params(params: Mapping[str, OptionValue]) -> str:
+    """Hyperparameters in one short line.
+
+    >>> short_params({"lr": 0.1, "decay": "poly"})
+    'lr=0.1 decay=poly'
+    """
+    return " ".join(f"{k}={short_number(v) if isinstance(v, float) else v}" for k, v in params.items())
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person says it.
+
+    >>> duration(4.21), duration(125), duration(7500)
+    ('4.2 s', '2 min 05 s', '2 h 05 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def lr_text(lr: float) -> str:
+    """A learning rate to three digits, as one would type it.
+
+    >>> lr_text(1.25e-3), lr_text(0.05), lr_text(5.656854), lr_text(1e-6), lr_text(0.0)
+    ('1.25e-3', '0.05', '5.66', '1e-6', '0')
+    >>> lr_text(999.7), lr_text(12_345.0)
+    ('1e3', '1.23e4')
+    """
+    if lr == 0.0 or 0.01 <= lr < 999.5:  # beyond, three digits need an exponent
+        return f"{lr:.3g}"
+    digits, exponent = f"{lr:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def epochs_text(epochs: float) -> str:
+    """Epochs in words, as many digits as there are to say.
+
+    >>> epochs_text(1.0), epochs_text(0.3125)
+    ('1 epoch', '0.3125 epochs')
+    """
+    return f"{epochs:.5g} epoch{'' if epochs == 1 else 's'}"
