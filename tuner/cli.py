@@ -43,8 +43,8 @@ from .commands.sync_command import add_sync_command
 from .commands.user_application import enter_own
 from .commands.weak_scaling.command import add_scale_command
 from .errors import BadInput, ZerotuneError
-from .run.command_text import STORE, short
-from .sanitize import showing_only
+from .run.command_text import STORE, format_path
+from .sanitize import sanitize_console
 
 app = typer.Typer(
     name="zerotune",
@@ -65,7 +65,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
+console = sanitize_console(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
 class Listing(StrEnum):
@@ -163,7 +163,7 @@ def export_command(
         files = export(found.subject(cost.value), to)
     except OSError as error:
         raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
-    _print_lines(short(file) for file in files)
+    _print_lines(format_path(file) for file in files)
 
 
 @app.command()
@@ -263,7 +263,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
+    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

@@ -58,7 +58,7 @@ def test_a_study_file_says_what_it_asks_and_what_it_takes(path: Path) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_file_counts_its_own_trainings(name: str) -> None:
     header = "".join(takewhile(lambda line: line.startswith("#"), STUDIES[name].open(encoding="utf-8")))
-    planned = sum(cell.planned for cell in Campaign(loaded(name)).cells)
+    planned = sum(cell.num_planned for cell in Campaign(loaded(name)).cells)
     assert [int(number) for number in re.findall(r"(\d+) trainings", header)] in ([], [planned])
 
 

@@ -18,7 +18,7 @@ from zerotune.tuner.cli import app
 from zerotune.tuner.commands.options import store_and_name
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.run.run import Place
+from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.study import Study, difference, study_from_text
 from zerotune.tuner.study.fields import is_name
 
@@ -58,7 +58,7 @@ def test_no_study_or_arm_has_a_name_that_leaves_a_folder(key: str, name: str) ->
 
 @pytest.mark.parametrize("name", ["a", "0", "lenet-32k", "a_b", "a" * 60])
 def test_a_study_is_in_a_folder_of_its_name(tmp_path: Path, name: str) -> None:
-    assert Place(store=tmp_path).folder(study(name=f'"{name}"')) == tmp_path / name
+    assert RunOptions(store=tmp_path).folder(study(name=f'"{name}"')) == tmp_path / name
     assert is_name(name)
 
 
@@ -101,7 +101,7 @@ def everything_allowed() -> Iterator[None]:
 
 def test_others_cannot_write_the_journal_even_where_the_process_makes_open_files(tmp_path: Path) -> None:
     with everything_allowed(), closing(Journal(tmp_path / "a")) as journal:
-        journal.begin({"name": "a"}, {})
+        journal.start_study({"name": "a"}, {})
     made = [tmp_path / "a", tmp_path / "a" / "journal.jsonl", tmp_path / "a" / "lock"]
     assert [0o775, 0o664, 0o664] == [path.stat().st_mode & 0o777 for path in made]
 

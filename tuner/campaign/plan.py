@@ -63,14 +63,14 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
             stated = study.recipe.micro_batch_size
             in_memory = min(cell.batch_size, stated if isinstance(stated, int) else cell.batch_size)
             speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
-        samples = cell.planned * cell.epochs * num_train
+        samples = cell.num_planned * cell.epochs * num_train
         cells.append(
             PlannedCell(
                 arm=f"{cell.arm} repeat" if cell.role == "repeat" else cell.arm,
                 batch_size=cell.batch_size,
                 search_trials=cell.num_search,
                 confirmation_trials=len(cell.seeds),
-                iterations=cell.planned * -(-cell.epochs * num_train // cell.batch_size),
+                iterations=cell.num_planned * -(-cell.epochs * num_train // cell.batch_size),
                 samples=samples,
                 flops=None if flops is None else samples * flops,
                 seconds=None if data is None else samples * speeds[cell.batch_size],

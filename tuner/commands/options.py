@@ -12,12 +12,12 @@ import typer
 from ...trainers.cores import num_cores
 from ..errors import BadInput
 from ..execution.ray.local_cluster import started_ahead
-from ..run.command_text import command_text, report_command
+from ..run.command_text import format_command, format_report_command
 from .user_application import check_used, enter_own
 
 if TYPE_CHECKING:
     from ..run.answer import Answer
-    from ..run.run import Place
+    from ..run.options import RunOptions
     from ..study import Study
 
 
@@ -106,11 +106,11 @@ class Training:
         """
         return named_study(self.study, self.own)
 
-    def place(self) -> "Place":
+    def place(self) -> "RunOptions":
         """Where it lives and runs."""
-        from ..run.run import Place
+        from ..run.options import RunOptions
 
-        return Place(
+        return RunOptions(
             store=self.store,
             tracking_uri=self.tracking_uri,
             driver=self.driver.value,
@@ -121,11 +121,11 @@ class Training:
     def command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
         """A command for this study that trains, to be copied; `more` are options of its own."""
         how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
-        return command_text(verb, self.study, {**(more or {}), **self._where(), **how})
+        return format_command(verb, self.study, {**(more or {}), **self._where(), **how})
 
     def store_command(self, verb: str) -> str:
         """A command for what the store has of this study, to be copied."""
-        return command_text(verb, self.study, self._where())
+        return format_command(verb, self.study, self._where())
 
     def _where(self) -> Mapping[str, str | None]:
         return {"--app": self.own, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
@@ -179,7 +179,7 @@ def stored_answer(
         own: the user's own application, where it is one.
         with_epochs: also read the per-epoch metrics.
     """
-    from ..run.answer import answer
+    from ..run.answer import read_stored_answer
 
     uri, name = store_and_name(study, store, tracking_uri, own)
-    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))
+    return read_stored_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, store))

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, report_command, short
+from ..run.command_text import STORE, format_path, format_report_command
 from .options import AppOption, CostOption, Currency, StoredArgument, StoreOption, TrackingOption, store_and_name
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
         own: AppOption = None,
     ) -> None:
         """Write a study's report from its MLflow store alone: verdict, numbers, figures, methods and provenance."""
-        from ..run.answer import answer
+        from ..run.answer import read_stored_answer
 
         uri, name = store_and_name(study, store, tracking_uri, own)
         is_page = format is Format.html
-        found = answer(uri, name, with_epochs=is_page, command=report_command(uri, name, store))
+        found = read_stored_answer(uri, name, with_epochs=is_page, command=format_report_command(uri, name, store))
         text = _written(format, found.subject(cost.value))
         file = to or (store / name / "report" / "report.html" if is_page else None)
         if file is None:
@@ -64,7 +64,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{file}: the report cannot be written ({error.strerror}): name another --to") from None
-        console.print(short(file), soft_wrap=True)
+        console.print(format_path(file), soft_wrap=True)
 
 
 def _written(format: Format, subject: "Subject") -> str:

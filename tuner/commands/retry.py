@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, short
+from ..run.command_text import STORE, format_path
 from .interrupt import interruptible
 from .options import (
     AddressOption,
@@ -82,7 +82,7 @@ def print_places(report: Path, ui_command: str | None, console: Console) -> None
     """
     console.print("\nFigures and tables:")
     for name in ("report.html", "pareto_arms.html", "comparison.csv"):
-        console.print(f"  {short(report / name)}", soft_wrap=True)  # to copy from: never wrapped
+        console.print(f"  {format_path(report / name)}", soft_wrap=True)  # to copy from: never wrapped
     if ui_command is not None:
         console.print("In MLflow:")
         console.print(f"  {ui_command}", soft_wrap=True)

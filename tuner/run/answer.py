@@ -1,14 +1,19 @@
 """From results to the answer: those of a journal, or those of a store alone, so a verdict can be rebuilt anywhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from ..analysis.comparison import Comparison, StudyFacts, compare
+from rich.console import Console, Group
+from rich.text import Text
+
+from ..analysis.comparison import Comparison, Row, StudyFacts, compare
 from ..analysis.provenance import Origin
 from ..analysis.selection import BASELINE
 from ..analysis.subject import Subject
-from ..store import read_results
+from ..cost import Cost
+from ..store import Store, read_results
 from ..study import SEARCH_METHODS, Study
 from ..study.search_space import Space
 from ..study.values import parse_param
@@ -83,7 +88,7 @@ def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
     return own.get("lr") is not None and own.get("tune") is None
 
 
-def answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
+def read_stored_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
     """The comparison of a study, read from its store.
 
     Args:
@@ -100,10 +105,10 @@ def answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, com
     origin = Origin(
         definition=stored.resolved_study, fingerprint=stored.fingerprint, sessions=stored.sessions, command=command
     )
-    return answer_of(stored.results, origin)
+    return build_answer(stored.results, origin)
 
 
-def answer_of(results: Iterable[TrialResult], origin: Origin) -> Answer:
+def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
     """The comparison of results at hand.
 
     Args:
@@ -112,3 +117,64 @@ def answer_of(results: Iterable[TrialResult], origin: Origin) -> Answer:
     """
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     return Answer(comparison=compare(study_facts(origin.definition), in_order), results=in_order, origin=origin)
+
+
+def make_store_opener(
+    study: Study, tracking_uri: str, definition: Mapping[str, Any], sessions: Sequence[Mapping[str, str]]
+) -> Callable[[], Store]:
+    """What opens a study's store, at first and after every failure.
+
+    Args:
+        study: the study.
+        tracking_uri: where its store is.
+        definition: the resolved study as `tuner.run.answer.stored_definition` gives it.
+        sessions: what programs and machines drove it, which the store keeps too.
+    """
+    methods = {arm.name: arm.method for arm in study.arms}
+
+    def opened() -> Store:
+        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
+        store.write_sessions(sessions)
+        return store
+
+    return opened
+
+
+def report_store_state(console: Console, command: str, sentence: str, is_behind: bool) -> None:
+    """Says how it is with the store, and what to type where it lacks results."""
+    if not is_behind:
+        console.print(Text(sentence, style="green"))
+        return
+    what = Text(f"{sentence} To bring them in later:", style="yellow")
+    to_copy = Text(f"  {command}", style="yellow", no_wrap=True, overflow="ignore")
+    console.print(Group(what, to_copy), crop=False)
+
+
+def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
+    """Puts the figures into the store, and each arm's summary on its parent run."""
+    store.log_artifacts(files, "report")
+    for row in found.comparison.rows:
+        if row.search.trials or row.num_seeds:
+            store.summarise(row.arm, row.batch_size, summary_metrics(row))
+    for (arm, batch_size), cost in found.comparison.ledger.arms().items():
+        store.summarise(arm, batch_size, spent_metrics(cost))
+    store.finish()
+
+
+def spent_metrics(cost: Cost) -> Mapping[str, float]:
+    """All that an arm spent at a batch size, whatever its trials were for, as metrics of its parent run."""
+    amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
+    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
+
+
+def summary_metrics(row: Row) -> Mapping[str, float]:
+    """A row's figures as metrics of the arm's parent run."""
+    figures = {"search_trials": float(row.search.trials)}
+    if row.score is not None:
+        figures["test_score"] = row.score.mean
+    if row.bill is not None:
+        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
+    for currency, saved in row.savings.items():
+        figures[f"saved/{currency}"] = saved.share
+        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
+    return figures

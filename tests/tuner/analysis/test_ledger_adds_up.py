@@ -28,8 +28,9 @@ from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import read_journal
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import Place, run_study
+from zerotune.tuner.run.options import RunOptions
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, Trial, TrialResult
@@ -115,9 +116,9 @@ class Observed:
 
 def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) -> None:
     """Stops the driver, once each, when the named trials (arm, index) of a search have reported this epoch."""
-    report = Recorder.report
+    report = RecordingAgenda.report
 
-    def interrupting(self: Recorder, progress: Progress) -> bool:
+    def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
         goes_on = report(self, progress)
         trial = progress.trial
         if trial.role == "search" and epochs.get((trial.arm, trial.index)) == progress.new_epochs[-1].epoch:
@@ -125,7 +126,7 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) ->
             raise KeyboardInterrupt
         return goes_on
 
-    patch.setattr(Recorder, "report", interrupting)
+    patch.setattr(RecordingAgenda, "report", interrupting)
 
 
 def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
@@ -176,7 +177,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.chdir(folder)
         write(folder)
         enter_own("plane.py:sides")
-        study, place = study_from_text(STUDY, "everything.yaml"), Place(store=folder / "mlruns", driver="serial")
+        study, place = study_from_text(STUDY, "everything.yaml"), RunOptions(store=folder / "mlruns", driver="serial")
         checkpoint_first_epochs_only(patch)
         stop_after(patch, stops)
         observed.watch(patch)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...analysis.subject import Subject
-from ...sanitize import visible, visible_json
+from ...sanitize import sanitize_json, sanitize_text
 from ..text.caveats import caveats
 from ..text.provenance import origin_as_json
 from ..text.verdict import findings, verdict_sentence
@@ -32,7 +32,7 @@ def report_json(subject: Subject) -> str:
         "caveats": caveats(subject),
         "provenance": origin_as_json(subject),
     }
-    return visible_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
+    return sanitize_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 def report_markdown(subject: Subject) -> str:
@@ -68,7 +68,7 @@ def report_latex(subject: Subject) -> str:
 
 def _comment(text: str) -> str:
     """Text for the rest of one line."""
-    return " ".join(visible(text).split())
+    return " ".join(sanitize_text(text).split())
 
 
 def _markdown_list(sentences: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ This module must not know what the tables show.
 import html
 from collections.abc import Iterable
 
-from ...sanitize import visible
+from ...sanitize import sanitize_text
 from .result_tables import Cells, Table
 
 _LATEX = {
@@ -26,7 +26,7 @@ _LATEX = {
 
 def html_text(text: str) -> str:
     """Text that HTML shows as it is, in an element or a quoted attribute."""
-    return html.escape(visible(text))
+    return html.escape(sanitize_text(text))
 
 
 def html_list(sentences: Iterable[str]) -> str:
@@ -71,7 +71,7 @@ def markdown_text(text: str) -> str:
     >>> markdown_text("a|b *c* <i>")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt;'
     """
-    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in visible(text))
+    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in sanitize_text(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
 
 
@@ -92,7 +92,7 @@ def latex_text(text: str) -> str:
     >>> latex_text("95.2% ± 0.3, a_b, -25%")
     '95.2\\% $\\pm$ 0.3, a\\_b, $-$25\\%'
     """
-    text = " ".join(visible(text).splitlines())
+    text = " ".join(sanitize_text(text).splitlines())
     signed = [
         "$-$" if character == "-" and _is_minus(text, i) else _LATEX.get(character, character)
         for i, character in enumerate(text)
