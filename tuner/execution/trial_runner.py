@@ -287,7 +287,7 @@ def heard(sentences: list[str]) -> Iterator[None]:
     """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("trainers")
+    logger = logging.getLogger("zerotune.trainers")
     logger.addHandler(handler)
     try:
         yield

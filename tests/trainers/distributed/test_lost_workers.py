@@ -17,7 +17,7 @@ from zerotune.trainers.loop import train
 from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 from zerotune.trainers.weak_scaling import measure_scaling
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import os
 import random
