@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -120,7 +121,9 @@ def run(
         from .reports.tables.terminal import print_answer
         from .run.run import run_study  # after the study, whose mistakes are told before all else is imported
 
-        found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
+        found = run_study(
+            definition, **vars(place), retrain=retrain, show=console, sync_command=training.store_command("sync")
+        )
         print_answer(found.comparison, console)
     ui = training.store_command("ui") if found.is_stored else None
     print_places(place.folder(definition) / "report", ui, console)
@@ -160,7 +163,7 @@ def export_command(
 
     found = stored_answer(study, store, tracking_uri, own, with_epochs=True)
     try:
-        files = export(found.subject(cost.value), to)
+        files = export(replace(found, cost=cost.value), to)
     except OSError as error:
         raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
     _print_lines(format_path(file) for file in files)

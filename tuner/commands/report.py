@@ -1,5 +1,6 @@
 """The command `zerotune report`: a study's answer as one HTML file, or its numbers as JSON, Markdown or LaTeX."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
         uri, name = store_and_name(study, store, tracking_uri, own)
         is_page = format is Format.html
         found = read_stored_answer(uri, name, with_epochs=is_page, command=format_report_command(uri, name, store))
-        text = _written(format, found.subject(cost.value))
+        text = _written(format, replace(found, cost=cost.value))
         file = to or (store / name / "report" / "report.html" if is_page else None)
         if file is None:
             typer.echo(text, nl=False)  # not by rich, which would wrap its lines

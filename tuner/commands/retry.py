@@ -66,7 +66,13 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
                     f"study {definition.name!r}: has not been run in the store {store}: nothing has failed; run it "
                     f"first: {training.command('run')}"
                 )
-            found = run_study(definition, place, console, retry_failed=True, bring_in=training.store_command("sync"))
+            found = run_study(
+                definition,
+                **vars(place),
+                retry_failed=True,
+                show=console,
+                sync_command=training.store_command("sync"),
+            )
             print_answer(found.comparison, console)
         ui = training.store_command("ui") if found.is_stored else None
         print_places(place.folder(definition) / "report", ui, console)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -13,35 +14,92 @@ from ..analysis.provenance import Origin
 from ..analysis.selection import BASELINE
 from ..analysis.subject import Subject
 from ..cost import Cost
-from ..store import Store, read_results
-from ..study import SEARCH_METHODS, Study
+from ..errors import BadInput
+from ..store import Store, read_results, store_uri
+from ..study import SEARCH_METHODS, Study, load_study
+from ..study.fields import is_name
 from ..study.search_space import Space
 from ..study.values import parse_param
 from ..trial import TrialResult
+from .command_text import STORE, format_report_command
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..reports.notebook import Figures
 
 METRIC = "metric"
 HIGHER_IS_BETTER = "higher_is_better"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A study's comparison, the results it was made of, and where these come from.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Answer(Subject):
+    """What a study found: tables, figures and sentences, and the results they were made of.
+
+    `run_study` and `read_answer` return one; a notebook shows it as a table. `dataclasses.replace(answer, cost="flops")`
+    is the same answer with savings and figures in another currency.
 
     Attributes:
-        comparison: what the study found.
+        comparison: every arm at every batch size: scores, verdicts, bills, savings.
         results: all trials, in the order they finished.
         origin: what is needed to get them again.
-        is_stored: whether all of it is in the store, too: not where that does not answer.
+        cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
+        is_stored: whether all of it is in the MLflow store; False where that did not answer while the study ran.
     """
 
-    comparison: Comparison
-    results: Sequence[TrialResult]
-    origin: Origin
     is_stored: bool = True
 
-    def subject(self, cost: str = "device_seconds") -> Subject:
-        """What a report takes; `cost` is a name in `tuner.cost.CURRENCIES`."""
-        return Subject(comparison=self.comparison, results=self.results, origin=self.origin, cost=cost)
+    @property
+    def verdict(self) -> str:
+        """The study in one sentence: which arms do as well as the reference, where, and what that saves."""
+        from ..reports.text.verdict import verdict_sentence
+
+        return verdict_sentence(self.comparison, cost=self.cost)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What else was found, a sentence an arm and batch size."""
+        from ..reports.text.verdict import findings
+
+        return findings(self.comparison, cost=self.cost)
+
+    @property
+    def table(self) -> "DataFrame":
+        """The arms by batch size, with the columns of comparison.csv; the baseline comes first."""
+        from ..reports.notebook import arms_frame
+
+        return arms_frame(self.comparison)
+
+    @property
+    def trials(self) -> "DataFrame":
+        """All trials, with the columns of trials.csv."""
+        from ..reports.notebook import trials_frame
+
+        return trials_frame(self.results)
+
+    @property
+    def bill(self) -> "DataFrame":
+        """What was spent, by arm, batch size and role, with the columns of ledger.csv; the total comes last."""
+        from ..reports.notebook import bill_frame
+
+        return bill_frame(self.comparison)
+
+    @cached_property
+    def figures(self) -> "Figures":
+        """The figures that the study has something for, as plotly objects by name, such as "pareto_arms"."""
+        from ..reports.notebook import Figures
+
+        return Figures(self)
+
+    def __repr__(self) -> str:
+        facts = self.comparison.facts
+        sizes = ", ".join(map(str, facts.batch_sizes))
+        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials>"
+
+    def _repr_html_(self) -> str:
+        from ..reports.notebook import answer_html
+
+        return answer_html(self)
 
 
 def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
@@ -86,6 +144,46 @@ def _spaces(definition: Mapping[str, Any]) -> dict[str, Space]:
 def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
     own = arm.get("baseline") or {}
     return own.get("lr") is not None and own.get("tune") is None
+
+
+def read_answer(
+    study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
+) -> Answer:
+    """Read a study's answer back from its store.
+
+    Args:
+        study: a definition, the path of a study file, or the name of a study in the store.
+        store: folder of the local store.
+        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        with_epochs: whether per-epoch metrics are read too, which learning curves need; a server is asked several
+            times a trial for them.
+
+    Returns:
+        The answer, equal to the one that `run_study` returned.
+
+    Raises:
+        BadInput: there is no such store or study.
+        Unreachable: the store does not answer.
+    """
+    root = Path(store)
+    uri, name = find_store_and_name(study, root, tracking_uri)
+    return read_stored_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, root))
+
+
+def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
+    """Return the address of the MLflow store and the study's name; a bare name needs no study file any more.
+
+    Raises:
+        BadInput: the study's file cannot be used, or as `tuner.store.store_uri`.
+    """
+    if not isinstance(study, Study):
+        try:
+            study = load_study(str(study))
+        except BadInput:
+            if not is_name(str(study)):  # no study has such a name, and a report's folder would
+                raise
+            return store_uri(store, named=tracking_uri, in_study=None), str(study)
+    return store_uri(store, named=tracking_uri, in_study=study.tracking_uri), study.name
 
 
 def read_stored_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:

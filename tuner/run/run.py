@@ -23,10 +23,11 @@ from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
 from ..reports.text.format import counted
 from ..store import Writer, redact
-from ..study import Study, difference
+from ..sanitize import sanitize_console
+from ..study import Study, difference, load_study
 from ..trial import Agenda, TrialResult
 from .answer import Answer, build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import format_command, format_report_command
+from .command_text import STORE, format_command, format_report_command
 from .dry_run import DryRun, dry_run, find_failed_trials
 from .journal import Journal
 from .options import Driver, RunOptions, build_execution, check_workload
@@ -86,31 +87,53 @@ def format_sync_command(study: Study, options: RunOptions) -> str:
 
 
 def run_study(
-    study: Study,
-    options: RunOptions,
-    console: Console,
+    study: Study | str | Path,
     *,
+    store: str | Path = STORE,
+    tracking_uri: str | None = None,
+    driver: Driver = "ray",
+    address: str | None = None,
+    data_folder: str | None = None,
     retrain: bool = False,
     retry_failed: bool = False,
-    bring_in: str | None = None,
+    show: bool | Console = False,
+    sync_command: str | None = None,
 ) -> Answer:
-    """Runs what is missing of a study, and gives its answer.
+    """Run what is missing of a study, and return its answer.
 
-    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there. A store
-    that does not answer ends nothing: the answer is made of the journal.
+    Results are kept as they come: a study that was interrupted goes on where it stopped, and one that is complete
+    trains nothing. A store that does not answer ends nothing: the answer is made of the study's journal.
+
+    >>> answer = run_study("quickstart", driver="serial")  # doctest: +SKIP
+    >>> answer.table[["test_score", "verdict"]]  # doctest: +SKIP
 
     Args:
-        study: the definition.
-        options: where it lives and runs.
-        console: what it says goes there.
-        retrain: whether every trial is trained by itself, those too whose results were taken over.
-        retry_failed: whether the trials that failed are run again.
-        bring_in: what the user can type to bring into the store what it lacks; None for `format_sync_command`.
+        study: a definition, the path of a study file, or the name of a shipped study.
+        store: folder of the local store and of the studies' journals; made where absent.
+        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        driver: "ray" runs trials on worker processes of a cluster; "serial" runs them in this process.
+        address: an existing Ray cluster (auto, HOST:PORT or ray://HOST:PORT); None for one on this machine.
+        data_folder: overrides the study's data folder.
+        retrain: train every trial, reusing no result of an earlier training.
+        retry_failed: run the failed trials again.
+        show: True shows progress on the terminal, a `rich.console.Console` there; False prints nothing.
+        sync_command: the command to show where the store lacks results; None for `zerotune sync` by the study's name.
+
+    Returns:
+        The answer. Its `is_stored` is False where the store did not take all of it.
 
     Raises:
-        ZerotuneError: as a sentence, whatever the user can mend.
-        KeyboardInterrupt: the user stopped it; it can be resumed.
+        BadInput: the study, the data or an argument cannot be used; or the study was begun with another definition.
+        StudyFailed: every trial failed.
+        StudyLocked: another process runs this study.
+        Unreachable: the cluster does not answer, or was lost.
+        KeyboardInterrupt: the user stopped it; the same call resumes it.
     """
+    study = study if isinstance(study, Study) else load_study(str(study))
+    options = RunOptions(
+        store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
+    )
+    console = show if isinstance(show, Console) else _new_console(quiet=not show)
     uri, execution = options.uri(study), build_execution(study, options)
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
@@ -131,7 +154,7 @@ def run_study(
         driver = choose_driver(first_steps, options)
         ready.enter_context(starting_cluster(execution, driver))
         open_store = make_store_opener(study, uri, stored_definition_of(study), journal.content.sessions)
-        tell = partial(report_store_state, console, bring_in or format_sync_command(study, options))
+        tell = partial(report_store_state, console, sync_command or format_sync_command(study, options))
         writer = Writer(open_store, known.values(), tell)
         campaign = new_campaign()
         planned: dict[tuple[str, int], int] = {}
@@ -158,6 +181,11 @@ def run_study(
     found = answer_from_journal(study, options, results, sessions)
     files = write_report(found, options.folder(study))
     return replace(found, is_stored=writer.finish(partial(write_answer, found=found, files=files)))
+
+
+def _new_console(*, quiet: bool) -> Console:
+    """A console of this process, or one that shows nothing and takes no terminal."""
+    return sanitize_console(Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None))
 
 
 def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
@@ -245,6 +273,6 @@ def write_report(found: Answer, folder: Path) -> list[Path]:
     """
     from ..reports.export import export  # plotly, which takes half a second, when nothing is left to train
 
-    files = export(found.subject(), folder / "report", pictures=False)
+    files = export(found, folder / "report", pictures=False)
     # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
     return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

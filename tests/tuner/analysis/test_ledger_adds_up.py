@@ -183,8 +183,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         observed.watch(patch)
         for _ in (1, 2):
             with pytest.raises(KeyboardInterrupt):
-                run_study(study, place, Console(quiet=True))
-        answer = run_study(study, place, Console(quiet=True))
+                run_study(study, **vars(place))
+        answer = run_study(study, **vars(place))
     assert stops == {}
     client = MlflowClient(default_tracking_uri(folder / "mlruns"))
     experiment = client.get_experiment_by_name("everything")

@@ -42,7 +42,7 @@ Run = Callable[..., Answer]
 
 def run(store: Path, text: str = STUDY, *, tracking_uri: str | None = None) -> Answer:
     place = RunOptions(store=store, driver="serial", tracking_uri=tracking_uri)
-    return run_study(study_from_text(text, "tiny.yaml"), place, QUIET)
+    return run_study(study_from_text(text, "tiny.yaml"), **vars(place))
 
 
 def journal(store: Path) -> Path:
@@ -249,5 +249,5 @@ def test_data_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Pa
     place = RunOptions(store=tmp_path, driver="serial", data_folder=str(tmp_path / "nowhere"))
     study = study_from_text(STUDY.replace("mnist5k", "mnist"), "tiny.yaml")
     with pytest.raises(BadInput, match=r"data source 'mnist': .*nowhere: no such folder"):
-        run_study(study, place, QUIET)
+        run_study(study, **vars(place))
     assert not (tmp_path / "tiny").exists()

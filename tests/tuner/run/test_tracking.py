@@ -99,7 +99,7 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
     def drawn(found: Answer, folder: Path) -> list[Path]:
         (folder / "report").mkdir(parents=True, exist_ok=True)
         file = folder / "report" / "drawn.csv"
-        file.write_text(f"{len(found.subject().results)}\n", encoding="utf-8")
+        file.write_text(f"{len(found.results)}\n", encoding="utf-8")
         return [file]
 
     found = Away(here)
