@@ -17,7 +17,15 @@ from .data import Batch, Split
 from .distributed.data_parallel import Gang, Replica, Share
 from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
 from .micro_batch import measured_micro_batch
-from .recipe import AUTO_NEEDS_GHOSTS, add_gradient, forward_in, has_batch_norm, micro_batches, mixed, training_loss
+from .recipe import (
+    AUTO_NEEDS_GHOSTS,
+    add_gradient,
+    autocast,
+    has_batch_norm,
+    make_forward,
+    split_micro_batches,
+    training_loss,
+)
 from .sampling import random_stream
 from .schedules import Schedule
 from .spec import TrainConfig
@@ -71,7 +79,7 @@ class Updates:
         recipe = config.recipe
         self._loss = training_loss(recipe, application)
         self._replica = Replica(model, gang, batch_size=config.batch_size, ghost_batch_size=recipe.ghost_batch_size)
-        self._forward = forward_in(recipe.precision, self._device, self._replica.module)
+        self._forward = make_forward(recipe.precision, self._device, self._replica.module)
         self.share_size = max(end - begin for begin, end in pairwise(self._replica.cuts()))
         self.micro_batch_size = self._pieces_that_fit()
 
@@ -88,7 +96,7 @@ class Updates:
         optimizer, clip_norm = self._optimizer, self.config.recipe.clip_norm
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         shares = self._replica.shares(order)
-        updates = [micro_batches(share.keys, self.micro_batch_size) for share in shares]
+        updates = [split_micro_batches(share.keys, self.micro_batch_size) for share in shares]
         self._replica.module.train()
         reset_state(self._model)
         if isinstance(optimizer, SwitchesWeights):
@@ -134,10 +142,10 @@ class Updates:
             if self._gang.leads:
                 updates = torch.split(order, self.config.batch_size)
                 at_once = self._samples_for_statistics()
-                pieces = (piece for update in updates for piece in micro_batches(update, at_once))
+                pieces = (piece for update in updates for piece in split_micro_batches(update, at_once))
                 inputs = (inputs for inputs, _ in self._data.batches(pieces))
                 precision = self.config.recipe.precision
-                with self._random_stream(f"statistics {epoch}"), mixed(precision, self._device):
+                with self._random_stream(f"statistics {epoch}"), autocast(precision, self._device):
                     recompute_batch_norm(self._model, inputs)
         self._model.eval()
 

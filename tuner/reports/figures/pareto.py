@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
-from ...analysis.pareto import Point, trial_points
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.pareto import ParetoPoint, trial_points
 from ...trial import TrialResult
 from ..text.format import amount_text, cost_title, cost_unit, finding, score_text, score_title, spread_text
 from .fronts import arm_front, arm_points, study_trials, trial_front
@@ -51,12 +51,12 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
     return figure
 
 
-def _same_cost(row: Row, other: Row, cost: str) -> bool:
+def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
     """Whether two arms' markers would lie on each other."""
     return bool(row.bill and other.bill and math.isclose(row.bill[cost], other.bill[cost], rel_tol=_SIDEWAYS))
 
 
-def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: float) -> None:
+def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *, shift: float) -> None:
     point = arm_points([row], cost)[0]
     if panels.scale.off(point.score):
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
@@ -94,7 +94,7 @@ def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: fl
     panels.add(row.batch_size, trace, costs=[x])
 
 
-def _hover(panels: Panels, row: Row, cost: str) -> str:
+def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
     if row.score is None or row.bill is None:
         return safe(row.arm)
     lines = [
@@ -144,7 +144,7 @@ def _trials_finding(comparison: Comparison, trials: Sequence[TrialResult]) -> st
 
 
 def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle, cost: str) -> None:
-    off: list[Point] = []
+    off: list[ParetoPoint] = []
     for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6)):
         points = [(result, trial_points([result], cost)[0]) for result in results if result.trial.role == role]
         off += [point for _, point in points if panels.scale.off(point.score)]
@@ -168,7 +168,7 @@ def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle
         panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=safe(results[0].trial.arm))
 
 
-def _trial_hover(panels: Panels, result: TrialResult, point: Point) -> str:
+def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str:
     lines = [
         point.name,
         f"{panels.facts.metric} {score_text(point.score, panels.facts.metric)}",

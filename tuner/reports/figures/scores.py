@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row, tolerated_loss
+from ...analysis.comparison import Comparison, ComparisonRow, tolerated_loss
 from ...trial import TrialResult
 from ..text.format import finding, score_text, score_title, spread_text
 from .intervals import error_bars, interval_ends
@@ -48,13 +48,13 @@ def _margin_level(comparison: Comparison) -> float | None:
     return baseline.score.mean - loss if facts.higher_is_better else baseline.score.mean + loss
 
 
-def _shown_batch_size(comparison: Comparison, row: Row) -> float:
+def _shown_batch_size(comparison: Comparison, row: ComparisonRow) -> float:
     """The row's batch size, moved a little by its arm's place."""
     arms = comparison.facts.arms
     return float(row.batch_size * 2.0 ** (_SPREAD * (arms.index(row.arm) - (len(arms) - 1) / 2)))
 
 
-def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: Scale) -> None:
+def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: Scale) -> None:
     """A line through the arm's scores; a score off the axis breaks it."""
     if not rows:
         return
@@ -74,7 +74,7 @@ def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], sc
     figure.add_trace(trace)
 
 
-def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: Scale) -> None:
+def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: Scale) -> None:
     """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
     styles, metric = arm_styles(comparison.facts.arms), comparison.facts.metric
     if not rows:
@@ -97,7 +97,7 @@ def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row
     figure.add_trace(trace)
 
 
-def _hover(row: Row, metric: str) -> str:
+def _hover(row: ComparisonRow, metric: str) -> str:
     score = spread_text(row.score, metric) if row.score else ""
     lines = [f"{row.arm}, B={row.batch_size}", f"{metric} {score}, {row.num_seeds} seeds"]
     if row.num_diverged:

@@ -11,8 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ...analysis.comparison import Comparison, Row
-from ...cost import total
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...cost import total_cost
 from ..text.format import (
     amount_text,
     cost_unit,
@@ -104,20 +104,20 @@ class _BatchSizeTable:
         }
 
 
-def _score(comparison: Comparison, row: Row) -> Text:
+def _score(comparison: Comparison, row: ComparisonRow) -> Text:
     return Text("none yet" if row.score is None else spread_text(row.score, comparison.facts.metric))
 
 
-def _verdict(comparison: Comparison, row: Row) -> Text:
+def _verdict(comparison: Comparison, row: ComparisonRow) -> Text:
     finding = verdict_text(comparison, row)
     return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
 
 
-def _billed(row: Row, currency: str, size: float = 1.0) -> Text:
+def _billed(row: ComparisonRow, currency: str, size: float = 1.0) -> Text:
     return Text("-" if row.bill is None else amount_text(row.bill[currency] / size))
 
 
-def _of_baseline(comparison: Comparison, row: Row) -> Text:
+def _of_baseline(comparison: Comparison, row: ComparisonRow) -> Text:
     text = of_baseline_text(comparison, row)
     return Text(text, style="green") if row.holds else Text(text if text == "-" else f"{text}  ")
 
@@ -150,7 +150,7 @@ def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{amount_text(spent.device_seconds)} device-seconds, "
         f"{amount_text(spent.flops / operations.size)} {operations.label}. "
-        f"{taken_over_text(comparison.ledger.taken_over)}".rstrip(),
+        f"{taken_over_text(comparison.ledger.reused)}".rstrip(),
     )
 
 
@@ -183,7 +183,7 @@ def _baseline_note(comparison: Comparison) -> str:
         search = "stated, not billed"
     else:
         lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
-        worth = total(line.worth for line in lines)
+        worth = total_cost(line.full_cost for line in lines)
         search = f"tuned in {counted(worth.trials, 'trial')}, {amount_text(worth.device_seconds)} device-seconds"
     if baseline is None or baseline.score is None:
         return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ....trainers.spec import OptionValue
-from ...analysis.comparison import Comparison, Row, StudyFacts
+from ...analysis.comparison import Comparison, ComparisonRow, StudyFacts
 from ...analysis.evidence import Interval
-from ...analysis.matching import Effort
+from ...analysis.matching import TuningEffort
 from ...analysis.selection import Edge
 from ...cost import Cost
 
@@ -142,7 +142,7 @@ def taken_over_text(taken_over: Cost) -> str:
     return f"{trainings} taken over from earlier ones, worth {amount_text(taken_over.device_seconds)} device-seconds."
 
 
-def at_equal_verdict(row: Row) -> bool:
+def at_equal_verdict(row: ComparisonRow) -> bool:
     """Whether the arm does at least as well as the reference, so that what it saves is a saving and not a loss."""
     return row.verdict is not None and row.verdict.finding in ("beats", "matches")
 
@@ -158,7 +158,7 @@ def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_se
     return tuple(_headline(comparison, comparison.row(arm, batch_size), cost) for arm in arms)
 
 
-def _headline(comparison: Comparison, row: Row, cost: str) -> str:
+def _headline(comparison: Comparison, row: ComparisonRow, cost: str) -> str:
     facts = comparison.facts
     reference = comparison.row(facts.reference, row.batch_size)
     start = f"At B={row.batch_size} {row.arm}"
@@ -174,7 +174,7 @@ def _headline(comparison: Comparison, row: Row, cost: str) -> str:
     return f"{start} {finding} {reference.arm} ({scores}) and {_bill_text(comparison, row, reference, cost)}."
 
 
-def _why_undecided(row: Row, facts: StudyFacts) -> str:
+def _why_undecided(row: ComparisonRow, facts: StudyFacts) -> str:
     verdict = row.verdict
     if verdict is None or verdict.difference is None or verdict.difference.low is None:
         pairs = verdict.num_pairs if verdict else 0
@@ -186,11 +186,11 @@ def _why_undecided(row: Row, facts: StudyFacts) -> str:
     return f"{low.removesuffix(' points')} to {high} ({tolerance.removesuffix(' points')} tolerated)"
 
 
-def _diverged_text(row: Row) -> str:
+def _diverged_text(row: ComparisonRow) -> str:
     return f"; {row.num_diverged} of {counted(row.num_seeds, 'seed')} diverged" if row.num_diverged else ""
 
 
-def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> str:
+def _bill_text(comparison: Comparison, row: ComparisonRow, reference: ComparisonRow, cost: str) -> str:
     if row.bill is None or reference.bill is None or cost not in row.savings:
         return "has no bill to compare"
     unit, saving = cost_unit(cost, []).label, row.savings[cost]
@@ -208,7 +208,7 @@ def _bill_text(comparison: Comparison, row: Row, reference: Row, cost: str) -> s
     return f"{text}, {share_text(saving.share_with_baseline)} with the baseline's bill{paid_off}"
 
 
-def trials_text(effort: Effort | None) -> str:
+def trials_text(effort: TuningEffort | None) -> str:
     """K* as a table shows it; empty where there is nothing to match."""
     if effort is None:
         return ""
