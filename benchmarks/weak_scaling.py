@@ -26,7 +26,7 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.distributed.local_workers import local_workers
 from zerotune.trainers.recipe import has_batch_norm
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from zerotune.trainers.weak_scaling import machine_rates
+from zerotune.trainers.weak_scaling import measure_machine_rates
 from zerotune.tuner.commands.weak_scaling.forecast import WeakScaling
 from zerotune.tuner.commands.weak_scaling.text import format_si
 
@@ -74,7 +74,7 @@ def main(
     models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
 ) -> None:
     """Weak scaling of DATE's six networks here, and forecast."""
-    rates = machine_rates("cpu")
+    rates = measure_machine_rates("cpu")
     measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
         draw_images(Path(folder))

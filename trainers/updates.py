@@ -16,7 +16,7 @@ from .applications.application import Application
 from .data import Batch, Split
 from .distributed.data_parallel import LocalBatch, ProcessGroup, Replica
 from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
-from .micro_batch import measured_micro_batch
+from .micro_batch import find_micro_batch_size
 from .recipe import AUTO_NEEDS_GHOSTS, add_gradient, forward_in, has_batch_norm, micro_batches, mixed, training_loss
 from .sampling import random_stream
 from .schedules import Schedule
@@ -175,7 +175,7 @@ class Updates:
         if self._process_group.is_rank_zero:
             _, _, order = self._data.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
             local_batch = self._replica.local_batches(order[: config.batch_size])[0]
-            measured = measured_micro_batch(config, local_batch.keys, self._data, self._model, self._loss)
+            measured = find_micro_batch_size(config, local_batch.keys, self._data, self._model, self._loss)
         return int(self._process_group.broadcast([measured], self._device)[0])
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:

@@ -108,7 +108,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
-    monkeypatch.setattr("zerotune.trainers.checkpoint.SECONDS_BETWEEN", (0.0, 0.0))
+    monkeypatch.setattr("zerotune.trainers.checkpoint.INTERVAL_SECONDS", (0.0, 0.0))
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
     journal = Journal(tmp_path / "journal")
