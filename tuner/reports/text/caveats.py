@@ -159,8 +159,7 @@ def _machines(subject: Subject) -> Iterable[str]:
     devices = sorted({result.device for result in subject.results if result.device})
     if len(devices) > 1:
         yield (
-            f"Seconds were spent on different devices ({join_names(devices)}) and are not of the same worth; "
-            "FLOPs are."
+            f"Seconds were spent on different devices ({join_names(devices)}) and are not of the same worth; FLOPs are."
         )
     elif len(hosts) == 1:
         yield "One machine: on another, seconds and their ratios differ. FLOPs, epochs and trials do not."
