@@ -19,7 +19,7 @@ from ...trainers.flops_and_memory import device_model
 from ...trainers.loop import Training
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
-from ..cost import Cost
+from ..cost import Cost, device_cost
 from ..trial import Agenda, Trial
 from .failures import describe
 from .preflight import Workload
