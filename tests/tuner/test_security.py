@@ -19,7 +19,7 @@ from zerotune.tuner.commands.options import store_and_name
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.options import RunOptions
-from zerotune.tuner.study import Study, difference, study_from_text
+from zerotune.tuner.study import Study, describe_changes, study_from_text
 from zerotune.tuner.study.fields import is_name
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:
 
 
 def test_a_damaged_definition_is_told_in_short_lines_that_are_seen() -> None:
-    (line,) = difference({"a\x1b\ud800" + "x" * 10_000: 1}, {})
+    (line,) = describe_changes({"a\x1b\ud800" + "x" * 10_000: 1}, {})
     assert line == f"a��{'x' * 197}: was 1, now absent"
 
 
@@ -101,7 +101,7 @@ def everything_allowed() -> Iterator[None]:
 
 def test_others_cannot_write_the_journal_even_where_the_process_makes_open_files(tmp_path: Path) -> None:
     with everything_allowed(), closing(Journal(tmp_path / "a")) as journal:
-        journal.start_study({"name": "a"}, {})
+        journal.begin({"name": "a"}, {})
     made = [tmp_path / "a", tmp_path / "a" / "journal.jsonl", tmp_path / "a" / "lock"]
     assert [0o775, 0o664, 0o664] == [path.stat().st_mode & 0o777 for path in made]
 

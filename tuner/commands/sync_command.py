@@ -23,12 +23,12 @@ def add_sync_command(app: typer.Typer, console: Console) -> None:
         """Bring the journals of a study and its regime search into their MLflow store after it was away, or another."""
         where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
         with interruptible(format_command("sync", study, where), console):
-            from ..reports.text.format import counted
+            from ..reports.text.format import pluralize
             from ..run.options import RunOptions
             from .sync import sync_study
 
             definition = named_study(study, own)
             done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
         for each in done:
-            written = f"{counted(each.written, 'result')} written to {each.address}, {each.known} there before"
+            written = f"{pluralize(each.written, 'result')} written to {each.address}, {each.known} there before"
             console.print(f"{each.study}: {written}{each.rest}", soft_wrap=True)

@@ -12,8 +12,8 @@ from ..analysis.comparison import Comparison
 from ..analysis.subject import Subject
 from ..trial import TrialResult
 from .export import comparison_records, ledger_records, trial_records
-from .figures.registry import applicable, draw
-from .tables.markup import html_text
+from .figures.registry import applicable_figures, draw_figure
+from .tables.markup import escape_html
 from .tables.result_tables import answer_table
 from .text.verdict import findings, verdict_sentence
 
@@ -30,14 +30,14 @@ class Figures(Mapping[str, go.Figure]):
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._names = tuple(applicable(subject.comparison, subject.results))
+        self._names = tuple(applicable_figures(subject.comparison, subject.results))
         self._drawn: dict[str, go.Figure] = {}
 
     def __getitem__(self, name: str) -> go.Figure:
         if name not in self._names:
             raise KeyError(f"no figure {name!r}: there are {', '.join(self._names)}")
         if name not in self._drawn:
-            self._drawn[name] = draw(name, self._subject.comparison, self._subject.results, self._subject.cost)
+            self._drawn[name] = draw_figure(name, self._subject.comparison, self._subject.results, self._subject.cost)
         return self._drawn[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -71,10 +71,10 @@ def answer_html(subject: Subject) -> str:
     table = answer_table(subject)
     rows = _frame([dict(zip(table.columns, row, strict=True)) for row in table.rows])
     question = comparison.facts.question
-    found = "".join(f"<li>{html_text(sentence)}</li>" for sentence in findings(comparison, cost=cost))
+    found = "".join(f"<li>{escape_html(sentence)}</li>" for sentence in findings(comparison, cost=cost))
     return (
-        f"<h3>{html_text(comparison.facts.name)}{': ' if question else ''}{html_text(question)}</h3>"
-        f"<p>{html_text(verdict_sentence(comparison, cost=cost))}</p>"
+        f"<h3>{escape_html(comparison.facts.name)}{': ' if question else ''}{escape_html(question)}</h3>"
+        f"<p>{escape_html(verdict_sentence(comparison, cost=cost))}</p>"
         f"<ul>{found}</ul>"
         f"{rows.to_html(index=False, escape=True)}"
     )

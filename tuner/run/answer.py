@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from ..analysis.comparison import Comparison, Row, StudyFacts, compare
+from ..analysis.comparison import ComparisonRow, StudyFacts, compare
 from ..analysis.provenance import Origin
 from ..analysis.selection import BASELINE
 from ..analysis.subject import Subject
@@ -36,8 +36,8 @@ HIGHER_IS_BETTER = "higher_is_better"
 class Answer(Subject):
     """What a study found: tables, figures and sentences, and the results they were made of.
 
-    `run_study` and `read_answer` return one; a notebook shows it as a table. `dataclasses.replace(answer, cost="flops")`
-    is the same answer with savings and figures in another currency.
+    `run_study` and `read_answer` return one; a notebook shows it as a table. `dataclasses.replace(answer,
+    cost="flops")` is the same answer with savings and figures in another currency.
 
     Attributes:
         comparison: every arm at every batch size: scores, verdicts, bills, savings.
@@ -265,7 +265,7 @@ def spent_metrics(cost: Cost) -> Mapping[str, float]:
     return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
 
 
-def summary_metrics(row: Row) -> Mapping[str, float]:
+def summary_metrics(row: ComparisonRow) -> Mapping[str, float]:
     """A row's figures as metrics of the arm's parent run."""
     figures = {"search_trials": float(row.search.trials)}
     if row.score is not None:

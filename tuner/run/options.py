@@ -16,7 +16,7 @@ from ..execution.preflight import Workload
 from ..execution.trial_runner import Execution
 from ..store import store_uri
 from ..study import Study, size_problems
-from ..study.application_check import rehearsed_data
+from ..study.application_check import load_checked_data
 
 Driver = Literal["ray", "serial"]
 
@@ -71,7 +71,7 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
             num_train = application.data_sources[study.data.source].count(folder, study.data_options())
             identity = folder_identity(folder)
         else:
-            data = rehearsed_data(study, folder)
+            data = load_checked_data(study, folder)
             num_train, identity = len(data.train), content_identity(data)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None

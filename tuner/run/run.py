@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
-from ..analysis.provenance import Origin, provenance, training_facts
+from ..analysis.provenance import Origin, collect_provenance, training_provenance
 from ..campaign.campaign import Campaign
 from ..errors import StudyChanged, StudyFailed
 from ..execution.ray.local_cluster import started_ahead
 from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
-from ..reports.text.format import counted
-from ..store import Writer, redact
+from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
-from ..study import Study, difference, load_study
+from ..store import Writer, redact
+from ..study import Study, describe_changes, load_study
 from ..trial import Agenda, TrialResult
 from .answer import Answer, build_answer, make_store_opener, report_store_state, stored_definition, write_answer
 from .command_text import STORE, format_command, format_report_command
@@ -60,7 +60,7 @@ def check_definition(study: Study, journal: Journal) -> None:
     Raises:
         StudyChanged: it is not; the text shows what differs.
     """
-    changes = difference(dict(journal.content.definition), study.content())
+    changes = describe_changes(dict(journal.content.definition), study.content())
     if changes:
         raise StudyChanged(
             f"study {study.name!r} was begun with another definition:\n"
@@ -138,7 +138,7 @@ def run_study(
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
     with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
-        session = {**provenance(), **training_facts(study, data)}
+        session = {**collect_provenance(), **training_provenance(study, data)}
         open_session(study, journal, session)
         warn_about_damage(journal, console)
         known = journal.content.results
@@ -185,7 +185,9 @@ def run_study(
 
 def _new_console(*, quiet: bool) -> Console:
     """A console of this process, or one that shows nothing and takes no terminal."""
-    return sanitize_console(Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None))
+    return sanitize_console(
+        Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None)
+    )
 
 
 def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
@@ -215,7 +217,7 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
         journal.retry_trial(trial.id)
     if not failed:
         return f"{name}: no trial has failed, so that none is run again"
-    return f"{name}: {counted(len(failed), 'failed trial')} to be run again"
+    return f"{name}: {pluralize(len(failed), 'failed trial')} to be run again"
 
 
 def answer_from_journal(
@@ -237,7 +239,7 @@ def format_opening(study: Study, options: RunOptions, planned: int, known: int, 
     done += f", {num_reused} or more taken over from earlier trainings (--retrain trains them)" if num_reused else ""
     uri = options.tracking_uri or study.tracking_uri
     recorded = f"; results in {redact(uri)}" if uri else ""
-    planned_trials = counted(planned, "trial")
+    planned_trials = pluralize(planned, "trial")
     return f"{study.name}: up to {planned_trials}{done}; journal and figures in {options.folder(study)}{recorded}"
 
 

@@ -26,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ....trainers.applications.registry import enter_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.memory import keep_freed_memory
+from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
 from ...errors import Unreachable
@@ -55,7 +55,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
-        keep_freed_memory()
+        configure_malloc()
         self._post = config["post"]
         self._application = config.get("application")
         self._others = WorkerGroup(**config["worker_group"])
