@@ -23,13 +23,13 @@ from tests.user_applications import forgotten, write
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
-from zerotune.tuner.commands.user_application import enter_own
+from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import Place, run_study
+from zerotune.tuner.run.run import RunOptions, run_study
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, Trial, TrialResult
@@ -175,8 +175,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.setattr(zerotune.tuner.run.run, "draw", lambda *_: [])  # figures have tests of their own
         patch.chdir(folder)
         write(folder)
-        enter_own("plane.py:sides")
-        study, place = study_from_text(STUDY, "everything.yaml"), Place(store=folder / "mlruns", driver="serial")
+        register_user_application("plane.py:sides")
+        study, place = study_from_text(STUDY, "everything.yaml"), RunOptions(store=folder / "mlruns", driver="serial")
         checkpoint_first_epochs_only(patch)
         stop_after(patch, stops)
         observed.watch(patch)

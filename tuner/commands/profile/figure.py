@@ -14,8 +14,8 @@ from ...reports.html.document import document, drawn
 from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import html_text
 from ...reports.text.format import cost_unit, share_text
-from .profiles import TAU_MAX, ArmProfile, Profiles
-from .text import area_text, headline, notes, ranked, workloads_text
+from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
+from .text import format_area, headline, notes, rank_arms, format_workloads
 
 NAME = "profile"
 READING = (
@@ -25,12 +25,12 @@ READING = (
 )
 
 
-def profile_figure(shown: Profiles) -> go.Figure:
+def profile_figure(shown: PerformanceProfiles) -> go.Figure:
     """A step line an arm: rho(tau) against tau on a log scale, from 1 to where the area ends, a marker a workload."""
     figure = go.Figure()
     styles = arm_styles([profile.arm for profile in shown.arms])
     thinner = min(1.5, 6 / len(shown.arms))
-    for place, profile in enumerate(ranked(shown.arms)):
+    for place, profile in enumerate(rank_arms(shown.arms)):
         width = 2 + thinner * (len(shown.arms) - 1 - place)
         figure.add_trace(_line(profile, styles[profile.arm], width=width))
         figure.add_trace(_markers(profile, styles[profile.arm]))
@@ -38,7 +38,7 @@ def profile_figure(shown: Profiles) -> go.Figure:
     dress(
         figure,
         title=headline(shown),
-        finding=f"{workloads_text(shown)}; cost to a model {baseline} the baseline's search",
+        finding=f"{format_workloads(shown)}; cost to a model {baseline} the baseline's search",
         num_panels=1,
     )
     ticks = log_ticks(1.0, TAU_MAX)
@@ -64,7 +64,7 @@ def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
         y=[profile.share_within(tau) for tau in taus],
         mode="lines",
         line={"shape": "hv", "color": style.colour, "width": width},
-        name=f"{name}: area {area_text(profile.area)}",
+        name=f"{name}: area {format_area(profile.area)}",
         legendgroup=name,
         hoverinfo="skip",
     )
@@ -89,7 +89,7 @@ def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
     )
 
 
-def profile_records(shown: Profiles) -> list[dict[str, object]]:
+def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
     """One record a workload and arm; the ratio is None where the arm is not shown to be as good as the reference."""
     return [
         {
@@ -108,7 +108,7 @@ def profile_records(shown: Profiles) -> list[dict[str, object]]:
     ]
 
 
-def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
+def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str | None]:
     """Writes profile.html, profile.csv and profile.png, replacing those of an earlier time.
 
     Args:

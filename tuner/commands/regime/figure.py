@@ -12,7 +12,7 @@ from ...analysis.comparison import tolerated_loss
 from ...reports.figures.style import EDGE_SIZE, GREY, MARKER_SIZE, Scale, arm_styles, dress, safe, score_scale
 from ...reports.text.format import is_share, score_text, score_title, spread_text
 from .bisection import Bracket
-from .text import headline, loss_ratio, verdict_text
+from .text import headline, loss_ratio, format_verdict
 from .verdict import Attempt, Regime
 
 SHADES = {"large": "#56B4E9", "huge": "#E69F00", "full": "#D55E00"}
@@ -176,7 +176,7 @@ def _hover(regime: Regime, attempt: Attempt) -> str:
     lines = [f"{attempt.arm}, B={attempt.batch_size:,}", f"{metric} {score}, {attempt.num_seeds} seeds"]
     lines.append("loss not finite" if ratio is None else f"{ratio:.3g} times the baseline's validation loss")
     if attempt is not regime.baseline:
-        lines.append(verdict_text(regime, attempt))
+        lines.append(format_verdict(regime, attempt))
     return "<br>".join(safe(line) for line in lines)
 
 

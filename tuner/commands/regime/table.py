@@ -6,11 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ...reports.text.format import amount_text, spread_text
-from .text import headline, loss_ratio, notes, score_share, sentences, verdict_text
+from .text import headline, loss_ratio, notes, score_share, sentences, format_verdict
 from .verdict import Regime
 
 
-def cells(regime: Regime) -> list[tuple[str, ...]]:
+def table_rows(regime: Regime) -> list[tuple[str, ...]]:
     """The table: the baseline, every attempt, and the rest of the bill.
 
     Trainings and seconds add up to what was spent and what was taken over.
@@ -20,7 +20,7 @@ def cells(regime: Regime) -> list[tuple[str, ...]]:
     for attempt in (regime.baseline, *regime.attempts):
         share, ratio = score_share(regime, attempt), loss_ratio(regime, attempt)
         score = "none" if attempt.score is None else spread_text(attempt.score, question.metric)
-        verdict = "baseline" if attempt is regime.baseline else verdict_text(regime, attempt)
+        verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
         measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
         rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
     rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.worth) for line in regime.others]
@@ -30,7 +30,7 @@ def cells(regime: Regime) -> list[tuple[str, ...]]:
     ]
 
 
-def headings(regime: Regime) -> tuple[str, ...]:
+def table_headings(regime: Regime) -> tuple[str, ...]:
     """Of the columns of `cells`."""
     metric = f"test {regime.question.metric}"
     return ("B", "method", metric, "of B0's", "loss /\nB0's", "holds", "trials", "device-\nseconds")
@@ -48,11 +48,11 @@ def print_regime(regime: Regime, console: Console) -> None:
         console.print(Text(f"• {sentence}"))
     console.print()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-    for place, heading in enumerate(headings(regime)):
+    for place, heading in enumerate(table_headings(regime)):
         justify = "left" if place in (1, 5) else "right"
         table.add_column(heading, justify=justify, no_wrap=place == 5, overflow="fold")  # type: ignore[arg-type]
     previous = ""
-    for row in cells(regime):
+    for row in table_rows(regime):
         shown = [Text("" if row[0] == previous else row[0]), *map(Text, row[1:])]
         shown[5].stylize(_STYLES.get(row[5].removesuffix(" ?"), ""))
         previous = row[0]

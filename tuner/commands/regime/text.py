@@ -7,21 +7,21 @@ from collections.abc import Sequence
 
 from ...reports.text.format import amount_text, cost_unit, counted, score_text, taken_over_text
 from .bisection import Bracket
-from .verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
+from .verdict import LOSS_FACTOR, Attempt, RegimeQuestion, Regime, CertainBounds
 
 
 def headline(regime: Regime) -> str:
     """The three boundaries in a line."""
-    parts = (_large_words(regime), _huge_words(regime), f"full at {regime.question.num_train:,}")
+    parts = (_large_headline(regime), _huge_headline(regime), f"full at {regime.question.num_train:,}")
     return ", ".join(parts).capitalize()
 
 
-def _large_words(regime: Regime) -> str:
+def _large_headline(regime: Regime) -> str:
     found = regime.large
     return f"not large up to {found.holds:,}" if found.fails is None else f"large from {_from(regime, found)}"
 
 
-def _huge_words(regime: Regime) -> str:
+def _huge_headline(regime: Regime) -> str:
     found = regime.huge
     if found.fails is not None:
         return f"huge above {_above(regime, found)}"
@@ -53,18 +53,18 @@ def _above(regime: Regime, found: Bracket) -> str:
 
 def sentences(regime: Regime) -> tuple[str, ...]:
     """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
-    large = _shown_text(
-        regime, regime.large, regime.shown_large, holding="linear scaling holds", failing="linear scaling fails"
+    large = _describe_certainty(
+        regime, regime.large, regime.certain_large, holding="linear scaling holds", failing="linear scaling fails"
     )
-    huge = _shown_text(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
+    huge = _describe_certainty(regime, regime.huge, regime.certain_huge, holding="a method holds", failing="all methods fail")
     return (
-        f"{_large_text(regime)} {large}",
-        f"{_huge_text(regime)} {huge}",
+        f"{_describe_large(regime)} {large}",
+        f"{_describe_huge(regime)} {huge}",
         f"Full batch (B_F): {regime.question.num_train:,}, the number of training samples.",
     )
 
 
-def _large_text(regime: Regime) -> str:
+def _describe_large(regime: Regime) -> str:
     question, found = regime.question, regime.large
     linear = {attempt.batch_size: attempt for attempt in regime.attempts if attempt.arm == question.linear}
     if found.fails is None:
@@ -76,14 +76,14 @@ def _large_text(regime: Regime) -> str:
     return f"{start} holds at {found.holds:,} and fails at {found.fails:,} ({why})."
 
 
-def _huge_text(regime: Regime) -> str:
+def _describe_huge(regime: Regime) -> str:
     question, found = regime.question, regime.huge
     if found.holds is None and found.fails is None:
         return "Huge (B_H): not found, for the search ended before all methods were tried at one batch size."
     if found.fails is None:
         assert found.holds is not None
         which = "the full batch" if found.holds == question.num_train else "the largest tried"
-        return f"Huge (B_H): above {found.holds:,} at least; {_holder(regime, found.holds)} holds there, {which}."
+        return f"Huge (B_H): above {found.holds:,} at least; {_first_holding(regime, found.holds)} holds there, {which}."
     tried = regime.at(found.fails)
     best = min(tried, key=lambda attempt: _rank(question, attempt))
     none = f"none of {counted(len(tried), 'method')}"
@@ -91,14 +91,14 @@ def _huge_text(regime: Regime) -> str:
     start = f"Huge (B_H): above {_above(regime, found)};"
     if found.holds is None:
         return f"{start} {none} holds at {found.fails:,}, the smallest tried {nearest}."
-    return f"{start} {_holder(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    return f"{start} {_first_holding(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
 
 
-def _holder(regime: Regime, batch_size: int) -> str:
+def _first_holding(regime: Regime, batch_size: int) -> str:
     return next(attempt.arm for attempt in regime.at(batch_size) if attempt.keeps_score)
 
 
-def _rank(question: Question, attempt: Attempt) -> float:
+def _rank(question: RegimeQuestion, attempt: Attempt) -> float:
     if attempt.score is None:
         return float("inf")
     return -attempt.score.mean if question.higher_is_better else attempt.score.mean
@@ -138,7 +138,7 @@ def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
     return ratio if abs(ratio) < float("inf") else None
 
 
-def _shown_text(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
+def _describe_certainty(regime: Regime, found: Bracket, shown: CertainBounds, *, holding: str, failing: str) -> str:
     """What the intervals show beside what the means decide."""
     seeds = counted(regime.question.num_seeds, "seed")
     if (shown.low, shown.high) == (_floor(regime, found), found.fails):
@@ -164,8 +164,8 @@ def notes(regime: Regime) -> tuple[str, ...]:
         f"{LOSS_FACTOR} times its validation loss (LIMIT, arXiv 2006.08517, Definitions 2.1 and 2.2).",
         "Methods are tried in their order until one holds. ?: the 95% interval of the difference over seeds cannot "
         "tell. ±: Student's 95% interval.",
-        *_monotone_texts(regime),
-        *_lost_texts(regime),
+        *_describe_monotonicity(regime),
+        *_describe_lost_runs(regime),
         f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
         f"{amount_text(spent.flops / operations.size)} {operations.label}. "
         f"{taken_over_text(regime.taken_over)}".rstrip(),
@@ -175,14 +175,14 @@ def notes(regime: Regime) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _monotone_texts(regime: Regime) -> list[str]:
+def _describe_monotonicity(regime: Regime) -> list[str]:
     subjects = (
         ("linear scaling fails", "holds again", regime.large),
         ("all methods fail", "one holds again", regime.huge),
     )
     found = [
-        f"Not monotone: {fails} at {_listed(found.contradictions[0])}, but {holds} at "
-        f"{_listed(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
+        f"Not monotone: {fails} at {_join_sizes(found.contradictions[0])}, but {holds} at "
+        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
         "is chance, --from and --to another one."
         for fails, holds, found in subjects
         if found.contradictions[0]
@@ -194,11 +194,11 @@ def _monotone_texts(regime: Regime) -> list[str]:
     ]
 
 
-def _listed(sizes: Sequence[int]) -> str:
+def _join_sizes(sizes: Sequence[int]) -> str:
     return ", ".join(f"{size:,}" for size in sizes)
 
 
-def _lost_texts(regime: Regime) -> list[str]:
+def _describe_lost_runs(regime: Regime) -> list[str]:
     lines = []
     for attempt in (regime.baseline, *regime.attempts):
         if attempt.num_diverged or attempt.num_failed:
@@ -211,7 +211,7 @@ def _lost_texts(regime: Regime) -> list[str]:
     return lines
 
 
-def verdict_text(regime: Regime, attempt: Attempt) -> str:
+def format_verdict(regime: Regime, attempt: Attempt) -> str:
     """Whether an attempt holds, in a word or two; with a question mark where the interval cannot tell."""
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")

@@ -14,8 +14,8 @@ from ...reports.figures.images import FORMATS, write_pictures
 from ...reports.figures.style import COLOURS, GREY, dress
 from ...reports.html.document import document, drawn
 from ...reports.text.format import counted, epochs_text, lr_text
-from .answer import RuleAnswer, curve
-from .text import schedule_text
+from .answer import RuleAnswer, lr_curve
+from .text import format_schedule
 
 PLOT_ENDINGS = ("html", *FORMATS)
 
@@ -41,7 +41,7 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
 
 
 def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatter:
-    points = curve(schedule)
+    points = lr_curve(schedule)
     share = schedule.batch_size / schedule.num_samples
     return go.Scatter(
         x=[min(point.iteration * share, schedule.epochs) for point in points],
@@ -67,7 +67,7 @@ def _finding(answer: RuleAnswer) -> str:
 
 def rule_page(answer: RuleAnswer) -> str:
     """The figure as an HTML page that opens without a network."""
-    reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."
+    reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."
     return document(f"zerotune rule {answer.question.rule}", [drawn("rule", rule_figure(answer), reading)])
 
 

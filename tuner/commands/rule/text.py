@@ -56,22 +56,22 @@ def _headings(answer: RuleAnswer) -> list[Text]:
     return [
         Text(f"{question.rule}: {rule.description}", style="bold"),
         Text(f"Source: {rule.source}.", style="dim"),
-        Text(f"Baseline: B0={question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."),
+        Text(f"Baseline: B0={question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."),
         Text(
             f"Run: {epochs_text(question.epochs)} of {question.num_samples:,} samples,"
-            f" {_warmup_text(answer.rows[0].schedule)}, then decay {_decay_text(answer.rows[0].schedule)}."
+            f" {_format_warmup(answer.rows[0].schedule)}, then decay {_format_decay(answer.rows[0].schedule)}."
         ),
     ]
 
 
-def schedule_text(schedule: Schedule) -> str:
+def format_schedule(schedule: Schedule) -> str:
     """A schedule in words: peak, warm-up and decay."""
     spec = schedule.spec
     length = f" over {epochs_text(spec.warmup_epochs)}" if spec.warmup_epochs else ""
-    return f"learning rate {lr_text(spec.peak_lr)}, {_warmup_text(schedule)}{length}, decay {_decay_text(schedule)}"
+    return f"learning rate {lr_text(spec.peak_lr)}, {_format_warmup(schedule)}{length}, decay {_format_decay(schedule)}"
 
 
-def _warmup_text(schedule: Schedule) -> str:
+def _format_warmup(schedule: Schedule) -> str:
     """The shape of the warm-up and where it starts; the rules keep both."""
     spec = schedule.spec
     if not spec.warmup_epochs:
@@ -81,16 +81,16 @@ def _warmup_text(schedule: Schedule) -> str:
     )
 
 
-def _decay_text(schedule: Schedule) -> str:
+def _format_decay(schedule: Schedule) -> str:
     """The decay with those of its options that have an effect."""
     name, given = schedule.spec.decay.name, schedule.spec.decay.options
     defaults = DECAYS[name].defaults
     shown = {key: value for key, value in schedule.decay_options.items() if key in given or defaults.get(key)}
-    listed = ", ".join(f"{key}={_option_text(value)}" for key, value in shown.items())
+    listed = ", ".join(f"{key}={_format_option(value)}" for key, value in shown.items())
     return f"{name} ({listed})" if listed else name
 
 
-def _option_text(value: OptionValue) -> str:
+def _format_option(value: OptionValue) -> str:
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
     return lr_text(value) if isinstance(value, float) else str(value).lower()
@@ -115,14 +115,14 @@ def _table(answer: RuleAnswer) -> Table:
             f"{spec.warmup_epochs:.5g}",
             f"{schedule.warmup_iterations:,}",
             f"{schedule.total_iterations:,}",
-            *(_beta_text(row.optimizer.options[name]) for name in options),
+            *(_format_beta(row.optimizer.options[name]) for name in options),
         )
     return table
 
 
-def _beta_text(value: OptionValue) -> str:
+def _format_beta(value: OptionValue) -> str:
     """Seven digits for a beta, which can be close to 1; what is small as a learning rate."""
-    return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _option_text(value)
+    return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _format_option(value)
 
 
 def _moments_table(answer: RuleAnswer) -> Table:
