@@ -42,7 +42,7 @@ from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.progress_display import Display
 from zerotune.tuner.run.recorder import Recorder
 from zerotune.tuner.run.reuse import Sharing
-from zerotune.tuner.run.run import RunOptions, begin
+from zerotune.tuner.run.run import Place, begin
 from zerotune.tuner.store import Store
 from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult
@@ -138,7 +138,7 @@ def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, 
     return campaign, Recorder(campaign, journal, NoStore(), display, Sharing(None))
 
 
-def drive(study: Study, place: RunOptions) -> dict[str, float]:
+def drive(study: Study, place: Place) -> dict[str, float]:
     """Asks for every trial that has no result yet, and tells one at once."""
     with closing(Journal(place.folder(study))) as journal, (place.folder(study) / "log").open("w") as log:
         begin(study, journal, provenance())
@@ -151,12 +151,12 @@ def drive(study: Study, place: RunOptions) -> dict[str, float]:
         return {"trials": len(journal.content.results), "megabytes": journal.path.stat().st_size / 1e6}
 
 
-def resume(study: Study, place: RunOptions) -> dict[str, float]:
+def resume(study: Study, place: Place) -> dict[str, float]:
     """The same, of a study that is complete."""
     return drive(study, place)
 
 
-def store(study: Study, place: RunOptions) -> dict[str, float]:
+def store(study: Study, place: Place) -> dict[str, float]:
     """Writes every result, in the order they finished."""
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
@@ -175,13 +175,13 @@ def command(*arguments: str) -> None:
     app(list(arguments), standalone_mode=False)
 
 
-def compare(study: Study, place: RunOptions) -> dict[str, float]:
+def compare(study: Study, place: Place) -> dict[str, float]:
     """The command."""
     command("compare", study.name, "--store", str(place.store))
     return {}
 
 
-def report(study: Study, place: RunOptions) -> dict[str, float]:
+def report(study: Study, place: Place) -> dict[str, float]:
     """The command."""
     file = place.store / "report.html"
     command("report", study.name, "--store", str(place.store), "--to", str(file))
@@ -190,13 +190,13 @@ def report(study: Study, place: RunOptions) -> dict[str, float]:
 
 def take_part(step: str, folder: str, trials: int, method: str) -> None:
     """One step, in its own process."""
-    steps: dict[str, Callable[[Study, RunOptions], dict[str, float]]] = {
+    steps: dict[str, Callable[[Study, Place], dict[str, float]]] = {
         **{"drive": drive, "resume": resume, "store": store},
         **{"compare": compare, "report": report},
     }
     study = study_of(trials, method)
     started, cpu = time.perf_counter(), time.process_time()
-    found: dict[str, Any] = dict(steps[step](study, RunOptions(store=Path(folder))))
+    found: dict[str, Any] = dict(steps[step](study, Place(store=Path(folder))))
     found["seconds"] = time.perf_counter() - started
     found["cpu_seconds"] = time.process_time() - cpu
     found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.cell import Cell
 from zerotune.tuner.commands.regime.bisection import ladder, select_rungs
-from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, build_question, add_linear_arm
-from zerotune.tuner.commands.regime.verdict import RegimeQuestion, Regime
+from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, add_linear_arm, build_question
+from zerotune.tuner.commands.regime.verdict import Regime, RegimeQuestion
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
@@ -116,7 +116,9 @@ def search(
     def announce(cell: Cell) -> None:
         searched.cells.append((cell.arm, cell.batch_size))
 
-    finder = RegimeScheduler(study, question, known=journal, check=check, max_trainings=max_trainings, announce=announce)
+    finder = RegimeScheduler(
+        study, question, known=journal, check=check, max_trainings=max_trainings, announce=announce
+    )
     order, running = Random(slots), list[Trial]()
     while True:
         trial = finder.ask()

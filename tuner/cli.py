@@ -30,8 +30,8 @@ from .commands.options import (
     TrackingOption,
     TrainingOptions,
     load_named_study,
-    resolve_store,
     read_stored_answer,
+    resolve_store,
 )
 from .commands.profile.command import add_profile_command
 from .commands.regime.command import add_regime_command
@@ -39,7 +39,7 @@ from .commands.report import add_report_command
 from .commands.retry import add_retry_command, print_report_paths
 from .commands.rule.command import add_rule_command
 from .commands.submit import add_submit_command
-from .commands.sync_command import add_sync_command
+from .commands.sync.command import add_sync_command
 from .commands.user_application import register_user_application
 from .commands.weak_scaling.command import add_weak_scaling_command
 from .errors import BadInput, ZerotuneError
@@ -115,7 +115,10 @@ def run(
         data_folder=data_folder,
         own=own,
     )
-    with exit_on_interrupt(training.command("run") + (" --retrain" if retrain else ""), console), training.start_cluster_early():
+    with (
+        exit_on_interrupt(training.command("run") + (" --retrain" if retrain else ""), console),
+        training.start_cluster_early(),
+    ):
         definition, place = training.definition(), training.place()
         from .reports.tables.terminal import print_answer
         from .run.run import run_study  # after the study, whose mistakes are told before all else is imported
@@ -205,12 +208,12 @@ def list_command(
     what: Annotated[ListedKind, typer.Argument(metavar="WHAT", help="Which table.")], own: AppOption = None
 ) -> None:
     """Show the applications, optimizers, schedules, rules, methods or studies there are."""
-    from .commands.list import list_entries
+    from .commands.list.entries import list_entries
 
     if own is not None and what is not ListedKind.applications:
         raise BadInput(f"--app {own}: has no effect on a list of {what.value}: leave it out")
     register_user_application(own)
-    from .commands.list import print_entries
+    from .commands.list.entries import print_entries
 
     print_entries(list_entries(what.value), console)
 

@@ -17,7 +17,7 @@ from .user_application import check_application_is_used, register_user_applicati
 
 if TYPE_CHECKING:
     from ..run.answer import Answer
-    from ..run.run import RunOptions
+    from ..run.run import Place
     from ..study import Study
 
 
@@ -106,11 +106,11 @@ class TrainingOptions:
         """
         return load_named_study(self.study, self.own)
 
-    def place(self) -> "RunOptions":
+    def place(self) -> "Place":
         """Where it lives and runs."""
-        from ..run.run import RunOptions
+        from ..run.run import Place
 
-        return RunOptions(
+        return Place(
             store=self.store,
             tracking_uri=self.tracking_uri,
             driver=self.driver.value,

@@ -44,7 +44,7 @@ Driver = Literal["ray", "serial"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class Place:
     """Where a study lives and runs.
 
     Attributes:
@@ -102,7 +102,7 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
     return num_train, identity
 
 
-def execution_of(study: Study, place: RunOptions) -> Execution:
+def execution_of(study: Study, place: Place) -> Execution:
     """Where and how the trials of a study run."""
     folder = place.data_folder or study.data.folder
     return Execution(
@@ -168,14 +168,14 @@ def definition_of(study: Study) -> dict[str, Any]:
     return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
 
 
-def sync_command(study: Study, place: RunOptions) -> str:
+def sync_command(study: Study, place: Place) -> str:
     """What brings a study's journal into its store, by the study's name; a password in the address is not shown."""
     return command_text("sync", study.name, {"--store": str(place.store), "--tracking-uri": place.tracking_uri})
 
 
 def run_study(
     study: Study,
-    place: RunOptions,
+    place: Place,
     console: Console,
     *,
     retrain: bool = False,
@@ -243,7 +243,7 @@ def run_study(
 
 
 def answer_at_hand(
-    study: Study, place: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
+    study: Study, place: Place, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
 ) -> Answer:
     """The answer of results at hand, equal to the one that `tuner.run.answer.answer` makes of the store."""
     origin = Origin(
@@ -255,7 +255,7 @@ def answer_at_hand(
     return answer_of(results, origin)
 
 
-def opening(study: Study, place: RunOptions, planned: int, known: int, taken_over: int) -> str:
+def opening(study: Study, place: Place, planned: int, known: int, taken_over: int) -> str:
     """What is about to happen, in one line."""
     done = f", {known} of them done before" if known else ""
     done += f", {taken_over} or more taken over from earlier trainings (--retrain trains them)" if taken_over else ""
@@ -266,7 +266,7 @@ def opening(study: Study, place: RunOptions, planned: int, known: int, taken_ove
     )
 
 
-def driver_for(foreseen: Foresight, place: RunOptions) -> Driver:
+def driver_for(foreseen: Foresight, place: Place) -> Driver:
     """The driver that was asked for; where nothing is left to be trained, no cluster is started for it."""
     return "serial" if foreseen.is_complete else place.driver
 

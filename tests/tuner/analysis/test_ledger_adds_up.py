@@ -29,7 +29,7 @@ from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import RunOptions, run_study
+from zerotune.tuner.run.run import Place, run_study
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, Trial, TrialResult
@@ -176,7 +176,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.chdir(folder)
         write(folder)
         register_user_application("plane.py:sides")
-        study, place = study_from_text(STUDY, "everything.yaml"), RunOptions(store=folder / "mlruns", driver="serial")
+        study, place = study_from_text(STUDY, "everything.yaml"), Place(store=folder / "mlruns", driver="serial")
         checkpoint_first_epochs_only(patch)
         stop_after(patch, stops)
         observed.watch(patch)

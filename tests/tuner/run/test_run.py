@@ -14,7 +14,7 @@ from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLock
 from zerotune.tuner.run.answer import Answer, answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import RunOptions, run_study
+from zerotune.tuner.run.run import Place, run_study
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, TrialResult
@@ -40,7 +40,7 @@ Run = Callable[..., Answer]
 
 
 def run(store: Path, text: str = STUDY, *, tracking_uri: str | None = None) -> Answer:
-    place = RunOptions(store=store, driver="serial", tracking_uri=tracking_uri)
+    place = Place(store=store, driver="serial", tracking_uri=tracking_uri)
     return run_study(study_from_text(text, "tiny.yaml"), place, QUIET)
 
 
@@ -241,7 +241,7 @@ def rewrite(store: Path, result: TrialResult) -> None:
 
 
 def test_data_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Path) -> None:
-    place = RunOptions(store=tmp_path, driver="serial", data_folder=str(tmp_path / "nowhere"))
+    place = Place(store=tmp_path, driver="serial", data_folder=str(tmp_path / "nowhere"))
     study = study_from_text(STUDY.replace("mnist5k", "mnist"), "tiny.yaml")
     with pytest.raises(BadInput, match=r"data source 'mnist': .*nowhere: no such folder"):
         run_study(study, place, QUIET)

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from ....trainers.diagnostics import LAWS, LayerNorms
 from ...reports.figures.style import COLOURS, COLUMNS, GREY, dress, num_rows, safe
 from .diagnosis import DiagnosedRun, Diagnosis
-from .text import describe_distance, format_loss_gap, format_number, format_peaks, describe_peak_shift
+from .text import describe_distance, describe_peak_shift, format_loss_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
 """Layers drawn; of a deeper model so many, evenly spread."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from .diagnosis import DiagnosedRun, Diagnosis
 
 MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": "neither earlier nor later in {unit}"}
-METHOD_DESCRIPTIONS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
+HESSIAN_METHODS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
 
 
 def format_number(number: float | None) -> str:
@@ -89,9 +89,9 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     console.print()
     console.print(
         Text(
-            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {METHOD_DESCRIPTIONS[question.method]}; the largest"
-            " seen, and in brackets where it is no peak: the first value is not half of it, or it is the last. R²: of"
-            " a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
+            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {HESSIAN_METHODS[question.method]}; the"
+            " largest seen, and in brackets where it is no peak: the first value is not half of it, or it is the last."
+            " R²: of a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
             " last fifth of the measurements. Loss gap: validation less training loss of the last epoch, in nats.",
             style="dim",
         )

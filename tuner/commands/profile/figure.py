@@ -15,7 +15,7 @@ from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import html_text
 from ...reports.text.format import cost_unit, share_text
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
-from .text import format_area, headline, notes, rank_arms, format_workloads
+from .text import format_area, format_workloads, headline, notes, rank_arms
 
 NAME = "profile"
 READING = (

@@ -118,7 +118,9 @@ def profile_area(ratios: Sequence[float], tau_max: float = TAU_MAX) -> float:
     return math.fsum(shares) / len(shares)
 
 
-def performance_profiles(comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool) -> PerformanceProfiles:
+def performance_profiles(
+    comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool
+) -> PerformanceProfiles:
     """The profiles of the arms that stand, by their name, in all studies.
 
     With three arms or more, which of two stands higher can depend on the third, since it may set the lowest cost

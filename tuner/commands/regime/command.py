@@ -91,7 +91,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         again += " --retry-failed" if retry_failed else ""
         with exit_on_interrupt(again, console), training.start_cluster_early():
             from .run import SearchRange, find_regime, regime_folder
-            from .table import print_regime
+            from .text import print_regime
 
             definition, place = training.definition(), training.place()
             if retry_failed and not (regime_folder(definition, place) / "journal.jsonl").exists():

@@ -13,8 +13,7 @@ from ...reports.html.document import document, drawn
 from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import html_text
 from .figure import READING, regime_figure
-from .table import table_headings, table_rows
-from .text import headline, loss_ratio, notes, score_share, sentences
+from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
 
 

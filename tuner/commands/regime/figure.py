@@ -12,7 +12,7 @@ from ...analysis.comparison import tolerated_loss
 from ...reports.figures.style import EDGE_SIZE, GREY, MARKER_SIZE, Scale, arm_styles, dress, safe, score_scale
 from ...reports.text.format import is_share, score_text, score_title, spread_text
 from .bisection import Bracket
-from .text import headline, loss_ratio, format_verdict
+from .text import format_verdict, headline, loss_ratio
 from .verdict import Attempt, Regime
 
 SHADES = {"large": "#56B4E9", "huge": "#E69F00", "full": "#D55E00"}

@@ -27,7 +27,7 @@ from ...run.recorder import Recorder
 from ...run.retry import take_back_failed
 from ...run.reuse import Sharing, foresee
 from ...run.run import (
-    RunOptions,
+    Place,
     begin,
     check_definition,
     check_workload,
@@ -43,8 +43,8 @@ from ...study import Study
 from ...study.checks import problems
 from .bisection import ladder, select_rungs
 from .export import write_regime
-from .scheduler import RegimeScheduler, build_question, add_linear_arm
-from .verdict import Attempt, RegimeQuestion, Regime
+from .scheduler import RegimeScheduler, add_linear_arm, build_question
+from .verdict import Attempt, Regime, RegimeQuestion
 
 SUFFIX = "-regime"
 
@@ -66,14 +66,14 @@ class SearchRange:
     max_trainings: int | None = None
 
 
-def regime_folder(study: Study, place: RunOptions) -> Path:
+def regime_folder(study: Study, place: Place) -> Path:
     """Where the search of a study keeps its journal and its report."""
     return place.folder(_renamed(study))
 
 
 def find_regime(
     study: Study,
-    place: RunOptions,
+    place: Place,
     span: SearchRange,
     console: Console,
     *,
@@ -194,7 +194,7 @@ def _prepare(study: Study, num_train: int, span: SearchRange) -> tuple[Study, Re
     return whole, build_question(complete, linear, rungs, num_train)
 
 
-def _format_opening(question: RegimeQuestion, place: RunOptions, whole: Study, known: int) -> str:
+def _format_opening(question: RegimeQuestion, place: Place, whole: Study, known: int) -> str:
     """What is about to happen, in one line."""
     done = f", {counted(known, 'training')} done before" if known else ""
     uri = place.tracking_uri or whole.tracking_uri

@@ -21,7 +21,7 @@ from ...errors import BadInput
 from ...study import ArmDefinition, Study
 from ...trial import Progress, Trial, TrialResult
 from .bisection import next_rung
-from .verdict import Attempt, Judge, RegimeQuestion, Regime, find_brackets, linear_verdicts, method_verdicts
+from .verdict import Attempt, Judge, Regime, RegimeQuestion, find_brackets, linear_verdicts, method_verdicts
 
 LINEAR = "linear"
 """The rule of Definition 2.1: B eta / B0. It is also the name of its arm where a study has none."""

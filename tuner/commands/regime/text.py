@@ -1,13 +1,18 @@
 """The regimes of an application in words, shared by terminal, page, figure and JSON, so that they say the same.
 
-This module must not know rich or plotly.
+It must not know plotly.
 """
 
 from collections.abc import Sequence
 
-from ...reports.text.format import amount_text, cost_unit, counted, score_text, taken_over_text
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...reports.text.format import amount_text, cost_unit, counted, score_text, spread_text, taken_over_text
 from .bisection import Bracket
-from .verdict import LOSS_FACTOR, Attempt, RegimeQuestion, Regime, CertainBounds
+from .verdict import LOSS_FACTOR, Attempt, CertainBounds, Regime, RegimeQuestion
 
 
 def headline(regime: Regime) -> str:
@@ -56,7 +61,9 @@ def sentences(regime: Regime) -> tuple[str, ...]:
     large = _describe_certainty(
         regime, regime.large, regime.certain_large, holding="linear scaling holds", failing="linear scaling fails"
     )
-    huge = _describe_certainty(regime, regime.huge, regime.certain_huge, holding="a method holds", failing="all methods fail")
+    huge = _describe_certainty(
+        regime, regime.huge, regime.certain_huge, holding="a method holds", failing="all methods fail"
+    )
     return (
         f"{_describe_large(regime)} {large}",
         f"{_describe_huge(regime)} {huge}",
@@ -83,7 +90,9 @@ def _describe_huge(regime: Regime) -> str:
     if found.fails is None:
         assert found.holds is not None
         which = "the full batch" if found.holds == question.num_train else "the largest tried"
-        return f"Huge (B_H): above {found.holds:,} at least; {_first_holding(regime, found.holds)} holds there, {which}."
+        return (
+            f"Huge (B_H): above {found.holds:,} at least; {_first_holding(regime, found.holds)} holds there, {which}."
+        )
     tried = regime.at(found.fails)
     best = min(tried, key=lambda attempt: _rank(question, attempt))
     none = f"none of {counted(len(tried), 'method')}"
@@ -91,7 +100,9 @@ def _describe_huge(regime: Regime) -> str:
     start = f"Huge (B_H): above {_above(regime, found)};"
     if found.holds is None:
         return f"{start} {none} holds at {found.fails:,}, the smallest tried {nearest}."
-    return f"{start} {_first_holding(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    return (
+        f"{start} {_first_holding(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    )
 
 
 def _first_holding(regime: Regime, batch_size: int) -> str:
@@ -182,8 +193,8 @@ def _describe_monotonicity(regime: Regime) -> list[str]:
     )
     found = [
         f"Not monotone: {fails} at {_join_sizes(found.contradictions[0])}, but {holds} at "
-        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
-        "is chance, --from and --to another one."
+        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether "
+        "it is chance, --from and --to another one."
         for fails, holds, found in subjects
         if found.contradictions[0]
     ]
@@ -216,3 +227,56 @@ def format_verdict(regime: Regime, attempt: Attempt) -> str:
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")
     return ("holds" if attempt.keeps_score else "fails") + ("" if attempt.score_is_certain else " ?")
+
+
+def table_rows(regime: Regime) -> list[tuple[str, ...]]:
+    """The table: the baseline, every attempt, and the rest of the bill.
+
+    Trainings and seconds add up to what was spent and what was taken over.
+    """
+    question = regime.question
+    rows = []
+    for attempt in (regime.baseline, *regime.attempts):
+        share, ratio = score_share(regime, attempt), loss_ratio(regime, attempt)
+        score = "none" if attempt.score is None else spread_text(attempt.score, question.metric)
+        verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
+        measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
+        rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
+    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.worth) for line in regime.others]
+    return [
+        (f"{batch_size:,}", *words, str(cost.trials), amount_text(cost.device_seconds))
+        for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])
+    ]
+
+
+def table_headings(regime: Regime) -> tuple[str, ...]:
+    """Of the columns of `cells`."""
+    metric = f"test {regime.question.metric}"
+    return ("B", "method", metric, "of B0's", "loss /\nB0's", "holds", "trials", "device-\nseconds")
+
+
+_STYLES = {"holds": "green", "fails": "red", "score only": "yellow"}
+
+
+def print_regime(regime: Regime, console: Console) -> None:
+    """Prints the boundaries, the table of what was tried, and the notes."""
+    question = regime.question
+    console.print(Text(f"{question.study}, {question.application}: {headline(regime)}", style="bold"))
+    console.print()
+    for sentence in sentences(regime):
+        console.print(Text(f"• {sentence}"))
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for place, heading in enumerate(table_headings(regime)):
+        justify = "left" if place in (1, 5) else "right"
+        table.add_column(heading, justify=justify, no_wrap=place == 5, overflow="fold")  # type: ignore[arg-type]
+    previous = ""
+    for row in table_rows(regime):
+        shown = [Text("" if row[0] == previous else row[0]), *map(Text, row[1:])]
+        shown[5].stylize(_STYLES.get(row[5].removesuffix(" ?"), ""))
+        previous = row[0]
+        table.add_row(*shown)
+    console.print(table)
+    console.print()
+    for note in notes(regime):
+        console.print(Text(note, style="dim"))

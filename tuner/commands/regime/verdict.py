@@ -245,7 +245,9 @@ class Regime:
     def _shown(self, found: Bracket, certain: set[int]) -> CertainBounds:
         holding = [size for size in certain if found.holds is not None and size <= found.holds]
         failing = [size for size in certain if found.fails is not None and size >= found.fails]
-        return CertainBounds(low=max(holding, default=self.question.baseline_batch_size), high=min(failing, default=None))
+        return CertainBounds(
+            low=max(holding, default=self.question.baseline_batch_size), high=min(failing, default=None)
+        )
 
 
 def linear_verdicts(attempts: Sequence[Attempt], linear: str) -> dict[int, bool]:

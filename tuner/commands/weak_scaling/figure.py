@@ -15,7 +15,7 @@ from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import html_text
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
-from .text import FORECAST_WORKERS, headline, describe_machine, notes, format_si
+from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
 
 NAME = "scale"
 ROOFLINE = "scale_roofline"

@@ -38,7 +38,8 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     roof, link = found.rates.flops, model.link.words
     update_flops = found.alone.flops_per_sample * found.samples_per_worker
     places = {
-        point.num_workers: update_flops / communicated_words(largest.num_parameters, point.num_workers) for point in several
+        point.num_workers: update_flops / communicated_words(largest.num_parameters, point.num_workers)
+        for point in several
     }
     bend, here = roof / link, places[largest.num_workers]
     low, high = min(bend, here, *places.values()) / _AROUND, max(bend, here, *places.values()) * _AROUND

@@ -11,7 +11,7 @@ from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.figures import FIGURES
-from zerotune.tuner.commands.diagnose.run import select_iterations, resolve_configuration, diagnose, needs_results
+from zerotune.tuner.commands.diagnose.run import diagnose, needs_results, resolve_configuration, select_iterations
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import Configuration, Study, study_from_text

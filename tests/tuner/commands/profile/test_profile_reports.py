@@ -20,7 +20,7 @@ from zerotune.tuner.commands.profile import command as profile_command_module
 from zerotune.tuner.commands.profile import figure as profile_figure_module
 from zerotune.tuner.commands.profile.command import add_profile_command
 from zerotune.tuner.commands.profile.figure import profile_figure, write_profile
-from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfiles, profiles
+from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfiles, performance_profiles
 from zerotune.tuner.commands.profile.text import print_profiles
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.figures.style import arm_styles

@@ -13,8 +13,8 @@ from zerotune.tuner.commands.profile.profiles import (
     TAU_MAX,
     PerformanceProfiles,
     cost_ratios,
+    performance_profiles,
     profile_area,
-    profiles,
     share_within,
 )
 from zerotune.tuner.errors import BadInput

@@ -11,8 +11,7 @@ from rich.console import Console
 from tests.regime_responses import TEXT, holding_up_to, search
 from zerotune.tuner.commands.regime.export import regime_as_json, regime_page, write_regime
 from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
-from zerotune.tuner.commands.regime.table import table_rows, table_headings, print_regime
-from zerotune.tuner.commands.regime.text import headline, notes, sentences
+from zerotune.tuner.commands.regime.text import headline, notes, print_regime, sentences, table_headings, table_rows
 from zerotune.tuner.commands.regime.verdict import Regime
 from zerotune.tuner.reports.figures.images import write_pictures
 from zerotune.tuner.trial import Trial, TrialStatus

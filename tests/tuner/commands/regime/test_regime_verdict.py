@@ -11,11 +11,11 @@ from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
 from zerotune.tuner.commands.regime.bisection import Bracket
 from zerotune.tuner.commands.regime.verdict import (
     Attempt,
-    Judge,
-    RegimeQuestion,
-    Regime,
     CertainBounds,
-    brackets,
+    Judge,
+    Regime,
+    RegimeQuestion,
+    find_brackets,
     linear_verdicts,
     method_verdicts,
 )

@@ -1,4 +1,4 @@
-"""What a rule gives, as text, as a curve of characters and as a figure."""
+"""What a rule gives, as text and as a figure."""
 
 import io
 import shutil
@@ -11,7 +11,6 @@ from rich.console import Console
 from zerotune.trainers.scaling import RULES
 from zerotune.tuner.commands.rule import figure as rule_figure_module
 from zerotune.tuner.commands.rule.answer import RuleAnswer
-from zerotune.tuner.commands.rule.braille import braille
 from zerotune.tuner.commands.rule.figure import rule_figure, write_plot
 from zerotune.tuner.commands.rule.options import RuleOptions, answer_options
 from zerotune.tuner.commands.rule.text import print_rule
@@ -80,19 +79,11 @@ def test_a_warmup_that_outlasts_the_run_does_not_pass_in_silence(way: str, sente
     assert sentence in " ".join(text.split())
 
 
-def test_a_terminal_without_braille_has_the_tables_alone(answer: RuleAnswer) -> None:
+def test_a_terminal_of_ascii_characters_shows_the_tables(answer: RuleAnswer) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
     print_rule(answer, Console(width=80, file=file))
     file.seek(0)
-    text = file.read()
-    assert "3.54e-3" in text
-    assert "LR at B=" not in text
-
-
-def test_a_braille_curve_has_a_dot_at_every_value_and_lines_across_jumps() -> None:
-    assert braille([0.0, 0.0, 1.0, 1.0], 2) == [" ⡏", "⣀⠇"]
-    assert braille([1.0, 1.0, 0.0, 0.0], 2) == ["⠉⡆", " ⣇"]
-    assert braille([2 / 3, 2 / 3], 1) == ["⠒"]
+    assert "3.54e-3" in file.read()
 
 
 def test_the_figure_holds_every_iteration_and_the_baselines(answer: RuleAnswer) -> None:

@@ -11,9 +11,15 @@ from rich.console import Console
 from zerotune.trainers.distributed.data_parallel import share_cuts
 from zerotune.trainers.weak_scaling import MachineRates, ScalingPoint
 from zerotune.tuner.cli import app
+from zerotune.tuner.commands.weak_scaling import figure, measure
 from zerotune.tuner.commands.weak_scaling.figure import weak_scaling_figure, weak_scaling_records
 from zerotune.tuner.commands.weak_scaling.forecast import Link, WeakScaling, estimate_link
-from zerotune.tuner.commands.weak_scaling.measure import WeakScalingRequest, default_samples, weak_scaling_config, weak_scaling
+from zerotune.tuner.commands.weak_scaling.measure import (
+    WeakScalingRequest,
+    default_samples,
+    measure_weak_scaling,
+    weak_scaling_config,
+)
 from zerotune.tuner.commands.weak_scaling.roofline import roofline_figure
 from zerotune.tuner.commands.weak_scaling.text import FORECAST_WORKERS, describe_machine, notes, print_weak_scaling
 from zerotune.tuner.errors import BadInput
@@ -166,8 +172,8 @@ def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", lambda question, tell: FOUND)
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.figure.write_pictures", lambda *_, **__: ([], None))
+    monkeypatch.setattr(measure, "measure_weak_scaling", lambda question, tell: FOUND)
+    monkeypatch.setattr(figure, "write_pictures", lambda *_, **__: ([], None))
     (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
     with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
@@ -209,7 +215,7 @@ def test_the_command_asks_for_the_default_where_no_samples_are_given(
         asked.append(question.samples)
         return FOUND
 
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", found)
+    monkeypatch.setattr(measure, "measure_weak_scaling", found)
     text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
     (tmp_path / "scaled.yaml").write_text(text + "recipe: {ghost_batch_size: 48}\n", encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)

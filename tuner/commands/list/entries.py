@@ -6,15 +6,15 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ...trainers.applications import APPLICATIONS, Application
-from ...trainers.applications.registry import SHIPPED, packaged_applications
-from ...trainers.optimizers import OPTIMIZERS
-from ...trainers.scaling import RULES
-from ...trainers.schedules import DECAYS, WARMUPS
-from ...trainers.spec import OptionValue
-from ..errors import BadInput
-from ..search import METHODS
-from ..study import load_study, shipped_studies
+from ....trainers.applications import APPLICATIONS, Application
+from ....trainers.applications.registry import SHIPPED, packaged_applications
+from ....trainers.optimizers import OPTIMIZERS
+from ....trainers.scaling import RULES
+from ....trainers.schedules import DECAYS, WARMUPS
+from ....trainers.spec import OptionValue
+from ...errors import BadInput
+from ...search import METHODS
+from ...study import load_study, shipped_studies
 
 EntryTable = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column names and rows."""

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ..campaign.campaign import Campaign
-from ..errors import BadInput
-from ..run.journal import Journal, JournalContent
-from ..run.run import RunOptions, answer_at_hand, check_definition, definition_of, draw, tell_damage
-from ..run.tracking import keep, store_opener
-from ..store import redact
-from ..study import Study
-from ..trial import Trial
-from .regime.run import regime_folder, read_recorded_study
+from ...campaign.campaign import Campaign
+from ...errors import BadInput
+from ...run.journal import Journal, JournalContent
+from ...run.run import Place, answer_at_hand, check_definition, definition_of, draw, tell_damage
+from ...run.tracking import keep, store_opener
+from ...store import redact
+from ...study import Study
+from ...trial import Trial
+from ..regime.run import read_recorded_study, regime_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class SyncSummary:
     rest: str
 
 
-def sync_study(study: Study, place: RunOptions, console: Console) -> list[SyncSummary]:
+def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary]:
     """Writes what the store lacks of a study, and of the regime search over it where there is one.
 
     Of a study that has ended its figures and the arms' summaries are written too; those of a regime search are what
@@ -68,7 +68,7 @@ def sync_study(study: Study, place: RunOptions, console: Console) -> list[SyncSu
     return done
 
 
-def _sync_own(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+def _sync_own(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
     results, sessions = journal.content.results, journal.content.sessions
     store = store_opener(study, uri, definition_of(study), sessions)()
@@ -81,7 +81,7 @@ def _sync_own(study: Study, place: RunOptions, uri: str, journal: Journal) -> Sy
     return SyncSummary(study=study.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
 
 
-def _sync_regime(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+def _sync_regime(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
     whole = read_recorded_study(study, journal)
     results = journal.content.results
     written = store_opener(whole, uri, definition_of(whole), journal.content.sessions)().sync(results.values())
