@@ -23,10 +23,10 @@ import typer
 from benchmarks import turns
 from benchmarks.scaling_part import part
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.distributed.local_workers import local_gang
+from zerotune.trainers.distributed.local_workers import local_workers
 from zerotune.trainers.recipe import has_batch_norm
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from zerotune.trainers.weak_scaling import machine_rates
+from zerotune.trainers.weak_scaling import measure_machine_rates
 from zerotune.tuner.commands.weak_scaling.forecast import WeakScaling
 from zerotune.tuner.commands.weak_scaling.text import format_si
 
@@ -74,7 +74,7 @@ def main(
     models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
 ) -> None:
     """Weak scaling of DATE's six networks here, and forecast."""
-    rates = machine_rates("cpu")
+    rates = measure_machine_rates("cpu")
     measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
         draw_images(Path(folder))
@@ -84,7 +84,7 @@ def main(
             for number in (1, workers):
                 placement = Placement(data_folder=folder)
                 arguments = (config_of(application, samples, number), placement, None, updates, rounds)
-                with local_gang(number) as others:
+                with local_workers(number) as others:
                     points.append(part(others.call("cpu", part, *arguments), "cpu", *arguments))
             found = WeakScaling(points=points, rates=rates)
             alone, several = points

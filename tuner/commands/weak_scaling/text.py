@@ -48,7 +48,7 @@ def format_si(number: float) -> str:
 
 
 def headline(found: WeakScaling, name: str) -> str:
-    """The efficiency of the largest gang measured, in one sentence."""
+    """The efficiency of the largest process group measured, in one sentence."""
     largest = found.points[-1]
     return (
         f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
