@@ -69,11 +69,11 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
 
 def _written(format: ReportFormat, subject: "Subject") -> str:
     if format is ReportFormat.html:
-        from ..reports.export import draw_all
-        from ..reports.html.page import page
+        from ..reports.export import draw_figures
+        from ..reports.html.page import render_report
 
-        return page(subject, draw_all(subject))
-    from ..reports.tables.formats import report_json, report_latex, report_markdown
+        return render_report(subject, draw_figures(subject))
+    from ..reports.tables.markup import report_json, report_latex, report_markdown
 
     writers = {ReportFormat.json: report_json, ReportFormat.markdown: report_markdown, ReportFormat.latex: report_latex}
     return writers[format](subject)

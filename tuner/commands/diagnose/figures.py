@@ -12,9 +12,9 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ....trainers.diagnostics import LAWS, LayerNorms
-from ...reports.figures.style import COLOURS, COLUMNS, GREY, dress, num_rows, safe
+from ...reports.figures.style import COLOURS, COLUMNS, GREY, apply_style, escape, num_rows
 from .diagnosis import DiagnosedRun, Diagnosis
-from .text import describe_distance, describe_peak_shift, format_loss_gap, format_number, format_peaks
+from .text import describe_distance, describe_peak_shift, format_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
 """Layers drawn; of a deeper model so many, evenly spread."""
@@ -69,8 +69,8 @@ def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
                     y=[ratio for _, ratio in points],
                     mode="lines",
                     line={"color": colour, "width": 2, "dash": dash},
-                    name=safe(name) if dash == "solid" else f"{safe(name)}, applied",
-                    legendgroup=safe(name),
+                    name=escape(name) if dash == "solid" else f"{escape(name)}, applied",
+                    legendgroup=escape(name),
                     showlegend=place == 0 and dash == "solid",
                 )
                 _add(figure, place, trace)
@@ -137,7 +137,7 @@ def loss_gaps(diagnosis: Diagnosis) -> go.Figure:
         shown = [(epoch, gap) for epoch, gap in run.loss_gaps if math.isfinite(gap)]
         figure.add_trace(_line(run, place, [epoch for epoch, _ in shown], [gap for _, gap in shown]))
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    last = ", ".join(f"{format_loss_gap(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
+    last = ", ".join(f"{format_gap(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
     _dress(
         figure, diagnosis, title=f"Loss gap of the last epoch, in nats: {last}", what="validation less training loss"
     )
@@ -254,10 +254,10 @@ def _add(figure: go.Figure, place: int, trace: go.Scatter) -> None:
 def _dress(figure: go.Figure, diagnosis: Diagnosis, *, title: str, what: str) -> None:
     question = diagnosis.question
     panels = sum(1 for _ in figure.select_xaxes())
-    dress(
+    apply_style(
         figure,
         title=title,
-        finding=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
+        subtitle=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
         num_panels=panels,
     )
 

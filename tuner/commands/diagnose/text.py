@@ -68,7 +68,7 @@ def describe_distance(diagnosis: Diagnosis) -> str:
     )
 
 
-def format_loss_gap(run: DiagnosedRun) -> str:
+def format_gap(run: DiagnosedRun) -> str:
     """The loss gap after the last epoch, in nats."""
     return f"{run.loss_gaps[-1][1]:+.3f}" if run.loss_gaps else "-"
 
@@ -132,6 +132,6 @@ def _table(diagnosis: Diagnosis) -> Table:
             format_number(run.observations[-1].lipschitz),
             *(f"{fits[law].r_squared:.3f}" if law in fits else "-" for law in ("log t", "sqrt t")),
             format_number(run.late_noise_scale),
-            format_loss_gap(run),
+            format_gap(run),
         )
     return table

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...reports.text.format import cost_unit, counted
+from ...reports.text.costs import cost_unit
+from ...reports.text.format import pluralize
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
 
 FACTORS = (2.0, 10.0)
@@ -42,7 +43,7 @@ def headline(shown: PerformanceProfiles) -> str:
     cheapest = sum(entry.ratio == 1.0 for entry in first.entries)
     return (
         f"{first.arm} comes first, with an area of {format_area(first.area)}: cheapest of the arms as good as the "
-        f"reference on {cheapest} of {counted(shown.num_workloads, 'workload')}, and as good on {solved}"
+        f"reference on {cheapest} of {pluralize(shown.num_workloads, 'workload')}, and as good on {solved}"
     )
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from ....trainers.scaling import RULES
 from ....trainers.schedules import DECAYS, Schedule
 from ....trainers.spec import OptionValue
-from ...reports.text.format import epochs_text, lr_text
+from ...reports.text.format import format_epochs, format_lr
 from .answer import RuleAnswer
 
 MOMENTS = {
@@ -48,7 +48,7 @@ def _headings(answer: RuleAnswer) -> list[Text]:
         Text(f"Source: {rule.source}.", style="dim"),
         Text(f"Baseline: B0={question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."),
         Text(
-            f"Run: {epochs_text(question.epochs)} of {question.num_samples:,} samples,"
+            f"Run: {format_epochs(question.epochs)} of {question.num_samples:,} samples,"
             f" {_format_warmup(answer.rows[0].schedule)}, then decay {_format_decay(answer.rows[0].schedule)}."
         ),
     ]
@@ -57,8 +57,10 @@ def _headings(answer: RuleAnswer) -> list[Text]:
 def format_schedule(schedule: Schedule) -> str:
     """A schedule in words: peak, warm-up and decay."""
     spec = schedule.spec
-    length = f" over {epochs_text(spec.warmup_epochs)}" if spec.warmup_epochs else ""
-    return f"learning rate {lr_text(spec.peak_lr)}, {_format_warmup(schedule)}{length}, decay {_format_decay(schedule)}"
+    length = f" over {format_epochs(spec.warmup_epochs)}" if spec.warmup_epochs else ""
+    return (
+        f"learning rate {format_lr(spec.peak_lr)}, {_format_warmup(schedule)}{length}, decay {_format_decay(schedule)}"
+    )
 
 
 def _format_warmup(schedule: Schedule) -> str:
@@ -67,7 +69,7 @@ def _format_warmup(schedule: Schedule) -> str:
     if not spec.warmup_epochs:
         return "no warm-up"
     return f"{spec.warmup} warm-up" + (
-        f" from {lr_text(spec.warmup_start * spec.peak_lr)}" if spec.warmup_start else ""
+        f" from {format_lr(spec.warmup_start * spec.peak_lr)}" if spec.warmup_start else ""
     )
 
 
@@ -83,7 +85,7 @@ def _format_decay(schedule: Schedule) -> str:
 def _format_option(value: OptionValue) -> str:
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
-    return lr_text(value) if isinstance(value, float) else str(value).lower()
+    return format_lr(value) if isinstance(value, float) else str(value).lower()
 
 
 def _plain_table(headings: Iterable[str]) -> Table:
@@ -101,7 +103,7 @@ def _table(answer: RuleAnswer) -> Table:
         table.add_row(
             f"{row.batch_size:,}",
             f"{row.k:.4g}",
-            lr_text(spec.peak_lr),
+            format_lr(spec.peak_lr),
             f"{spec.warmup_epochs:.5g}",
             f"{schedule.warmup_iterations:,}",
             f"{schedule.total_iterations:,}",
@@ -124,7 +126,7 @@ def _moments_table(answer: RuleAnswer) -> Table:
         cells = [found.get(name) for name in shown]
         table.add_row(
             f"{batch_size:,}",
-            *("-" if cell is None else f"{lr_text(cell.lr)}\nt={cell.iteration:,}" for cell in cells),
+            *("-" if cell is None else f"{format_lr(cell.lr)}\nt={cell.iteration:,}" for cell in cells),
         )
     return table
 
@@ -134,11 +136,11 @@ def _notes(answer: RuleAnswer) -> list[str]:
     notes = list(answer.question.notes)
     for row in answer.rows:
         spec, epochs = row.schedule.spec, answer.question.epochs
-        start = f"B={row.batch_size:,}: the rule's warm-up of {epochs_text(row.rule_warmup_epochs)} outlasts the run"
+        start = f"B={row.batch_size:,}: the rule's warm-up of {format_epochs(row.rule_warmup_epochs)} outlasts the run"
         if spec.warmup_epochs < row.rule_warmup_epochs:
             notes.append(f"{start}: cut to half of it (--on-long-warmup clamp).")
         elif spec.warmup_epochs >= epochs:
             notes.append(
-                f"{start}: it ends at {lr_text(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
+                f"{start}: it ends at {format_lr(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
             )
     return notes

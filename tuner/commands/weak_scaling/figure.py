@@ -8,11 +8,11 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ...reports.figures.images import write_pictures
-from ...reports.figures.style import arm_styles, dress, marked
-from ...reports.html.document import document, drawn
+from ...reports.figures.images import write_images
+from ...reports.figures.style import apply_style, arm_styles, marker_trace
+from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import html_text
+from ...reports.tables.markup import escape_html
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
 from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
@@ -54,11 +54,11 @@ def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
         for point in points
     ]
     workers_measured = [point.num_workers for point in points]
-    figure.add_trace(marked(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
-    dress(
+    figure.add_trace(marker_trace(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
+    apply_style(
         figure,
         title=headline(found, name),
-        finding=f"{found.samples_per_worker} samples a worker; computational intensity {format_si(found.intensity)}",
+        subtitle=f"{found.samples_per_worker} samples a worker; computational intensity {format_si(found.intensity)}",
         num_panels=1,
     )
     ticks = [4**power for power in range(6)]
@@ -112,18 +112,18 @@ def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Pa
     to.mkdir(parents=True, exist_ok=True)
     figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    listed = "".join(f"<li>{html_text(note)}</li>" for note in (*describe_machine(found), *notes(found)))
+    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*describe_machine(found), *notes(found)))
     page.write_text(
-        document(
+        render_document(
             headline(found, name),
             [
-                drawn(NAME, figures[NAME], READING),
-                drawn(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
+                figure_html(NAME, figures[NAME], READING),
+                figure_html(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
                 f'<ul class="notes">{listed}</ul>',
             ],
         ),
         encoding="utf-8",
     )
     write_csv(table, weak_scaling_records(found))
-    pictures, notice = write_pictures(figures, to, formats=("png",))
+    pictures, notice = write_images(figures, to, formats=("png",))
     return [page, table, *pictures], notice

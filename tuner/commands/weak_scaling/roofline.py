@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from ...reports.figures.style import GREY, arm_styles, dress, log_ticks, marked
-from ...reports.text.format import share_text
+from ...reports.figures.style import GREY, apply_style, arm_styles, log_ticks, marker_trace
+from ...reports.text.format import format_share
 from .forecast import WeakScaling, communicated_words
 from .text import format_si
 
@@ -84,15 +84,15 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     )
     rates = {point.num_workers: update_flops / point.update_seconds for point in several}
     hovers = [
-        f"{workers} workers: {format_si(rate)}FLOP/s each, {share_text(rate / roof)} of the matrix product's"
+        f"{workers} workers: {format_si(rate)}FLOP/s each, {format_share(rate / roof)} of the matrix product's"
         for workers, rate in rates.items()
     ]
-    figure.add_trace(marked(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
+    figure.add_trace(marker_trace(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
     bound = "its link" if here < bend else "its matrix products"
-    dress(
+    apply_style(
         figure,
         title=f"{name} with {found.samples_per_worker} samples a worker: bound by {bound}",
-        finding=(
+        subtitle=(
             f"{format_si(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {format_si(bend)}: "
             f"{format_si(bend / here * found.samples_per_worker)} samples a worker"
         ),

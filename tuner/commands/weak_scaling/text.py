@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...energy import EnergyConstants
-from ...reports.text.format import share_text
+from ...reports.text.format import format_share
 from .forecast import WeakScaling
 
 FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -52,7 +52,7 @@ def headline(found: WeakScaling, name: str) -> str:
     largest = found.points[-1]
     return (
         f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
-        f"{share_text(found.efficiency(largest))} of what as many alone would"
+        f"{format_share(found.efficiency(largest))} of what as many alone would"
     )
 
 
@@ -82,8 +82,8 @@ def _measured(found: WeakScaling) -> Table:
             f"{point.samples:,}",
             format_si(point.update_seconds),
             format_si(point.samples / point.update_seconds),
-            share_text(found.efficiency(point)),
-            "" if is_alone else share_text(point.exchange_share),
+            format_share(found.efficiency(point)),
+            "" if is_alone else format_share(point.exchange_share),
             "" if is_alone else f"{point.apart_seconds / found.alone.apart_seconds:.2f}x",
             "" if is_alone else f"{errors[point.num_workers]:+.1%}",
         )
@@ -104,7 +104,7 @@ def describe_machine(found: WeakScaling) -> list[str]:
         f"Link: {format_si(4 * link.words / 1e9)} GB/s, {format_si(1e3 * link.latency)} ms a step. It keeps up with "
         f"the matrix product at {format_si(balance)} FLOPs a word; an update has {format_si(needed)}.",
         f"Modelled energy ({energy.picojoules_per_flop:g} pJ a FLOP, {energy.picojoules_per_word:,.0f} a word): the "
-        f"exchange is {share_text(found.exchange_energy_share)} of an update.",
+        f"exchange is {format_share(found.exchange_energy_share)} of an update.",
     ]
 
 
@@ -114,9 +114,9 @@ def _forecast(found: WeakScaling) -> Table:
     for num_workers in FORECAST_WORKERS:
         table.add_row(
             f"{num_workers:,}",
-            share_text(own.efficiency(num_workers)),
+            format_share(own.efficiency(num_workers)),
             format_si(own.samples_per_second(num_workers)),
-            share_text(found.alone.update_seconds / shared.update_seconds(num_workers)),
+            format_share(found.alone.update_seconds / shared.update_seconds(num_workers)),
             format_si(shared.samples_per_second(num_workers)),
         )
     return table
@@ -125,7 +125,7 @@ def _forecast(found: WeakScaling) -> Table:
 def notes(found: WeakScaling) -> tuple[str, ...]:
     """What a reader must know to trust the tables."""
     largest = found.points[-1].num_workers
-    hidden = "none of it" if found.hidden == 0 else f"as much of it as {share_text(found.hidden)} of computing takes"
+    hidden = "none of it" if found.hidden == 0 else f"as much of it as {format_share(found.hidden)} of computing takes"
     return (
         "Efficiency: the seconds of one worker's update over those of so many, each with the same share. Exchange: the "
         "part of an update that adding up gradients takes. Slower beside others: updates that exchange nothing, over "

@@ -11,7 +11,8 @@ from rich.console import Console
 from zerotune.trainers.distributed.data_parallel import shard_bounds
 from zerotune.trainers.weak_scaling import MachineRates, ScalingPoint
 from zerotune.tuner.cli import app
-from zerotune.tuner.commands.weak_scaling import figure, measure
+from zerotune.tuner.commands.weak_scaling import figure as figures
+from zerotune.tuner.commands.weak_scaling import measure
 from zerotune.tuner.commands.weak_scaling.figure import weak_scaling_figure, weak_scaling_records
 from zerotune.tuner.commands.weak_scaling.forecast import Link, WeakScaling, estimate_link
 from zerotune.tuner.commands.weak_scaling.measure import (
@@ -172,8 +173,8 @@ def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "measure_weak_scaling", lambda question, tell: FOUND)
-    monkeypatch.setattr(figure, "write_pictures", lambda *_, **__: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", lambda question, tell: FOUND)
+    monkeypatch.setattr(figures, "write_images", lambda *_, **__: ([], None))
     (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
     with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
