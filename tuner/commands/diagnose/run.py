@@ -96,7 +96,7 @@ def _run(
         num_threads=resources.cpus_per_trial,
     )
     try:
-        training = TrainingOptions(config, placement)
+        training = Training(config, placement)
         total = training.schedule.total_iterations
         iterations = select_iterations(total, every=question.every, points=question.points)
         recorder = Recorder(training, iterations, method=question.method)
