@@ -10,6 +10,7 @@ from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
 from ....trainers.diagnostics import Recorder
+from ....trainers.loop import Training
 from ....trainers.spec import Placement, TrainConfig
 from ....trainers.tables import lookup
 from ...analysis.selection import BASELINE, best_trial
