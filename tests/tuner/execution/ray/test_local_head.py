@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from zerotune.trainers.cores import num_cores
-from zerotune.tuner.commands.options import DriverName, Training
+from zerotune.tuner.commands.options import DriverName, TrainingOptions
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.ray import local_cluster as embedded
 from zerotune.tuner.execution.ray.local_cluster import Head, started_ahead, take
@@ -139,7 +139,7 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
     heads: list[Head], driver: DriverName, address: str | None, num_started: int
 ) -> None:
     nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
-    with Training(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).start_cluster_early():
+    with TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 
