@@ -139,7 +139,8 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
     heads: list[Head], driver: DriverName, address: str | None, num_started: int
 ) -> None:
     nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
-    with TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).start_cluster_early():
+    options = TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere)
+    with options.start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 
