@@ -167,7 +167,7 @@ def read_answer(
     """
     root = Path(store)
     uri, name = find_store_and_name(study, root, tracking_uri)
-    return read_stored_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, root))
+    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, root))
 
 
 def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: st
     return store_uri(store, named=tracking_uri, in_study=study.tracking_uri), study.name
 
 
-def read_stored_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
+def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
     """The comparison of a study, read from its store.
 
     Args:

@@ -223,7 +223,7 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
 def answer_from_journal(
     study: Study, options: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
 ) -> Answer:
-    """The answer of results at hand, equal to the one that `tuner.run.answer.read_stored_answer` makes of the store."""
+    """The answer of results at hand, equal to the one that `tuner.run.answer.load_answer` makes of the store."""
     origin = Origin(
         definition=stored_definition_of(study),
         fingerprint=study.fingerprint,

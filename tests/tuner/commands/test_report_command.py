@@ -11,7 +11,7 @@ from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition
 from tests.tuner.tiny_study import Here
 from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.run.answer import read_stored_answer, study_facts, write_answer
+from zerotune.tuner.run.answer import load_answer, study_facts, write_answer
 from zerotune.tuner.run.command_text import format_report_command
 from zerotune.tuner.run.run import write_report
 from zerotune.tuner.store import Store, default_tracking_uri
@@ -63,7 +63,7 @@ def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
     uri = default_tracking_uri(here.folder / "mlruns")
     here.zerotune("report", "synthetic", "--to", "alone.html")
     here.zerotune("export", "synthetic", "--to", "exported")
-    found = read_stored_answer(
+    found = load_answer(
         uri, "synthetic", with_epochs=True, command=format_report_command(uri, "synthetic", Path("mlruns"))
     )
     store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})

@@ -16,7 +16,7 @@ from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution.progress_update import failed
-from zerotune.tuner.run.answer import read_stored_answer
+from zerotune.tuner.run.answer import load_answer
 from zerotune.tuner.run.dry_run import find_failed_trials
 from zerotune.tuner.run.journal import Journal, JournalContent, format_line, read_journal
 from zerotune.tuner.run.reuse import may_reuse
@@ -244,7 +244,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert len(new) == len(former) == 2
 
     # The former choice's confirmations are in the bill, and in no verdict.
-    comparison = read_stored_answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
+    comparison = load_answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
     row = comparison.row("tuned", 60)
     assert ({"lr": BEST_LR}, 2, 0) == (row.params, row.num_seeds, row.num_failed)
     assert comparison.ledger.total.trials == 10

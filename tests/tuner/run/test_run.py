@@ -11,7 +11,7 @@ from rich.console import Console
 
 import zerotune.tuner.run.run
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
-from zerotune.tuner.run.answer import Answer, read_stored_answer
+from zerotune.tuner.run.answer import Answer, load_answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.run.recorder import RecordingAgenda
@@ -156,17 +156,13 @@ def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, fi
 
 def test_the_answer_of_a_run_is_the_one_that_the_store_gives(finished: Path) -> None:
     found = run(finished)
-    assert found == read_stored_answer(
-        default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command
-    )
+    assert found == load_answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
 
 
 def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
     run(copied)
     found = run(copied, STUDY + "question: Is it?\n")
-    assert found == read_stored_answer(
-        default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command
-    )
+    assert found == load_answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
     assert found.comparison.facts.question == "Is it?"
 
 

@@ -117,7 +117,7 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         found.at.pop(results, lambda: None)()
 
     monkeypatch.setattr("zerotune.tuner.run.run.report_store_state", telling)
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync"):
+    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
         monkeypatch.setattr(f"{module}.write_report", drawn)
     monkeypatch.setattr("zerotune.tuner.store.background.RETRY_SECONDS", 0.1)
     monkeypatch.setattr(RecordingAgenda, "tell", counting)
