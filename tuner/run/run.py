@@ -22,7 +22,7 @@ from ..analysis.provenance import Origin, provenance, training_facts
 from ..campaign.campaign import Campaign
 from ..errors import BadInput, StudyChanged, StudyFailed
 from ..execution.preflight import Workload
-from ..execution.ray.local_cluster import started_ahead
+from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
 from ..reports.text.format import counted
@@ -277,7 +277,7 @@ def getting_ready(execution: Execution, driver: Driver) -> Iterator[None]:
     if driver == "serial" or execution.address is not None:
         yield
         return
-    with started_ahead(execution.own_cores):
+    with start_ahead(execution.local_cores):
         yield
 
 

@@ -24,7 +24,7 @@ from ....trainers.distributed.rendezvous import LOOPBACK, Meeting, first_failure
 from ....trainers.loop import follow
 from ....trainers.memory import keep_freed_memory
 from ....trainers.spec import Placement, TrainConfig
-from ..failures import describe
+from ..failures import describe_error
 
 GRACE_SECONDS = 20.0
 """How long this worker may take to notice that another is lost; its connection may be to a machine that is gone."""
@@ -32,14 +32,14 @@ FAILURE_SECONDS = 10.0
 """How long a worker that failed may take to say so."""
 
 
-def this_address() -> str:
+def local_address() -> str:
     """The address by which other machines of the cluster reach this one; loopback on a cluster of one machine."""
     own = ray.util.get_node_ip_address()
     nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     return LOOPBACK if nodes == {own} else str(own)
 
 
-class Follower:
+class GroupWorker:
     """A worker of a gang that another leads; an actor."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Follower:
 
     def join(self, rank: int, meeting: Meeting, device: str) -> None:
         """Joins the gang."""
-        address = LOOPBACK if meeting.host == LOOPBACK else this_address()
+        address = LOOPBACK if meeting.host == LOOPBACK else local_address()
         entering = joined(rank, meeting, device=device, address=address)
         self._gang = self._open.enter_context(entering)
 
@@ -63,13 +63,13 @@ class Follower:
                 enter_application(application)
             follow(config, placement, self._gang)
         except Exception as error:  # whatever a model or a data set raises
-            said = describe(error)
+            said = describe_error(error)
             self._open.close()
             return said
         return None
 
 
-class RayGang:
+class WorkerGroup:
     """The other workers of the trials that a worker of Tune's trains, started with the first and kept for the next.
 
     Args:
@@ -105,7 +105,7 @@ class RayGang:
 
     def _start(self, device: str) -> Gang:
         group = get_current_placement_group()
-        actor = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(Follower)
+        actor = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(GroupWorker)
         self._others = [
             actor.options(
                 scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
@@ -113,7 +113,7 @@ class RayGang:
             for rank in range(1, self._size)
         ]
         ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
-        host = this_address()
+        host = local_address()
         listener = listening_socket(host)
         meeting = Meeting(host=host, port=listener.getsockname()[1], size=self._size)
         joining = [other.join.remote(rank, meeting, device) for rank, other in enumerate(self._others, start=1)]

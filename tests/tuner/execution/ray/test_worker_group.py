@@ -12,7 +12,7 @@ from zerotune.trainers.distributed.local_workers import WorkerLost
 from zerotune.trainers.distributed.rendezvous import LOOPBACK
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray import worker_group as ray_gang
-from zerotune.tuner.execution.ray.worker_group import RayGang
+from zerotune.tuner.execution.ray.worker_group import WorkerGroup
 
 CLOSED = "RuntimeError: [third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer"
 LOST = ActorDiedError()
@@ -56,7 +56,7 @@ def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], joined: Any) -> Non
     actor = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=follower))
     monkeypatch.setattr(ray_gang.ray, "remote", lambda **_: lambda _: actor)
     monkeypatch.setattr(ray_gang, "joined", joined)
-    RayGang(1 + len(ready), cpus=1, gpus=0.0).begin(make_trial(0).config, Placement(), None)
+    WorkerGroup(1 + len(ready), cpus=1, gpus=0.0).begin(make_trial(0).config, Placement(), None)
 
 
 @contextmanager
@@ -83,14 +83,14 @@ def test_a_follower_that_does_not_join_is_lost_and_not_the_trials_fault(
 
 
 def test_a_follower_that_is_lost_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
-    gang = RayGang(3, cpus=1, gpus=0.0)
+    gang = WorkerGroup(3, cpus=1, gpus=0.0)
     gang._parts = [CLOSED, LOST]
     with pytest.raises(WorkerLost, match=r"^worker 2 of 3 was lost: The actor died"):
         gang.failure()
 
 
 def test_a_follower_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
-    gang = RayGang(3, cpus=1, gpus=0.0)
+    gang = WorkerGroup(3, cpus=1, gpus=0.0)
     gang._parts = [CLOSED, "ValueError: its own"]
     assert gang.failure() == "worker 2 of 3: ValueError: its own"
 
@@ -101,7 +101,7 @@ def test_a_follower_that_is_lost_after_another_has_ended_is_still_watched_for(
     ended: list[int] = []
     monkeypatch.setattr(ray_gang, "GRACE_SECONDS", 0.0)
     monkeypatch.setattr(ray_gang.os, "_exit", ended.append)
-    gang = RayGang(3, cpus=1, gpus=0.0)
+    gang = WorkerGroup(3, cpus=1, gpus=0.0)
     gang._parts = [CLOSED, LOST]
     gang._watch(gang._parts)
     assert ended == [1]
