@@ -23,7 +23,7 @@ import typer
 from benchmarks import turns
 from benchmarks.scaling_part import part
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.distributed.local_workers import local_gang
+from zerotune.trainers.distributed.local_workers import local_workers
 from zerotune.trainers.recipe import has_batch_norm
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 from zerotune.trainers.weak_scaling import machine_rates
@@ -84,7 +84,7 @@ def main(
             for number in (1, workers):
                 placement = Placement(data_folder=folder)
                 arguments = (config_of(application, samples, number), placement, None, updates, rounds)
-                with local_gang(number) as others:
+                with local_workers(number) as others:
                     points.append(part(others.call("cpu", part, *arguments), "cpu", *arguments))
             found = WeakScaling(points=points, rates=rates)
             alone, several = points

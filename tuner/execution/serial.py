@@ -3,7 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 
-from ...trainers.distributed.local_workers import LocalGang
+from ...trainers.distributed.local_workers import LocalWorkers
 from ...trainers.memory import keep_freed_memory
 from ..cost import Cost
 from ..trial import Progress, Trial, TrialResult
@@ -21,7 +21,7 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
     """
     keep_freed_memory()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)
-    with closing(LocalGang(execution.workers_per_trial)) as others:
+    with closing(LocalWorkers(execution.workers_per_trial)) as others:
         while (trial := agenda.ask()) != "done":
             if trial == "wait":
                 raise RuntimeError("the agenda waits for a trial that no driver is running")

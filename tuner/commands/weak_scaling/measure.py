@@ -10,7 +10,7 @@ from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import application_file
 from ....trainers.data import DataError
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.distributed.rendezvous import why_not
+from ....trainers.distributed.rendezvous import unsupported_reason
 from ....trainers.recipe import ghost_problems
 from ....trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig
 from ....trainers.weak_scaling import machine_rates, measure_scaling
@@ -70,7 +70,7 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
             "--updates or --workers"
         )
     device = "cuda" if resources.gpus_per_trial > 0 else "cpu"
-    if problem := why_not(device):
+    if problem := unsupported_reason(device):
         raise BadInput(problem)
     placement = Placement(data_folder=folder, device=device, num_threads=resources.cpus_per_trial)
     points = []

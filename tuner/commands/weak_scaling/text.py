@@ -48,7 +48,7 @@ def si_text(number: float) -> str:
 
 
 def headline(found: WeakScaling, name: str) -> str:
-    """The efficiency of the largest gang measured, in one sentence."""
+    """The efficiency of the largest process group measured, in one sentence."""
     largest = found.points[-1]
     return (
         f"{name}: {largest.num_workers} workers with {found.samples_a_worker} samples each do "

@@ -68,7 +68,7 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
         keep_freed_memory()
         self._post = config["post"]
         self._application = config.get("application")
-        self._others = WorkerGroup(**config["group"])
+        self._others = WorkerGroup(**config["worker_group"])
         self._mailbox = uuid.uuid4().hex
         inspection = config.get("inspection")
         problem = None if inspection is None else find_problem(inspection)
@@ -241,7 +241,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
             dispatch = Dispatcher(agenda, replace(execution, workers_per_machine=slots.per_machine), post)
             try:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
-                group = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
+                worker_group = {"world_size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
                 # A machine that joins later was not looked at before the first trial.
                 inspection = None if execution.address is None else make_inspection(execution)
@@ -249,7 +249,12 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 tune.run(
                     TuneWorker,
                     name="workers",
-                    config={"post": post, "application": application, "group": group, "inspection": inspection},
+                    config={
+                        "post": post,
+                        "application": application,
+                        "worker_group": worker_group,
+                        "inspection": inspection,
+                    },
                     resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
                     num_samples=num_workers(execution, slots),
                     scheduler=dispatch,

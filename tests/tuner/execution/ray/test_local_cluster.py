@@ -12,7 +12,7 @@ import pytest
 from zerotune.tuner.execution.ray.session_dir import make_session_dir, remove_session_dirs
 from zerotune.tuner.execution.trial_runner import Execution
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.ray

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.tuner.execution.agendas import ALONE, make_trial
+from tests.tuner.execution.agendas import SINGLE_WORKER, make_trial
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.messages import (
     CONTINUE,
@@ -36,7 +36,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
 
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
     worker = TuneWorker.__new__(TuneWorker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "group": ALONE})
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     return worker, items
 
 
@@ -54,7 +54,7 @@ def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = N
 def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[TuneWorker, list[Any]]) -> None:
     worker, _ = spoken_to
     first = worker.step()["message"]
-    worker.setup({"post": None, "group": ALONE})
+    worker.setup({"post": None, "worker_group": SINGLE_WORKER})
     second = worker.step()["message"]
     assert (Ready, Ready) == (type(first), type(second))
     assert first.mailbox != second.mailbox
