@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..trial import Agenda, Trial
-from .packing import PackPlanner, pack_key, workload_key
+from .packing import PackPlanner, trial_pack_key, workload_key
 from .progress_update import ProgressUpdate
 from .ray.messages import UPDATE_SECONDS
 
@@ -69,7 +69,7 @@ class TrialBatcher:
             self._buffer.appendleft(trial)
             return BenchmarkRequest(trial)
         if size > 1:
-            found = self._fair_share(trial, size, pack_key, among=num_idle)
+            found = self._fair_share(trial, size, trial_pack_key, among=num_idle)
             if self._packing.pays_off(trial, len(found)):
                 return TrialBatch(trials=found, as_pack=True)
             self._buffer.extendleft(reversed(found[1:]))

@@ -11,9 +11,9 @@ from dataclasses import asdict, replace
 from ...trainers.applications.registry import enter_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.packing.benchmark import PackSpeed
-from ...trainers.packing.packed_training import PackedTraining, pack_form, pack_problem
+from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
-from ..cost import Cost, epochs_cost, held
+from ..cost import Cost, device_cost, epochs_cost
 from ..trial import Trial, canonical_json
 from .progress_update import ProgressUpdate
 from .trial_runner import PackSetting, TrialRunner, device_name
@@ -22,9 +22,9 @@ LARGEST_CPU_BATCH = 32
 """On a CPU nothing larger is measured: packs of LeNet lost at every batch size above it (`benchmarks/README.md`)."""
 
 
-def pack_key(trial: Trial) -> str:
+def trial_pack_key(trial: Trial) -> str:
     """Equal for trials that can be in one pack."""
-    return canonical_json(asdict(pack_form(trial.config)))
+    return canonical_json(asdict(pack_key(trial.config)))
 
 
 class PackPlanner:
@@ -57,7 +57,7 @@ class PackPlanner:
     def pays_off(self, trial: Trial, number: int) -> bool:
         """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
         speed = self._speeds.get(workload_key(trial.config))
-        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.pays(number)))
+        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.is_worthwhile(number)))
 
     def record_speed(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
@@ -72,7 +72,7 @@ def workload_key(config: TrainConfig) -> str:
         clip_norm=None if recipe.clip_norm is None else 1.0,
         label_smoothing=0.0 if recipe.label_smoothing == 0 else 0.5,
     )
-    plain = asdict(pack_form(replace(config, recipe=recipe)))
+    plain = asdict(pack_key(replace(config, recipe=recipe)))
     plain["optimizer"] = config.optimizer.name
     del plain["epochs"], plain["divergence_factor"]
     return canonical_json(plain)
@@ -153,10 +153,10 @@ class PackRunner:
             seconds: since the pack's last epoch, or since it was begun.
         """
         for trial_id, position in self._left.items():
-            lost = held(seconds / len(self._left))
+            lost = device_cost(seconds / len(self._left))
             if self._pack is not None:
                 result, updates, samples = self._pack.results()[position], *self._pack.unfinished
-                lost += held(result.setup_seconds, result.setup_joules)
+                lost += device_cost(result.setup_seconds, result.setup_joules)
                 lost += epochs_cost(result.epochs[self._reported[position] :])
                 lost += Cost(
                     iterations=updates,

@@ -4,22 +4,22 @@ from contextlib import closing
 from dataclasses import replace
 
 from ...trainers.distributed.local_workers import LocalWorkers
-from ...trainers.memory import keep_freed_memory
+from ...trainers.memory import configure_malloc
 from ..cost import Cost
 from ..trial import Progress, Trial, TrialResult
 from .failures import MAX_WORKER_FAILURES, WorkerFailures
 from .progress_update import conclude, failed_result
-from .trial_runner import Execution, PeerWorkers, RecordingAgenda, TrialRunner
+from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 
 
-def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
+def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for.
 
     Args:
         agenda: gives trials and takes results.
         execution: where they run; `max_concurrent` and `address` mean nothing here.
     """
-    keep_freed_memory()
+    configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)
     with closing(LocalWorkers(execution.workers_per_trial)) as others:
         while (trial := agenda.ask()) != "done":
@@ -29,7 +29,7 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
             agenda.tell(_run(trial, agenda, execution, others))
 
 
-def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: PeerWorkers) -> TrialResult:
+def _run(trial: Trial, agenda: DriverAgenda, execution: Execution, others: PeerWorkers) -> TrialResult:
     work = TrialRunner(trial, execution.placement(trial), execution.application, execution.time_limit, others)
     failures, lost = WorkerFailures(), Cost()
     while True:

@@ -15,7 +15,7 @@ from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
 from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
-from ...cost import Cost, held
+from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Progress, Trial, TrialResult
 from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
@@ -23,7 +23,7 @@ from ..failures import WorkerFailures, format_worker_failure, is_external_failur
 from ..packing import PackPlanner
 from ..progress_update import ProgressUpdate, conclude, failed_result
 from ..time_limit import format_out_of_time
-from ..trial_runner import Execution, RecordingAgenda, remove_checkpoint
+from ..trial_runner import DriverAgenda, Execution, remove_checkpoint
 from .messages import (
     CONTINUE,
     MAILBOX_LOST,
@@ -68,7 +68,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         post: handle of the `Mailbox` actor.
     """
 
-    def __init__(self, agenda: RecordingAgenda, execution: Execution, post: Any) -> None:
+    def __init__(self, agenda: DriverAgenda, execution: Execution, post: Any) -> None:
         super().__init__()
         self._agenda = agenda
         self._execution = execution
@@ -190,7 +190,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         num_workers = self._execution.workers_per_trial
         result = failed_result(trial, format_out_of_time(self._execution.time_limit), num_workers=num_workers)
         device_seconds = num_workers * (time.monotonic() - given.since)
-        untold = held(max(0.0, device_seconds - given.reported_seconds))
+        untold = device_cost(max(0.0, device_seconds - given.reported_seconds))
         self._tell(replace(result, cost=result.cost + untold))
 
     def _tell(self, result: TrialResult) -> None:

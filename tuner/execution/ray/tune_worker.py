@@ -26,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ....trainers.applications.registry import enter_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.memory import keep_freed_memory
+from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
 from ...errors import Unreachable
@@ -35,7 +35,7 @@ from ..packing import PackRunner
 from ..preflight import find_problem
 from ..progress_update import ProgressUpdate
 from ..time_limit import end_process_after
-from ..trial_runner import Execution, PeerWorkers, RecordingAgenda, TrialRunner
+from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 from .attach import client_port, make_inspection, run_tune_locally
 from .cluster import Slots, connect
 from .dispatcher import Dispatcher
@@ -65,7 +65,7 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
-        keep_freed_memory()
+        configure_malloc()
         self._post = config["post"]
         self._application = config.get("application")
         self._others = WorkerGroup(**config["worker_group"])
@@ -218,7 +218,7 @@ def _watch_head(execution: Execution) -> AbstractContextManager[None]:
     return watch_head(head, patience=patience)
 
 
-def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
+def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for on a Ray cluster.
 
     Args:

@@ -28,7 +28,7 @@ from ....trainers.distributed.rendezvous import (
     listening_socket,
 )
 from ....trainers.loop import train_as_worker
-from ....trainers.memory import keep_freed_memory
+from ....trainers.memory import configure_malloc
 from ....trainers.spec import Placement, TrainConfig
 from ..failures import describe_error
 
@@ -49,7 +49,7 @@ class WorkerActor:
     """A worker of a process group that another leads; an actor."""
 
     def __init__(self) -> None:
-        keep_freed_memory()
+        configure_malloc()
         self._open = ExitStack()
         self._process_group = SINGLE_PROCESS
 

@@ -18,7 +18,7 @@ from tests.tuner.execution.spoken_workers import Workers, slice_
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
-from zerotune.tuner.cost import Cost, held
+from zerotune.tuner.cost import Cost, device_cost
 from zerotune.tuner.execution import serial
 from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.progress_update import conclude
@@ -108,7 +108,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
-    monkeypatch.setattr("zerotune.trainers.checkpoint.SECONDS_BETWEEN", (0.0, 0.0))
+    monkeypatch.setattr("zerotune.trainers.checkpoint.INTERVAL_SECONDS", (0.0, 0.0))
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
     journal = Journal(tmp_path / "journal")
@@ -134,7 +134,7 @@ def test_setting_up_is_billed_once(
     first = work.advance(0.0)
     assert first.training is not None
     assert work._setup.device_seconds >= first.training.setup_seconds
-    work._setup = held(1e9)  # not to be mistaken for what the broken epoch took
+    work._setup = device_cost(1e9)  # not to be mistaken for what the broken epoch took
     update = work.advance(0.0)
     assert (update.lost, update.done) == ("worker 1 of 2 was lost", False)
     assert (update.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
