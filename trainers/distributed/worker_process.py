@@ -5,7 +5,7 @@ import os
 import sys
 from multiprocessing.connection import Connection
 
-from ..applications.registry import enter_application
+from ..applications.registry import register_application
 from ..loop import follow
 from .local_workers import Task, receive, send
 from .rendezvous import LOOPBACK, joined
@@ -24,7 +24,7 @@ def main() -> None:
             try:
                 if isinstance(task, Task):
                     if task.application is not None:
-                        enter_application(task.application)
+                        register_application(task.application)
                     follow(task.config, task.placement, gang)
                 else:
                     part, arguments = task
