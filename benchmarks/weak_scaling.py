@@ -23,12 +23,12 @@ import typer
 from benchmarks import turns
 from benchmarks.scaling_part import part
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.distributed.local_workers import local_gang
+from zerotune.trainers.distributed.local_workers import local_workers
 from zerotune.trainers.recipe import has_batch_norm
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from zerotune.trainers.weak_scaling import machine_rates
+from zerotune.trainers.weak_scaling import measure_machine_rates
 from zerotune.tuner.commands.weak_scaling.forecast import WeakScaling
-from zerotune.tuner.commands.weak_scaling.text import si_text
+from zerotune.tuner.commands.weak_scaling.text import format_si
 
 MODELS = ("alexnet", "inception_v4", "mnasnet", "mobilenet", "resnet50", "squeezenet")
 NUM_CLASSES, IMAGES_A_CLASS = 1_000, 2
@@ -74,7 +74,7 @@ def main(
     models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
 ) -> None:
     """Weak scaling of DATE's six networks here, and forecast."""
-    rates = machine_rates("cpu")
+    rates = measure_machine_rates("cpu")
     measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
         draw_images(Path(folder))
@@ -84,7 +84,7 @@ def main(
             for number in (1, workers):
                 placement = Placement(data_folder=folder)
                 arguments = (config_of(application, samples, number), placement, None, updates, rounds)
-                with local_gang(number) as others:
+                with local_workers(number) as others:
                     points.append(part(others.call("cpu", part, *arguments), "cpu", *arguments))
             found = WeakScaling(points=points, rates=rates)
             alone, several = points
@@ -92,8 +92,8 @@ def main(
             measured.append(
                 [
                     model,
-                    si_text(alone.num_parameters),
-                    si_text(found.intensity),
+                    format_si(alone.num_parameters),
+                    format_si(found.intensity),
                     f"{found.flops / rates.flops:.0%}",
                     f"{alone.samples / alone.update_seconds:.2f}",
                     f"{several.samples / several.update_seconds:.2f}",
@@ -106,7 +106,7 @@ def main(
             forecast.append([model, f"{found.errors()[workers]:+.1%}", *efficiencies])
             print(measured[-1], forecast[-1], flush=True)
     turns.print_table(
-        f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {si_text(rates.flops)}FLOP/s",
+        f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {format_si(rates.flops)}FLOP/s",
         ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "efficiency", "exchange", "beside"],
         measured,
     )

@@ -15,8 +15,8 @@ from torch.utils import flop_counter
 from torch.utils._pytree import tree_leaves
 
 from .applications.application import Application, Dataset
-from .compiler import without_compiler
-from .memory import keep_freed_memory
+from .compiler import bypass_compiler
+from .memory import configure_malloc
 from .recipe import in_fast_layout
 from .spec import OptionValue
 
@@ -77,7 +77,7 @@ def training_flops_per_sample(
             # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
                 model = application.new_model(data.info, model_options)
-                without_compiler(_COUNTING.__torch_dispatch__)
+                bypass_compiler(_COUNTING.__torch_dispatch__)
                 with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
                     application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
         _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
@@ -121,7 +121,7 @@ def seconds_per_sample(
         batch_size: samples a step, 1 .. number of training samples.
         model_options: as `TrainConfig.model_options`.
     """
-    keep_freed_memory()
+    configure_malloc()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -18,17 +18,17 @@ from pathlib import Path
 import torch
 
 from .applications.registry import find_application
-from .checkpoint import CheckpointClock, config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from .checkpoint import CheckpointClock, config_fingerprint, restore_checkpoint, tolerate_write_errors, write_checkpoint
 from .data import Split, load_on_device
-from .distributed.data_parallel import ALONE, Gang
-from .distributed.local_workers import local_gang
+from .distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
+from .distributed.local_workers import local_workers
 from .energy_meter import Reading, joules_between, read_energy
 from .evaluation import Evaluation, evaluate
 from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
-from .memory import keep_freed_memory
+from .memory import configure_malloc
 from .models.ghost_batch_norm import ghost_batch_sizes
 from .optimizers import build_optimizer
-from .outcome import after_epoch, has_diverged, progress_of
+from .outcome import has_diverged, result_from_state, update_result
 from .recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
 from .sampling import random_stream
 from .schedules import build_schedule
@@ -70,14 +70,14 @@ def train(
         ('finished', 30, 3000)
     """
     placement = placement or Placement()
-    with local_gang(placement.num_workers) as others:
+    with local_workers(placement.num_workers) as workers:
         if placement.device == "cpu":  # the workers share its meter
             placement = replace(placement, energy_share=placement.energy_share / placement.num_workers)
-        training = Training(config, placement, others.begin(config, placement))
+        training = Training(config, placement, workers.start_training(config, placement))
         while not training.finished:
             metrics = training.run_epoch()
             if report is not None and not report(metrics):
-                training.leave()
+                training.stop()
                 break
         return training.result()
 
@@ -91,14 +91,14 @@ class Training:
     Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
 
     Of several workers that train together (`trainers.distributed.data_parallel`), every one has a `Training` of its own
-    and moves it on: worker 0 as it likes, the others as it does (`follow`). Counts are the gang's, seconds and joules
-    the sum over it. What is random for each sample besides its order, dropout say, is drawn by each worker for its
-    share. Scores are worker 0's; the others know the first only.
+    and moves it on: worker 0 as it likes, the others as it does (`train_as_worker`). Counts are those of all
+    workers, seconds and joules their sum. What is random for each sample besides its order, dropout say, is drawn by
+    each worker for its local batch. Scores are worker 0's; the others know the first only.
 
     Args:
         config: what to train.
         placement: where and how this worker trains.
-        gang: the workers; this one alone where nothing is said.
+        process_group: the workers; this one alone where nothing is said.
 
     Attributes:
         flops_per_sample: floating-point operations of one training sample.
@@ -109,11 +109,11 @@ class Training:
         DataError: the data source's files cannot be used.
     """
 
-    def __init__(self, config: TrainConfig, placement: Placement, gang: Gang = ALONE):
+    def __init__(self, config: TrainConfig, placement: Placement, process_group: ProcessGroup = SINGLE_PROCESS):
         started = time.perf_counter()
-        keep_freed_memory()
+        configure_malloc()
         torch.set_num_threads(placement.num_threads)
-        self.config, self.placement, self.gang = config, placement, gang
+        self.config, self.placement, self.process_group = config, placement, process_group
         self.device = torch.device(placement.device)
         metered = read_energy(self.device)
         self.application = find_application(config.application)
@@ -132,7 +132,7 @@ class Training:
         self.model = in_fast_layout(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self.updates = Updates(
-            config, self.application, self.data.train, self.model, self.optimizer, self.schedule, gang
+            config, self.application, self.data.train, self.model, self.optimizer, self.schedule, process_group
         )
         self._forward = forward_in(config.recipe.precision, self.device, self.model)
         self._progress = TrainResult(
@@ -140,17 +140,17 @@ class Training:
         )
         self._resume()
         so_far, joules = self._progress, self._joules_since(metered)
-        share = self.updates.share_size
+        share = self.updates.local_batch_size
         pieces = ghost_batch_sizes(share, self.updates.micro_batch_size or share)
         is_whole = max(pieces) == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
             so_far,
             num_parameters=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            setup_seconds=so_far.setup_seconds + gang.size * (time.perf_counter() - started),
+            setup_seconds=so_far.setup_seconds + process_group.world_size * (time.perf_counter() - started),
             setup_joules=None if joules is None or so_far.setup_joules is None else so_far.setup_joules + joules,
             resumed_epochs=len(so_far.epochs),
             micro_batch_size=None if is_whole else max(pieces),
-            num_workers=gang.size,
+            num_workers=process_group.world_size,
             accumulation_steps=len(pieces),
         )
         self._checkpoints = CheckpointClock(placement.checkpoint_seconds)
@@ -180,8 +180,8 @@ class Training:
         """
         if self.finished:
             raise RuntimeError(f"this training has {self._progress.status}: no epoch is left to run.")
-        if self.gang.leads:
-            self._say(goes_on=True)
+        if self.process_group.is_rank_zero:
+            self._broadcast_continue(goes_on=True)
         started, metered = time.perf_counter(), read_energy(self.device)
         config, epoch = self.config, len(self._progress.epochs) + 1
 
@@ -206,36 +206,36 @@ class Training:
             samples=updates.samples,
             flops=self.flops_per_sample * updates.samples,
             words=self._progress.num_parameters * updates.iterations,
-            device_seconds=self.gang.size * (time.perf_counter() - started),
+            device_seconds=self.process_group.world_size * (time.perf_counter() - started),
             measured_joules=self._joules_since(metered),
             other_scores=validation.other_scores,
         )
-        self._progress = after_epoch(self._progress, metrics, self.application, diverged=diverged, test=test)
+        self._progress = update_result(self._progress, metrics, self.application, diverged=diverged, test=test)
         updates.end_epoch()
         self._keep_checkpoint()
         return self._progress.epochs[-1]
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """Ends the training early for all its workers; nothing happens where there is one, or where it has ended."""
         if not self.finished:
-            self._say(goes_on=False)
+            self._broadcast_continue(goes_on=False)
 
-    def hears_to_go_on(self) -> bool:
+    def wait_for_rank_zero(self) -> bool:
         """Waits for worker 0 to begin an epoch or to leave."""
-        return self._say(goes_on=False)
+        return self._broadcast_continue(goes_on=False)
 
-    def _say(self, *, goes_on: bool) -> bool:
+    def _broadcast_continue(self, *, goes_on: bool) -> bool:
         """Whether another epoch follows, by what worker 0 says."""
-        return self.gang.from_leader([float(goes_on)], self.device) == [1.0]
+        return self.process_group.broadcast([float(goes_on)], self.device) == [1.0]
 
-    def time_updates(self, num_updates: int, *, exchanging: bool = True) -> float:
+    def time_updates(self, num_updates: int, *, sync_gradients: bool = True) -> float:
         """Seconds of the first updates of an epoch, the device's work included; the training is of no use afterwards.
 
         Args:
             num_updates: >= 1; no more than an epoch has are made.
-            exchanging: whether the workers add up their gradients; without, each trains by itself.
+            sync_gradients: whether the workers add up their gradients; without, each trains by itself.
         """
-        self.updates.exchange(gradients=exchanging)
+        self.updates.sync_gradients(enabled=sync_gradients)
         config = self.config
         first, _, order = self.data.train.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
         begin = time.perf_counter()
@@ -259,16 +259,16 @@ class Training:
         """This training's share of what its devices have drawn since then."""
         joules = joules_between(begin, read_energy(self.device))
         own = math.nan if joules is None else self.placement.energy_share * joules
-        total = self.gang.total(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
+        total = self.process_group.all_reduce_sum(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
         return None if math.isnan(total) else total
 
     def _evaluate(self, split: Split) -> Evaluation:
         """What worker 0 finds on a split; of its scores the other workers know one."""
-        if self.gang.leads:
+        if self.process_group.is_rank_zero:
             found = evaluate(self.model, self._forward, self.application, split, self.device)
         else:
             found = Evaluation(loss=math.nan, score=math.nan, other_scores={})
-        loss, score = self.gang.from_leader([found.loss, found.score], self.device)
+        loss, score = self.process_group.broadcast([found.loss, found.score], self.device)
         return replace(found, loss=loss, score=score)
 
     def _resume(self) -> None:
@@ -280,7 +280,7 @@ class Training:
         if self.placement.checkpoint is None:
             return
         path = Path(self.placement.checkpoint)
-        if not self.gang.agrees(_size_and_time(path), self.device):
+        if not self.process_group.all_equal(_size_and_time(path), self.device):
             _logger.warning("%s: not all workers have this checkpoint: the training starts anew.", path)
             return
         found = restore_checkpoint(
@@ -288,18 +288,18 @@ class Training:
             config_fingerprint(self.config),
             self.device,
             {"model": self.model, "optimizer": self.optimizer},
-            progress_of,
+            result_from_state,
         )
         self._progress = found or self._progress
-        if not self.gang.agrees([float(len(self._progress.epochs))], self.device):
+        if not self.process_group.all_equal([float(len(self._progress.epochs))], self.device):
             raise RuntimeError(f"{path}: one worker could read this checkpoint and another could not.")
 
     def _keep_checkpoint(self) -> None:
         """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""
-        if self.placement.checkpoint is None or not self.gang.leads:
+        if self.placement.checkpoint is None or not self.process_group.is_rank_zero:
             return
         path = Path(self.placement.checkpoint)
-        with going_on_without(path):
+        with tolerate_write_errors(path):
             if self.finished:
                 path.unlink(missing_ok=True)
             elif self._checkpoints.is_due():
@@ -310,16 +310,16 @@ class Training:
         return random_stream(self.config.seed, purpose, self.device)
 
 
-def follow(config: TrainConfig, placement: Placement, gang: Gang) -> None:
+def train_as_worker(config: TrainConfig, placement: Placement, process_group: ProcessGroup) -> None:
     """A worker's part in a training that worker 0 leads, to its end: every worker but that one calls this.
 
     Args:
         config: what to train, the same for all workers.
         placement: where and how this worker trains.
-        gang: as this worker sees it.
+        process_group: as this worker sees it.
     """
-    training = Training(config, placement, gang)
-    while not training.finished and training.hears_to_go_on():
+    training = Training(config, placement, process_group)
+    while not training.finished and training.wait_for_rank_zero():
         training.run_epoch()
 
 

@@ -57,7 +57,7 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
     return data
 
 
-def rehearse(
+def run_sanity_check(
     application: Application,
     data: Dataset,
     model_options: Mapping[str, OptionValue],

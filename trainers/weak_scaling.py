@@ -14,10 +14,10 @@ import torch.distributed
 
 from .applications.registry import register_application
 from .applications.user_file import ApplicationFile
-from .distributed.data_parallel import Gang
-from .distributed.local_workers import local_gang
+from .distributed.data_parallel import ProcessGroup
+from .distributed.local_workers import local_workers
 from .loop import Training
-from .memory import keep_freed_memory
+from .memory import configure_malloc
 from .spec import Placement, TrainConfig
 
 MATRIX = 1024
@@ -93,12 +93,12 @@ def measure_scaling(
         RuntimeError: what failed at another worker, or here.
     """
     arguments = (config, placement, application, updates, rounds)
-    with local_gang(num_workers) as others:
-        return time_part(others.call(placement.device, time_part, *arguments), placement.device, *arguments)
+    with local_workers(num_workers) as workers:
+        return measure_worker(workers.call(placement.device, measure_worker, *arguments), placement.device, *arguments)
 
 
-def time_part(
-    gang: Gang,
+def measure_worker(
+    process_group: ProcessGroup,
     device: str,
     config: TrainConfig,
     placement: Placement,
@@ -109,47 +109,47 @@ def time_part(
     """One worker's part in `measure_scaling`; every worker finds its own seconds."""
     if application is not None:
         register_application(application)
-    training = Training(config, replace(placement, device=device), gang)
+    training = Training(config, replace(placement, device=device), process_group)
     training.time_updates(1)
     together, apart = [], []
     for _ in range(rounds):
         together.append(training.time_updates(updates) / updates)
-        apart.append(training.time_updates(updates, exchanging=False) / updates)
+        apart.append(training.time_updates(updates, sync_gradients=False) / updates)
     num_parameters = training.result().num_parameters
     return ScalingPoint(
-        num_workers=gang.size,
+        num_workers=process_group.world_size,
         samples=config.batch_size,
         update_seconds=statistics.median(together),
         apart_seconds=statistics.median(apart),
-        sum_seconds=_sum_seconds(gang, torch.device(device), num_parameters),
-        small_sum_seconds=_sum_seconds(gang, torch.device(device), 1),
+        sum_seconds=_sum_seconds(process_group, torch.device(device), num_parameters),
+        small_sum_seconds=_sum_seconds(process_group, torch.device(device), 1),
         num_parameters=num_parameters,
         flops_per_sample=training.flops_per_sample,
     )
 
 
-def _sum_seconds(gang: Gang, device: torch.device, num_words: int) -> float:
+def _sum_seconds(process_group: ProcessGroup, device: torch.device, num_words: int) -> float:
     """Seconds of adding up so many words over the workers, in place as an update adds up its gradients."""
-    if gang.size == 1:
+    if process_group.world_size == 1:
         return 0.0
     words = torch.zeros(num_words, device=device)  # stay zeros, however often they are added up
     torch.distributed.all_reduce(words)  # to warm up
     seconds: list[float] = []
     while True:
-        gang.total(torch.zeros((), device=device)).item()  # all begin together
+        process_group.all_reduce_sum(torch.zeros((), device=device)).item()  # all begin together
         begin = time.perf_counter()
         torch.distributed.all_reduce(words)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - begin)
-        (is_over,) = gang.from_leader([float(sum(seconds) > LONGEST_SECONDS)], device)
+        (is_over,) = process_group.broadcast([float(sum(seconds) > LONGEST_SECONDS)], device)
         if is_over:
             return statistics.median(seconds)
 
 
-def machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
+def measure_machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
     """What one worker's device can do, measured here and now."""
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(num_threads)
     device = torch.device(device_name)
     left, right = torch.ones(MATRIX, MATRIX, device=device), torch.ones(MATRIX, MATRIX, device=device)

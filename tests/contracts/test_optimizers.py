@@ -212,7 +212,7 @@ def test_a_step_never_reads_a_value_back_to_the_host(name: str) -> None:
         optimizer = build(name, params, lr=0.1, weight_decay=0.1)
         for group in optimizer.param_groups:
             group["foreach"] = True
-            group["capturable"] = type(optimizer).__module__.startswith("trainers")  # torch's refuse it on a CPU
+            group["capturable"] = type(optimizer).__module__.startswith("zerotune")  # torch's refuse it on a CPU
         for _ in range(2):
             for param in params.values():
                 param.grad = torch.ones_like(param)

@@ -16,8 +16,18 @@ from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import Study, load_study, shipped_studies
 
 STUDIES = shipped_studies()
-HEADER = ("# Question ", "# Paper ", "# Data ", "# Command ", "# Hardware ")
 README = Path(__file__).parents[2] / "studies" / "README.md"
+
+HEADER = {
+    "Question": r"\?",
+    "Paper": r"^none|(Table|Figure|Section|Algorithm|Definition)s? \d|README",
+    "Data": r"\d|in a folder|from a folder",
+    "Command": r"^zerotune (run|regime) \w+",
+    "Hardware": r"^(2 CPU cores|one GPU).*\b\d+ trainings\b",
+    "Time": r"\d (min|minutes?|s|hours?)\b|^not measured here",
+    "Expected": r"\d%|\d*\.\d+|from \d",
+}
+"""The fields of a study file's header in their order, and what each must hold: no field goes without its number."""
 
 
 @cache
@@ -48,23 +58,59 @@ def test_a_study_file_loads_under_its_own_name(name: str) -> None:
     assert loaded(name).name == name
 
 
-@pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES.keys())
-def test_a_study_file_says_what_it_asks_and_what_it_takes(path: Path) -> None:
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#  ")]
-    assert [line[: len(start)] for line, start in zip(lines, HEADER, strict=False)] == list(HEADER)
-    assert f"zerotune run {path.stem}" in lines[3]
+def header_fields(text: str) -> dict[str, str]:
+    """The fields of a study file's header; lines that continue one are joined to it."""
+    fields: dict[str, str] = {}
+    for line in takewhile(lambda line: line.startswith("# "), text.splitlines()):
+        key, _, value = line[2:].partition(" ")
+        if key:
+            fields[key] = value.strip()
+        else:
+            fields[list(fields)[-1]] += " " + value.strip()
+    return fields
+
+
+def header_problems(text: str) -> list[str]:
+    """The fields that are missing, out of order, or do not hold what they must."""
+    fields = header_fields(text)
+    if list(fields) != list(HEADER):
+        return [f"fields {', '.join(fields)} instead of {', '.join(HEADER)}"]
+    return [key for key, pattern in HEADER.items() if not re.search(pattern, fields[key])]
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_file_counts_its_own_trainings(name: str) -> None:
-    header = "".join(takewhile(lambda line: line.startswith("#"), STUDIES[name].open(encoding="utf-8")))
+def test_a_header_names_question_paper_command_hardware_time_and_score(name: str) -> None:
+    text = STUDIES[name].read_text(encoding="utf-8")
+    assert header_problems(text) == []
+    assert header_fields(text)["Command"].split()[2] == name
+
+
+@pytest.mark.parametrize("field", ["Paper", "Hardware", "Time", "Expected"])
+def test_a_header_without_a_number_is_found(field: str) -> None:
+    text = STUDIES["quickstart"].read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith(f"# {field} ")]
+    assert header_problems(text.replace(line, re.sub(r"\d", "", line))) == [field]
+
+
+@pytest.mark.parametrize("field", HEADER)
+def test_a_header_without_a_field_is_found(field: str) -> None:
+    text = STUDIES["quickstart"].read_text(encoding="utf-8")
+    assert header_problems(re.sub(rf"^# {field} .*\n", "", text, flags=re.MULTILINE)) != []
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_header_and_index_count_the_trainings_of_a_study(name: str) -> None:
     planned = sum(cell.planned for cell in Campaign(loaded(name)).cells)
-    assert [int(number) for number in re.findall(r"(\d+) trainings", header)] in ([], [planned])
+    header = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"]
+    assert [int(number) for number in re.findall(r"(\d+) trainings", header)] == [planned]
+    place = column("Study", 0).index(f"`{name}`")
+    row = column("Study", 4)[place]
+    assert [int(number) for number in re.findall(r"(\d+) trainings", row)] in ([], [planned])
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_whose_header_asks_for_a_gpu_asks_ray_for_one(name: str) -> None:
-    asks = "# Hardware   one GPU" in STUDIES[name].read_text(encoding="utf-8")
+    asks = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"].startswith("one GPU")
     assert (loaded(name).resources.gpus_per_trial > 0) == asks
 
 

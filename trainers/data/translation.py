@@ -41,8 +41,8 @@ def load(default_folder: str, data_folder: str | None, *, subwords: str, vocabul
         default_folder: name of the data set's folder where `data_folder` holds several.
         data_folder: the folder with `train.en`, `train.de`, `valid.en` ... `test.de`, or the one that holds it; None
             takes $ZEROTUNE_DATA. Where it holds `valid.raw.de` or `test.raw.de` too, translations are compared with
-            these, as MLPerf compares with the untokenized newstest2014; otherwise with `valid.de` and `test.de`, for "words"
-            with the subwords joined and the spaces of Moses's tokenizer taken out.
+            these, as MLPerf compares with the untokenized newstest2014; otherwise with `valid.de` and `test.de`, for
+            "words" with the subwords joined and the spaces of Moses's tokenizer taken out.
         subwords: "bpe" learns byte pairs from raw text; "words" takes the words of preprocessed text.
         vocabulary: largest number of tokens, shared by both languages.
         max_length: words of a training sentence at most, its begin and its end counted as one each, as MLPerf does.

@@ -33,7 +33,7 @@ NEEDS_EVERY_PARAMETER = (
 
 
 @dataclass(frozen=True)
-class Share:
+class LocalBatch:
     """What one worker computes of an update's batch.
 
     Attributes:
@@ -53,45 +53,45 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gang:
+class ProcessGroup:
     """The workers of a training, as one of them sees them; one alone where nothing is said.
 
     Attributes:
-        rank: of this worker, 0 .. size - 1.
-        size: how many they are.
+        rank: of this worker, 0 .. world_size - 1.
+        world_size: how many they are.
     """
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is worker 0."""
         return self.rank == 0
 
-    def total(self, value: Tensor) -> Tensor:
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
         """The sum of the workers' tensors, on every worker the same bits."""
-        if self.size == 1:
+        if self.world_size == 1:
             return value
         summed = value.clone()
         torch.distributed.all_reduce(summed)
         return summed
 
-    def from_leader(self, values: Sequence[float], device: torch.device) -> list[float]:
+    def broadcast(self, values: Sequence[float], device: torch.device) -> list[float]:
         """What worker 0 gives, on every worker; the others' own values are dropped, their number must be the same."""
-        if self.size == 1:
+        if self.world_size == 1:
             return list(values)
         given = torch.tensor(values, dtype=torch.float64, device=device)
         torch.distributed.broadcast(given, src=0)
         return [float(value) for value in given.tolist()]
 
-    def agrees(self, values: Sequence[float], device: torch.device) -> bool:
+    def all_equal(self, values: Sequence[float], device: torch.device) -> bool:
         """Whether all workers have these values."""
-        theirs = self.from_leader(values, device)
+        theirs = self.broadcast(values, device)
         differing = torch.tensor(float(theirs != list(values)), device=device)
-        return self.total(differing).item() == 0.0
+        return self.all_reduce_sum(differing).item() == 0.0
 
-    def share(self, batch: Tensor, *, batch_size: int, ghost_batch_size: int | None) -> Share:
+    def local_batch(self, batch: Tensor, *, batch_size: int, ghost_batch_size: int | None) -> LocalBatch:
         """This worker's share of a batch.
 
         Args:
@@ -99,16 +99,16 @@ class Gang:
             batch_size: B, samples of every other update.
             ghost_batch_size: a share is made of whole ghost batches; None where there are none.
         """
-        if self.size == 1:
-            return Share(keys=batch, num_samples=len(batch))
-        cuts = share_cuts(len(batch), self.size, batch_size=batch_size, ghost_batch_size=ghost_batch_size)
-        begin, end = cuts[self.rank], cuts[self.rank + 1]
+        if self.world_size == 1:
+            return LocalBatch(keys=batch, num_samples=len(batch))
+        bounds = shard_bounds(len(batch), self.world_size, batch_size=batch_size, ghost_batch_size=ghost_batch_size)
+        begin, end = bounds[self.rank], bounds[self.rank + 1]
         first = batch[: min(len(batch), ghost_batch_size or 1)]
         before, after = (
             0 if ghost_batch_size is None or not count else len(ghost_batch_sizes(count, ghost_batch_size))
             for count in (begin, len(batch) - end)
         )
-        return Share(
+        return LocalBatch(
             keys=batch[begin:end] if begin < end else first,
             num_samples=len(batch),
             counts=begin < end,
@@ -117,32 +117,32 @@ class Gang:
         )
 
 
-ALONE = Gang()
-"""The gang of one worker."""
+SINGLE_PROCESS = ProcessGroup()
+"""The process group of one worker."""
 
 
-def share_cuts(num_samples: int, size: int, *, batch_size: int, ghost_batch_size: int | None) -> list[int]:
-    """Where a batch is cut into the workers' shares: worker r has the samples [cuts[r], cuts[r + 1]).
+def shard_bounds(num_samples: int, num_workers: int, *, batch_size: int, ghost_batch_size: int | None) -> list[int]:
+    """Where a batch is cut into the workers' shares: worker r has the samples [bounds[r], bounds[r + 1]).
 
     Shares are as equal as whole ghost batches allow, and lie where they lie in a full batch: in a training's last
     update, which may be smaller, the last workers have fewer samples or none.
 
     Args:
         num_samples: of this batch, 1 .. `batch_size`.
-        size: workers, >= 1.
+        num_workers: >= 1.
         batch_size: B.
         ghost_batch_size: g; None where samples may be cut anywhere.
 
-    >>> share_cuts(10, 2, batch_size=10, ghost_batch_size=None)
+    >>> shard_bounds(10, 2, batch_size=10, ghost_batch_size=None)
     [0, 5, 10]
-    >>> share_cuts(96, 2, batch_size=96, ghost_batch_size=32)
+    >>> shard_bounds(96, 2, batch_size=96, ghost_batch_size=32)
     [0, 64, 96]
-    >>> share_cuts(4, 2, batch_size=10, ghost_batch_size=None)
+    >>> shard_bounds(4, 2, batch_size=10, ghost_batch_size=None)
     [0, 4, 4]
     """
     unit = ghost_batch_size or 1
     num_units = len(ghost_batch_sizes(batch_size, unit)) if ghost_batch_size else batch_size
-    cuts = [unit * math.ceil(rank * num_units / size) for rank in range(size)]
+    cuts = [unit * math.ceil(rank * num_units / num_workers) for rank in range(num_workers)]
     # A single sample that is left joins the ghost batch before it.
     inner = [num_samples if unit > 1 and num_samples - cut == 1 else min(cut, num_samples) for cut in cuts[1:]]
     return [0, *inner, num_samples]
@@ -150,111 +150,113 @@ def share_cuts(num_samples: int, size: int, *, batch_size: int, ghost_batch_size
 
 _SYNCED_BUFFERS = "forward_sync_buffers"  # torch's new name of broadcast_buffers
 _OPTIONS = inspect.signature(DistributedDataParallel.__init__).parameters
-OWN_BUFFERS: dict[str, Any] = {_SYNCED_BUFFERS if _SYNCED_BUFFERS in _OPTIONS else "broadcast_buffers": False}
+LOCAL_BUFFERS_OPTION: dict[str, Any] = {_SYNCED_BUFFERS if _SYNCED_BUFFERS in _OPTIONS else "broadcast_buffers": False}
 """Every worker gathers its own part of the running statistics."""
 
 
 class Replica:
-    """A worker's copy of the model, as the gang trains it.
+    """A worker's copy of the model, as the process group trains it.
 
     Args:
         model: on its device, its weights equal on all workers or those of worker 0, which the others take over.
-        gang: the workers.
-        batch_size: B of the gang.
+        process_group: the workers.
+        batch_size: B of the process group.
         ghost_batch_size: of batch normalisation.
 
     Attributes:
         module: what is called to train.
-        exchanges: whether gradients are added up over the workers; each trains by itself where they are not.
+        syncs_gradients: whether gradients are added up over the workers; each trains by itself where they are not.
 
     Raises:
-        ValueError: the gang's statistics of batch normalisation would not be those of one worker.
+        ValueError: the process group's statistics of batch normalisation would not be those of one worker.
     """
 
-    def __init__(self, model: nn.Module, gang: Gang, *, batch_size: int, ghost_batch_size: int | None) -> None:
-        self._gang = gang
+    def __init__(
+        self, model: nn.Module, process_group: ProcessGroup, *, batch_size: int, ghost_batch_size: int | None
+    ) -> None:
+        self._process_group = process_group
         self._batch_size = batch_size
         self._ghost_batch_size = ghost_batch_size
-        self._statistics = _RunningStatistics(model, gang)
-        self._sums = _Sums()
+        self._statistics = _RunningStatistics(model, process_group)
+        self._reduce_state = _ReduceState()
         self.module = model
-        self.exchanges = True
-        if gang.size == 1:
+        self.syncs_gradients = True
+        if process_group.world_size == 1:
             return
         if has_batch_norm(model) and ghost_batch_size is None:
             raise ValueError(f"recipe: ghost_batch_size {WORKERS_NEED_GHOSTS}.")
-        self.module = _adding_up(model, self._sums)
+        self.module = _wrap_in_ddp(model, self._reduce_state)
 
-    def cuts(self) -> list[int]:
+    def shard_bounds(self) -> list[int]:
         """Where a full batch is cut into the workers' shares."""
         size, ghosts = self._batch_size, self._ghost_batch_size
-        return share_cuts(size, self._gang.size, batch_size=size, ghost_batch_size=ghosts)
+        return shard_bounds(size, self._process_group.world_size, batch_size=size, ghost_batch_size=ghosts)
 
-    def shares(self, order: Tensor) -> list[Share]:
+    def local_batches(self, order: Tensor) -> list[LocalBatch]:
         """This worker's share of every update of `order`."""
         return [
-            self._gang.share(batch, batch_size=self._batch_size, ghost_batch_size=self._ghost_batch_size)
+            self._process_group.local_batch(batch, batch_size=self._batch_size, ghost_batch_size=self._ghost_batch_size)
             for batch in torch.split(order, self._batch_size)
         ]
 
     @contextmanager
     def epoch(self) -> Iterator[None]:
         """Inside, the model is trained: running statistics are each worker's part, and whole again afterwards."""
-        self._statistics.part()
+        self._statistics.split()
         yield
-        self._statistics.unite()
+        self._statistics.merge()
 
     @contextmanager
-    def computing(self, share: Share) -> Iterator[None]:
+    def backward_pass(self, batch: LocalBatch) -> Iterator[None]:
         """Inside, the gradient of a share is computed.
 
         Raises:
             RuntimeError: a parameter had no part in it, so that not all gradients were added up.
         """
-        if self._gang.size == 1:
+        if self._process_group.world_size == 1:
             yield
             return
-        self._sums.are_made = False
-        with self._statistics.moved_by(share):
+        self._reduce_state.is_complete = False
+        with self._statistics.update_from(batch):
             yield
-        if self.exchanges and not self._sums.are_made:
+        if self.syncs_gradients and not self._reduce_state.is_complete:
             named = cast(nn.Module, self.module.module).named_parameters()
             left_out = (name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
             raise RuntimeError(NEEDS_EVERY_PARAMETER.format(next(left_out, "a parameter")))
 
-    def keeping(self, *, is_last: bool) -> AbstractContextManager[Any]:
+    def gradient_sync(self, *, is_last: bool) -> AbstractContextManager[Any]:
         """Inside, gradients are added up on this worker only: for all pieces of a share but the last."""
-        if self._gang.size == 1 or (is_last and self.exchanges):
+        if self._process_group.world_size == 1 or (is_last and self.syncs_gradients):
             return nullcontext()
         return cast(DistributedDataParallel, self.module).no_sync()
 
 
 @dataclass
-class _Sums:
+class _ReduceState:
     """Whether the last bucket of an update's gradients has been added up; buckets are taken in order."""
 
-    are_made: bool = False
+    is_complete: bool = False
 
 
-def _adding_up(model: nn.Module, sums: _Sums) -> DistributedDataParallel:
+def _wrap_in_ddp(model: nn.Module, reduce_state: _ReduceState) -> DistributedDataParallel:
     """The model with its gradients summed over the workers, where DistributedDataParallel would average them."""
 
     # Defined here, since torch checks the annotation, which names what a build of torch may be without.
-    def add_up(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
-        sums.are_made = bucket.is_last()
+    def sum_bucket(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
+        reduce_state.is_complete = bucket.is_last()
         work = torch.distributed.all_reduce(bucket.buffer(), async_op=True)
         assert work is not None
         done: torch.futures.Future[Tensor] = work.get_future().then(lambda future: future.value()[0])
         return done
 
-    parallel = DistributedDataParallel(model, **OWN_BUFFERS, gradient_as_bucket_view=True)
-    parallel.register_comm_hook(None, add_up)
+    parallel = DistributedDataParallel(model, **LOCAL_BUFFERS_OPTION, gradient_as_bucket_view=True)
+    parallel.register_comm_hook(None, sum_bucket)
     for holder in (parallel.reducer, parallel.logger):
-        weakref.finalize(holder, _let_go, parallel.process_group)
+        weakref.finalize(holder, _release, parallel.process_group)
     return parallel
 
 
-def _let_go(group: object) -> None:
+def _release(group: object) -> None:
     """Called when one of torch's holders of a process group has gone, so that the group is let go from Python, last.
 
     Whoever is last waits for the group's threads to end. Torch's reducer would do so with the global interpreter lock,
@@ -264,17 +266,17 @@ def _let_go(group: object) -> None:
 
 
 class _RunningStatistics:
-    """Running statistics of batch normalisation that a gang gathers as one worker does, ghost after ghost.
+    """Running statistics of batch normalisation that a process group gathers as one worker does, ghost after ghost.
 
     A ghost with mean x moves them by r <- (1 - m) r + m x. That is linear, so that every worker can gather its own
     ghosts' part, fading it by (1 - m) for each ghost of the others; the parts add up to what one worker has.
     """
 
-    def __init__(self, model: nn.Module, gang: Gang) -> None:
-        self._gang = gang
+    def __init__(self, model: nn.Module, process_group: ProcessGroup) -> None:
+        self._process_group = process_group
         found = (module for module in model.modules() if isinstance(module, _BatchNorm))
         self.layers = [module for module in found if module.running_mean is not None]
-        if gang.size > 1 and any(layer.momentum is None for layer in self.layers):
+        if process_group.world_size > 1 and any(layer.momentum is None for layer in self.layers):
             raise ValueError(
                 "the model's batch normalisation keeps a cumulative average (momentum=None), which several workers "
                 "cannot gather: give it a momentum, or train with one worker."
@@ -283,25 +285,25 @@ class _RunningStatistics:
     def _buffers(self) -> list[Tensor]:
         return [buffer for layer in self.layers for buffer in layer.buffers(recurse=False)]
 
-    def part(self) -> None:
+    def split(self) -> None:
         """Leaves what was gathered so far to worker 0."""
-        if not self._gang.leads:
+        if not self._process_group.is_rank_zero:
             for buffer in self._buffers():
                 buffer.zero_()
 
     @contextmanager
-    def moved_by(self, share: Share) -> Iterator[None]:
+    def update_from(self, batch: LocalBatch) -> Iterator[None]:
         """Inside, this worker's ghosts of an update move its part."""
-        if share.counts:
-            self._fade(share.ghosts_before)
+        if batch.counts:
+            self._fade(batch.ghosts_before)
             yield
         else:
             before = [buffer.clone() for buffer in self._buffers()]
             yield
             for buffer, kept in zip(self._buffers(), before, strict=True):
                 buffer.copy_(kept)
-            self._fade(share.ghosts_before)
-        self._fade(share.ghosts_after)
+            self._fade(batch.ghosts_before)
+        self._fade(batch.ghosts_after)
 
     def _fade(self, num_ghosts: int) -> None:
         if num_ghosts:
@@ -310,13 +312,13 @@ class _RunningStatistics:
                 for buffer in (layer.running_mean, layer.running_var):
                     cast(Tensor, buffer).mul_((1 - layer.momentum) ** num_ghosts)
 
-    def unite(self) -> None:
+    def merge(self) -> None:
         """Adds up the parts of all workers."""
         buffers = self._buffers()
-        if self._gang.size == 1 or not buffers:
+        if self._process_group.world_size == 1 or not buffers:
             return
         # In float64, which holds the counts too.
-        summed = self._gang.total(torch.cat([buffer.reshape(-1).double() for buffer in buffers]))
+        summed = self._process_group.all_reduce_sum(torch.cat([buffer.reshape(-1).double() for buffer in buffers]))
         parts = torch.split(summed, [buffer.numel() for buffer in buffers])
         for buffer, part in zip(buffers, parts, strict=True):
             buffer.copy_(part.reshape(buffer.shape))

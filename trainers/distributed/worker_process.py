@@ -1,36 +1,35 @@
-"""`python -m zerotune.trainers.distributed.worker_process`: a worker's process of a gang on one machine, started by
-`trainers.distributed.local_workers`."""
+"""`python -m zerotune.trainers.distributed.worker_process`: a worker on one machine, started by `local_workers`."""
 
 import os
 import sys
 from multiprocessing.connection import Connection
 
 from ..applications.registry import register_application
-from ..loop import follow
-from .local_workers import Task, receive, send
-from .rendezvous import LOOPBACK, joined
+from ..loop import train_as_worker
+from .local_workers import TrainTask, receive, send
+from .rendezvous import LOOPBACK, join_process_group
 
 
 def main() -> None:
-    """Joins the gang and does what it is told, until its line ends or a training fails."""
-    line = Connection(int(sys.argv[1]))
-    if (told := receive(line)) is None:
+    """Joins the process group and does what it is told, until its line ends or a training fails."""
+    connection = Connection(int(sys.argv[1]))
+    if (told := receive(connection)) is None:
         return
-    rank, meeting, device = told
-    send(line, "ready")
-    with joined(rank, meeting, device=device, address=LOOPBACK) as gang:
-        send(line, "joined")
-        while (task := receive(line)) is not None:
+    rank, rendezvous, device = told
+    send(connection, "ready")
+    with join_process_group(rank, rendezvous, device=device, address=LOOPBACK) as process_group:
+        send(connection, "joined")
+        while (task := receive(connection)) is not None:
             try:
-                if isinstance(task, Task):
+                if isinstance(task, TrainTask):
                     if task.application is not None:
                         register_application(task.application)
-                    follow(task.config, task.placement, gang)
+                    train_as_worker(task.config, task.placement, process_group)
                 else:
                     part, arguments = task
-                    part(gang, *arguments)
+                    part(process_group, *arguments)
             except Exception as error:  # whatever a model or a data set raises
-                send(line, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+                send(connection, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
                 os._exit(1)  # its connections end with it, and so does what the others wait for
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ..compiler import steps_without_compiler, without_compiler
+from ..compiler import bypass_compiler, bypass_compiler_in_step
 from ..options import Range, complete_options
 from ..spec import OptimizerSpec, OptionValue
 from ..tables import lookup
@@ -130,7 +130,7 @@ def _entry(
 def _torch_entry(base: str, optimizer: type[Optimizer], description: str) -> OptimizerEntry:
     """torch's own form of a base solver, with the same options."""
     solver = BASE_SOLVERS[base]
-    build = partial(_build_torch, steps_without_compiler(optimizer))
+    build = partial(_build_torch, bypass_compiler_in_step(optimizer))
     return _entry(build, solver.defaults, description=description, source=solver.source)
 
 
@@ -166,7 +166,7 @@ def _packaged_entry(entry: ParameterFree) -> OptimizerEntry:
 OPTIMIZERS: dict[str, OptimizerEntry] = {
     "sgd": _torch_entry("sgd", torch.optim.SGD, "stochastic gradient descent (torch.optim.SGD)"),
     "momentum": _entry(
-        partial(_build_torch, steps_without_compiler(torch.optim.SGD)),
+        partial(_build_torch, bypass_compiler_in_step(torch.optim.SGD)),
         {**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
         description="stochastic gradient descent with momentum (torch.optim.SGD)",
         source=BASE_SOLVERS["momentum"].source,
@@ -237,7 +237,7 @@ def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: 
     >>> build_optimizer(spec, model.named_parameters(), lr=1.0).defaults["weight_decay"]
     0.0001
     """
-    without_compiler(*_GUARDED)
+    bypass_compiler(*_GUARDED)
     entry = lookup("optimizer", OPTIMIZERS, spec.name)
     options = complete_options(
         f"optimizer {spec.name!r}", spec.options, defaults=entry.defaults, required={}, ranges=entry.ranges

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...trainers.applications.registry import application_digest
 from ...trainers.child_process import PACKAGE
-from ...trainers.energy_meter import meter_text
+from ...trainers.energy_meter import describe_meter
 from ...trainers.flops_and_memory import device_model
 from ..study import Study
 
@@ -57,7 +57,7 @@ def provenance() -> dict[str, str]:
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform()
     facts["cpu"] = device_model("cpu")
-    facts["cpu_energy_meter"] = meter_text("cpu")
+    facts["cpu_energy_meter"] = describe_meter("cpu")
     facts["cpu_cores"] = str(os.cpu_count())
     commit = _git("rev-parse", "HEAD")
     if commit:

@@ -12,7 +12,7 @@ import typer
 from ...trainers.cores import num_cores
 from ..errors import BadInput
 from ..execution.ray.local_cluster import started_ahead
-from ..run.command_text import command_text, report_command
+from ..run.command_text import format_command, report_command
 from .user_application import check_used, enter_own
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ class Training:
     def command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
         """A command for this study that trains, to be copied; `more` are options of its own."""
         how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
-        return command_text(verb, self.study, {**(more or {}), **self._where(), **how})
+        return format_command(verb, self.study, {**(more or {}), **self._where(), **how})
 
     def store_command(self, verb: str) -> str:
         """A command for what the store has of this study, to be copied."""
-        return command_text(verb, self.study, self._where())
+        return format_command(verb, self.study, self._where())
 
     def _where(self) -> Mapping[str, str | None]:
         return {"--app": self.own, "--store": str(self.store), "--tracking-uri": self.tracking_uri}

@@ -69,11 +69,11 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
 
 def _written(format: Format, subject: "Subject") -> str:
     if format is Format.html:
-        from ..reports.export import draw_all
-        from ..reports.html.page import page
+        from ..reports.export import draw_figures
+        from ..reports.html.page import render_report
 
-        return page(subject, draw_all(subject))
-    from ..reports.tables.formats import report_json, report_latex, report_markdown
+        return render_report(subject, draw_figures(subject))
+    from ..reports.tables.markup import report_json, report_latex, report_markdown
 
     writers = {Format.json: report_json, Format.markdown: report_markdown, Format.latex: report_latex}
     return writers[format](subject)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.packing.benchmark import PackSpeed
-from ...trainers.packing.packed_training import PackedTraining, pack_form, pack_problem
+from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
 from ..cost import Cost, epochs_cost, held
 from ..trial import Trial, canonical_json
@@ -24,7 +24,7 @@ LARGEST_CPU_BATCH = 32
 
 def form_of(trial: Trial) -> str:
     """Equal for trials that can be in one pack."""
-    return canonical_json(asdict(pack_form(trial.config)))
+    return canonical_json(asdict(pack_key(trial.config)))
 
 
 class Packing:
@@ -57,7 +57,7 @@ class Packing:
     def pays(self, trial: Trial, number: int) -> bool:
         """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
         speed = self._measured.get(workload_of(trial.config))
-        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.pays(number)))
+        return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.is_worthwhile(number)))
 
     def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
@@ -72,7 +72,7 @@ def workload_of(config: TrainConfig) -> str:
         clip_norm=None if recipe.clip_norm is None else 1.0,
         label_smoothing=0.0 if recipe.label_smoothing == 0 else 0.5,
     )
-    plain = asdict(pack_form(replace(config, recipe=recipe)))
+    plain = asdict(pack_key(replace(config, recipe=recipe)))
     plain["optimizer"] = config.optimizer.name
     del plain["epochs"], plain["divergence_factor"]
     return canonical_json(plain)

@@ -3,8 +3,8 @@
 from contextlib import closing
 from dataclasses import replace
 
-from ...trainers.distributed.local_workers import LocalGang
-from ...trainers.memory import keep_freed_memory
+from ...trainers.distributed.local_workers import LocalWorkers
+from ...trainers.memory import configure_malloc
 from ..cost import Cost
 from ..trial import Progress, Trial, TrialResult
 from .failures import MAX_DEATHS, Deaths
@@ -19,9 +19,9 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
         agenda: gives trials and takes results.
         execution: where they run; `max_concurrent` and `address` mean nothing here.
     """
-    keep_freed_memory()
+    configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)
-    with closing(LocalGang(execution.workers_per_trial)) as others:
+    with closing(LocalWorkers(execution.workers_per_trial)) as others:
         while (trial := agenda.ask()) != "done":
             if trial == "wait":
                 raise RuntimeError("the agenda waits for a trial that no driver is running")

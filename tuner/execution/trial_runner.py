@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.cores import num_cores
-from ...trainers.distributed.data_parallel import ALONE, Gang
+from ...trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from ...trainers.distributed.local_workers import WorkerLost
 from ...trainers.flops_and_memory import device_model
 from ...trainers.loop import Training
@@ -86,7 +86,9 @@ class Execution:
 class OtherWorkers(Protocol):
     """The other workers of the trials that are trained here, wherever they are."""
 
-    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> Gang:
+    def start_training(
+        self, config: TrainConfig, placement: Placement, application: ApplicationFile | None
+    ) -> ProcessGroup:
         """Has them train, and gives what this process needs to train with them.
 
         Raises:
@@ -171,11 +173,11 @@ class Work:
                 if self._training is None:
                     if self._application is not None:
                         register_application(self._application)
-                    gang = self._gathered()
+                    process_group = self._gathered()
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
-                    self._training = Training(self._trial.config, self._placement, gang)
+                    self._training = Training(self._trial.config, self._placement, process_group)
                     begin = time.perf_counter()
-                    self._setup = held(gang.size * (begin - gathered))
+                    self._setup = held(process_group.world_size * (begin - gathered))
                 while not self._training.finished:
                     new_epochs.append(self._training.run_epoch())
                     begin = time.perf_counter()
@@ -208,10 +210,10 @@ class Work:
             lost=lost,
         )
 
-    def _gathered(self) -> Gang:
+    def _gathered(self) -> ProcessGroup:
         if self._others is None:
-            return ALONE
-        return self._others.begin(self._trial.config, self._placement, self._application)
+            return SINGLE_PROCESS
+        return self._others.start_training(self._trial.config, self._placement, self._application)
 
     def _error(self, exception: BaseException) -> str:
         """What made the trial fail; raises WorkerLost where another worker is gone, which no trial is to blame for."""
@@ -254,7 +256,7 @@ class Work:
         """Ends a trial that will not be resumed, and removes its checkpoint."""
         if self._training is not None:
             try:
-                self._training.leave()
+                self._training.stop()
             except RuntimeError:  # another worker is gone, which does not hear it
                 if self._others is not None:
                     self._others.close()
@@ -285,7 +287,7 @@ def heard(sentences: list[str]) -> Iterator[None]:
     """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("trainers")
+    logger = logging.getLogger("zerotune.trainers")
     logger.addHandler(handler)
     try:
         yield

@@ -15,10 +15,10 @@ DEFAULTS = {"--store": str(STORE), "--driver": "ray"}
 """Values that need no mention."""
 
 
-def command_text(verb: str, study: str, options: Mapping[str, str | None]) -> str:
+def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
     """A command with the options that are not the default; a password in an address is not shown.
 
-    >>> command_text("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
+    >>> format_command("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
     'zerotune run quickstart --driver serial'
     """
     from ..store import redact

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..reports.text.format import duration, short_params
+from ..reports.text.format import format_duration, format_params
 from ..trial import Progress, Trial, TrialResult
 
 Cell = tuple[str, int]
@@ -102,7 +102,7 @@ class Display:
         trial = result.trial
         width = len(str(self._total))
         what = "confirm" if trial.role == "confirmation" else trial.role
-        detail = f"seed={trial.config.seed}" if trial.role == "confirmation" else short_params(trial.params)
+        detail = f"seed={trial.config.seed}" if trial.role == "confirmation" else format_params(trial.params)
         line = Text(f"[{self._finished:>{width}}/{self._total}] ", style="dim")
         line.append(f"{trial.arm} B={trial.batch_size} {what} ", style="bold")
         line.append(f"{detail}  ", style="dim")
@@ -114,7 +114,9 @@ class Display:
         suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
         line.append(f"{score}{suffix}", style=style)
         taken_over = f"taken over from {result.reused_from}"
-        line.append(f"  {taken_over if result.reused_from else duration(result.cost.device_seconds)}", style="dim")
+        line.append(
+            f"  {taken_over if result.reused_from else format_duration(result.cost.device_seconds)}", style="dim"
+        )
         return line
 
     def _table(self) -> Group:
@@ -132,7 +134,7 @@ class Display:
         fresh = self._finished - self._untrained
         left = self._total - self._finished
         known = fresh >= 3 and left and not self._more_may_come
-        rest = f", about {duration(elapsed / fresh * left)} to go" if known else ""
+        rest = f", about {format_duration(elapsed / fresh * left)} to go" if known else ""
         so_far = " so far" if self._more_may_come else ""
-        note = f"{self._finished} of {self._total} trials{so_far}, {duration(elapsed)}{rest}"
+        note = f"{self._finished} of {self._total} trials{so_far}, {format_duration(elapsed)}{rest}"
         return Group(Text(), table, Text(note, style="dim"))

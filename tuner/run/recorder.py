@@ -100,7 +100,7 @@ class Recorder:
     def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
         """Writes down and says how fast packs of such trials are."""
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
-        self._display.note(pack_text(trial, speed))
+        self._display.note(format_pack(trial, speed))
 
     def note(self, sentence: str) -> None:
         """Says something worth knowing of where the trials run."""
@@ -121,12 +121,12 @@ class Recorder:
         self._display.finished(result)
 
 
-def pack_text(trial: Trial, speed: PackSpeed) -> str:
+def format_pack(trial: Trial, speed: PackSpeed) -> str:
     """What was measured of packs, in one line.
 
     >>> from types import SimpleNamespace
     >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
-    >>> pack_text(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
+    >>> format_pack(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
     'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
     """
     what = f"B={trial.batch_size} {trial.config.optimizer.name}"

@@ -6,7 +6,7 @@ This module must not know what runs the trials.
 from contextlib import suppress
 from pathlib import Path
 
-from ..reports.text.format import counted
+from ..reports.text.format import pluralize
 from ..trial import Agenda, Trial
 from .journal import Journal, JournalContent
 
@@ -57,4 +57,4 @@ def take_back_failed(agenda: Agenda, name: str, journal: Journal, checkpoints: P
         journal.take_back(trial.id)
     if not failed:
         return f"{name}: no trial has failed, so that none is run again"
-    return f"{name}: {counted(len(failed), 'failed trial')} to be run again"
+    return f"{name}: {pluralize(len(failed), 'failed trial')} to be run again"

@@ -25,13 +25,13 @@ from ..execution.preflight import Workload
 from ..execution.ray.local_cluster import started_ahead
 from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
-from ..reports.text.format import counted
+from ..reports.text.format import pluralize
 from ..store import Writer, redact, store_uri
 from ..study import Study, difference, size_problems
 from ..study.application_check import rehearsed_data
 from ..trial import TrialResult
 from .answer import Answer, answer_of, stored_definition
-from .command_text import command_text, report_command
+from .command_text import format_command, report_command
 from .earlier import earlier_results
 from .journal import Journal
 from .progress_display import Display
@@ -170,7 +170,7 @@ def definition_of(study: Study) -> dict[str, Any]:
 
 def sync_command(study: Study, place: Place) -> str:
     """What brings a study's journal into its store, by the study's name; a password in the address is not shown."""
-    return command_text("sync", study.name, {"--store": str(place.store), "--tracking-uri": place.tracking_uri})
+    return format_command("sync", study.name, {"--store": str(place.store), "--tracking-uri": place.tracking_uri})
 
 
 def run_study(
@@ -262,7 +262,8 @@ def opening(study: Study, place: Place, planned: int, known: int, taken_over: in
     uri = place.tracking_uri or study.tracking_uri
     recorded = f"; results in {redact(uri)}" if uri else ""
     return (
-        f"{study.name}: up to {counted(planned, 'trial')}{done}; journal and figures in {place.folder(study)}{recorded}"
+        f"{study.name}: up to {pluralize(planned, 'trial')}{done}; journal and figures in "
+        f"{place.folder(study)}{recorded}"
     )
 
 

@@ -19,8 +19,8 @@ from tests.process_group_parts import same_bits
 from zerotune.trainers.applications import APPLICATIONS, registry
 from zerotune.trainers.applications.registry import register_application
 from zerotune.trainers.applications.user_file import ApplicationFile
-from zerotune.trainers.distributed.data_parallel import Gang, share_cuts
-from zerotune.trainers.distributed.local_workers import LocalGang, WorkerLost
+from zerotune.trainers.distributed.data_parallel import ProcessGroup, shard_bounds
+from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
@@ -133,21 +133,23 @@ def pairs_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-class Others(LocalGang):
+class Others(LocalWorkers):
     """One more worker, which finds our own applications."""
 
     def __init__(self, files: dict[str, ApplicationFile]) -> None:
         super().__init__(2)
         self.files = files
 
-    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None) -> Gang:
-        return super().begin(config, placement, application or self.files.get(config.application))
+    def start_training(
+        self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None
+    ) -> ProcessGroup:
+        return super().start_training(config, placement, application or self.files.get(config.application))
 
 
 @pytest.fixture(scope="module")
 def others(files: dict[str, ApplicationFile]) -> Iterator[Others]:
-    with closing(Others(files)) as gang:
-        yield gang
+    with closing(Others(files)) as workers:
+        yield workers
 
 
 def lenet(**changes: Any) -> TrainConfig:
@@ -219,8 +221,8 @@ CASES = {
 }
 
 
-def trained(config: TrainConfig, placement: Placement, gang: Gang) -> Training:
-    training = Training(config, placement, gang)
+def trained(config: TrainConfig, placement: Placement, process_group: ProcessGroup) -> Training:
+    training = Training(config, placement, process_group)
     while not training.finished:
         training.run_epoch()
     return training
@@ -239,8 +241,8 @@ def test_two_workers_train_what_one_does(config: TrainConfig, others: Others, re
         pytest.importorskip("schedulefree")
     fixture = {"ptb_small": "text_folder", "gnmt_wmt16": "pairs_folder"}.get(config.application)
     placement = Placement(data_folder=None if fixture is None else str(request.getfixturevalue(fixture)))
-    alone = trained(config, placement, Gang())
-    together = trained(config, placement, others.begin(config, placement))
+    alone = trained(config, placement, ProcessGroup())
+    together = trained(config, placement, others.start_training(config, placement))
     for one, two in zip(learned(alone.result()), learned(together.result()), strict=True):
         assert two == pytest.approx(one, rel=1e-8, nan_ok=True)
     close = {"rtol": 1e-6, "atol": 1e-8}  # rounding, amplified in two epochs
@@ -252,7 +254,7 @@ def test_statistics_are_recomputed_in_pieces_of_a_share(others: Others) -> None:
     """The ghosts of 49 samples are 8 five times, and 9: shares of 24 and 25. Of 101 samples 3 are left."""
     pytest.importorskip("schedulefree")
     config = replace(resnet("schedule-free-sgd"), batch_size=49, epochs=1)
-    training = Training(config, Placement(), others.begin(config, Placement()))
+    training = Training(config, Placement(), others.start_training(config, Placement()))
     seen: list[int] = []
     training.model.register_forward_hook(
         lambda model, inputs, _: seen.append(len(inputs[0])) if model.training else None
@@ -263,17 +265,17 @@ def test_statistics_are_recomputed_in_pieces_of_a_share(others: Others) -> None:
 
 def test_a_batch_is_micro_batch_times_accumulation_steps_times_workers(others: Others) -> None:
     config = lenet(batch_size=300, epochs=1, recipe=Recipe(micro_batch_size=50))
-    result = trained(config, Placement(), others.begin(config, Placement())).result()
+    result = trained(config, Placement(), others.start_training(config, Placement())).result()
     assert (result.micro_batch_size, result.accumulation_steps, result.num_workers) == (50, 3, 2)
-    alone = trained(config, Placement(), Gang()).result()
+    alone = trained(config, Placement(), ProcessGroup()).result()
     assert (alone.micro_batch_size, alone.accumulation_steps, alone.num_workers) == (50, 6, 1)
-    whole = trained(replace(config, recipe=Recipe()), Placement(), Gang()).result()
+    whole = trained(replace(config, recipe=Recipe()), Placement(), ProcessGroup()).result()
     assert (whole.micro_batch_size, whole.accumulation_steps, whole.num_workers) == (None, 1, 1)
 
 
 def test_the_fastest_micro_batch_is_of_a_worker(others: Others) -> None:
     config = lenet(batch_size=64, epochs=1, recipe=Recipe(micro_batch_size="auto"))
-    result = trained(config, Placement(), others.begin(config, Placement())).result()
+    result = trained(config, Placement(), others.start_training(config, Placement())).result()
     assert result.micro_batch_size in (16, 32)
 
 
@@ -283,8 +285,8 @@ def test_mixed_precision_learns_alike(batch_norm: bool, others: Others) -> None:
     config = lenet(recipe=Recipe(precision="bfloat16", clip_norm=1.0))
     if batch_norm:
         config = replace(resnet("lars", precision="bfloat16", micro_batch_size=8), schedule=config.schedule)
-    alone = trained(config, Placement(), Gang())
-    together = trained(config, Placement(), others.begin(config, Placement()))
+    alone = trained(config, Placement(), ProcessGroup())
+    together = trained(config, Placement(), others.start_training(config, Placement()))
     for one, two in zip(alone.result().epochs, together.result().epochs, strict=True):
         assert two.train_loss == pytest.approx(one.train_loss, rel=5e-3)
     assert {parameter.dtype for parameter in together.model.parameters()} == {torch.float32}
@@ -305,23 +307,23 @@ def test_all_workers_have_the_same_bits(precision: Any, others: Others) -> None:
 
 def test_a_training_that_diverges_does_so_on_all_workers(others: Others) -> None:
     config = lenet(batch_size=30, schedule=ScheduleSpec(peak_lr=1e30), recipe=Recipe())
-    training = trained(config, Placement(), others.begin(config, Placement()))
+    training = trained(config, Placement(), others.start_training(config, Placement()))
     assert training.result().status == "diverged"
     again = lenet(epochs=1)  # the workers are at hand for the next one
-    assert trained(again, Placement(), others.begin(again, Placement())).result().status == "finished"
+    assert trained(again, Placement(), others.start_training(again, Placement())).result().status == "finished"
 
 
 def test_a_training_may_be_left_early(others: Others) -> None:
     config = lenet()
-    training = Training(config, Placement(), others.begin(config, Placement()))
+    training = Training(config, Placement(), others.start_training(config, Placement()))
     training.run_epoch()
-    training.leave()
-    assert trained(config, Placement(), others.begin(config, Placement())).result().status == "finished"
+    training.stop()
+    assert trained(config, Placement(), others.start_training(config, Placement())).result().status == "finished"
 
 
 def test_seconds_are_the_sum_of_the_workers(others: Others) -> None:
     config = lenet(epochs=1)
-    training = Training(config, Placement(), others.begin(config, Placement()))
+    training = Training(config, Placement(), others.start_training(config, Placement()))
     begin = time.perf_counter()
     metrics = training.run_epoch()
     passed = time.perf_counter() - begin
@@ -343,12 +345,12 @@ def test_train_starts_the_workers_itself(others: Others) -> None:
 def test_it_resumes_from_its_checkpoint_with_the_same_samples(others: Others, tmp_path: Path) -> None:
     config = lenet(epochs=3)
     placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
-    whole = trained(config, Placement(), others.begin(config, Placement())).result()
-    first = Training(config, placement, others.begin(config, placement))
+    whole = trained(config, Placement(), others.start_training(config, Placement())).result()
+    first = Training(config, placement, others.start_training(config, placement))
     first.run_epoch()
-    first.leave()
+    first.stop()
     assert (tmp_path / "a.pt").exists()
-    resumed = trained(config, placement, others.begin(config, placement)).result()
+    resumed = trained(config, placement, others.start_training(config, placement)).result()
     assert resumed.resumed_epochs == 1
     assert learned(resumed) == learned(whole)  # to the bit
     assert not (tmp_path / "a.pt").exists()
@@ -359,7 +361,7 @@ def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkp
 ) -> None:
     config = lenet(epochs=3)
     placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
-    training = Training(config, placement, others.begin(config, placement))
+    training = Training(config, placement, others.start_training(config, placement))
     training.run_epoch()
     os.kill(others.others[0].process.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError):
@@ -367,9 +369,9 @@ def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkp
     with pytest.raises(WorkerLost, match=r"^worker 1 of 2 was lost$"):
         others.failure()
     others.close()
-    resumed = trained(config, placement, others.begin(config, placement)).result()
+    resumed = trained(config, placement, others.start_training(config, placement)).result()
     assert resumed.resumed_epochs == 1
-    whole = trained(config, Placement(), Gang()).result()
+    whole = trained(config, Placement(), ProcessGroup()).result()
     for one, two in zip(learned(whole), learned(resumed), strict=True):
         assert two == pytest.approx(one, rel=1e-8)
 
@@ -379,12 +381,12 @@ def test_two_workers_that_do_not_both_read_the_checkpoint_are_stopped(
 ) -> None:
     config = lenet(epochs=3)
     placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
-    first = Training(config, placement, others.begin(config, placement))
+    first = Training(config, placement, others.start_training(config, placement))
     first.run_epoch()
-    first.leave()
+    first.stop()
     monkeypatch.setattr("zerotune.trainers.loop.restore_checkpoint", lambda *_: None)
     with pytest.raises(RuntimeError, match=r"a\.pt: one worker could read this checkpoint and another could not\.$"):
-        Training(config, placement, others.begin(config, placement))
+        Training(config, placement, others.start_training(config, placement))
     assert "one worker could read this checkpoint" in (others.failure() or "")
     others.close()
 
@@ -400,27 +402,27 @@ def test_a_parameter_left_out_of_an_update_is_named(
         epochs=1,
         recipe=Recipe(precision="float64", micro_batch_size=micro_batch_size),
     )
-    assert trained(config, Placement(), Gang()).result().status == "finished"
-    gang = others.begin(config, Placement())
+    assert trained(config, Placement(), ProcessGroup()).result().status == "finished"
+    process_group = others.start_training(config, Placement())
     with pytest.raises(RuntimeError, match=r"the model left left\.weight out of one: take it out of the model, set"):
-        trained(config, Placement(), gang)
+        trained(config, Placement(), process_group)
     others.close()
 
 
 def test_what_another_worker_fails_with_is_told(others: Others) -> None:
     config = lenet()
-    gang = others.begin(replace(config, data="no such data"), Placement())
+    process_group = others.start_training(replace(config, data="no such data"), Placement())
     with pytest.raises(RuntimeError):
-        trained(config, Placement(), gang)
+        trained(config, Placement(), process_group)
     assert "no such data" in (others.failure() or "")
     others.close()
 
 
 def test_batch_normalisation_needs_ghosts(others: Others) -> None:
     config = resnet("momentum", ghost_batch_size=None)
-    gang = others.begin(config, Placement())
+    process_group = others.start_training(config, Placement())
     with pytest.raises(ValueError, match=r"^recipe: ghost_batch_size must be given where several workers"):
-        Training(config, Placement(), gang)
+        Training(config, Placement(), process_group)
     others.close()
 
 
@@ -428,10 +430,10 @@ def test_batch_normalisation_needs_ghosts(others: Others) -> None:
 @pytest.mark.parametrize("ghosts", [None, 2, 8, 32])
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 33, 96, 97, 100])
 def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
-    full = share_cuts(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
+    full = shard_bounds(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
     units = batch_size if ghosts is None else len(ghost_batch_sizes(batch_size, ghosts))
     for num_samples in range(1, batch_size + 1):
-        cuts = share_cuts(num_samples, size, batch_size=batch_size, ghost_batch_size=ghosts)
+        cuts = shard_bounds(num_samples, size, batch_size=batch_size, ghost_batch_size=ghosts)
         assert cuts[0] == 0
         assert cuts[-1] == num_samples
         assert cuts == sorted(cuts)

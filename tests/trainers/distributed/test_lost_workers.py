@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch.distributed
 
-from tests import process_group_parts as gang_parts
+from tests import process_group_parts
 from zerotune.trainers.applications.user_file import ApplicationFile
-from zerotune.trainers.distributed import local_workers as local_gang
-from zerotune.trainers.distributed.data_parallel import Gang
-from zerotune.trainers.distributed.local_workers import LocalGang, WorkerLost
+from zerotune.trainers.distributed import local_workers
+from zerotune.trainers.distributed.data_parallel import ProcessGroup
+from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.loop import train
 from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 from zerotune.trainers.weak_scaling import measure_scaling
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import os
 import random
@@ -28,37 +28,37 @@ import torch
 from torch import nn
 
 from zerotune.trainers.distributed.data_parallel import Replica
-from zerotune.trainers.distributed.rendezvous import LOOPBACK, Meeting, joined, listening_socket
+from zerotune.trainers.distributed.rendezvous import LOOPBACK, Rendezvous, join_process_group, listening_socket
 
 torch.set_num_threads(1)
 
 
-def train(gang, seconds=None):
+def train(process_group, seconds=None):
     model = nn.Sequential(*[nn.Linear(300, 300) for _ in range(40)])  # gradients of several buckets
-    replica = Replica(model, gang, batch_size=8, ghost_batch_size=None)
+    replica = Replica(model, process_group, batch_size=8, ghost_batch_size=None)
     if seconds is not None:
         threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
     while True:
-        (share,) = replica.shares(torch.arange(8))
-        with replica.computing(share):
-            replica.module(torch.ones(len(share.keys), 300)).sum().backward()
+        (batch,) = replica.local_batches(torch.arange(8))
+        with replica.backward_pass(batch):
+            replica.module(torch.ones(len(batch.keys), 300)).sum().backward()
 
 
-def lead(meeting, listener):
-    with joined(0, meeting, device="cpu", address=LOOPBACK, listener=listener) as gang:
-        train(gang)
+def lead(rendezvous, listener):
+    with join_process_group(0, rendezvous, device="cpu", address=LOOPBACK, listener=listener) as process_group:
+        train(process_group)
 
 
 for attempt in range(12):
     listener = listening_socket(LOOPBACK)
-    meeting = Meeting(host=LOOPBACK, port=listener.getsockname()[1], size=2)
+    rendezvous = Rendezvous(host=LOOPBACK, port=listener.getsockname()[1], world_size=2)
     other = os.fork()
     if other == 0:
         listener.close()
-        with joined(1, meeting, device="cpu", address=LOOPBACK) as gang:
-            train(gang, random.Random(attempt).uniform(0.05, 0.1))
+        with join_process_group(1, rendezvous, device="cpu", address=LOOPBACK) as process_group:
+            train(process_group, random.Random(attempt).uniform(0.05, 0.1))
     try:
-        lead(meeting, listener)
+        lead(rendezvous, listener)
     except RuntimeError:
         os.waitpid(other, 0)
     print("let go", flush=True)
@@ -70,22 +70,22 @@ from datetime import timedelta
 
 import torch
 
-from zerotune.trainers.distributed import rendezvous as meeting
-from zerotune.trainers.distributed.rendezvous import LOOPBACK, Meeting, joined, listening_socket
+from zerotune.trainers.distributed import rendezvous
+from zerotune.trainers.distributed.rendezvous import LOOPBACK, Rendezvous, join_process_group, listening_socket
 
-meeting.LEADER_PATIENCE = timedelta(seconds=2)
+rendezvous.RANK_ZERO_TIMEOUT = timedelta(seconds=2)
 listener = listening_socket(LOOPBACK)
-place = Meeting(host=LOOPBACK, port=listener.getsockname()[1], size=2)
+place = Rendezvous(host=LOOPBACK, port=listener.getsockname()[1], world_size=2)
 their_end, our_end = os.pipe()
 if os.fork() == 0:
     listener.close()
-    with joined(1, place, device="cpu", address=LOOPBACK):
+    with join_process_group(1, place, device="cpu", address=LOOPBACK):
         if os.fork() == 0:  # holds the connection until the leader has ended
             os.close(our_end)
             os.read(their_end, 1)
         os.kill(os.getpid(), signal.SIGKILL)
-with joined(0, place, device="cpu", address=LOOPBACK, listener=listener) as gang:
-    gang.total(torch.ones(1))
+with join_process_group(0, place, device="cpu", address=LOOPBACK, listener=listener) as process_group:
+    process_group.all_reduce_sum(torch.ones(1))
 """
 CONFIG = TrainConfig(
     application="lenet_mnist",
@@ -123,16 +123,16 @@ def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object
     """Gives the other workers another part than they are told."""
 
     def give(part: Callable[..., object]) -> None:
-        class Others(LocalGang):
-            def begin(
+        class OtherParts(LocalWorkers):
+            def start_training(
                 self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None
-            ) -> Gang:
+            ) -> ProcessGroup:
                 return super().call(placement.device, part)
 
-            def call(self, device: str, told: Callable[..., object], *arguments: object) -> Gang:
+            def call(self, device: str, told: Callable[..., object], *arguments: object) -> ProcessGroup:
                 return super().call(device, part)
 
-        monkeypatch.setattr(local_gang, "LocalGang", Others)
+        monkeypatch.setattr(local_workers, "LocalWorkers", OtherParts)
 
     return give
 
@@ -140,8 +140,8 @@ def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object
 @pytest.mark.parametrize(
     ("part", "error", "message"),
     [
-        (gang_parts.fails, RuntimeError, "worker 1 of 2: OSError: no room is left on this disk"),
-        (gang_parts.is_killed, WorkerLost, "worker 1 of 2 was lost"),
+        (process_group_parts.fails, RuntimeError, "worker 1 of 2: OSError: no room is left on this disk"),
+        (process_group_parts.is_killed, WorkerLost, "worker 1 of 2 was lost"),
     ],
 )
 def test_a_training_says_why_another_worker_failed(

@@ -1,4 +1,4 @@
-"""How workers join a gang: what torch's process group is given."""
+"""How workers join a process group: what torch's process group is given."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from zerotune.trainers.distributed.rendezvous import LOOPBACK, Meeting, joined
+from zerotune.trainers.distributed.rendezvous import LOOPBACK, Rendezvous, join_process_group
 
-MEETING = Meeting(host=LOOPBACK, port=1, size=2)
+RENDEZVOUS = Rendezvous(host=LOOPBACK, port=1, world_size=2)
 
 
 @pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:3", 3)])
@@ -22,8 +22,8 @@ def test_nccl_is_given_the_number_of_the_device(device: str, number: int, monkey
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
     set_later: list[timedelta] = []
     monkeypatch.setattr(torch.distributed.distributed_c10d, "_set_pg_timeout", set_later.append)
-    with joined(1, MEETING, device=device, address=LOOPBACK) as gang:
-        assert (gang.rank, gang.size, gang.leads) == (1, 2, False)
+    with join_process_group(1, RENDEZVOUS, device=device, address=LOOPBACK) as process_group:
+        assert (process_group.rank, process_group.world_size, process_group.is_rank_zero) == (1, 2, False)
     assert given["device_id"] == torch.device("cuda", number)
     assert (given["backend"], given["store"], given["rank"], given["world_size"]) == ("nccl", "store", 1, 2)
     assert given["timeout"] <= timedelta(minutes=5)  # of connecting

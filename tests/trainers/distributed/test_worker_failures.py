@@ -1,4 +1,4 @@
-"""What is told of a gang of three in which one worker was lost or failed: the third fails by its closed connection."""
+"""What is told of three workers of which one was lost or failed: the third fails by its closed connection."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ import pytest
 import torch.distributed
 
 from tests.process_group_parts import one_fails
-from zerotune.trainers.distributed import local_workers as local_gang
-from zerotune.trainers.distributed.data_parallel import Gang
-from zerotune.trainers.distributed.local_workers import LocalGang, WorkerLost
-from zerotune.trainers.distributed.rendezvous import Meeting
+from zerotune.trainers.distributed import local_workers
+from zerotune.trainers.distributed.data_parallel import ProcessGroup
+from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
+from zerotune.trainers.distributed.rendezvous import Rendezvous
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -22,36 +22,39 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def others() -> Iterator[LocalGang]:
-    with closing(LocalGang(3)) as gang:
-        yield gang
+def others() -> Iterator[LocalWorkers]:
+    with closing(LocalWorkers(3)) as workers:
+        yield workers
 
 
 def test_a_worker_that_is_lost_while_others_still_connect_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def joined_at_once(rank: int, meeting: Meeting, **options: Any) -> Iterator[Gang]:
+    def joined_at_once(rank: int, rendezvous: Rendezvous, **options: Any) -> Iterator[ProcessGroup]:
         with options["listener"]:
-            others.others[1].process.kill()
-            yield Gang(rank=rank, size=meeting.size)
+            others.children[1].process.kill()
+            yield ProcessGroup(rank=rank, world_size=rendezvous.world_size)
 
-    monkeypatch.setattr(local_gang, "joined", joined_at_once)
-    with closing(LocalGang(3)) as others, pytest.raises(WorkerLost, match=r"^worker 2 of 3 ended when it was started$"):
+    monkeypatch.setattr(local_workers, "join_process_group", joined_at_once)
+    with (
+        closing(LocalWorkers(3)) as others,
+        pytest.raises(WorkerLost, match=r"^worker 2 of 3 ended when it was started$"),
+    ):
         others.call("cpu", one_fails, 0)
 
 
-def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(others: LocalGang) -> None:
-    gang = others.call("cpu", one_fails, 0)
-    os.kill(others.others[1].process.pid, signal.SIGKILL)
-    others.others[1].process.wait()  # gloo may not tell of one that goes just as a message to it begins
+def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(others: LocalWorkers) -> None:
+    process_group = others.call("cpu", one_fails, 0)
+    os.kill(others.children[1].process.pid, signal.SIGKILL)
+    others.children[1].process.wait()  # gloo may not tell of one that goes just as a message to it begins
     with pytest.raises(RuntimeError):
-        one_fails(gang, "cpu", 3)
+        one_fails(process_group, "cpu", 3)
     with pytest.raises(WorkerLost, match=r"^worker 2 of 3 was lost$"):
         others.failure()
 
 
-def test_a_worker_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(others: LocalGang) -> None:
-    gang = others.call("cpu", one_fails, 2)
-    others.others[1].process.wait()
+def test_a_worker_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(others: LocalWorkers) -> None:
+    process_group = others.call("cpu", one_fails, 2)
+    others.children[1].process.wait()
     with pytest.raises(RuntimeError):
-        one_fails(gang, "cpu", 2)
+        one_fails(process_group, "cpu", 2)
     assert others.failure() == "worker 2 of 3: ValueError: its own fault"

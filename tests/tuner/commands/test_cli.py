@@ -18,7 +18,7 @@ from zerotune.tuner.cli import PLAIN_WIDTH
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    monkeypatch.setattr("zerotune.tuner.reports.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
     return Here(tmp_path, monkeypatch, capsys)
 
 

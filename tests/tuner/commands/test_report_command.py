@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """A folder with a copy of that store."""
-    monkeypatch.setattr("zerotune.tuner.reports.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
     (tmp_path / "mlruns").mkdir()
     shutil.copy(written / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")
     return Here(tmp_path, monkeypatch, capsys)

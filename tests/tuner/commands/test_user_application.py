@@ -169,7 +169,7 @@ def test_a_file_in_another_encoding_is_read_as_it_says(here: Here) -> None:
 
 
 def test_a_file_named_like_an_installed_module_is_refused(here: Here) -> None:
-    for name in ("json", "torch", "yaml", "tuner"):
+    for name in ("json", "torch", "yaml", "zerotune"):
         write(here.folder, file=f"{name}.py")
         said = here.refused("list", "applications", "--app", f"{name}.py:sides")
         assert f"{name}.py: a module {name!r} is installed" in said

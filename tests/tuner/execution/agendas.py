@@ -9,7 +9,7 @@ from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, Tr
 from zerotune.tuner.trial import Progress, Role, Trial, TrialResult
 
 NUM_TRAIN = 3_000
-ALONE = {"size": 1, "cpus": 1, "gpus": 0.0}
+SINGLE_WORKER = {"world_size": 1, "cpus": 1, "gpus": 0.0}
 """What a worker of Tune's is told of the other workers of its trials, where there are none."""
 
 

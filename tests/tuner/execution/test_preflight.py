@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.tuner.execution.agendas import ALONE, ListAgenda, make_trial
+from tests.tuner.execution.agendas import SINGLE_WORKER, ListAgenda, make_trial
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution.preflight import Findings, Inspection, Workload, inspect, told, versions_here
 from zerotune.tuner.execution.ray.dispatcher import Dispatch
@@ -87,7 +87,7 @@ def test_a_worker_on_a_machine_that_cannot_train_says_so_and_waits(
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": None, "gang": ALONE, "inspection": without_data(tmp_path)})
+    worker.setup({"post": None, "worker_group": SINGLE_WORKER, "inspection": without_data(tmp_path)})
     word = worker.step()["word"]
     assert isinstance(word, Ready)
     assert word.problem is not None

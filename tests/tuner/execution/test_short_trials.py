@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.tuner.execution.agendas import ALONE, ListAgenda, make_trial, without_seconds
+from tests.tuner.execution.agendas import SINGLE_WORKER, ListAgenda, make_trial, without_seconds
 from tests.tuner.execution.spoken_workers import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.messages import SLICE_SECONDS, Assignment, Measured, Slices
@@ -123,7 +123,7 @@ def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(m
 
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "gang": ALONE})
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     worker.step()
     found = {}
     while len(found) < 3:

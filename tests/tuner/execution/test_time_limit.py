@@ -53,13 +53,13 @@ def test_a_hanging_trial_fails_and_the_next_is_trained(monkeypatch: pytest.Monke
 
     training = work.Training
 
-    def build(config: object, placement: object, gang: object) -> object:
+    def build(config: object, placement: object, process_group: object) -> object:
         if config == hanging.config:
             try:
                 forever()
             except Exception:  # what a careless application does
                 forever()
-        return training(config, placement, gang)  # type: ignore[arg-type]
+        return training(config, placement, process_group)  # type: ignore[arg-type]
 
     monkeypatch.setattr(work, "Training", build)
     run_serial(ListAgenda([good]), Execution())  # the data are loaded: the good one needs little time below

@@ -55,7 +55,8 @@ def test_a_training_that_raises_in_its_second_epoch_is_billed_for_its_first(
     result = conclude(trial, piece)
     assert ("failed", None, 1) == (result.status, result.validation_score, result.cost.epochs)
     assert result.error is not None
-    assert result.error.startswith(f"out of memory: {LESS_MEMORY}; MemoryError: no room for this (at test_work.py:")
+    place = "(at test_trial_runner.py:"
+    assert result.error.startswith(f"out of memory: {LESS_MEMORY}; MemoryError: no room for this {place}")
     assert [] == list(tmp_path.iterdir())
 
 

@@ -33,11 +33,11 @@ AFTER = make_trial(4)
 TRIALS = [PLAIN, HIT, PRUNED, WITHOUT_DATA, AFTER]
 
 
-def kill_a_follower() -> int:
-    """Ends one process that follows in a gang of this process's; the worker that leads stays."""
+def kill_a_worker() -> int:
+    """End one worker other than the one of rank zero."""
     for child in psutil.Process().children(recursive=True):
         words = " ".join(child.cmdline())
-        if "zerotune.trainers.distributed.worker_process" in words or child.name().startswith("ray::Follower"):
+        if "zerotune.trainers.distributed.worker_process" in words or child.name().startswith("ray::WorkerActor"):
             os.kill(child.pid, signal.SIGKILL)
             return 1
     return 0
@@ -62,7 +62,7 @@ class Ran:
 
     def hit(self, progress: Progress) -> None:
         if progress.trial == HIT and progress.new_epochs[-1].epoch == 2 and not self.num_killed:
-            self.num_killed = kill_a_follower()
+            self.num_killed = kill_a_worker()
 
     def result(self, trial: object) -> TrialResult:
         (result,) = [result for result in self.agenda.told if result.trial == trial]

@@ -16,8 +16,8 @@ from tests.reported_study import SESSION, definition, reported
 from zerotune.tuner.analysis.subject import Subject
 from zerotune.tuner.reports import export as export_module
 from zerotune.tuner.reports.export import export
-from zerotune.tuner.reports.tables.csv_files import cell, write_csv
-from zerotune.tuner.reports.tables.formats import report_json, report_latex, report_markdown
+from zerotune.tuner.reports.tables.csv_files import escape_cell, write_csv
+from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
 from zerotune.tuner.run.answer import study_facts
 from zerotune.tuner.sanitize import UNSEEN
 from zerotune.tuner.trial import TrialResult
@@ -69,7 +69,7 @@ class Tags(HTMLParser):
 @pytest.fixture(scope="module")
 def files(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_module, "write_pictures", lambda figures, to: ([], None))
+        patch.setattr(export_module, "write_images", lambda figures, to: ([], None))
         yield export(subject, tmp_path_factory.mktemp("report"))
 
 
@@ -122,7 +122,7 @@ def test_spreadsheets_are_given_no_formula(files: list[Path]) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_text_that_a_spreadsheet_would_compute_is_a_text(tmp_path: Path, start: str) -> None:
-    assert str(cell(f"{start}1+cmd|x")).startswith(("'", "�"))
+    assert str(escape_cell(f"{start}1+cmd|x")).startswith(("'", "�"))
     write_csv(tmp_path / "x.csv", [{"a": f"{start}1", "b": -1.5, "c": None}])
     assert (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()[1].endswith(",-1.5,")
 

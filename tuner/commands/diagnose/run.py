@@ -56,7 +56,7 @@ def diagnose(
         config, trial = _config(question, batch_size, results)
         configs.append(config)
         if trial is not None:
-            notes.append(_choice_text(trial))
+            notes.append(_format_choice(trial))
     runs = tuple(_run(question, config, folder, tell) for config in configs)
     return Diagnosis(question=question, runs=runs, notes=tuple(dict.fromkeys(notes)))
 
@@ -212,7 +212,7 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
     return best.trial
 
 
-def _choice_text(trial: Trial) -> str:
+def _format_choice(trial: Trial) -> str:
     values = ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in trial.params.items()
     )

@@ -14,10 +14,10 @@ MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": 
 METHOD_WORDS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
 
 
-def number_text(number: float | None) -> str:
+def format_number(number: float | None) -> str:
     """Three digits of a number, a dash where there is none.
 
-    >>> number_text(0.012345), number_text(1234.5), number_text(None)
+    >>> format_number(0.012345), format_number(1234.5), format_number(None)
     ('0.0123', '1,234', '-')
     """
     if number is None:
@@ -40,7 +40,7 @@ def peak_sentence(diagnosis: Diagnosis) -> str:
 def peak_places(diagnosis: Diagnosis) -> str:
     """Where the peaks are that stand out; empty where none does."""
     return ", ".join(
-        f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {number_text(run.peak.epoch)})"
+        f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {format_number(run.peak.epoch)})"
         for run in diagnosis.runs
         if run.peak is not None and run.peak.is_inside
     )
@@ -68,7 +68,7 @@ def distance_sentence(diagnosis: Diagnosis) -> str:
     )
 
 
-def gap_text(run: DiagnosedRun) -> str:
+def format_gap(run: DiagnosedRun) -> str:
     """The loss gap after the last epoch, in nats."""
     return f"{run.loss_gaps[-1][1]:+.3f}" if run.loss_gaps else "-"
 
@@ -123,15 +123,15 @@ def _table(diagnosis: Diagnosis) -> Table:
         peak, fits = run.peak, run.fits
         cells = ["-", "-", "-"]
         if peak is not None:
-            cells = [number_text(peak.value), f"{peak.iteration:,}", number_text(peak.epoch)]
+            cells = [format_number(peak.value), f"{peak.iteration:,}", format_number(peak.epoch)]
             cells = cells if peak.is_inside else [f"({cell})" for cell in cells]
         table.add_row(
             f"{run.batch_size:,}",
             f"{run.iterations:,}",
             *cells,
-            number_text(run.observations[-1].lipschitz),
+            format_number(run.observations[-1].lipschitz),
             *(f"{fits[law].r_squared:.3f}" if law in fits else "-" for law in ("log t", "sqrt t")),
-            number_text(run.late_noise_scale),
-            gap_text(run),
+            format_number(run.late_noise_scale),
+            format_gap(run),
         )
     return table

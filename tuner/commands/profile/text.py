@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...reports.text.format import cost_unit, counted
+from ...reports.text.costs import cost_unit
+from ...reports.text.format import pluralize
 from .profiles import TAU_MAX, ArmProfile, Profiles
 
 FACTORS = (2.0, 10.0)
@@ -29,7 +30,7 @@ def print_profiles(shown: Profiles, other: Profiles, console: Console) -> None:
         console: where it is printed.
     """
     console.print(Text(headline(shown), style="bold"))
-    console.print(Text(f"Over {workloads_text(shown)}.\n"))
+    console.print(Text(f"Over {format_workloads(shown)}.\n"))
     console.print(_table(shown, {profile.arm: profile.area for profile in other.arms}))
     for note in notes(shown):
         console.print(Text(note, style="dim"))
@@ -41,15 +42,15 @@ def headline(shown: Profiles) -> str:
     solved = sum(math.isfinite(entry.ratio) for entry in first.entries)
     cheapest = sum(entry.ratio == 1.0 for entry in first.entries)
     return (
-        f"{first.arm} comes first, with an area of {area_text(first.area)}: cheapest of the arms as good as the "
-        f"reference on {cheapest} of {counted(shown.num_workloads, 'workload')}, and as good on {solved}"
+        f"{first.arm} comes first, with an area of {format_area(first.area)}: cheapest of the arms as good as the "
+        f"reference on {cheapest} of {pluralize(shown.num_workloads, 'workload')}, and as good on {solved}"
     )
 
 
-def area_text(area: float) -> str:
+def format_area(area: float) -> str:
     """An area to two digits, rounded down, so that 0.999 never reads as cheapest everywhere.
 
-    >>> area_text(0.999), area_text(1.0)
+    >>> format_area(0.999), format_area(1.0)
     ('0.99', '1.00')
     """
     return f"{int(100 * area + 1e-9) / 100:.2f}"
@@ -60,7 +61,7 @@ def ranked(arms: Sequence[ArmProfile]) -> list[ArmProfile]:
     return sorted(arms, key=lambda profile: -profile.area)
 
 
-def workloads_text(shown: Profiles) -> str:
+def format_workloads(shown: Profiles) -> str:
     """The workloads that are counted, by study.
 
     They are those of any arm, since all arms have an entry for each.
@@ -85,8 +86,8 @@ def _table(shown: Profiles, other_areas: dict[str, float]) -> Table:
         table.add_row(
             Text(profile.arm),
             *(f"{number} of {shown.num_workloads}" for number in numbers),
-            area_text(profile.area),
-            area_text(other_areas[profile.arm]),
+            format_area(profile.area),
+            format_area(other_areas[profile.arm]),
         )
     return table
 

@@ -17,9 +17,9 @@ from rich.text import Text
 from ...analysis.provenance import provenance, training_facts
 from ...campaign.cell import Cell
 from ...errors import BadInput, StudyFailed
-from ...reports.text.format import counted
+from ...reports.text.format import pluralize
 from ...run.answer import stored_definition
-from ...run.command_text import command_text
+from ...run.command_text import format_command
 from ...run.earlier import earlier_results
 from ...run.journal import Journal
 from ...run.progress_display import Display
@@ -123,7 +123,7 @@ def find_regime(
         driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
         ready.enter_context(getting_ready(execution, driver))
         where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
-        tell = partial(tell_store, console, bring_in or command_text("regime", study.name, where))
+        tell = partial(tell_store, console, bring_in or format_command("regime", study.name, where))
         open_store = store_opener(whole, uri, definition, journal.content.sessions)
         writer = Writer(open_store, known.values(), tell)
         display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
@@ -196,7 +196,7 @@ def _prepared(study: Study, num_train: int, span: Range) -> tuple[Study, Questio
 
 def _opening(question: Question, place: Place, whole: Study, known: int) -> str:
     """What is about to happen, in one line."""
-    done = f", {counted(known, 'training')} done before" if known else ""
+    done = f", {pluralize(known, 'training')} done before" if known else ""
     uri = place.tracking_uri or whole.tracking_uri
     recorded = f"; results in {redact(uri)}" if uri else ""
     return (

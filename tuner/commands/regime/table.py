@@ -5,8 +5,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...reports.text.format import amount_text, spread_text
-from .text import headline, loss_ratio, notes, score_share, sentences, verdict_text
+from ...reports.text.format import format_amount
+from ...reports.text.scores import format_interval
+from .text import format_verdict, headline, loss_ratio, notes, score_share, sentences
 from .verdict import Regime
 
 
@@ -19,13 +20,13 @@ def cells(regime: Regime) -> list[tuple[str, ...]]:
     rows = []
     for attempt in (regime.baseline, *regime.attempts):
         share, ratio = score_share(regime, attempt), loss_ratio(regime, attempt)
-        score = "none" if attempt.score is None else spread_text(attempt.score, question.metric)
-        verdict = "baseline" if attempt is regime.baseline else verdict_text(regime, attempt)
+        score = "none" if attempt.score is None else format_interval(attempt.score, question.metric)
+        verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
         measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
         rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
     rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.worth) for line in regime.others]
     return [
-        (f"{batch_size:,}", *words, str(cost.trials), amount_text(cost.device_seconds))
+        (f"{batch_size:,}", *words, str(cost.trials), format_amount(cost.device_seconds))
         for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])
     ]
 

@@ -5,7 +5,9 @@ This module must not know rich or plotly.
 
 from collections.abc import Sequence
 
-from ...reports.text.format import amount_text, cost_unit, counted, score_text, taken_over_text
+from ...reports.text.costs import cost_unit, format_reused
+from ...reports.text.format import format_amount, pluralize
+from ...reports.text.scores import format_score
 from .bisection import Bracket
 from .verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
 
@@ -53,18 +55,18 @@ def _above(regime: Regime, found: Bracket) -> str:
 
 def sentences(regime: Regime) -> tuple[str, ...]:
     """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
-    large = _shown_text(
+    large = _format_shown(
         regime, regime.large, regime.shown_large, holding="linear scaling holds", failing="linear scaling fails"
     )
-    huge = _shown_text(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
+    huge = _format_shown(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
     return (
-        f"{_large_text(regime)} {large}",
-        f"{_huge_text(regime)} {huge}",
+        f"{_format_large(regime)} {large}",
+        f"{_format_huge(regime)} {huge}",
         f"Full batch (B_F): {regime.question.num_train:,}, the number of training samples.",
     )
 
 
-def _large_text(regime: Regime) -> str:
+def _format_large(regime: Regime) -> str:
     question, found = regime.question, regime.large
     linear = {attempt.batch_size: attempt for attempt in regime.attempts if attempt.arm == question.linear}
     if found.fails is None:
@@ -76,7 +78,7 @@ def _large_text(regime: Regime) -> str:
     return f"{start} holds at {found.holds:,} and fails at {found.fails:,} ({why})."
 
 
-def _huge_text(regime: Regime) -> str:
+def _format_huge(regime: Regime) -> str:
     question, found = regime.question, regime.huge
     if found.holds is None and found.fails is None:
         return "Huge (B_H): not found, for the search ended before all methods were tried at one batch size."
@@ -86,7 +88,7 @@ def _huge_text(regime: Regime) -> str:
         return f"Huge (B_H): above {found.holds:,} at least; {_holder(regime, found.holds)} holds there, {which}."
     tried = regime.at(found.fails)
     best = min(tried, key=lambda attempt: _rank(question, attempt))
-    none = f"none of {counted(len(tried), 'method')}"
+    none = f"none of {pluralize(len(tried), 'method')}"
     nearest = f"(nearest: {best.arm}, {_score_shortfall(regime, best)})"
     start = f"Huge (B_H): above {_above(regime, found)};"
     if found.holds is None:
@@ -117,10 +119,10 @@ def _shortfall(regime: Regime, attempt: Attempt) -> str:
 def _score_shortfall(regime: Regime, attempt: Attempt) -> str:
     question = regime.question
     if attempt.score is None:
-        return f"none of {counted(attempt.num_failed, 'run')} gave a score: {attempt.error}"
+        return f"none of {pluralize(attempt.num_failed, 'run')} gave a score: {attempt.error}"
     share = score_share(regime, attempt)
     if share is None:
-        return f"{question.metric} {score_text(attempt.score.mean, question.metric)}"
+        return f"{question.metric} {format_score(attempt.score.mean, question.metric)}"
     needed = question.margin if question.higher_is_better else 2.0 - question.margin
     word = "needed" if question.higher_is_better else "allowed"
     return f"{100 * share:.2f}% of the baseline's {question.metric}, {100 * needed:.4g}% {word}"
@@ -138,9 +140,9 @@ def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
     return ratio if abs(ratio) < float("inf") else None
 
 
-def _shown_text(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
+def _format_shown(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
     """What the intervals show beside what the means decide."""
-    seeds = counted(regime.question.num_seeds, "seed")
+    seeds = pluralize(regime.question.num_seeds, "seed")
     if (shown.low, shown.high) == (_floor(regime, found), found.fails):
         return f"The 95% intervals over {seeds} show as much."
     parts = [
@@ -158,24 +160,24 @@ def notes(regime: Regime) -> tuple[str, ...]:
     operations = cost_unit("flops", [spent.flops])
     needed = f"{100 * question.margin:.4g}%" if question.higher_is_better else f"{100 * (2 - question.margin):.4g}%"
     lines = [
-        f"Holds: mean test {question.metric} over {counted(question.num_seeds, 'seed')} "
+        f"Holds: mean test {question.metric} over {pluralize(question.num_seeds, 'seed')} "
         f"{'at least' if question.higher_is_better else 'at most'} {needed} of the baseline's after the same "
-        f"{counted(question.epochs, 'epoch')}; linear scaling below B_L also at most "
+        f"{pluralize(question.epochs, 'epoch')}; linear scaling below B_L also at most "
         f"{LOSS_FACTOR} times its validation loss (LIMIT, arXiv 2006.08517, Definitions 2.1 and 2.2).",
         "Methods are tried in their order until one holds. ?: the 95% interval of the difference over seeds cannot "
         "tell. ±: Student's 95% interval.",
-        *_monotone_texts(regime),
-        *_lost_texts(regime),
-        f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
-        f"{taken_over_text(regime.taken_over)}".rstrip(),
+        *_format_monotone(regime),
+        *_format_lost(regime),
+        f"Spent: {pluralize(spent.trials, 'training')}, {format_amount(spent.device_seconds)} device-seconds, "
+        f"{format_amount(spent.flops / operations.size)} {operations.label}. "
+        f"{format_reused(regime.taken_over)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")
     return tuple(lines)
 
 
-def _monotone_texts(regime: Regime) -> list[str]:
+def _format_monotone(regime: Regime) -> list[str]:
     subjects = (
         ("linear scaling fails", "holds again", regime.large),
         ("all methods fail", "one holds again", regime.huge),
@@ -187,7 +189,7 @@ def _monotone_texts(regime: Regime) -> list[str]:
         for fails, holds, found in subjects
         if found.contradictions[0]
     ]
-    sizes = counted(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
+    sizes = pluralize(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
     return found or [
         f"Bisection assumes that what fails at a batch size fails at every larger one; of the {sizes} tried none "
         "contradicts it."
@@ -198,11 +200,11 @@ def _listed(sizes: Sequence[int]) -> str:
     return ", ".join(f"{size:,}" for size in sizes)
 
 
-def _lost_texts(regime: Regime) -> list[str]:
+def _format_lost(regime: Regime) -> list[str]:
     lines = []
     for attempt in (regime.baseline, *regime.attempts):
         if attempt.num_diverged or attempt.num_failed:
-            runs = counted(attempt.num_seeds + attempt.num_failed, "confirmation run")
+            runs = pluralize(attempt.num_seeds + attempt.num_failed, "confirmation run")
             error = f" ({attempt.error})" if attempt.error else ""
             lines.append(
                 f"{attempt.arm} at B={attempt.batch_size:,}: of {runs} {attempt.num_diverged} diverged and "
@@ -211,7 +213,7 @@ def _lost_texts(regime: Regime) -> list[str]:
     return lines
 
 
-def verdict_text(regime: Regime, attempt: Attempt) -> str:
+def format_verdict(regime: Regime, attempt: Attempt) -> str:
     """Whether an attempt holds, in a word or two; with a question mark where the interval cannot tell."""
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")

@@ -34,7 +34,7 @@ def words_carried(num_words: int, num_workers: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """What connects the workers, as sums of gradients on the largest gang measured show it.
+    """What connects the workers, as sums of gradients on the largest process group measured show it.
 
     Attributes:
         words: W / s without latency: words a second that one worker's link carries.
@@ -148,10 +148,10 @@ class WeakScaling:
         return self.alone.update_seconds / point.update_seconds
 
     def forecast(self, *, shares_machine: bool) -> Forecast:
-        """The model, with the link of the largest gang measured.
+        """The model, with the link of the largest process group measured.
 
         Args:
-            shares_machine: whether a worker computes as slowly as beside the others of that gang, or as alone.
+            shares_machine: whether a worker computes as slowly as beside the others of that process group, or as alone.
         """
         largest = self.points[-1]
         seconds = largest.apart_seconds if shares_machine else self.alone.update_seconds

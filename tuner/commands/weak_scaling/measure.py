@@ -10,10 +10,10 @@ from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import application_file
 from ....trainers.data import DataError
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.distributed.rendezvous import why_not
+from ....trainers.distributed.rendezvous import unsupported_reason
 from ....trainers.recipe import ghost_problems
 from ....trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig
-from ....trainers.weak_scaling import machine_rates, measure_scaling
+from ....trainers.weak_scaling import measure_machine_rates, measure_scaling
 from ...errors import BadInput, Unreachable
 from ...run.run import check_workload
 from ...study import Study
@@ -70,7 +70,7 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
             "--updates or --workers"
         )
     device = "cuda" if resources.gpus_per_trial > 0 else "cpu"
-    if problem := why_not(device):
+    if problem := unsupported_reason(device):
         raise BadInput(problem)
     placement = Placement(data_folder=folder, device=device, num_threads=resources.cpus_per_trial)
     points = []
@@ -90,7 +90,7 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
         except (ValueError, RuntimeError, DataError) as error:
             raise BadInput(f"study {study.name!r} with {num_workers} workers: {error}") from None
         points.append(point)
-    rates = machine_rates(device, resources.cpus_per_trial)
+    rates = measure_machine_rates(device, resources.cpus_per_trial)
     return WeakScaling(points=points, rates=rates, hidden=question.hidden)
 
 

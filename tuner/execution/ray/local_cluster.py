@@ -13,7 +13,6 @@ from typing import Final
 from ....trainers.child_process import command_of
 from ...errors import Unreachable
 
-_PROGRAM: Final = f"{__package__}.local_head"
 FAILED: Final = "failed: "
 """Begins the line of a head that has no cluster; the reason follows."""
 
@@ -29,6 +28,11 @@ def not_started(reason: str) -> Unreachable:
     )
 
 
+def _command(num_cpus: int) -> list[str]:
+    """The program at the head of a cluster."""
+    return command_of(f"{__package__}.local_head", str(num_cpus))
+
+
 class Head:
     """The process at the head of an embedded cluster. It takes the cluster down when this program lets go or ends.
 
@@ -39,7 +43,7 @@ class Head:
     def __init__(self, num_cpus: int) -> None:
         self.num_cpus = num_cpus
         self._process = subprocess.Popen(
-            command_of(_PROGRAM, str(num_cpus)),
+            _command(num_cpus),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,

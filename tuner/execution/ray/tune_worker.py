@@ -26,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.memory import keep_freed_memory
+from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
 from ...errors import Unreachable
@@ -44,7 +44,7 @@ from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
 from .mailbox import Mailbox
 from .messages import MAILBOX_LOST, PRUNED, SLICE_SECONDS, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
 from .session_dir import new_session_folder
-from .worker_group import RayGang
+from .worker_group import WorkerGroup
 
 IDLE_SECONDS = 2.0
 """How long a worker waits for a letter before it says that none came."""
@@ -55,10 +55,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
-        keep_freed_memory()
+        configure_malloc()
         self._post = config["post"]
         self._application = config.get("application")
-        self._others = RayGang(**config["gang"])
+        self._others = WorkerGroup(**config["worker_group"])
         self._mailbox = uuid.uuid4().hex
         inspection = config.get("inspection")
         problem = None if inspection is None else problem_here(inspection)
@@ -231,7 +231,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
             dispatch = Dispatch(agenda, replace(execution, workers_per_machine=slots.on_one_machine), post)
             try:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
-                gang = {"size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
+                worker_group = {"world_size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
                 # A machine that joins later was not looked at before the first trial.
                 inspection = None if execution.address is None else inspection_of(execution)
@@ -239,7 +239,12 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 tune.run(
                     Worker,
                     name="workers",
-                    config={"post": post, "application": application, "gang": gang, "inspection": inspection},
+                    config={
+                        "post": post,
+                        "application": application,
+                        "worker_group": worker_group,
+                        "inspection": inspection,
+                    },
                     resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
                     num_samples=num_workers(execution, slots),
                     scheduler=dispatch,

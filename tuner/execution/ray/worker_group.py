@@ -18,11 +18,17 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
-from ....trainers.distributed.data_parallel import ALONE, Gang
+from ....trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.distributed.rendezvous import LOOPBACK, Meeting, first_failure, joined, listening_socket
-from ....trainers.loop import follow
-from ....trainers.memory import keep_freed_memory
+from ....trainers.distributed.rendezvous import (
+    LOOPBACK,
+    Rendezvous,
+    first_failure,
+    join_process_group,
+    listening_socket,
+)
+from ....trainers.loop import train_as_worker
+from ....trainers.memory import configure_malloc
 from ....trainers.spec import Placement, TrainConfig
 from ..failures import describe
 
@@ -39,29 +45,29 @@ def this_address() -> str:
     return LOOPBACK if nodes == {own} else str(own)
 
 
-class Follower:
-    """A worker of a gang that another leads; an actor."""
+class WorkerActor:
+    """A worker of a process group that another leads; an actor."""
 
     def __init__(self) -> None:
-        keep_freed_memory()
+        configure_malloc()
         self._open = ExitStack()
-        self._gang = ALONE
+        self._process_group = SINGLE_PROCESS
 
     def ready(self) -> None:
         """Answers once the process has started."""
 
-    def join(self, rank: int, meeting: Meeting, device: str) -> None:
-        """Joins the gang."""
-        address = LOOPBACK if meeting.host == LOOPBACK else this_address()
-        entering = joined(rank, meeting, device=device, address=address)
-        self._gang = self._open.enter_context(entering)
+    def join(self, rank: int, rendezvous: Rendezvous, device: str) -> None:
+        """Joins the process group."""
+        address = LOOPBACK if rendezvous.host == LOOPBACK else this_address()
+        entering = join_process_group(rank, rendezvous, device=device, address=address)
+        self._process_group = self._open.enter_context(entering)
 
     def train(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> str | None:
         """Trains its part, and says how it failed; its connections then end, and with them what the others wait for."""
         try:
             if application is not None:
                 register_application(application)
-            follow(config, placement, self._gang)
+            train_as_worker(config, placement, self._process_group)
         except Exception as error:  # whatever a model or a data set raises
             said = describe(error)
             self._open.close()
@@ -69,58 +75,60 @@ class Follower:
         return None
 
 
-class RayGang:
+class WorkerGroup:
     """The other workers of the trials that a worker of Tune's trains, started with the first and kept for the next.
 
     Args:
-        size: workers, this one included, >= 1.
+        world_size: workers, this one included, >= 1.
         cpus: of each.
         gpus: of each.
     """
 
-    def __init__(self, size: int, *, cpus: int, gpus: float) -> None:
-        self._size, self._cpus, self._gpus = size, cpus, gpus
+    def __init__(self, world_size: int, *, cpus: int, gpus: float) -> None:
+        self._world_size, self._cpus, self._gpus = world_size, cpus, gpus
         self._others: list[Any] = []
         self._parts: list[Any] = []
-        self._gang: Gang | None = None
+        self._process_group: ProcessGroup | None = None
         self._open = ExitStack()
 
-    def begin(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> Gang:
-        """Has the others train; this process does its part with the gang that it is given.
+    def start_training(
+        self, config: TrainConfig, placement: Placement, application: ApplicationFile | None
+    ) -> ProcessGroup:
+        """Has the others train; this process does its part with the process group that it is given.
 
         Raises:
             WorkerLost: one of them could not be started.
         """
-        if self._size == 1:
-            return ALONE
+        if self._world_size == 1:
+            return SINGLE_PROCESS
         try:
-            gang = self._gang or self._start(placement.device)
+            process_group = self._process_group or self._start(placement.device)
         except (RayError, RuntimeError) as error:  # torch's where the others do not come
             self.close()
             raise WorkerLost(f"a worker could not be started: {str(error).strip().split(chr(10))[0]}") from None
         # Only worker 0 writes checkpoints; the others read the same file, where they see it.
         self._parts = [other.train.remote(config, placement, application) for other in self._others]
-        Thread(target=self._watch, args=(self._parts,), name="gang-watch", daemon=True).start()
-        return gang
+        Thread(target=self._watch, args=(self._parts,), name="worker-watch", daemon=True).start()
+        return process_group
 
-    def _start(self, device: str) -> Gang:
+    def _start(self, device: str) -> ProcessGroup:
         group = get_current_placement_group()
-        actor = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(Follower)
+        actor = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(WorkerActor)
         self._others = [
             actor.options(
                 scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
             ).remote()
-            for rank in range(1, self._size)
+            for rank in range(1, self._world_size)
         ]
         ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
         host = this_address()
         listener = listening_socket(host)
-        meeting = Meeting(host=host, port=listener.getsockname()[1], size=self._size)
-        joining = [other.join.remote(rank, meeting, device) for rank, other in enumerate(self._others, start=1)]
-        entering = joined(0, meeting, device=device, address=host, listener=listener)
-        self._gang = self._open.enter_context(entering)
+        rendezvous = Rendezvous(host=host, port=listener.getsockname()[1], world_size=self._world_size)
+        joining = [other.join.remote(rank, rendezvous, device) for rank, other in enumerate(self._others, start=1)]
+        entering = join_process_group(0, rendezvous, device=device, address=host, listener=listener)
+        self._process_group = self._open.enter_context(entering)
         ray.get(joining)
-        return self._gang
+        return self._process_group
 
     def _watch(self, parts: list[Any]) -> None:
         """Ends this process where another worker is lost and what this one waits for does not end by itself."""
@@ -150,10 +158,10 @@ class RayGang:
                 last_word = ray.get(part)
             except (RayActorError, RayTaskError) as error:
                 reason = str(error).strip().split("\n")[0]
-                raise WorkerLost(f"worker {rank} of {self._size} was lost: {reason}") from None
+                raise WorkerLost(f"worker {rank} of {self._world_size} was lost: {reason}") from None
             if last_word is not None:
                 said[rank] = last_word
-        return first_failure(said, self._size) if said else None
+        return first_failure(said, self._world_size) if said else None
 
     def close(self) -> None:
         """Ends the others; the next training starts new ones."""
@@ -161,5 +169,5 @@ class RayGang:
         for other in self._others:
             ray.kill(other)
         self._others.clear()
-        self._gang = None
+        self._process_group = None
         self._open.close()

@@ -9,7 +9,7 @@ from ...analysis.provenance import BEGUN_AT, PACKAGES
 from ...analysis.subject import Subject
 from ...trial import TrialResult
 from ..tables.result_tables import Table
-from .format import counted
+from .format import pluralize
 
 NOT_KEPT = "not kept in this store: the study was run before zerotune kept it there; its journal may have it"
 
@@ -103,7 +103,7 @@ def _machine(session: Mapping[str, str]) -> str:
 
 def _counts(names: Iterable[str]) -> str:
     return ", ".join(
-        f"{name} ({counted(number, 'training')})" for name, number in sorted(Counter(names).items()) if name
+        f"{name} ({pluralize(number, 'training')})" for name, number in sorted(Counter(names).items()) if name
     )
 
 

@@ -133,7 +133,7 @@ def test_the_command_writes_table_page_and_figures(here: Here, monkeypatch: pyte
         drawn.extend(f"{name}.{ending}" for name in figures for ending in formats)
         return [], None
 
-    monkeypatch.setattr("zerotune.tuner.commands.diagnose.export.write_pictures", without_browser)
+    monkeypatch.setattr("zerotune.tuner.commands.diagnose.export.write_images", without_browser)
     (here.folder / "inside.yaml").write_text(STUDY, encoding="utf-8")
     words = ("--arm", "legw", "--batch-size", "1500", "--batch-size", "500", "--points", "2", "--to", "out")
     out = here.done("diagnose", "inside.yaml", *words)

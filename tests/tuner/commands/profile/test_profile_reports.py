@@ -125,7 +125,7 @@ def test_a_marker_is_a_workload_that_the_arm_solved(found: Profiles) -> None:
 def test_the_files_hold_the_figure_and_every_number_behind_it(
     found: Profiles, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(profile_figure_module, "write_pictures", lambda *_, **__: ([], "no browser"))
+    monkeypatch.setattr(profile_figure_module, "write_images", lambda *_, **__: ([], "no browser"))
     files, notice = write_profile(found, tmp_path / "new")
     assert [file.name for file in files] == ["profile.html", "profile.csv"]
     assert notice == "no browser"
@@ -167,7 +167,7 @@ def test_the_command_reads_every_study_and_prints_the_table(comparisons: list[Co
 def test_the_command_bills_the_baseline_where_asked_and_writes_where_told(
     comparisons: list[Comparison], tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(profile_figure_module, "write_pictures", lambda *_, **__: ([], None))
+    monkeypatch.setattr(profile_figure_module, "write_images", lambda *_, **__: ([], None))
     words = ["synthetic", "other", "--cost", "trials", "--with-baseline", "--to", str(tmp_path)]
     code, text, _ = command(comparisons, *words)
     assert code == 0

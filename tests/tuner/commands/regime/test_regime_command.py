@@ -19,7 +19,7 @@ COMMAND = ("regime", "plane.yaml", "--driver", "serial", "--app", "plane.py:side
 @pytest.fixture
 def quick(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
     """The study of a plane; pictures have tests of their own."""
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
     return here
 
 

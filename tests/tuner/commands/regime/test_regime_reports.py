@@ -14,7 +14,7 @@ from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
 from zerotune.tuner.commands.regime.table import cells, headings, print_regime
 from zerotune.tuner.commands.regime.text import headline, notes, sentences
 from zerotune.tuner.commands.regime.verdict import Regime
-from zerotune.tuner.reports.figures.images import write_pictures
+from zerotune.tuner.reports.figures.images import write_images
 from zerotune.tuner.trial import Trial, TrialStatus
 
 LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
@@ -201,7 +201,7 @@ def test_a_regime_that_was_not_met_is_not_shaded(
 
 
 def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
     regime = found()
     files = write_regime(regime, tmp_path / "report")
     assert [file.name for file in files] == ["regime.html", "regime.csv", "regime.json"]
@@ -232,7 +232,7 @@ def test_a_loss_that_is_not_finite_is_no_number_in_the_files() -> None:
 
 
 def test_the_figure_becomes_a_picture(tmp_path: Path) -> None:
-    files, notice = write_pictures({"regime": regime_figure(found())}, tmp_path, formats=("png",))
+    files, notice = write_images({"regime": regime_figure(found())}, tmp_path, formats=("png",))
     if notice:
         pytest.skip(notice)
     assert files[0].read_bytes().startswith(b"\x89PNG")

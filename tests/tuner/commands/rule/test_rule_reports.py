@@ -129,7 +129,7 @@ def test_a_plot_that_cannot_be_written_is_told_in_a_sentence(
     answer: RuleAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder.html").mkdir()
-    monkeypatch.setattr(rule_figure_module, "write_pictures", lambda *_, **__: ([], "no browser."))
+    monkeypatch.setattr(rule_figure_module, "write_images", lambda *_, **__: ([], "no browser."))
     for name, sentence in {
         "curve.jpg": "must end in .html, .png or .svg",
         "curve": "must end in .html, .png or .svg",

@@ -8,7 +8,7 @@ import pytest
 import torch.distributed
 from rich.console import Console
 
-from zerotune.trainers.distributed.data_parallel import share_cuts
+from zerotune.trainers.distributed.data_parallel import shard_bounds
 from zerotune.trainers.weak_scaling import MachineRates, ScalingPoint
 from zerotune.tuner.cli import app
 from zerotune.tuner.commands.weak_scaling.figure import scaling_figure, scaling_records
@@ -167,7 +167,7 @@ def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", lambda question, tell: FOUND)
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.figure.write_pictures", lambda *_, **__: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.figure.write_images", lambda *_, **__: ([], None))
     (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
     with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
@@ -190,7 +190,7 @@ def test_every_worker_has_as_many_whole_ghost_batches() -> None:
     samples = default_samples(study)
     assert samples == 48  # the baseline's 32 would give one worker of two 48 of 64, and the other 16
     config = scaling_config(study, samples, 3)
-    cuts = share_cuts(config.batch_size, 3, batch_size=config.batch_size, ghost_batch_size=24)
+    cuts = shard_bounds(config.batch_size, 3, batch_size=config.batch_size, ghost_batch_size=24)
     assert cuts == [0, 48, 96, 144]
     assert default_samples(study_from_text(STUDY, "x.yaml")) == 32
     uneven = ScaleQuestion(study=study, workers=[2], samples=32, updates=1, rounds=1)

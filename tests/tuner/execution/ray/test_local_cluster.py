@@ -12,7 +12,7 @@ import pytest
 from zerotune.tuner.execution.ray.session_dir import new_session_folder, remove_session_folders
 from zerotune.tuner.execution.trial_runner import Execution
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.ray

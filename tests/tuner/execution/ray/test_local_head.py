@@ -15,9 +15,14 @@ from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.ray import local_cluster as embedded
 from zerotune.tuner.execution.ray.local_cluster import Head, started_ahead, take
 
-ROOT = Path(__file__).parents[3]
-WORKING = "import sys; print('127.0.0.1:{}', flush=True); sys.stdin.read()"
+ROOT = Path(__file__).parents[4]
+WORKING = "import sys; print(f'127.0.0.1:{sys.argv[1]}', flush=True); sys.stdin.read()"
 """In the place of a head that starts Ray: its address has the cores for its port."""
+
+
+def replace_head(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Lets heads run another program in the place of Ray's."""
+    monkeypatch.setattr(embedded, "_command", lambda num_cpus: [sys.executable, "-c", program, str(num_cpus)])
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> list[Head]:
         begin(head, num_cpus)
         started.append(head)
 
-    monkeypatch.setattr(embedded, "_PROGRAM", WORKING)
+    replace_head(monkeypatch, WORKING)
     monkeypatch.setattr(Head, "__init__", init)
     return started
 
@@ -68,7 +73,7 @@ def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[Head]) -> No
 def test_a_head_without_a_cluster_is_told_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
-    monkeypatch.setattr(embedded, "_PROGRAM", program)
+    replace_head(monkeypatch, program)
     head = Head(1)
     with pytest.raises(Unreachable) as refused:
         head.address()
@@ -80,7 +85,7 @@ def test_a_head_without_a_cluster_is_told_in_a_sentence(
 
 
 def test_a_head_that_does_not_end_is_killed(heads: list[Head], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_PROGRAM", "import time; print('here', flush=True); time.sleep(600)")
+    replace_head(monkeypatch, "import time; print('here', flush=True); time.sleep(600)")
     monkeypatch.setattr(embedded, "_END_SECONDS", 0.2)
     head = Head(1)
     assert head.address() == "here"
@@ -119,7 +124,7 @@ def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
     heads: list[Head], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A study with a mistake is not held up by a cluster that it does not need."""
-    monkeypatch.setattr(embedded, "_PROGRAM", WORKING + "; import time; time.sleep(1)")
+    replace_head(monkeypatch, WORKING + "; import time; time.sleep(1)")
     with pytest.raises(BadInput, match="the study"), started_ahead(2):
         raise BadInput("the study has a mistake")
     assert not has_ended(heads[0])

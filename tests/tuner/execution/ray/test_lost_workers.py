@@ -13,9 +13,9 @@ import pytest
 import torch.distributed
 from ray import cloudpickle
 
-from tests.tuner.execution.agendas import ALONE, NUM_TRAIN, ListAgenda, make_trial
+from tests.tuner.execution.agendas import NUM_TRAIN, SINGLE_WORKER, ListAgenda, make_trial
 from tests.tuner.execution.spoken_workers import Workers, slice_
-from zerotune.trainers.distributed.local_workers import LocalGang, WorkerLost
+from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
 from zerotune.tuner.cost import Cost, held
@@ -41,20 +41,20 @@ needs_gloo = pytest.mark.skipif(
 
 
 @pytest.fixture
-def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalGang]:
-    """A gang of two, which the serial driver has too."""
-    with closing(LocalGang(2)) as gang:
-        monkeypatch.setattr(serial, "LocalGang", lambda size: gang)
-        yield gang
+def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalWorkers]:
+    """A group of two workers, which the serial driver has too."""
+    with closing(LocalWorkers(2)) as workers:
+        monkeypatch.setattr(serial, "LocalWorkers", lambda world_size: workers)
+        yield workers
 
 
-def kill_the_other(others: LocalGang) -> None:
-    os.kill(others.others[0].process.pid, signal.SIGKILL)
-    others.others[0].process.wait()
+def kill_the_other(others: LocalWorkers) -> None:
+    os.kill(others.children[0].process.pid, signal.SIGKILL)
+    others.children[0].process.wait()
 
 
 @pytest.fixture
-def lost_in_epoch_2(others: LocalGang, monkeypatch: pytest.MonkeyPatch) -> None:
+def lost_in_epoch_2(others: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other worker is killed once: in the second update of an epoch 2, which the leader still makes."""
     train, killed = Updates.train, []
 
@@ -85,7 +85,7 @@ def test_a_trial_whose_workers_here_are_lost_keeps_their_number(monkeypatch: pyt
     def lost(*_: Any) -> None:
         raise WorkerLost("worker 1 of 3 was lost")
 
-    monkeypatch.setattr(LocalGang, "begin", lost)
+    monkeypatch.setattr(LocalWorkers, "start_training", lost)
     agenda = ListAgenda([TRIAL])
     run_serial(agenda, Execution(workers_per_trial=3))
     assert [("failed", 3)] == [(result.status, result.num_workers) for result in agenda.told]
@@ -108,7 +108,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
-    monkeypatch.setattr("zerotune.trainers.checkpoint.SECONDS_BETWEEN", (0.0, 0.0))
+    monkeypatch.setattr("zerotune.trainers.checkpoint.INTERVAL_SECONDS", (0.0, 0.0))
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
     journal = Journal(tmp_path / "journal")
@@ -127,7 +127,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
 @needs_gloo
 @pytest.mark.parametrize("from_checkpoint", [False, True])
 def test_setting_up_is_billed_once(
-    from_checkpoint: bool, others: LocalGang, lost_in_epoch_2: None, tmp_path: Path
+    from_checkpoint: bool, others: LocalWorkers, lost_in_epoch_2: None, tmp_path: Path
 ) -> None:
     checkpoint = str(tmp_path / "a.pt") if from_checkpoint else None
     work = Work(SHORT, Placement(num_workers=2, checkpoint=checkpoint, checkpoint_seconds=0.0), others=others)
@@ -144,7 +144,7 @@ def test_setting_up_is_billed_once(
 
 
 @needs_gloo
-def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalGang, tmp_path: Path) -> None:
+def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalWorkers, tmp_path: Path) -> None:
     pruned, after = make_trial(2, epochs=5), make_trial(3)
     agenda = ListAgenda([pruned, after], pruned_at={pruned.id: 2})
 
@@ -182,8 +182,10 @@ def test_a_worker_of_rays_whose_other_was_lost_tells_it_before_it_ends(monkeypat
     letter = cloudpickle.dumps(Assignment(trials=(TRIAL,), placements=(Placement(num_workers=2),)))
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=lambda *_: letter)), "gang": ALONE})
-    worker._others = SimpleNamespace(begin=lost, close=lambda: None)
+    worker.setup(
+        {"post": SimpleNamespace(take=SimpleNamespace(remote=lambda *_: letter)), "worker_group": SINGLE_WORKER}
+    )
+    worker._others = SimpleNamespace(start_training=lost, close=lambda: None)
     worker.step()
     (piece,) = worker.step()["word"].pieces.values()
     assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)

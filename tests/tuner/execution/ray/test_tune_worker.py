@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from tests.tuner.execution.agendas import ALONE, make_trial
+from tests.tuner.execution.agendas import SINGLE_WORKER, make_trial
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.mailbox import Mailbox
 from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Assignment, Idle, Ready, Slices
@@ -28,7 +28,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
 
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
     worker = Worker.__new__(Worker)
-    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "gang": ALONE})
+    worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     return worker, items
 
 
@@ -46,7 +46,7 @@ def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = N
 def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[Worker, list[Any]]) -> None:
     worker, _ = spoken_to
     first = worker.step()["word"]
-    worker.setup({"post": None, "gang": ALONE})
+    worker.setup({"post": None, "worker_group": SINGLE_WORKER})
     second = worker.step()["word"]
     assert (Ready, Ready) == (type(first), type(second))
     assert first.mailbox != second.mailbox

@@ -1,4 +1,4 @@
-"""What Ray's gang makes of followers that are lost or fail, without Ray."""
+"""What a worker group makes of workers that are lost or fail, without Ray."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,15 +11,15 @@ from tests.tuner.execution.agendas import make_trial
 from zerotune.trainers.distributed.local_workers import WorkerLost
 from zerotune.trainers.distributed.rendezvous import LOOPBACK
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.ray import worker_group as ray_gang
-from zerotune.tuner.execution.ray.worker_group import RayGang
+from zerotune.tuner.execution.ray import worker_group
+from zerotune.tuner.execution.ray.worker_group import WorkerGroup
 
 CLOSED = "RuntimeError: [third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer"
 LOST = ActorDiedError()
 
 
 def get(answer: Any) -> Any:
-    """Ray's: raises what a follower's process left behind."""
+    """Ray's: raises what a worker's process left behind."""
     if isinstance(answer, list):
         return [get(one) for one in answer]
     if isinstance(answer, Exception):
@@ -29,22 +29,22 @@ def get(answer: Any) -> Any:
 
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """A Ray whose answers are at hand at once; the followers that were ended."""
+    """A Ray whose answers are at hand at once; the workers that were ended."""
     killed: list[Any] = []
     for name, value in {
         "get": get,
         "kill": killed.append,
         "wait": lambda parts, num_returns, timeout=None: (parts[:num_returns], parts[num_returns:]),
     }.items():
-        monkeypatch.setattr(ray_gang.ray, name, value)
-    monkeypatch.setattr(ray_gang, "this_address", lambda: LOOPBACK)
-    monkeypatch.setattr(ray_gang, "get_current_placement_group", lambda: None)
-    monkeypatch.setattr(ray_gang, "PlacementGroupSchedulingStrategy", lambda *_, **__: None)
+        monkeypatch.setattr(worker_group.ray, name, value)
+    monkeypatch.setattr(worker_group, "this_address", lambda: LOOPBACK)
+    monkeypatch.setattr(worker_group, "get_current_placement_group", lambda: None)
+    monkeypatch.setattr(worker_group, "PlacementGroupSchedulingStrategy", lambda *_, **__: None)
     return killed
 
 
-def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], joined: Any) -> None:
-    """Begins a training with followers that answer so when they are asked whether they have started."""
+def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], join_process_group: Any) -> None:
+    """Begins a training with workers that answer so when they are asked whether they have started."""
     answers = iter(ready)
 
     def follower() -> Any:
@@ -54,9 +54,9 @@ def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], joined: Any) -> Non
         )
 
     actor = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=follower))
-    monkeypatch.setattr(ray_gang.ray, "remote", lambda **_: lambda _: actor)
-    monkeypatch.setattr(ray_gang, "joined", joined)
-    RayGang(1 + len(ready), cpus=1, gpus=0.0).begin(make_trial(0).config, Placement(), None)
+    monkeypatch.setattr(worker_group.ray, "remote", lambda **_: lambda _: actor)
+    monkeypatch.setattr(worker_group, "join_process_group", join_process_group)
+    WorkerGroup(1 + len(ready), cpus=1, gpus=0.0).start_training(make_trial(0).config, Placement(), None)
 
 
 @contextmanager
@@ -83,25 +83,25 @@ def test_a_follower_that_does_not_join_is_lost_and_not_the_trials_fault(
 
 
 def test_a_follower_that_is_lost_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
-    gang = RayGang(3, cpus=1, gpus=0.0)
-    gang._parts = [CLOSED, LOST]
+    group = WorkerGroup(3, cpus=1, gpus=0.0)
+    group._parts = [CLOSED, LOST]
     with pytest.raises(WorkerLost, match=r"^worker 2 of 3 was lost: The actor died"):
-        gang.failure()
+        group.failure()
 
 
 def test_a_follower_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
-    gang = RayGang(3, cpus=1, gpus=0.0)
-    gang._parts = [CLOSED, "ValueError: its own"]
-    assert gang.failure() == "worker 2 of 3: ValueError: its own"
+    group = WorkerGroup(3, cpus=1, gpus=0.0)
+    group._parts = [CLOSED, "ValueError: its own"]
+    assert group.failure() == "worker 2 of 3: ValueError: its own"
 
 
 def test_a_follower_that_is_lost_after_another_has_ended_is_still_watched_for(
     killed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(ray_gang, "GRACE_SECONDS", 0.0)
-    monkeypatch.setattr(ray_gang.os, "_exit", ended.append)
-    gang = RayGang(3, cpus=1, gpus=0.0)
-    gang._parts = [CLOSED, LOST]
-    gang._watch(gang._parts)
+    monkeypatch.setattr(worker_group, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(worker_group.os, "_exit", ended.append)
+    group = WorkerGroup(3, cpus=1, gpus=0.0)
+    group._parts = [CLOSED, LOST]
+    group._watch(group._parts)
     assert ended == [1]
