@@ -34,7 +34,7 @@ from benchmarks import turns
 from tests.campaigns import by_lr
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.spec import EpochMetrics
-from zerotune.tuner.analysis.provenance import provenance
+from zerotune.tuner.analysis.provenance import collect_provenance
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.run.answer import stored_definition
@@ -141,7 +141,7 @@ def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, 
 def drive(study: Study, place: Place) -> dict[str, float]:
     """Asks for every trial that has no result yet, and tells one at once."""
     with closing(Journal(place.folder(study))) as journal, (place.folder(study) / "log").open("w") as log:
-        begin(study, journal, provenance())
+        begin(study, journal, collect_provenance())
         _, agenda = recorder(study, journal, Console(file=log))
         number = 0
         while isinstance(trial := agenda.ask(), Trial):
@@ -162,7 +162,7 @@ def store(study: Study, place: Place) -> dict[str, float]:
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     with closing(Journal(place.folder(study))) as journal:
         into = Store(place.uri(study), study.name, study.fingerprint, definition)
-        into.keep_sessions([provenance()])
+        into.keep_sessions([collect_provenance()])
         into.sync(journal.content.results.values())
         into.finish()
     return {"megabytes": (place.store / "mlflow.db").stat().st_size / 1e6}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from zerotune.tuner.run.journal import sealed
-from zerotune.tuner.study.yaml_file import parse_study
+from zerotune.tuner.study.yaml_file import parse_yaml
 
 Mutation = Callable[[random.Random, bytes], bytes]
 """Draws a changed file from a whole one."""
@@ -171,7 +171,7 @@ def _written_otherwise(draw: random.Random, whole: bytes) -> bytes:
 
 def _values_changed(draw: random.Random, whole: bytes) -> bytes:
     """A study of which some values are others, of every type at every key; written as JSON, which is YAML too."""
-    content: Any = parse_study(whole.decode(), "a study").content
+    content: Any = parse_yaml(whole.decode(), "a study").content
     for _ in range(draw.choice((1, 1, 3))):
         content = mutated_content(draw, content, VALUES)
     return json.dumps(content).encode()

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from .applications.application import Application, Dataset
 from .compiler import bypass_compiler
 from .memory import configure_malloc
-from .recipe import in_fast_layout
+from .recipe import to_fast_memory_format
 from .spec import OptionValue
 
 _COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
@@ -128,7 +128,7 @@ def seconds_per_sample(
         with torch.random.fork_rng(devices=[]):
             _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
             inputs, targets = next(data.train.batches([keys[:batch_size]]))
-            model = in_fast_layout(application.new_model(data.info, model_options), inputs)
+            model = to_fast_memory_format(application.new_model(data.info, model_options), inputs)
         steps = max(1, 2048 // batch_size)
         seconds = 0.0
         for warm in (False, True):  # the first round pays for memory and for oneDNN's choices

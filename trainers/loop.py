@@ -29,7 +29,7 @@ from .memory import configure_malloc
 from .models.ghost_batch_norm import ghost_batch_sizes
 from .optimizers import build_optimizer
 from .outcome import has_diverged, result_from_state, update_result
-from .recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
+from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
 from .sampling import random_stream
 from .schedules import build_schedule
 from .spec import EpochMetrics, Placement, TrainConfig, TrainResult
@@ -129,12 +129,12 @@ class Training:
             model = self.application.new_model(loaded.info, config.model_options)
             model = prepare_model(model, config.recipe).to(self.device)
         inputs, _ = loaded.train.example_batch()
-        self.model = in_fast_layout(model, inputs)
+        self.model = to_fast_memory_format(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self.updates = Updates(
             config, self.application, self.data.train, self.model, self.optimizer, self.schedule, process_group
         )
-        self._forward = forward_in(config.recipe.precision, self.device, self.model)
+        self._forward = make_forward(config.recipe.precision, self.device, self.model)
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )

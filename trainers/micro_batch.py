@@ -16,7 +16,7 @@ from .checkpoint import config_fingerprint
 from .data import Split
 from .evaluation import reset_state
 from .memory import is_out_of_memory, memory_budget_bytes, release_freed_memory, resident_bytes
-from .recipe import Loss, add_gradient, forward_in
+from .recipe import Loss, add_gradient, make_forward
 from .sampling import random_stream
 from .spec import ScheduleSpec, TrainConfig
 
@@ -44,7 +44,7 @@ def find_micro_batch_size(config: TrainConfig, keys: Tensor, data: Split, model:
     workload = config_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1))
     if (workload, len(keys), device) not in _found:
         copied = copy.deepcopy(model).train()
-        forward = forward_in(config.recipe.precision, device, copied)
+        forward = make_forward(config.recipe.precision, device, copied)
 
         def compute(size: int) -> None:
             reset_state(copied)

@@ -19,7 +19,7 @@ from zerotune.tuner.commands.options import store_and_name
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.run import Place
-from zerotune.tuner.study import Study, difference, study_from_text
+from zerotune.tuner.study import Study, describe_changes, study_from_text
 from zerotune.tuner.study.fields import is_name
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:
 
 
 def test_a_damaged_definition_is_told_in_short_lines_that_are_seen() -> None:
-    (line,) = difference({"a\x1b\ud800" + "x" * 10_000: 1}, {})
+    (line,) = describe_changes({"a\x1b\ud800" + "x" * 10_000: 1}, {})
     assert line == f"a��{'x' * 197}: was 1, now absent"
 
 

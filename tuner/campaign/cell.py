@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ...trainers.spec import OptionValue
-from ..analysis.selection import chosen
+from ..analysis.selection import best_trial
 from ..search.method import Method
 from ..study import Configuration
 from ..trial import Role, TrialResult
@@ -76,6 +76,6 @@ class Cell:
         if self.method is None:
             return {}
         if self._choice is None or not self.searched:
-            best = chosen((r for r in self.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
+            best = best_trial((r for r in self.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
             self._choice = (None if best is None else best.trial.params,)
         return self._choice[0]

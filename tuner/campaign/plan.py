@@ -13,7 +13,7 @@ from ...trainers.data import DataError, Dataset
 from ...trainers.flops_and_memory import seconds_per_sample, training_flops_per_sample
 from ..errors import BadInput
 from ..study import Study
-from ..study.application_check import rehearsed_data
+from ..study.application_check import load_checked_data
 from .campaign import Campaign
 
 
@@ -82,7 +82,7 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
     """The data, or None where they or a package are not there, and the number of training samples."""
     if not is_shipped(study.application):
-        own = rehearsed_data(study, folder)
+        own = load_checked_data(study, folder)
         return own, len(own.train)
     application = APPLICATIONS[study.application]
     source = application.data_sources[study.data.source]

@@ -13,7 +13,7 @@ from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
-from ..cost import Cost, epochs_cost, held
+from ..cost import Cost, device_cost, epochs_cost
 from ..trial import Trial, canonical_json
 from .progress_update import Slice
 from .trial_runner import PackSetting, Work, device_name
@@ -153,10 +153,10 @@ class PackWork:
             seconds: since the pack's last epoch, or since it was begun.
         """
         for trial_id, position in self._left.items():
-            lost = held(seconds / len(self._left))
+            lost = device_cost(seconds / len(self._left))
             if self._pack is not None:
                 result, updates, samples = self._pack.results()[position], *self._pack.unfinished
-                lost += held(result.setup_seconds, result.setup_joules)
+                lost += device_cost(result.setup_seconds, result.setup_joules)
                 lost += epochs_cost(result.epochs[self._told[position] :])
                 lost += Cost(
                     iterations=updates,

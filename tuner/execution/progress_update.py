@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from ...trainers.spec import EpochMetrics, TrainResult
-from ..cost import Cost, epochs_cost, held
+from ..cost import Cost, device_cost, epochs_cost
 from ..trial import Trial, TrialResult, TrialStatus
 
 
@@ -100,6 +100,6 @@ def failed(
 
 def training_cost(training: TrainResult) -> Cost:
     """What a training cost, from what its epochs measured. Setting up is device time too."""
-    setup = held(training.setup_seconds, training.setup_joules)
+    setup = device_cost(training.setup_seconds, training.setup_joules)
     cost = Cost(trials=1, peak_memory_bytes=training.peak_memory_bytes) + setup + epochs_cost(training.epochs)
     return replace(cost, words=training.num_parameters * cost.iterations)

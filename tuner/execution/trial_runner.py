@@ -19,7 +19,7 @@ from ...trainers.flops_and_memory import device_model
 from ...trainers.loop import Training
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
-from ..cost import Cost, held
+from ..cost import Cost, device_cost
 from ..trial import Agenda, Trial
 from .failures import describe
 from .preflight import Workload
@@ -177,7 +177,7 @@ class Work:
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
                     self._training = Training(self._trial.config, self._placement, process_group)
                     begin = time.perf_counter()
-                    self._setup = held(process_group.world_size * (begin - gathered))
+                    self._setup = device_cost(process_group.world_size * (begin - gathered))
                 while not self._training.finished:
                     new_epochs.append(self._training.run_epoch())
                     begin = time.perf_counter()
@@ -191,7 +191,7 @@ class Work:
             if self._others is not None:
                 self._others.close()
             num_workers = self._placement.num_workers
-            unfinished = self._unfinished() + held(num_workers * (time.perf_counter() - begin))
+            unfinished = self._unfinished() + device_cost(num_workers * (time.perf_counter() - begin))
             if lost is None:
                 self._remove_checkpoint()
             else:

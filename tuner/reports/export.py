@@ -14,7 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.matching import Effort
+from ..analysis.matching import TuningEffort
 from ..analysis.subject import Subject
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
@@ -126,7 +126,7 @@ def comparison_records(comparison: Comparison) -> list[Record]:
     return records
 
 
-def _effort_record(effort: Effort | None) -> Record:
+def _effort_record(effort: TuningEffort | None) -> Record:
     """What the reference's search takes to be as good; empty cells where there is none to compare with."""
     found = None if effort is None else effort.success
     return {
@@ -203,7 +203,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
             "role": line.role,
             **_cost_record(line.cost),
             "wall_seconds": line.wall_seconds,
-            **_taken_over_record(line.taken_over),
+            **_taken_over_record(line.reused),
             "diverged": line.num_diverged,
             "failed": line.num_failed,
         }
@@ -215,7 +215,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
         "role": None,
         **_cost_record(comparison.ledger.total),
         "wall_seconds": comparison.ledger.wall_seconds,
-        **_taken_over_record(comparison.ledger.taken_over),
+        **_taken_over_record(comparison.ledger.reused),
         "diverged": sum(line.num_diverged for line in lines),
         "failed": sum(line.num_failed for line in lines),
     }

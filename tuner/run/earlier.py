@@ -1,10 +1,10 @@
 """Earlier trainings: results that a store holds already, and may be taken over instead of training the same again.
 
 What is trained is a trial's configuration (`Trial.content_id`), whatever study, arm or role asks for it. A result is
-taken over where the session that made it trained as this one does (`tuner.analysis.provenance.same_training`), on the
-same kind of device; then it is what training anew would give, and the study's outcome does not depend on what the store
-holds. On devices that do not repeat themselves to the last bit (GPUs) it is one of the outcomes that training anew may
-have.
+taken over where the session that made it trained as this one does (`tuner.analysis.provenance.is_same_training`), on
+the same kind of device; then it is what training anew would give, and the study's outcome does not depend on what
+the store holds. On devices that do not repeat themselves to the last bit (GPUs) it is one of the outcomes that training
+anew may have.
 
 Journals of other studies are read, never locked or written. This module must not know who trains.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ...trainers.flops_and_memory import device_model
-from ..analysis.provenance import same_training
+from ..analysis.provenance import is_same_training
 from ..study import Study
 from ..trial import Trial, TrialResult, result_from_content, short_digest
 from .journal import record_of
@@ -108,7 +108,7 @@ class EarlierResults:
                 continue
             record = from_json(text)  # twice as fast as json: an index of 10,000 results takes a second
             if "provenance" in record:
-                trained_alike = same_training(record["provenance"], self._session)
+                trained_alike = is_same_training(record["provenance"], self._session)
             elif record["kind"] == "retried":
                 retried.add(record["trial"])
             elif record["kind"] == "result" and not (retried and short_digest(record["result"]["trial"]) in retried):

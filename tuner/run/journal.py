@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ...trainers.spec import EpochMetrics
-from ..analysis.provenance import same_program
+from ..analysis.provenance import is_same_program
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
 from ..trial import TrialResult, canonical_json, check_measured, result_from_content, result_to_json
@@ -42,8 +42,8 @@ class JournalContent:
 
     Attributes:
         definition: the study's content as it was when the study began; empty for a new journal.
-        sessions: what programs and machines drove the study, in order, each as `tuner.analysis.provenance.provenance`
-            gives it.
+        sessions: what programs and machines drove the study, in order, each as
+            `tuner.analysis.provenance.collect_provenance` gives it.
         results: the results by trial id.
         started: how often each trial was started.
         epochs: epochs that attempts reported, by trial id, work that was done twice included; of a failed trial that is
@@ -226,7 +226,7 @@ class Journal:
 
     def resume(self, provenance: Mapping[str, str]) -> None:
         """Notes that the study goes on, where that is with another program or on another machine than before."""
-        if not self.content.sessions or not same_program(self.content.sessions[-1], provenance):
+        if not self.content.sessions or not is_same_program(self.content.sessions[-1], provenance):
             self._append({"kind": "resumed", "provenance": provenance}, durable=True)
             self.content.sessions.append(provenance)
 

@@ -18,7 +18,7 @@ from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file, is_shipped
 from ...trainers.data import DataError
 from ...trainers.data.identity import content_identity, folder_identity
-from ..analysis.provenance import Origin, provenance, training_facts
+from ..analysis.provenance import Origin, collect_provenance, training_provenance
 from ..campaign.campaign import Campaign
 from ..errors import BadInput, StudyChanged, StudyFailed
 from ..execution.preflight import Workload
@@ -27,8 +27,8 @@ from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
 from ..reports.text.format import pluralize
 from ..store import Writer, redact, store_uri
-from ..study import Study, difference, size_problems
-from ..study.application_check import rehearsed_data
+from ..study import Study, describe_changes, size_problems
+from ..study.application_check import load_checked_data
 from ..trial import TrialResult
 from .answer import Answer, answer_of, stored_definition
 from .command_text import format_command, report_command
@@ -93,7 +93,7 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
             num_train = application.data_sources[study.data.source].count(folder, study.data_options())
             identity = folder_identity(folder)
         else:
-            data = rehearsed_data(study, folder)
+            data = load_checked_data(study, folder)
             num_train, identity = len(data.train), content_identity(data)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
@@ -147,7 +147,7 @@ def check_definition(study: Study, journal: Journal) -> None:
     Raises:
         StudyChanged: it is not; the text shows what differs.
     """
-    changes = difference(dict(journal.content.definition), study.content())
+    changes = describe_changes(dict(journal.content.definition), study.content())
     if changes:
         raise StudyChanged(
             f"study {study.name!r} was begun with another definition:\n"
@@ -203,7 +203,7 @@ def run_study(
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
     with closing(Journal(place.folder(study))) as journal, ExitStack() as ready:
-        session = {**provenance(), **training_facts(study, data)}
+        session = {**collect_provenance(), **training_provenance(study, data)}
         begin(study, journal, session)
         tell_damage(journal, console)
         known = journal.content.results

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from ..analysis.comparison import Row
+from ..analysis.comparison import ComparisonRow
 from ..cost import Cost
 from ..store import Store
 from ..study import Study
@@ -66,7 +66,7 @@ def spent(cost: Cost) -> Mapping[str, float]:
     return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
 
 
-def summary(row: Row) -> Mapping[str, float]:
+def summary(row: ComparisonRow) -> Mapping[str, float]:
     """A row's figures as metrics of the arm's parent run."""
     figures = {"search_trials": float(row.search.trials)}
     if row.score is not None:

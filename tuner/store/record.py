@@ -125,7 +125,7 @@ def tags(result: TrialResult) -> dict[str, str]:
 
 def start_and_end(result: TrialResult) -> tuple[int, int]:
     """When the trial started and ended, milliseconds since the epoch; one that was taken over took no time."""
-    return int(max(0.0, result.begun_at) * 1000), int(result.finished_at * 1000)
+    return int(max(0.0, result.started_at) * 1000), int(result.finished_at * 1000)
 
 
 def points(result: TrialResult) -> list[Point]:

@@ -8,7 +8,7 @@ from ..errors import BadInput
 from . import Study
 
 
-def rehearsed_data(study: Study, folder: str | None) -> Dataset:
+def load_checked_data(study: Study, folder: str | None) -> Dataset:
     """The data of a study, after one batch of them has gone through the application.
 
     Args:

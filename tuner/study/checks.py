@@ -20,9 +20,9 @@ from .space_checks import Problem, check_training, range_problems, space_problem
 from .yaml_file import Location
 
 
-def problems(study: Study) -> list[Problem]:
+def find_problems(study: Study) -> list[Problem]:
     """Everything that is wrong with a study whose single values are right; empty where it can be run."""
-    found = [*_facts_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
+    found = [*_setup_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
     for position, arm in enumerate(study.arms):
         where = ("arms", position)
@@ -34,7 +34,7 @@ def problems(study: Study) -> list[Problem]:
     return [problem for where, arm in rules for problem in _scaled_problems(study, arm, where)]
 
 
-def _facts_problems(study: Study) -> Iterator[Problem]:
+def _setup_problems(study: Study) -> Iterator[Problem]:
     """Data, batch sizes, seeds and resources."""
     application = APPLICATIONS[study.application]
     try:

@@ -212,7 +212,7 @@ def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: Ran) -> 
 def test_the_ledger_bills_the_work_that_was_done(ran: Ran) -> None:
     ledger = ran.answer.comparison.ledger
     spent = ledger.total
-    assert (spent.trials, ledger.taken_over.trials) == (len(ran.starts), len(ran.results()) - len(ran.starts))
+    assert (spent.trials, ledger.reused.trials) == (len(ran.starts), len(ran.results()) - len(ran.starts))
     done = (ran.observed.finished_epochs, ran.observed.updates, ran.observed.samples)
     assert (spent.epochs, spent.iterations, spent.samples) == done
     assert spent.flops == FLOPS_PER_SAMPLE * ran.observed.samples
@@ -249,7 +249,7 @@ def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: Ran) -> None:
     ledger = ran.answer.comparison.ledger
     by_arm: dict[tuple[str, int], list[Cost]] = defaultdict(list)
     for result in ran.results():
-        by_arm[result.trial.arm, result.trial.batch_size].append(result.spent)
+        by_arm[result.trial.arm, result.trial.batch_size].append(result.spent_cost)
     assert (
         ledger.arms().keys()
         == by_arm.keys()
@@ -269,7 +269,7 @@ def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: Ran) -> None:
         trials = math.fsum(getattr(result.cost, name) for result in ran.results())
         stored = math.fsum(run.data.metrics[f"cost/{name}"] for run in ran.trial_runs())
         assert trials == stored, name
-        worth = getattr(ledger.total, name) + getattr(ledger.taken_over, name)
+        worth = getattr(ledger.total, name) + getattr(ledger.reused, name)
         assert worth == pytest.approx(trials, rel=1e-12), name
 
 

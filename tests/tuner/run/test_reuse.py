@@ -15,7 +15,7 @@ from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.ledger import cost_ledger
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.cost import Cost, epochs_cost, total
+from zerotune.tuner.cost import Cost, epochs_cost, total_cost
 from zerotune.tuner.execution.progress_update import failed
 from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.run.earlier import EarlierResults
@@ -317,7 +317,7 @@ def test_a_study_that_was_stopped_goes_on_and_trains_only_what_is_missing(
     resumed = run(study(*TWINS), tmp_path / "stopped", workers=workers)
     assert not {trial.id for trial in resumed.trained} & kept.keys()
     assert resumed.found() == whole.found()
-    assert total(r.spent for r in resumed.results.values()).trials == len(whole.trained)
+    assert total_cost(r.spent_cost for r in resumed.results.values()).trials == len(whole.trained)
 
 
 def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path
     held.close()
     second = run(study(SECOND[0]), tmp_path)
     assert second.trained == [trial]
-    assert second.results[trial.id].spent.epochs == 3
+    assert second.results[trial.id].spent_cost.epochs == 3
     third = run(study(("name: first", "name: a_third")), tmp_path)
     assert third.results[replace(trial, study="a_third").id].cost.epochs == 2  # not of the work that was done twice
 
@@ -346,16 +346,16 @@ def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -
     results = list(ran.results.values())
     ledger = cost_ledger(results)
     assert (ledger.total.trials, ledger.total.samples) == (len(ran.trained), len(ran.trained) * 2 * 3000)
-    assert ledger.taken_over.trials == len(ran.taken_over()) == len(results) - len(ran.trained)
+    assert ledger.reused.trials == len(ran.taken_over()) == len(results) - len(ran.trained)
     for line in ledger.lines:
         place = (line.arm, line.batch_size, line.role)
         own = [r for r in results if (r.trial.arm, r.trial.batch_size, r.trial.role) == place]
-        assert line.cost == total(r.cost for r in own if r.reused_from is None) + total(
+        assert line.cost == total_cost(r.cost for r in own if r.reused_from is None) + total_cost(
             Cost(searcher_seconds=r.cost.searcher_seconds) for r in own if r.reused_from is not None
         )
-        assert line.worth == total(result.cost for result in own)
-    assert ledger.total == total(line.cost for line in ledger.lines)
-    assert ledger.total.device_seconds + ledger.taken_over.device_seconds == 2.5 * len(results)
+        assert line.full_cost == total_cost(result.cost for result in own)
+    assert ledger.total == total_cost(line.cost for line in ledger.lines)
+    assert ledger.total.device_seconds + ledger.reused.device_seconds == 2.5 * len(results)
     assert ledger.wall_seconds == 2.5
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.tuner.analysis.synthetic_results import make_result
-from zerotune.tuner.analysis.provenance import BEGUN_AT, provenance
+from zerotune.tuner.analysis.provenance import BEGUN_AT, collect_provenance
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.run import begin
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
@@ -43,7 +43,7 @@ def test_a_session_is_noted_where_another_program_goes_on(tmp_path: Path) -> Non
 
 
 def test_provenance_names_versions_and_when_it_was_taken() -> None:
-    facts = provenance()
+    facts = collect_provenance()
     assert {"version.torch", "version.scipy", "python", "platform", "cpu", BEGUN_AT} <= set(facts)
     assert facts[BEGUN_AT].endswith("+00:00")
     assert all(isinstance(value, str) for value in facts.values())

@@ -13,10 +13,10 @@ from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
 from ....trainers.spec import Placement, TrainConfig
 from ....trainers.tables import lookup
-from ...analysis.selection import BASELINE, chosen
+from ...analysis.selection import BASELINE, best_trial
 from ...errors import BadInput
 from ...study import ArmDefinition, BaselineDefinition, Configuration, Study, rule_config, search_config, tuned_config
-from ...study.application_check import rehearsed_data
+from ...study.application_check import load_checked_data
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 
@@ -80,7 +80,7 @@ def _num_train(study: Study, folder: str | None) -> int:
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     if not is_shipped(study.application):
-        return len(rehearsed_data(study, folder).train)
+        return len(load_checked_data(study, folder).train)
     try:
         return application.data_sources[study.data.source].count(folder, study.data_options())
     except DataError as error:
@@ -200,7 +200,7 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
         if (result.trial.arm, result.trial.batch_size) == (arm, batch_size)
         and result.trial.role in ("baseline", "search")
     ]
-    best = chosen(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
+    best = best_trial(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
     if best is None:
         searched = {r.trial.batch_size for r in results if r.trial.arm == arm and r.trial.role != "confirmation"}
         there = f"; it has been searched at {', '.join(map(str, sorted(searched)))}" if searched else ""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...cost import CURRENCIES
 from ...errors import BadInput
 
@@ -219,7 +219,7 @@ def _workloads(
     return counted, left_out
 
 
-def _bill(row: Row, currency: str, with_baseline: bool) -> float | None:
+def _bill(row: ComparisonRow, currency: str, with_baseline: bool) -> float | None:
     if row.bill is None:
         return None
     bill = row.bill[currency] + (row.baseline_bill[currency] if with_baseline else 0.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from ...analysis.provenance import provenance, training_facts
+from ...analysis.provenance import collect_provenance, training_provenance
 from ...campaign.cell import Cell
 from ...errors import BadInput, StudyFailed
 from ...reports.text.format import pluralize
@@ -40,7 +40,7 @@ from ...run.run import (
 from ...run.tracking import store_opener, tell_store
 from ...store import Store, Writer, redact
 from ...study import Study
-from ...study.checks import problems
+from ...study.checks import find_problems
 from .bisection import ladder, rungs_between
 from .export import write_regime
 from .scheduler import RegimeFinder, question_of, with_linear
@@ -104,7 +104,7 @@ def find_regime(
     whole, question = _prepared(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     with closing(Journal(place.folder(whole))) as journal, ExitStack() as ready:
-        session = {**provenance(), **training_facts(whole, data)}
+        session = {**collect_provenance(), **training_provenance(whole, data)}
         begin(whole, journal, session)
         tell_damage(journal, console)
         known = journal.content.results
@@ -186,7 +186,7 @@ def _prepared(study: Study, num_train: int, span: Range) -> tuple[Study, Questio
             "there is nothing above it to search"
         )
     rungs = rungs_between(all_rungs, span.first, span.last)
-    wrong = problems(complete.model_copy(update={"batch_sizes": rungs}))
+    wrong = find_problems(complete.model_copy(update={"batch_sizes": rungs}))
     if wrong:
         found = "\n".join(f"  {message}" for _, message in wrong)
         raise BadInput(f"study {study.name!r} cannot be followed over {rungs[0]:,} to {rungs[-1]:,}:\n{found}")

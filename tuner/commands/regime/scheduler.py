@@ -16,7 +16,7 @@ from ...analysis.ledger import cost_ledger
 from ...analysis.selection import BASELINE
 from ...campaign.campaign import Campaign
 from ...campaign.cell import Cell
-from ...cost import Cost, total
+from ...cost import Cost, total_cost
 from ...errors import BadInput
 from ...study import ArmDefinition, Study
 from ...trial import Progress, Trial, TrialResult
@@ -172,7 +172,7 @@ class RegimeFinder:
             huge=huge,
             others=tuple(line for line in ledger.lines if (line.arm, line.batch_size) not in judged),
             total=ledger.total,
-            taken_over=ledger.taken_over,
+            taken_over=ledger.reused,
             ended_early=self.ended_early,
         )
 
@@ -183,7 +183,7 @@ class RegimeFinder:
     def _cost(self, arm: str, batch_size: int) -> Cost:
         """Of all trials of an arm at a batch size, those of earlier runs included."""
         results = {**self._known, **self._results}.values()
-        return total(r.cost for r in results if (r.trial.arm, r.trial.batch_size) == (arm, batch_size))
+        return total_cost(r.cost for r in results if (r.trial.arm, r.trial.batch_size) == (arm, batch_size))
 
     def _of_step(self) -> Campaign:
         """The campaign that every running trial is of: a step ends when all its trials were told."""

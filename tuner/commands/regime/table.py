@@ -24,7 +24,7 @@ def cells(regime: Regime) -> list[tuple[str, ...]]:
         verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
         measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
         rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
-    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.worth) for line in regime.others]
+    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.full_cost) for line in regime.others]
     return [
         (f"{batch_size:,}", *words, str(cost.trials), format_amount(cost.device_seconds))
         for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])

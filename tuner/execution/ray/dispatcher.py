@@ -15,7 +15,7 @@ from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
 from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
-from ...cost import Cost, held
+from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Progress, Trial, TrialResult
 from ..batching import Hand, Hands, ToMeasure
@@ -178,7 +178,7 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         num_workers = self._execution.workers_per_trial
         result = failed(trial, out_of_time_text(self._execution.time_limit), num_workers=num_workers)
         device_seconds = num_workers * (time.monotonic() - given.since)
-        untold = held(max(0.0, device_seconds - given.told_seconds))
+        untold = device_cost(max(0.0, device_seconds - given.told_seconds))
         self._tell(replace(result, cost=result.cost + untold))
 
     def _tell(self, result: TrialResult) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...trial import TrialResult
 from ..text.costs import Unit, cost_title, cost_unit
 from ..text.format import format_amount, format_share, pluralize
@@ -36,7 +36,7 @@ def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
     return any(row.bill is not None for row in comparison.rows)
 
 
-def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, float]:
+def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
     """What a row cost, by the name of the part, in the currency's own unit; none where it has no bill.
 
     Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
@@ -47,7 +47,7 @@ def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, 
     if row.training is None:
         return {}
     checks = sum(
-        float(getattr(line.worth, currency))
+        float(getattr(line.full_cost, currency))
         for line in comparison.ledger.lines
         if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
     )
@@ -102,7 +102,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
     return figure
 
 
-def _finding(comparison: Comparison, rows: Sequence[Row], cost: str) -> str:
+def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
     """How much of the reference's cost to a model is search, at every batch size, and what the rules rest on."""
     facts = comparison.facts
     shares = {
@@ -113,13 +113,13 @@ def _finding(comparison: Comparison, rows: Sequence[Row], cost: str) -> str:
     if not shares:
         return "What each arm spent, and on what"
     sizes = ", ".join(map(str, shares))
-    baseline = sum(line.worth.trials for line in comparison.ledger.lines if line.role == "baseline")
+    baseline = sum(line.full_cost.trials for line in comparison.ledger.lines if line.role == "baseline")
     rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
     return f"Search is {', '.join(shares.values())} of what a model costs with {facts.reference} (at B={sizes}){rest}"
 
 
 def _bars(
-    comparison: Comparison, rows: Sequence[Row], amounts: Sequence[float], part: CostPart, unit: Unit
+    comparison: Comparison, rows: Sequence[ComparisonRow], amounts: Sequence[float], part: CostPart, unit: Unit
 ) -> Iterator[go.Bar]:
     """The bars of one part, a trace an arm, in the arm's colour."""
     styles = arm_styles(comparison.facts.arms)

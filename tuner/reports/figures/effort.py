@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent
 from ...analysis.matching import expected_best
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
 from ..text.costs import cost_unit
 from ..text.scores import format_score, score_title
@@ -133,12 +133,12 @@ def _draw_part(
     panels.add(batch_size, trace, costs=ks)
 
 
-def _draw_level(panels: Panels, row: Row, style: ArmStyle, *, end: float) -> None:
+def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: float) -> None:
     if row.validation_score is None:
         return
     name, level = escape(row.arm), row.validation_score
     if panels.scale.off(level):
-        point = Point(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
+        point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=name, labelled=True)
         return
     line = go.Scatter(

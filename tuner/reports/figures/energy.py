@@ -10,7 +10,7 @@ from statistics import fmean
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Amounts, Comparison, Row
+from ...analysis.comparison import Amounts, Comparison, ComparisonRow
 from ...analysis.selection import BASELINE
 from ...cost import Cost
 from ...energy import Energy, modelled_energy
@@ -143,7 +143,13 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
 
 
 def _draw_arm(
-    figure: go.Figure, name: str, rows: Sequence[Row], sizes: Sequence[int], symbol: str, colour: str, shift: float
+    figure: go.Figure,
+    name: str,
+    rows: Sequence[ComparisonRow],
+    sizes: Sequence[int],
+    symbol: str,
+    colour: str,
+    shift: float,
 ) -> list[float]:
     """Draws an arm's markers; returns the joules that the axis must show."""
     energies = [_split(row.bill) for row in rows if row.bill is not None]

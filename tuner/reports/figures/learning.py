@@ -7,7 +7,7 @@ from statistics import fmean
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, confirmation_runs
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
 from ..text.costs import Unit
 from ..text.format import pluralize
@@ -51,7 +51,7 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
         if curve:
             _draw_curve(panels, arm, size, curve, styles[arm])
         diverged = [
-            Point(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
+            ParetoPoint(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
             for run in runs[arm, size]
             if run.status == "diverged" and run.epochs and run.validation_score is not None
         ]

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import StudyFacts
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ..text.costs import Unit
 from ..text.format import format_amount
 from ..text.scores import format_score
@@ -36,7 +36,7 @@ class Panels:
     _costs: list[float] = field(default_factory=list)
     _named: set[str] = field(default_factory=set)
     _num_off: dict[int, int] = field(default_factory=dict)
-    _fronts: dict[int, Sequence[Point]] = field(default_factory=dict)
+    _fronts: dict[int, Sequence[ParetoPoint]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = self.facts.batch_sizes
@@ -59,7 +59,7 @@ class Panels:
         self.figure.add_trace(trace, row=row + 1, col=column + 1)
 
     def add_off_axis(
-        self, batch_size: int, points: Sequence[Point], *, colour: str, group: str, labelled: bool = False
+        self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
     ) -> None:
         """Marks points that are worse than the axis shows, at its edge; labelled ones carry their score beside them."""
         texts = [format_score(point.score, self.facts.metric) for point in points]
@@ -83,7 +83,7 @@ class Panels:
         )
         self.add(batch_size, trace, costs=[self.shown(point.cost) for point in points] if labelled else [])
 
-    def add_front(self, batch_size: int, front: Sequence[Point]) -> None:
+    def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
         """A Pareto front, drawn as steps when the panels are finished: what score a cost can buy."""
         on_axis = [point for point in front if not self.scale.off(point.score)]
         if on_axis:
@@ -126,7 +126,7 @@ class Panels:
             if trace.mode == "markers":
                 trace.x = [None if x is None else min(max(x, inside_low), inside_high) for x in trace.x]
 
-    def _draw_front(self, batch_size: int, front: Sequence[Point], end: float) -> None:
+    def _draw_front(self, batch_size: int, front: Sequence[ParetoPoint], end: float) -> None:
         costs = [self.shown(point.cost) for point in front]
         trace = go.Scatter(
             x=[*costs, end],

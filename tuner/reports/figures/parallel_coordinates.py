@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison, tolerated_loss
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...trial import TrialResult
 from ..text.format import pluralize
 from ..text.scores import score_title
@@ -59,7 +59,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
     for row, arm in enumerate(arms, start=1):
         panel = _ArmPanel(arm=arm, axes=_axes(comparison, found, arm), scale=scale)
         picked = [
-            chosen(trials, higher_is_better=facts.higher_is_better)
+            best_trial(trials, higher_is_better=facts.higher_is_better)
             for search, trials in found.items()
             if search[0] == arm
         ]

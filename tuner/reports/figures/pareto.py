@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
-from ...analysis.pareto import Point, pareto_front, trial_points
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
 from ...trial import TrialResult
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
@@ -53,12 +53,12 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
     return figure
 
 
-def _same_cost(row: Row, other: Row, cost: str) -> bool:
+def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
     """Whether two arms' markers would lie on each other."""
     return bool(row.bill and other.bill and math.isclose(row.bill[cost], other.bill[cost], rel_tol=_SIDEWAYS))
 
 
-def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: float) -> None:
+def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *, shift: float) -> None:
     point = arm_points([row], cost)[0]
     if panels.scale.off(point.score):
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
@@ -96,7 +96,7 @@ def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: fl
     panels.add(row.batch_size, trace, costs=[x])
 
 
-def _hover(panels: Panels, row: Row, cost: str) -> str:
+def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
     if row.score is None or row.bill is None:
         return escape(row.arm)
     lines = [
@@ -146,7 +146,7 @@ def _trials_finding(comparison: Comparison, trials: Sequence[TrialResult]) -> st
 
 
 def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle, cost: str) -> None:
-    off: list[Point] = []
+    off: list[ParetoPoint] = []
     for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6)):
         points = [(result, trial_points([result], cost)[0]) for result in results if result.trial.role == role]
         off += [point for _, point in points if panels.scale.off(point.score)]
@@ -170,7 +170,7 @@ def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle
         panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=escape(results[0].trial.arm))
 
 
-def _trial_hover(panels: Panels, result: TrialResult, point: Point) -> str:
+def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str:
     lines = [
         point.name,
         f"{panels.facts.metric} {format_score(point.score, panels.facts.metric)}",
@@ -180,16 +180,16 @@ def _trial_hover(panels: Panels, result: TrialResult, point: Point) -> str:
     return "<br>".join(escape(line) for line in lines)
 
 
-def arm_points(rows: Iterable[Row], currency: str) -> tuple[Point, ...]:
+def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoint, ...]:
     """One point an arm and batch size: the cost to a model against the mean test score; none for rows without both."""
     return tuple(
-        Point(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
+        ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
         for row in rows
         if row.score is not None and row.bill is not None
     )
 
 
-def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[Point, ...]:
+def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[ParetoPoint, ...]:
     """The Pareto front over the arms of a batch size."""
     rows = [row for row in comparison.rows if row.batch_size == batch_size]
     return pareto_front(arm_points(rows, currency), higher_is_better=comparison.facts.higher_is_better)
@@ -209,7 +209,7 @@ def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_s
 
 def trial_front(
     comparison: Comparison, results: Sequence[TrialResult], batch_size: int, currency: str
-) -> tuple[Point, ...]:
+) -> tuple[ParetoPoint, ...]:
     """The Pareto front over the single trials of a batch size: each trial's own cost against its validation score."""
     points = trial_points(study_trials(comparison, results, batch_size), currency)
     return pareto_front(points, higher_is_better=comparison.facts.higher_is_better)

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row, tolerated_loss
+from ...analysis.comparison import Comparison, ComparisonRow, tolerated_loss
 from ...trial import TrialResult
 from ..text.headlines import summary_line
 from ..text.scores import format_interval, format_score, score_title
@@ -59,13 +59,13 @@ def _margin_level(comparison: Comparison) -> float | None:
     return baseline.score.mean - loss if facts.higher_is_better else baseline.score.mean + loss
 
 
-def _shown_batch_size(comparison: Comparison, row: Row) -> float:
+def _shown_batch_size(comparison: Comparison, row: ComparisonRow) -> float:
     """The row's batch size, moved a little by its arm's place."""
     arms = comparison.facts.arms
     return float(row.batch_size * 2.0 ** (_SPREAD * (arms.index(row.arm) - (len(arms) - 1) / 2)))
 
 
-def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: ScoreRange) -> None:
+def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
     """A line through the arm's scores; a score off the axis breaks it."""
     if not rows:
         return
@@ -85,7 +85,7 @@ def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], sc
     figure.add_trace(trace)
 
 
-def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: ScoreRange) -> None:
+def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
     """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
     styles, metric = arm_styles(comparison.facts.arms), comparison.facts.metric
     if not rows:
@@ -108,7 +108,7 @@ def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row
     figure.add_trace(trace)
 
 
-def _hover(row: Row, metric: str) -> str:
+def _hover(row: ComparisonRow, metric: str) -> str:
     score = format_interval(row.score, metric) if row.score else ""
     lines = [f"{row.arm}, B={row.batch_size}", f"{metric} {score}, {row.num_seeds} seeds"]
     if row.num_diverged:
@@ -156,13 +156,13 @@ def _set_axes(figure: go.Figure, comparison: Comparison, scale: ScoreRange) -> N
     )
 
 
-def error_bars(rows: Sequence[Row], colour: str) -> dict[str, Any]:
+def error_bars(rows: Sequence[ComparisonRow], colour: str) -> dict[str, Any]:
     """Plotly's error bars for rows that have a score; one without an interval gets no bar."""
     widths = [0.0 if row.score is None or row.score.high is None else row.score.high - row.score.mean for row in rows]
     return {"type": "data", "array": widths, "color": colour, "thickness": 1.2, "width": 3}
 
 
-def interval_ends(rows: Iterable[Row]) -> list[float]:
+def interval_ends(rows: Iterable[ComparisonRow]) -> list[float]:
     """Both ends of the intervals, those of arms with diverged seeds left out: they would span any axis."""
     scores = [row.score for row in rows if row.score is not None and not row.num_diverged]
     return [end for score in scores for end in (score.low, score.high) if end is not None]

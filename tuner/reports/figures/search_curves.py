@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row, StudyFacts
+from ...analysis.comparison import Comparison, ComparisonRow, StudyFacts
 from ...analysis.evidence import Incumbent, incumbents
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount, format_share
@@ -99,10 +99,10 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incum
     panels.add(batch_size, trace, costs=costs)
 
 
-def _draw_fixed(panels: Panels, row: Row, style: ArmStyle, cost: str, end: float | None) -> None:
+def _draw_fixed(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, end: float | None) -> None:
     if row.training is None or row.validation_score is None:
         return
-    point = Point(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
+    point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
     if panels.scale.off(point.score):
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
         return

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...study.search_space import Choice, has_range
 from ...trial import TrialResult
 from ..text.scores import score_title
@@ -133,7 +133,7 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     if bounds is not None and not isinstance(bounds, Choice):
         ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
         yield _uprights(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
-    best = chosen(one.trials, higher_is_better=one.scale.higher_is_better)
+    best = best_trial(one.trials, higher_is_better=one.scale.higher_is_better)
     if best is not None:
         value = best.trial.params[name]
         yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_value(value)}")

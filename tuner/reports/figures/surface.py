@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison, StudyFacts, tolerated_loss
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...trial import TrialResult
 from ..text.scores import format_score, is_share, score_title
 from .hyperparameters import param_names, trial_hover
@@ -176,7 +176,7 @@ def _score(trial: TrialResult | None, metric: str) -> str:
 
 def _outline_choice(figure: go.Figure, one: Surface, row: int, column: int, *, higher_is_better: bool) -> None:
     cells = [trial for cells in one.trials for trial in cells if trial is not None]
-    picked = chosen(cells, higher_is_better=higher_is_better)
+    picked = best_trial(cells, higher_is_better=higher_is_better)
     if picked is None:
         return
     x = one.columns.index(_number(picked, one.across))

@@ -3,13 +3,13 @@
 This module must not know how tables are drawn; names come out as they went in.
 """
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ..text.format import format_share
 from ..text.headlines import is_as_good
 from ..text.scores import format_points
 
 
-def format_share_of_baseline(comparison: Comparison, row: Row) -> str:
+def format_share_of_baseline(comparison: Comparison, row: ComparisonRow) -> str:
     """The score as a share of the baseline's at B0; ticked where it keeps the margin (LIMIT, Definition 2.1)."""
     baseline = comparison.baseline
     if baseline is None or baseline.score is None or row.score is None or not baseline.score.mean:
@@ -17,14 +17,14 @@ def format_share_of_baseline(comparison: Comparison, row: Row) -> str:
     return f"{100 * row.score.mean / baseline.score.mean:.1f}%{' ✓' if row.holds else ''}"
 
 
-def format_verdict(comparison: Comparison, row: Row) -> str:
+def format_verdict(comparison: Comparison, row: ComparisonRow) -> str:
     """The verdict; for the reference, that it is one; "-" where there is none."""
     if row.arm == comparison.facts.reference:
         return "reference"
     return "-" if row.verdict is None else row.verdict.finding
 
 
-def format_improvement(comparison: Comparison, row: Row) -> str:
+def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
     """The interval of the improvement over the reference; empty where there is none."""
     difference = row.verdict.difference if row.verdict else None
     if difference is None or difference.low is None or difference.high is None:
@@ -33,7 +33,7 @@ def format_improvement(comparison: Comparison, row: Row) -> str:
     return f"{low.removesuffix(' points')} to {high.removesuffix(' points')}"
 
 
-def format_savings(row: Row, cost: str) -> tuple[str, str]:
+def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
     """What is saved, without and with the baseline; in brackets where the scores are not shown to be equal.
 
     Args:
@@ -50,12 +50,12 @@ def format_savings(row: Row, cost: str) -> tuple[str, str]:
     return (shown.format(format_share(saving.share)), with_baseline)
 
 
-def has_stated_baseline(row: Row, cost: str) -> bool:
+def has_stated_baseline(row: ComparisonRow, cost: str) -> bool:
     """Whether the arm's baseline was stated, so that no search for it is billed."""
     return row.zero_tuning and row.baseline_bill[cost] == 0
 
 
-def format_break_even(row: Row, cost: str) -> str:
+def format_break_even(row: ComparisonRow, cost: str) -> str:
     """After how many batch sizes the baseline's search has paid for itself; empty where there is none to pay for."""
     saving = row.savings.get(cost)
     if saving is None or not row.zero_tuning or has_stated_baseline(row, cost):
@@ -64,7 +64,7 @@ def format_break_even(row: Row, cost: str) -> str:
     return text if is_as_good(row) else f"({text})"
 
 
-def format_seeds(row: Row) -> str:
+def format_seeds(row: ComparisonRow) -> str:
     """How many confirmation runs the score rests on, and what became of the others.
 
     Diverged runs have a score, that of guessing; failed ones have none.

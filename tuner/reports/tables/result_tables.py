@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ...analysis.comparison import Row
-from ...analysis.matching import Effort
+from ...analysis.comparison import ComparisonRow
+from ...analysis.matching import TuningEffort
 from ...analysis.selection import BASELINE
 from ...analysis.subject import Subject
 from ...cost import Cost
@@ -83,7 +83,7 @@ def answer_table(subject: Subject) -> Table:
     )
 
 
-def _answer_row(subject: Subject, row: Row, operations: Unit) -> Cells:
+def _answer_row(subject: Subject, row: ComparisonRow, operations: Unit) -> Cells:
     comparison, cost = subject.comparison, subject.cost
     bill: Cells = ("-",) * 3
     if row.bill is not None:
@@ -130,7 +130,7 @@ def effort_table(subject: Subject) -> Table:
     )
 
 
-def _effort_row(row: Row, effort: Effort, metric: str, cost: str, unit: Unit) -> Cells:
+def _effort_row(row: ComparisonRow, effort: TuningEffort, metric: str, cost: str, unit: Unit) -> Cells:
     found, time = effort.success, effort.running_time.get(cost)
     return (
         f"{row.batch_size:,}",
@@ -188,14 +188,14 @@ def ledger_table(subject: Subject) -> Table:
             f"{line.batch_size:,}",
             line.arm,
             line.role,
-            f"{line.taken_over.trials:,}",
+            f"{line.reused.trials:,}",
             *_bill(line.cost, line.num_diverged, line.num_failed, operations),
         )
         for line in ledger.lines
     ]
     diverged = sum(line.num_diverged for line in ledger.lines)
     failed = sum(line.num_failed for line in ledger.lines)
-    total = ("", "total", "", f"{ledger.taken_over.trials:,}", *_bill(ledger.total, diverged, failed, operations))
+    total = ("", "total", "", f"{ledger.reused.trials:,}", *_bill(ledger.total, diverged, failed, operations))
     return Table(
         caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
         "the lines add up to the total. Taken over: trials whose results an earlier training gave; the study spent "

@@ -11,8 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ...analysis.comparison import Comparison, Row
-from ...cost import total
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...cost import total_cost
 from ..text.costs import cost_unit, format_reused
 from ..text.format import format_amount, pluralize
 from ..text.headlines import format_edge, format_trials_to_match, headlines
@@ -97,20 +97,20 @@ class _BatchSizeTable:
         }
 
 
-def _score(comparison: Comparison, row: Row) -> Text:
+def _score(comparison: Comparison, row: ComparisonRow) -> Text:
     return Text("none yet" if row.score is None else format_interval(row.score, comparison.facts.metric))
 
 
-def _verdict(comparison: Comparison, row: Row) -> Text:
+def _verdict(comparison: Comparison, row: ComparisonRow) -> Text:
     finding = format_verdict(comparison, row)
     return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
 
 
-def _billed(row: Row, currency: str, size: float = 1.0) -> Text:
+def _billed(row: ComparisonRow, currency: str, size: float = 1.0) -> Text:
     return Text("-" if row.bill is None else format_amount(row.bill[currency] / size))
 
 
-def _of_baseline(comparison: Comparison, row: Row) -> Text:
+def _of_baseline(comparison: Comparison, row: ComparisonRow) -> Text:
     text = format_share_of_baseline(comparison, row)
     return Text(text, style="green") if row.holds else Text(text if text == "-" else f"{text}  ")
 
@@ -143,7 +143,7 @@ def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         f"Spent on the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{format_amount(spent.device_seconds)} device-seconds, "
         f"{format_amount(spent.flops / operations.size)} {operations.label}. "
-        f"{format_reused(comparison.ledger.taken_over)}".rstrip(),
+        f"{format_reused(comparison.ledger.reused)}".rstrip(),
     )
 
 
@@ -176,7 +176,7 @@ def _baseline_note(comparison: Comparison) -> str:
         search = "stated, not billed"
     else:
         lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
-        worth = total(line.worth for line in lines)
+        worth = total_cost(line.full_cost for line in lines)
         search = f"tuned in {pluralize(worth.trials, 'trial')}, {format_amount(worth.device_seconds)} device-seconds"
     if baseline is None or baseline.score is None:
         return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."

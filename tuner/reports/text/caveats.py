@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from ...analysis.comparison import Row
+from ...analysis.comparison import ComparisonRow
 from ...analysis.subject import Subject
 from ...study.search_space import has_range
 from .configuration import format_value, is_search, num_planned_trials
@@ -18,7 +18,7 @@ def caveats(subject: Subject) -> tuple[str, ...]:
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
-def _place(row: Row) -> str:
+def _place(row: ComparisonRow) -> str:
     return f"{row.arm} at B={row.batch_size}"
 
 

@@ -11,7 +11,7 @@ from ....trainers.scaling import RULES
 from ....trainers.spec import Recipe, TrainConfig
 from ...study import SEARCH_METHODS
 from ...study.defaults import DEFAULTS
-from ...study.search_space import Space, describe, grid_size
+from ...study.search_space import Space, describe_param, grid_size
 from ...study.values import parse_param
 from ...trial import TrialResult
 from .format import format_epochs, format_lr, pluralize
@@ -118,7 +118,7 @@ def format_baseline(baseline: Definition) -> str:
 
 
 def _format_search(search: Definition) -> str:
-    space = "; ".join(f"{name} {describe(param)}" for name, param in search_space(search).items())
+    space = "; ".join(f"{name} {describe_param(param)}" for name, param in search_space(search).items())
     pruner = search.get("pruner") or "none"
     ended = f", trials ended early by {pruner}" if pruner != "none" else ""
     return f"{search['method']} search of {pluralize(num_planned_trials(search), 'trial')} over {space}{ended}"

@@ -1,14 +1,14 @@
 """The answer in one line."""
 
-from ...analysis.comparison import Comparison, Row, StudyFacts
-from ...analysis.matching import Effort
+from ...analysis.comparison import Comparison, ComparisonRow, StudyFacts
+from ...analysis.matching import TuningEffort
 from ...analysis.selection import Edge
 from .costs import cost_unit
 from .format import format_amount, format_loss, format_share, pluralize
 from .scores import format_points, format_score
 
 
-def is_as_good(row: Row) -> bool:
+def is_as_good(row: ComparisonRow) -> bool:
     """Whether the arm does at least as well as the reference, so that what it saves is a saving and not a loss."""
     return row.verdict is not None and row.verdict.finding in ("beats", "matches")
 
@@ -24,7 +24,7 @@ def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_se
     return tuple(_headline(comparison, comparison.row(arm, batch_size), cost) for arm in arms)
 
 
-def _headline(comparison: Comparison, row: Row, cost: str) -> str:
+def _headline(comparison: Comparison, row: ComparisonRow, cost: str) -> str:
     facts = comparison.facts
     reference = comparison.row(facts.reference, row.batch_size)
     start = f"At B={row.batch_size} {row.arm}"
@@ -40,7 +40,7 @@ def _headline(comparison: Comparison, row: Row, cost: str) -> str:
     return f"{start} {finding} {reference.arm} ({scores}) and {_format_bill(comparison, row, reference, cost)}."
 
 
-def _why_undecided(row: Row, facts: StudyFacts) -> str:
+def _why_undecided(row: ComparisonRow, facts: StudyFacts) -> str:
     verdict = row.verdict
     if verdict is None or verdict.difference is None or verdict.difference.low is None:
         pairs = verdict.num_pairs if verdict else 0
@@ -52,11 +52,11 @@ def _why_undecided(row: Row, facts: StudyFacts) -> str:
     return f"{low.removesuffix(' points')} to {high} ({tolerance.removesuffix(' points')} tolerated)"
 
 
-def _format_diverged(row: Row) -> str:
+def _format_diverged(row: ComparisonRow) -> str:
     return f"; {row.num_diverged} of {pluralize(row.num_seeds, 'seed')} diverged" if row.num_diverged else ""
 
 
-def _format_bill(comparison: Comparison, row: Row, reference: Row, cost: str) -> str:
+def _format_bill(comparison: Comparison, row: ComparisonRow, reference: ComparisonRow, cost: str) -> str:
     if row.bill is None or reference.bill is None or cost not in row.savings:
         return "has no bill to compare"
     unit, saving = cost_unit(cost, []).label, row.savings[cost]
@@ -76,7 +76,7 @@ def _format_bill(comparison: Comparison, row: Row, reference: Row, cost: str) ->
     return f"{text}, {format_share(saving.share_with_baseline)} with the baseline's bill{paid_off}"
 
 
-def format_trials_to_match(effort: Effort | None) -> str:
+def format_trials_to_match(effort: TuningEffort | None) -> str:
     """K* as a table shows it; empty where there is nothing to match."""
     if effort is None:
         return ""

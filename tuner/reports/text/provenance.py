@@ -63,7 +63,7 @@ def origin_as_json(subject: Subject) -> dict[str, Any]:
         "sessions": [dict(session) for session in subject.origin.sessions],
         "devices": dict(Counter(result.device for result in subject.results)),
         "hosts": dict(Counter(result.host for result in subject.results)),
-        "began_at": min((result.begun_at for result in subject.results), default=None),
+        "began_at": min((result.started_at for result in subject.results), default=None),
         "ended_at": max((result.finished_at for result in subject.results), default=None),
     }
 
@@ -110,5 +110,5 @@ def _counts(names: Iterable[str]) -> str:
 def _span(results: Sequence[TrialResult]) -> str:
     if not results:
         return ""
-    ends = (min(result.begun_at for result in results), max(result.finished_at for result in results))
+    ends = (min(result.started_at for result in results), max(result.finished_at for result in results))
     return " to ".join(datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC") for end in ends)

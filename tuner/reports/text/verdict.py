@@ -6,7 +6,7 @@ judged. Names come out as they went in, and whoever draws them escapes them.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ..tables.cells import has_stated_baseline
 from .costs import cost_unit
 from .format import format_share, join_names
@@ -87,7 +87,7 @@ def _kept(comparison: Comparison, batch_size: int) -> list[str]:
     return [f"At B={batch_size} {join_names(keepers)} {_agree(keepers, 'stays', 'stay')} {level} ({score})."]
 
 
-def _saved(rows: Sequence[Row], cost: str) -> str:
+def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
     """The range of what rows at an equal verdict save, with the baseline's bill where one is billed."""
     savings = [row.savings[cost] for row in rows if cost in row.savings]
     if not savings:
@@ -100,11 +100,11 @@ def _saved(rows: Sequence[Row], cost: str) -> str:
     return f"{text} ({_range(billed)} with the baseline's bill{others})"
 
 
-def _is_billed(row: Row, cost: str) -> bool:
+def _is_billed(row: ComparisonRow, cost: str) -> bool:
     return row.zero_tuning and not has_stated_baseline(row, cost)
 
 
-def _never(arms: Sequence[str], rows: Callable[[str], Sequence[Row]]) -> str:
+def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:
     """Arms that are nowhere as good, those of the same fate together."""
     fates: dict[str, list[str]] = {}
     for arm in arms:
@@ -123,7 +123,7 @@ def _fate(fate: str, arms: Sequence[str]) -> str:
 _STATES = ("undecided", "not judged yet")
 
 
-def _other_findings(rows: Sequence[Row]) -> str:
+def _other_findings(rows: Sequence[ComparisonRow]) -> str:
     """What an arm's rows show where it is not as good: "undecided", or "falls short at B=64, undecided at B=256"."""
     by_finding: dict[str, list[int]] = {}
     for row in rows:

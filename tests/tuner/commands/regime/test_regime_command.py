@@ -9,7 +9,7 @@ import pytest
 from tests.user_applications import STUDY, Here
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import EpochMetrics
-from zerotune.tuner.cost import total
+from zerotune.tuner.cost import total_cost
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.store import default_tracking_uri, read_results
 
@@ -49,7 +49,7 @@ def test_a_search_finds_the_boundaries_bills_every_training_and_is_not_run_again
     with (journal(quick).parent / "report" / "regime.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["trials"]) for row in rows) == len(results)
-    assert sum(int(row["flops"]) for row in rows) == total(result.cost for result in results).flops
+    assert sum(int(row["flops"]) for row in rows) == total_cost(result.cost for result in results).flops
     before = journal(quick).read_bytes()
     again = quick.done(*COMMAND)
     assert journal(quick).read_bytes() == before

@@ -7,7 +7,7 @@ import pytest
 from tests.regime_responses import NUM_BASELINE, NUM_RULE, NUM_SEARCH, TEXT, Searched, holding_up_to, prepared, search
 from zerotune.tuner.commands.regime.bisection import Bracket
 from zerotune.tuner.commands.regime.scheduler import with_linear
-from zerotune.tuner.cost import total
+from zerotune.tuner.cost import total_cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Trial, TrialStatus
@@ -138,7 +138,7 @@ def test_the_bill_adds_up_over_baseline_attempts_and_the_rest() -> None:
     assert regime is not None
     assert ("date baseline", 32) in {(line.arm, line.batch_size) for line in regime.others}
     parts = [regime.baseline.cost, *(a.cost for a in regime.attempts), *(line.cost for line in regime.others)]
-    assert total(parts) == regime.total == total(result.cost for result in searched.results.values())
+    assert total_cost(parts) == regime.total == total_cost(result.cost for result in searched.results.values())
 
 
 @pytest.mark.parametrize("slots", [1, 4])

@@ -18,7 +18,7 @@ from tests.tuner.execution.spoken_workers import Workers, slice_
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
-from zerotune.tuner.cost import Cost, held
+from zerotune.tuner.cost import Cost, device_cost
 from zerotune.tuner.execution import serial
 from zerotune.tuner.execution.failures import MAX_DEATHS
 from zerotune.tuner.execution.progress_update import conclude
@@ -134,7 +134,7 @@ def test_setting_up_is_billed_once(
     first = work.advance(0.0)
     assert first.training is not None
     assert work._setup.device_seconds >= first.training.setup_seconds
-    work._setup = held(1e9)  # not to be mistaken for what the broken epoch took
+    work._setup = device_cost(1e9)  # not to be mistaken for what the broken epoch took
     piece = work.advance(0.0)
     assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)
     assert (piece.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
