@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from zerotune.tuner.analysis.evidence import CONFIDENCE, best_of_k, paired_verdict
-from zerotune.tuner.analysis.tuning_effort import median_best_of_k, median_interval_range, success
+from zerotune.tuner.analysis.tuning_effort import median_best_of_k, median_interval_range, success_rate
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -130,7 +130,7 @@ def success_rates() -> None:
     rows = []
     for num_trials in (6, 16, 30, 64):
         found = [
-            success([1.0] * count + [0.0] * (num_trials - count), 1.0, higher_is_better=True)
+            success_rate([1.0] * count + [0.0] * (num_trials - count), 1.0, higher_is_better=True)
             for count in range(num_trials + 1)
         ]
         coverages = [

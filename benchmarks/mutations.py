@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from zerotune.tuner.run.journal import sealed
-from zerotune.tuner.study.yaml_file import parse_study
+from zerotune.tuner.run.journal import format_line
+from zerotune.tuner.study.yaml_file import parse_yaml
 
 Mutation = Callable[[random.Random, bytes], bytes]
 """Draws a changed file from a whole one."""
@@ -171,7 +171,7 @@ def _written_otherwise(draw: random.Random, whole: bytes) -> bytes:
 
 def _values_changed(draw: random.Random, whole: bytes) -> bytes:
     """A study of which some values are others, of every type at every key; written as JSON, which is YAML too."""
-    content: Any = parse_study(whole.decode(), "a study").content
+    content: Any = parse_yaml(whole.decode(), "a study").content
     for _ in range(draw.choice((1, 1, 3))):
         content = mutated_content(draw, content, VALUES)
     return json.dumps(content).encode()
@@ -236,7 +236,7 @@ def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
 
 def _sealed(line: str) -> bytes:
     """With a checksum where it is a record, so that what that guards is reached."""
-    return (sealed(line) if line.startswith('{"') else line).encode()
+    return (format_line(line) if line.startswith('{"') else line).encode()
 
 
 STUDY_MUTATIONS: Final[Mapping[str, Mutation]] = {

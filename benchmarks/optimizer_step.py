@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from zerotune.trainers.flops_and_memory import device_model
-from zerotune.trainers.memory import keep_freed_memory
+from zerotune.trainers.memory import configure_malloc
 from zerotune.trainers.models.lenet import LeNet5
 from zerotune.trainers.optimizers import DATE, LAMB, LARS
 
@@ -171,7 +171,7 @@ def main(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     rounds: Annotated[int, typer.Option(help="Steps of every optimizer, of which the median counts.")] = 30,
 ) -> None:
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(threads)
     speed = bytes_per_second(device)
     console = Console(width=None if sys.stdout.isatty() else 110)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerotune.trainers.memory import keep_freed_memory
+from zerotune.trainers.memory import configure_malloc
 from zerotune.trainers.models.lstm import RowLSTM
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[128, 1024])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     forms = {"zerotune": (RowLSTM.__call__, True), "published": (published, True), "native": (published, False)}

@@ -4,9 +4,9 @@ from typing import Any
 
 import tests.conftest  # noqa: F401  # lets torchvision be imported on a CPU-only torch
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
-from zerotune.trainers.weak_scaling import ScalingPoint, time_part
+from zerotune.trainers.weak_scaling import ScalingPoint, measure_worker
 
 
 def part(process_group: ProcessGroup, device: str, *arguments: Any) -> ScalingPoint:
-    """`trainers.weak_scaling.time_part`."""
-    return time_part(process_group, device, *arguments)
+    """`trainers.weak_scaling.measure_worker`."""
+    return measure_worker(process_group, device, *arguments)

@@ -26,9 +26,9 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.distributed.local_workers import local_workers
 from zerotune.trainers.recipe import has_batch_norm
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
-from zerotune.trainers.weak_scaling import machine_rates
+from zerotune.trainers.weak_scaling import measure_machine_rates
 from zerotune.tuner.commands.weak_scaling.forecast import WeakScaling
-from zerotune.tuner.commands.weak_scaling.text import si_text
+from zerotune.tuner.commands.weak_scaling.text import format_si
 
 MODELS = ("alexnet", "inception_v4", "mnasnet", "mobilenet", "resnet50", "squeezenet")
 NUM_CLASSES, IMAGES_A_CLASS = 1_000, 2
@@ -51,7 +51,7 @@ def draw_images(folder: Path) -> None:
 
 def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
     """What is trained: momentum, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
-    outline = APPLICATIONS[application].outline({})
+    outline = APPLICATIONS[application].meta_model({})
     ghosts = samples if outline is not None and has_batch_norm(outline) else None
     return TrainConfig(
         application=application,
@@ -74,7 +74,7 @@ def main(
     models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
 ) -> None:
     """Weak scaling of DATE's six networks here, and forecast."""
-    rates = machine_rates("cpu")
+    rates = measure_machine_rates("cpu")
     measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:
         draw_images(Path(folder))
@@ -92,8 +92,8 @@ def main(
             measured.append(
                 [
                     model,
-                    si_text(alone.num_parameters),
-                    si_text(found.intensity),
+                    format_si(alone.num_parameters),
+                    format_si(found.intensity),
                     f"{found.flops / rates.flops:.0%}",
                     f"{alone.samples / alone.update_seconds:.2f}",
                     f"{several.samples / several.update_seconds:.2f}",
@@ -106,7 +106,7 @@ def main(
             forecast.append([model, f"{found.errors()[workers]:+.1%}", *efficiencies])
             print(measured[-1], forecast[-1], flush=True)
     turns.print_table(
-        f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {si_text(rates.flops)}FLOP/s",
+        f"{turns.machine()}: {samples} images a worker, medians of {rounds}; matrices {format_si(rates.flops)}FLOP/s",
         ["model", "W", "FLOPs/W", "of peak", "1: /s", f"{workers}: /s", "efficiency", "exchange", "beside"],
         measured,
     )

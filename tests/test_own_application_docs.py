@@ -16,8 +16,9 @@ from zerotune.trainers.applications.registry import GROUP
 from zerotune.trainers.applications.user_file import read_application_file
 from zerotune.trainers.data import DataSource
 from zerotune.trainers.data.loaded import LoadedSplit
-from zerotune.trainers.sanity_check import load_data, rehearse
+from zerotune.trainers.sanity_check import load_data, run_sanity_check
 from zerotune.tuner.cli import main
+from zerotune.tuner.run import run
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.trial import TrialResult
 
@@ -61,7 +62,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
-        patch.setattr("zerotune.tuner.run.run.draw", lambda *_: [])
+        patch.setattr(run, "write_report", lambda *_: [])
         patch.setattr(sys, "argv", [*COMMAND.split(), "--driver", "serial", "--store", str(store)])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -101,7 +102,7 @@ def test_the_pages_other_sources_feed_the_same_application(mark: str, package: s
     with forgotten():
         digits = read_application_file(f"{FOLDER / 'digits.py'}:digits").load()
         data = load_data(source, None, {})
-        rehearse(replace(digits, data_sources={"other": source}), data, {}, batch_sizes=(128,), epochs=15)
+        run_sanity_check(replace(digits, data_sources={"other": source}), data, {}, batch_sizes=(128,), epochs=15)
     assert [len(split) for split in (data.train, data.validation, data.test)] == [1078, 360, 359]
     assert isinstance(data.train, LoadedSplit) == (mark == "NoisyDigits")
 

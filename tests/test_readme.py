@@ -162,7 +162,7 @@ def test_the_page_on_answers_shows_the_whole_one() -> None:
 
 
 def test_the_readme_counts_the_quickstarts_trials() -> None:
-    planned = sum(cell.planned for cell in Campaign(load_study("quickstart")).cells)
+    planned = sum(cell.num_planned for cell in Campaign(load_study("quickstart")).cells)
     assert f"{planned} trials run" in text("README.md")
 
 

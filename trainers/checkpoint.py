@@ -26,7 +26,7 @@ Rest = TypeVar("Rest")
 
 COST_SHARE = 0.01
 """The part of a training's time that checkpoints may take."""
-SECONDS_BETWEEN = (2.0, 60.0)
+INTERVAL_SECONDS = (2.0, 60.0)
 """Between two checkpoints at least and at most, where their placement does not say."""
 
 
@@ -35,12 +35,12 @@ class CheckpointClock:
 
     Args:
         seconds: between two; None for `COST_SHARE` of the time by what the last one took, within
-            `SECONDS_BETWEEN`.
+            `INTERVAL_SECONDS`.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._between = SECONDS_BETWEEN[0] if seconds is None else seconds
+        self._between = INTERVAL_SECONDS[0] if seconds is None else seconds
         self._since = time.perf_counter()
 
     def is_due(self) -> bool:
@@ -56,7 +56,7 @@ class CheckpointClock:
         finally:
             self._since = time.perf_counter()
             if self._seconds is None:
-                low, high = SECONDS_BETWEEN
+                low, high = INTERVAL_SECONDS
                 self._between = min(max((self._since - begin) / COST_SHARE, low), high)
 
 
@@ -103,7 +103,7 @@ def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> 
 
 
 @contextmanager
-def going_on_without(path: Path) -> Iterator[None]:
+def tolerate_write_errors(path: Path) -> Iterator[None]:
     """Inside, a checkpoint that cannot be written or removed is a logged warning."""
     try:
         yield

@@ -16,7 +16,7 @@ _ANSWER = "__dynamo_disable"
 """Where torch (`torch._compile`) keeps what it calls in the place of a guarded function, once it has made it."""
 
 
-def without_compiler(*guarded: Callable[..., Any]) -> None:
+def bypass_compiler(*guarded: Callable[..., Any]) -> None:
     """Lets functions that torch guards from its compiler be called without importing it.
 
     Nothing is done where the compiler has been imported already, or where a function is not guarded as in torch 2.6 to
@@ -26,7 +26,7 @@ def without_compiler(*guarded: Callable[..., Any]) -> None:
         guarded: functions that torch has decorated with `torch._disable_dynamo`.
 
     >>> from torch.optim import Optimizer
-    >>> without_compiler(Optimizer.zero_grad)
+    >>> bypass_compiler(Optimizer.zero_grad)
     """
     if "torch._dynamo" in sys.modules:
         return
@@ -36,12 +36,12 @@ def without_compiler(*guarded: Callable[..., Any]) -> None:
             setattr(plain, _ANSWER, plain)
 
 
-def steps_without_compiler(solver: type[Optimizer]) -> type[Optimizer]:
+def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     """The same solver of torch.optim, of the same name, whose step does not import the compiler.
 
     Differs from torch's: the step records no gradients even where the solver's `differentiable` is set.
 
-    >>> solver = steps_without_compiler(torch.optim.SGD)
+    >>> solver = bypass_compiler_in_step(torch.optim.SGD)
     >>> solver.__name__, issubclass(solver, torch.optim.SGD)
     ('SGD', True)
     """

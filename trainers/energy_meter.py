@@ -61,14 +61,14 @@ class Reading:
 
 
 def read_energy(device: torch.device) -> Reading | None:
-    """The device's energy counters now; None where it has none or they cannot be read (`meter_text` says why)."""
+    """The device's energy counters now; None where it has none or they cannot be read (`describe_meter` says why)."""
     try:
         return Reading(seconds=time.perf_counter(), counters=tuple(_counters(device)))
     except MeterMissingError:
         return None
 
 
-def meter_text(device: str) -> str:
+def describe_meter(device: str) -> str:
     """What counts the energy of a device ("cpu", "cuda:0"), or why nothing does, such as "none: ... cannot be read"."""
     try:
         return ", ".join(counter.name for counter in _counters(torch.device(device)))

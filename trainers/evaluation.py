@@ -73,14 +73,14 @@ def evaluate(
     sums_of = score_sums(application)
     sums = torch.zeros(1 + len(sums_of), dtype=torch.float64, device=device)
     reset_state(model)
-    for inputs, targets in split.batches(split.in_order()):
+    for inputs, targets in split.batches(split.evaluation_keys()):
         outputs = forward(inputs)
         sums[0] += application.loss(outputs, targets) * len(targets)
         for position, score_sum in enumerate(sums_of.values(), start=1):
             sums[position] += score_sum(outputs, targets)
     loss, *means = (total / len(split) for total in sums.tolist())
     if application.score_sum is not None:
-        return evaluation_of(application, loss, means)
+        return make_evaluation(application, loss, means)
     if application.measure is None:
         raise ValueError("the application has neither score_sum nor measure: give one of them.")
     reset_state(model)
@@ -96,7 +96,7 @@ def score_sums(application: Application) -> dict[str, ScoreSum]:
     return sums_of
 
 
-def evaluation_of(application: Application, loss: float, means: Sequence[float]) -> Evaluation:
+def make_evaluation(application: Application, loss: float, means: Sequence[float]) -> Evaluation:
     """The evaluation of an application that sums its score over samples.
 
     Args:

@@ -15,9 +15,9 @@ from torch.utils import flop_counter
 from torch.utils._pytree import tree_leaves
 
 from .applications.application import Application, Dataset
-from .compiler import without_compiler
-from .memory import keep_freed_memory
-from .recipe import in_fast_layout
+from .compiler import bypass_compiler
+from .memory import configure_malloc
+from .recipe import to_fast_memory_format
 from .spec import OptionValue
 
 _COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
@@ -67,17 +67,17 @@ def training_flops_per_sample(
         data: at least two training samples.
         model_options: as `TrainConfig.model_options`.
     """
-    inputs, targets = data.train.typical()
+    inputs, targets = data.train.example_batch()
     shapes = tuple(tensor.shape for tensor in tree_leaves((inputs, targets)))
     options = tuple(sorted(model_options.items()))
-    workload = (application.build_model, application.loss, tuple(sorted(data.facts.items())), options, shapes)
+    workload = (application.build_model, application.loss, tuple(sorted(data.info.items())), options, shapes)
     if workload not in _flops_by_workload:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
             # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
-                model = application.new_model(data.facts, model_options)
-                without_compiler(_COUNTING.__torch_dispatch__)
+                model = application.new_model(data.info, model_options)
+                bypass_compiler(_COUNTING.__torch_dispatch__)
                 with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
                     application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
         _flops_by_workload[workload] = int(counter.get_total_flops()) // len(targets)
@@ -121,14 +121,14 @@ def seconds_per_sample(
         batch_size: samples a step, 1 .. number of training samples.
         model_options: as `TrainConfig.model_options`.
     """
-    keep_freed_memory()
+    configure_malloc()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
             inputs, targets = next(data.train.batches([keys[:batch_size]]))
-            model = in_fast_layout(application.new_model(data.facts, model_options), inputs)
+            model = to_fast_memory_format(application.new_model(data.info, model_options), inputs)
         steps = max(1, 2048 // batch_size)
         seconds = 0.0
         for warm in (False, True):  # the first round pays for memory and for oneDNN's choices

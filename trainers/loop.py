@@ -18,18 +18,18 @@ from pathlib import Path
 import torch
 
 from .applications.registry import find_application
-from .checkpoint import CheckpointClock, config_fingerprint, going_on_without, restore_checkpoint, write_checkpoint
+from .checkpoint import CheckpointClock, config_fingerprint, restore_checkpoint, tolerate_write_errors, write_checkpoint
 from .data import Split, load_on_device
 from .distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from .distributed.local_workers import local_workers
 from .energy_meter import Reading, joules_between, read_energy
 from .evaluation import Evaluation, evaluate
 from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
-from .memory import keep_freed_memory
-from .models.ghost_batch_norm import piece_sizes
+from .memory import configure_malloc
+from .models.ghost_batch_norm import ghost_batch_sizes
 from .optimizers import build_optimizer
-from .outcome import after_epoch, has_diverged, progress_of
-from .recipe import check_recipe, forward_in, in_fast_layout, prepare_data, prepare_model
+from .outcome import has_diverged, result_from_state, update_result
+from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
 from .sampling import random_stream
 from .schedules import build_schedule
 from .spec import EpochMetrics, Placement, TrainConfig, TrainResult
@@ -111,7 +111,7 @@ class Training:
 
     def __init__(self, config: TrainConfig, placement: Placement, process_group: ProcessGroup = SINGLE_PROCESS):
         started = time.perf_counter()
-        keep_freed_memory()
+        configure_malloc()
         torch.set_num_threads(placement.num_threads)
         self.config, self.placement, self.process_group = config, placement, process_group
         self.device = torch.device(placement.device)
@@ -126,22 +126,22 @@ class Training:
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
         with self._random_stream("weights"):
-            model = self.application.new_model(loaded.facts, config.model_options)
+            model = self.application.new_model(loaded.info, config.model_options)
             model = prepare_model(model, config.recipe).to(self.device)
-        inputs, _ = loaded.train.typical()
-        self.model = in_fast_layout(model, inputs)
+        inputs, _ = loaded.train.example_batch()
+        self.model = to_fast_memory_format(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self.updates = Updates(
             config, self.application, self.data.train, self.model, self.optimizer, self.schedule, process_group
         )
-        self._forward = forward_in(config.recipe.precision, self.device, self.model)
+        self._forward = make_forward(config.recipe.precision, self.device, self.model)
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )
         self._resume()
         so_far, joules = self._progress, self._joules_since(metered)
         share = self.updates.local_batch_size
-        pieces = piece_sizes(share, self.updates.micro_batch_size or share)
+        pieces = ghost_batch_sizes(share, self.updates.micro_batch_size or share)
         is_whole = max(pieces) == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
             so_far,
@@ -210,7 +210,7 @@ class Training:
             measured_joules=self._joules_since(metered),
             other_scores=validation.other_scores,
         )
-        self._progress = after_epoch(self._progress, metrics, self.application, diverged=diverged, test=test)
+        self._progress = update_result(self._progress, metrics, self.application, diverged=diverged, test=test)
         updates.end_epoch()
         self._keep_checkpoint()
         return self._progress.epochs[-1]
@@ -288,7 +288,7 @@ class Training:
             config_fingerprint(self.config),
             self.device,
             {"model": self.model, "optimizer": self.optimizer},
-            progress_of,
+            result_from_state,
         )
         self._progress = found or self._progress
         if not self.process_group.all_equal([float(len(self._progress.epochs))], self.device):
@@ -299,7 +299,7 @@ class Training:
         if self.placement.checkpoint is None or not self.process_group.is_rank_zero:
             return
         path = Path(self.placement.checkpoint)
-        with going_on_without(path):
+        with tolerate_write_errors(path):
             if self.finished:
                 path.unlink(missing_ok=True)
             elif self._checkpoints.is_due():

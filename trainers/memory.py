@@ -30,7 +30,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAI
 
 
 @cache
-def keep_freed_memory() -> bool:
+def configure_malloc() -> bool:
     """Tells glibc to keep freed blocks for the next allocation, for the rest of this process.
 
     Three settings are needed: no block may be mapped on its own (M_MMAP_MAX = 0, since M_MMAP_THRESHOLD cannot exceed
@@ -80,7 +80,7 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def bytes_for_one() -> float:
+def memory_budget_bytes() -> float:
     """Memory, bytes, that a process may hold in all, so that its likes on the other cores can do the same.
 
     That is its part, by the cores that torch gives it, of what is available now and what it holds; of a container what

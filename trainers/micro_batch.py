@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from .checkpoint import config_fingerprint
 from .data import Split
 from .evaluation import reset_state
-from .memory import bytes_for_one, is_out_of_memory, release_freed_memory, resident_bytes
-from .recipe import Loss, add_gradient, forward_in
+from .memory import is_out_of_memory, memory_budget_bytes, release_freed_memory, resident_bytes
+from .recipe import Loss, add_gradient, make_forward
 from .sampling import random_stream
 from .spec import ScheduleSpec, TrainConfig
 
@@ -30,12 +30,12 @@ _found: dict[tuple[str, int, torch.device], int] = {}
 """What was found fastest in this process, by workload, samples and device."""
 
 
-def measured_micro_batch(config: TrainConfig, keys: Tensor, data: Split, model: nn.Module, loss: Loss) -> int:
+def find_micro_batch_size(config: TrainConfig, keys: Tensor, data: Split, model: nn.Module, loss: Loss) -> int:
     """The micro-batch size that is fastest for a training, found once a process.
 
     Args:
         config: of the training; schedule, seed and epochs do not matter.
-        keys: of the samples that an update takes here, `fastest_micro_batch`'s B.
+        keys: of the samples that an update takes here, `fastest_micro_batch_size`'s B.
         data: the training samples.
         model: on its device; left as it is.
         loss: that training minimises.
@@ -44,7 +44,7 @@ def measured_micro_batch(config: TrainConfig, keys: Tensor, data: Split, model: 
     workload = config_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1))
     if (workload, len(keys), device) not in _found:
         copied = copy.deepcopy(model).train()
-        forward = forward_in(config.recipe.precision, device, copied)
+        forward = make_forward(config.recipe.precision, device, copied)
 
         def compute(size: int) -> None:
             reset_state(copied)
@@ -52,13 +52,13 @@ def measured_micro_batch(config: TrainConfig, keys: Tensor, data: Split, model: 
             add_gradient(forward, loss, data.batches([keys[:size]]), num_samples=size)
 
         with random_stream(config.seed, "micro-batch size", device):
-            _found[workload, len(keys), device] = fastest_micro_batch(
+            _found[workload, len(keys), device] = fastest_micro_batch_size(
                 compute, batch_size=len(keys), multiple_of=config.recipe.ghost_batch_size, device=device
             )
     return _found[workload, len(keys), device]
 
 
-def fastest_micro_batch(
+def fastest_micro_batch_size(
     compute: Callable[[int], None], *, batch_size: int, multiple_of: int | None, device: torch.device
 ) -> int:
     """The number of samples at once that takes the least time a sample, of those that fit into the device's memory.
@@ -80,7 +80,7 @@ def fastest_micro_batch(
     for_one = math.inf
     if device.type == "cpu":
         release_freed_memory()
-        for_one = bytes_for_one()
+        for_one = memory_budget_bytes()
     before = resident_bytes()
     a_sample = 0.0
     for size in _sizes(batch_size, multiple_of):

@@ -64,7 +64,7 @@ def complete_options(
     for name, value in given.items():
         if not kinds:
             raise ValueError(f"{owner} takes no options, got {name!r}.")
-        options[name] = _checked(owner, name, value, lookup(f"option of {owner}", kinds, name), ranges.get(name))
+        options[name] = _check_value(owner, name, value, lookup(f"option of {owner}", kinds, name), ranges.get(name))
     return options
 
 
@@ -93,13 +93,13 @@ class Options:
             ValueError: a value is of the wrong kind or out of its range; the text begins with `owner`.
         """
         complete = complete_options(owner, given, defaults=self.defaults, required={}, ranges=self.ranges)
-        return {name: _as_decimals(value, self.defaults[name]) for name, value in complete.items()}
+        return {name: _as_floats(value, self.defaults[name]) for name, value in complete.items()}
 
 
 NO_OPTIONS = Options()
 
 
-def _checked(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Range | None) -> Any:
+def _check_value(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Range | None) -> Any:
     """The value itself, or a sequence of numbers as a tuple; raises ValueError where it is not what it must be."""
     numbers: tuple[Any, ...] = ()
     if kind is tuple and isinstance(value, tuple | list):
@@ -113,11 +113,11 @@ def _checked(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Ran
     if not fits:
         raise ValueError(f"{owner}: option {name!r} must be {KIND_NAMES[kind]}, got {value!r}.")
     if allowed is not None and any(not allowed[0] <= number <= allowed[1] for number in numbers):
-        raise ValueError(f"{owner}: option {name!r} must be {_range_text(allowed)}, got {value!r}.")
+        raise ValueError(f"{owner}: option {name!r} must be {_format_range(allowed)}, got {value!r}.")
     return value
 
 
-def _as_decimals(value: OptionValue, default: OptionValue) -> OptionValue:
+def _as_floats(value: OptionValue, default: OptionValue) -> OptionValue:
     """Whole numbers made decimals where the option holds those: 0 and 0.0 are one configuration."""
     if isinstance(value, tuple):
         return tuple(float(number) for number in value)
@@ -128,6 +128,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _range_text(allowed: Range) -> str:
+def _format_range(allowed: Range) -> str:
     low, high = allowed
     return f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"

@@ -28,7 +28,7 @@ def has_diverged(config: TrainConfig, before: TrainResult, *, train_loss: float,
     return not math.isfinite(train_loss) or not math.isfinite(validation_loss) or train_loss > limit
 
 
-def after_epoch(
+def update_result(
     before: TrainResult, metrics: EpochMetrics, application: Application, *, diverged: bool, test: Evaluation | None
 ) -> TrainResult:
     """The result after an epoch; a diverged training scores what chance scores.
@@ -53,7 +53,7 @@ def after_epoch(
     )
 
 
-def progress_of(state: Mapping[str, Any]) -> TrainResult:
+def result_from_state(state: Mapping[str, Any]) -> TrainResult:
     """The result so far that a checkpoint's state holds.
 
     Raises:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .applications.application import Application, Dataset
 from .data import Batch
-from .models.ghost_batch_norm import NEEDS_TWO, piece_sizes, use_ghost_batch_norm
+from .models.ghost_batch_norm import NEEDS_TWO, ghost_batch_sizes, use_ghost_batch_norm
 from .spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -79,14 +79,14 @@ def ghost_problems(
     [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
     """
     if recipe.ghost_batch_size is not None:
-        outline = application.outline(model_options)
+        outline = application.meta_model(model_options)
         try:
             if outline is not None and recipe.ghost_batch_size >= 2:
                 use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
     elif recipe.micro_batch_size == "auto" or num_workers > 1:
-        outline = application.outline(model_options)
+        outline = application.meta_model(model_options)
         if outline is not None and has_batch_norm(outline):
             if num_workers > 1:
                 yield "ghost_batch_size", WORKERS_NEED_GHOSTS
@@ -104,7 +104,7 @@ def check_recipe(recipe: Recipe, application: Application) -> None:
         raise ValueError(f"recipe: {field} {message}.")
 
 
-def in_fast_layout(model: nn.Module, inputs: object) -> nn.Module:
+def to_fast_memory_format(model: nn.Module, inputs: object) -> nn.Module:
     """The model in the memory layout that is fast for such inputs: channels last for images (pooling gains most)."""
     if isinstance(inputs, Tensor) and inputs.dim() == 4:
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -140,12 +140,12 @@ def training_loss(recipe: Recipe, application: Application) -> Loss:
     return partial(application.smoothed_loss, label_smoothing=recipe.label_smoothing)
 
 
-def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Where forward passes run: torch's autocast for bfloat16, which keeps the weights in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
-def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Any], Tensor]:
+def make_forward(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Any], Tensor]:
     """The model's forward pass in a precision; for bfloat16 its outputs are float32, so that the loss is.
 
     The model itself for every other precision.
@@ -154,21 +154,21 @@ def forward_in(precision: Precision, device: torch.device, model: nn.Module) -> 
         return model
 
     def forward(inputs: Any) -> Tensor:
-        with mixed(precision, device):
+        with autocast(precision, device):
             outputs: Tensor = model(inputs)
         return outputs.float()
 
     return forward
 
 
-def micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor, ...]:
+def split_micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor, ...]:
     """The keys (B, ...) of an update's samples, in the pieces that are in memory at once.
 
     The last piece takes what is left; a single sample that is left joins the piece before it, as in ghost batches.
     """
     if micro_batch_size is None or len(chosen) <= micro_batch_size:
         return (chosen,)
-    return torch.split(chosen, piece_sizes(len(chosen), micro_batch_size))
+    return torch.split(chosen, ghost_batch_sizes(len(chosen), micro_batch_size))
 
 
 def add_gradient(

@@ -97,7 +97,7 @@ def _adam_sde(optimizer: OptimizerSpec, k: float) -> OptimizerSpec:
             f"it changes beta1, beta2 and eps, but optimizer {optimizer.name!r} states no {missing[0]}: take an"
             " optimizer that has all three, such as adam, and state them in the baseline"
         )
-    beta1, beta2, eps = (_option_number(optimizer, name) for name in ADAM_OPTIONS)
+    beta1, beta2, eps = (_numeric_option(optimizer, name) for name in ADAM_OPTIONS)
     scaled = {"beta1": 1.0 - k * (1.0 - beta1), "beta2": 1.0 - k * (1.0 - beta2), "eps": eps / math.sqrt(k)}
     for name, beta in (("beta1", beta1), ("beta2", beta2)):
         if k > 1.0 and scaled[name] < 1e-9:  # 1 - 10 (1 - 0.9) is not 0 but 2e-16
@@ -108,7 +108,7 @@ def _adam_sde(optimizer: OptimizerSpec, k: float) -> OptimizerSpec:
     return replace(optimizer, options={**optimizer.options, **scaled})
 
 
-def _option_number(optimizer: OptimizerSpec, name: str) -> float:
+def _numeric_option(optimizer: OptimizerSpec, name: str) -> float:
     value = optimizer.options[name]
     if isinstance(value, bool) or not isinstance(value, float | int):
         raise ValueError(f"optimizer {optimizer.name!r}: option {name!r} must be a finite number, got {value!r}")
@@ -209,10 +209,10 @@ def scale(
         optimizer = entry.optimizer(baseline.optimizer, k) if entry.optimizer else baseline.optimizer
     except ValueError as error:
         raise ValueError(f"rule {rule!r} at batch size {batch_size}: {error}.") from None
-    return Scaled(schedule=_scaled_schedule(entry, baseline.schedule, k, warmup_epochs), optimizer=optimizer)
+    return Scaled(schedule=_scale_schedule(entry, baseline.schedule, k, warmup_epochs), optimizer=optimizer)
 
 
-def _scaled_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:
+def _scale_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:
     """The baseline's schedule with the rule's peak, warm-up and decay.
 
     The warm-up starts at the same learning rate as the baseline's, not at the same share of the peak: with

@@ -16,8 +16,16 @@ from .applications.application import Application
 from .data import Batch, Split
 from .distributed.data_parallel import LocalBatch, ProcessGroup, Replica
 from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
-from .micro_batch import measured_micro_batch
-from .recipe import AUTO_NEEDS_GHOSTS, add_gradient, forward_in, has_batch_norm, micro_batches, mixed, training_loss
+from .micro_batch import find_micro_batch_size
+from .recipe import (
+    AUTO_NEEDS_GHOSTS,
+    add_gradient,
+    autocast,
+    has_batch_norm,
+    make_forward,
+    split_micro_batches,
+    training_loss,
+)
 from .sampling import random_stream
 from .schedules import Schedule
 from .spec import TrainConfig
@@ -73,7 +81,7 @@ class Updates:
         self._replica = Replica(
             model, process_group, batch_size=config.batch_size, ghost_batch_size=recipe.ghost_batch_size
         )
-        self._forward = forward_in(recipe.precision, self._device, self._replica.module)
+        self._forward = make_forward(recipe.precision, self._device, self._replica.module)
         self.local_batch_size = max(end - begin for begin, end in pairwise(self._replica.shard_bounds()))
         self.micro_batch_size = self._pieces_that_fit()
 
@@ -90,7 +98,7 @@ class Updates:
         optimizer, clip_norm = self._optimizer, self.config.recipe.clip_norm
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         local_batches = self._replica.local_batches(order)
-        updates = [micro_batches(local_batch.keys, self.micro_batch_size) for local_batch in local_batches]
+        updates = [split_micro_batches(local_batch.keys, self.micro_batch_size) for local_batch in local_batches]
         self._replica.module.train()
         reset_state(self._model)
         if isinstance(optimizer, SwitchesWeights):
@@ -136,10 +144,10 @@ class Updates:
             if self._process_group.is_rank_zero:
                 updates = torch.split(order, self.config.batch_size)
                 at_once = self._samples_for_statistics()
-                pieces = (piece for update in updates for piece in micro_batches(update, at_once))
+                pieces = (piece for update in updates for piece in split_micro_batches(update, at_once))
                 inputs = (inputs for inputs, _ in self._data.batches(pieces))
                 precision = self.config.recipe.precision
-                with self._random_stream(f"statistics {epoch}"), mixed(precision, self._device):
+                with self._random_stream(f"statistics {epoch}"), autocast(precision, self._device):
                     recompute_batch_norm(self._model, inputs)
         self._model.eval()
 
@@ -175,7 +183,7 @@ class Updates:
         if self._process_group.is_rank_zero:
             _, _, order = self._data.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
             local_batch = self._replica.local_batches(order[: config.batch_size])[0]
-            measured = measured_micro_batch(config, local_batch.keys, self._data, self._model, self._loss)
+            measured = find_micro_batch_size(config, local_batch.keys, self._data, self._model, self._loss)
         return int(self._process_group.broadcast([measured], self._device)[0])
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:

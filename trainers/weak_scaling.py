@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 import torch.distributed
 
-from .applications.registry import enter_application
+from .applications.registry import register_application
 from .applications.user_file import ApplicationFile
 from .distributed.data_parallel import ProcessGroup
 from .distributed.local_workers import local_workers
 from .loop import Training
-from .memory import keep_freed_memory
+from .memory import configure_malloc
 from .spec import Placement, TrainConfig
 
 MATRIX = 1024
@@ -94,10 +94,10 @@ def measure_scaling(
     """
     arguments = (config, placement, application, updates, rounds)
     with local_workers(num_workers) as workers:
-        return time_part(workers.call(placement.device, time_part, *arguments), placement.device, *arguments)
+        return measure_worker(workers.call(placement.device, measure_worker, *arguments), placement.device, *arguments)
 
 
-def time_part(
+def measure_worker(
     process_group: ProcessGroup,
     device: str,
     config: TrainConfig,
@@ -108,7 +108,7 @@ def time_part(
 ) -> ScalingPoint:
     """One worker's part in `measure_scaling`; every worker finds its own seconds."""
     if application is not None:
-        enter_application(application)
+        register_application(application)
     training = Training(config, replace(placement, device=device), process_group)
     training.time_updates(1)
     together, apart = [], []
@@ -147,9 +147,9 @@ def _sum_seconds(process_group: ProcessGroup, device: torch.device, num_words: i
             return statistics.median(seconds)
 
 
-def machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
+def measure_machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
     """What one worker's device can do, measured here and now."""
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(num_threads)
     device = torch.device(device_name)
     left, right = torch.ones(MATRIX, MATRIX, device=device), torch.ones(MATRIX, MATRIX, device=device)

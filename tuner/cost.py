@@ -64,10 +64,10 @@ CURRENCIES = ("trials", "epochs", "iterations", "samples", "flops", "device_seco
 """The cost axes a comparison or a Pareto front can be drawn over."""
 
 
-def total(costs: Iterable[Cost]) -> Cost:
+def total_cost(costs: Iterable[Cost]) -> Cost:
     """The sum of costs; of none, the zero cost.
 
-    >>> total([Cost(trials=1, samples=10), Cost(trials=1, samples=5)]).samples
+    >>> total_cost([Cost(trials=1, samples=10), Cost(trials=1, samples=5)]).samples
     15
     """
     result = Cost()
@@ -76,14 +76,14 @@ def total(costs: Iterable[Cost]) -> Cost:
     return result
 
 
-def held(seconds: float, joules: float | None = None) -> Cost:
+def device_cost(seconds: float, joules: float | None = None) -> Cost:
     """What it costs to hold a device, whatever it does.
 
     Args:
         seconds: how long, >= 0.
         joules: what its meter counted meanwhile; None where nothing was measured.
 
-    >>> held(2.0).metered_seconds, held(2.0, 30.0).metered_seconds
+    >>> device_cost(2.0).metered_seconds, device_cost(2.0, 30.0).metered_seconds
     (0.0, 2.0)
     """
     return Cost(device_seconds=seconds, measured_joules=joules, metered_seconds=0.0 if joules is None else seconds)
@@ -98,4 +98,4 @@ def epochs_cost(epochs: Sequence[EpochMetrics]) -> Cost:
         flops=sum(epoch.flops for epoch in epochs),
         words=sum(epoch.words for epoch in epochs),
     )
-    return counts + total(held(epoch.device_seconds, epoch.measured_joules) for epoch in epochs)
+    return counts + total_cost(device_cost(epoch.device_seconds, epoch.measured_joules) for epoch in epochs)

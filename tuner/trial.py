@@ -115,22 +115,22 @@ class TrialResult:
     accumulation_steps: int = 1
 
     @property
-    def spent(self) -> Cost:
+    def spent_cost(self) -> Cost:
         """What this study spent on the trial: of one that was taken over, the searcher's time alone."""
         return self.cost if self.reused_from is None else Cost(searcher_seconds=self.cost.searcher_seconds)
 
     @property
-    def begun_at(self) -> float:
+    def started_at(self) -> float:
         """Seconds since the epoch at which it began, had its workers held their devices without a break until it ended.
 
         Of one that was taken over, when it ended: it held none. Too late for one that was trained in a pack, which no
         result tells: each of K trials has a K-th of the pack's seconds.
         """
-        return self.finished_at - self.spent.device_seconds / self.num_workers
+        return self.finished_at - self.spent_cost.device_seconds / self.num_workers
 
     @property
-    def spared(self) -> Cost:
-        """What an earlier training spent in this one's place: `spent` and this add up to `cost`."""
+    def reused_cost(self) -> Cost:
+        """What an earlier training spent in this one's place: `spent_cost` and this add up to `cost`."""
         return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)
 
 
@@ -162,9 +162,9 @@ class Agenda(Protocol):
         ...
 
 
-MOST = 10**30
+MAX_AMOUNT = 10**30
 """Far above the operations, words and joules of any study."""
-LATEST = 10**11
+MAX_TIMESTAMP = 10**11
 """Seconds since the epoch: in three thousand years."""
 _MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation_score"})
 _RESULT = TypeAdapter(TrialResult)
@@ -191,11 +191,11 @@ def result_from_content(content: object) -> TrialResult:
         ValueError: it is none, or what it measured cannot be.
     """
     result = _RESULT.validate_python(content)
-    if not 0 <= result.finished_at <= LATEST:
+    if not 0 <= result.finished_at <= MAX_TIMESTAMP:
         raise ValueError(f"finished_at is {result.finished_at}")
     for name in ("num_workers", "accumulation_steps", "micro_batch_size"):
         value = getattr(result, name)
-        if value is not None and not 1 <= value <= MOST:
+        if value is not None and not 1 <= value <= MAX_AMOUNT:
             raise ValueError(f"{name} is {value}")
     check_measured((result.cost, *result.epochs))
     return result
@@ -207,7 +207,7 @@ def check_measured(measured: Iterable[Cost | EpochMetrics]) -> None:
     Losses and scores may be anything, as a training that diverges has them.
 
     Raises:
-        ValueError: one is negative, beyond `MOST` or no number.
+        ValueError: one is negative, beyond `MAX_AMOUNT` or no number.
 
     >>> check_measured([Cost(device_seconds=float("nan"))])
     Traceback (most recent call last):
@@ -215,5 +215,5 @@ def check_measured(measured: Iterable[Cost | EpochMetrics]) -> None:
     """
     for part in measured:
         for name, value in vars(part).items():
-            if isinstance(value, int | float) and name not in _MAY_BE_ANYTHING and not 0 <= value <= MOST:
+            if isinstance(value, int | float) and name not in _MAY_BE_ANYTHING and not 0 <= value <= MAX_AMOUNT:
                 raise ValueError(f"{name} is {value}")

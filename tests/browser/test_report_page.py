@@ -14,9 +14,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import MARKS
 from tests.reported_study import renamed, reported
-from zerotune.tuner.reports.export import draw_all
-from zerotune.tuner.reports.html.document import document, drawn
-from zerotune.tuner.reports.html.page import page
+from zerotune.tuner.reports.export import draw_figures
+from zerotune.tuner.reports.html.document import figure_html, render_document
+from zerotune.tuner.reports.html.page import render_report
 
 PATIENCE_SECONDS = 120
 PHONE, TABLET, DESK = 390, 820, 1200
@@ -47,7 +47,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the made-up study, three batch sizes wide."""
     file = tmp_path_factory.mktemp("page") / "report.html"
     subject = reported()
-    file.write_text(page(subject, draw_all(subject)), encoding="utf-8")
+    file.write_text(render_report(subject, draw_figures(subject)), encoding="utf-8")
     return file
 
 
@@ -119,7 +119,7 @@ def test_on_paper_figures_are_redrawn_whole_and_what_was_folded_is_open(
 
 def test_names_that_are_scripts_do_nothing(browser: Chrome, tmp_path: Path) -> None:
     subject = renamed("tuned", "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 2'>")
-    (tmp_path / "hostile.html").write_text(page(subject, draw_all(subject)), encoding="utf-8")
+    (tmp_path / "hostile.html").write_text(render_report(subject, draw_figures(subject)), encoding="utf-8")
     show(browser, tmp_path / "hostile.html", DESK)
     assert browser.execute_script("return window.ran || 0") == 0
     assert browser.execute_script(EMPTY) == []
@@ -154,8 +154,8 @@ def test_figures_of_any_kind_are_drawn_under_the_pages_policy(browser: Chrome, t
         "surface": go.Figure(go.Contour(z=[[1, 2, 3], [2, 3, 4]])),
         "cells": go.Figure(go.Heatmap(z=[[1, 2], [3, 4]])),
     }
-    parts = [drawn(name, figure, "How it is read.") for name, figure in figures.items()]
-    (tmp_path / "any.html").write_text(document("any", parts), encoding="utf-8")
+    parts = [figure_html(name, figure, "How it is read.") for name, figure in figures.items()]
+    (tmp_path / "any.html").write_text(render_document("any", parts), encoding="utf-8")
     show(browser, tmp_path / "any.html", PHONE)
     assert set(browser.execute_script(MODES)) == {"narrow"}
     assert browser.execute_script("return document.querySelectorAll('.plot .main-svg').length") >= len(figures)

@@ -11,7 +11,7 @@ from tests.synthetic_study import facts
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.cost import CURRENCIES
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.reports.figures.registry import REPORTS, applicable, draw
+from zerotune.tuner.reports.figures.registry import FIGURES, applicable_figures, draw_figure
 
 WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target")
 
@@ -47,21 +47,21 @@ def figures(comparison, results):
     """Every report over epochs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zerotune.tuner.search.importance.NUM_RESAMPLES", 2)
-        return {name: draw(name, comparison, results, "epochs") for name in REPORTS}
+        return {name: draw_figure(name, comparison, results, "epochs") for name in FIGURES}
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("cost", CURRENCIES)
 def test_a_report_has_a_title_axis_titles_and_finite_ranges_in_every_currency(name, cost, comparison, results):
-    assert REPORTS[name].applies(comparison, results)
-    figure = draw(name, comparison, results, cost)
+    assert FIGURES[name].applies(comparison, results)
+    figure = draw_figure(name, comparison, results, cost)
     assert figure.layout.title.text
     assert all(axis.title.text for axis in figure.select_xaxes())
     assert next(iter(figure.select_yaxes())).title.text
     assert all(math.isfinite(end) for axis in figure.select_yaxes() for end in axis.range)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_an_arm_has_one_colour_in_all_its_traces_and_stands_in_the_legend_once_at_most(name, figures):
     figure = figures[name]
     for arm in facts().arms:
@@ -78,7 +78,7 @@ def test_a_report_over_arms_has_all_of_them_in_the_legend(name, figures):
     assert all(arm in named for arm in facts().arms)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_colours_are_the_same_in_every_report(name, figures):
     colours = {trace.legendgroup: trace.marker.color for trace in figures["scores"].data}
     for trace in figures[name].data:
@@ -86,13 +86,13 @@ def test_colours_are_the_same_in_every_report(name, figures):
             assert trace.marker.color == colours[trace.legendgroup]
 
 
-@pytest.mark.parametrize("name", [name for name, report in REPORTS.items() if "score" in report.description])
+@pytest.mark.parametrize("name", [name for name, report in FIGURES.items() if "score" in report.description])
 @pytest.mark.parametrize("higher_is_better", [True, False])
 def test_diverged_runs_do_not_squash_the_scores(name, higher_is_better):
     flipped = [found if higher_is_better else _with_scores_reversed(found) for found in complete_results()]
     metric = "accuracy" if higher_is_better else "error"
     study = complete_facts(higher_is_better=higher_is_better, metric=metric)
-    figure = draw(name, compare(study, flipped), flipped, "device_seconds")
+    figure = draw_figure(name, compare(study, flipped), flipped, "device_seconds")
     axis = next(iter(figure.select_yaxes()))
     if metric not in axis.title.text:
         assert name in WITHOUT_A_SCORE_AXIS
@@ -113,33 +113,33 @@ def _marked(trace, symbol):
     return [y for y, one in zip(trace.y, symbols, strict=False) if one == symbol and y is not None]
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_study_at_any_point_can_be_drawn(name, results):
     searching = [found for found in results if found.trial.role == "search"]
     confirming = [found for found in results if found.trial.role == "confirmation"]
     for study, part in ((complete_facts(), searching), (complete_facts(), confirming), (facts(), results[:40])):
         comparison = compare(study, part)
-        if REPORTS[name].applies(comparison, part):
-            assert draw(name, comparison, part, "epochs").layout.title.text
+        if FIGURES[name].applies(comparison, part):
+            assert draw_figure(name, comparison, part, "epochs").layout.title.text
 
 
 def test_a_study_without_a_result_can_be_drawn():
-    for name in applicable(compare(complete_facts(), []), []):
-        assert draw(name, compare(complete_facts(), []), [], "epochs").layout.title.text
+    for name in applicable_figures(compare(complete_facts(), []), []):
+        assert draw_figure(name, compare(complete_facts(), []), [], "epochs").layout.title.text
 
 
 def test_a_study_that_has_only_begun_has_the_figures_that_always_apply_and_no_empty_ones(comparison, results):
     always = ["pareto_arms", "pareto_trials", "scores", "search_curves"]
-    assert applicable(compare(complete_facts(), []), []) == always
-    assert applicable(comparison, results) == list(REPORTS)
+    assert applicable_figures(compare(complete_facts(), []), []) == always
+    assert applicable_figures(comparison, results) == list(FIGURES)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_names_never_become_markup(name, results):
     hostile = "<b onclick=x>tuned</b>"
     study = complete_facts(name="<i>study</i>", arms=(hostile, *facts().arms[1:]), reference=hostile)
     renamed = [_renamed(found, hostile) if found.trial.arm == "tuned" else found for found in results]
-    figure = draw(name, compare(study, renamed), renamed, "epochs")
+    figure = draw_figure(name, compare(study, renamed), renamed, "epochs")
     texts = list(strings(json.loads(figure.to_json())["data"])) + list(strings(json.loads(figure.to_json())["layout"]))
     assert [text for text in texts if "<b onclick" in text or "<i>study" in text] == []
     assert any("&lt;b onclick=x&gt;tuned" in text for text in texts)
@@ -147,7 +147,7 @@ def test_names_never_become_markup(name, results):
 
 def test_an_unknown_cost_axis_is_refused_with_the_known_ones(results):
     with pytest.raises(BadInput, match="unknown cost axis 'euros': choose one of trials, epochs"):
-        draw("scores", compare(facts(), results), results, "euros")
+        draw_figure("scores", compare(facts(), results), results, "euros")
 
 
 def _renamed(found, arm):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.campaign import plan
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.campaign.plan import plan_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import Study, load_study, shipped_studies
 
@@ -100,7 +100,7 @@ def test_a_header_without_a_field_is_found(field: str) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_header_and_index_count_the_trainings_of_a_study(name: str) -> None:
-    planned = sum(cell.planned for cell in Campaign(loaded(name)).cells)
+    planned = sum(cell.num_planned for cell in Campaign(loaded(name)).cells)
     header = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"]
     assert [int(number) for number in re.findall(r"(\d+) trainings", header)] == [planned]
     place = column("Study", 0).index(f"`{name}`")
@@ -122,13 +122,11 @@ def test_a_study_is_planned_without_its_data_and_without_a_network(
         raise AssertionError(f"the plan asked the network for {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(
-        "zerotune.tuner.campaign.plan.seconds_per_sample", lambda *workload: 1.0
-    )  # measured in tests/tuner/campaign/test_plan.py
+    monkeypatch.setattr(plan, "seconds_per_sample", lambda *workload: 1.0)  # measured in tests/tuner/campaign/test_plan.py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     study = loaded(name)
-    cells = plan_study(study)
+    cells = plan.plan_study(study)
     assert {cell.batch_size for cell in cells} == {study.baseline.batch_size, *study.batch_sizes}
     assert min(cell.iterations for cell in cells) >= study.epochs
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from zerotune.trainers.checkpoint import SECONDS_BETWEEN, CheckpointClock, write_checkpoint
+from zerotune.trainers.checkpoint import INTERVAL_SECONDS, CheckpointClock, write_checkpoint
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
@@ -169,7 +169,7 @@ def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pyt
     now = 1_000.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     clock = CheckpointClock(None)
-    for took, wait in ((0.001, SECONDS_BETWEEN[0]), (0.1, 10.0), (5.0, SECONDS_BETWEEN[1])):
+    for took, wait in ((0.001, INTERVAL_SECONDS[0]), (0.1, 10.0), (5.0, INTERVAL_SECONDS[1])):
         with clock.writing():
             now += took
         now += 0.99 * wait

@@ -13,8 +13,8 @@ from zerotune.trainers.energy_meter import (
     Counter,
     MeterMissingError,
     Reading,
+    describe_meter,
     joules_between,
-    meter_text,
     package_counters,
     read_energy,
 )
@@ -116,7 +116,7 @@ def test_a_counter_that_is_no_number_makes_the_whole_unknown(server: Path, conte
 
 def test_a_device_of_another_kind_has_no_meter() -> None:
     assert read_energy(torch.device("meta")) is None
-    assert meter_text("meta") == "none: no energy meter of a device of kind 'meta' is known"
+    assert describe_meter("meta") == "none: no energy meter of a device of kind 'meta' is known"
 
 
 # -- what lies between two readings ------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_a_gpu_is_found_by_its_uuid_and_read_in_millijoules(nvml: SimpleNamespac
     found = read_energy(torch.device(device))
     assert found is not None
     assert found.counters == (Counter(name="Some GPU", microjoules=1_234_000, range_microjoules=None),)
-    assert meter_text(device) == "Some GPU"
+    assert describe_meter(device) == "Some GPU"
 
 
 @pytest.mark.parametrize("function", ["nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetTotalEnergyConsumption"])
@@ -189,13 +189,13 @@ def test_a_gpu_that_nvml_cannot_read_has_no_meter(nvml: SimpleNamespace, functio
 
     setattr(nvml, function, refuse)
     assert read_energy(torch.device("cuda:1")) is None
-    assert "Not Supported" in meter_text("cuda:1")
+    assert "Not Supported" in describe_meter("cuda:1")
 
 
 def test_without_nvidias_package_a_gpu_has_no_meter(nvml: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert read_energy(torch.device("cuda:1")) is None
-    assert meter_text("cuda:1") == "none: the package nvidia-ml-py is not installed"
+    assert describe_meter("cuda:1") == "none: the package nvidia-ml-py is not installed"
 
 
 # -- in a training -----------------------------------------------------------------------------------------------------

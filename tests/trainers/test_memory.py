@@ -7,12 +7,12 @@ import psutil
 import pytest
 import torch
 
-from zerotune.trainers.memory import bytes_for_one, keep_freed_memory, peak_bytes
+from zerotune.trainers.memory import configure_malloc, memory_budget_bytes, peak_bytes
 
 COUNT_FAULTS = """
 import resource, sys, torch
-from zerotune.trainers.memory import keep_freed_memory
-if sys.argv[1] == "keep" and not keep_freed_memory():
+from zerotune.trainers.memory import configure_malloc
+if sys.argv[1] == "keep" and not configure_malloc():
     sys.exit(3)
 for _ in range(20):
     torch.ones(2**24)
@@ -24,8 +24,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 HOLD = """
 import ctypes, os, sys
-from zerotune.trainers.memory import keep_freed_memory
-if not keep_freed_memory():
+from zerotune.trainers.memory import configure_malloc
+if not configure_malloc():
     sys.exit(3)
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p
@@ -38,8 +38,8 @@ print(os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1
 
 GIVE_BACK = """
 import sys, torch
-from zerotune.trainers.memory import keep_freed_memory, release_freed_memory, resident_bytes
-if not keep_freed_memory():
+from zerotune.trainers.memory import configure_malloc, release_freed_memory, resident_bytes
+if not configure_malloc():
     sys.exit(3)
 pieces = [torch.ones(2**20) for _ in range(32)]
 on_top, full = pieces[-1], resident_bytes()
@@ -85,9 +85,9 @@ def test_what_is_kept_is_given_back_when_asked_for_and_what_is_freed_later_is_ke
 
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    keep_freed_memory.cache_clear()
-    assert keep_freed_memory() is False
-    keep_freed_memory.cache_clear()
+    configure_malloc.cache_clear()
+    assert configure_malloc() is False
+    configure_malloc.cache_clear()
 
 
 @pytest.mark.parametrize("cores", [2, 8])
@@ -96,9 +96,9 @@ def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.Mon
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = bytes_for_one()
+        one = memory_budget_bytes()
         torch.set_num_threads(4 * cores)
-        all_of_it = bytes_for_one()
+        all_of_it = memory_budget_bytes()
     finally:
         torch.set_num_threads(threads)
     assert one == pytest.approx(all_of_it / cores, rel=0.2)

@@ -12,7 +12,7 @@ from zerotune.trainers import micro_batch
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, divide
 from zerotune.trainers.loop import train
-from zerotune.trainers.micro_batch import SMALLEST, fastest_micro_batch
+from zerotune.trainers.micro_batch import SMALLEST, fastest_micro_batch_size
 from zerotune.trainers.recipe import AUTO_NEEDS_GHOSTS
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 
@@ -51,7 +51,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int
 )
 def test_the_largest_piece_that_is_as_fast_as_any_and_fits_is_taken(device, seconds, fits: int, expected: int) -> None:
     compute, _ = device(seconds, fits=fits)
-    assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == expected
+    assert fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_pieces_are_tried_from_small_to_large_in_whole_ghosts(
     device, batch_size: int, multiple_of: int | None, expected: list[int]
 ) -> None:
     compute, tried = device(float)
-    fastest_micro_batch(compute, batch_size=batch_size, multiple_of=multiple_of, device=CPU)
+    fastest_micro_batch_size(compute, batch_size=batch_size, multiple_of=multiple_of, device=CPU)
     assert sorted(set(tried)) == expected == list(dict.fromkeys(tried))
 
 
 def test_nothing_larger_is_tried_than_what_did_not_fit(device) -> None:
     compute, tried = device(float, fits=50)
-    fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU)
+    fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU)
     assert max(tried) == 64
 
 
@@ -78,10 +78,10 @@ def test_on_a_cpu_nothing_is_tried_that_would_need_more_than_a_process_may_have(
     """The system would kill it: a sample takes 10 bytes, beyond the 1,000 that were held before."""
     compute, tried = device(float)
     monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + 10 * max(tried, default=0))
-    monkeypatch.setattr(micro_batch, "bytes_for_one", lambda: 2_000.0)
-    assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
+    monkeypatch.setattr(micro_batch, "memory_budget_bytes", lambda: 2_000.0)
+    assert fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
     assert max(tried) == 64
-    on_gpu = fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=torch.device("cuda:0"))
+    on_gpu = fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=torch.device("cuda:0"))
     assert on_gpu == 1000, "a GPU says so itself"
 
 
@@ -93,8 +93,8 @@ def test_what_is_kept_of_an_earlier_training_does_not_hide_what_a_sample_takes(
     kept = [5_000]
     monkeypatch.setattr(micro_batch, "release_freed_memory", kept.clear)
     monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + max([10 * max(tried, default=0), *kept]))
-    monkeypatch.setattr(micro_batch, "bytes_for_one", lambda: 2_000.0)
-    assert fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
+    monkeypatch.setattr(micro_batch, "memory_budget_bytes", lambda: 2_000.0)
+    assert fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU) == 64
     assert max(tried) == 64
 
 
@@ -118,15 +118,15 @@ def test_memory_that_runs_out_is_known_however_it_is_said(device, error: Excepti
 
     if expected is None:
         with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-            fastest_micro_batch(fails, batch_size=1000, multiple_of=None, device=CPU)
+            fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU)
     else:
-        assert fastest_micro_batch(fails, batch_size=1000, multiple_of=None, device=CPU) == expected
+        assert fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU) == expected
 
 
 def test_a_device_that_holds_not_even_the_smallest_piece_says_so_itself(device) -> None:
     compute, _ = device(float, fits=SMALLEST - 1)
     with pytest.raises(torch.OutOfMemoryError):
-        fastest_micro_batch(compute, batch_size=1000, multiple_of=None, device=CPU)
+        fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU)
 
 
 # -- in a training -----------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def found(monkeypatch: pytest.MonkeyPatch, size: int) -> list[int]:
         measured.append(batch_size)
         return size
 
-    monkeypatch.setattr(micro_batch, "fastest_micro_batch", fastest)
+    monkeypatch.setattr(micro_batch, "fastest_micro_batch_size", fastest)
     return measured
 
 

@@ -15,7 +15,7 @@ from zerotune.trainers.applications.classification import cross_entropy, num_cor
 from zerotune.trainers.applications.failure import ApplicationError
 from zerotune.trainers.data import DataError, Dataset, DataSource, divide
 from zerotune.trainers.options import NO_OPTIONS
-from zerotune.trainers.sanity_check import load_data, rehearse
+from zerotune.trainers.sanity_check import load_data, run_sanity_check
 from zerotune.trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 
 NUM_SAMPLES, NUM_FEATURES, NUM_CLASSES = 200, 6, 3
@@ -63,24 +63,26 @@ class Normalised(nn.Sequential):
 def told(application: Application, data: Dataset | None = None, **options: Any) -> str:
     """The sentence of a rehearsal that is refused."""
     with pytest.raises(ApplicationError) as refused:
-        rehearse(application, data or dataset(), {}, **options)
+        run_sanity_check(application, data or dataset(), {}, **options)
     return str(refused.value)
 
 
 def test_a_sound_application_passes_and_leaves_torchs_random_state_alone() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    rehearse(SOUND, dataset(), {}, batch_sizes=(7, 119), epochs=1)
+    run_sanity_check(SOUND, dataset(), {}, batch_sizes=(7, 119), epochs=1)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_shipped_application_passes() -> None:
     application = APPLICATIONS["lenet_mnist"]
-    rehearse(application, load_data(application.data_sources["mnist5k"], None, {}), {}, batch_sizes=(32,), epochs=2)
+    run_sanity_check(
+        application, load_data(application.data_sources["mnist5k"], None, {}), {}, batch_sizes=(32,), epochs=2
+    )
 
 
 def test_batch_normalisation_passes_where_no_update_is_left_with_one_sample() -> None:
-    rehearse(replace(SOUND, build_model=Normalised), dataset(), {}, batch_sizes=(7,), epochs=2)
+    run_sanity_check(replace(SOUND, build_model=Normalised), dataset(), {}, batch_sizes=(7,), epochs=2)
     said = told(replace(SOUND, build_model=Normalised), batch_sizes=(32, 7), epochs=1)  # 120 = 17 x 7 + 1
     assert "the model takes no batch of one sample (ValueError: Expected more than 1 value per channel" in said
     assert "with 120 training samples and 1 epochs the last update at batch size 7 has one" in said
@@ -157,9 +159,9 @@ def test_each_mistake_is_told_by_its_field(changes: dict[str, Any], sentence: st
 
 
 def test_facts_that_the_model_does_not_take_are_named() -> None:
-    said = told(SOUND, replace(dataset(), facts={"num_classes": 3}))
+    said = told(SOUND, replace(dataset(), info={"num_classes": 3}))
     assert "build_model: it raised TypeError: build_model() got an unexpected keyword argument 'num_classes'" in said
-    assert said.endswith(": it was called with the data's facts num_classes=3")
+    assert said.endswith(": it was called with the dataset info num_classes=3")
 
 
 def test_a_split_of_another_shape_is_found_before_the_first_epoch_is_trained() -> None:

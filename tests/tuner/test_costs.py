@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.tuner.analysis.ledger import cost_ledger, wall_seconds
-from zerotune.tuner.cost import Cost, held, total
+from zerotune.tuner.cost import Cost, device_cost, total_cost
 from zerotune.tuner.trial import TrialResult
 
 INTEGERS = ("trials", "epochs", "iterations", "samples", "flops", "words")
@@ -21,18 +21,18 @@ SECONDS = ("device_seconds", "searcher_seconds")
 
 
 def test_measured_joules_add_up_and_say_what_part_of_the_time_they_cover() -> None:
-    spent = total([held(2.0, 30.0), held(3.0), held(5.0, 70.0)])
+    spent = total_cost([device_cost(2.0, 30.0), device_cost(3.0), device_cost(5.0, 70.0)])
     assert (spent.device_seconds, spent.measured_joules, spent.metered_seconds) == (10.0, 100.0, 7.0)
 
 
 def test_what_no_meter_counted_is_unknown_and_never_zero() -> None:
-    assert total([held(2.0), held(3.0)]).measured_joules is None
-    assert total([held(2.0, 0.0), held(3.0)]).measured_joules == 0.0
+    assert total_cost([device_cost(2.0), device_cost(3.0)]).measured_joules is None
+    assert total_cost([device_cost(2.0, 0.0), device_cost(3.0)]).measured_joules == 0.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e9)), min_size=1, max_size=30))
 def test_where_everything_was_metered_the_metered_seconds_are_the_device_seconds(parts: list[Any]) -> None:
-    spent = total(held(seconds, joules) for seconds, joules in parts)
+    spent = total_cost(device_cost(seconds, joules) for seconds, joules in parts)
     assert spent.metered_seconds == spent.device_seconds
 
 
@@ -66,7 +66,7 @@ def test_the_zero_cost_changes_nothing(cost: Cost) -> None:
 def test_a_total_is_the_sum_of_each_field_in_any_order(costs: list[Cost], order: Any) -> None:
     shuffled = list(costs)
     order.shuffle(shuffled)
-    spent = total(shuffled)
+    spent = total_cost(shuffled)
     for name in {field.name for field in fields(Cost)} - {"peak_memory_bytes", "measured_joules"}:
         assert getattr(spent, name) == sum(getattr(cost, name) for cost in costs), name
     assert spent.peak_memory_bytes == max((cost.peak_memory_bytes for cost in costs), default=0)
@@ -99,8 +99,8 @@ RESULTS = st.lists(
 @given(RESULTS)
 def test_lines_arms_and_total_of_any_results_are_one_sum(results: list[TrialResult]) -> None:
     ledger = cost_ledger(results)
-    assert ledger.total == total(result.cost for result in results)
-    assert ledger.total == total(line.cost for line in ledger.lines) == total(ledger.arms().values())
+    assert ledger.total == total_cost(result.cost for result in results)
+    assert ledger.total == total_cost(line.cost for line in ledger.lines) == total_cost(ledger.arms().values())
 
 
 # -- wall-seconds ------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_wall_seconds_are_those_in_which_something_ran(spans: list[tuple[int, in
 def test_the_workers_of_a_trial_count_once() -> None:
     """Two held 4 s each until 10: device-seconds are 8. The other one ran alone from 3 to 7."""
     together = replace(span(2, 10), num_workers=2)
-    assert together.begun_at == 6
+    assert together.started_at == 6
     assert wall_seconds([together]) == 4
     assert wall_seconds([together, span(3, 7)]) == 7
     assert cost_ledger([together]).total.device_seconds == 8

@@ -56,11 +56,11 @@ class PackSpeed:
         limit = min([self.alone / WORTHWHILE, *(1.05 * seconds for seconds in self.packed.values())])
         return min((size for size, seconds in self.packed.items() if seconds <= limit), default=1)
 
-    def pays(self, number: int) -> bool:
+    def is_worthwhile(self, number: int) -> bool:
         """Whether a pack of this number is worth it, by the largest size measured that is not above it.
 
         >>> speed = PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6})
-        >>> speed.pays(3), speed.pays(5)
+        >>> speed.is_worthwhile(3), speed.is_worthwhile(5)
         (False, True)
         """
         below = [size for size in self.packed if size <= number]

@@ -22,12 +22,12 @@ from ..applications.application import Application
 from ..applications.registry import find_application
 from ..data import Split, TensorSplit, load_on_device
 from ..energy_meter import joules_between, read_energy
-from ..evaluation import CarriesState, Evaluation, evaluation_of, score_sums
+from ..evaluation import CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
-from ..memory import keep_freed_memory
-from ..optimizers.layer_values import shrink, stacked_norms
+from ..memory import configure_malloc
+from ..optimizers.layer_values import multiply_, stacked_norms
 from ..optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
-from ..outcome import after_epoch, has_diverged
+from ..outcome import has_diverged, update_result
 from ..recipe import check_recipe, prepare_data, prepare_model, training_loss
 from ..sampling import random_stream
 from ..schedules import build_schedule
@@ -39,7 +39,7 @@ CLIP_EPS = 1e-6
 """Added to the norm that a gradient is clipped by, as torch.nn.utils.clip_grad_norm_ does."""
 
 
-def pack_form(config: TrainConfig) -> TrainConfig:
+def pack_key(config: TrainConfig) -> TrainConfig:
     """What trainings of one pack have in common: the configuration without schedule and seed."""
     return replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0)
 
@@ -56,7 +56,7 @@ def pack_problem(config: TrainConfig) -> str | None:
         return "its recipe has bfloat16, micro-batches or ghost batches"
     if application.score_sum is None:
         return "its score is no sum over samples"
-    outline = application.outline(config.model_options)
+    outline = application.meta_model(config.model_options)
     return "its model has no outline" if outline is None else _model_problem(outline)
 
 
@@ -79,7 +79,7 @@ class PackedTraining:
     Sets torch's thread count and glibc's memory settings for the process.
 
     Args:
-        configs: of one form (`pack_form`), one or more.
+        configs: of one form (`pack_key`), one or more.
         placement: where and how; its checkpoint is not used.
 
     Attributes:
@@ -94,10 +94,10 @@ class PackedTraining:
 
     def __init__(self, configs: Sequence[TrainConfig], placement: Placement) -> None:
         started = time.perf_counter()
-        keep_freed_memory()
+        configure_malloc()
         torch.set_num_threads(placement.num_threads)
         config = configs[0]
-        if any(pack_form(other) != pack_form(config) for other in configs):
+        if any(pack_key(other) != pack_key(config) for other in configs):
             raise ValueError("trainings of a pack may differ in schedule and seed only.")
         problem = pack_problem(config)
         if problem is not None:
@@ -118,7 +118,7 @@ class PackedTraining:
             )
             for each in configs
         ]
-        models = [_new_model(self.application, each, loaded.facts) for each in configs]
+        models = [_new_model(self.application, each, loaded.info) for each in configs]
         self._weights = _stack(models, self.device)
         self._outline = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
@@ -194,11 +194,13 @@ class PackedTraining:
                 other_scores=validations[row].other_scores,
             )
             test = None if diverged[row] else tests[row]
-            self._results[position] = after_epoch(before, metrics, self.application, diverged=diverged[row], test=test)
+            self._results[position] = update_result(
+                before, metrics, self.application, diverged=diverged[row], test=test
+            )
         self.unfinished = (0, 0)
         self._drop(row for row, position in enumerate(self._kept) if self._results[position].status != "running")
 
-    def leave(self, position: int) -> None:
+    def remove(self, position: int) -> None:
         """Takes a training that runs out of the pack: it has been pruned."""
         self._drop([self._kept.index(position)])
 
@@ -288,13 +290,13 @@ class PackedTraining:
         sums_of = [vmap(score_sum, in_dims=(0, None)) for score_sum in score_sums(self.application).values()]
         mean_loss = vmap(self.application.loss, in_dims=(0, None))
         sums = torch.zeros(1 + len(sums_of), len(self._kept), dtype=torch.float64, device=self.device)
-        for inputs, targets in split.batches(split.in_order()):
+        for inputs, targets in split.batches(split.evaluation_keys()):
             outputs = forward(self._weights, inputs)
             sums[0] += mean_loss(outputs, targets) * len(targets)
             for position, score_sum in enumerate(sums_of, start=1):
                 sums[position] += score_sum(outputs, targets)
         columns = (sums / len(split)).T.tolist()
-        return [evaluation_of(self.application, loss, means) for loss, *means in columns]
+        return [make_evaluation(self.application, loss, means) for loss, *means in columns]
 
     def _share(self, joules: float | None) -> float | None:
         return None if joules is None else self._energy_share * joules / len(self._kept)
@@ -306,10 +308,10 @@ def _in_memory(split: Split) -> TensorSplit:
     return split
 
 
-def _new_model(application: Application, config: TrainConfig, facts: Mapping[str, Any]) -> nn.Module:
+def _new_model(application: Application, config: TrainConfig, info: Mapping[str, Any]) -> nn.Module:
     """The model with the initial weights that the seed gives it alone."""
     with random_stream(config.seed, "weights", torch.device("cpu")):
-        return prepare_model(application.new_model(facts, config.model_options), config.recipe)
+        return prepare_model(application.new_model(info, config.model_options), config.recipe)
 
 
 def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
@@ -340,4 +342,4 @@ def _stacked_loss(outline: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) 
 def _clip(gradients: list[Tensor], clip_norm: float) -> None:
     """Scales each model's gradients down to this norm over all its parameters."""
     norms_1K = torch.linalg.vector_norm(stacked_norms(gradients), dim=0, keepdim=True)
-    shrink(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))
+    multiply_(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))

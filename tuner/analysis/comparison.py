@@ -13,18 +13,18 @@ from statistics import fmean
 from typing import Literal
 
 from ...trainers.spec import OptionValue
-from ..cost import CURRENCIES, Cost, total
+from ..cost import CURRENCIES, Cost, total_cost
 from ..study.search_space import Space
 from ..trial import Role, TrialResult
 from .evidence import Interval, Verdict, paired_verdict, t_interval
 from .ledger import CostLedger, cost_ledger
-from .matching import Effort, effort_to_match
-from .selection import BASELINE, Edge, edges_of
+from .matching import TuningEffort, effort_to_match
+from .selection import BASELINE, Edge, find_edges
 
 Amounts = Mapping[str, float]
 """A cost in every currency of `tuner.cost.CURRENCIES`."""
 
-NOTHING: Amounts = dict.fromkeys(CURRENCIES, 0.0)
+NO_COST: Amounts = dict.fromkeys(CURRENCIES, 0.0)
 """The cost of what needed no work."""
 
 
@@ -82,7 +82,7 @@ class Saving:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ComparisonRow:
     """One arm at one batch size.
 
     Attributes:
@@ -123,7 +123,7 @@ class Row:
     verdict: Verdict | None = None
     holds: bool | None = None
     savings: Mapping[str, Saving] = field(default_factory=dict)
-    effort: Effort | None = None
+    effort: TuningEffort | None = None
 
     @property
     def trials_to_match(self) -> int | None:
@@ -146,14 +146,14 @@ class Comparison:
     """
 
     facts: StudyFacts
-    rows: tuple[Row, ...]
-    baseline: Row | None
+    rows: tuple[ComparisonRow, ...]
+    baseline: ComparisonRow | None
     baseline_stated: bool
     tolerance_basis: Literal["baseline", "reference"]
     ledger: CostLedger
     edges: tuple[Edge, ...] = ()
 
-    def row(self, arm: str, batch_size: int) -> Row:
+    def row(self, arm: str, batch_size: int) -> ComparisonRow:
         """The row of an arm at a batch size; KeyError where the study has none."""
         for row in self.rows:
             if (row.arm, row.batch_size) == (arm, batch_size):
@@ -171,7 +171,7 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
     baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
     baseline_score = None if baseline.score is None else baseline.score.mean
     rows = [
-        _judged(facts, results, _row(facts, results, arm, batch_size), baseline_score)
+        _add_verdict(facts, results, _row(facts, results, arm, batch_size), baseline_score)
         for batch_size in facts.batch_sizes
         for arm in facts.arms
     ]
@@ -182,7 +182,7 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
         baseline_stated=not any(result.trial.role == "baseline" for result in results),
         tolerance_basis="reference" if baseline_score is None else "baseline",
         ledger=cost_ledger(results),
-        edges=edges_of(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),
+        edges=find_edges(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),
     )
 
 
@@ -204,7 +204,7 @@ def tolerated_loss(margin: float, score: float) -> float:
     return (1.0 - margin) * abs(score)
 
 
-def amounts(cost: Cost) -> Amounts:
+def amounts_of(cost: Cost) -> Amounts:
     """A cost by currency."""
     return {currency: float(getattr(cost, currency)) for currency in CURRENCIES}
 
@@ -226,18 +226,18 @@ def saving(bill: float, reference_bill: float, baseline_bill: float) -> Saving |
     )
 
 
-def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size: int) -> Row:
+def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size: int) -> ComparisonRow:
     """What an arm did at a batch size, before it is compared with anything."""
     search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
     confirmations = confirmation_runs(results, arm, batch_size)
     scored = [result for result in confirmations if result.test_score is not None]
     tests = list(_scores(confirmations, "test_score").values())
     validations = list(_scores(confirmations, "validation_score").values())
-    searched = total(result.cost for result in search)
+    searched = total_cost(result.cost for result in search)
     training = _mean_amounts([result.cost for result in scored]) if scored else None
     zero_tuning = arm in facts.zero_tuning_arms
     rests_on_a_search = zero_tuning and arm not in facts.stated_baselines
-    return Row(
+    return ComparisonRow(
         arm=arm,
         batch_size=batch_size,
         zero_tuning=zero_tuning,
@@ -249,12 +249,14 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
         params=dict(confirmations[0].trial.params) if confirmations else {},
         search=searched,
         training=training,
-        bill=None if training is None else {name: amounts(searched)[name] + training[name] for name in CURRENCIES},
-        baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NOTHING,
+        bill=None if training is None else {name: amounts_of(searched)[name] + training[name] for name in CURRENCIES},
+        baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NO_COST,
     )
 
 
-def _judged(facts: StudyFacts, results: Sequence[TrialResult], row: Row, baseline_score: float | None) -> Row:
+def _add_verdict(
+    facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow, baseline_score: float | None
+) -> ComparisonRow:
     """The row with what follows from the baseline's score and from the reference at the same batch size."""
     sign = 1.0 if facts.higher_is_better else -1.0
     if row.score is not None and baseline_score is not None:
@@ -281,7 +283,7 @@ def _judged(facts: StudyFacts, results: Sequence[TrialResult], row: Row, baselin
     )
 
 
-def _savings(row: Row, reference: Row) -> Mapping[str, Saving]:
+def _savings(row: ComparisonRow, reference: ComparisonRow) -> Mapping[str, Saving]:
     if row.bill is None or reference.bill is None:
         return {}
     savings = {
@@ -291,7 +293,7 @@ def _savings(row: Row, reference: Row) -> Mapping[str, Saving]:
     return {currency: found for currency, found in savings.items() if found is not None}
 
 
-def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: Row) -> Effort | None:
+def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow) -> TuningEffort | None:
     if row.validation_score is None:
         return None
     return effort_to_match(
@@ -307,7 +309,7 @@ def _baseline_bill(results: Iterable[TrialResult], arm: str) -> Amounts:
     """The search for the arm's own baseline where it tuned one, else for the shared one."""
     searches = [result for result in results if result.trial.role == "baseline"]
     own = [result.cost for result in searches if result.trial.arm == f"{arm} {BASELINE}"]
-    return amounts(total(own or [result.cost for result in searches if result.trial.arm == BASELINE]))
+    return amounts_of(total_cost(own or [result.cost for result in searches if result.trial.arm == BASELINE]))
 
 
 def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Role) -> list[TrialResult]:
@@ -325,4 +327,4 @@ def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validat
 
 
 def _mean_amounts(costs: Sequence[Cost]) -> Amounts:
-    return {currency: value / len(costs) for currency, value in amounts(total(costs)).items()}
+    return {currency: value / len(costs) for currency, value in amounts_of(total_cost(costs)).items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..cost import Cost, total
+from ..cost import Cost, total_cost
 from ..trial import ROLES, Role, TrialResult
 
 
@@ -22,7 +22,7 @@ class LedgerLine:
         batch_size: in samples.
         role: of the trials.
         cost: what was spent on them, summed up.
-        taken_over: what earlier trainings had spent on those whose results were taken over; no part of `cost`.
+        reused: what earlier trainings had spent on those whose results were taken over; no part of `cost`.
         num_diverged: trials that were trained here and diverged.
         num_failed: trials that failed.
         wall_seconds: as `wall_seconds` gives; lines ran side by side, so theirs do not add up to the total's.
@@ -35,12 +35,12 @@ class LedgerLine:
     num_diverged: int
     num_failed: int
     wall_seconds: float
-    taken_over: Cost = field(default_factory=Cost)
+    reused: Cost = field(default_factory=Cost)
 
     @property
-    def worth(self) -> Cost:
+    def full_cost(self) -> Cost:
         """What it would have cost to train all of them: the sum of `TrialResult.cost`."""
-        return self.cost + self.taken_over
+        return self.cost + self.reused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +51,18 @@ class CostLedger:
         lines: one an arm, batch size and role.
         total: the sum of their costs: what the study spent.
         wall_seconds: of the whole study, as `wall_seconds` gives.
-        taken_over: the sum of what earlier trainings had spent on results that were taken over; no part of `total`.
+        reused: the sum of what earlier trainings had spent on results that were taken over; no part of `total`.
     """
 
     lines: tuple[LedgerLine, ...]
     total: Cost
     wall_seconds: float
-    taken_over: Cost = field(default_factory=Cost)
+    reused: Cost = field(default_factory=Cost)
 
     def arms(self) -> Mapping[tuple[str, int], Cost]:
         """The sum of every arm's lines at every batch size, by (arm, batch size)."""
         return {
-            (arm, batch_size): total(line.cost for line in lines)
+            (arm, batch_size): total_cost(line.cost for line in lines)
             for (batch_size, arm), lines in groupby(self.lines, key=lambda line: (line.batch_size, line.arm))
         }
 
@@ -73,12 +73,12 @@ def wall_seconds(results: Iterable[TrialResult]) -> float:
     Trainings side by side count once, as do the workers of one, and the hours between an interruption and the
     resumption not at all. Each is taken to have held its device without a break until it ended; the part of it that an
     interruption lost is taken to have stood just before the rest, and counts only where nothing else ran then. What was
-    taken over held nothing. Too few where trials were trained in packs: `TrialResult.begun_at` says why.
+    taken over held nothing. Too few where trials were trained in packs: `TrialResult.started_at` says why.
 
     >>> wall_seconds([])
     0.0
     """
-    spans = sorted((result.begun_at, result.finished_at) for result in results)
+    spans = sorted((result.started_at, result.finished_at) for result in results)
     seconds, end = 0.0, -math.inf
     for begin, stop in spans:
         seconds += max(0.0, stop - max(begin, end))
@@ -103,8 +103,8 @@ def cost_ledger(results: Iterable[TrialResult]) -> CostLedger:
             arm=arm,
             batch_size=batch_size,
             role=role,
-            cost=total(result.spent for result in group),
-            taken_over=total(result.spared for result in group),
+            cost=total_cost(result.spent_cost for result in group),
+            reused=total_cost(result.reused_cost for result in group),
             num_diverged=sum(result.status == "diverged" and result.reused_from is None for result in group),
             num_failed=sum(result.status == "failed" for result in group),
             wall_seconds=wall_seconds(group),
@@ -115,7 +115,7 @@ def cost_ledger(results: Iterable[TrialResult]) -> CostLedger:
     )
     return CostLedger(
         lines=lines,
-        total=total(line.cost for line in lines),
-        taken_over=total(line.taken_over for line in lines),
+        total=total_cost(line.cost for line in lines),
+        reused=total_cost(line.reused for line in lines),
         wall_seconds=wall_seconds(result for group in groups.values() for result in group),
     )

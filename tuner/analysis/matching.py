@@ -11,11 +11,11 @@ from ..trial import TrialResult
 from .evidence import Incumbent, best_of_k, incumbents, trials_to_reach
 from .tuning_effort import (
     AveragedIncumbent,
-    Success,
-    averaged_incumbents,
+    SuccessRate,
+    average_incumbents,
     cost_to_reach,
     expected_running_time,
-    success,
+    success_rate,
 )
 
 CHOOSABLE = ("finished", "diverged")
@@ -23,7 +23,7 @@ CHOOSABLE = ("finished", "diverged")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class TuningEffort:
     """What the reference's search takes to validate as well as an arm does.
 
     Attributes:
@@ -41,7 +41,7 @@ class Effort:
     num_trials: int
     num_searches: int
     learned: bool
-    success: Success
+    success: SuccessRate
     running_time: Mapping[str, float]
 
 
@@ -52,7 +52,7 @@ def effort_to_match(
     *,
     learned: bool,
     higher_is_better: bool,
-) -> Effort | None:
+) -> TuningEffort | None:
     """The effort that a search takes to reach a level.
 
     Args:
@@ -70,7 +70,7 @@ def effort_to_match(
     searches = _whole_searches(search, repeats)
     trials = [result for one in searches for result in one]
     scores = [result.validation_score if result.status in CHOOSABLE else None for result in trials]
-    found = success(scores, level, higher_is_better=higher_is_better)
+    found = success_rate(scores, level, higher_is_better=higher_is_better)
     running_time = {
         currency: expected_running_time([_amount(result, currency) for result in trials], found.num_successes)
         for currency in CURRENCIES
@@ -80,7 +80,7 @@ def effort_to_match(
         needed = None if reached is None else round(reached)
     else:
         needed = trials_to_reach(_best_of_any(searches, higher_is_better), level, higher_is_better=higher_is_better)
-    return Effort(
+    return TuningEffort(
         trials=needed,
         num_trials=len(search) if learned else len(trials),
         num_searches=len(searches),
@@ -119,7 +119,7 @@ def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult
 
 
 def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[AveragedIncumbent, ...]:
-    return averaged_incumbents(
+    return average_incumbents(
         [incumbents(one, "trials", higher_is_better=higher_is_better, as_proposed=True) for one in searches]
     )
 

@@ -10,7 +10,7 @@ from ..trial import TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ParetoPoint:
     """Something that costs and scores.
 
     Attributes:
@@ -26,20 +26,20 @@ class Point:
     score: float
 
 
-def pareto_front(points: Iterable[Point], *, higher_is_better: bool) -> tuple[Point, ...]:
+def pareto_front(points: Iterable[ParetoPoint], *, higher_is_better: bool) -> tuple[ParetoPoint, ...]:
     """The points that no other point betters in one of cost and score without losing in the other.
 
     Exact ties stand together on the front. The order is by cost, then score from best, then name: the same whatever
     order the points came in.
 
-    >>> cheap = Point(name="cheap", batch_size=64, cost=1.0, score=0.90)
-    >>> worse = Point(name="worse", batch_size=64, cost=2.0, score=0.89)
-    >>> dear = Point(name="dear", batch_size=64, cost=3.0, score=0.95)
+    >>> cheap = ParetoPoint(name="cheap", batch_size=64, cost=1.0, score=0.90)
+    >>> worse = ParetoPoint(name="worse", batch_size=64, cost=2.0, score=0.89)
+    >>> dear = ParetoPoint(name="dear", batch_size=64, cost=3.0, score=0.95)
     >>> [point.name for point in pareto_front([dear, worse, cheap], higher_is_better=True)]
     ['cheap', 'dear']
     """
     sign = 1.0 if higher_is_better else -1.0
-    front: list[Point] = []
+    front: list[ParetoPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -sign * point.score, point.name)):
         tied = bool(front) and (point.cost, point.score) == (front[-1].cost, front[-1].score)
         if not front or tied or sign * point.score > sign * front[-1].score:
@@ -47,7 +47,9 @@ def pareto_front(points: Iterable[Point], *, higher_is_better: bool) -> tuple[Po
     return tuple(front)
 
 
-def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: float, higher_is_better: bool) -> float:
+def hypervolume(
+    points: Iterable[ParetoPoint], *, worst_cost: float, worst_score: float, higher_is_better: bool
+) -> float:
     """Area that the points dominate, up to a corner that is worse than all of interest.
 
     Args:
@@ -61,8 +63,8 @@ def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: floa
 
     Source: Zitzler and Thiele, Multiobjective evolutionary algorithms (1999), the size of the space covered.
 
-    >>> cheap = Point(name="cheap", batch_size=64, cost=1.0, score=2.0)
-    >>> dear = Point(name="dear", batch_size=64, cost=2.0, score=3.0)
+    >>> cheap = ParetoPoint(name="cheap", batch_size=64, cost=1.0, score=2.0)
+    >>> dear = ParetoPoint(name="dear", batch_size=64, cost=2.0, score=3.0)
     >>> hypervolume([cheap, dear], worst_cost=4.0, worst_score=0.0, higher_is_better=True)
     8.0
     """
@@ -76,10 +78,10 @@ def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: floa
     return area
 
 
-def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[Point, ...]:
+def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[ParetoPoint, ...]:
     """One point a trial: its own cost against its validation score; trials without a score are left out."""
     return tuple(
-        Point(
+        ParetoPoint(
             name=result.trial.name,
             batch_size=result.trial.batch_size,
             cost=float(getattr(result.cost, currency)),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...trainers.applications.registry import application_digest
 from ...trainers.child_process import PACKAGE
-from ...trainers.energy_meter import meter_text
+from ...trainers.energy_meter import describe_meter
 from ...trainers.flops_and_memory import device_model
 from ..study import Study
 
@@ -39,8 +39,8 @@ class Origin:
     Attributes:
         definition: the study's resolved definition, plain JSON values.
         fingerprint: of it, hexadecimal.
-        sessions: what programs and machines drove the study, in order, each as `provenance` gives it; empty where the
-            store does not say.
+        sessions: what programs and machines drove the study, in order, each as `collect_provenance` gives it; empty
+            where the store does not say.
         command: rebuilds the report from the store.
     """
 
@@ -50,14 +50,14 @@ class Origin:
     command: str
 
 
-def provenance() -> dict[str, str]:
+def collect_provenance() -> dict[str, str]:
     """Package versions, the source's git commit, this machine and the time, as flat text."""
     facts = {BEGUN_AT: datetime.now(UTC).isoformat(timespec="seconds")}
     facts |= {f"version.{name}": _version(name) for name in PACKAGES}
     facts["python"] = platform.python_version()
     facts["platform"] = platform.platform()
     facts["cpu"] = device_model("cpu")
-    facts["cpu_energy_meter"] = meter_text("cpu")
+    facts["cpu_energy_meter"] = describe_meter("cpu")
     facts["cpu_cores"] = str(os.cpu_count())
     commit = _git("rev-parse", "HEAD")
     if commit:
@@ -66,16 +66,16 @@ def provenance() -> dict[str, str]:
     return facts
 
 
-def same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two sessions differ in nothing but when they began.
 
-    >>> same_program({"python": "3.11.9", "begun_at": "2026-01-01"}, {"python": "3.11.9"})
+    >>> is_same_program({"python": "3.11.9", "begun_at": "2026-01-01"}, {"python": "3.11.9"})
     True
     """
     return {**one, BEGUN_AT: ""} == {**other, BEGUN_AT: ""}
 
 
-def training_facts(study: Study, data: str | None) -> dict[str, str]:
+def training_provenance(study: Study, data: str | None) -> dict[str, str]:
     """What a session's trainings are made with, beside their configurations, as flat text: `TRAINED_WITH`.
 
     Args:
@@ -96,7 +96,7 @@ def training_facts(study: Study, data: str | None) -> dict[str, str]:
     return dict(zip(TRAINED_WITH, facts, strict=True))
 
 
-def same_training(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def is_same_training(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether a configuration gives the same scores and costs the same in two sessions, were both on one device.
 
     The code that trains, the packages it rests on, the data and what a trial holds (threads and packs change rounding
@@ -104,9 +104,9 @@ def same_training(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     Python's version, the kernel, the versions of Ray, MLflow and Optuna.
 
     >>> one = {**dict.fromkeys(TRAINED_WITH, "same"), "python": "3.11.9"}
-    >>> same_training(one, {**one, "python": "3.11.7"}), same_training(one, {**one, "training.data": "other"})
+    >>> is_same_training(one, {**one, "python": "3.11.7"}), is_same_training(one, {**one, "training.data": "other"})
     (True, False)
-    >>> same_training(unknown := {**one, "training.data": ""}, unknown)
+    >>> is_same_training(unknown := {**one, "training.data": ""}, unknown)
     False
     """
     return all(one.get(fact) and one.get(fact) == other.get(fact) for fact in TRAINED_WITH)

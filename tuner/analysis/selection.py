@@ -6,7 +6,7 @@ Pure functions of results. This module must not know what a choice is compared w
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..study.search_space import Space, edges, numeric_range
+from ..study.search_space import Space, numeric_range, params_on_edge
 from ..trial import TrialResult
 
 BASELINE = "baseline"
@@ -34,7 +34,7 @@ class Edge:
     high: float
 
 
-def chosen(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
+def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
     """The trial that a search settles on: the best by last validation score, the earliest of equals.
 
     A diverged trial (it scores what chance scores) is chosen only where nothing else is there; pruned and failed ones
@@ -46,10 +46,10 @@ def chosen(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialRes
     return max(by_index, key=lambda r: (r.status == "finished", sign * (r.validation_score or 0.0)), default=None)
 
 
-def edges_of(
+def find_edges(
     results: Iterable[TrialResult], spaces: Mapping[str, Space], *, arms: Sequence[str], higher_is_better: bool
 ) -> tuple[Edge, ...]:
-    """Numeric choices on the edge of what was searched, as `tuner.study.search_space.edges` tells.
+    """Numeric choices on the edge of what was searched, as `tuner.study.search_space.params_on_edge` tells.
 
     Args:
         results: a study's.
@@ -64,7 +64,7 @@ def edges_of(
     place = {arm: position for position, arm in enumerate(arms)}
     found = []
     for arm, batch_size in sorted(searches, key=lambda search: (place.get(search[0], -1), search)):
-        best = chosen(searches[arm, batch_size], higher_is_better=higher_is_better)
+        best = best_trial(searches[arm, batch_size], higher_is_better=higher_is_better)
         if best is not None:
             found += _edges(best, spaces[arm])
     return tuple(found)
@@ -72,7 +72,7 @@ def edges_of(
 
 def _edges(best: TrialResult, space: Space) -> list[Edge]:
     trial, found = best.trial, []
-    for name in edges(space, trial.params):
+    for name in params_on_edge(space, trial.params):
         ends, value = numeric_range(space[name]), trial.params[name]
         if ends is not None and isinstance(value, int | float):
             low, high = ends

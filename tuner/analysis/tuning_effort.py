@@ -4,9 +4,9 @@ The level is a score to reach, such as a zero-tuned arm's mean validation score.
 must not know how results are stored, compared or drawn. The expected best of k trials stands in
 `tuner.analysis.evidence`.
 
-**Exchangeable trials.** `success`, `expected_running_time` and `median_best_of_k` speak of trials drawn independently
-from one distribution: random search. Over a grid they describe that grid, and searchers that learn (TPE, ASHA) need
-independent repeats of the whole search: `averaged_incumbents`.
+**Exchangeable trials.** `success_rate`, `expected_running_time` and `median_best_of_k` speak of trials drawn
+independently from one distribution: random search. Over a grid they describe that grid, and searchers that
+learn (TPE, ASHA) need independent repeats of the whole search: `average_incumbents`.
 """
 
 import math
@@ -21,7 +21,7 @@ BOOTSTRAP_TRIALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Success:
+class SuccessRate:
     """How often a trial is at least as good as a level.
 
     Attributes:
@@ -83,7 +83,7 @@ class AveragedIncumbent:
     num_repeats: int
 
 
-def success(scores: Iterable[float | None], level: float, *, higher_is_better: bool) -> Success:
+def success_rate(scores: Iterable[float | None], level: float, *, higher_is_better: bool) -> SuccessRate:
     """How often a trial is at least as good as a level, with the exact interval.
 
     Args:
@@ -97,7 +97,7 @@ def success(scores: Iterable[float | None], level: float, *, higher_is_better: b
     Source: Clopper and Pearson (Biometrika 26, 1934); Hanley and Lippman-Hand, If nothing goes wrong, is everything
         all right? (JAMA 249, 1983), for the rule of three.
 
-    >>> found = success([0.97, 0.95, None, 0.96], 0.96, higher_is_better=True)
+    >>> found = success_rate([0.97, 0.95, None, 0.96], 0.96, higher_is_better=True)
     >>> found.num_successes, found.num_trials, found.expected_trials, found.trials_for_confidence
     (2, 4, 2.0, 5)
     """
@@ -109,7 +109,7 @@ def success(scores: Iterable[float | None], level: float, *, higher_is_better: b
 
     interval = stats.binomtest(num_successes, num_trials).proportion_ci(CONFIDENCE, method="exact")
     rate = num_successes / num_trials
-    return Success(
+    return SuccessRate(
         num_successes=num_successes,
         num_trials=num_trials,
         rate=rate,
@@ -125,7 +125,7 @@ def trials_to_succeed(rate: float, confidence: float = CONFIDENCE) -> int | None
     """The fewest trials of which at least one succeeds with a given probability: ceil(ln(1-c) / ln(1-p)).
 
     With a confidence of 0.5 it is the K* of the median: the fewest trials whose best reaches the level more often than
-    not, and the ends of a `Success` give its exact interval.
+    not, and the ends of a `SuccessRate` give its exact interval.
 
     Args:
         rate: probability p that a trial succeeds, from 0 to 1.
@@ -213,7 +213,7 @@ def median_interval_range(num_trials: int) -> range:
     return range(1, math.floor(num_trials / math.log2(2.0 / (1.0 - CONFIDENCE))) + 1)
 
 
-def averaged_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[AveragedIncumbent, ...]:
+def average_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[AveragedIncumbent, ...]:
     """Best score so far against cost, averaged over independent repeats of a search that learns.
 
     Curves are step functions that are averaged at every cost where one of them steps: from where all repeats have a
@@ -228,7 +228,7 @@ def averaged_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[Averaged
 
     >>> one = [Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]
     >>> other = [Incumbent(cost=2.0, score=0.92), Incumbent(cost=4.0, score=0.96)]
-    >>> [(step.cost, round(step.score.mean, 4)) for step in averaged_incumbents([one, other])]
+    >>> [(step.cost, round(step.score.mean, 4)) for step in average_incumbents([one, other])]
     [(2.0, 0.91), (3.0, 0.93)]
     """
     if not curves or not all(curves):
@@ -253,14 +253,14 @@ def cost_to_reach(curve: Iterable[AveragedIncumbent], level: float, *, higher_is
     """The least cost at which the averaged best reaches a level; in "trials" it is K*.
 
     Args:
-        curve: from `averaged_incumbents`.
+        curve: from `average_incumbents`.
         level: the score to reach.
         higher_is_better: direction of the score.
 
     Returns:
         The cost, in the curve's currency; None where the average does not reach the level before it ends.
 
-    >>> curve = averaged_incumbents([[Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]])
+    >>> curve = average_incumbents([[Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]])
     >>> cost_to_reach(curve, 0.92, higher_is_better=True), cost_to_reach(curve, 0.95, higher_is_better=True)
     (3.0, None)
     """

@@ -1,7 +1,7 @@
 """Writes a comparison to files: figures to look at, tables to compute with.
 
 Every HTML file holds all it needs and opens without a network. Pictures need a Chrome or Chromium on the machine; all
-else is written without one. File names come from `REPORTS` alone, never from a study.
+else is written without one. File names come from `FIGURES` alone, never from a study.
 """
 
 import json
@@ -14,17 +14,17 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.matching import Effort
+from ..analysis.matching import TuningEffort
 from ..analysis.subject import Subject
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
-from .figures.fronts import arm_front, trial_front
-from .figures.images import write_pictures
-from .figures.registry import applicable, draw
-from .figures.target_table import target_records
-from .html.page import figure_page, page
+from .figures.images import write_images
+from .figures.pareto import arm_front, trial_front
+from .figures.registry import applicable_figures, draw_figure
+from .figures.time_to_target import time_to_target_records
+from .html.page import render_figure_page, render_report
 from .tables.csv_files import write_csv
-from .tables.formats import report_json
+from .tables.markup import report_json
 
 Record = Mapping[str, Any]
 
@@ -56,12 +56,15 @@ def export(
         BadInput: there is no such cost axis.
     """
     comparison, results, cost = subject.comparison, subject.results, subject.cost
-    figures = draw_all(subject)
+    figures = draw_figures(subject)
     to.mkdir(parents=True, exist_ok=True)
-    files = [_write(to / "report.html", page(subject, figures)), _write(to / "report.json", report_json(subject))]
-    files += [_write(to / f"{name}.html", figure_page(subject, name, figures[name])) for name in PAGES]
+    files = [
+        _write(to / "report.html", render_report(subject, figures)),
+        _write(to / "report.json", report_json(subject)),
+    ]
+    files += [_write(to / f"{name}.html", render_figure_page(subject, name, figures[name])) for name in PAGES]
     if pictures:
-        drawn, notice = write_pictures(figures, to)
+        drawn, notice = write_images(figures, to)
         if notice:
             notify(notice)
         files += drawn
@@ -69,18 +72,18 @@ def export(
     files.append(write_csv(to / "trials.csv", trial_records(results)))
     files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
     files.append(write_csv(to / "ledger.csv", ledger_records(comparison)))
-    files.append(write_csv(to / "time_to_target.csv", target_records(comparison, results)))
+    files.append(write_csv(to / "time_to_target.csv", time_to_target_records(comparison, results)))
     return files
 
 
-def draw_all(subject: Subject) -> dict[str, go.Figure]:
-    """Every figure that applies to the study, by its name in `REPORTS`.
+def draw_figures(subject: Subject) -> dict[str, go.Figure]:
+    """Every figure that applies to the study, by its name in `FIGURES`.
 
     Raises:
         BadInput: there is no such cost axis.
     """
-    names = applicable(subject.comparison, subject.results)
-    return {name: draw(name, subject.comparison, subject.results, subject.cost) for name in names}
+    names = applicable_figures(subject.comparison, subject.results)
+    return {name: draw_figure(name, subject.comparison, subject.results, subject.cost) for name in names}
 
 
 def comparison_records(comparison: Comparison) -> list[Record]:
@@ -123,7 +126,7 @@ def comparison_records(comparison: Comparison) -> list[Record]:
     return records
 
 
-def _effort_record(effort: Effort | None) -> Record:
+def _effort_record(effort: TuningEffort | None) -> Record:
     """What the reference's search takes to be as good; empty cells where there is none to compare with."""
     found = None if effort is None else effort.success
     return {
@@ -200,7 +203,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
             "role": line.role,
             **_cost_record(line.cost),
             "wall_seconds": line.wall_seconds,
-            **_taken_over_record(line.taken_over),
+            **_taken_over_record(line.reused),
             "diverged": line.num_diverged,
             "failed": line.num_failed,
         }
@@ -212,7 +215,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
         "role": None,
         **_cost_record(comparison.ledger.total),
         "wall_seconds": comparison.ledger.wall_seconds,
-        **_taken_over_record(comparison.ledger.taken_over),
+        **_taken_over_record(comparison.ledger.reused),
         "diverged": sum(line.num_diverged for line in lines),
         "failed": sum(line.num_failed for line in lines),
     }

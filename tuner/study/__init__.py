@@ -5,7 +5,7 @@ hyperparameters into what a training needs. This package must not know who propo
 or how they are recorded.
 """
 
-from .changes import difference
+from .changes import describe_changes
 from .checks import size_problems
 from .configure import Configuration, baseline_config, hyperparameter_names, rule_config, search_config, tuned_config
 from .defaults import DEFAULT, DEFAULTS
@@ -35,7 +35,7 @@ __all__ = [
     "Study",
     "TuneDefinition",
     "baseline_config",
-    "difference",
+    "describe_changes",
     "hyperparameter_names",
     "load_study",
     "rule_config",

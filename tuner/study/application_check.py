@@ -3,12 +3,12 @@
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.failure import ApplicationError
 from ...trainers.data import DataError, Dataset
-from ...trainers.sanity_check import load_data, rehearse
+from ...trainers.sanity_check import load_data, run_sanity_check
 from ..errors import BadInput
 from . import Study
 
 
-def rehearsed_data(study: Study, folder: str | None) -> Dataset:
+def load_checked_data(study: Study, folder: str | None) -> Dataset:
     """The data of a study, after one batch of them has gone through the application.
 
     Args:
@@ -23,7 +23,7 @@ def rehearsed_data(study: Study, folder: str | None) -> Dataset:
     try:
         data = load_data(application.data_sources[study.data.source], folder, study.data_options())
         batch_sizes = (study.baseline.batch_size, *study.batch_sizes)
-        rehearse(application, data, study.model_options(), batch_sizes=batch_sizes, epochs=study.epochs)
+        run_sanity_check(application, data, study.model_options(), batch_sizes=batch_sizes, epochs=study.epochs)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
     except ApplicationError as error:

@@ -2,25 +2,25 @@
 
 from typing import Any, Final
 
-from ..sanitize import visible
-from .yaml_file import Location, place_name
+from ..sanitize import sanitize_text
+from .yaml_file import Location, format_location
 
 _ABSENT = object()
 _LONGEST_PLACE: Final = 200
 
 
-def difference(old: object, new: object) -> list[str]:
+def describe_changes(old: object, new: object) -> list[str]:
     """One line for every value that is not the same in two JSON-able definitions; empty where they are equal.
 
-    >>> difference({"arms": [{"lr": 0.1}]}, {"arms": [{"lr": 0.2}]})
+    >>> describe_changes({"arms": [{"lr": 0.1}]}, {"arms": [{"lr": 0.2}]})
     ['arms[0].lr: was 0.1, now 0.2']
-    >>> difference({"epochs": 2}, {"margin": 0.9})
+    >>> describe_changes({"epochs": 2}, {"margin": 0.9})
     ['epochs: was 2, now absent', 'margin: was absent, now 0.9']
     """
-    return _difference(old, new, ())
+    return _describe_changes(old, new, ())
 
 
-def _difference(old: Any, new: Any, location: Location) -> list[str]:
+def _describe_changes(old: Any, new: Any, location: Location) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
@@ -28,8 +28,8 @@ def _difference(old: Any, new: Any, location: Location) -> list[str]:
         length = max(len(old), len(new))
         pairs = [(i, *_at(i, old, new)) for i in range(length)]
     else:
-        return [] if old == new else [f"{_place(location)}: was {_text(old)}, now {_text(new)}"]
-    return [line for key, before, after in pairs for line in _difference(before, after, (*location, key))]
+        return [] if old == new else [f"{_format_place(location)}: was {_format_value(old)}, now {_format_value(new)}"]
+    return [line for key, before, after in pairs for line in _describe_changes(before, after, (*location, key))]
 
 
 def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
@@ -39,12 +39,12 @@ def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
     )
 
 
-def _place(location: Location) -> str:
+def _format_place(location: Location) -> str:
     """Where a value stands, whatever keys a damaged definition has."""
-    return visible(place_name(location))[:_LONGEST_PLACE]
+    return sanitize_text(format_location(location))[:_LONGEST_PLACE]
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is _ABSENT:
         return "absent"
     text = repr(value)

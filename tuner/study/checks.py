@@ -7,7 +7,7 @@ loads does not stop halfway for a mistake in its file.
 from collections.abc import Iterator, Mapping
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.models.ghost_batch_norm import piece_sizes
+from ...trainers.models.ghost_batch_norm import ghost_batch_sizes
 from ...trainers.options import Options
 from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
@@ -20,9 +20,9 @@ from .space_checks import Problem, check_training, range_problems, space_problem
 from .yaml_file import Location
 
 
-def problems(study: Study) -> list[Problem]:
+def find_problems(study: Study) -> list[Problem]:
     """Everything that is wrong with a study whose single values are right; empty where it can be run."""
-    found = [*_facts_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
+    found = [*_setup_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
     for position, arm in enumerate(study.arms):
         where = ("arms", position)
@@ -34,7 +34,7 @@ def problems(study: Study) -> list[Problem]:
     return [problem for where, arm in rules for problem in _scaled_problems(study, arm, where)]
 
 
-def _facts_problems(study: Study) -> Iterator[Problem]:
+def _setup_problems(study: Study) -> Iterator[Problem]:
     """Data, batch sizes, seeds and resources."""
     application = APPLICATIONS[study.application]
     try:
@@ -73,7 +73,7 @@ def _model_problems(study: Study) -> Iterator[Problem]:
     yield from found
     if study.model and not found:
         try:
-            application.outline(study.model)
+            application.meta_model(study.model)
         except ValueError as error:
             yield ("model",), str(error)
 
@@ -129,7 +129,7 @@ def _recipe_problems(study: Study) -> Iterator[Problem]:
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():
-        if not found and isinstance(size, int) and len(piece_sizes(largest_batch, size)) == 1:
+        if not found and isinstance(size, int) and len(ghost_batch_sizes(largest_batch, size)) == 1:
             found.append((field, f"has no effect: {size} splits no batch size of the study (at most {largest_batch})"))
     yield from ((("recipe", field), message) for field, message in found)
 

@@ -50,14 +50,14 @@ def baseline_config(definition: BaselineDefinition, params: Mapping[str, OptionV
     Raises:
         ValueError: neither the definition nor `params` gives a learning rate, or a value is of the wrong kind.
     """
-    schedule, optimizer = _configured(definition, definition.optimizer, params)
+    schedule, optimizer = _schedule_and_optimizer(definition, definition.optimizer, params)
     return Baseline(batch_size=definition.batch_size, schedule=schedule, optimizer=optimizer)
 
 
-def searched_recipe(recipe: Recipe, params: Mapping[str, OptionValue]) -> Recipe:
+def recipe_with_params(recipe: Recipe, params: Mapping[str, OptionValue]) -> Recipe:
     """The study's recipe, with the values of `RECIPE_NAMES` that a search chose.
 
-    >>> searched_recipe(Recipe(clip_norm=5.0), {"lr": 0.1, "label_smoothing": 0.1})
+    >>> recipe_with_params(Recipe(clip_norm=5.0), {"lr": 0.1, "label_smoothing": 0.1})
     Recipe(clip_norm=5.0, label_smoothing=0.1, ghost_batch_size=None, micro_batch_size=None, precision='float32')
     """
     changes: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
@@ -68,7 +68,7 @@ def tuned_config(definition: BaselineDefinition, recipe: Recipe, params: Mapping
     """What a baseline trains with at its own batch size; arguments and errors are those of `rule_config`."""
     baseline = baseline_config(definition, params)
     return Configuration(
-        schedule=baseline.schedule, optimizer=baseline.optimizer, recipe=searched_recipe(recipe, params)
+        schedule=baseline.schedule, optimizer=baseline.optimizer, recipe=recipe_with_params(recipe, params)
     )
 
 
@@ -101,7 +101,9 @@ def rule_config(
         epochs=epochs,
         on_long_warmup=arm.on_long_warmup,
     )
-    return Configuration(schedule=scaled.schedule, optimizer=scaled.optimizer, recipe=searched_recipe(recipe, params))
+    return Configuration(
+        schedule=scaled.schedule, optimizer=scaled.optimizer, recipe=recipe_with_params(recipe, params)
+    )
 
 
 def search_config(
@@ -127,11 +129,11 @@ def search_config(
         )
     values = {**arm.fixed, **params}
     own_lr = baseline.model_copy(update={"lr": None})
-    schedule, optimizer = _configured(own_lr, arm.optimizer or baseline.optimizer, values)
-    return Configuration(schedule=schedule, optimizer=optimizer, recipe=searched_recipe(recipe, values))
+    schedule, optimizer = _schedule_and_optimizer(own_lr, arm.optimizer or baseline.optimizer, values)
+    return Configuration(schedule=schedule, optimizer=optimizer, recipe=recipe_with_params(recipe, values))
 
 
-def _configured(
+def _schedule_and_optimizer(
     definition: BaselineDefinition, optimizer: OptimizerSpec, values: Mapping[str, OptionValue]
 ) -> tuple[ScheduleSpec, OptimizerSpec]:
     """The definition's schedule and an optimizer, with `values` in the place of what they state."""

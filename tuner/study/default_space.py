@@ -16,7 +16,7 @@ from ...trainers.optimizers import OPTIMIZERS
 DEFAULT_SPACE = "default"
 """What an arm writes in the place of its space."""
 
-LR_ROOM = 4.0
+LR_FACTOR = 4.0
 """The learning rate is searched from lr0 over this to lr0 x k times this, where k is the largest batch size over B0."""
 
 OPTION_RANGES: Mapping[str, Mapping[str, Any]] = {
@@ -27,15 +27,15 @@ OPTION_RANGES: Mapping[str, Mapping[str, Any]] = {
 """Ranges of those options that the arm's optimizer has."""
 
 
-def with_default_spaces(content: Mapping[str, Any], application: Application | None) -> dict[str, Any]:
+def fill_in_default_spaces(content: Mapping[str, Any], application: Application | None) -> dict[str, Any]:
     """A study's plain content with every arm's `space: default` written out."""
     arms = content.get("arms")
     if application is None or not isinstance(arms, list):
         return dict(content)
-    return {**content, "arms": [_with_space(arm, content, application) for arm in arms]}
+    return {**content, "arms": [_fill_in_space(arm, content, application) for arm in arms]}
 
 
-def _with_space(arm: Any, content: Mapping[str, Any], application: Application) -> Any:
+def _fill_in_space(arm: Any, content: Mapping[str, Any], application: Application) -> Any:
     if not isinstance(arm, dict) or arm.get("space") != DEFAULT_SPACE:
         return arm
     baseline = content.get("baseline")
@@ -73,7 +73,7 @@ def _learning_rates(baseline: Any, batch_sizes: Any) -> tuple[float, float] | No
             choices = searched.get("choices") or [searched["low"], searched["high"]]
             lowest, highest = min(choices), max(choices)
         k = max(1.0, max(batch_sizes) / baseline["batch_size"])
-        ends = float(lowest) / LR_ROOM, float(highest) * k * LR_ROOM
+        ends = float(lowest) / LR_FACTOR, float(highest) * k * LR_FACTOR
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return ends if 0 < ends[0] and math.isfinite(ends[1]) else None

@@ -15,7 +15,7 @@ DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Default:
+class PublishedDefault:
     """A configuration as published, at any batch size.
 
     Attributes:
@@ -43,31 +43,31 @@ class Default:
         )
 
 
-DEFAULTS: Mapping[str, Default] = {
-    "adam": Default(
+DEFAULTS: Mapping[str, PublishedDefault] = {
+    "adam": PublishedDefault(
         optimizer=OptimizerSpec(name="adam"),
         peak_lr=1e-3,
         source="Kingma and Ba, arXiv 1412.6980, Algorithm 1",
     ),
-    "momentum": Default(
+    "momentum": PublishedDefault(
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9, "weight_decay": 1e-4}),
         peak_lr=0.1,
         decay="cosine",
         source="He et al., arXiv 1512.03385, Section 3.4; cosine decay of Loshchilov and Hutter, arXiv 1608.03983",
     ),
-    "adamw": Default(
+    "adamw": PublishedDefault(
         optimizer=OptimizerSpec(name="adamw", options={"weight_decay": 0.01}),
         peak_lr=1e-3,
         warmup_share=0.05,
         decay="cosine",
         source="torch.optim.AdamW; warm-up and decay as of AlgoPerf's baselines, Dahl et al., arXiv 2306.07179",
     ),
-    "rmsprop": Default(
+    "rmsprop": PublishedDefault(
         optimizer=OptimizerSpec(name="rmsprop"),
         peak_lr=1e-2,
         source="torch.optim.RMSprop",
     ),
-    "momentum-small": Default(
+    "momentum-small": PublishedDefault(
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9, "weight_decay": 5e-4}),
         peak_lr=0.01,
         source="Krizhevsky et al., ImageNet classification with deep convolutional neural networks (2012), Section 5",

@@ -16,7 +16,7 @@ from ...trainers.scaling import RULES, OnLongWarmup
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue
 from ...trainers.tables import UnknownName, lookup
 from ..trial import canonical_json
-from .default_space import DEFAULT_SPACE, with_default_spaces
+from .default_space import DEFAULT_SPACE, fill_in_default_spaces
 from .fields import (
     AscendingCounts,
     Count,
@@ -230,7 +230,7 @@ class Study(Definition):
         data = content.get("data", {})
         content = {**({} if epochs is None else {"epochs": epochs}), **content}
         return {
-            **with_default_spaces(content, application),
+            **fill_in_default_spaces(content, application),
             "data": {"source": source, **data} if isinstance(data, dict) else data,
         }
 

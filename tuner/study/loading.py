@@ -9,10 +9,10 @@ from pydantic_core import ErrorDetails
 from ...trainers.child_process import PACKAGE
 from ...trainers.tables import UnknownName, lookup, nearest
 from ..errors import BadInput
-from .checks import problems
+from .checks import find_problems
 from .definition import Study
 from .parts import Definition
-from .yaml_file import Location, StudyFile, parse_study, read_study
+from .yaml_file import Location, StudyFile, parse_yaml, read_yaml
 
 STUDIES = PACKAGE / "studies"
 """Where the shipped studies lie."""
@@ -33,7 +33,7 @@ def load_study(path_or_name: str) -> Study:
         BadInput: there is no such study, or it cannot be used: one line for every mistake.
     """
     path = study_path(path_or_name)
-    return study_of(read_study(path, str(path)))
+    return build_study(read_yaml(path, str(path)))
 
 
 def study_path(path_or_name: str) -> Path:
@@ -66,10 +66,10 @@ def study_from_text(text: str, name: str) -> Study:
     Raises:
         BadInput: it cannot be used: one line for every mistake.
     """
-    return study_of(parse_study(text, name))
+    return build_study(parse_yaml(text, name))
 
 
-def study_of(file: StudyFile) -> Study:
+def build_study(file: StudyFile) -> Study:
     """The study in a file that was read.
 
     Raises:
@@ -80,7 +80,7 @@ def study_of(file: StudyFile) -> Study:
     except ValidationError as error:
         found = [(details["loc"], _sentence(details)) for details in error.errors(include_url=False)]
     else:
-        found = problems(study)
+        found = find_problems(study)
         if not found:
             return study
     lines = [file.error(location, f"{message.removesuffix('.')}.") for location, message in found[:MAX_LISTED]]

@@ -226,15 +226,15 @@ def largest(param: Param) -> OptionValue:
     return max(choice for choice in param.choices if isinstance(choice, int | float))
 
 
-def edges(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
+def params_on_edge(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
     """The parameters whose value sits on the edge of its numeric range, so that a better one may lie outside.
 
     On the edge is within 5% of the range's width, on its scale; of a list of numbers, the lowest and the highest. A
     low bound of 0 is the end of what these hyperparameters may be and no edge.
 
-    >>> edges({"lr": Float(low=0.01, high=1.0, scale="log")}, {"lr": 0.99})
+    >>> params_on_edge({"lr": Float(low=0.01, high=1.0, scale="log")}, {"lr": 0.99})
     ['lr']
-    >>> edges({"lr": Choice(choices=(0.1, 0.2, 0.4))}, {"lr": 0.1})
+    >>> params_on_edge({"lr": Choice(choices=(0.1, 0.2, 0.4))}, {"lr": 0.1})
     ['lr']
     """
     return [name for name, param in space.items() if name in params and _on_edge(param, params[name])]
@@ -279,12 +279,12 @@ def _on_edge(param: Param, value: OptionValue) -> bool:
     return fraction >= 1 - EDGE_FRACTION or (fraction <= EDGE_FRACTION and param.low != 0)
 
 
-def describe(param: Param) -> str:
+def describe_param(param: Param) -> str:
     """A parameter's values in a few words.
 
-    >>> describe(Float(low=0.01, high=0.4, scale="log", num=4))
+    >>> describe_param(Float(low=0.01, high=0.4, scale="log", num=4))
     '0.01 to 0.4, log, 4 points'
-    >>> describe(Choice(choices=("constant", "poly")))
+    >>> describe_param(Choice(choices=("constant", "poly")))
     'constant or poly'
     """
     if isinstance(param, Choice):

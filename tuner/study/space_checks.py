@@ -77,7 +77,7 @@ def range_problems(study: Study, space: Space, build: Build, where: Location, *,
     alone = {"lr": middle(space["lr"])} if "lr" in space else {}
     found = False
     for name in sorted(space, key=lambda name: name != "lr"):
-        messages = (_message(study, build, {**alone, name: value}, epochs) for value in _ends(space[name]))
+        messages = (_find_problem(study, build, {**alone, name: value}, epochs) for value in _ends(space[name]))
         message = next((message for message in messages if message is not None), None)
         if message is not None:
             found = True
@@ -89,7 +89,7 @@ def range_problems(study: Study, space: Space, build: Build, where: Location, *,
     corners = itertools.product(*(_ends(param) for param in space.values()))
     for corner in itertools.islice(corners, MAX_CORNERS):
         params = dict(zip(space, corner, strict=True))
-        message = _message(study, build, params, epochs)
+        message = _find_problem(study, build, params, epochs)
         if message is not None:
             together = ", ".join(f"{name}={value}" for name, value in params.items())
             yield where, f"{message.removesuffix('.')}, with {together}"
@@ -100,7 +100,7 @@ def _ends(param: Param) -> tuple[OptionValue, ...]:
     return param.choices if isinstance(param, Choice) else (param.low, param.high)
 
 
-def _message(study: Study, build: Build, params: Mapping[str, OptionValue], epochs: int) -> str | None:
+def _find_problem(study: Study, build: Build, params: Mapping[str, OptionValue], epochs: int) -> str | None:
     """Why a configuration cannot be trained, or None where it can."""
     try:
         configuration = build(params)

@@ -34,7 +34,7 @@ _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[
 _NUMBER_LIKE = re.compile(r"[-+]?(0[0-9_]+|0[xXbBoO][0-9a-fA-F_]+|[0-9]+_[0-9_]*|[0-9]+(:[0-5]?[0-9])+)(\.[0-9_]*)?")
 _NOT_FINITE = re.compile(r"([-+]?\.?inf(inity)?|\.?nan)", re.IGNORECASE)
 _AMBIGUOUS: Final = frozenset({"yes", "no", "on", "off"})
-_WORDS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_CONSTANTS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +56,21 @@ class StudyFile:
         known = location
         while known and known not in self.lines:
             known = known[:-1]
-        place = f"{place_name(location)}: " if location else ""
-        return f"{self.name}:{self.lines.get(known, 1)}: {_shortened(place + message)}"
+        place = f"{format_location(location)}: " if location else ""
+        return f"{self.name}:{self.lines.get(known, 1)}: {_shorten(place + message)}"
 
 
-def _shortened(sentence: str) -> str:
+def _shorten(sentence: str) -> str:
     """The sentence without the middle of what a file has in place of a word: a whole file may be one word."""
     if len(sentence) <= LONGEST_SENTENCE:
         return sentence
     return f"{sentence[: LONGEST_SENTENCE // 2]} ... {sentence[-LONGEST_SENTENCE // 2 :]}"
 
 
-def place_name(location: Location) -> str:
+def format_location(location: Location) -> str:
     """A location as it is written in error texts.
 
-    >>> place_name(("arms", 1, "space", "lr"))
+    >>> format_location(("arms", 1, "space", "lr"))
     'arms[1].space.lr'
     """
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
@@ -85,7 +85,7 @@ class _RefusedError(Exception):
         self.line = line
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictYamlLoader(yaml.SafeLoader):
     """Composes nodes, and stops at whatever could make a small text large or ambiguous."""
 
     depth = 0
@@ -119,8 +119,8 @@ def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
         raise _RefusedError(
             line, f"{text} is true or false to some readers, text to others: write true, false or '{text}'"
         )
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
     if _NUMBER_LIKE.fullmatch(text):
         raise _RefusedError(line, f"{text} is not one number to all readers: write a plain decimal number, or '{text}'")
     if _WHOLE.fullmatch(text):
@@ -160,14 +160,14 @@ class _Builder:
             if key in result:
                 first = self.lines[*location, key]
                 raise _RefusedError(
-                    line, f"{place_name((*location, key))}: given twice, first on line {first}: keep one"
+                    line, f"{format_location((*location, key))}: given twice, first on line {first}: keep one"
                 )
             self.lines[*location, key] = line
             result[key] = self.value(value_node, (*location, key))
         return result
 
 
-def parse_study(text: str, name: str) -> StudyFile:
+def parse_yaml(text: str, name: str) -> StudyFile:
     """The content of a study file's text.
 
     Args:
@@ -177,21 +177,21 @@ def parse_study(text: str, name: str) -> StudyFile:
     Raises:
         BadInput: the text is not the part of YAML that study files use; says where.
 
-    >>> parse_study("epochs: 2", "x.yaml").content
+    >>> parse_yaml("epochs: 2", "x.yaml").content
     {'epochs': 2}
     """
-    loader: _Loader | None = None
+    loader: _StrictYamlLoader | None = None
     builder = _Builder()
     try:
-        loader = _Loader(text)
+        loader = _StrictYamlLoader(text)
         node = loader.get_single_node()
         content = None if node is None else builder.value(node, ())
     except _RefusedError as refused:
-        raise BadInput(f"{name}:{refused.line}: {_shortened(str(refused))}.") from None
+        raise BadInput(f"{name}:{refused.line}: {_shorten(str(refused))}.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise BadInput(f"{name}:{line}: not valid YAML: {_shortened(str(error.problem or error.context))}.") from None
+        raise BadInput(f"{name}:{line}: not valid YAML: {_shorten(str(error.problem or error.context))}.") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise BadInput(f"{name}: not valid YAML: {reason}.") from None
@@ -203,7 +203,7 @@ def parse_study(text: str, name: str) -> StudyFile:
     return StudyFile(name=name, content=content, lines=builder.lines)
 
 
-def read_study(path: Path, name: str) -> StudyFile:
+def read_yaml(path: Path, name: str) -> StudyFile:
     """Reads and parses a file.
 
     Args:
@@ -227,4 +227,4 @@ def read_study(path: Path, name: str) -> StudyFile:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise BadInput(f"{name}:{line}: not UTF-8 text (byte {error.start}).") from None
-    return parse_study(text, name)
+    return parse_yaml(text, name)

@@ -8,7 +8,7 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.applications.ptb import window_loss
 from zerotune.trainers.data.windows import WindowSplit
 from zerotune.trainers.models.language_model import LanguageModel
-from zerotune.trainers.recipe import add_gradient, forward_in, micro_batches
+from zerotune.trainers.recipe import add_gradient, make_forward, split_micro_batches
 
 VOCABULARY, STEPS = 11, 3
 TEXT = torch.randint(VOCABULARY, (40 * STEPS + 1,), generator=torch.Generator().manual_seed(0))
@@ -116,7 +116,7 @@ def test_micro_batches_train_as_the_unsplit_batch(micro_batch_size: int):
             _, _, order = text.order(0, epoch, epochs=2, batch_size=7)
             for update in order.split(7):
                 optimizer.zero_grad()
-                pieces = micro_batches(update, size)
+                pieces = split_micro_batches(update, size)
                 add_gradient(model, window_loss, text.batches(pieces), num_samples=len(update))
                 optimizer.step()
         return model.state_dict()
@@ -142,7 +142,7 @@ def test_an_evaluation_in_inference_mode_leaves_nothing_that_training_cannot_use
 
 def test_bfloat16_carries_its_state_too():
     exact, mixed = small_model(torch.float32), small_model(torch.float32)
-    forward = forward_in("bfloat16", torch.device("cpu"), mixed)
+    forward = make_forward("bfloat16", torch.device("cpu"), mixed)
     for inputs, _ in SPLIT.batches([torch.tensor([[0, 0], [9, 1]]), torch.tensor([[1, 0], [10, 1]])]):
         expected, actual = exact(inputs), forward(inputs)
     assert actual.dtype == torch.float32

@@ -13,7 +13,7 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, divide
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.packing.benchmark import PackSpeed, measure_packs
-from zerotune.trainers.packing.packed_training import PackedTraining, pack_form, pack_problem
+from zerotune.trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from zerotune.trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
 
 EXACT = Recipe(precision="float64")
@@ -139,7 +139,7 @@ def test_a_training_that_diverges_within_an_epoch_is_billed_and_told_as_alone(
 def test_a_pruned_training_leaves_the_pack() -> None:
     pack = PackedTraining([config(), config(lr=0.05)], Placement())
     pack.run_epoch()
-    pack.leave(0)
+    pack.remove(0)
     pack.run_epoch()
     assert [len(result.epochs) for result in pack.results()] == [1, 2]
     assert [result.status for result in pack.results()] == ["running", "finished"]
@@ -161,7 +161,7 @@ def test_the_seconds_of_a_pack_are_shared_out_so_that_none_is_billed_twice(monke
 
 
 def test_trainings_of_one_pack_differ_in_schedule_and_seed_only() -> None:
-    assert pack_form(config(lr=0.1, seed=1)) == pack_form(config(lr=0.2, seed=2))
+    assert pack_key(config(lr=0.1, seed=1)) == pack_key(config(lr=0.2, seed=2))
     with pytest.raises(ValueError, match="may differ in schedule and seed only"):
         PackedTraining([config(), config(momentum=0.5)], Placement())
 

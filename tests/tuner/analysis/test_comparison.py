@@ -6,7 +6,7 @@ import pytest
 
 from tests.synthetic_study import CHANCE, confirmations, facts, result, study_results
 from zerotune.tuner.analysis.comparison import Saving, compare, saving
-from zerotune.tuner.cost import CURRENCIES, Cost, total
+from zerotune.tuner.cost import CURRENCIES, Cost, total_cost
 
 
 def searches(arm, batch_size, scores, role="search", **changes):
@@ -191,7 +191,7 @@ def test_the_chosen_hyperparameters_stand_in_the_row(small_study):
 def test_the_ledger_adds_up_to_every_result():
     results = study_results()
     ledger = compare(facts(), results).ledger
-    assert ledger.total == total(line.cost for line in ledger.lines)
+    assert ledger.total == total_cost(line.cost for line in ledger.lines)
     for field in dataclasses.fields(Cost):
         if field.name not in ("peak_memory_bytes", "measured_joules"):  # a maximum, and unknown without a meter
             billed = sum(getattr(found.cost, field.name) for found in results)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.campaigns import result
 from tests.tuner.search.test_search_keys import study
-from zerotune.tuner.analysis.matching import Effort, effort_to_match
+from zerotune.tuner.analysis.matching import TuningEffort, effort_to_match
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
 
@@ -33,7 +33,7 @@ def trials(
 
 def effort(
     search: list[TrialResult], level: float, *, repeats: Sequence[TrialResult] = (), learned: bool = False
-) -> Effort:
+) -> TuningEffort:
     found = effort_to_match(search, repeats, level, learned=learned, higher_is_better=True)
     assert found is not None
     return found

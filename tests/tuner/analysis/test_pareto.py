@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.synthetic_study import result
-from zerotune.tuner.analysis.pareto import Point, hypervolume, pareto_front, trial_points
+from zerotune.tuner.analysis.pareto import ParetoPoint, hypervolume, pareto_front, trial_points
 
 
-def point(name: str, cost: float, score: float) -> Point:
-    return Point(name=name, batch_size=64, cost=cost, score=score)
+def point(name: str, cost: float, score: float) -> ParetoPoint:
+    return ParetoPoint(name=name, batch_size=64, cost=cost, score=score)
 
 
 points_strategy = st.lists(
@@ -21,7 +21,7 @@ points_strategy = st.lists(
 )
 
 
-def dominates(one: Point, other: Point, sign: int) -> bool:
+def dominates(one: ParetoPoint, other: ParetoPoint, sign: int) -> bool:
     no_worse = one.cost <= other.cost and sign * one.score >= sign * other.score
     return no_worse and (one.cost, one.score) != (other.cost, other.score)
 
@@ -68,5 +68,5 @@ def test_trials_without_a_score_have_no_point():
         result("tuned", 1024, "search", 0, validation=0.8, epochs=10),
         result("tuned", 1024, "search", 1, validation=None, status="failed"),
     ]
-    expected = (Point(name="tuned B=1024 search 1", batch_size=1024, cost=10.0, score=0.8),)
+    expected = (ParetoPoint(name="tuned B=1024 search 1", batch_size=1024, cost=10.0, score=0.8),)
     assert trial_points(trials, "epochs") == expected

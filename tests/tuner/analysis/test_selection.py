@@ -6,7 +6,7 @@ from tests.campaigns import result
 from tests.tuner.search.test_search_keys import study
 from zerotune.trainers.spec import OptionValue
 from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.analysis.selection import Edge, chosen, edges_of
+from zerotune.tuner.analysis.selection import Edge, best_trial, find_edges
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.reports.tables.terminal import notes
 from zerotune.tuner.run.answer import stored_definition, study_facts
@@ -34,15 +34,15 @@ def scored(index: int, score: float | None, status: TrialStatus = "finished", **
 
 def test_the_best_finished_trial_is_chosen_and_the_earliest_of_equals() -> None:
     search = [scored(2, 0.9), scored(1, 0.9), scored(0, 0.1), scored(3, 0.99, "pruned"), scored(4, None)]
-    assert chosen(search, higher_is_better=True) == search[1]
-    assert chosen(search, higher_is_better=False) == search[2]
+    assert best_trial(search, higher_is_better=True) == search[1]
+    assert best_trial(search, higher_is_better=False) == search[2]
 
 
 def test_a_diverged_trial_is_chosen_only_where_nothing_else_is_there() -> None:
     diverged = scored(0, 0.95, "diverged")
-    assert chosen([diverged, scored(1, 0.1)], higher_is_better=True) == scored(1, 0.1)
-    assert chosen([diverged, scored(1, None)], higher_is_better=True) == diverged
-    assert chosen([scored(1, None)], higher_is_better=True) is None
+    assert best_trial([diverged, scored(1, 0.1)], higher_is_better=True) == scored(1, 0.1)
+    assert best_trial([diverged, scored(1, None)], higher_is_better=True) == diverged
+    assert best_trial([scored(1, None)], higher_is_better=True) is None
 
 
 SPACE: Space = {"lr": Float(low=0.01, high=1.0, scale="log"), "decay": Choice(choices=("constant", "poly"))}
@@ -52,7 +52,7 @@ SPACE: Space = {"lr": Float(low=0.01, high=1.0, scale="log"), "decay": Choice(ch
 def test_a_choice_within_five_percent_of_its_range_from_an_end_is_on_the_edge(lr: float, on_edge: bool) -> None:
     search = [scored(0, 0.9, lr=lr, decay="poly"), scored(1, 0.5, lr=0.5, decay="constant")]
     edge = Edge(arm="tuned", batch_size=512, name="lr", value=lr, low=0.01, high=1.0)
-    found = edges_of(search, {"tuned": SPACE}, arms=("tuned",), higher_is_better=True)
+    found = find_edges(search, {"tuned": SPACE}, arms=("tuned",), higher_is_better=True)
     assert found == ((edge,) if on_edge else ())
 
 

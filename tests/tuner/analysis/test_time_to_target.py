@@ -8,9 +8,8 @@ from tests import synthetic_study
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.time_to_target import target_score, times_to_target
-from zerotune.tuner.reports.figures.registry import draw
-from zerotune.tuner.reports.figures.target_table import target_records
-from zerotune.tuner.reports.figures.time_to_target import has_times_to_target
+from zerotune.tuner.reports.figures.registry import draw_figure
+from zerotune.tuner.reports.figures.time_to_target import has_times_to_target, time_to_target_records
 from zerotune.tuner.trial import TrialResult
 
 FACTS = synthetic_study.facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(512, 1024), margin=0.99)
@@ -83,7 +82,7 @@ def test_a_lower_score_may_be_the_better_one() -> None:
 def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
     comparison = compare(FACTS, RESULTS)
     assert has_times_to_target(comparison, RESULTS)
-    figure = draw("time_to_target", comparison, RESULTS, "device_seconds")
+    figure = draw_figure("time_to_target", comparison, RESULTS, "device_seconds")
     markers = {trace.name: list(trace.y) for trace in figure.data if trace.mode == "markers"}
     assert markers == {"date": [12.0, 18.0, 12.0], "baseline": [20.0, 30.0]}
     assert "date at B=512 is there first, 1.7 times as fast as the baseline" in figure.layout.title.text
@@ -91,7 +90,7 @@ def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
 
 def test_the_figure_says_where_nothing_was_gained() -> None:
     results = [run("baseline", 256, 1, [0.5, 0.99], seconds=10.0), run("date", 512, 1, [0.5, 0.99], seconds=10.3)]
-    figure = draw("time_to_target", compare(FACTS, results), results, "device_seconds")
+    figure = draw_figure("time_to_target", compare(FACTS, results), results, "device_seconds")
     expected = "No arm beats the baseline; date at B=512 takes 1.03 times its seconds"
     assert expected in figure.layout.title.text
 
@@ -99,7 +98,7 @@ def test_the_figure_says_where_nothing_was_gained() -> None:
 def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> None:
     """With a third run at 1,024 that gets there, two of three do: the median is the slower one's."""
     results = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
-    records = {(r["arm"], r["batch_size"]): r for r in target_records(compare(FACTS, results), results)}
+    records = {(r["arm"], r["batch_size"]): r for r in time_to_target_records(compare(FACTS, results), results)}
     assert list(records) == [("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)]
     shown = ("target", "runs", "reached", "median_seconds", "speed_up", "fewest_seconds", "most_seconds")
     rows = {cell: [record[name] for name in shown] for cell, record in records.items()}
@@ -109,7 +108,7 @@ def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> Non
     assert rows["date", 1024] == [target, 3, 2, 12.0, pytest.approx(25 / 12), 10.0, 12.0]
     assert rows["tuned", 512] == [target, 1, 0, None, None, None, None]
     assert records["date", 512]["median_epochs_of_those"] == 2.5
-    assert target_records(compare(FACTS, []), []) == []
+    assert time_to_target_records(compare(FACTS, []), []) == []
 
 
 def test_there_is_no_figure_where_nobody_gets_there() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.synthetic_study import result
 from zerotune.tuner.analysis.evidence import Incumbent, best_of_k, incumbents, trials_to_reach
 from zerotune.tuner.analysis.tuning_effort import (
-    averaged_incumbents,
+    average_incumbents,
     cost_to_reach,
     expected_running_time,
     median_best_of_k,
     median_interval_range,
-    success,
+    success_rate,
     trials_to_succeed,
 )
 
@@ -42,7 +42,7 @@ def at_least(count: int, num_trials: int, rate: float) -> float:
 
 @pytest.mark.parametrize(("num_successes", "num_trials"), [(1, 4), (3, 16), (16, 30), (29, 30), (1, 64)])
 def test_each_end_of_the_interval_leaves_a_fortieth_by_binomial_sums(num_successes, num_trials):
-    found = success(outcomes(num_successes, num_trials), 1.0, higher_is_better=True)
+    found = success_rate(outcomes(num_successes, num_trials), 1.0, higher_is_better=True)
     assert at_least(num_successes, num_trials, found.low) == pytest.approx(0.025)
     assert 1 - at_least(num_successes + 1, num_trials, found.high) == pytest.approx(0.025)
     assert found.rate == num_successes / num_trials
@@ -51,7 +51,7 @@ def test_each_end_of_the_interval_leaves_a_fortieth_by_binomial_sums(num_success
 
 @pytest.mark.parametrize("num_trials", [1, 2, 5, 16, 64])
 def test_where_no_trial_succeeds_the_exact_bound_stands_below_the_rule_of_three(num_trials):
-    found = success(outcomes(0, num_trials), 1.0, higher_is_better=True)
+    found = success_rate(outcomes(0, num_trials), 1.0, higher_is_better=True)
     assert (found.num_successes, found.rate, found.low) == (0, 0.0, 0.0)
     assert (found.expected_trials, found.trials_for_confidence) == (None, None)
     assert (1 - found.upper_bound) ** num_trials == pytest.approx(0.05)
@@ -60,7 +60,7 @@ def test_where_no_trial_succeeds_the_exact_bound_stands_below_the_rule_of_three(
 
 
 def test_where_all_trials_succeed_one_is_expected_and_one_is_enough():
-    found = success(outcomes(8, 8), 1.0, higher_is_better=True)
+    found = success_rate(outcomes(8, 8), 1.0, higher_is_better=True)
     assert (found.rate, found.high) == (1.0, 1.0)
     assert (found.expected_trials, found.trials_for_confidence) == (1.0, 1)
 
@@ -69,13 +69,13 @@ def test_where_all_trials_succeed_one_is_expected_and_one_is_enough():
 def test_the_level_itself_is_a_success_and_a_failed_trial_is_none(higher_is_better):
     sign = 1 if higher_is_better else -1
     scores = [sign * 0.5, None, sign * 0.7, sign * 0.4]
-    found = success(scores, sign * 0.5, higher_is_better=higher_is_better)
+    found = success_rate(scores, sign * 0.5, higher_is_better=higher_is_better)
     assert (found.num_successes, found.num_trials) == (2, 4)
 
 
 def test_no_trials_have_no_success_rate():
     with pytest.raises(ValueError, match="at least one trial"):
-        success([], 0.5, higher_is_better=True)
+        success_rate([], 0.5, higher_is_better=True)
 
 
 def test_the_trials_for_confidence_are_the_first_number_that_suffices_in_whole_numbers():
@@ -83,7 +83,7 @@ def test_the_trials_for_confidence_are_the_first_number_that_suffices_in_whole_n
         for num_successes in range(1, num_trials + 1):
             num_failures = num_trials - num_successes
             needed = next(n for n in itertools.count(1) if 20 * num_failures**n <= num_trials**n)
-            found = success(outcomes(num_successes, num_trials), 1.0, higher_is_better=True)
+            found = success_rate(outcomes(num_successes, num_trials), 1.0, higher_is_better=True)
             assert found.trials_for_confidence == needed, (num_successes, num_trials)
 
 
@@ -187,7 +187,7 @@ def steps(*pairs: tuple[float, float]) -> list[Incumbent]:
 
 
 def means(curves: list[list[Incumbent]]) -> list[tuple[float, float]]:
-    return [(step.cost, pytest.approx(step.score.mean)) for step in averaged_incumbents(curves)]
+    return [(step.cost, pytest.approx(step.score.mean)) for step in average_incumbents(curves)]
 
 
 def test_the_average_runs_from_where_all_have_started_to_where_the_cheapest_ends():
@@ -198,18 +198,18 @@ def test_the_average_runs_from_where_all_have_started_to_where_the_cheapest_ends
         (4.0, pytest.approx(1.4 / 3)),
         (5.0, pytest.approx(0.5)),
     ] == means(curves)
-    assert {step.num_repeats for step in averaged_incumbents(curves)} == {3}
+    assert {step.num_repeats for step in average_incumbents(curves)} == {3}
 
 
 def test_one_repeat_is_its_own_average_without_an_interval():
-    (first, last) = averaged_incumbents([steps((1, 0.2), (4, 0.5))])
+    (first, last) = average_incumbents([steps((1, 0.2), (4, 0.5))])
     assert (first.score.mean, first.score.low, last.score.mean, last.num_repeats) == (0.2, None, 0.5, 1)
 
 
 def test_searches_that_never_ran_together_have_no_average():
-    assert averaged_incumbents([steps((1, 0.2), (2, 0.3)), steps((3, 0.4), (4, 0.5))]) == ()
-    assert averaged_incumbents([steps((1, 0.2)), []]) == ()
-    assert averaged_incumbents([]) == ()
+    assert average_incumbents([steps((1, 0.2), (2, 0.3)), steps((3, 0.4), (4, 0.5))]) == ()
+    assert average_incumbents([steps((1, 0.2)), []]) == ()
+    assert average_incumbents([]) == ()
 
 
 curves_strategy = st.lists(
@@ -229,7 +229,7 @@ curves_strategy = st.lists(
 
 @given(curves_strategy)
 def test_the_average_is_that_of_the_step_functions_at_every_cost_and_never_worsens(curves):
-    averaged = averaged_incumbents(curves)
+    averaged = average_incumbents(curves)
     for cost in range(1, 26):
         inside = max(curve[0].cost for curve in curves) <= cost <= min(curve[-1].cost for curve in curves)
         if inside:
@@ -245,7 +245,7 @@ def test_all_orders_of_a_random_search_average_to_its_best_of_k_curve():
         for order in itertools.permutations(scores)
     ]
     curves = [incumbents(order, "trials", higher_is_better=True) for order in orders]
-    averaged = averaged_incumbents(curves)
+    averaged = average_incumbents(curves)
     expected = best_of_k(scores, higher_is_better=True)
     assert [step.score.mean for step in averaged] == pytest.approx(expected)
     assert [step.cost for step in averaged] == [1.0, 2.0, 3.0, 4.0]
@@ -257,7 +257,7 @@ def test_all_orders_of_a_random_search_average_to_its_best_of_k_curve():
 @BOTH
 def test_the_cost_to_reach_a_level_is_that_of_the_first_step_there(higher_is_better):
     sign = 1 if higher_is_better else -1
-    averaged = averaged_incumbents([steps((1, sign * 0.2), (4, sign * 0.5), (9, sign * 0.9))])
+    averaged = average_incumbents([steps((1, sign * 0.2), (4, sign * 0.5), (9, sign * 0.9))])
     assert cost_to_reach(averaged, sign * 0.5, higher_is_better=higher_is_better) == 4.0
     assert cost_to_reach(averaged, sign * 0.95, higher_is_better=higher_is_better) is None
     assert cost_to_reach((), 0.5, higher_is_better=higher_is_better) is None

@@ -16,9 +16,9 @@ from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports import export as export_module
 from zerotune.tuner.reports.export import PAGES, export
 from zerotune.tuner.reports.figures import images as pictures
-from zerotune.tuner.reports.figures.registry import REPORTS
+from zerotune.tuner.reports.figures.registry import FIGURES
 from zerotune.tuner.reports.tables.terminal import print_answer
-from zerotune.tuner.reports.text.format import headlines
+from zerotune.tuner.reports.text.headlines import headlines
 
 HOSTILE = "</script><script>alert(1)</script>"
 FIND_CHROME = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -26,7 +26,7 @@ FIND_CHROME = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 @pytest.fixture
 def without_pictures(monkeypatch):
-    monkeypatch.setattr(export_module, "write_pictures", lambda figures, to: ([], "no browser"))
+    monkeypatch.setattr(export_module, "write_images", lambda figures, to: ([], "no browser"))
 
 
 def records(path):
@@ -58,19 +58,19 @@ def test_the_tables_hold_the_comparison(tmp_path, without_pictures):
 
 def test_the_report_has_every_figure_that_applies_and_the_pareto_figures_have_pages_of_their_own(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(export_module, "write_pictures", lambda figures, to: (drawn.extend(figures), ([], None))[1])
+    monkeypatch.setattr(export_module, "write_images", lambda figures, to: (drawn.extend(figures), ([], None))[1])
     results = study_results()
     files = export(replace(reported(), comparison=compare(facts(), results), results=results), tmp_path)
     html = sorted(file.name for file in files if file.suffix == ".html")
     assert html == ["pareto_arms.html", "pareto_trials.html", "report.html"]
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     need_more = ("learning_curves", "time_to_target", "importances", "surface")
-    assert drawn == [name for name in REPORTS if name not in need_more]
-    assert [name for name in REPORTS if f'"plot-{name}"' in report] == drawn
+    assert drawn == [name for name in FIGURES if name not in need_more]
+    assert [name for name in FIGURES if f'"plot-{name}"' in report] == drawn
 
 
 def test_pictures_are_drawn_where_they_are_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "write_pictures", lambda *_: pytest.fail("a picture was drawn"))
+    monkeypatch.setattr(export_module, "write_images", lambda *_: pytest.fail("a picture was drawn"))
     files = export(reported(), tmp_path, pictures=False)
     assert {file.suffix for file in files} == {".html", ".json", ".csv"}
 
@@ -84,13 +84,13 @@ def test_html_files_open_without_a_network_and_hold_names_as_text(tmp_path, with
         assert "<script>alert" not in text
         assert "<script src=" not in text
         assert text.count("plotly.js v") == 1, name
-        assert f"plot-{next(iter(REPORTS)) if name == 'report' else name}" in text
+        assert f"plot-{next(iter(FIGURES)) if name == 'report' else name}" in text
 
 
 @pytest.mark.skipif(not any(map(shutil.which, FIND_CHROME)), reason="needs Chrome or Chromium on the path")
 @pytest.mark.browser
 def test_pictures_are_drawn_where_a_browser_is_present(tmp_path):
-    files, notice = pictures.write_pictures({"one": go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))}, tmp_path)
+    files, notice = pictures.write_images({"one": go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))}, tmp_path)
     assert notice is None
     assert [file.name for file in files] == ["one.png", "one.svg"]
     assert files[0].read_bytes().startswith(b"\x89PNG")
@@ -99,7 +99,7 @@ def test_pictures_are_drawn_where_a_browser_is_present(tmp_path):
 
 def test_a_hanging_browser_costs_the_pictures_and_nothing_else(tmp_path):
     (tmp_path / "one.png").write_bytes(b"of an earlier export")
-    files, notice = pictures.write_pictures({"one": go.Figure()}, tmp_path, time_limit=0.05)
+    files, notice = pictures.write_images({"one": go.Figure()}, tmp_path, time_limit=0.05)
     assert files == []
     assert notice is not None
     assert "took more than 0.05 s" in notice
@@ -108,7 +108,7 @@ def test_a_hanging_browser_costs_the_pictures_and_nothing_else(tmp_path):
 
 def test_a_missing_browser_is_named_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "absent"))
-    files, notice = pictures.write_pictures({"one": go.Figure()}, tmp_path)
+    files, notice = pictures.write_images({"one": go.Figure()}, tmp_path)
     assert files == []
     assert notice is not None
     assert "no Chrome or Chromium was found" in notice

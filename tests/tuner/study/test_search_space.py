@@ -15,13 +15,13 @@ from zerotune.tuner.study.search_space import (
     Param,
     Scale,
     Space,
-    describe,
-    edges,
+    describe_param,
     grid_points,
     grid_size,
     grid_values,
     largest,
     middle,
+    params_on_edge,
     sample,
 )
 
@@ -142,13 +142,13 @@ def test_a_best_value_at_the_end_of_its_range_is_on_the_edge() -> None:
         "warmup_epochs": Float(low=0.0, high=10.0),
         "momentum": Choice(choices=(0.8, 0.9)),
     }
-    assert edges(space, {"lr": 1.0, "warmup_epochs": 9.6, "momentum": 0.9}) == ["lr", "warmup_epochs"]
-    assert edges(space, {"lr": 0.01, "warmup_epochs": 5.0, "momentum": 0.8}) == ["lr"]
-    assert edges(space, {"lr": 0.1, "warmup_epochs": 9.0}) == []
+    assert params_on_edge(space, {"lr": 1.0, "warmup_epochs": 9.6, "momentum": 0.9}) == ["lr", "warmup_epochs"]
+    assert params_on_edge(space, {"lr": 0.01, "warmup_epochs": 5.0, "momentum": 0.8}) == ["lr"]
+    assert params_on_edge(space, {"lr": 0.1, "warmup_epochs": 9.0}) == []
 
 
 def test_zero_is_the_end_of_what_there_is_and_no_edge() -> None:
-    assert edges({"warmup_epochs": Float(low=0.0, high=10.0)}, {"warmup_epochs": 0.0}) == []
+    assert params_on_edge({"warmup_epochs": Float(low=0.0, high=10.0)}, {"warmup_epochs": 0.0}) == []
 
 
 def test_the_ends_of_a_list_of_numbers_are_edges_and_those_of_any_other_list_are_not() -> None:
@@ -160,9 +160,9 @@ def test_the_ends_of_a_list_of_numbers_are_edges_and_those_of_any_other_list_are
         "decay": Choice(choices=("constant", "poly", "date")),
     }
     others = {"weight_decay": 5e-4, "nesterov": True, "decay": "date"}
-    assert edges(space, {"lr": 0.04, "warmup_epochs": 2, **others}) == ["lr", "warmup_epochs"]
-    assert edges(space, {"lr": 0.01, "warmup_epochs": 0, **others}) == ["lr"]
-    assert edges(space, {"lr": 0.02, "warmup_epochs": 1, **others}) == []
+    assert params_on_edge(space, {"lr": 0.04, "warmup_epochs": 2, **others}) == ["lr", "warmup_epochs"]
+    assert params_on_edge(space, {"lr": 0.01, "warmup_epochs": 0, **others}) == ["lr"]
+    assert params_on_edge(space, {"lr": 0.02, "warmup_epochs": 1, **others}) == []
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_the_ends_of_a_list_of_numbers_are_edges_and_those_of_any_other_list_are
     ],
 )
 def test_a_description_says_what_is_searched(param: Param, text: str) -> None:
-    assert describe(param) == text
+    assert describe_param(param) == text

@@ -20,7 +20,7 @@ from zerotune.tuner.study import (
     Configuration,
     Study,
     baseline_config,
-    difference,
+    describe_changes,
     load_study,
     search_config,
     shipped_studies,
@@ -246,7 +246,7 @@ def test_what_fixes_no_result_changes_no_fingerprint(edit: tuple[str, str]) -> N
 def test_what_fixes_results_changes_the_fingerprint_and_is_named(edit: tuple[str, str], line: str) -> None:
     before, after = study(), study(edit)
     assert before.fingerprint != after.fingerprint
-    assert difference(before.content(), after.content()) == [line]
+    assert describe_changes(before.content(), after.content()) == [line]
 
 
 def test_content_and_resolved_definition_are_json() -> None:
@@ -259,7 +259,7 @@ def test_content_and_resolved_definition_are_json() -> None:
 
 def test_an_arm_added_or_removed_is_named() -> None:
     arm: dict[str, Any] = {"name": "a"}
-    assert difference({"arms": [arm]}, {"arms": []}) == ["arms[0]: was {'name': 'a'}, now absent"]
+    assert describe_changes({"arms": [arm]}, {"arms": []}) == ["arms[0]: was {'name': 'a'}, now absent"]
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import Study, shipped_studies, study_from_text
-from zerotune.tuner.study.loading import study_of
-from zerotune.tuner.study.yaml_file import StudyFile, parse_study
+from zerotune.tuner.study.loading import build_study
+from zerotune.tuner.study.yaml_file import StudyFile, parse_yaml
 
 TEXTS = [path.read_text(encoding="utf-8") for path in shipped_studies().values()]
 WORDS = st.sampled_from(
@@ -101,7 +101,7 @@ KEYS = st.sampled_from(
         *("resources", "budget", "tracking_uri", "application", "question"),
     ]
 )
-BASE = parse_study(TEXTS[0], "x.yaml").content
+BASE = parse_yaml(TEXTS[0], "x.yaml").content
 
 
 @settings(max_examples=200, deadline=timedelta(seconds=20))
@@ -109,4 +109,4 @@ BASE = parse_study(TEXTS[0], "x.yaml").content
 def test_a_key_with_any_value_is_a_study_or_a_sentence(key: str, value: object) -> None:
     file = StudyFile(name="x.yaml", content={**BASE, key: value}, lines={})
     with contextlib.suppress(BadInput):
-        assert isinstance(study_of(file), Study)
+        assert isinstance(build_study(file), Study)

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...reports.figures.images import write_pictures
-from ...reports.html.document import document, drawn
+from ...reports.figures.images import write_images
+from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import html_text
+from ...reports.tables.markup import escape_html
 from .diagnosis import DiagnosedRun, Diagnosis
 from .figures import FIGURES
-from .text import distance_sentence, peak_sentences
+from .text import describe_distance, describe_peaks
 
 COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
 """Of the table: one number a row. `iteration` is the update that the number was measured before (for losses the last
@@ -40,13 +40,13 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
     write_csv(table, [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)])
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
-    sentences = [peak_sentences(diagnosis), f"{distance_sentence(diagnosis)}.", *diagnosis.notes]
+    sentences = [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}.", *diagnosis.notes]
     parts = [
-        *(f"<p>{html_text(sentence)}</p>" for sentence in sentences),
-        *(drawn(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
+        *(f"<p>{escape_html(sentence)}</p>" for sentence in sentences),
+        *(figure_html(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
     ]
-    page.write_text(document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")
-    pictures, notice = write_pictures(figures, to, formats=("png",))
+    page.write_text(render_document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")
+    pictures, notice = write_images(figures, to, formats=("png",))
     if notice:
         notify(notice)
     return [table, page, *pictures]

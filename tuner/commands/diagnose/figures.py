@@ -12,9 +12,9 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ....trainers.diagnostics import LAWS, LayerNorms
-from ...reports.figures.style import COLOURS, COLUMNS, GREY, dress, num_rows, safe
+from ...reports.figures.style import COLOURS, COLUMNS, GREY, apply_style, escape, num_rows
 from .diagnosis import DiagnosedRun, Diagnosis
-from .text import distance_sentence, gap_text, number_text, peak_places, peak_sentence
+from .text import describe_distance, describe_peak_shift, format_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
 """Layers drawn; of a deeper model so many, evenly spread."""
@@ -42,9 +42,9 @@ def lipschitz(diagnosis: Diagnosis) -> go.Figure:
             peak = run.peak
             if peak is not None and peak.is_inside:
                 figure.add_trace(_star(time(peak.iteration), peak.value, place), row=1, col=column)
-    places = peak_places(diagnosis)
+    places = format_peaks(diagnosis)
     what = f"local Lipschitz constant along the gradient{f'; largest {places}' if places else ''}"
-    _dress(figure, diagnosis, title=peak_sentence(diagnosis), what=what)
+    _dress(figure, diagnosis, title=describe_peak_shift(diagnosis), what=what)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_xaxes(title_text="update", col=1)
     figure.update_xaxes(title_text="epoch", col=2)
@@ -69,8 +69,8 @@ def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
                     y=[ratio for _, ratio in points],
                     mode="lines",
                     line={"color": colour, "width": 2, "dash": dash},
-                    name=safe(name) if dash == "solid" else f"{safe(name)}, applied",
-                    legendgroup=safe(name),
+                    name=escape(name) if dash == "solid" else f"{escape(name)}, applied",
+                    legendgroup=escape(name),
                     showlegend=place == 0 and dash == "solid",
                 )
                 _add(figure, place, trace)
@@ -124,7 +124,7 @@ def distances(diagnosis: Diagnosis) -> go.Figure:
             row=row + 1,
             col=column + 1,
         )
-    _dress(figure, diagnosis, title=distance_sentence(diagnosis), what="distance of the weights from their start")
+    _dress(figure, diagnosis, title=describe_distance(diagnosis), what="distance of the weights from their start")
     figure.update_xaxes(type="log", title_text="updates made", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text="|w - w0|", col=1)
     return figure
@@ -137,7 +137,7 @@ def loss_gaps(diagnosis: Diagnosis) -> go.Figure:
         shown = [(epoch, gap) for epoch, gap in run.loss_gaps if math.isfinite(gap)]
         figure.add_trace(_line(run, place, [epoch for epoch, _ in shown], [gap for _, gap in shown]))
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    last = ", ".join(f"{gap_text(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
+    last = ", ".join(f"{format_gap(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
     _dress(
         figure, diagnosis, title=f"Loss gap of the last epoch, in nats: {last}", what="validation less training loss"
     )
@@ -154,7 +154,7 @@ def noise_scales(diagnosis: Diagnosis) -> go.Figure:
         scales = [o.noise.scale for o in seen]
         figure.add_trace(_line(run, place, [run.epoch_of(o.iteration) for o in seen], scales))
         figure.add_hline(y=run.batch_size, line={"color": _colour(place), "width": 1, "dash": "dash"})
-    last = ", ".join(f"{number_text(run.late_noise_scale)} at B={run.batch_size:,}" for run in diagnosis.runs)
+    last = ", ".join(f"{format_number(run.late_noise_scale)} at B={run.batch_size:,}" for run in diagnosis.runs)
     _dress(
         figure, diagnosis, title=f"Gradient noise scale towards the end, in samples: {last}", what="tr(Sigma) / |G|²"
     )
@@ -224,7 +224,7 @@ def _star(x: float, y: float, place: int) -> go.Scatter:
         x=[x],
         y=[y],
         mode="markers+text",
-        text=[number_text(x)],
+        text=[format_number(x)],
         textposition="top center",
         textfont={"color": _colour(place)},
         marker=marker,
@@ -254,10 +254,10 @@ def _add(figure: go.Figure, place: int, trace: go.Scatter) -> None:
 def _dress(figure: go.Figure, diagnosis: Diagnosis, *, title: str, what: str) -> None:
     question = diagnosis.question
     panels = sum(1 for _ in figure.select_xaxes())
-    dress(
+    apply_style(
         figure,
         title=title,
-        finding=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
+        subtitle=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
         num_panels=panels,
     )
 
@@ -288,5 +288,5 @@ def _ratio_finding(diagnosis: Diagnosis) -> str:
     low, high = min(ratios, key=lambda name: ratios[name]), max(ratios, key=lambda name: ratios[name])
     return (
         f"At update {first.iteration:,} and B={diagnosis.runs[0].batch_size:,} the trust ratio is from"
-        f" {number_text(ratios[low])} ({low}) to {number_text(ratios[high])} ({high})"
+        f" {format_number(ratios[low])} ({low}) to {format_number(ratios[high])} ({high})"
     )

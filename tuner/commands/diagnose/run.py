@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
-from ....trainers.diagnostics import Recorder
+from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
 from ....trainers.spec import Placement, TrainConfig
 from ....trainers.tables import lookup
-from ...analysis.selection import BASELINE, chosen
+from ...analysis.selection import BASELINE, best_trial
 from ...errors import BadInput
 from ...study import ArmDefinition, BaselineDefinition, Configuration, Study, rule_config, search_config, tuned_config
-from ...study.application_check import rehearsed_data
+from ...study.application_check import load_checked_data
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 
@@ -56,17 +56,17 @@ def diagnose(
         config, trial = _config(question, batch_size, results)
         configs.append(config)
         if trial is not None:
-            notes.append(_choice_text(trial))
+            notes.append(_format_choice(trial))
     runs = tuple(_run(question, config, folder, tell) for config in configs)
     return Diagnosis(question=question, runs=runs, notes=tuple(dict.fromkeys(notes)))
 
 
-def chosen_iterations(total: int, *, every: int | None, points: int) -> list[int]:
+def select_iterations(total: int, *, every: int | None, points: int) -> list[int]:
     """The updates to measure before, of 1 .. total: every so many, or spread evenly over the logarithm of time.
 
-    >>> chosen_iterations(10, every=4, points=50)
+    >>> select_iterations(10, every=4, points=50)
     [1, 5, 9]
-    >>> chosen_iterations(1000, every=None, points=4)
+    >>> select_iterations(1000, every=None, points=4)
     [1, 10, 100, 1000]
     """
     if every is not None:
@@ -80,7 +80,7 @@ def _num_train(study: Study, folder: str | None) -> int:
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     if not is_shipped(study.application):
-        return len(rehearsed_data(study, folder).train)
+        return len(load_checked_data(study, folder).train)
     try:
         return application.data_sources[study.data.source].count(folder, study.data_options())
     except DataError as error:
@@ -99,8 +99,8 @@ def _run(
     try:
         training = Training(config, placement)
         total = training.schedule.total_iterations
-        iterations = chosen_iterations(total, every=question.every, points=question.points)
-        recorder = Recorder(training, iterations, method=question.method)
+        iterations = select_iterations(total, every=question.every, points=question.points)
+        recorder = TrainingObserver(training, iterations, method=question.method)
     except ValueError as error:  # DataError is one
         raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
     tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")
@@ -121,7 +121,7 @@ def _config(
     """What is trained at a batch size, and the trial whose hyperparameters it rests on, where the study searches."""
     study = question.study
     try:
-        configuration, rested_on = configured(study, question.arm, batch_size, results)
+        configuration, rested_on = resolve_configuration(study, question.arm, batch_size, results)
     except BadInput:
         raise
     except ValueError as error:
@@ -141,7 +141,7 @@ def _config(
     return config, rested_on
 
 
-def configured(
+def resolve_configuration(
     study: Study, name: str, batch_size: int, results: Sequence[TrialResult]
 ) -> tuple[Configuration, Trial | None]:
     """What an arm of the study, or "baseline", trains with at a batch size.
@@ -200,7 +200,7 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
         if (result.trial.arm, result.trial.batch_size) == (arm, batch_size)
         and result.trial.role in ("baseline", "search")
     ]
-    best = chosen(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
+    best = best_trial(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
     if best is None:
         searched = {r.trial.batch_size for r in results if r.trial.arm == arm and r.trial.role != "confirmation"}
         there = f"; it has been searched at {', '.join(map(str, sorted(searched)))}" if searched else ""
@@ -212,7 +212,7 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
     return best.trial
 
 
-def _choice_text(trial: Trial) -> str:
+def _format_choice(trial: Trial) -> str:
     values = ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in trial.params.items()
     )

@@ -11,13 +11,13 @@ from rich.text import Text
 from .diagnosis import DiagnosedRun, Diagnosis
 
 MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": "neither earlier nor later in {unit}"}
-METHOD_WORDS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
+HESSIAN_METHODS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
 
 
-def number_text(number: float | None) -> str:
+def format_number(number: float | None) -> str:
     """Three digits of a number, a dash where there is none.
 
-    >>> number_text(0.012345), number_text(1234.5), number_text(None)
+    >>> format_number(0.012345), format_number(1234.5), format_number(None)
     ('0.0123', '1,234', '-')
     """
     if number is None:
@@ -25,9 +25,9 @@ def number_text(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def peak_sentence(diagnosis: Diagnosis) -> str:
+def describe_peak_shift(diagnosis: Diagnosis) -> str:
     """Whether the peak of the Lipschitz constant moves with the batch size, and in which time."""
-    moves = diagnosis.peaks_move
+    moves = diagnosis.peak_shift
     if moves is None:
         flat = [f"B={run.batch_size:,}" for run in diagnosis.runs if run.peak is None or not run.peak.is_inside]
         if flat:
@@ -37,22 +37,22 @@ def peak_sentence(diagnosis: Diagnosis) -> str:
     return f"As the batch grows the peak of the Lipschitz constant comes {in_epochs} and {in_updates}"
 
 
-def peak_places(diagnosis: Diagnosis) -> str:
+def format_peaks(diagnosis: Diagnosis) -> str:
     """Where the peaks are that stand out; empty where none does."""
     return ", ".join(
-        f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {number_text(run.peak.epoch)})"
+        f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {format_number(run.peak.epoch)})"
         for run in diagnosis.runs
         if run.peak is not None and run.peak.is_inside
     )
 
 
-def peak_sentences(diagnosis: Diagnosis) -> str:
+def describe_peaks(diagnosis: Diagnosis) -> str:
     """The finding with its places."""
-    places = peak_places(diagnosis)
-    return f"{peak_sentence(diagnosis)}{f'; it is largest {places}' if places else ''}."
+    places = format_peaks(diagnosis)
+    return f"{describe_peak_shift(diagnosis)}{f'; it is largest {places}' if places else ''}."
 
 
-def distance_sentence(diagnosis: Diagnosis) -> str:
+def describe_distance(diagnosis: Diagnosis) -> str:
     """Which law of time fits the distance better, at how many of the batch sizes, and how well."""
     both = [run.fits for run in diagnosis.runs if len(run.fits) > 1]
     if not both:
@@ -68,7 +68,7 @@ def distance_sentence(diagnosis: Diagnosis) -> str:
     )
 
 
-def gap_text(run: DiagnosedRun) -> str:
+def format_gap(run: DiagnosedRun) -> str:
     """The loss gap after the last epoch, in nats."""
     return f"{run.loss_gaps[-1][1]:+.3f}" if run.loss_gaps else "-"
 
@@ -81,17 +81,17 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     console.print()
     console.print(_table(diagnosis))
     console.print()
-    console.print(Text(peak_sentences(diagnosis)))
-    console.print(Text(f"{distance_sentence(diagnosis)}."))
+    console.print(Text(describe_peaks(diagnosis)))
+    console.print(Text(f"{describe_distance(diagnosis)}."))
     for sentence in (*diagnosis.notes, *(_ended_early(run) for run in diagnosis.runs)):
         if sentence:
             console.print(Text(sentence))
     console.print()
     console.print(
         Text(
-            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {METHOD_WORDS[question.method]}; the largest"
-            " seen, and in brackets where it is no peak: the first value is not half of it, or it is the last. R²: of"
-            " a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
+            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {HESSIAN_METHODS[question.method]}; the"
+            " largest seen, and in brackets where it is no peak: the first value is not half of it, or it is the last."
+            " R²: of a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
             " last fifth of the measurements. Loss gap: validation less training loss of the last epoch, in nats.",
             style="dim",
         )
@@ -123,15 +123,15 @@ def _table(diagnosis: Diagnosis) -> Table:
         peak, fits = run.peak, run.fits
         cells = ["-", "-", "-"]
         if peak is not None:
-            cells = [number_text(peak.value), f"{peak.iteration:,}", number_text(peak.epoch)]
+            cells = [format_number(peak.value), f"{peak.iteration:,}", format_number(peak.epoch)]
             cells = cells if peak.is_inside else [f"({cell})" for cell in cells]
         table.add_row(
             f"{run.batch_size:,}",
             f"{run.iterations:,}",
             *cells,
-            number_text(run.observations[-1].lipschitz),
+            format_number(run.observations[-1].lipschitz),
             *(f"{fits[law].r_squared:.3f}" if law in fits else "-" for law in ("log t", "sqrt t")),
-            number_text(run.late_noise_scale),
-            gap_text(run),
+            format_number(run.late_noise_scale),
+            format_gap(run),
         )
     return table

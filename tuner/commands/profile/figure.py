@@ -8,14 +8,15 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ...reports.figures.images import write_pictures
-from ...reports.figures.style import ArmStyle, arm_styles, dress, log_ticks, safe
-from ...reports.html.document import document, drawn
+from ...reports.figures.images import write_images
+from ...reports.figures.style import ArmStyle, apply_style, arm_styles, escape, log_ticks
+from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import html_text
-from ...reports.text.format import cost_unit, share_text
-from .profiles import TAU_MAX, ArmProfile, Profiles
-from .text import area_text, headline, notes, ranked, workloads_text
+from ...reports.tables.markup import escape_html
+from ...reports.text.costs import cost_unit
+from ...reports.text.format import format_share
+from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
+from .text import format_area, format_workloads, headline, notes, rank_arms
 
 NAME = "profile"
 READING = (
@@ -25,20 +26,20 @@ READING = (
 )
 
 
-def profile_figure(shown: Profiles) -> go.Figure:
+def profile_figure(shown: PerformanceProfiles) -> go.Figure:
     """A step line an arm: rho(tau) against tau on a log scale, from 1 to where the area ends, a marker a workload."""
     figure = go.Figure()
     styles = arm_styles([profile.arm for profile in shown.arms])
     thinner = min(1.5, 6 / len(shown.arms))
-    for place, profile in enumerate(ranked(shown.arms)):
+    for place, profile in enumerate(rank_arms(shown.arms)):
         width = 2 + thinner * (len(shown.arms) - 1 - place)
         figure.add_trace(_line(profile, styles[profile.arm], width=width))
         figure.add_trace(_markers(profile, styles[profile.arm]))
     baseline = "with" if shown.with_baseline else "without"
-    dress(
+    apply_style(
         figure,
         title=headline(shown),
-        finding=f"{workloads_text(shown)}; cost to a model {baseline} the baseline's search",
+        subtitle=f"{format_workloads(shown)}; cost to a model {baseline} the baseline's search",
         num_panels=1,
     )
     ticks = log_ticks(1.0, TAU_MAX)
@@ -58,13 +59,13 @@ def profile_figure(shown: Profiles) -> go.Figure:
 def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
     """The profile; arms that coincide stay visible, since the ones drawn later are thinner."""
     taus = [1.0, *sorted(entry.ratio for entry in profile.entries if 1.0 < entry.ratio <= TAU_MAX), TAU_MAX]
-    name = safe(profile.arm)
+    name = escape(profile.arm)
     return go.Scatter(
         x=taus,
         y=[profile.share_within(tau) for tau in taus],
         mode="lines",
         line={"shape": "hv", "color": style.colour, "width": width},
-        name=f"{name}: area {area_text(profile.area)}",
+        name=f"{name}: area {format_area(profile.area)}",
         legendgroup=name,
         hoverinfo="skip",
     )
@@ -72,7 +73,7 @@ def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
 
 def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
     solved = sorted((entry for entry in profile.entries if entry.ratio <= TAU_MAX), key=lambda entry: entry.ratio)
-    name = safe(profile.arm)
+    name = escape(profile.arm)
     return go.Scatter(
         x=[entry.ratio for entry in solved],
         y=[profile.share_within(entry.ratio) for entry in solved],
@@ -81,15 +82,15 @@ def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
         legendgroup=name,
         showlegend=False,
         hovertext=[
-            f"{name} on {safe(entry.study)} at B={entry.batch_size:,}: {entry.finding}, {entry.ratio:.3g} times the "
-            f"cheapest<br>{share_text(profile.share_within(entry.ratio))} of workloads within that"
+            f"{name} on {escape(entry.study)} at B={entry.batch_size:,}: {entry.finding}, {entry.ratio:.3g} times the "
+            f"cheapest<br>{format_share(profile.share_within(entry.ratio))} of workloads within that"
             for entry in solved
         ],
         hoverinfo="text",
     )
 
 
-def profile_records(shown: Profiles) -> list[dict[str, object]]:
+def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
     """One record a workload and arm; the ratio is None where the arm is not shown to be as good as the reference."""
     return [
         {
@@ -108,7 +109,7 @@ def profile_records(shown: Profiles) -> list[dict[str, object]]:
     ]
 
 
-def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
+def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str | None]:
     """Writes profile.html, profile.csv and profile.png, replacing those of an earlier time.
 
     Args:
@@ -122,10 +123,11 @@ def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
     figure = profile_figure(shown)
     page = to / f"{NAME}.html"
     table = to / f"{NAME}.csv"
-    listed = "".join(f"<li>{html_text(note)}</li>" for note in notes(shown))
+    listed = "".join(f"<li>{escape_html(note)}</li>" for note in notes(shown))
     page.write_text(
-        document(headline(shown), [drawn(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']), encoding="utf-8"
+        render_document(headline(shown), [figure_html(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']),
+        encoding="utf-8",
     )
     write_csv(table, profile_records(shown))
-    pictures, notice = write_pictures({NAME: figure}, to, formats=("png",))
+    pictures, notice = write_images({NAME: figure}, to, formats=("png",))
     return [page, table, *pictures], notice

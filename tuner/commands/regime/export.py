@@ -8,13 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...reports.figures.images import write_pictures
-from ...reports.html.document import document, drawn
+from ...reports.figures.images import write_images
+from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import html_text
+from ...reports.tables.markup import escape_html
 from .figure import READING, regime_figure
-from .table import cells, headings
-from .text import headline, loss_ratio, notes, score_share, sentences
+from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
 
 
@@ -33,7 +32,7 @@ def write_regime(regime: Regime, to: Path) -> list[Path]:
     files[0].write_text(regime_page(regime), encoding="utf-8")
     write_csv(files[1], attempt_records(regime))
     files[2].write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    pictures, notice = write_pictures({"regime": regime_figure(regime)}, to)
+    pictures, notice = write_images({"regime": regime_figure(regime)}, to)
     if notice:
         print(notice, file=sys.stderr)
     return [*files, *pictures]
@@ -73,8 +72,8 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
         "headline": headline(regime),
         "sentences": list(sentences(regime)),
         "notes": list(notes(regime)),
-        "large": {**asdict(regime.large), "shown": asdict(regime.shown_large)},
-        "huge": {**asdict(regime.huge), "shown": asdict(regime.shown_huge)},
+        "large": {**asdict(regime.large), "shown": asdict(regime.certain_large)},
+        "huge": {**asdict(regime.huge), "shown": asdict(regime.certain_huge)},
         "full": regime.question.num_train,
         "attempts": attempt_records(regime),
         "others": [asdict(line) for line in regime.others],
@@ -87,23 +86,23 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
 def regime_page(regime: Regime) -> str:
     """A page that opens without a network: the boundaries, the figure, the table and the notes."""
     parts = [
-        f"<p><b>{html_text(headline(regime))}</b></p>",
+        f"<p><b>{escape_html(headline(regime))}</b></p>",
         _list(sentences(regime)),
-        drawn("regime", regime_figure(regime), READING),
+        figure_html("regime", regime_figure(regime), READING),
         _table(regime),
         '<h2>Notes</h2><div class="notes">',
         _list(notes(regime)),
         "</div>",
     ]
-    return document(f"zerotune regime {regime.question.study}", parts)
+    return render_document(f"zerotune regime {regime.question.study}", parts)
 
 
 def _list(lines: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{html_text(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape_html(line)}</li>" for line in lines) + "</ul>"
 
 
 def _table(regime: Regime) -> str:
-    head = "".join(f"<th>{html_text(heading)}</th>" for heading in headings(regime))
-    rows = ["".join(f"<td>{html_text(cell)}</td>" for cell in row) for row in cells(regime)]
+    head = "".join(f"<th>{escape_html(heading)}</th>" for heading in table_headings(regime))
+    rows = ["".join(f"<td>{escape_html(cell)}</td>" for cell in row) for row in table_rows(regime)]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'

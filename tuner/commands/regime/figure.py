@@ -9,10 +9,19 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from ...analysis.comparison import tolerated_loss
-from ...reports.figures.style import EDGE_SIZE, GREY, MARKER_SIZE, Scale, arm_styles, dress, safe, score_scale
-from ...reports.text.format import is_share, score_text, score_title, spread_text
+from ...reports.figures.style import (
+    EDGE_SIZE,
+    GREY,
+    MARKER_SIZE,
+    ScoreRange,
+    apply_style,
+    arm_styles,
+    escape,
+    fit_score_range,
+)
+from ...reports.text.scores import format_interval, format_score, is_share, score_title
 from .bisection import Bracket
-from .text import headline, loss_ratio, verdict_text
+from .text import format_verdict, headline, loss_ratio
 from .verdict import Attempt, Regime
 
 SHADES = {"large": "#56B4E9", "huge": "#E69F00", "full": "#D55E00"}
@@ -36,7 +45,7 @@ def regime_figure(regime: Regime) -> go.Figure:
     loss = tolerated_loss(question.margin, baseline.score.mean)
     level = baseline.score.mean - loss if question.higher_is_better else baseline.score.mean + loss
     means = [a.score.mean for a in regime.attempts if a.score and not a.num_diverged]
-    scale = score_scale([*means, level, baseline.score.mean], higher_is_better=question.higher_is_better)
+    scale = fit_score_range([*means, level, baseline.score.mean], higher_is_better=question.higher_is_better)
     ends = _ends((baseline, *regime.attempts))
     scale = scale.with_room([min(end, 1.0) for end in ends] if is_share(question.metric) else ends)
     figure = go.Figure()
@@ -47,10 +56,10 @@ def regime_figure(regime: Regime) -> go.Figure:
         off = [a for a in regime.at(batch_size) if a.score is not None and scale.off(a.score.mean)]
         _draw_off_axis(figure, regime, off, scale)
     _draw_baseline(figure, regime, level)
-    dress(
+    apply_style(
         figure,
         title=headline(regime),
-        finding=f"{question.study}, {question.application}: mean test {question.metric} and 95% interval over "
+        subtitle=f"{question.study}, {question.application}: mean test {question.metric} and 95% interval over "
         f"{question.num_seeds} seeds, after {question.epochs} epochs",
         num_panels=1,
     )
@@ -112,7 +121,7 @@ def _shown_batch_size(regime: Regime, attempt: Attempt) -> float:
     return float(attempt.batch_size * 2.0 ** (0.05 * (arms.index(attempt.arm) - (len(arms) - 1) / 2)))
 
 
-def _draw_arm(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], scale: Scale) -> None:
+def _draw_arm(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], scale: ScoreRange) -> None:
     if not attempts:
         return
     style = arm_styles(regime.question.arms)[attempts[0].arm]
@@ -130,7 +139,7 @@ def _draw_arm(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], sc
                 "color": style.colour,
                 "line": {"width": 2, "color": style.colour},
             },
-            name=safe(attempts[0].arm),
+            name=escape(attempts[0].arm),
             hovertext=[_hover(regime, attempt) for attempt in attempts],
             hoverinfo="text",
         )
@@ -146,7 +155,7 @@ def _error_bars(attempts: Sequence[Attempt], colour: str) -> dict[str, object]:
     return {"type": "data", "array": widths, "color": colour, "thickness": 1.0, "width": 3}
 
 
-def _draw_off_axis(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], scale: Scale) -> None:
+def _draw_off_axis(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], scale: ScoreRange) -> None:
     """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
     if not attempts:
         return
@@ -157,7 +166,7 @@ def _draw_off_axis(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt
             x=[_shown_batch_size(regime, attempt) for attempt in attempts],
             y=[scale.edge(place) for place in range(len(attempts))],
             mode="markers+text",
-            text=[f" {score_text(attempt.score.mean, metric)}" for attempt in attempts if attempt.score],
+            text=[f" {format_score(attempt.score.mean, metric)}" for attempt in attempts if attempt.score],
             textposition="middle right",
             textfont={"size": 11, "color": colours},
             marker={"symbol": scale.edge_symbol, "size": EDGE_SIZE, "color": colours},
@@ -172,12 +181,12 @@ def _draw_off_axis(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt
 
 def _hover(regime: Regime, attempt: Attempt) -> str:
     metric, ratio = regime.question.metric, loss_ratio(regime, attempt)
-    score = "no score" if attempt.score is None else spread_text(attempt.score, metric)
+    score = "no score" if attempt.score is None else format_interval(attempt.score, metric)
     lines = [f"{attempt.arm}, B={attempt.batch_size:,}", f"{metric} {score}, {attempt.num_seeds} seeds"]
     lines.append("loss not finite" if ratio is None else f"{ratio:.3g} times the baseline's validation loss")
     if attempt is not regime.baseline:
-        lines.append(verdict_text(regime, attempt))
-    return "<br>".join(safe(line) for line in lines)
+        lines.append(format_verdict(regime, attempt))
+    return "<br>".join(escape(line) for line in lines)
 
 
 def _draw_baseline(figure: go.Figure, regime: Regime, level: float) -> None:
@@ -204,10 +213,10 @@ def _draw_baseline(figure: go.Figure, regime: Regime, level: float) -> None:
     figure.add_traces([line, marker])
 
 
-def _set_axes(figure: go.Figure, regime: Regime, scale: Scale) -> None:
+def _set_axes(figure: go.Figure, regime: Regime, scale: ScoreRange) -> None:
     question = regime.question
     percent = ".1%" if is_share(question.metric) and scale.high - scale.low > 0.005 else None
-    title = safe(score_title(question.metric, "test", higher_is_better=question.higher_is_better))
+    title = escape(score_title(question.metric, "test", higher_is_better=question.higher_is_better))
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent, title_text=title)
     ticks = [question.baseline_batch_size, *question.rungs]
     # Two labels closer than a fifth of a doubling would be printed over each other.

@@ -1,27 +1,34 @@
 """The regimes of an application in words, shared by terminal, page, figure and JSON, so that they say the same.
 
-This module must not know rich or plotly.
+It must not know plotly.
 """
 
 from collections.abc import Sequence
 
-from ...reports.text.format import amount_text, cost_unit, counted, score_text, taken_over_text
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...reports.text.costs import cost_unit, format_reused
+from ...reports.text.format import format_amount, pluralize
+from ...reports.text.scores import format_interval, format_score
 from .bisection import Bracket
-from .verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
+from .verdict import LOSS_FACTOR, Attempt, CertainBounds, Regime, RegimeQuestion
 
 
 def headline(regime: Regime) -> str:
     """The three boundaries in a line."""
-    parts = (_large_words(regime), _huge_words(regime), f"full at {regime.question.num_train:,}")
+    parts = (_large_headline(regime), _huge_headline(regime), f"full at {regime.question.num_train:,}")
     return ", ".join(parts).capitalize()
 
 
-def _large_words(regime: Regime) -> str:
+def _large_headline(regime: Regime) -> str:
     found = regime.large
     return f"not large up to {found.holds:,}" if found.fails is None else f"large from {_from(regime, found)}"
 
 
-def _huge_words(regime: Regime) -> str:
+def _huge_headline(regime: Regime) -> str:
     found = regime.huge
     if found.fails is not None:
         return f"huge above {_above(regime, found)}"
@@ -53,18 +60,18 @@ def _above(regime: Regime, found: Bracket) -> str:
 
 def sentences(regime: Regime) -> tuple[str, ...]:
     """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
-    large = _shown_text(
-        regime, regime.large, regime.shown_large, holding="linear scaling holds", failing="linear scaling fails"
+    large = _format_shown(
+        regime, regime.large, regime.certain_large, holding="linear scaling holds", failing="linear scaling fails"
     )
-    huge = _shown_text(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
+    huge = _format_shown(regime, regime.huge, regime.certain_huge, holding="a method holds", failing="all methods fail")
     return (
-        f"{_large_text(regime)} {large}",
-        f"{_huge_text(regime)} {huge}",
+        f"{_format_large(regime)} {large}",
+        f"{_format_huge(regime)} {huge}",
         f"Full batch (B_F): {regime.question.num_train:,}, the number of training samples.",
     )
 
 
-def _large_text(regime: Regime) -> str:
+def _format_large(regime: Regime) -> str:
     question, found = regime.question, regime.large
     linear = {attempt.batch_size: attempt for attempt in regime.attempts if attempt.arm == question.linear}
     if found.fails is None:
@@ -76,29 +83,33 @@ def _large_text(regime: Regime) -> str:
     return f"{start} holds at {found.holds:,} and fails at {found.fails:,} ({why})."
 
 
-def _huge_text(regime: Regime) -> str:
+def _format_huge(regime: Regime) -> str:
     question, found = regime.question, regime.huge
     if found.holds is None and found.fails is None:
         return "Huge (B_H): not found, for the search ended before all methods were tried at one batch size."
     if found.fails is None:
         assert found.holds is not None
         which = "the full batch" if found.holds == question.num_train else "the largest tried"
-        return f"Huge (B_H): above {found.holds:,} at least; {_holder(regime, found.holds)} holds there, {which}."
+        return (
+            f"Huge (B_H): above {found.holds:,} at least; {_first_holding(regime, found.holds)} holds there, {which}."
+        )
     tried = regime.at(found.fails)
     best = min(tried, key=lambda attempt: _rank(question, attempt))
-    none = f"none of {counted(len(tried), 'method')}"
+    none = f"none of {pluralize(len(tried), 'method')}"
     nearest = f"(nearest: {best.arm}, {_score_shortfall(regime, best)})"
     start = f"Huge (B_H): above {_above(regime, found)};"
     if found.holds is None:
         return f"{start} {none} holds at {found.fails:,}, the smallest tried {nearest}."
-    return f"{start} {_holder(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    return (
+        f"{start} {_first_holding(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    )
 
 
-def _holder(regime: Regime, batch_size: int) -> str:
+def _first_holding(regime: Regime, batch_size: int) -> str:
     return next(attempt.arm for attempt in regime.at(batch_size) if attempt.keeps_score)
 
 
-def _rank(question: Question, attempt: Attempt) -> float:
+def _rank(question: RegimeQuestion, attempt: Attempt) -> float:
     if attempt.score is None:
         return float("inf")
     return -attempt.score.mean if question.higher_is_better else attempt.score.mean
@@ -117,10 +128,10 @@ def _shortfall(regime: Regime, attempt: Attempt) -> str:
 def _score_shortfall(regime: Regime, attempt: Attempt) -> str:
     question = regime.question
     if attempt.score is None:
-        return f"none of {counted(attempt.num_failed, 'run')} gave a score: {attempt.error}"
+        return f"none of {pluralize(attempt.num_failed, 'run')} gave a score: {attempt.error}"
     share = score_share(regime, attempt)
     if share is None:
-        return f"{question.metric} {score_text(attempt.score.mean, question.metric)}"
+        return f"{question.metric} {format_score(attempt.score.mean, question.metric)}"
     needed = question.margin if question.higher_is_better else 2.0 - question.margin
     word = "needed" if question.higher_is_better else "allowed"
     return f"{100 * share:.2f}% of the baseline's {question.metric}, {100 * needed:.4g}% {word}"
@@ -138,9 +149,9 @@ def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
     return ratio if abs(ratio) < float("inf") else None
 
 
-def _shown_text(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
+def _format_shown(regime: Regime, found: Bracket, shown: CertainBounds, *, holding: str, failing: str) -> str:
     """What the intervals show beside what the means decide."""
-    seeds = counted(regime.question.num_seeds, "seed")
+    seeds = pluralize(regime.question.num_seeds, "seed")
     if (shown.low, shown.high) == (_floor(regime, found), found.fails):
         return f"The 95% intervals over {seeds} show as much."
     parts = [
@@ -158,51 +169,51 @@ def notes(regime: Regime) -> tuple[str, ...]:
     operations = cost_unit("flops", [spent.flops])
     needed = f"{100 * question.margin:.4g}%" if question.higher_is_better else f"{100 * (2 - question.margin):.4g}%"
     lines = [
-        f"Holds: mean test {question.metric} over {counted(question.num_seeds, 'seed')} "
+        f"Holds: mean test {question.metric} over {pluralize(question.num_seeds, 'seed')} "
         f"{'at least' if question.higher_is_better else 'at most'} {needed} of the baseline's after the same "
-        f"{counted(question.epochs, 'epoch')}; linear scaling below B_L also at most "
+        f"{pluralize(question.epochs, 'epoch')}; linear scaling below B_L also at most "
         f"{LOSS_FACTOR} times its validation loss (LIMIT, arXiv 2006.08517, Definitions 2.1 and 2.2).",
         "Methods are tried in their order until one holds. ?: the 95% interval of the difference over seeds cannot "
         "tell. ±: Student's 95% interval.",
-        *_monotone_texts(regime),
-        *_lost_texts(regime),
-        f"Spent: {counted(spent.trials, 'training')}, {amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
-        f"{taken_over_text(regime.taken_over)}".rstrip(),
+        *_format_monotone(regime),
+        *_format_lost(regime),
+        f"Spent: {pluralize(spent.trials, 'training')}, {format_amount(spent.device_seconds)} device-seconds, "
+        f"{format_amount(spent.flops / operations.size)} {operations.label}. "
+        f"{format_reused(regime.taken_over)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")
     return tuple(lines)
 
 
-def _monotone_texts(regime: Regime) -> list[str]:
+def _format_monotone(regime: Regime) -> list[str]:
     subjects = (
         ("linear scaling fails", "holds again", regime.large),
         ("all methods fail", "one holds again", regime.huge),
     )
     found = [
-        f"Not monotone: {fails} at {_listed(found.contradictions[0])}, but {holds} at "
-        f"{_listed(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
-        "is chance, --from and --to another one."
+        f"Not monotone: {fails} at {_join_sizes(found.contradictions[0])}, but {holds} at "
+        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether "
+        "it is chance, --from and --to another one."
         for fails, holds, found in subjects
         if found.contradictions[0]
     ]
-    sizes = counted(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
+    sizes = pluralize(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
     return found or [
         f"Bisection assumes that what fails at a batch size fails at every larger one; of the {sizes} tried none "
         "contradicts it."
     ]
 
 
-def _listed(sizes: Sequence[int]) -> str:
+def _join_sizes(sizes: Sequence[int]) -> str:
     return ", ".join(f"{size:,}" for size in sizes)
 
 
-def _lost_texts(regime: Regime) -> list[str]:
+def _format_lost(regime: Regime) -> list[str]:
     lines = []
     for attempt in (regime.baseline, *regime.attempts):
         if attempt.num_diverged or attempt.num_failed:
-            runs = counted(attempt.num_seeds + attempt.num_failed, "confirmation run")
+            runs = pluralize(attempt.num_seeds + attempt.num_failed, "confirmation run")
             error = f" ({attempt.error})" if attempt.error else ""
             lines.append(
                 f"{attempt.arm} at B={attempt.batch_size:,}: of {runs} {attempt.num_diverged} diverged and "
@@ -211,8 +222,61 @@ def _lost_texts(regime: Regime) -> list[str]:
     return lines
 
 
-def verdict_text(regime: Regime, attempt: Attempt) -> str:
+def format_verdict(regime: Regime, attempt: Attempt) -> str:
     """Whether an attempt holds, in a word or two; with a question mark where the interval cannot tell."""
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")
     return ("holds" if attempt.keeps_score else "fails") + ("" if attempt.score_is_certain else " ?")
+
+
+def table_rows(regime: Regime) -> list[tuple[str, ...]]:
+    """The table: the baseline, every attempt, and the rest of the bill.
+
+    Trainings and seconds add up to what was spent and what was taken over.
+    """
+    question = regime.question
+    rows = []
+    for attempt in (regime.baseline, *regime.attempts):
+        share, ratio = score_share(regime, attempt), loss_ratio(regime, attempt)
+        score = "none" if attempt.score is None else format_interval(attempt.score, question.metric)
+        verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
+        measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
+        rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
+    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.full_cost) for line in regime.others]
+    return [
+        (f"{batch_size:,}", *words, str(cost.trials), format_amount(cost.device_seconds))
+        for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])
+    ]
+
+
+def table_headings(regime: Regime) -> tuple[str, ...]:
+    """Of the columns of `cells`."""
+    metric = f"test {regime.question.metric}"
+    return ("B", "method", metric, "of B0's", "loss /\nB0's", "holds", "trials", "device-\nseconds")
+
+
+_STYLES = {"holds": "green", "fails": "red", "score only": "yellow"}
+
+
+def print_regime(regime: Regime, console: Console) -> None:
+    """Prints the boundaries, the table of what was tried, and the notes."""
+    question = regime.question
+    console.print(Text(f"{question.study}, {question.application}: {headline(regime)}", style="bold"))
+    console.print()
+    for sentence in sentences(regime):
+        console.print(Text(f"• {sentence}"))
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for place, heading in enumerate(table_headings(regime)):
+        justify = "left" if place in (1, 5) else "right"
+        table.add_column(heading, justify=justify, no_wrap=place == 5, overflow="fold")  # type: ignore[arg-type]
+    previous = ""
+    for row in table_rows(regime):
+        shown = [Text("" if row[0] == previous else row[0]), *map(Text, row[1:])]
+        shown[5].stylize(_STYLES.get(row[5].removesuffix(" ?"), ""))
+        previous = row[0]
+        table.add_row(*shown)
+    console.print(table)
+    console.print()
+    for note in notes(regime):
+        console.print(Text(note, style="dim"))

@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from ....trainers.scaling import RULES
 from ....trainers.schedules import Schedule
 from ...errors import BadInput
-from ...reports.figures.images import FORMATS, write_pictures
-from ...reports.figures.style import COLOURS, GREY, dress
-from ...reports.html.document import document, drawn
-from ...reports.text.format import counted, epochs_text, lr_text
-from .answer import RuleAnswer, curve
-from .text import schedule_text
+from ...reports.figures.images import FORMATS, write_images
+from ...reports.figures.style import COLOURS, GREY, apply_style
+from ...reports.html.document import figure_html, render_document
+from ...reports.text.format import format_epochs, format_lr, pluralize
+from .answer import RuleAnswer, lr_curve
+from .text import format_schedule
 
 PLOT_ENDINGS = ("html", *FORMATS)
 
@@ -29,10 +29,10 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
         colour = COLOURS[place % len(COLOURS)]
         dash = "solid" if place < len(COLOURS) else "dot"
         figure.add_trace(_line(row.schedule, f"B={row.batch_size:,}", colour, dash=dash))
-    dress(
+    apply_style(
         figure,
         title=f"{question.rule}: {RULES[question.rule].description}",
-        finding=_finding(answer),
+        subtitle=_finding(answer),
         num_panels=1,
     )
     figure.update_xaxes(title_text="epoch", range=[0, question.epochs])
@@ -41,15 +41,15 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
 
 
 def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatter:
-    points = curve(schedule)
+    points = lr_curve(schedule)
     share = schedule.batch_size / schedule.num_samples
     return go.Scatter(
         x=[min(point.iteration * share, schedule.epochs) for point in points],
         y=[point.lr for point in points],
         mode="lines",
         line={"color": colour, "width": 2, "dash": dash},
-        name=f"{name}: peak {lr_text(schedule.spec.peak_lr)}",
-        hovertext=[f"{name}<br>iteration {point.iteration:,}: {lr_text(point.lr)}" for point in points],
+        name=f"{name}: peak {format_lr(schedule.spec.peak_lr)}",
+        hovertext=[f"{name}<br>iteration {point.iteration:,}: {format_lr(point.lr)}" for point in points],
         hoverinfo="text",
     )
 
@@ -60,15 +60,15 @@ def _finding(answer: RuleAnswer) -> str:
     schedule = row.schedule
     return (
         f"From B0={question.baseline.batch_size:,} to B={row.batch_size:,}: peak learning rate"
-        f" {lr_text(schedule.spec.peak_lr)}, warm-up of {epochs_text(schedule.spec.warmup_epochs)}"
-        f" ({counted(schedule.warmup_iterations, 'iteration')}), {schedule.total_iterations:,} in all"
+        f" {format_lr(schedule.spec.peak_lr)}, warm-up of {format_epochs(schedule.spec.warmup_epochs)}"
+        f" ({pluralize(schedule.warmup_iterations, 'iteration')}), {schedule.total_iterations:,} in all"
     )
 
 
 def rule_page(answer: RuleAnswer) -> str:
     """The figure as an HTML page that opens without a network."""
-    reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."
-    return document(f"zerotune rule {answer.question.rule}", [drawn("rule", rule_figure(answer), reading)])
+    reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."
+    return render_document(f"zerotune rule {answer.question.rule}", [figure_html("rule", rule_figure(answer), reading)])
 
 
 def check_plot(path: Path) -> None:
@@ -99,7 +99,7 @@ def write_plot(answer: RuleAnswer, path: Path) -> None:
         if ending == "html":
             path.write_text(rule_page(answer), encoding="utf-8")
             return
-        _, notice = write_pictures({path.stem: rule_figure(answer)}, path.parent, formats=(ending,))
+        _, notice = write_images({path.stem: rule_figure(answer)}, path.parent, formats=(ending,))
     except OSError as error:
         raise BadInput(f"--plot {path}: cannot be written ({error.strerror}): name another file") from None
     if notice:

@@ -1,4 +1,4 @@
-"""What a scaling rule gives, on a terminal: the numbers as tables, the learning rate as a curve.
+"""What a scaling rule gives, on a terminal: as tables.
 
 This module must not know plotly, nor where a baseline comes from.
 """
@@ -13,13 +13,9 @@ from rich.text import Text
 from ....trainers.scaling import RULES
 from ....trainers.schedules import DECAYS, Schedule
 from ....trainers.spec import OptionValue
-from ...reports.text.format import epochs_text, lr_text
-from .answer import RuleAnswer, RuleRow
-from .braille import braille
+from ...reports.text.format import format_epochs, format_lr
+from .answer import RuleAnswer
 
-MAX_CURVE_WIDTH = 72
-"""Characters of a curve on a wide terminal."""
-LABEL_WIDTH = 8
 MOMENTS = {
     "first": "the first",
     "end_of_warmup": "warm-up's end",
@@ -31,7 +27,7 @@ MOMENTS = {
 
 
 def print_rule(answer: RuleAnswer, console: Console) -> None:
-    """Prints what a rule gives: the question in words, a row a batch size, and the curves where characters allow."""
+    """Prints what a rule gives: the question in words, a row a batch size, and notes."""
     for line in _headings(answer):
         console.print(line)
     console.print()
@@ -43,12 +39,6 @@ def print_rule(answer: RuleAnswer, console: Console) -> None:
         console.print()
     for sentence in notes:
         console.print(Text(sentence, style="dim"))
-    if not console.options.ascii_only:
-        width = min(MAX_CURVE_WIDTH, console.width - LABEL_WIDTH - 2)
-        for row in answer.rows:
-            console.print()
-            for line in _drawn(row, width=max(10, width), height=8 if len(answer.rows) == 1 else 4):
-                console.print(line, soft_wrap=True)
 
 
 def _headings(answer: RuleAnswer) -> list[Text]:
@@ -56,44 +46,46 @@ def _headings(answer: RuleAnswer) -> list[Text]:
     return [
         Text(f"{question.rule}: {rule.description}", style="bold"),
         Text(f"Source: {rule.source}.", style="dim"),
-        Text(f"Baseline: B0={question.baseline.batch_size:,}, {schedule_text(answer.baseline)}."),
+        Text(f"Baseline: B0={question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."),
         Text(
-            f"Run: {epochs_text(question.epochs)} of {question.num_samples:,} samples,"
-            f" {_warmup_text(answer.rows[0].schedule)}, then decay {_decay_text(answer.rows[0].schedule)}."
+            f"Run: {format_epochs(question.epochs)} of {question.num_samples:,} samples,"
+            f" {_format_warmup(answer.rows[0].schedule)}, then decay {_format_decay(answer.rows[0].schedule)}."
         ),
     ]
 
 
-def schedule_text(schedule: Schedule) -> str:
+def format_schedule(schedule: Schedule) -> str:
     """A schedule in words: peak, warm-up and decay."""
     spec = schedule.spec
-    length = f" over {epochs_text(spec.warmup_epochs)}" if spec.warmup_epochs else ""
-    return f"learning rate {lr_text(spec.peak_lr)}, {_warmup_text(schedule)}{length}, decay {_decay_text(schedule)}"
+    length = f" over {format_epochs(spec.warmup_epochs)}" if spec.warmup_epochs else ""
+    return (
+        f"learning rate {format_lr(spec.peak_lr)}, {_format_warmup(schedule)}{length}, decay {_format_decay(schedule)}"
+    )
 
 
-def _warmup_text(schedule: Schedule) -> str:
+def _format_warmup(schedule: Schedule) -> str:
     """The shape of the warm-up and where it starts; the rules keep both."""
     spec = schedule.spec
     if not spec.warmup_epochs:
         return "no warm-up"
     return f"{spec.warmup} warm-up" + (
-        f" from {lr_text(spec.warmup_start * spec.peak_lr)}" if spec.warmup_start else ""
+        f" from {format_lr(spec.warmup_start * spec.peak_lr)}" if spec.warmup_start else ""
     )
 
 
-def _decay_text(schedule: Schedule) -> str:
+def _format_decay(schedule: Schedule) -> str:
     """The decay with those of its options that have an effect."""
     name, given = schedule.spec.decay.name, schedule.spec.decay.options
     defaults = DECAYS[name].defaults
     shown = {key: value for key, value in schedule.decay_options.items() if key in given or defaults.get(key)}
-    listed = ", ".join(f"{key}={_option_text(value)}" for key, value in shown.items())
+    listed = ", ".join(f"{key}={_format_option(value)}" for key, value in shown.items())
     return f"{name} ({listed})" if listed else name
 
 
-def _option_text(value: OptionValue) -> str:
+def _format_option(value: OptionValue) -> str:
     if isinstance(value, tuple):
         return " ".join(f"{number:g}" for number in value)
-    return lr_text(value) if isinstance(value, float) else str(value).lower()
+    return format_lr(value) if isinstance(value, float) else str(value).lower()
 
 
 def _plain_table(headings: Iterable[str]) -> Table:
@@ -111,18 +103,18 @@ def _table(answer: RuleAnswer) -> Table:
         table.add_row(
             f"{row.batch_size:,}",
             f"{row.k:.4g}",
-            lr_text(spec.peak_lr),
+            format_lr(spec.peak_lr),
             f"{spec.warmup_epochs:.5g}",
             f"{schedule.warmup_iterations:,}",
             f"{schedule.total_iterations:,}",
-            *(_beta_text(row.optimizer.options[name]) for name in options),
+            *(_format_beta(row.optimizer.options[name]) for name in options),
         )
     return table
 
 
-def _beta_text(value: OptionValue) -> str:
+def _format_beta(value: OptionValue) -> str:
     """Seven digits for a beta, which can be close to 1; what is small as a learning rate."""
-    return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _option_text(value)
+    return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _format_option(value)
 
 
 def _moments_table(answer: RuleAnswer) -> Table:
@@ -134,7 +126,7 @@ def _moments_table(answer: RuleAnswer) -> Table:
         cells = [found.get(name) for name in shown]
         table.add_row(
             f"{batch_size:,}",
-            *("-" if cell is None else f"{lr_text(cell.lr)}\nt={cell.iteration:,}" for cell in cells),
+            *("-" if cell is None else f"{format_lr(cell.lr)}\nt={cell.iteration:,}" for cell in cells),
         )
     return table
 
@@ -144,28 +136,11 @@ def _notes(answer: RuleAnswer) -> list[str]:
     notes = list(answer.question.notes)
     for row in answer.rows:
         spec, epochs = row.schedule.spec, answer.question.epochs
-        start = f"B={row.batch_size:,}: the rule's warm-up of {epochs_text(row.rule_warmup_epochs)} outlasts the run"
+        start = f"B={row.batch_size:,}: the rule's warm-up of {format_epochs(row.rule_warmup_epochs)} outlasts the run"
         if spec.warmup_epochs < row.rule_warmup_epochs:
             notes.append(f"{start}: cut to half of it (--on-long-warmup clamp).")
         elif spec.warmup_epochs >= epochs:
             notes.append(
-                f"{start}: it ends at {lr_text(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
+                f"{start}: it ends at {format_lr(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
             )
     return notes
-
-
-def _drawn(row: RuleRow, *, width: int, height: int) -> list[Text]:
-    """The learning rate over the epochs, axes included."""
-    schedule = row.schedule
-    total, peak = schedule.total_iterations, schedule.spec.peak_lr
-    columns = [1 + round(i * (total - 1) / (2 * width - 1)) for i in range(2 * width)]
-    lines = braille([schedule.lr(iteration) / peak for iteration in columns], height)
-    labels = [lr_text(peak), *[""] * (height - 2), "0"]
-    marks = ["┤", *"│" * (height - 2), "┤"]
-    drawn = [Text(f"LR at B={row.batch_size:,}", style="bold")]
-    for label, mark, line in zip(labels, marks, lines, strict=True):
-        drawn.append(Text.assemble(f"{label:>{LABEL_WIDTH}}{mark}", (line, "cyan")))
-    drawn.append(Text(f"{'':{LABEL_WIDTH}}└{'─' * width}"))
-    end = epochs_text(schedule.epochs)
-    drawn.append(Text(f"{'':{LABEL_WIDTH}} 0{end:>{width - 1}}"))
-    return drawn

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ...reports.figures.images import write_pictures
-from ...reports.figures.style import arm_styles, dress, marked
-from ...reports.html.document import document, drawn
+from ...reports.figures.images import write_images
+from ...reports.figures.style import apply_style, arm_styles, marker_trace
+from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import html_text
+from ...reports.tables.markup import escape_html
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
-from .text import FORECAST_WORKERS, headline, machine_lines, notes, si_text
+from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
 
 NAME = "scale"
 ROOFLINE = "scale_roofline"
@@ -26,7 +26,7 @@ READING = (
 OWN, SHARED, MEASURED = "forecast: a device each", "forecast: as beside others here", "measured"
 
 
-def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
+def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     """Efficiency against the number of workers on a log scale: measured, and by two forecasts."""
     styles = arm_styles([OWN, SHARED, MEASURED])
     workers = [1, 2, *FORECAST_WORKERS]
@@ -50,15 +50,15 @@ def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     points = found.points
     hovers = [
         f"{point.num_workers} workers: {found.efficiency(point):.1%}, "
-        f"{si_text(point.samples / point.update_seconds)} samples a second"
+        f"{format_si(point.samples / point.update_seconds)} samples a second"
         for point in points
     ]
     workers_measured = [point.num_workers for point in points]
-    figure.add_trace(marked(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
-    dress(
+    figure.add_trace(marker_trace(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
+    apply_style(
         figure,
         title=headline(found, name),
-        finding=f"{found.samples_a_worker} samples a worker; computational intensity {si_text(found.intensity)}",
+        subtitle=f"{found.samples_per_worker} samples a worker; computational intensity {format_si(found.intensity)}",
         num_panels=1,
     )
     ticks = [4**power for power in range(6)]
@@ -73,7 +73,7 @@ def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     return figure
 
 
-def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
+def weak_scaling_records(found: WeakScaling) -> list[dict[str, object]]:
     """One record a number of workers: measured, with its forecast, or forecast only."""
     own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
     measured = {point.num_workers: point for point in found.points}
@@ -83,7 +83,7 @@ def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
         records.append(
             {
                 "workers": number,
-                "batch_size": number * found.samples_a_worker,
+                "batch_size": number * found.samples_per_worker,
                 "update_seconds": point and point.update_seconds,
                 "apart_seconds": point and point.apart_seconds,
                 "sum_seconds": point and point.sum_seconds,
@@ -98,7 +98,7 @@ def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
     return records
 
 
-def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
+def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
     """Writes scale.html, scale.csv, scale.png and scale_roofline.png, replacing those of an earlier time.
 
     Args:
@@ -110,20 +110,20 @@ def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], 
         The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
     """
     to.mkdir(parents=True, exist_ok=True)
-    figures = {NAME: scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
+    figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    listed = "".join(f"<li>{html_text(note)}</li>" for note in (*machine_lines(found), *notes(found)))
+    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*describe_machine(found), *notes(found)))
     page.write_text(
-        document(
+        render_document(
             headline(found, name),
             [
-                drawn(NAME, figures[NAME], READING),
-                drawn(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
+                figure_html(NAME, figures[NAME], READING),
+                figure_html(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
                 f'<ul class="notes">{listed}</ul>',
             ],
         ),
         encoding="utf-8",
     )
-    write_csv(table, scaling_records(found))
-    pictures, notice = write_pictures(figures, to, formats=("png",))
+    write_csv(table, weak_scaling_records(found))
+    pictures, notice = write_images(figures, to, formats=("png",))
     return [page, table, *pictures], notice

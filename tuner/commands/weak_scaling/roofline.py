@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from ...reports.figures.style import GREY, arm_styles, dress, log_ticks, marked
-from ...reports.text.format import share_text
-from .forecast import WeakScaling, words_carried
-from .text import si_text
+from ...reports.figures.style import GREY, apply_style, arm_styles, log_ticks, marker_trace
+from ...reports.text.format import format_share
+from .forecast import WeakScaling, communicated_words
+from .text import format_si
 
 READING = (
     "The grey roof is what a worker could do at most: to the left of its bend its link is what it waits for, to the "
@@ -36,9 +36,10 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     largest = several[-1]
     model = found.forecast(shares_machine=True)
     roof, link = found.rates.flops, model.link.words
-    update_flops = found.alone.flops_per_sample * found.samples_a_worker
+    update_flops = found.alone.flops_per_sample * found.samples_per_worker
     places = {
-        point.num_workers: update_flops / words_carried(largest.num_parameters, point.num_workers) for point in several
+        point.num_workers: update_flops / communicated_words(largest.num_parameters, point.num_workers)
+        for point in several
     }
     bend, here = roof / link, places[largest.num_workers]
     low, high = min(bend, here, *places.values()) / _AROUND, max(bend, here, *places.values()) * _AROUND
@@ -62,7 +63,7 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             mode="lines",
             line={"color": GREY, "width": 1, "dash": "dot"},
             name=ALONE,
-            hovertemplate=f"{ALONE}: {si_text(found.flops)}FLOP/s<extra></extra>",
+            hovertemplate=f"{ALONE}: {format_si(found.flops)}FLOP/s<extra></extra>",
         )
     )
     reached = []
@@ -77,23 +78,23 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             mode="lines",
             line={"color": styles[MODEL].colour, "width": 2.5},
             name=MODEL,
-            customdata=[place / here * found.samples_a_worker for place in along],
+            customdata=[place / here * found.samples_per_worker for place in along],
             hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>",
         )
     )
     rates = {point.num_workers: update_flops / point.update_seconds for point in several}
     hovers = [
-        f"{workers} workers: {si_text(rate)}FLOP/s each, {share_text(rate / roof)} of the matrix product's"
+        f"{workers} workers: {format_si(rate)}FLOP/s each, {format_share(rate / roof)} of the matrix product's"
         for workers, rate in rates.items()
     ]
-    figure.add_trace(marked(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
+    figure.add_trace(marker_trace(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
     bound = "its link" if here < bend else "its matrix products"
-    dress(
+    apply_style(
         figure,
-        title=f"{name} with {found.samples_a_worker} samples a worker: bound by {bound}",
-        finding=(
-            f"{si_text(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {si_text(bend)}: "
-            f"{si_text(bend / here * found.samples_a_worker)} samples a worker"
+        title=f"{name} with {found.samples_per_worker} samples a worker: bound by {bound}",
+        subtitle=(
+            f"{format_si(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {format_si(bend)}: "
+            f"{format_si(bend / here * found.samples_per_worker)} samples a worker"
         ),
         num_panels=1,
     )
@@ -104,7 +105,7 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             type="log",
             range=[math.log10(begin), math.log10(end)],
             tickvals=ticks,
-            ticktext=[si_text(tick) for tick in ticks],
+            ticktext=[format_si(tick) for tick in ticks],
         )
     figure.update_xaxes(title_text="FLOPs of a worker for each word its link carries")
     figure.update_yaxes(title_text="FLOP/s of a worker")

@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ...energy import EnergyConstants
-from ...reports.text.format import share_text
+from ...reports.text.format import format_share
 from .forecast import WeakScaling
 
 FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
+def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
     """Prints what was measured, what the machine can do, the forecast and its assumptions.
 
     Args:
@@ -26,7 +26,7 @@ def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
     console.print(Text(headline(found, name), style="bold"))
     console.print()
     console.print(_measured(found))
-    for line in machine_lines(found):
+    for line in describe_machine(found):
         console.print(Text(line))
     console.print()
     console.print(_forecast(found))
@@ -34,10 +34,10 @@ def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
         console.print(Text(note, style="dim"))
 
 
-def si_text(number: float) -> str:
+def format_si(number: float) -> str:
     """A number to three digits, with the prefix that makes it short.
 
-    >>> [si_text(number) for number in (25_557_032, 308.4, 0.0412, 8.2e9, 1_000_000)]
+    >>> [format_si(number) for number in (25_557_032, 308.4, 0.0412, 8.2e9, 1_000_000)]
     ['25.6M', '308', '0.0412', '8.2G', '1M']
     """
     for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4)):
@@ -51,8 +51,8 @@ def headline(found: WeakScaling, name: str) -> str:
     """The efficiency of the largest process group measured, in one sentence."""
     largest = found.points[-1]
     return (
-        f"{name}: {largest.num_workers} workers with {found.samples_a_worker} samples each do "
-        f"{share_text(found.efficiency(largest))} of what as many alone would"
+        f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
+        f"{format_share(found.efficiency(largest))} of what as many alone would"
     )
 
 
@@ -80,31 +80,31 @@ def _measured(found: WeakScaling) -> Table:
         table.add_row(
             str(point.num_workers),
             f"{point.samples:,}",
-            si_text(point.update_seconds),
-            si_text(point.samples / point.update_seconds),
-            share_text(found.efficiency(point)),
-            "" if is_alone else share_text(point.exchange_share),
+            format_si(point.update_seconds),
+            format_si(point.samples / point.update_seconds),
+            format_share(found.efficiency(point)),
+            "" if is_alone else format_share(point.exchange_share),
             "" if is_alone else f"{point.apart_seconds / found.alone.apart_seconds:.2f}x",
             "" if is_alone else f"{errors[point.num_workers]:+.1%}",
         )
     return table
 
 
-def machine_lines(found: WeakScaling) -> list[str]:
+def describe_machine(found: WeakScaling) -> list[str]:
     """What one worker reaches of what its device can do, and how much the model computes for each word exchanged."""
     alone, rates = found.alone, found.rates
     link, energy = found.forecast(shares_machine=True).link, EnergyConstants()
     balance = rates.flops / link.words
-    needed = alone.flops_per_sample * found.samples_a_worker / (2 * alone.num_parameters)
+    needed = alone.flops_per_sample * found.samples_per_worker / (2 * alone.num_parameters)
     return [
-        f"One worker: {si_text(found.flops / 1e9)} GFLOP/s of the {si_text(rates.flops / 1e9)} of a matrix "
-        f"product; memory {si_text(rates.bytes / 1e9)} GB/s.",
-        f"Model: {si_text(alone.num_parameters)} parameters, {si_text(alone.flops_per_sample)} FLOPs a sample, "
-        f"computational intensity {si_text(found.intensity)} (forward alone, as DATE's: a third).",
-        f"Link: {si_text(4 * link.words / 1e9)} GB/s, {si_text(1e3 * link.latency)} ms a step. It keeps up with "
-        f"the matrix product at {si_text(balance)} FLOPs a word; an update has {si_text(needed)}.",
+        f"One worker: {format_si(found.flops / 1e9)} GFLOP/s of the {format_si(rates.flops / 1e9)} of a matrix "
+        f"product; memory {format_si(rates.bytes / 1e9)} GB/s.",
+        f"Model: {format_si(alone.num_parameters)} parameters, {format_si(alone.flops_per_sample)} FLOPs a sample, "
+        f"computational intensity {format_si(found.intensity)} (forward alone, as DATE's: a third).",
+        f"Link: {format_si(4 * link.words / 1e9)} GB/s, {format_si(1e3 * link.latency)} ms a step. It keeps up with "
+        f"the matrix product at {format_si(balance)} FLOPs a word; an update has {format_si(needed)}.",
         f"Modelled energy ({energy.picojoules_per_flop:g} pJ a FLOP, {energy.picojoules_per_word:,.0f} a word): the "
-        f"exchange is {share_text(found.exchange_energy_share)} of an update.",
+        f"exchange is {format_share(found.exchange_energy_share)} of an update.",
     ]
 
 
@@ -114,10 +114,10 @@ def _forecast(found: WeakScaling) -> Table:
     for num_workers in FORECAST_WORKERS:
         table.add_row(
             f"{num_workers:,}",
-            share_text(own.efficiency(num_workers)),
-            si_text(own.samples_a_second(num_workers)),
-            share_text(found.alone.update_seconds / shared.update_seconds(num_workers)),
-            si_text(shared.samples_a_second(num_workers)),
+            format_share(own.efficiency(num_workers)),
+            format_si(own.samples_per_second(num_workers)),
+            format_share(found.alone.update_seconds / shared.update_seconds(num_workers)),
+            format_si(shared.samples_per_second(num_workers)),
         )
     return table
 
@@ -125,7 +125,7 @@ def _forecast(found: WeakScaling) -> Table:
 def notes(found: WeakScaling) -> tuple[str, ...]:
     """What a reader must know to trust the tables."""
     largest = found.points[-1].num_workers
-    hidden = "none of it" if found.hidden == 0 else f"as much of it as {share_text(found.hidden)} of computing takes"
+    hidden = "none of it" if found.hidden == 0 else f"as much of it as {format_share(found.hidden)} of computing takes"
     return (
         "Efficiency: the seconds of one worker's update over those of so many, each with the same share. Exchange: the "
         "part of an update that adding up gradients takes. Slower beside others: updates that exchange nothing, over "

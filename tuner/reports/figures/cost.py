@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...trial import TrialResult
-from ..text.format import Unit, amount_text, cost_title, cost_unit, counted, share_text
-from .style import GREY, arm_styles, dress, faint, safe
+from ..text.costs import Unit, cost_title, cost_unit
+from ..text.format import format_amount, format_share, pluralize
+from .style import GREY, apply_style, arm_styles, escape, fade
 
 _BAR_HEIGHT = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class CostPart:
     """A part of what an arm cost, and the pattern it is drawn with."""
 
     name: str
@@ -22,10 +23,10 @@ class Part:
     pale: bool = False
 
 
-SEARCH = Part(name="search", pattern="")
-TRAINING = Part(name="one training", pattern=".")
-BASELINE_SEARCH = Part(name="search for the baseline", pattern="x", pale=True)
-EVIDENCE = Part(name="evidence, not tuning", pattern="/", pale=True)
+SEARCH = CostPart(name="search", pattern="")
+TRAINING = CostPart(name="one training", pattern=".")
+BASELINE_SEARCH = CostPart(name="search for the baseline", pattern="x", pale=True)
+EVIDENCE = CostPart(name="evidence, not tuning", pattern="/", pale=True)
 PARTS = (SEARCH, TRAINING, BASELINE_SEARCH, EVIDENCE)
 """In the order of the bars: the cost to a model first, so that it can be compared by eye."""
 
@@ -35,7 +36,7 @@ def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
     return any(row.bill is not None for row in comparison.rows)
 
 
-def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, float]:
+def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
     """What a row cost, by the name of the part, in the currency's own unit; none where it has no bill.
 
     Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
@@ -46,7 +47,7 @@ def cost_parts(comparison: Comparison, row: Row, currency: str) -> Mapping[str, 
     if row.training is None:
         return {}
     checks = sum(
-        float(getattr(line.worth, currency))
+        float(getattr(line.full_cost, currency))
         for line in comparison.ledger.lines
         if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
     )
@@ -75,7 +76,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
             x=[whole / unit.size for whole in wholes],
             y=list(range(len(rows))),
             mode="text",
-            text=[f" {amount_text(row.bill[cost] / unit.size)} to a model" for row in rows if row.bill],
+            text=[f" {format_amount(row.bill[cost] / unit.size)} to a model" for row in rows if row.bill],
             textposition="middle right",
             textfont={"size": 11, "color": "#222222"},
             showlegend=False,
@@ -88,37 +89,37 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
     figure.update_yaxes(
         range=[len(rows) - 0.4, -0.6],
         tickvals=list(range(len(rows))),
-        ticktext=[safe(f"{row.arm}, B={row.batch_size}") for row in rows],
+        ticktext=[escape(f"{row.arm}, B={row.batch_size}") for row in rows],
         title_text="arm and batch size",
     )
-    dress(
+    apply_style(
         figure,
         title=_finding(comparison, rows, cost),
-        finding=f"{facts.name}: what each arm spent, and on what; written beside a bar: search and one training",
+        subtitle=f"{facts.name}: what each arm spent, and on what; written beside a bar: search and one training",
         panels_height=60 + _BAR_HEIGHT * len(rows),
     )
     figure.update_layout(barmode="stack", bargap=0.25, legend_traceorder="normal")
     return figure
 
 
-def _finding(comparison: Comparison, rows: Sequence[Row], cost: str) -> str:
+def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
     """How much of the reference's cost to a model is search, at every batch size, and what the rules rest on."""
     facts = comparison.facts
     shares = {
-        row.batch_size: share_text(float(getattr(row.search, cost)) / row.bill[cost])
+        row.batch_size: format_share(float(getattr(row.search, cost)) / row.bill[cost])
         for row in rows
         if row.arm == facts.reference and row.bill and row.bill[cost]
     }
     if not shares:
         return "What each arm spent, and on what"
     sizes = ", ".join(map(str, shares))
-    baseline = sum(line.worth.trials for line in comparison.ledger.lines if line.role == "baseline")
-    rest = f"; the baselines took {counted(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
+    baseline = sum(line.full_cost.trials for line in comparison.ledger.lines if line.role == "baseline")
+    rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
     return f"Search is {', '.join(shares.values())} of what a model costs with {facts.reference} (at B={sizes}){rest}"
 
 
 def _bars(
-    comparison: Comparison, rows: Sequence[Row], amounts: Sequence[float], part: Part, unit: Unit
+    comparison: Comparison, rows: Sequence[ComparisonRow], amounts: Sequence[float], part: CostPart, unit: Unit
 ) -> Iterator[go.Bar]:
     """The bars of one part, a trace an arm, in the arm's colour."""
     styles = arm_styles(comparison.facts.arms)
@@ -134,20 +135,20 @@ def _bars(
             y=[place for place, _, _ in own],
             orientation="h",
             marker={"color": colour, "line": {"color": colour, "width": 0.5}, "pattern": _pattern(part, colour)},
-            legendgroup=safe(arm),
+            legendgroup=escape(arm),
             showlegend=False,
             hovertext=[
-                f"{safe(arm)}, B={row.batch_size}<br>{part.name}: {amount_text(amount / unit.size)} {unit.label}"
+                f"{escape(arm)}, B={row.batch_size}<br>{part.name}: {format_amount(amount / unit.size)} {unit.label}"
                 for _, row, amount in own
             ],
             hoverinfo="text",
         )
 
 
-def _pattern(part: Part, colour: str) -> dict[str, object]:
+def _pattern(part: CostPart, colour: str) -> dict[str, object]:
     if not part.pattern:
         return {"shape": ""}
-    background, foreground = ("white", faint(colour).replace("0.15", "0.7")) if part.pale else (colour, "white")
+    background, foreground = ("white", fade(colour).replace("0.15", "0.7")) if part.pale else (colour, "white")
     return {
         "shape": part.pattern,
         "fillmode": "replace",
@@ -158,7 +159,7 @@ def _pattern(part: Part, colour: str) -> dict[str, object]:
     }
 
 
-def _legend_entry(part: Part) -> go.Bar:
+def _legend_entry(part: CostPart) -> go.Bar:
     """Explains a pattern in the legend, without a bar of its own."""
     return go.Bar(
         x=[None],

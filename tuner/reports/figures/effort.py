@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent
 from ...analysis.matching import expected_best
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
-from ..text.format import cost_unit, score_text, score_title
+from ..text.costs import cost_unit
+from ..text.scores import format_score, score_title
 from .panels import Panels
 from .searches import Search, searches
-from .style import EDGE_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+from .style import EDGE_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 _CERTAIN_SHARE = 5
 """Up to k = N / 5 of N trials the curve is drawn in full: further on its bootstrap intervals under-cover."""
@@ -40,7 +41,7 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
     sound += [row.validation_score for row in levels if row.validation_score is not None and not row.num_diverged]
     panels = Panels(
         facts=facts,
-        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
         unit=cost_unit("trials", []),
     )
     styles = arm_styles(facts.arms)
@@ -50,16 +51,16 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
         ends = [curve[-1].cost for (_, size), curve in curves.items() if size == row.batch_size and curve]
         _draw_level(panels, row, styles[row.arm], end=max([2.0, *ends]))
     if curves and levels:
-        panels.add_legend_entry(f"K*: {safe(facts.reference)} reaches it", "star")
+        panels.add_legend_entry(f"K*: {escape(facts.reference)} reaches it", "star")
     what = "expected best validation"
     figure = panels.finish(
         cost_title="k (search trials)",
-        score_title=safe(score_title(facts.metric, what, higher_is_better=facts.higher_is_better)),
+        score_title=escape(score_title(facts.metric, what, higher_is_better=facts.higher_is_better)),
     )
-    dress(
+    apply_style(
         figure,
         title=_finding(comparison, curves),
-        finding=f"{facts.name}: expected best validation score of k trials; dotted: one training without any search",
+        subtitle=f"{facts.name}: expected best validation score of k trials; dotted: one training without any search",
         num_panels=len(facts.batch_sizes),
     )
     return figure
@@ -107,7 +108,7 @@ def _draw_part(
 ) -> None:
     learned = arm in panels.facts.learned_arms
     ks = [step.cost for step in curve]
-    name = safe(arm)
+    name = escape(arm)
     trace = go.Scatter(
         x=ks,
         y=[step.score for step in curve],
@@ -124,7 +125,7 @@ def _draw_part(
         legendgroup=name,
         hovertext=[
             f"{name}, {'best after' if learned else 'best of'} {step.cost:g} trials: "
-            f"{score_text(step.score, panels.facts.metric)}"
+            f"{format_score(step.score, panels.facts.metric)}"
             for step in curve
         ],
         hoverinfo="text",
@@ -132,12 +133,12 @@ def _draw_part(
     panels.add(batch_size, trace, costs=ks)
 
 
-def _draw_level(panels: Panels, row: Row, style: ArmStyle, *, end: float) -> None:
+def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: float) -> None:
     if row.validation_score is None:
         return
-    name, level = safe(row.arm), row.validation_score
+    name, level = escape(row.arm), row.validation_score
     if panels.scale.off(level):
-        point = Point(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
+        point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=name, labelled=True)
         return
     line = go.Scatter(
@@ -147,7 +148,7 @@ def _draw_level(panels: Panels, row: Row, style: ArmStyle, *, end: float) -> Non
         line={"color": style.colour, "width": 1.5, "dash": "dot"},
         name=name,
         legendgroup=name,
-        hovertext=[f"{name}: {score_text(level, panels.facts.metric)} without any search"] * 2,
+        hovertext=[f"{name}: {format_score(level, panels.facts.metric)} without any search"] * 2,
         hoverinfo="text",
     )
     panels.add(row.batch_size, line, costs=[1, end])
@@ -160,7 +161,7 @@ def _draw_level(panels: Panels, row: Row, style: ArmStyle, *, end: float) -> Non
         marker={"symbol": "star", "size": EDGE_SIZE, "color": style.colour, "line": {"color": "white", "width": 1}},
         legendgroup=name,
         showlegend=False,
-        hovertext=[f"{safe(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"],
+        hovertext=[f"{escape(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"],
         hoverinfo="text",
     )
     panels.add(row.batch_size, star)

@@ -10,13 +10,13 @@ from statistics import fmean
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Amounts, Comparison, Row
+from ...analysis.comparison import Amounts, Comparison, ComparisonRow
 from ...analysis.selection import BASELINE
 from ...cost import Cost
 from ...energy import Energy, modelled_energy
 from ...trial import TrialResult
-from ..text.format import amount_text
-from .style import GREY, arm_styles, dress, log_ticks, safe
+from ..text.format import format_amount
+from .style import GREY, apply_style, arm_styles, escape, log_ticks
 
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
@@ -44,11 +44,11 @@ def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
     if metered:
         _draw_measured(figure, list(measured.values()))
     figure.update_layout(barmode="stack")
-    dress(
+    apply_style(
         figure,
         title=_finding(modelled),
-        finding=f"{comparison.facts.name}: energy by the papers' model, 100 pJ an operation and 2,500 pJ a word moved. "
-        f"{_meter_sentence(comparison)}",
+        subtitle=f"{comparison.facts.name}: energy by the papers' model, 100 pJ an operation and 2,500 pJ a word "
+        f"moved. {_meter_sentence(comparison)}",
         num_panels=1,
     )
     return figure
@@ -88,11 +88,12 @@ def _draw_modelled(figure: go.Figure, energies: Sequence[Energy | None]) -> None
     places = range(len(energies))
     compute = [None if e is None else e.compute_joules for e in energies]
     communication = [None if e is None else e.communication_joules for e in energies]
-    shares = ["" if e is None else _share_text(e) for e in energies]
+    shares = ["" if e is None else _format_share(e) for e in energies]
     hovers = [
         ""
         if e is None
-        else f"{amount_text(e.compute_joules)} J computation<br>{amount_text(e.communication_joules)} J communication"
+        else f"{format_amount(e.compute_joules)} J computation<br>{format_amount(e.communication_joules)} J "
+        "communication"
         for e in energies
     ]
     bars = {"x": list(places), "width": 0.6, "hovertext": hovers, "hoverinfo": "text"}
@@ -121,7 +122,7 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
     for place, arm in enumerate(arms):
         rows = [row for row in comparison.rows if row.arm == arm and row.bill is not None]
         shift = min(_SPREAD, 0.84 / len(arms)) * (place - (len(arms) - 1) / 2)
-        shown += _draw_arm(figure, safe(arm), rows, sizes, styles[arm].symbol, styles[arm].colour, shift)
+        shown += _draw_arm(figure, escape(arm), rows, sizes, styles[arm].symbol, styles[arm].colour, shift)
     if comparison.baseline is not None and comparison.baseline.bill is not None:
         shown += _draw_arm(figure, BASELINE, [comparison.baseline], sizes, "hourglass", GREY, 0.0)
     legend = {"symbol": "circle-open", "size": _MARKER_SIZE, "color": GREY}
@@ -134,7 +135,7 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
         type="log",
         range=[math.log10(low), math.log10(high)],
         tickvals=ticks,
-        ticktext=[amount_text(tick) for tick in ticks],
+        ticktext=[format_amount(tick) for tick in ticks],
         title_text="energy (J, logarithmic)",
         row=1,
         col=2,
@@ -142,7 +143,13 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
 
 
 def _draw_arm(
-    figure: go.Figure, name: str, rows: Sequence[Row], sizes: Sequence[int], symbol: str, colour: str, shift: float
+    figure: go.Figure,
+    name: str,
+    rows: Sequence[ComparisonRow],
+    sizes: Sequence[int],
+    symbol: str,
+    colour: str,
+    shift: float,
 ) -> list[float]:
     """Draws an arm's markers; returns the joules that the axis must show."""
     energies = [_split(row.bill) for row in rows if row.bill is not None]
@@ -160,7 +167,7 @@ def _draw_arm(
             legendgroup=None if name == BASELINE else name,
             showlegend=not hollow,
             hovertext=[
-                f"{name}, B={row.batch_size}: {amount_text(amount or 0.0)} J {what}"
+                f"{name}, B={row.batch_size}: {format_amount(amount or 0.0)} J {what}"
                 for row, amount in zip(rows, joules, strict=True)
             ],
             hoverinfo="text",
@@ -182,7 +189,7 @@ def _draw_measured(figure: go.Figure, joules: Sequence[float | None]) -> None:
         width=0.6,
         marker={"color": _MEASURED},
         name="measured",
-        text=["" if amount is None else amount_text(amount) for amount in joules],
+        text=["" if amount is None else format_amount(amount) for amount in joules],
         textposition="outside",
         cliponaxis=False,
     )
@@ -191,7 +198,7 @@ def _draw_measured(figure: go.Figure, joules: Sequence[float | None]) -> None:
     figure.update_yaxes(range=[0.0, 1.12 * highest or 1.0], title_text="energy (J)", row=1, col=3)
 
 
-def _share_text(energy: Energy) -> str:
+def _format_share(energy: Energy) -> str:
     """Communication's share of the energy: two digits of a percentage."""
     return f"{100 * energy.communication_joules / energy.joules:.2g}%" if energy.joules else ""
 
@@ -203,10 +210,10 @@ def _finding(modelled: dict[int, Energy | None]) -> str:
         return "No training has ended yet"
     small, large = min(known), max(known)
     if small == large:
-        return f"Communication is {_share_text(known[small])} of a training's modelled energy at B={small:,}"
+        return f"Communication is {_format_share(known[small])} of a training's modelled energy at B={small:,}"
     return (
-        f"Communication is {_share_text(known[small])} of a training's modelled energy at B={small:,} and "
-        f"{_share_text(known[large])} at B={large:,}"
+        f"Communication is {_format_share(known[small])} of a training's modelled energy at B={small:,} and "
+        f"{_format_share(known[large])} at B={large:,}"
     )
 
 
@@ -215,4 +222,4 @@ def _meter_sentence(comparison: Comparison) -> str:
     if spent.measured_joules is None:
         return "No meter: nothing was measured."
     share = f"{100 * spent.metered_seconds / spent.device_seconds:.3g}%" if spent.device_seconds else "none"
-    return f"Meters counted {amount_text(spent.measured_joules)} J in {share} of the study's device-seconds."
+    return f"Meters counted {format_amount(spent.measured_joules)} J in {share} of the study's device-seconds."

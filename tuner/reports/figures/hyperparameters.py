@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ....trainers.spec import OptionValue
 from ...study.search_space import Choice, Param
 from ...trial import TrialResult
-from ..text.format import score_text
-from .style import log_ticks, safe
+from ..text.scores import format_score
+from .style import escape, log_ticks
 
 LOG_SPAN = 20.0
 """Positive values that span more than this stand on a logarithmic axis, even if they were searched on a linear one."""
@@ -43,7 +43,7 @@ class ParamAxis:
         0.5
         """
         if self.categories:
-            return (self.categories.index(value_text(value)) + 0.5) / len(self.categories)
+            return (self.categories.index(format_value(value)) + 0.5) / len(self.categories)
         assert isinstance(value, int | float)  # by param_axis
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low)
@@ -52,7 +52,7 @@ class ParamAxis:
     def ticks(self) -> tuple[list[float], list[str]]:
         """Places and texts of a few readable values, safe to draw."""
         if self.categories:
-            return [self.place(category) for category in self.categories], [safe(text) for text in self.categories]
+            return [self.place(category) for category in self.categories], [escape(text) for text in self.categories]
         values = log_ticks(self.low, self.high) if self.logarithmic else _linear_ticks(self.low, self.high)
         if len(values) > _MAX_TICKS and self.logarithmic:
             decades = [value for value in values if math.isclose(math.log10(value) % 1, 0, abs_tol=1e-9)]
@@ -77,7 +77,7 @@ def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]
     choices = [value for param in ranges if isinstance(param, Choice) for value in param.choices]
     known = [*choices, *values]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in known):
-        return ParamAxis(name=name, categories=tuple(dict.fromkeys(value_text(value) for value in known)))
+        return ParamAxis(name=name, categories=tuple(dict.fromkeys(format_value(value) for value in known)))
     bounds = [param for param in ranges if not isinstance(param, Choice)]
     numbers = [float(value) for value in known if isinstance(value, int | float)]
     numbers += [float(end) for param in bounds for end in (param.low, param.high)]
@@ -101,16 +101,16 @@ def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
 
 def trial_hover(result: TrialResult, metric: str) -> str:
     """A trial's name, score and hyperparameters, safe to draw."""
-    score = "" if result.validation_score is None else f"{metric} {score_text(result.validation_score, metric)}"
-    params = [f"{name} = {value_text(value)}" for name, value in result.trial.params.items()]
+    score = "" if result.validation_score is None else f"{metric} {format_score(result.validation_score, metric)}"
+    params = [f"{name} = {format_value(value)}" for name, value in result.trial.params.items()]
     lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
-    return "<br>".join(safe(line) for line in lines)
+    return "<br>".join(escape(line) for line in lines)
 
 
-def value_text(value: OptionValue) -> str:
+def format_value(value: OptionValue) -> str:
     """A value of a hyperparameter, to four digits where it is real.
 
-    >>> value_text(0.0123456), value_text("poly")
+    >>> format_value(0.0123456), format_value("poly")
     ('0.01235', 'poly')
     """
     return f"{value:.4g}" if isinstance(value, float) else str(value)

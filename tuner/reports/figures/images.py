@@ -25,7 +25,7 @@ FORMATS = ("png", "svg")
 _NO_BROWSER = 4
 
 
-def write_pictures(
+def write_images(
     figures: Mapping[str, go.Figure],
     to: Path,
     *,

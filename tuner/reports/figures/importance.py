@@ -8,10 +8,10 @@ from plotly.subplots import make_subplots
 from ...analysis.comparison import Comparison, StudyFacts
 from ...search.importance import MIN_TRIALS, Importance, importances
 from ...trial import TrialResult
-from ..text.format import counted
+from ..text.format import pluralize
 from .hyperparameters import param_names
-from .searches import Search, scored_searches, scores_of
-from .style import COLUMNS, GREY, MARKER_SIZE, arm_styles, dress, num_rows, safe
+from .searches import Search, scored_searches, validation_scores
+from .style import COLUMNS, GREY, MARKER_SIZE, apply_style, arm_styles, escape, num_rows
 
 SIGNIFICANT = 0.05
 """A hyperparameter that shuffled scores match more often than this is not told from chance."""
@@ -33,7 +33,7 @@ def study_importances(comparison: Comparison, results: Sequence[TrialResult]) ->
         search: importances(
             facts.spaces[search[0]],
             [trial.trial.params for trial in trials],
-            scores_of(trials),
+            validation_scores(trials),
             higher_is_better=facts.higher_is_better,
         )
         for search, trials in _rankable(facts, results).items()
@@ -67,13 +67,13 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="share of the importance")
     # Upside down, so that the first name stands at the top.
     figure.update_yaxes(
-        range=[len(names) - 0.4, -0.6], tickvals=list(range(len(names))), ticktext=[safe(name) for name in names]
+        range=[len(names) - 0.4, -0.6], tickvals=list(range(len(names))), ticktext=[escape(name) for name in names]
     )
     figure.update_yaxes(title_text="hyperparameter", col=1)
-    dress(
+    apply_style(
         figure,
         title=_finding(found),
-        finding=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: not told "
+        subtitle=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: not told "
         "from chance",
         panels_height=num_rows(len(sizes)) * (90 + _ROW_HEIGHT * len(names) * max(1.0, len(arms) / 2)),
     )
@@ -95,7 +95,7 @@ def _finding(found: Importances) -> str:
         for name, importance in shares.items():
             counts[name] = counts.get(name, 0) + (importance.chance <= SIGNIFICANT)
     told = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
-    of = f"of {counted(len(found), 'search')}".replace("searchs", "searches")
+    of = f"of {pluralize(len(found), 'search')}".replace("searchs", "searches")
     if not told:
         return f"No hyperparameter told the best trials from the others, in any {of}"
     parts = ", ".join(f"{name} in {counts[name]}" for name in told)
@@ -123,10 +123,10 @@ def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], height
             "size": MARKER_SIZE,
             "color": style.colour,
         },
-        legendgroup=safe(arm),
+        legendgroup=escape(arm),
         showlegend=False,
         hovertext=[
-            safe(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
+            escape(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
             + f"<br>shuffled scores do as much in {value.chance:.0%} of cases"
             + ("<br>the search learns: its trials crowd where it expects good ones" if learned else "")
             for name, value in shares.items()
@@ -138,7 +138,7 @@ def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], height
 def _legend_entry(facts: StudyFacts, arm: str) -> go.Scatter:
     style = arm_styles(facts.arms)[arm]
     marker = {"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour}
-    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=safe(arm), legendgroup=safe(arm))
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=escape(arm), legendgroup=escape(arm))
 
 
 def _hollow_entry() -> go.Scatter:

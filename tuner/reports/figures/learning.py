@@ -7,11 +7,14 @@ from statistics import fmean
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, confirmation_runs
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
-from ..text.format import Unit, counted, finding, score_text, score_title
+from ..text.costs import Unit
+from ..text.format import pluralize
+from ..text.headlines import summary_line
+from ..text.scores import format_score, score_title
 from .panels import Panels
-from .style import ArmStyle, arm_styles, dress, faint, safe, score_scale
+from .style import ArmStyle, apply_style, arm_styles, escape, fade, fit_score_range
 
 Curve = Mapping[int, Sequence[float]]
 """Validation scores by epoch, one a run that got so far."""
@@ -40,7 +43,7 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
     means = [fmean(scores) for curve in curves.values() for scores in curve.values()]
     panels = Panels(
         facts=facts,
-        scale=score_scale(means, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(means, higher_is_better=facts.higher_is_better),
         unit=Unit(label="epochs", size=1.0),
     )
     styles = arm_styles(facts.arms)
@@ -48,23 +51,24 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
         if curve:
             _draw_curve(panels, arm, size, curve, styles[arm])
         diverged = [
-            Point(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
+            ParetoPoint(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
             for run in runs[arm, size]
             if run.status == "diverged" and run.epochs and run.validation_score is not None
         ]
         if diverged:
-            panels.add_off_axis(size, diverged, colour=styles[arm].colour, group=safe(arm))
+            panels.add_off_axis(size, diverged, colour=styles[arm].colour, group=escape(arm))
     figure = panels.finish(
         cost_title="epoch",
-        score_title=safe(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
+        score_title=escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
         logarithmic=False,
     )
     last = max((len(run.epochs) for found in runs.values() for run in found), default=1)
     figure.update_xaxes(range=[1 - 0.03 * last, 1.03 * last], dtick=1 if last <= _FEW_EPOCHS else None)
-    dress(
+    apply_style(
         figure,
         title=_finding(comparison, curves),
-        finding=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over seeds",
+        subtitle=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over "
+        "seeds",
         num_panels=len(facts.batch_sizes),
     )
     return figure
@@ -97,11 +101,11 @@ def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) ->
         ]
         then = "" if leaders[0] == leaders[1] else f", {leaders[1]}"
         return f"At B={size} {leaders[0]} led after epoch {middle} of {end}{then or ' and'} at the end"
-    return finding(comparison)
+    return summary_line(comparison)
 
 
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: ArmStyle) -> None:
-    name, epochs = safe(arm), list(curve)
+    name, epochs = escape(arm), list(curve)
     if any(len(scores) > 1 for scores in curve.values()):
         band = go.Scatter(
             x=[*epochs, *reversed(epochs)],
@@ -109,7 +113,7 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: 
             mode="lines",
             line={"width": 0, "color": style.colour},
             fill="toself",
-            fillcolor=faint(style.colour),
+            fillcolor=fade(style.colour),
             legendgroup=name,
             showlegend=False,
             hoverinfo="skip",
@@ -124,9 +128,9 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: 
         name=name,
         legendgroup=name,
         hovertext=[
-            f"{name}, epoch {epoch}: {score_text(fmean(scores), panels.facts.metric)}, "
-            f"{score_text(min(scores), panels.facts.metric)} to {score_text(max(scores), panels.facts.metric)} over "
-            f"{counted(len(scores), 'seed')}"
+            f"{name}, epoch {epoch}: {format_score(fmean(scores), panels.facts.metric)}, "
+            f"{format_score(min(scores), panels.facts.metric)} to {format_score(max(scores), panels.facts.metric)} "
+            f"over {pluralize(len(scores), 'seed')}"
             for epoch, scores in curve.items()
         ],
         hoverinfo="text",

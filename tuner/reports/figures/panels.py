@@ -11,9 +11,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import StudyFacts
-from ...analysis.pareto import Point
-from ..text.format import Unit, amount_text, score_text
-from .style import COLUMNS, EDGE_SIZE, GREY, Scale, log_ticks, num_rows, score_axis
+from ...analysis.pareto import ParetoPoint
+from ..text.costs import Unit
+from ..text.format import format_amount
+from ..text.scores import format_score
+from .style import COLUMNS, EDGE_SIZE, GREY, ScoreRange, log_ticks, num_rows, set_score_axis
 
 
 @dataclass(kw_only=True)
@@ -28,13 +30,13 @@ class Panels:
     """
 
     facts: StudyFacts
-    scale: Scale
+    scale: ScoreRange
     unit: Unit
     figure: go.Figure = field(init=False)
     _costs: list[float] = field(default_factory=list)
     _named: set[str] = field(default_factory=set)
     _num_off: dict[int, int] = field(default_factory=dict)
-    _fronts: dict[int, Sequence[Point]] = field(default_factory=dict)
+    _fronts: dict[int, Sequence[ParetoPoint]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = self.facts.batch_sizes
@@ -57,10 +59,10 @@ class Panels:
         self.figure.add_trace(trace, row=row + 1, col=column + 1)
 
     def add_off_axis(
-        self, batch_size: int, points: Sequence[Point], *, colour: str, group: str, labelled: bool = False
+        self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
     ) -> None:
         """Marks points that are worse than the axis shows, at its edge; labelled ones carry their score beside them."""
-        texts = [score_text(point.score, self.facts.metric) for point in points]
+        texts = [format_score(point.score, self.facts.metric) for point in points]
         place = self._num_off.get(batch_size, 0) if labelled else 0
         self._num_off[batch_size] = place + 1
         trace = go.Scatter(
@@ -74,14 +76,14 @@ class Panels:
             legendgroup=group,
             showlegend=False,
             hovertext=[
-                f"{group}: {text} for {amount_text(self.shown(point.cost))} {self.unit.label}, off the axis"
+                f"{group}: {text} for {format_amount(self.shown(point.cost))} {self.unit.label}, off the axis"
                 for text, point in zip(texts, points, strict=True)
             ],
             hoverinfo="text",
         )
         self.add(batch_size, trace, costs=[self.shown(point.cost) for point in points] if labelled else [])
 
-    def add_front(self, batch_size: int, front: Sequence[Point]) -> None:
+    def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
         """A Pareto front, drawn as steps when the panels are finished: what score a cost can buy."""
         on_axis = [point for point in front if not self.scale.off(point.score)]
         if on_axis:
@@ -111,9 +113,9 @@ class Panels:
             self._clamp(low, high)
             ticks = log_ticks(low, high)
             axis = {"type": "log", "range": [math.log10(low), math.log10(high)], "tickvals": ticks}
-            self.figure.update_xaxes(**axis, ticktext=[amount_text(tick) for tick in ticks])
+            self.figure.update_xaxes(**axis, ticktext=[format_amount(tick) for tick in ticks])
         self.figure.update_xaxes(title_text=cost_title)
-        score_axis(self.figure, self.scale, self.facts.metric)
+        set_score_axis(self.figure, self.scale, self.facts.metric)
         self.figure.update_yaxes(title_text=score_title, col=1)
         return self.figure
 
@@ -124,7 +126,7 @@ class Panels:
             if trace.mode == "markers":
                 trace.x = [None if x is None else min(max(x, inside_low), inside_high) for x in trace.x]
 
-    def _draw_front(self, batch_size: int, front: Sequence[Point], end: float) -> None:
+    def _draw_front(self, batch_size: int, front: Sequence[ParetoPoint], end: float) -> None:
         costs = [self.shown(point.cost) for point in front]
         trace = go.Scatter(
             x=[*costs, end],

@@ -11,24 +11,25 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison, tolerated_loss
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...trial import TrialResult
-from ..text.format import counted, score_title
+from ..text.format import pluralize
+from ..text.scores import score_title
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
-from .searches import Search, scored_searches, sound_scores
-from .style import EDGE_SIZE, GREY, SCORE_COLOURS, Scale, dress, safe, score_axis, score_scale
+from .searches import Search, scored_searches, scores_without_diverged
+from .style import EDGE_SIZE, GREY, SCORE_COLOURS, ScoreRange, apply_style, escape, fit_score_range, set_score_axis
 
 BATCH_SIZE = "batch size"
 _ROW_HEIGHT = 320
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Panel:
+class _ArmPanel:
     """An arm's searches and the axes their lines go through; the last place is the score's."""
 
     arm: str
     axes: Sequence[ParamAxis]
-    scale: Scale
+    scale: ScoreRange
 
     def place(self, axis: ParamAxis, trial: TrialResult) -> float:
         """The height of a trial on an axis, in the unit of the score axis, which all stand on."""
@@ -45,19 +46,20 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
     facts = comparison.facts
     found = scored_searches(facts, results)
     arms = list(dict.fromkeys(arm for arm, _ in found))
-    scale = score_scale(
-        [score for trials in found.values() for score in sound_scores(trials)], higher_is_better=facts.higher_is_better
+    scale = fit_score_range(
+        [score for trials in found.values() for score in scores_without_diverged(trials)],
+        higher_is_better=facts.higher_is_better,
     )
     figure = make_subplots(
         rows=len(arms),
         cols=1,
-        subplot_titles=[safe(arm) for arm in arms],
+        subplot_titles=[escape(arm) for arm in arms],
         vertical_spacing=90 / (_ROW_HEIGHT * max(2, len(arms))),
     )
     for row, arm in enumerate(arms, start=1):
-        panel = _Panel(arm=arm, axes=_axes(comparison, found, arm), scale=scale)
+        panel = _ArmPanel(arm=arm, axes=_axes(comparison, found, arm), scale=scale)
         picked = [
-            chosen(trials, higher_is_better=facts.higher_is_better)
+            best_trial(trials, higher_is_better=facts.higher_is_better)
             for search, trials in found.items()
             if search[0] == arm
         ]
@@ -67,22 +69,22 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
         lines = [_line(panel, trial, facts.metric, trial in picked) for trial in trials]
         figure.add_traces(lines, rows=row, cols=1)
         _draw_axes(figure, panel, row)
-        names = [safe(axis.name) for axis in panel.axes]
+        names = [escape(axis.name) for axis in panel.axes]
         end = len(names)
         figure.update_xaxes(
             row=row,
             tickvals=list(range(end + 1)),
-            ticktext=[*names, safe(facts.metric)],
+            ticktext=[*names, escape(facts.metric)],
             range=[-0.3, end + 0.1],
             title_text="hyperparameters, and the score they led to",
         )
-    score_axis(figure, scale, facts.metric)
+    set_score_axis(figure, scale, facts.metric)
     title = score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)
-    figure.update_yaxes(title_text=safe(title), side="right", showgrid=False, zeroline=False)
-    dress(
+    figure.update_yaxes(title_text=escape(title), side="right", showgrid=False, zeroline=False)
+    apply_style(
         figure,
         title=_finding(comparison, found),
-        finding=f"{facts.name}: a line a search trial, yellow where it scored well; thick: the chosen ones",
+        subtitle=f"{facts.name}: a line a search trial, yellow where it scored well; thick: the chosen ones",
         panels_height=_ROW_HEIGHT * len(arms),
     )
     figure.update_xaxes(showline=False, ticks="", showgrid=False, zeroline=False)
@@ -116,10 +118,10 @@ def _finding(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult
         near += sum(score >= max(scores) - tolerated_loss(facts.margin, max(scores)) for score in scores)
         tried += len(scores)
     share = f"{100 * (1 - facts.margin):.3g}%"
-    return f"{near} of {arm}'s {counted(tried, 'search trial')} came within {share} of the best of their search"
+    return f"{near} of {arm}'s {pluralize(tried, 'search trial')} came within {share} of the best of their search"
 
 
-def _draw_axes(figure: go.Figure, panel: _Panel, row: int) -> None:
+def _draw_axes(figure: go.Figure, panel: _ArmPanel, row: int) -> None:
     """The upright lines of the axes, and the values beside them, on white so that no line runs through a number."""
     for place, axis in enumerate(panel.axes):
         fractions, texts = axis.ticks()
@@ -149,7 +151,7 @@ def _draw_axes(figure: go.Figure, panel: _Panel, row: int) -> None:
             )
 
 
-def _line(panel: _Panel, trial: TrialResult, metric: str, thick: bool) -> go.Scatter:
+def _line(panel: _ArmPanel, trial: TrialResult, metric: str, thick: bool) -> go.Scatter:
     """A trial's line; one off the axis is grey and ends in a triangle at the edge."""
     score, scale = trial.validation_score or 0.0, panel.scale
     is_off = scale.off(score)

@@ -1,18 +1,20 @@
 """The Pareto figures: cost against score, over arms and over single trials, a panel a batch size."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row
-from ...analysis.pareto import Point, trial_points
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
 from ...trial import TrialResult
-from ..text.format import amount_text, cost_title, cost_unit, finding, score_text, score_title, spread_text
-from .fronts import arm_front, arm_points, study_trials, trial_front
-from .intervals import error_bars, interval_ends
+from ..text.costs import cost_title, cost_unit
+from ..text.format import format_amount
+from ..text.headlines import summary_line
+from ..text.scores import format_interval, format_score, score_title
 from .panels import Panels
-from .style import MARKER_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+from .scores import error_bars, interval_ends
+from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 _SIDEWAYS = 0.05
 """How far arms of the same cost are moved apart, as a share of the cost."""
@@ -25,7 +27,7 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
     sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
     panels = Panels(
         facts=facts,
-        scale=score_scale(sound, higher_is_better=facts.higher_is_better).with_room(interval_ends(rows)),
+        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better).with_room(interval_ends(rows)),
         unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill]),
     )
     styles = arm_styles(facts.arms)
@@ -40,28 +42,28 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
         panels.add_legend_entry("with the baseline's bill", "circle", hollow=True)
     figure = panels.finish(
         cost_title=cost_title(panels.unit, "cost to a model"),
-        score_title=safe(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better)),
+        score_title=escape(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better)),
     )
-    dress(
+    apply_style(
         figure,
-        title=finding(comparison),
-        finding=f"{facts.name}: what a model costs with each arm, and how well it scores",
+        title=summary_line(comparison),
+        subtitle=f"{facts.name}: what a model costs with each arm, and how well it scores",
         num_panels=len(facts.batch_sizes),
     )
     return figure
 
 
-def _same_cost(row: Row, other: Row, cost: str) -> bool:
+def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
     """Whether two arms' markers would lie on each other."""
     return bool(row.bill and other.bill and math.isclose(row.bill[cost], other.bill[cost], rel_tol=_SIDEWAYS))
 
 
-def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: float) -> None:
+def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *, shift: float) -> None:
     point = arm_points([row], cost)[0]
     if panels.scale.off(point.score):
-        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
         return
-    name, x = safe(row.arm), panels.shown(point.cost) * shift
+    name, x = escape(row.arm), panels.shown(point.cost) * shift
     hover = _hover(panels, row, cost)
     if row.baseline_bill[cost]:
         with_baseline = panels.shown(point.cost + row.baseline_bill[cost]) * shift
@@ -75,7 +77,7 @@ def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: fl
             showlegend=False,
             hovertext=[
                 hover,
-                f"{hover}<br>with the baseline's bill: {amount_text(with_baseline / shift)} {panels.unit.label}",
+                f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}",
             ],
             hoverinfo="text",
         )
@@ -94,16 +96,16 @@ def _draw_arm(panels: Panels, row: Row, style: ArmStyle, cost: str, *, shift: fl
     panels.add(row.batch_size, trace, costs=[x])
 
 
-def _hover(panels: Panels, row: Row, cost: str) -> str:
+def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
     if row.score is None or row.bill is None:
-        return safe(row.arm)
+        return escape(row.arm)
     lines = [
         f"{row.arm}, B={row.batch_size}",
-        f"{panels.facts.metric} {spread_text(row.score, panels.facts.metric)}, {row.num_seeds} seeds",
-        f"{amount_text(panels.shown(row.bill[cost]))} {panels.unit.label}, {row.search.trials} search trials",
+        f"{panels.facts.metric} {format_interval(row.score, panels.facts.metric)}, {row.num_seeds} seeds",
+        f"{format_amount(panels.shown(row.bill[cost]))} {panels.unit.label}, {row.search.trials} search trials",
         *(f"{name} = {value}" for name, value in row.params.items()),
     ]
-    return "<br>".join(safe(line) for line in lines)
+    return "<br>".join(escape(line) for line in lines)
 
 
 def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -114,7 +116,7 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
     sound = [result.validation_score for result in shown if result.status != "diverged" and result.validation_score]
     panels = Panels(
         facts=facts,
-        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
         unit=cost_unit(cost, [point.cost for point in trial_points(shown, cost)]),
     )
     for batch_size, group in trials.items():
@@ -125,12 +127,12 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
         panels.add_legend_entry("diverged, or off the axis", panels.scale.edge_symbol)
     figure = panels.finish(
         cost_title=cost_title(panels.unit, "cost of the trial"),
-        score_title=safe(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
+        score_title=escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
     )
-    dress(
+    apply_style(
         figure,
         title=_trials_finding(comparison, shown),
-        finding=f"{facts.name}: what each training cost by itself, and how well it scored (small: search, large: "
+        subtitle=f"{facts.name}: what each training cost by itself, and how well it scored (small: search, large: "
         "confirmation)",
         num_panels=len(facts.batch_sizes),
     )
@@ -144,14 +146,14 @@ def _trials_finding(comparison: Comparison, trials: Sequence[TrialResult]) -> st
 
 
 def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle, cost: str) -> None:
-    off: list[Point] = []
+    off: list[ParetoPoint] = []
     for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6)):
         points = [(result, trial_points([result], cost)[0]) for result in results if result.trial.role == role]
         off += [point for _, point in points if panels.scale.off(point.score)]
         on_axis = [(result, point) for result, point in points if not panels.scale.off(point.score)]
         if not on_axis:
             continue
-        name, batch_size = safe(on_axis[0][0].trial.arm), on_axis[0][1].batch_size
+        name, batch_size = escape(on_axis[0][0].trial.arm), on_axis[0][1].batch_size
         costs = [panels.shown(point.cost) for _, point in on_axis]
         trace = go.Scatter(
             x=costs,
@@ -165,14 +167,49 @@ def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle
         )
         panels.add(batch_size, trace, costs=costs)
     if off:
-        panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=safe(results[0].trial.arm))
+        panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=escape(results[0].trial.arm))
 
 
-def _trial_hover(panels: Panels, result: TrialResult, point: Point) -> str:
+def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str:
     lines = [
         point.name,
-        f"{panels.facts.metric} {score_text(point.score, panels.facts.metric)}",
-        f"{amount_text(panels.shown(point.cost))} {panels.unit.label}",
+        f"{panels.facts.metric} {format_score(point.score, panels.facts.metric)}",
+        f"{format_amount(panels.shown(point.cost))} {panels.unit.label}",
         *(f"{name} = {value}" for name, value in result.trial.params.items()),
     ]
-    return "<br>".join(safe(line) for line in lines)
+    return "<br>".join(escape(line) for line in lines)
+
+
+def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoint, ...]:
+    """One point an arm and batch size: the cost to a model against the mean test score; none for rows without both."""
+    return tuple(
+        ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
+        for row in rows
+        if row.score is not None and row.bill is not None
+    )
+
+
+def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[ParetoPoint, ...]:
+    """The Pareto front over the arms of a batch size."""
+    rows = [row for row in comparison.rows if row.batch_size == batch_size]
+    return pareto_front(arm_points(rows, currency), higher_is_better=comparison.facts.higher_is_better)
+
+
+def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_size: int) -> list[TrialResult]:
+    """The trials of a study's arms at a batch size that have a score; the baseline's own are left out."""
+    return [
+        result
+        for result in results
+        if result.trial.batch_size == batch_size
+        and result.trial.role != "baseline"
+        and result.trial.arm in comparison.facts.arms
+        and result.validation_score is not None
+    ]
+
+
+def trial_front(
+    comparison: Comparison, results: Sequence[TrialResult], batch_size: int, currency: str
+) -> tuple[ParetoPoint, ...]:
+    """The Pareto front over the single trials of a batch size: each trial's own cost against its validation score."""
+    points = trial_points(study_trials(comparison, results, batch_size), currency)
+    return pareto_front(points, higher_is_better=comparison.facts.higher_is_better)

@@ -1,6 +1,6 @@
 """The figures of a study, each a pure function of a comparison and its results.
 
-`REPORTS` is the table of them. A figure's title states what was found; its axes carry units; every arm keeps its
+`FIGURES` is the table of them. A figure's title states what was found; its axes carry units; every arm keeps its
 colour and symbol. Scores of diverged runs stand as triangles at the edge of the axis instead of squashing it.
 """
 
@@ -39,7 +39,7 @@ def _always(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class FigureSpec:
     """A figure.
 
     Attributes:
@@ -55,8 +55,8 @@ class Report:
     applies: Applies = _always
 
 
-REPORTS: dict[str, Report] = {
-    "pareto_arms": Report(
+FIGURES: dict[str, FigureSpec] = {
+    "pareto_arms": FigureSpec(
         description="Pareto front over the arms: cost to a model against test score",
         reading="Up and to the left is better. A filled marker is what a model costs with that arm: all its search "
         "trials at that batch size and one training. A hollow marker adds the search for the baseline that the arm "
@@ -64,27 +64,27 @@ REPORTS: dict[str, Report] = {
         "cheaper and better than one on the line. Triangles are scores below the axis.",
         draw=pareto_arms,
     ),
-    "pareto_trials": Report(
+    "pareto_trials": FigureSpec(
         description="Pareto front over single trials: a trial's own cost against its validation score",
         reading="Each marker is one training: small ones were searching, large ones confirm a choice. The search's "
         "total is in the Pareto front over arms; here a lucky trial costs no more than an unlucky one. Triangles are "
         "scores or costs beyond the axes: diverged runs, mostly.",
         draw=pareto_trials,
     ),
-    "scores": Report(
+    "scores": FigureSpec(
         description="test score against batch size",
         reading="Means and 95% intervals over seeds, moved a little sideways so that they can be told apart. The "
         "dashed line is the margin: what is worse no longer holds the baseline's score. Triangles are scores off "
         "the axis.",
         draw=scores,
     ),
-    "search_curves": Report(
+    "search_curves": FigureSpec(
         description="best validation score so far against what the search had spent",
         reading="A line is a search; it rises when a better configuration is found. A marker is one training with an "
         "arm that does not search, and its dotted line shows when a search reaches the same score.",
         draw=search_curves,
     ),
-    "best_of_k": Report(
+    "best_of_k": FigureSpec(
         description="expected best validation score after k search trials, and K*",
         reading="A curve is what the best of k trials scores on average, drawn without order from all that were run "
         "(Tang et al., arXiv 2004.13705, Eq. 3). It is paler beyond a fifth of the trials, where bootstrap intervals "
@@ -95,14 +95,14 @@ REPORTS: dict[str, Report] = {
         draw=best_of_k_curves,
         applies=has_searches,
     ),
-    "learning_curves": Report(
+    "learning_curves": FigureSpec(
         description="validation score against epoch, of the runs that confirm each arm's choice",
         reading="A line is the mean over seeds, the band goes from the lowest to the highest. Runs that diverged are "
         "in neither: triangles mark the epoch at which they ended. What lies below the axis is early training.",
         draw=learning_curves,
         applies=has_epochs,
     ),
-    "time_to_target": Report(
+    "time_to_target": FigureSpec(
         description="seconds of training to the baseline's validation score, against batch size",
         reading="A marker is a run: the clock's seconds from its first update until its validation score is as good as "
         "the baseline's mean after its last epoch, less the margin; of a run in a pack, its part of the pack's. A line "
@@ -111,7 +111,7 @@ REPORTS: dict[str, Report] = {
         draw=time_to_target,
         applies=has_times_to_target,
     ),
-    "slices": Report(
+    "slices": FigureSpec(
         description="validation score against each hyperparameter that was searched",
         reading="A marker is a search trial; the others of its hyperparameters vary too, so a column of markers is a "
         "spread and not an error. Thin lines are the ends of the range, a dotted line and a ring the chosen value: "
@@ -120,14 +120,14 @@ REPORTS: dict[str, Report] = {
         draw=slices,
         applies=has_searches,
     ),
-    "parallel_coordinates": Report(
+    "parallel_coordinates": FigureSpec(
         description="every search trial as a line through its hyperparameters to its validation score",
         reading="A line is a search trial; follow the bright ones to see which values go together with a good score. "
         "The right-hand axis is the score. Grey lines end in a triangle: scores off the axis, diverged runs mostly.",
         draw=parallel_coordinates,
         applies=has_searches,
     ),
-    "importances": Report(
+    "importances": FigureSpec(
         description="which hyperparameters told the best trials of a search from the others",
         reading="PED-ANOVA (arXiv 2304.10255, by Optuna) measures how far the values of the best trials (a tenth, "
         "five at least) are from those of all trials of that search, each hyperparameter by itself. The shares of a "
@@ -138,7 +138,7 @@ REPORTS: dict[str, Report] = {
         draw=importance_figure,
         applies=has_importances,
     ),
-    "surface": Report(
+    "surface": FigureSpec(
         description="validation score over the two hyperparameters of a grid",
         reading="A cell is a trial of the grid. The wider the bright region, the less the choice matters. Grey cells "
         "with a cross diverged; the framed cell was chosen. LIMIT (arXiv 2006.08517) Fig. 2 and LARS (arXiv "
@@ -146,7 +146,7 @@ REPORTS: dict[str, Report] = {
         draw=surface,
         applies=has_surface,
     ),
-    "cost_breakdown": Report(
+    "cost_breakdown": FigureSpec(
         description="what each arm spent, and on what",
         reading="Search and one training are what a model costs with an arm. The search for the baseline is one search "
         "that serves every batch size and every arm that rests on it, so it stands in full in each of their bars. "
@@ -154,7 +154,7 @@ REPORTS: dict[str, Report] = {
         draw=cost_breakdown,
         applies=has_bills,
     ),
-    "energy": Report(
+    "energy": FigureSpec(
         description="energy of one training by batch size, and to a model by arm: modelled, and measured if metered",
         reading="The model is DATE's (Section 4.5, Fig. 19): it counts operations, and words as parameters times "
         "updates, as if every update exchanged the gradients once with a neighbouring node; no such exchange takes "
@@ -168,16 +168,16 @@ REPORTS: dict[str, Report] = {
 }
 
 
-def applicable(comparison: Comparison, results: Sequence[TrialResult]) -> list[str]:
-    """The names of the reports that a study has something for, in the order of `REPORTS`."""
-    return [name for name, report in REPORTS.items() if report.applies(comparison, results)]
+def applicable_figures(comparison: Comparison, results: Sequence[TrialResult]) -> list[str]:
+    """The names of the reports that a study has something for, in the order of `FIGURES`."""
+    return [name for name, report in FIGURES.items() if report.applies(comparison, results)]
 
 
-def draw(name: str, comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
+def draw_figure(name: str, comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
     """Draws a report.
 
     Args:
-        name: a name in `REPORTS`, of a report that applies.
+        name: a name in `FIGURES`, of a report that applies.
         comparison: what `tuner.analysis.comparison.compare` found.
         results: the results it was made of.
         cost: the cost axis, a name in `tuner.cost.CURRENCIES`.
@@ -187,4 +187,4 @@ def draw(name: str, comparison: Comparison, results: Sequence[TrialResult], cost
     """
     if cost not in CURRENCIES:
         raise BadInput(f"unknown cost axis {cost!r}: choose one of {', '.join(CURRENCIES)}")
-    return REPORTS[name].draw(comparison, results, cost)
+    return FIGURES[name].draw(comparison, results, cost)

@@ -1,14 +1,25 @@
 """The score figure: test score against batch size, a line an arm."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row, tolerated_loss
+from ...analysis.comparison import Comparison, ComparisonRow, tolerated_loss
 from ...trial import TrialResult
-from ..text.format import finding, score_text, score_title, spread_text
-from .intervals import error_bars, interval_ends
-from .style import EDGE_SIZE, GREY, MARKER_SIZE, Scale, arm_styles, dress, safe, score_axis, score_scale
+from ..text.headlines import summary_line
+from ..text.scores import format_interval, format_score, score_title
+from .style import (
+    EDGE_SIZE,
+    GREY,
+    MARKER_SIZE,
+    ScoreRange,
+    apply_style,
+    arm_styles,
+    escape,
+    fit_score_range,
+    set_score_axis,
+)
 
 _SPREAD = 0.06
 """How far arms are moved sideways, as a share of a doubling of the batch size."""
@@ -20,7 +31,7 @@ def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
     rows = [row for row in comparison.rows if row.score is not None]
     level = _margin_level(comparison)
     sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
-    scale = score_scale([*sound, *([] if level is None else [level])], higher_is_better=facts.higher_is_better)
+    scale = fit_score_range([*sound, *([] if level is None else [level])], higher_is_better=facts.higher_is_better)
     scale = scale.with_room(interval_ends([*rows, *([comparison.baseline] if comparison.baseline else [])]))
     figure = go.Figure()
     for arm in facts.arms:
@@ -30,10 +41,10 @@ def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
         _draw_off_axis(figure, comparison, off, scale)
     _draw_baseline(figure, comparison, level)
     _set_axes(figure, comparison, scale)
-    dress(
+    apply_style(
         figure,
-        title=finding(comparison),
-        finding=f"{facts.name}: test score against batch size, mean and 95% interval over seeds",
+        title=summary_line(comparison),
+        subtitle=f"{facts.name}: test score against batch size, mean and 95% interval over seeds",
         num_panels=1,
     )
     return figure
@@ -48,13 +59,13 @@ def _margin_level(comparison: Comparison) -> float | None:
     return baseline.score.mean - loss if facts.higher_is_better else baseline.score.mean + loss
 
 
-def _shown_batch_size(comparison: Comparison, row: Row) -> float:
+def _shown_batch_size(comparison: Comparison, row: ComparisonRow) -> float:
     """The row's batch size, moved a little by its arm's place."""
     arms = comparison.facts.arms
     return float(row.batch_size * 2.0 ** (_SPREAD * (arms.index(row.arm) - (len(arms) - 1) / 2)))
 
 
-def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: Scale) -> None:
+def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
     """A line through the arm's scores; a score off the axis breaks it."""
     if not rows:
         return
@@ -66,15 +77,15 @@ def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], sc
         mode="lines+markers",
         line={"color": style.colour, "width": 1.5},
         marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
-        name=safe(rows[0].arm),
-        legendgroup=safe(rows[0].arm),
+        name=escape(rows[0].arm),
+        legendgroup=escape(rows[0].arm),
         hovertext=[_hover(row, comparison.facts.metric) for row in rows],
         hoverinfo="text",
     )
     figure.add_trace(trace)
 
 
-def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row], scale: Scale) -> None:
+def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
     """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
     styles, metric = arm_styles(comparison.facts.arms), comparison.facts.metric
     if not rows:
@@ -84,7 +95,7 @@ def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row
         x=[_shown_batch_size(comparison, row) for row in rows],
         y=[scale.edge(place) for place in range(len(rows))],
         mode="markers+text",
-        text=[f" {score_text(row.score.mean, metric)}" for row in rows if row.score],
+        text=[f" {format_score(row.score.mean, metric)}" for row in rows if row.score],
         textposition="middle right",
         textfont={"size": 11, "color": colours},
         marker={"symbol": scale.edge_symbol, "size": EDGE_SIZE, "color": colours},
@@ -97,12 +108,12 @@ def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[Row
     figure.add_trace(trace)
 
 
-def _hover(row: Row, metric: str) -> str:
-    score = spread_text(row.score, metric) if row.score else ""
+def _hover(row: ComparisonRow, metric: str) -> str:
+    score = format_interval(row.score, metric) if row.score else ""
     lines = [f"{row.arm}, B={row.batch_size}", f"{metric} {score}, {row.num_seeds} seeds"]
     if row.num_diverged:
         lines.append(f"{row.num_diverged} of them diverged")
-    return "<br>".join(safe(line) for line in lines)
+    return "<br>".join(escape(line) for line in lines)
 
 
 def _draw_baseline(figure: go.Figure, comparison: Comparison, level: float | None) -> None:
@@ -131,10 +142,10 @@ def _draw_baseline(figure: go.Figure, comparison: Comparison, level: float | Non
     figure.add_traces([line, marker])
 
 
-def _set_axes(figure: go.Figure, comparison: Comparison, scale: Scale) -> None:
+def _set_axes(figure: go.Figure, comparison: Comparison, scale: ScoreRange) -> None:
     facts = comparison.facts
-    title = safe(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better))
-    score_axis(figure, scale, facts.metric)
+    title = escape(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better))
+    set_score_axis(figure, scale, facts.metric)
     figure.update_yaxes(title_text=title)
     ticks = sorted({*facts.batch_sizes, *([facts.baseline_batch_size] if comparison.baseline else [])})
     figure.update_xaxes(
@@ -143,3 +154,15 @@ def _set_axes(figure: go.Figure, comparison: Comparison, scale: Scale) -> None:
         ticktext=[f"{tick:,}" for tick in ticks],
         title_text="batch size (samples, logarithmic)",
     )
+
+
+def error_bars(rows: Sequence[ComparisonRow], colour: str) -> dict[str, Any]:
+    """Plotly's error bars for rows that have a score; one without an interval gets no bar."""
+    widths = [0.0 if row.score is None or row.score.high is None else row.score.high - row.score.mean for row in rows]
+    return {"type": "data", "array": widths, "color": colour, "thickness": 1.2, "width": 3}
+
+
+def interval_ends(rows: Iterable[ComparisonRow]) -> list[float]:
+    """Both ends of the intervals, those of arms with diverged seeds left out: they would span any axis."""
+    scores = [row.score for row in rows if row.score is not None and not row.num_diverged]
+    return [end for score in scores for end in (score.low, score.high) if end is not None]

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, Row, StudyFacts
+from ...analysis.comparison import Comparison, ComparisonRow, StudyFacts
 from ...analysis.evidence import Incumbent, incumbents
-from ...analysis.pareto import Point
+from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
-from ..text.format import amount_text, cost_title, cost_unit, score_text, score_title, share_text
+from ..text.costs import cost_title, cost_unit
+from ..text.format import format_amount, format_share
+from ..text.scores import format_score, score_title
 from .panels import Panels
 from .searches import Search, searches
-from .style import MARKER_SIZE, ArmStyle, arm_styles, dress, safe, score_scale
+from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 
 def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -28,7 +30,7 @@ def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: 
     costs = [curve[-1].cost for curve in curves.values()] + [row.training[cost] for row in fixed if row.training]
     panels = Panels(
         facts=facts,
-        scale=score_scale(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
         unit=cost_unit(cost, costs),
     )
     styles = arm_styles(facts.arms)
@@ -39,12 +41,12 @@ def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: 
         _draw_fixed(panels, row, styles[row.arm], cost, max(ends, default=None))
     figure = panels.finish(
         cost_title=cost_title(panels.unit, "spent"),
-        score_title=safe(score_title(facts.metric, "best validation", higher_is_better=facts.higher_is_better)),
+        score_title=escape(score_title(facts.metric, "best validation", higher_is_better=facts.higher_is_better)),
     )
-    dress(
+    apply_style(
         figure,
         title=_finding(facts, curves, panels.unit.label),
-        finding=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
+        subtitle=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
         "trainings",
         num_panels=len(facts.batch_sizes),
     )
@@ -71,14 +73,14 @@ def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], un
         for curve in found.values()
     ]
     return (
-        f"{facts.reference} had its best configuration after {', '.join(share_text(share) for share in shares)} of the "
-        f"{unit} that its search took (at B={', '.join(map(str, found))})"
+        f"{facts.reference} had its best configuration after {', '.join(format_share(share) for share in shares)} "
+        f"of the {unit} that its search took (at B={', '.join(map(str, found))})"
     )
 
 
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
     costs = [panels.shown(step.cost) for step in curve]
-    name = safe(arm)
+    name = escape(arm)
     trace = go.Scatter(
         x=costs,
         y=[step.score for step in curve],
@@ -88,8 +90,8 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incum
         name=f"{name} (search)",
         legendgroup=name,
         hovertext=[
-            f"{name}, {place} trials<br>{score_text(step.score, panels.facts.metric)} after "
-            f"{amount_text(panels.shown(step.cost))} {panels.unit.label}"
+            f"{name}, {place} trials<br>{format_score(step.score, panels.facts.metric)} after "
+            f"{format_amount(panels.shown(step.cost))} {panels.unit.label}"
             for place, step in enumerate(curve, start=1)
         ],
         hoverinfo="text",
@@ -97,14 +99,14 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incum
     panels.add(batch_size, trace, costs=costs)
 
 
-def _draw_fixed(panels: Panels, row: Row, style: ArmStyle, cost: str, end: float | None) -> None:
+def _draw_fixed(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, end: float | None) -> None:
     if row.training is None or row.validation_score is None:
         return
-    point = Point(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
+    point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
     if panels.scale.off(point.score):
-        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=safe(row.arm), labelled=True)
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
         return
-    name, start = safe(row.arm), panels.shown(point.cost)
+    name, start = escape(row.arm), panels.shown(point.cost)
     stop = start if end is None else max(start, panels.shown(end))
     level = go.Scatter(
         x=[start, stop],
@@ -124,7 +126,7 @@ def _draw_fixed(panels: Panels, row: Row, style: ArmStyle, cost: str, end: float
         name=name,
         legendgroup=name,
         hovertext=[
-            f"{name}: {score_text(point.score, panels.facts.metric)} for {amount_text(start)} {panels.unit.label}"
+            f"{name}: {format_score(point.score, panels.facts.metric)} for {format_amount(start)} {panels.unit.label}"
         ],
         hoverinfo="text",
     )

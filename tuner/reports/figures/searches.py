@@ -47,11 +47,11 @@ def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool
     return any(len(trials) > 1 for trials in scored_searches(comparison.facts, results).values())
 
 
-def scores_of(trials: Iterable[TrialResult]) -> list[float]:
+def validation_scores(trials: Iterable[TrialResult]) -> list[float]:
     """The validation scores of trials that have one."""
     return [trial.validation_score for trial in trials if trial.validation_score is not None]
 
 
-def sound_scores(trials: Iterable[TrialResult]) -> list[float]:
+def scores_without_diverged(trials: Iterable[TrialResult]) -> list[float]:
     """The validation scores of trials that did not diverge: what a score axis is made for."""
-    return scores_of(trial for trial in trials if trial.status != "diverged")
+    return validation_scores(trial for trial in trials if trial.status != "diverged")

@@ -7,13 +7,23 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...study.search_space import Choice, has_range
 from ...trial import TrialResult
-from ..text.format import score_title
-from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover, value_text
-from .searches import Search, scored_searches, sound_scores
-from .style import COLUMNS, EDGE_SIZE, ArmStyle, Scale, arm_styles, dress, safe, score_axis, score_scale
+from ..text.scores import score_title
+from .hyperparameters import ParamAxis, format_value, param_axis, param_names, trial_hover
+from .searches import Search, scored_searches, scores_without_diverged
+from .style import (
+    COLUMNS,
+    EDGE_SIZE,
+    ArmStyle,
+    ScoreRange,
+    apply_style,
+    arm_styles,
+    escape,
+    fit_score_range,
+    set_score_axis,
+)
 
 _ROW_HEIGHT = 280
 _Cell = tuple[int, str]
@@ -26,7 +36,7 @@ class _Slice:
 
     comparison: Comparison
     axis: ParamAxis
-    scale: Scale
+    scale: ScoreRange
     search: Search
     style: ArmStyle
     trials: Sequence[TrialResult]
@@ -39,15 +49,16 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
     """
     facts = comparison.facts
     found = scored_searches(facts, results)
-    scale = score_scale(
-        [score for trials in found.values() for score in sound_scores(trials)], higher_is_better=facts.higher_is_better
+    scale = fit_score_range(
+        [score for trials in found.values() for score in scores_without_diverged(trials)],
+        higher_is_better=facts.higher_is_better,
     )
     grid = _grid(comparison, found)
     figure = make_subplots(
         rows=len(grid),
         cols=max(map(len, grid)),
         specs=[[{} if place < len(cells) else None for place in range(max(map(len, grid)))] for cells in grid],
-        subplot_titles=[f"{safe(name)}, B={size}" for cells in grid for size, name in cells],
+        subplot_titles=[f"{escape(name)}, B={size}" for cells in grid for size, name in cells],
         shared_yaxes=True,
         horizontal_spacing=0.03,
         vertical_spacing=100 / (_ROW_HEIGHT * max(2, len(grid))),
@@ -71,15 +82,15 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
                     figure.add_traces(list(_traces(one, search[0] not in named)), rows=row, cols=column)
                     named.add(search[0])
             ticks, texts = axes[name].ticks()
-            figure.update_xaxes(tickvals=ticks, ticktext=texts, title_text=safe(name), row=row, col=column)
+            figure.update_xaxes(tickvals=ticks, ticktext=texts, title_text=escape(name), row=row, col=column)
     figure.update_xaxes(range=[-0.06, 1.06], zeroline=False)
-    score_axis(figure, scale, facts.metric)
+    set_score_axis(figure, scale, facts.metric)
     title = score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)
-    figure.update_yaxes(title_text=safe(title), col=1)
-    dress(
+    figure.update_yaxes(title_text=escape(title), col=1)
+    apply_style(
         figure,
         title=_finding(comparison),
-        finding=f"{facts.name}: validation score of every search trial against each hyperparameter that was searched",
+        subtitle=f"{facts.name}: validation score of every search trial against each hyperparameter that was searched",
         panels_height=_ROW_HEIGHT * len(grid),
     )
     return figure
@@ -122,18 +133,18 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     if bounds is not None and not isinstance(bounds, Choice):
         ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
         yield _uprights(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
-    best = chosen(one.trials, higher_is_better=one.scale.higher_is_better)
+    best = best_trial(one.trials, higher_is_better=one.scale.higher_is_better)
     if best is not None:
         value = best.trial.params[name]
-        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {value_text(value)}")
+        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_value(value)}")
     on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
     yield go.Scatter(
         x=[one.axis.place(trial.trial.params[name]) for trial in on_axis] if on_axis else [None],
         y=[trial.validation_score for trial in on_axis] if on_axis else [None],
         mode="markers",
         marker={"symbol": one.style.symbol, "size": 8, "color": colour, "opacity": 0.75},
-        name=safe(arm),
-        legendgroup=safe(arm),
+        name=escape(arm),
+        legendgroup=escape(arm),
         showlegend=in_legend,
         hovertext=[trial_hover(trial, metric) for trial in on_axis],
         hoverinfo="text",
@@ -145,7 +156,7 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
             y=[one.scale.edge()] * len(off),
             mode="markers",
             marker={"symbol": one.scale.edge_symbol, "size": 9, "color": colour},
-            legendgroup=safe(arm),
+            legendgroup=escape(arm),
             showlegend=False,
             hovertext=[trial_hover(trial, metric) for trial in off],
             hoverinfo="text",
@@ -156,7 +167,7 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
             y=[best.validation_score],
             mode="markers",
             marker={"symbol": "circle-open", "size": EDGE_SIZE + 4, "color": colour, "line": {"width": 2}},
-            legendgroup=safe(arm),
+            legendgroup=escape(arm),
             showlegend=False,
             hovertext=[f"chosen: {trial_hover(best, metric)}"],
             hoverinfo="text",
@@ -175,8 +186,8 @@ def _uprights(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go
         mode="lines",
         line={"color": one.style.colour, "width": 1, "dash": dash},
         opacity=0.6,
-        legendgroup=safe(one.search[0]),
+        legendgroup=escape(one.search[0]),
         showlegend=False,
-        hovertext=safe(hover),
+        hovertext=escape(hover),
         hoverinfo="text",
     )

@@ -11,8 +11,8 @@ from statistics import quantiles
 
 import plotly.graph_objects as go
 
-from ...sanitize import visible
-from ..text.format import is_share
+from ...sanitize import sanitize_text
+from ..text.scores import is_share
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which white paper swallows."""
@@ -35,7 +35,7 @@ class ArmStyle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class ScoreRange:
     """The range of scores that is worth showing, and which of its ends is the bad one.
 
     Attributes:
@@ -57,7 +57,7 @@ class Scale:
         margin = (0.03 + 0.055 * place) * (self.high - self.low)
         return self.low + margin if self.higher_is_better else self.high - margin
 
-    def with_room(self, scores: Iterable[float]) -> "Scale":
+    def with_room(self, scores: Iterable[float]) -> "ScoreRange":
         """The scale with its good end moved out for these scores (ends of intervals), by a third of it at most."""
         room = (self.high - self.low) / 3
         if self.higher_is_better:
@@ -81,7 +81,7 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     }
 
 
-def score_scale(scores: Sequence[float], *, higher_is_better: bool) -> Scale:
+def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> ScoreRange:
     """A range that holds all but outliers on the bad side, so that a diverged run does not squash the others.
 
     Outliers are Tukey's (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
@@ -91,7 +91,7 @@ def score_scale(scores: Sequence[float], *, higher_is_better: bool) -> Scale:
         higher_is_better: direction of the score.
     """
     if not scores:
-        return Scale(low=0.0, high=1.0, higher_is_better=higher_is_better)
+        return ScoreRange(low=0.0, high=1.0, higher_is_better=higher_is_better)
     sign = 1.0 if higher_is_better else -1.0
     values = sorted(sign * score for score in scores)
     best = values[-1]
@@ -100,19 +100,19 @@ def score_scale(scores: Sequence[float], *, higher_is_better: bool) -> Scale:
     worst = min(value for value in values if value >= fence)
     padding = 0.10 * (best - worst) or 0.05 * abs(best) or 0.05
     ends = sorted((sign * (worst - 1.5 * padding), sign * (best + padding)))
-    return Scale(low=ends[0], high=ends[1], higher_is_better=higher_is_better)
+    return ScoreRange(low=ends[0], high=ends[1], higher_is_better=higher_is_better)
 
 
-def safe(text: str) -> str:
+def escape(text: str) -> str:
     """A name as figure text: plotly reads a few HTML tags, and none of them may come from a name.
 
-    >>> safe("<b>date</b> & co")
+    >>> escape("<b>date</b> & co")
     '&lt;b&gt;date&lt;/b&gt; &amp; co'
     """
-    return html.escape(visible(text), quote=False)
+    return html.escape(sanitize_text(text), quote=False)
 
 
-def wrapped(sentence: str, width: int) -> str:
+def wrap_text(sentence: str, width: int) -> str:
     """A safe sentence in lines of at most `width` characters, broken at spaces."""
     lines, line = [], ""
     for word in sentence.split():
@@ -121,10 +121,12 @@ def wrapped(sentence: str, width: int) -> str:
             line = word
         else:
             line = f"{line} {word}".strip()
-    return "<br>".join(safe(line) for line in [*lines, line])
+    return "<br>".join(escape(line) for line in [*lines, line])
 
 
-def marked(x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str) -> go.Scatter:
+def marker_trace(
+    x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str
+) -> go.Scatter:
     """Measurements as markers without a line, one a point of (x, y); `hovers` are safe texts, one a point."""
     return go.Scatter(
         x=list(x),
@@ -137,10 +139,10 @@ def marked(x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style:
     )
 
 
-def faint(colour: str) -> str:
+def fade(colour: str) -> str:
     """A colour of `COLOURS` that lets what lies below it through.
 
-    >>> faint("#0072B2")
+    >>> fade("#0072B2")
     'rgba(0, 114, 178, 0.15)'
     """
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
@@ -182,32 +184,32 @@ def num_rows(num_panels: int) -> int:
     return max(1, math.ceil(num_panels / COLUMNS))
 
 
-def score_axis(figure: go.Figure, scale: Scale, metric: str) -> None:
+def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
     """Sets the range of every score axis, and its marks: accuracies in percent."""
     percent = ".1%" if is_share(metric) and scale.high - scale.low > 0.005 else None
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
 
 
-def dress(
-    figure: go.Figure, *, title: str, finding: str, num_panels: int = 1, panels_height: float | None = None
+def apply_style(
+    figure: go.Figure, *, title: str, subtitle: str, num_panels: int = 1, panels_height: float | None = None
 ) -> None:
     """Title, legend, fonts and size, alike for all figures.
 
     Args:
-        figure: what is dressed.
+        figure: what is styled.
         title: what was found.
-        finding: what is shown, in one line.
+        subtitle: what is shown, in one line.
         num_panels: panels, `COLUMNS` side by side.
         panels_height: pixels of all panels together, where their rows are not of the usual height.
     """
     panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
-    headline = wrapped(title, 88)
+    headline = wrap_text(title, 88)
     top = 104 + 24 * headline.count("<br>")
     height = top + 70 + panels_height
     figure.update_layout(
         template="plotly_white",
         title={
-            "text": f"<b>{headline}</b><br><span style='font-size:14px'>{wrapped(finding, 120)}</span>",
+            "text": f"<b>{headline}</b><br><span style='font-size:14px'>{wrap_text(subtitle, 120)}</span>",
             "x": 0.01,
             "xanchor": "left",
             "y": 1 - 24 / height,

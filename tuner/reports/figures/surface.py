@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison, StudyFacts, tolerated_loss
-from ...analysis.selection import chosen
+from ...analysis.selection import best_trial
 from ...trial import TrialResult
-from ..text.format import is_share, score_text, score_title
+from ..text.scores import format_score, is_share, score_title
 from .hyperparameters import param_names, trial_hover
-from .searches import Search, scores_of, searches, sound_scores
-from .style import COLUMNS, SCORE_COLOURS, Scale, dress, safe, score_scale
+from .searches import Search, scores_without_diverged, searches, validation_scores
+from .style import COLUMNS, SCORE_COLOURS, ScoreRange, apply_style, escape, fit_score_range
 
 _CELL_HEIGHT = 44
 _DIVERGED = "#D9D9D9"
@@ -68,7 +68,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
     facts = comparison.facts
     found = surfaces(facts, results)
     cells = [trial for one in found.values() for row in one.trials for trial in row if trial is not None]
-    scale = score_scale(sound_scores(cells), higher_is_better=facts.higher_is_better)
+    scale = fit_score_range(scores_without_diverged(cells), higher_is_better=facts.higher_is_better)
     num_columns = min(COLUMNS, len(found))
     num_rows = -(-len(found) // num_columns)
     row_height = 110 + _CELL_HEIGHT * max(len(one.rows) for one in found.values())
@@ -79,7 +79,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
             [{} if row * num_columns + column < len(found) else None for column in range(num_columns)]
             for row in range(num_rows)
         ],
-        subplot_titles=[f"{safe(arm)}, B={size}" for arm, size in found],
+        subplot_titles=[f"{escape(arm)}, B={size}" for arm, size in found],
         horizontal_spacing=0.08,
         vertical_spacing=100 / (row_height * max(2, num_rows)),
     )
@@ -89,7 +89,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
         _outline_choice(figure, one, row + 1, column + 1, higher_is_better=facts.higher_is_better)
         figure.update_xaxes(**_axis(one.across, one.columns), row=row + 1, col=column + 1)
         figure.update_yaxes(**_axis(one.upwards, one.rows), row=row + 1, col=column + 1)
-    title = safe(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better))
+    title = escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better))
     figure.update_layout(
         coloraxis={
             "colorscale": SCORE_COLOURS,
@@ -103,10 +103,10 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
             },
         }
     )
-    dress(
+    apply_style(
         figure,
         title=_finding(facts, found),
-        finding=f"{facts.name}: validation score of every point of the grid; crossed out: diverged; framed: chosen",
+        subtitle=f"{facts.name}: validation score of every point of the grid; crossed out: diverged; framed: chosen",
         panels_height=row_height * num_rows,
     )
     return figure
@@ -118,7 +118,7 @@ def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
     parts = []
     for (arm, size), one in found.items():
         cells = [trial for row in one.trials for trial in row if trial is not None]
-        scores = [sign * score for score in scores_of(cells)]
+        scores = [sign * score for score in validation_scores(cells)]
         if not scores:
             continue
         near = sum(score >= max(scores) - tolerated_loss(facts.margin, max(scores)) for score in scores)
@@ -127,7 +127,7 @@ def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
     return f"Within {100 * (1 - facts.margin):.3g}% of the best cell: {', '.join(parts)}"
 
 
-def _cells(one: Surface, facts: StudyFacts, scale: Scale) -> list[go.Heatmap]:
+def _cells(one: Surface, facts: StudyFacts, scale: ScoreRange) -> list[go.Heatmap]:
     """The scores as colours, and grey cells for what has none worth a colour."""
     places = {"x": list(range(len(one.columns))), "y": list(range(len(one.rows))), "xgap": 2, "ygap": 2}
     hover = [["" if trial is None else trial_hover(trial, facts.metric) for trial in row] for row in one.trials]
@@ -171,12 +171,12 @@ def _cross(trial: TrialResult | None) -> str:
 def _score(trial: TrialResult | None, metric: str) -> str:
     if trial is None or trial.validation_score is None or not _is_sound(trial):
         return ""
-    return score_text(trial.validation_score, metric).removesuffix("%")
+    return format_score(trial.validation_score, metric).removesuffix("%")
 
 
 def _outline_choice(figure: go.Figure, one: Surface, row: int, column: int, *, higher_is_better: bool) -> None:
     cells = [trial for cells in one.trials for trial in cells if trial is not None]
-    picked = chosen(cells, higher_is_better=higher_is_better)
+    picked = best_trial(cells, higher_is_better=higher_is_better)
     if picked is None:
         return
     x = one.columns.index(_number(picked, one.across))
@@ -187,7 +187,7 @@ def _outline_choice(figure: go.Figure, one: Surface, row: int, column: int, *, h
 
 def _axis(name: str, values: Sequence[float]) -> dict[str, object]:
     return {
-        "title_text": safe(name),
+        "title_text": escape(name),
         "tickvals": list(range(len(values))),
         "ticktext": [f"{value:.3g}" for value in values],
         "range": [-0.5, len(values) - 0.5],

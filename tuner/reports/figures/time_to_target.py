@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from statistics import median
+from typing import Any
 
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison
 from ...analysis.time_to_target import BASELINE, TimeToTarget, speed_up, target_score, times_to_target
 from ...trial import TrialResult
-from ..text.format import amount_text, counted, score_text
-from .style import GREY, ArmStyle, arm_styles, dress, log_ticks, safe
+from ..text.format import format_amount, pluralize
+from ..text.scores import format_score
+from .style import GREY, ArmStyle, apply_style, arm_styles, escape, log_ticks
 
 
 def has_times_to_target(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
@@ -29,11 +32,11 @@ def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost:
             _draw_arm(figure, own, styles[arm])
     target = target_score(results, facts)
     assert target is not None
-    dress(
+    apply_style(
         figure,
         title=_finding(times),
-        finding=f"{facts.name}: seconds of training until validation reaches {score_text(target, facts.metric)}, the "
-        f"baseline's {facts.metric} less the margin",
+        subtitle=f"{facts.name}: seconds of training until validation reaches {format_score(target, facts.metric)}, "
+        f"the baseline's {facts.metric} less the margin",
         num_panels=1,
     )
     sizes = sorted({time.batch_size for time in times})
@@ -58,7 +61,7 @@ def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost:
 
 
 def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle) -> None:
-    name = safe(times[0].arm)
+    name = escape(times[0].arm)
     group = None if times[0].arm == BASELINE else name  # an arm's colour is its own in every figure
     medians = [time for time in times if time.median_seconds is not None]
     figure.add_trace(
@@ -81,8 +84,8 @@ def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle)
             name=name,
             legendgroup=group,
             hovertext=[
-                f"{name} at B={time.batch_size:,}: {amount_text(seconds)} s, after {counted(epoch, 'epoch')}; "
-                f"{len(time.seconds)} of {counted(time.num_runs, 'run')} got there"
+                f"{name} at B={time.batch_size:,}: {format_amount(seconds)} s, after {pluralize(epoch, 'epoch')}; "
+                f"{len(time.seconds)} of {pluralize(time.num_runs, 'run')} got there"
                 for time in times
                 for seconds, epoch in zip(time.seconds, time.epochs, strict=True)
             ],
@@ -101,3 +104,29 @@ def _finding(times: Sequence[TimeToTarget]) -> str:
     if ratio > 1:
         return f"{who} is there first, {ratio:.2g} times as fast as the baseline"
     return f"No arm beats the baseline; {who} takes {1 / ratio:.3g} times its seconds"
+
+
+def time_to_target_records(comparison: Comparison, results: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    """What the figure `time_to_target` shows, and how many times as fast as the baseline that is.
+
+    Medians count runs that never reach the target as slower than all. No record where the baseline has no score.
+    """
+    facts = comparison.facts
+    target, times = target_score(results, facts), times_to_target(results, facts)
+    return [
+        {
+            "study": facts.name,
+            "arm": time.arm,
+            "batch_size": time.batch_size,
+            "metric": facts.metric,
+            "target": target,
+            "runs": time.num_runs,
+            "reached": len(time.seconds),
+            "median_seconds": time.median_seconds,
+            "speed_up": speed_up(times, time),
+            "fewest_seconds": min(time.seconds, default=None),
+            "most_seconds": max(time.seconds, default=None),
+            "median_epochs_of_those": median(time.epochs) if time.epochs else None,
+        }
+        for time in times
+    ]

@@ -14,11 +14,11 @@ from importlib import resources
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from ..tables.markup import html_text
-from .responsive import layouts, title_texts
+from ..tables.markup import escape_html
+from .responsive import layouts, split_title
 
 
-def document(title: str, parts: Iterable[str], *, sections: Mapping[str, str] | None = None) -> str:
+def render_document(title: str, parts: Iterable[str], *, sections: Mapping[str, str] | None = None) -> str:
     """An HTML page with plotly's script inlined once.
 
     Args:
@@ -31,14 +31,16 @@ def document(title: str, parts: Iterable[str], *, sections: Mapping[str, str] | 
         f"default-src 'none'; script-src {_hash(plotly)} {_hash(own)}; style-src 'unsafe-inline'; "
         "img-src data: blob:; connect-src 'none'; form-action 'none'; base-uri 'none'"
     )
-    links = "".join(f'<a href="#{html_text(name)}">{html_text(text)}</a>' for name, text in (sections or {}).items())
+    links = "".join(
+        f'<a href="#{escape_html(name)}">{escape_html(text)}</a>' for name, text in (sections or {}).items()
+    )
     lines = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html_text(title)}</title><style>{_resource('document.css')}</style></head><body>",
+        f"<title>{escape_html(title)}</title><style>{_resource('document.css')}</style></head><body>",
         f'<nav aria-label="Sections">{links}</nav>' if links else "",
-        f"<main><h1>{html_text(title)}</h1>",
+        f"<main><h1>{escape_html(title)}</h1>",
         "<noscript><p>The figures need JavaScript; all else is here.</p></noscript>",
         *parts,
         f"</main><script>{plotly}</script><script>{own}</script></body></html>",
@@ -46,7 +48,7 @@ def document(title: str, parts: Iterable[str], *, sections: Mapping[str, str] | 
     return "\n".join(lines) + "\n"
 
 
-def section(name: str, heading: str, parts: Sequence[str], *, apart: bool = False) -> str:
+def render_section(name: str, heading: str, parts: Sequence[str], *, apart: bool = False) -> str:
     """Parts under a heading.
 
     Args:
@@ -57,30 +59,30 @@ def section(name: str, heading: str, parts: Sequence[str], *, apart: bool = Fals
     """
     place = ' class="apart"' if apart else ""
     return (
-        f'<section id="{html_text(name)}"{place} aria-labelledby="heading-{html_text(name)}">'
-        f'<h2 id="heading-{html_text(name)}">{html_text(heading)}</h2>{"".join(parts)}</section>'
+        f'<section id="{escape_html(name)}"{place} aria-labelledby="heading-{escape_html(name)}">'
+        f'<h2 id="heading-{escape_html(name)}">{escape_html(heading)}</h2>{"".join(parts)}</section>'
     )
 
 
-def drawn(name: str, figure: go.Figure, reading: str) -> str:
+def figure_html(name: str, figure: go.Figure, reading: str) -> str:
     """A figure with its title as a heading and how it is read below, as HTML for `document`.
 
     Args:
         name: letters that no other figure of the page has.
-        figure: what is drawn, as `tuner.reports.figures.style.dress` leaves it.
+        figure: what is drawn, as `tuner.reports.figures.style.apply_style` leaves it.
         reading: a sentence below it, as text.
     """
-    headline, shows = title_texts(figure)
+    headline, shows = split_title(figure)
     given = json.dumps({"data": json.loads(figure.to_json())["data"], **layouts(figure)})
     # In a script that is data nothing is read but its end and comments: without "<" it has neither.
     content = given.replace("<", "\\u003c")
     return (
-        f'<figure id="{html_text(name)}"><h3 id="title-{html_text(name)}">{html_text(headline)}</h3>'
-        f'<p class="shows">{html_text(shows)}</p>'
-        f'<div class="scroll"><div class="plot" id="plot-{html_text(name)}" role="img" '
-        f'aria-label="{html_text(f"Figure: {headline}. {shows}")}"></div></div>'
+        f'<figure id="{escape_html(name)}"><h3 id="title-{escape_html(name)}">{escape_html(headline)}</h3>'
+        f'<p class="shows">{escape_html(shows)}</p>'
+        f'<div class="scroll"><div class="plot" id="plot-{escape_html(name)}" role="img" '
+        f'aria-label="{escape_html(f"Figure: {headline}. {shows}")}"></div></div>'
         f'<script type="application/json">{content}</script>'
-        f"<figcaption>{html_text(reading)}</figcaption></figure>"
+        f"<figcaption>{escape_html(reading)}</figcaption></figure>"
     )
 
 

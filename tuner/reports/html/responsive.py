@@ -43,7 +43,7 @@ class _Panel:
     top: float
 
 
-def title_texts(figure: go.Figure) -> tuple[str, str]:
+def split_title(figure: go.Figure) -> tuple[str, str]:
     """The title of a figure as text: the headline, and the line below it (empty where there is none)."""
     title = str(figure.layout.title.text or "")
     headline, _, below = title.partition("</b>") if "</b>" in title else (title, "", "")

@@ -3,11 +3,13 @@
 This module must not know how tables are drawn; names come out as they went in.
 """
 
-from ...analysis.comparison import Comparison, Row
-from ..text.format import at_equal_verdict, points_text, share_text
+from ...analysis.comparison import Comparison, ComparisonRow
+from ..text.format import format_share
+from ..text.headlines import is_as_good
+from ..text.scores import format_points
 
 
-def of_baseline_text(comparison: Comparison, row: Row) -> str:
+def format_share_of_baseline(comparison: Comparison, row: ComparisonRow) -> str:
     """The score as a share of the baseline's at B0; ticked where it keeps the margin (LIMIT, Definition 2.1)."""
     baseline = comparison.baseline
     if baseline is None or baseline.score is None or row.score is None or not baseline.score.mean:
@@ -15,23 +17,23 @@ def of_baseline_text(comparison: Comparison, row: Row) -> str:
     return f"{100 * row.score.mean / baseline.score.mean:.1f}%{' ✓' if row.holds else ''}"
 
 
-def verdict_text(comparison: Comparison, row: Row) -> str:
+def format_verdict(comparison: Comparison, row: ComparisonRow) -> str:
     """The verdict; for the reference, that it is one; "-" where there is none."""
     if row.arm == comparison.facts.reference:
         return "reference"
     return "-" if row.verdict is None else row.verdict.finding
 
 
-def difference_text(comparison: Comparison, row: Row) -> str:
+def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
     """The interval of the improvement over the reference; empty where there is none."""
     difference = row.verdict.difference if row.verdict else None
     if difference is None or difference.low is None or difference.high is None:
         return ""
-    low, high = (points_text(end, comparison.facts.metric) for end in (difference.low, difference.high))
+    low, high = (format_points(end, comparison.facts.metric) for end in (difference.low, difference.high))
     return f"{low.removesuffix(' points')} to {high.removesuffix(' points')}"
 
 
-def saved_texts(row: Row, cost: str) -> tuple[str, str]:
+def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
     """What is saved, without and with the baseline; in brackets where the scores are not shown to be equal.
 
     Args:
@@ -41,26 +43,28 @@ def saved_texts(row: Row, cost: str) -> tuple[str, str]:
     saving = row.savings.get(cost)
     if saving is None:
         return ("", "")
-    shown = "{}" if at_equal_verdict(row) else "({})"
-    with_baseline = "stated" if rests_on_a_stated(row, cost) else shown.format(share_text(saving.share_with_baseline))
-    return (shown.format(share_text(saving.share)), with_baseline)
+    shown = "{}" if is_as_good(row) else "({})"
+    with_baseline = (
+        "stated" if has_stated_baseline(row, cost) else shown.format(format_share(saving.share_with_baseline))
+    )
+    return (shown.format(format_share(saving.share)), with_baseline)
 
 
-def rests_on_a_stated(row: Row, cost: str) -> bool:
+def has_stated_baseline(row: ComparisonRow, cost: str) -> bool:
     """Whether the arm's baseline was stated, so that no search for it is billed."""
     return row.zero_tuning and row.baseline_bill[cost] == 0
 
 
-def break_even_text(row: Row, cost: str) -> str:
+def format_break_even(row: ComparisonRow, cost: str) -> str:
     """After how many batch sizes the baseline's search has paid for itself; empty where there is none to pay for."""
     saving = row.savings.get(cost)
-    if saving is None or not row.zero_tuning or rests_on_a_stated(row, cost):
+    if saving is None or not row.zero_tuning or has_stated_baseline(row, cost):
         return ""
     text = "never" if saving.break_even is None else f"{saving.break_even:,}"
-    return text if at_equal_verdict(row) else f"({text})"
+    return text if is_as_good(row) else f"({text})"
 
 
-def seeds_text(row: Row) -> str:
+def format_seeds(row: ComparisonRow) -> str:
     """How many confirmation runs the score rests on, and what became of the others.
 
     Diverged runs have a score, that of guessing; failed ones have none.

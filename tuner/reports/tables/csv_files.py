@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ...sanitize import visible
+from ...sanitize import sanitize_text
 
 _BEGINS_A_FORMULA: Final = tuple("=+-@\t\r")
 
 
-def cell(value: object) -> object:
+def escape_cell(value: object) -> object:
     """A value as a cell: text that a spreadsheet would compute is put behind an apostrophe; numbers stay as they are.
 
-    >>> cell("=1+1"), cell(-0.5), cell(None)
+    >>> escape_cell("=1+1"), escape_cell(-0.5), escape_cell(None)
     ("'=1+1", -0.5, None)
     """
     if not isinstance(value, str):
         return value
-    text = visible(value)
+    text = sanitize_text(value)
     return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 
@@ -36,5 +36,5 @@ def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
         writer = csv.DictWriter(file, fieldnames=list(records[0]) if records else [])
         if records:
             writer.writeheader()
-        writer.writerows({name: cell(value) for name, value in record.items()} for record in records)
+        writer.writerows({name: escape_cell(value) for name, value in record.items()} for record in records)
     return path

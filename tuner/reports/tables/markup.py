@@ -4,10 +4,19 @@ This module must not know what the tables show.
 """
 
 import html
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
-from ...sanitize import visible
-from .result_tables import Cells, Table
+from ...analysis.subject import Subject
+from ...sanitize import sanitize_json, sanitize_text
+from ..text.caveats import caveats
+from ..text.provenance import origin_as_json
+from ..text.verdict import findings, verdict_sentence
+from .result_tables import Cells, Table, answer_table, configuration_table, effort_table
+from .terminal import table_notes
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -24,14 +33,14 @@ _LATEX = {
 """What LaTeX would take for a command, and signs that a text font may lack."""
 
 
-def html_text(text: str) -> str:
+def escape_html(text: str) -> str:
     """Text that HTML shows as it is, in an element or a quoted attribute."""
-    return html.escape(visible(text))
+    return html.escape(sanitize_text(text))
 
 
 def html_list(sentences: Iterable[str]) -> str:
     """Sentences as a list."""
-    return f"<ul>{''.join(f'<li>{html_text(sentence)}</li>' for sentence in sentences)}</ul>"
+    return f"<ul>{''.join(f'<li>{escape_html(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
 def html_table(table: Table, name: str) -> str:
@@ -41,10 +50,10 @@ def html_table(table: Table, name: str) -> str:
         table: the table.
         name: letters that no other table of the page has.
     """
-    headings = "".join(f'<th scope="col"{_side(table, i)}>{html_text(c)}</th>' for i, c in enumerate(table.columns))
+    headings = "".join(f'<th scope="col"{_side(table, i)}>{escape_html(c)}</th>' for i, c in enumerate(table.columns))
     bodies = "".join(f"<tbody>{''.join(_html_row(table, row) for row in group)}</tbody>" for group in table.groups)
     return (
-        f'<p class="caption" id="caption-{name}">{html_text(table.caption)}</p>'
+        f'<p class="caption" id="caption-{name}">{escape_html(table.caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="caption-{name}">'
         f'<table id="table-{name}" aria-labelledby="caption-{name}">'
         f"<thead><tr>{headings}</tr></thead>{bodies}</table></div>"
@@ -53,9 +62,9 @@ def html_table(table: Table, name: str) -> str:
 
 def _html_row(table: Table, row: Cells) -> str:
     cells = [
-        f'<th scope="row"{_side(table, i)}>{html_text(cell)}</th>'
+        f'<th scope="row"{_side(table, i)}>{escape_html(cell)}</th>'
         if i == 1
-        else f"<td{_side(table, i)}>{html_text(cell)}</td>"
+        else f"<td{_side(table, i)}>{escape_html(cell)}</td>"
         for i, cell in enumerate(row)
     ]
     return f"<tr>{''.join(cells)}</tr>"
@@ -65,13 +74,13 @@ def _side(table: Table, column: int) -> str:
     return ' class="words"' if column in table.words else ""
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that GitHub's Markdown shows as it is, on one line.
 
-    >>> markdown_text("a|b *c* <i>")
+    >>> escape_markdown("a|b *c* <i>")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt;'
     """
-    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in visible(text))
+    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in sanitize_text(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
 
 
@@ -79,20 +88,20 @@ def markdown_table(table: Table) -> str:
     """A GitHub table, its caption below it."""
     rule = " | ".join("---" if i in table.words else "---:" for i in range(len(table.columns)))
     lines = [_markdown_row(table.columns), f"| {rule} |", *map(_markdown_row, table.rows)]
-    return "\n".join([*lines, "", markdown_text(table.caption)])
+    return "\n".join([*lines, "", escape_markdown(table.caption)])
 
 
 def _markdown_row(cells: Cells) -> str:
-    return f"| {' | '.join(markdown_text(cell) for cell in cells)} |"
+    return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"
 
 
-def latex_text(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Text that LaTeX sets as it is; a minus before a number is one.
 
-    >>> latex_text("95.2% ± 0.3, a_b, -25%")
+    >>> escape_latex("95.2% ± 0.3, a_b, -25%")
     '95.2\\% $\\pm$ 0.3, a\\_b, $-$25\\%'
     """
-    text = " ".join(visible(text).splitlines())
+    text = " ".join(sanitize_text(text).splitlines())
     signed = [
         "$-$" if character == "-" and _is_minus(text, i) else _LATEX.get(character, character)
         for i, character in enumerate(text)
@@ -114,12 +123,12 @@ def latex_table(table: Table, label: str) -> str:
         label: for \ref, letters, digits and hyphens.
     """
     sides = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
-    headings = " & ".join(rf"\rotatebox{{90}}{{{latex_text(column)}}}" for column in table.columns)
+    headings = " & ".join(rf"\rotatebox{{90}}{{{escape_latex(column)}}}" for column in table.columns)
     groups = [" \\\\\n".join(_latex_row(row) for row in group) + r" \\" for group in table.groups]
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{latex_text(table.caption)}}}",
+        rf"\caption{{{escape_latex(table.caption)}}}",
         rf"\label{{{label}}}",
         rf"\begin{{tabular}}{{{sides}}}",
         r"\toprule",
@@ -134,4 +143,73 @@ def latex_table(table: Table, label: str) -> str:
 
 
 def _latex_row(cells: Cells) -> str:
-    return " & ".join(latex_text(cell) for cell in cells)
+    return " & ".join(escape_latex(cell) for cell in cells)
+
+
+SCHEMA_VERSION = 1
+"""Of the JSON; it is raised when a key changes its meaning or goes."""
+
+
+def report_json(subject: Subject) -> str:
+    """The comparison with its verdict, caveats and provenance; numbers that are not finite are words."""
+    comparison = subject.comparison
+    content = {
+        "schema": "zerotune.report",
+        "schema_version": SCHEMA_VERSION,
+        "verdict": verdict_sentence(comparison, cost=subject.cost),
+        "findings": findings(comparison, cost=subject.cost),
+        "savings_in": subject.cost,
+        "comparison": asdict(comparison),
+        "caveats": caveats(subject),
+        "provenance": origin_as_json(subject),
+    }
+    return sanitize_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
+
+
+def report_markdown(subject: Subject) -> str:
+    """Question, verdict, findings, the tables and their notes as GitHub Markdown."""
+    comparison, cost, effort = subject.comparison, subject.cost, effort_table(subject)
+    parts = [
+        f"## {escape_markdown(comparison.facts.name)}",
+        escape_markdown(comparison.facts.question),
+        f"**{escape_markdown(verdict_sentence(comparison, cost=cost))}**",
+        _markdown_list(findings(comparison, cost=cost)),
+        markdown_table(answer_table(subject)),
+        _markdown_list(table_notes(comparison, cost=cost)),
+        markdown_table(effort) if effort.rows else "",
+        markdown_table(configuration_table(subject)),
+        _markdown_list(caveats(subject)),
+        escape_markdown(f"Definition {subject.origin.fingerprint}. Rebuilt by: {subject.origin.command}"),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def report_latex(subject: Subject) -> str:
+    r"""The answer's table with its notes, for a paper that loads booktabs, rotating and amssymb."""
+    comparison = subject.comparison
+    lines = [
+        f"% {_comment(subject.origin.command)}",
+        f"% definition {_comment(subject.origin.fingerprint)}",
+        r"% \usepackage{booktabs,rotating,amssymb,textcomp}",
+        latex_table(answer_table(subject), "tab:zerotune"),
+        *(rf"\par\noindent\footnotesize {escape_latex(note)}" for note in table_notes(comparison, cost=subject.cost)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """Text for the rest of one line."""
+    return " ".join(sanitize_text(text).split())
+
+
+def _markdown_list(sentences: tuple[str, ...]) -> str:
+    return "\n".join(f"- {escape_markdown(sentence)}" for sentence in sentences)
+
+
+def _strict(value: Any) -> Any:
+    """The value with numbers that JSON does not know as words, and tuples as lists."""
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from ...campaign.plan import PlannedCell
 from ...study import Study
-from ..text.format import amount_text, cost_unit, counted, duration
+from ..text.costs import cost_unit
+from ..text.format import format_amount, format_duration, pluralize
 
 
 def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> None:
@@ -16,24 +17,24 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
     console.print(Text(f"{study.name}: {study.question}" if study.question else study.name, style="bold"))
     console.print(
         Text(
-            f"{study.application} on {study.data.source}: {counted(study.epochs, 'epoch')} a trial, every choice "
-            f"confirmed on {counted(len(study.seeds), 'seed')}, reference arm {study.reference}\n"
+            f"{study.application} on {study.data.source}: {pluralize(study.epochs, 'epoch')} a trial, every choice "
+            f"confirmed on {pluralize(len(study.seeds), 'seed')}, reference arm {study.reference}\n"
         )
     )
     console.print(_plan_table(cells))
     trials = sum(cell.search_trials + cell.confirmation_trials for cell in cells)
     seconds = [cell.seconds for cell in cells if cell.seconds is not None]
     if seconds:
-        estimate = f"about {duration(sum(seconds))} of one CPU core like this machine's, by a measured step"
+        estimate = f"about {format_duration(sum(seconds))} of one CPU core like this machine's, by a measured step"
     else:
         estimate = "no time estimate: the data are not there to measure a step with"
-    console.print(Text(f"\n{counted(trials, 'trial')} in all; {estimate}."))
+    console.print(Text(f"\n{pluralize(trials, 'trial')} in all; {estimate}."))
     budget = study.budget
     if budget.trials is not None:
-        console.print(f"Searching stops after {counted(budget.trials, 'search trial')} (budget.trials).")
+        console.print(f"Searching stops after {pluralize(budget.trials, 'search trial')} (budget.trials).")
     if budget.device_seconds is not None:
         console.print(
-            f"Searching stops after {duration(budget.device_seconds)} of device time (budget.device_seconds)."
+            f"Searching stops after {format_duration(budget.device_seconds)} of device time (budget.device_seconds)."
         )
 
 
@@ -50,7 +51,7 @@ def _plan_table(cells: Sequence[PlannedCell]) -> Table:
             str(cell.search_trials),
             str(cell.confirmation_trials),
             f"{cell.iterations:,}",
-            "-" if cell.flops is None else amount_text(cell.flops / operations.size),
-            "-" if cell.seconds is None else duration(cell.seconds),
+            "-" if cell.flops is None else format_amount(cell.flops / operations.size),
+            "-" if cell.seconds is None else format_duration(cell.seconds),
         )
     return table

@@ -8,14 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ...analysis.comparison import Row
-from ...analysis.matching import Effort
+from ...analysis.comparison import ComparisonRow
+from ...analysis.matching import TuningEffort
 from ...analysis.selection import BASELINE
 from ...analysis.subject import Subject
 from ...cost import Cost
-from ..text.configuration import arm_text, baseline_text, configuration_text, confirmed_config, values_text
-from ..text.format import Unit, amount_text, cost_unit, is_share, score_text, spread_text, trials_text
-from .cells import break_even_text, difference_text, of_baseline_text, saved_texts, seeds_text, verdict_text
+from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
+from ..text.costs import Unit, cost_unit
+from ..text.format import format_amount
+from ..text.headlines import format_trials_to_match
+from ..text.scores import format_interval, format_score, is_share
+from .cells import (
+    format_break_even,
+    format_improvement,
+    format_savings,
+    format_seeds,
+    format_share_of_baseline,
+    format_verdict,
+)
 
 Cells = tuple[str, ...]
 
@@ -73,26 +83,26 @@ def answer_table(subject: Subject) -> Table:
     )
 
 
-def _answer_row(subject: Subject, row: Row, operations: Unit) -> Cells:
+def _answer_row(subject: Subject, row: ComparisonRow, operations: Unit) -> Cells:
     comparison, cost = subject.comparison, subject.cost
     bill: Cells = ("-",) * 3
     if row.bill is not None:
         flops = row.bill["flops"] / operations.size
-        bill = tuple(amount_text(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops))
+        bill = tuple(format_amount(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops))
     is_baseline = row.arm == BASELINE
     return (
         f"{row.batch_size:,}",
         row.arm,
-        "none yet" if row.score is None else spread_text(row.score, comparison.facts.metric),
-        "" if is_baseline else of_baseline_text(comparison, row),
-        seeds_text(row),
-        "B0" if is_baseline else verdict_text(comparison, row),
-        difference_text(comparison, row),
-        trials_text(row.effort),
+        "none yet" if row.score is None else format_interval(row.score, comparison.facts.metric),
+        "" if is_baseline else format_share_of_baseline(comparison, row),
+        format_seeds(row),
+        "B0" if is_baseline else format_verdict(comparison, row),
+        format_improvement(comparison, row),
+        format_trials_to_match(row.effort),
         f"{row.search.trials:,}",
         *bill,
-        *saved_texts(row, cost),
-        break_even_text(row, cost),
+        *format_savings(row, cost),
+        format_break_even(row, cost),
     )
 
 
@@ -120,17 +130,17 @@ def effort_table(subject: Subject) -> Table:
     )
 
 
-def _effort_row(row: Row, effort: Effort, metric: str, cost: str, unit: Unit) -> Cells:
+def _effort_row(row: ComparisonRow, effort: TuningEffort, metric: str, cost: str, unit: Unit) -> Cells:
     found, time = effort.success, effort.running_time.get(cost)
     return (
         f"{row.batch_size:,}",
         row.arm,
-        "" if row.validation_score is None else score_text(row.validation_score, metric),
-        trials_text(effort),
+        "" if row.validation_score is None else format_score(row.validation_score, metric),
+        format_trials_to_match(effort),
         f"{found.num_successes} of {found.num_trials}",
         f"{100 * found.rate:.0f}% ({100 * found.low:.0f}% to {100 * found.high:.0f}%)",
         "more" if found.trials_for_confidence is None else f"{found.trials_for_confidence:,}",
-        "more" if time is None else amount_text(time / unit.size),
+        "more" if time is None else format_amount(time / unit.size),
     )
 
 
@@ -142,7 +152,7 @@ def configuration_table(subject: Subject) -> Table:
     for row in rows:
         config = confirmed_config(subject.results, row.arm, row.batch_size)
         if config is not None:
-            cells.append((f"{row.batch_size:,}", row.arm, values_text(row.params) or "-", configuration_text(config)))
+            cells.append((f"{row.batch_size:,}", row.arm, format_values(row.params) or "-", format_config(config)))
     return Table(
         caption="The configuration behind every score. Searched: the values that the arm's search chose on validation; "
         "a rule has none.",
@@ -162,8 +172,8 @@ def arms_table(subject: Subject) -> Table:
         "batch size.",
         columns=("batch size", "arm", "configuration"),
         groups=(
-            ((f"{baseline['batch_size']:,}", "baseline", baseline_text(baseline)),),
-            tuple((sizes, arm["name"], arm_text(arm)) for arm in definition["arms"]),
+            ((f"{baseline['batch_size']:,}", "baseline", format_baseline(baseline)),),
+            tuple((sizes, arm["name"], format_arm(arm)) for arm in definition["arms"]),
         ),
         words=frozenset({0, 1, 2}),
     )
@@ -178,14 +188,14 @@ def ledger_table(subject: Subject) -> Table:
             f"{line.batch_size:,}",
             line.arm,
             line.role,
-            f"{line.taken_over.trials:,}",
+            f"{line.reused.trials:,}",
             *_bill(line.cost, line.num_diverged, line.num_failed, operations),
         )
         for line in ledger.lines
     ]
     diverged = sum(line.num_diverged for line in ledger.lines)
     failed = sum(line.num_failed for line in ledger.lines)
-    total = ("", "total", "", f"{ledger.taken_over.trials:,}", *_bill(ledger.total, diverged, failed, operations))
+    total = ("", "total", "", f"{ledger.reused.trials:,}", *_bill(ledger.total, diverged, failed, operations))
     return Table(
         caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
         "the lines add up to the total. Taken over: trials whose results an earlier training gave; the study spent "

@@ -11,20 +11,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ...analysis.comparison import Comparison, Row
-from ...cost import total
-from ..text.format import (
-    amount_text,
-    cost_unit,
-    counted,
-    edge_text,
-    headlines,
-    points_text,
-    spread_text,
-    taken_over_text,
-    trials_text,
-)
-from .cells import of_baseline_text, saved_texts, verdict_text
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...cost import total_cost
+from ..text.costs import cost_unit, format_reused
+from ..text.format import format_amount, pluralize
+from ..text.headlines import format_edge, format_trials_to_match, headlines
+from ..text.scores import format_interval, format_points
+from .cells import format_savings, format_share_of_baseline, format_verdict
 
 _ANY_WIDTH = 10_000
 _VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
@@ -90,13 +83,13 @@ class _BatchSizeTable:
 
     def _columns(self) -> dict[str, tuple[str, Sequence[Text]]]:
         comparison, rows = self.comparison, self.rows
-        saved = [saved_texts(row, self.cost) for row in rows]
+        saved = [format_savings(row, self.cost) for row in rows]
         return {
             "score": (f"test {comparison.facts.metric}", [_score(comparison, row) for row in rows]),
             "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
             "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
             "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
-            "effort": ("K*", [Text(trials_text(row.effort)) for row in rows]),
+            "effort": ("K*", [Text(format_trials_to_match(row.effort)) for row in rows]),
             "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
             "operations": (self.operations.label, [_billed(row, "flops", self.operations.size) for row in rows]),
             "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
@@ -104,21 +97,21 @@ class _BatchSizeTable:
         }
 
 
-def _score(comparison: Comparison, row: Row) -> Text:
-    return Text("none yet" if row.score is None else spread_text(row.score, comparison.facts.metric))
+def _score(comparison: Comparison, row: ComparisonRow) -> Text:
+    return Text("none yet" if row.score is None else format_interval(row.score, comparison.facts.metric))
 
 
-def _verdict(comparison: Comparison, row: Row) -> Text:
-    finding = verdict_text(comparison, row)
+def _verdict(comparison: Comparison, row: ComparisonRow) -> Text:
+    finding = format_verdict(comparison, row)
     return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
 
 
-def _billed(row: Row, currency: str, size: float = 1.0) -> Text:
-    return Text("-" if row.bill is None else amount_text(row.bill[currency] / size))
+def _billed(row: ComparisonRow, currency: str, size: float = 1.0) -> Text:
+    return Text("-" if row.bill is None else format_amount(row.bill[currency] / size))
 
 
-def _of_baseline(comparison: Comparison, row: Row) -> Text:
-    text = of_baseline_text(comparison, row)
+def _of_baseline(comparison: Comparison, row: ComparisonRow) -> Text:
+    text = format_share_of_baseline(comparison, row)
     return Text(text, style="green") if row.holds else Text(text if text == "-" else f"{text}  ")
 
 
@@ -130,7 +123,7 @@ def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         for row in comparison.rows
         if row.num_diverged or row.num_failed
     )
-    return (*table_notes(comparison, cost=cost), *(edge_text(edge) for edge in comparison.edges), *lost)
+    return (*table_notes(comparison, cost=cost), *(format_edge(edge) for edge in comparison.edges), *lost)
 
 
 def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
@@ -147,17 +140,17 @@ def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         _effort_note(comparison),
         f"Of B0's: share of the baseline's score; ✓ where the mean keeps {100 * facts.margin:.4g}% of it.",
         _baseline_note(comparison),
-        f"Spent on the study: {counted(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
-        f"{amount_text(spent.device_seconds)} device-seconds, "
-        f"{amount_text(spent.flops / operations.size)} {operations.label}. "
-        f"{taken_over_text(comparison.ledger.taken_over)}".rstrip(),
+        f"Spent on the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
+        f"{format_amount(spent.device_seconds)} device-seconds, "
+        f"{format_amount(spent.flops / operations.size)} {operations.label}. "
+        f"{format_reused(comparison.ledger.reused)}".rstrip(),
     )
 
 
 def _verdict_note(comparison: Comparison) -> str:
     facts = comparison.facts
     tolerance = next((row.verdict.tolerance for row in comparison.rows if row.verdict), None)
-    shown = "" if tolerance is None else f" ({points_text(tolerance, facts.metric, signed=False)})"
+    shown = "" if tolerance is None else f" ({format_points(tolerance, facts.metric, signed=False)})"
     amount = "" if comparison.tolerance_basis == "reference" else shown
     return (
         f"Matches: the 95% interval of the difference, paired by seed, lies above a loss of "
@@ -183,9 +176,9 @@ def _baseline_note(comparison: Comparison) -> str:
         search = "stated, not billed"
     else:
         lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
-        worth = total(line.worth for line in lines)
-        search = f"tuned in {counted(worth.trials, 'trial')}, {amount_text(worth.device_seconds)} device-seconds"
+        worth = total_cost(line.full_cost for line in lines)
+        search = f"tuned in {pluralize(worth.trials, 'trial')}, {format_amount(worth.device_seconds)} device-seconds"
     if baseline is None or baseline.score is None:
         return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
-    score = spread_text(baseline.score, facts.metric)
+    score = format_interval(baseline.score, facts.metric)
     return f"Baseline at B0={facts.baseline_batch_size}: {search}; it scores {score}."

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from ...analysis.comparison import Row
+from ...analysis.comparison import ComparisonRow
 from ...analysis.subject import Subject
 from ...study.search_space import has_range
-from .configuration import is_search, planned_trials, value_text
-from .format import counted, points_text
-from .verdict import listed
+from .configuration import format_value, is_search, num_planned_trials
+from .format import join_names, pluralize
+from .scores import format_points
 
 
 def caveats(subject: Subject) -> tuple[str, ...]:
@@ -18,7 +18,7 @@ def caveats(subject: Subject) -> tuple[str, ...]:
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
-def _place(row: Row) -> str:
+def _place(row: ComparisonRow) -> str:
     return f"{row.arm} at B={row.batch_size}"
 
 
@@ -33,11 +33,11 @@ def _seeds(subject: Subject) -> Iterable[str]:
     tolerances = [row.verdict.tolerance for row in comparison.rows if row.verdict]
     if not widths:
         return
-    width, tolerance = (points_text(value, facts.metric, signed=False) for value in (median(widths), tolerances[0]))
+    width, tolerance = (format_points(value, facts.metric, signed=False) for value in (median(widths), tolerances[0]))
     yield (
-        f"{counted(facts.num_seeds, 'seed')} a configuration: the intervals of the differences reach {width} to either "
-        f"side (their median), and {tolerance} may be lost by a match. Student's t takes differences for normal, which "
-        f"{counted(facts.num_seeds, 'value')} cannot show."
+        f"{pluralize(facts.num_seeds, 'seed')} a configuration: the intervals of the differences reach {width} to "
+        f"either side (their median), and {tolerance} may be lost by a match. Student's t takes differences for "
+        f"normal, which {pluralize(facts.num_seeds, 'value')} cannot show."
     )
 
 
@@ -53,7 +53,7 @@ def _many_verdicts(subject: Subject) -> Iterable[str]:
 def _undecided(subject: Subject) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
     if rows:
-        where = listed([_place(row) for row in rows])
+        where = join_names([_place(row) for row in rows])
         yield f"Undecided: {where}. More seeds may show either; nothing is claimed of them."
 
 
@@ -65,10 +65,10 @@ def _unfinished(subject: Subject) -> Iterable[str]:
         if row.num_seeds + row.num_failed < facts.num_seeds
     ]
     if missing:
-        yield f"Confirmation runs are missing: {listed(missing)}."
+        yield f"Confirmation runs are missing: {join_names(missing)}."
     failed = [f"{_place(row)} ({row.num_failed})" for row in subject.comparison.rows if row.num_failed]
     if failed:
-        yield f"Confirmation runs that failed and have no score: {listed(failed)}."
+        yield f"Confirmation runs that failed and have no score: {join_names(failed)}."
 
 
 def _searches(subject: Subject) -> Iterable[str]:
@@ -77,24 +77,26 @@ def _searches(subject: Subject) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.arm in arms]
     if not rows:
         return
-    sizes = [f"{name} {counted(planned_trials(arm), 'trial')}" for name, arm in arms.items()]
+    sizes = [f"{name} {pluralize(num_planned_trials(arm), 'trial')}" for name, arm in arms.items()]
     yield (
-        f'"Tuned" is as strong as its search: {listed(sizes)} a batch size, in the ranges above. A longer or luckier '
+        f'"Tuned" is as strong as its search: {join_names(sizes)} a batch size, in the ranges above. A longer or '
+        "luckier "
         "search may find more: the seeds repeat the trainings of one search's choice, not the search."
     )
     short = [
-        f"{_place(row)} ({row.search.trials} of {planned_trials(arms[row.arm])})"
+        f"{_place(row)} ({row.search.trials} of {num_planned_trials(arms[row.arm])})"
         for row in rows
-        if row.search.trials < planned_trials(arms[row.arm])
+        if row.search.trials < num_planned_trials(arms[row.arm])
     ]
     if short:
-        yield f"Searches that made fewer trials than defined: {listed(short)}."
+        yield f"Searches that made fewer trials than defined: {join_names(short)}."
 
 
 def _edges(subject: Subject) -> Iterable[str]:
     spaces = subject.comparison.facts.spaces.values()
     edges = [
-        f"{edge.arm} at B={edge.batch_size} chose {edge.name} {value_text(edge.value)} of {edge.low:g} to {edge.high:g}"
+        f"{edge.arm} at B={edge.batch_size} chose {edge.name} {format_value(edge.value)} of {edge.low:g} to "
+        f"{edge.high:g}"
         for edge in subject.comparison.edges
     ]
     if edges:
@@ -111,15 +113,16 @@ def _learned(subject: Subject) -> Iterable[str]:
     arms = [arm for arm in facts.learned_arms if arm in once]
     if arms:
         yield (
-            f"The search of {listed(arms)} learns from earlier trials, so these are not exchangeable, and it was run "
-            "once: best-of-k curves, success rates and K* describe this one search and are no estimate for another."
+            f"The search of {join_names(arms)} learns from earlier trials, so these are not exchangeable, and it "
+            "was run once: best-of-k curves, success rates and K* describe this one search and are no estimate for "
+            "another."
         )
 
 
 def _diverged(subject: Subject) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.num_diverged]
     if rows:
-        where = listed([f"{_place(row)} ({row.num_diverged} of {row.num_seeds})" for row in rows])
+        where = join_names([f"{_place(row)} ({row.num_diverged} of {row.num_seeds})" for row in rows])
         yield (
             f"Diverged confirmation runs stand with the score of guessing: {where}. Their arms' means and intervals "
             "mix that with the scores of sound runs."
@@ -132,10 +135,11 @@ def _taken_over(subject: Subject) -> Iterable[str]:
     if results:
         own = subject.comparison.facts.name
         others = {(result.reused_from or "").rpartition("/")[0] for result in results} - {own}
-        whose = f"trials of this study and of {listed(sorted(others))}" if others else "other trials of this study"
+        whose = f"trials of this study and of {join_names(sorted(others))}" if others else "other trials of this study"
         yield (
-            f"{counted(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a model "
-            "counts them as if trained again, in the seconds that they had taken; what the study spent leaves them out."
+            f"{pluralize(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a "
+            "model counts them as if trained again, in the seconds that they had taken; what the study spent leaves "
+            "them out."
         )
 
 
@@ -154,7 +158,9 @@ def _machines(subject: Subject) -> Iterable[str]:
     hosts = sorted({result.host for result in subject.results if result.host})
     devices = sorted({result.device for result in subject.results if result.device})
     if len(devices) > 1:
-        yield f"Seconds were spent on different devices ({listed(devices)}) and are not of the same worth; FLOPs are."
+        yield (
+            f"Seconds were spent on different devices ({join_names(devices)}) and are not of the same worth; FLOPs are."
+        )
     elif len(hosts) == 1:
         yield "One machine: on another, seconds and their ratios differ. FLOPs, epochs and trials do not."
     yield (
@@ -168,8 +174,8 @@ def _scope(subject: Subject) -> Iterable[str]:
     longest = max([definition["epochs"], *(arm.get("epochs") or 0 for arm in definition["arms"])])
     most = "" if longest == definition["epochs"] else "at most "
     yield (
-        f"One application, one data set and {most}{counted(longest, 'epoch')}: nothing here says what a longer "
-        f"training would change, or holds beyond {_sizes_text(facts.batch_sizes)}."
+        f"One application, one data set and {most}{pluralize(longest, 'epoch')}: nothing here says what a longer "
+        f"training would change, or holds beyond {_format_sizes(facts.batch_sizes)}."
     )
     if subject.comparison.baseline_stated and facts.zero_tuning_arms:
         yield (
@@ -178,7 +184,7 @@ def _scope(subject: Subject) -> Iterable[str]:
         )
 
 
-def _sizes_text(batch_sizes: Sequence[int]) -> str:
+def _format_sizes(batch_sizes: Sequence[int]) -> str:
     if len(batch_sizes) == 1:
         return f"batch size {batch_sizes[0]:,}"
     return f"batch sizes {batch_sizes[0]:,} to {batch_sizes[-1]:,}"

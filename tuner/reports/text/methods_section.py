@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from ....trainers.spec import Recipe, TrainConfig
 from ...analysis.subject import Subject
-from .configuration import Definition, values_text
-from .format import counted, points_text
-from .verdict import listed
+from .configuration import Definition, format_values
+from .format import join_names, pluralize
+from .scores import format_points
 
 _PLAIN_RECIPE = asdict(Recipe())
 
@@ -36,21 +36,21 @@ def methods(subject: Subject) -> tuple[Passage, ...]:
 def _workload(definition: Definition) -> Iterable[str]:
     data = {key: value for key, value in definition["data"].items() if key not in ("source", "folder")}
     options = "".join(
-        f"; {kind}: {values_text(found)}"
+        f"; {kind}: {format_values(found)}"
         for kind, found in (("data options", data), ("model options", definition.get("model") or {}))
         if found
     )
     yield f"Application {definition['application']} on data {definition['data']['source']}{options}."
     yield (
-        f"{counted(definition['epochs'], 'epoch')} in every training, whatever its batch size: every training that "
+        f"{pluralize(definition['epochs'], 'epoch')} in every training, whatever its batch size: every training that "
         "runs to its end sees the same samples and takes the same floating-point operations."
     )
     others = [f"{arm['name']} {arm['epochs']}" for arm in definition["arms"] if arm.get("epochs")]
     if others:
-        yield f"Except arms with epochs of their own, which are billed for them: {listed(others)}."
+        yield f"Except arms with epochs of their own, which are billed for them: {join_names(others)}."
     recipe = {key: value for key, value in (definition.get("recipe") or {}).items() if value != _PLAIN_RECIPE.get(key)}
     if recipe:
-        yield f"Recipe of every training: {values_text(recipe)}."
+        yield f"Recipe of every training: {format_values(recipe)}."
     resources = definition.get("resources") or {}
     gpus = resources.get("gpus_per_trial") or 0
     devices = f" and {gpus:g} of a GPU" if gpus else ""
@@ -58,7 +58,7 @@ def _workload(definition: Definition) -> Iterable[str]:
     who = (
         "A training had" if num_workers == 1 else f"A training had {num_workers} workers that shared every batch, each"
     )
-    yield f"{who} {counted(resources.get('cpus_per_trial', 1), 'CPU thread')}{devices}."
+    yield f"{who} {pluralize(resources.get('cpus_per_trial', 1), 'CPU thread')}{devices}."
 
 
 def _choice(subject: Subject) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def _choice(subject: Subject) -> tuple[str, ...]:
 def _comparison(subject: Subject) -> Iterable[str]:
     comparison, facts = subject.comparison, subject.comparison.facts
     tolerances = [row.verdict.tolerance for row in comparison.rows if row.verdict]
-    amount = f" ({points_text(tolerances[0], facts.metric, signed=False)})" if tolerances else ""
+    amount = f" ({format_points(tolerances[0], facts.metric, signed=False)})" if tolerances else ""
     if comparison.tolerance_basis == "reference":
         amount = ""
     yield (

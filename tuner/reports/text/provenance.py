@@ -9,7 +9,7 @@ from ...analysis.provenance import BEGUN_AT, PACKAGES
 from ...analysis.subject import Subject
 from ...trial import TrialResult
 from ..tables.result_tables import Table
-from .format import counted
+from .format import pluralize
 
 NOT_KEPT = "not kept in this store: the study was run before zerotune kept it there; its journal may have it"
 
@@ -63,7 +63,7 @@ def origin_as_json(subject: Subject) -> dict[str, Any]:
         "sessions": [dict(session) for session in subject.origin.sessions],
         "devices": dict(Counter(result.device for result in subject.results)),
         "hosts": dict(Counter(result.host for result in subject.results)),
-        "began_at": min((result.begun_at for result in subject.results), default=None),
+        "began_at": min((result.started_at for result in subject.results), default=None),
         "ended_at": max((result.finished_at for result in subject.results), default=None),
     }
 
@@ -103,12 +103,12 @@ def _machine(session: Mapping[str, str]) -> str:
 
 def _counts(names: Iterable[str]) -> str:
     return ", ".join(
-        f"{name} ({counted(number, 'training')})" for name, number in sorted(Counter(names).items()) if name
+        f"{name} ({pluralize(number, 'training')})" for name, number in sorted(Counter(names).items()) if name
     )
 
 
 def _span(results: Sequence[TrialResult]) -> str:
     if not results:
         return ""
-    ends = (min(result.begun_at for result in results), max(result.finished_at for result in results))
+    ends = (min(result.started_at for result in results), max(result.finished_at for result in results))
     return " to ".join(datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC") for end in ends)

@@ -6,9 +6,12 @@ judged. Names come out as they went in, and whoever draws them escapes them.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ...analysis.comparison import Comparison, Row
-from ..tables.cells import rests_on_a_stated
-from .format import at_equal_verdict, cost_unit, headlines, score_text, share_text
+from ...analysis.comparison import Comparison, ComparisonRow
+from ..tables.cells import has_stated_baseline
+from .costs import cost_unit
+from .format import format_share, join_names
+from .headlines import headlines, is_as_good
+from .scores import format_score
 
 
 def judged_arms(comparison: Comparison) -> tuple[str, ...]:
@@ -30,18 +33,18 @@ def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
     rows = {arm: [comparison.row(arm, batch_size) for batch_size in facts.batch_sizes] for arm in arms}
     if not any(row.verdict for found in rows.values() for row in found):
         return f"Nothing can be judged yet: {facts.reference} and the others have no confirmed scores in common."
-    always = [arm for arm in arms if all(map(at_equal_verdict, rows[arm]))]
-    partly = [arm for arm in arms if arm not in always and any(map(at_equal_verdict, rows[arm]))]
+    always = [arm for arm in arms if all(map(is_as_good, rows[arm]))]
+    partly = [arm for arm in arms if arm not in always and any(map(is_as_good, rows[arm]))]
     never = [arm for arm in arms if arm not in always and arm not in partly]
     where = _where(facts.batch_sizes)
     parts = []
     if always:
         parts.append(
-            f"{listed(always)} {_agree(always, 'does', 'do')} as well as {facts.reference} {where}"
+            f"{join_names(always)} {_agree(always, 'does', 'do')} as well as {facts.reference} {where}"
             f"{_saved([row for arm in always for row in rows[arm]], cost)}"
         )
     for arm in partly:
-        equal = [row.batch_size for row in rows[arm] if at_equal_verdict(row)]
+        equal = [row.batch_size for row in rows[arm] if is_as_good(row)]
         does = "does so" if parts else "does as well as"
         of = "" if parts else f" {facts.reference}"
         parts.append(f"{arm} {does}{of} at {_sizes(equal)} ({_other_findings(rows[arm])})")
@@ -78,13 +81,13 @@ def _kept(comparison: Comparison, batch_size: int) -> list[str]:
         return []
     keepers = [row.arm for row in rows if row.holds]
     level = f"within {100 * (1 - facts.margin):.3g}% of what the baseline scores at B0={facts.baseline_batch_size}"
-    score = score_text(baseline.score.mean, facts.metric)
+    score = format_score(baseline.score.mean, facts.metric)
     if not keepers:
         return [f"At B={batch_size} no arm, tuned or not, stays {level} ({score})."]
-    return [f"At B={batch_size} {listed(keepers)} {_agree(keepers, 'stays', 'stay')} {level} ({score})."]
+    return [f"At B={batch_size} {join_names(keepers)} {_agree(keepers, 'stays', 'stay')} {level} ({score})."]
 
 
-def _saved(rows: Sequence[Row], cost: str) -> str:
+def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
     """The range of what rows at an equal verdict save, with the baseline's bill where one is billed."""
     savings = [row.savings[cost] for row in rows if cost in row.savings]
     if not savings:
@@ -97,11 +100,11 @@ def _saved(rows: Sequence[Row], cost: str) -> str:
     return f"{text} ({_range(billed)} with the baseline's bill{others})"
 
 
-def _is_billed(row: Row, cost: str) -> bool:
-    return row.zero_tuning and not rests_on_a_stated(row, cost)
+def _is_billed(row: ComparisonRow, cost: str) -> bool:
+    return row.zero_tuning and not has_stated_baseline(row, cost)
 
 
-def _never(arms: Sequence[str], rows: Callable[[str], Sequence[Row]]) -> str:
+def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:
     """Arms that are nowhere as good, those of the same fate together."""
     fates: dict[str, list[str]] = {}
     for arm in arms:
@@ -111,18 +114,20 @@ def _never(arms: Sequence[str], rows: Callable[[str], Sequence[Row]]) -> str:
 
 def _fate(fate: str, arms: Sequence[str]) -> str:
     if fate == "falls short":
-        return f"{listed(arms)} {_agree(arms, 'falls', 'fall')} short"
-    return f"{listed(arms)} {_agree(arms, 'is', 'are')} {fate}" if fate in _STATES else f"{listed(arms)}: {fate}"
+        return f"{join_names(arms)} {_agree(arms, 'falls', 'fall')} short"
+    return (
+        f"{join_names(arms)} {_agree(arms, 'is', 'are')} {fate}" if fate in _STATES else f"{join_names(arms)}: {fate}"
+    )
 
 
 _STATES = ("undecided", "not judged yet")
 
 
-def _other_findings(rows: Sequence[Row]) -> str:
+def _other_findings(rows: Sequence[ComparisonRow]) -> str:
     """What an arm's rows show where it is not as good: "undecided", or "falls short at B=64, undecided at B=256"."""
     by_finding: dict[str, list[int]] = {}
     for row in rows:
-        if not at_equal_verdict(row):
+        if not is_as_good(row):
             finding = row.verdict.finding if row.verdict else "not judged yet"
             by_finding.setdefault(finding, []).append(row.batch_size)
     if len(by_finding) == 1 and len(next(iter(by_finding.values()))) == len(rows):
@@ -137,21 +142,12 @@ def _where(batch_sizes: Sequence[int]) -> str:
 
 
 def _sizes(batch_sizes: Iterable[int]) -> str:
-    return listed([f"B={batch_size}" for batch_size in batch_sizes])
+    return join_names([f"B={batch_size}" for batch_size in batch_sizes])
 
 
 def _range(shares: Sequence[float]) -> str:
-    low, high = share_text(min(shares)), share_text(max(shares))
+    low, high = format_share(min(shares)), format_share(max(shares))
     return low if low == high else f"{low} to {high}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a row.
-
-    >>> listed(["date", "legw", "sqrt"])
-    'date, legw and sqrt'
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _agree(names: Sequence[str], one: str, several: str) -> str:

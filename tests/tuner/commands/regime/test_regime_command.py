@@ -9,7 +9,7 @@ import pytest
 from tests.user_applications import STUDY, Here
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import EpochMetrics
-from zerotune.tuner.cost import total
+from zerotune.tuner.cost import total_cost
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.store import default_tracking_uri, read_results
 
@@ -19,7 +19,7 @@ COMMAND = ("regime", "plane.yaml", "--driver", "serial", "--app", "plane.py:side
 @pytest.fixture
 def quick(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
     """The study of a plane; pictures have tests of their own."""
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
     return here
 
 
@@ -49,7 +49,7 @@ def test_a_search_finds_the_boundaries_bills_every_training_and_is_not_run_again
     with (journal(quick).parent / "report" / "regime.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["trials"]) for row in rows) == len(results)
-    assert sum(int(row["flops"]) for row in rows) == total(result.cost for result in results).flops
+    assert sum(int(row["flops"]) for row in rows) == total_cost(result.cost for result in results).flops
     before = journal(quick).read_bytes()
     again = quick.done(*COMMAND)
     assert journal(quick).read_bytes() == before
@@ -84,17 +84,17 @@ def test_a_budget_ends_a_search_which_then_goes_on(quick: Here) -> None:
 def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     quick: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zerotune.tuner.run.recorder import Recorder
+    from zerotune.tuner.run.recorder import RecordingAgenda
 
-    report, reports = Recorder.report, []
+    report, reports = RecordingAgenda.report, []
 
-    def interrupting(self: Recorder, progress: object) -> bool:
+    def interrupting(self: RecordingAgenda, progress: object) -> bool:
         reports.append(progress)
         if len(reports) == 4:
             raise KeyboardInterrupt
         return report(self, progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Recorder, "report", interrupting)
+    monkeypatch.setattr(RecordingAgenda, "report", interrupting)
     code, out, _ = quick.zerotune(*COMMAND, "--to", "80", "--no-check")
     assert code == 130
     assert "\n  zerotune regime plane.yaml --to 80 --app plane.py:sides --driver serial --no-check\n" in out

@@ -11,10 +11,9 @@ from rich.console import Console
 from tests.regime_responses import TEXT, holding_up_to, search
 from zerotune.tuner.commands.regime.export import regime_as_json, regime_page, write_regime
 from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
-from zerotune.tuner.commands.regime.table import cells, headings, print_regime
-from zerotune.tuner.commands.regime.text import headline, notes, sentences
+from zerotune.tuner.commands.regime.text import headline, notes, print_regime, sentences, table_headings, table_rows
 from zerotune.tuner.commands.regime.verdict import Regime
-from zerotune.tuner.reports.figures.images import write_pictures
+from zerotune.tuner.reports.figures.images import write_images
 from zerotune.tuner.trial import Trial, TrialStatus
 
 LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
@@ -102,7 +101,7 @@ def test_the_loss_that_ended_linear_scaling_is_said() -> None:
     regime = search(holding_up_to({}, loss_limit=128)).regime
     assert regime is not None
     assert "fails at 256 (2 times its validation loss, 1.2 allowed)" in sentences(regime)[0]
-    assert ("256", "linear", "score only") in {(row[0], row[1], row[5]) for row in cells(regime)}
+    assert ("256", "linear", "score only") in {(row[0], row[1], row[5]) for row in table_rows(regime)}
 
 
 def test_means_that_no_interval_shows_are_called_means() -> None:
@@ -115,7 +114,7 @@ def test_means_that_no_interval_shows_are_called_means() -> None:
     regime = search(response).regime
     assert regime is not None
     assert "So say the means over 2 seeds; their 95% intervals show none of it." in sentences(regime)[0]
-    assert {row[5] for row in cells(regime)} == {"baseline", "holds ?", "fails ?"}
+    assert {row[5] for row in table_rows(regime)} == {"baseline", "holds ?", "fails ?"}
 
 
 def test_a_response_that_is_not_monotone_is_said() -> None:
@@ -143,9 +142,9 @@ def test_runs_that_were_lost_are_said() -> None:
 
 def test_the_tables_trials_add_up_to_the_bill() -> None:
     regime = found(span=(64, 512))
-    rows = cells(regime)
+    rows = table_rows(regime)
     assert sum(int(row[6]) for row in rows) == regime.total.trials
-    assert {len(row) for row in rows} == {len(headings(regime))}
+    assert {len(row) for row in rows} == {len(table_headings(regime))}
     assert f"Spent: {regime.total.trials} trainings" in " ".join(notes(regime))
 
 
@@ -201,7 +200,7 @@ def test_a_regime_that_was_not_met_is_not_shaded(
 
 
 def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_pictures", lambda *_: ([], None))
+    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
     regime = found()
     files = write_regime(regime, tmp_path / "report")
     assert [file.name for file in files] == ["regime.html", "regime.csv", "regime.json"]
@@ -232,7 +231,7 @@ def test_a_loss_that_is_not_finite_is_no_number_in_the_files() -> None:
 
 
 def test_the_figure_becomes_a_picture(tmp_path: Path) -> None:
-    files, notice = write_pictures({"regime": regime_figure(found())}, tmp_path, formats=("png",))
+    files, notice = write_images({"regime": regime_figure(found())}, tmp_path, formats=("png",))
     if notice:
         pytest.skip(notice)
     assert files[0].read_bytes().startswith(b"\x89PNG")

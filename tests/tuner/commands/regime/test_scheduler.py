@@ -6,8 +6,8 @@ import pytest
 
 from tests.regime_responses import NUM_BASELINE, NUM_RULE, NUM_SEARCH, TEXT, Searched, holding_up_to, prepared, search
 from zerotune.tuner.commands.regime.bisection import Bracket
-from zerotune.tuner.commands.regime.scheduler import with_linear
-from zerotune.tuner.cost import total
+from zerotune.tuner.commands.regime.scheduler import add_linear_arm
+from zerotune.tuner.cost import total_cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Trial, TrialStatus
@@ -138,7 +138,7 @@ def test_the_bill_adds_up_over_baseline_attempts_and_the_rest() -> None:
     assert regime is not None
     assert ("date baseline", 32) in {(line.arm, line.batch_size) for line in regime.others}
     parts = [regime.baseline.cost, *(a.cost for a in regime.attempts), *(line.cost for line in regime.others)]
-    assert total(parts) == regime.total == total(result.cost for result in searched.results.values())
+    assert total_cost(parts) == regime.total == total_cost(result.cost for result in searched.results.values())
 
 
 @pytest.mark.parametrize("slots", [1, 4])
@@ -215,11 +215,11 @@ def test_an_arm_that_is_linear_scaling_is_not_added_again() -> None:
 )
 def test_another_arm_of_the_name_linear_is_refused(arms: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        with_linear(study_from_text(TEXT.replace("{name: sqrt, method: sqrt}", arms), "x.yaml"))
+        add_linear_arm(study_from_text(TEXT.replace("{name: sqrt, method: sqrt}", arms), "x.yaml"))
 
 
 def test_a_study_of_linear_scaling_alone_is_refused() -> None:
     study = study_from_text(TEXT, "x.yaml")
     alone = study.arms[1].model_copy(update={"method": "linear", "name": "linear"})
     with pytest.raises(BadInput, match="has no arm that could hold where linear scaling fails"):
-        with_linear(study.model_copy(update={"arms": (alone,)}))
+        add_linear_arm(study.model_copy(update={"arms": (alone,)}))

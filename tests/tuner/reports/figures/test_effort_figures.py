@@ -10,7 +10,7 @@ from tests.complete_study import complete_facts, complete_results, epoch_metrics
 from tests.synthetic_study import CHANCE, confirmations, facts, result, study_results
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports.figures.cost import PARTS, cost_parts
-from zerotune.tuner.reports.figures.registry import applicable, draw
+from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
 from zerotune.tuner.search import importance
 from zerotune.tuner.search.importance import importances
 from zerotune.tuner.search.optuna_tpe import distribution
@@ -33,7 +33,7 @@ def test_a_learning_curve_is_the_mean_over_seeds_with_a_band_of_their_range():
         with_scores(second, 0.82, 0.91, 0.94),
         with_scores(third, 0.5, float("nan"), status="diverged"),
     ]
-    figure = draw("learning_curves", compare(facts(**ONE_ARM), results), results, "trials")
+    figure = draw_figure("learning_curves", compare(facts(**ONE_ARM), results), results, "trials")
     band, line, fallen = figure.data
     assert list(line.x) == [1, 2, 3]
     assert list(line.y) == pytest.approx([0.81, 0.905, 0.93])
@@ -43,16 +43,16 @@ def test_a_learning_curve_is_the_mean_over_seeds_with_a_band_of_their_range():
 
 
 def test_learning_curves_need_the_epochs_of_confirmation_runs():
-    assert "learning_curves" not in applicable(compare(facts(), study_results()), study_results())
+    assert "learning_curves" not in applicable_figures(compare(facts(), study_results()), study_results())
     results = [found for found in complete_results() if found.trial.role != "confirmation"]
-    assert "learning_curves" not in applicable(compare(complete_facts(), results), results)
+    assert "learning_curves" not in applicable_figures(compare(complete_facts(), results), results)
 
 
 def test_the_learning_curves_say_who_led_in_the_middle_and_at_the_end():
     study = facts(**(ONE_ARM | {"arms": ("tuned", "date")}))
     slow, quick = confirmations("tuned", 1024, [0.95]), confirmations("date", 1024, [0.94])
     results = [with_scores(slow[0], 0.2, 0.3, 0.5, 0.95), with_scores(quick[0], 0.5, 0.9, 0.93, 0.94)]
-    title = draw("learning_curves", compare(study, results), results, "trials").layout.title.text
+    title = draw_figure("learning_curves", compare(study, results), results, "trials").layout.title.text
     assert "At B=1024 date led after epoch 2 of 4, tuned at the end" in title
 
 
@@ -119,14 +119,14 @@ def test_the_importance_figure_leaves_out_searches_that_are_too_small(monkeypatc
     monkeypatch.setattr(importance, "NUM_RESAMPLES", 2)
     results = complete_results()
     fewer = [r for r in results if r.trial.role != "search" or r.trial.batch_size != 1024 or r.trial.index > 2]
-    figure = draw("importances", compare(complete_facts(), fewer), fewer, "trials")
+    figure = draw_figure("importances", compare(complete_facts(), fewer), fewer, "trials")
     assert [note.text for note in figure.layout.annotations] == ["B=2048", "B=4096"]
     shown = [trace.x for trace in figure.data if trace.x[0] is not None]
     assert [sum(shares) for shares in shown] == pytest.approx([1.0, 1.0])
     assert list(figure.layout.yaxis.ticktext) == ["lr", "warmup_epochs"]
     fewest = [r for r in results if r.trial.role != "search" or r.trial.index > 2]
-    assert "importances" not in applicable(compare(complete_facts(), fewest), fewest)
-    assert "importances" not in applicable(compare(facts(), results), results)
+    assert "importances" not in applicable_figures(compare(complete_facts(), fewest), fewest)
+    assert "importances" not in applicable_figures(compare(facts(), results), results)
 
 
 # Costs
@@ -152,7 +152,7 @@ def test_the_bars_hold_search_one_training_baseline_and_the_other_confirmations(
     results += [*confirmations("tuned", 1024, [0.9, 0.9, 0.9]), *confirmations("date", 1024, [0.9, 0.9, 0.9])]
     study = facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(1024,))
     comparison = compare(study, results)
-    figure = draw("cost_breakdown", comparison, results, "trials")
+    figure = draw_figure("cost_breakdown", comparison, results, "trials")
     assert list(cost_parts(comparison, comparison.row("tuned", 1024), "trials").values()) == [5, 1, 0, 2]
     assert list(cost_parts(comparison, comparison.row("date", 1024), "trials").values()) == [0, 1, 4, 2]
     bars = [(trace.legendgroup, trace.x[0]) for trace in figure.data if trace.legendgroup]

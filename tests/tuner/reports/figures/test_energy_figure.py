@@ -8,7 +8,7 @@ import pytest
 from tests.synthetic_study import facts, study_results
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.cost import Cost
-from zerotune.tuner.reports.figures.registry import draw
+from zerotune.tuner.reports.figures.registry import draw_figure
 from zerotune.tuner.trial import TrialResult
 
 COMPUTE = 30 * 4_000 * 2_500_000 * 100e-12
@@ -18,7 +18,7 @@ COMMUNICATION = 30 * 60_000 * 2_500e-12
 
 
 def drawn(results: list[TrialResult]) -> go.Figure:
-    return draw("energy", compare(facts(), results), results, "device_seconds")
+    return draw_figure("energy", compare(facts(), results), results, "device_seconds")
 
 
 def bars(figure: go.Figure, name: str) -> list[float | None]:

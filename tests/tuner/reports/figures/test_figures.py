@@ -4,9 +4,9 @@ import pytest
 
 from tests.synthetic_study import facts, study_results
 from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.reports.figures.fronts import arm_front
-from zerotune.tuner.reports.figures.registry import draw
-from zerotune.tuner.reports.figures.style import COLOURS, arm_styles, log_ticks, score_scale, wrapped
+from zerotune.tuner.reports.figures.pareto import arm_front
+from zerotune.tuner.reports.figures.registry import draw_figure
+from zerotune.tuner.reports.figures.style import COLOURS, arm_styles, fit_score_range, log_ticks, wrap_text
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def traces(figure, name):
 
 
 def test_the_pareto_line_goes_through_the_front_and_on_to_the_edge(comparison, results):
-    figure = draw("pareto_arms", comparison, results, "device_seconds")
+    figure = draw_figure("pareto_arms", comparison, results, "device_seconds")
     lines = traces(figure, "Pareto front")
     assert len(lines) == 3
     for line, batch_size in zip(lines, facts().batch_sizes, strict=True):
@@ -35,13 +35,13 @@ def test_the_pareto_line_goes_through_the_front_and_on_to_the_edge(comparison, r
 
 
 def test_the_hollow_marker_adds_the_baselines_bill(comparison, results):
-    figure = draw("pareto_arms", comparison, results, "trials")
+    figure = draw_figure("pareto_arms", comparison, results, "trials")
     lines = [trace for trace in figure.data if trace.legendgroup == "date" and trace.mode == "lines+markers"]
     assert [line.x[1] / line.x[0] for line in lines] == pytest.approx([13.0, 13.0, 13.0])
 
 
 def test_the_score_figure_shows_each_mean_at_its_batch_size(comparison, results):
-    figure = draw("scores", comparison, results, "epochs")
+    figure = draw_figure("scores", comparison, results, "epochs")
     (line,) = traces(figure, "date")
     assert list(line.y) == [comparison.row("date", batch_size).score.mean for batch_size in facts().batch_sizes]
     assert list(line.x) == pytest.approx(facts().batch_sizes, rel=0.12)
@@ -49,7 +49,7 @@ def test_the_score_figure_shows_each_mean_at_its_batch_size(comparison, results)
 
 
 def test_scores_off_the_axis_break_the_line_and_are_written_beside_a_triangle(comparison, results):
-    figure = draw("scores", comparison, results, "epochs")
+    figure = draw_figure("scores", comparison, results, "epochs")
     (line,) = traces(figure, "linear")
     assert list(line.y)[2] is None
     texts = [text.strip() for trace in traces(figure, "off the axis") for text in trace.text]
@@ -57,18 +57,18 @@ def test_scores_off_the_axis_break_the_line_and_are_written_beside_a_triangle(co
 
 
 def test_the_margin_line_stands_at_its_share_of_the_baseline(comparison, results):
-    (line,) = traces(draw("scores", comparison, results, "epochs"), "99.5% of the baseline")
+    (line,) = traces(draw_figure("scores", comparison, results, "epochs"), "99.5% of the baseline")
     assert list(line.y) == pytest.approx([0.995 * comparison.baseline.score.mean] * 2)
 
 
 def test_a_search_curve_ends_at_the_cost_of_the_search(comparison, results):
-    figure = draw("search_curves", comparison, results, "trials")
+    figure = draw_figure("search_curves", comparison, results, "trials")
     assert [trace.x[-1] for trace in traces(figure, "tuned (search)")] == [12.0, 12.0, 12.0]
     assert [trace.x[0] for trace in traces(figure, "date")] == [1.0, 1.0, 1.0]
 
 
 def test_every_panel_has_the_same_cost_axis(comparison, results):
-    figure = draw("pareto_trials", comparison, results, "device_seconds")
+    figure = draw_figure("pareto_trials", comparison, results, "device_seconds")
     ranges = [axis.range for axis in figure.select_xaxes()]
     assert len(ranges) == 3
     assert len(set(ranges)) == 1
@@ -77,7 +77,7 @@ def test_every_panel_has_the_same_cost_axis(comparison, results):
 
 def test_many_batch_sizes_break_into_rows():
     study = facts(batch_sizes=(64, 128, 256, 512, 1024, 2048, 4096))
-    figure = draw("pareto_arms", compare(study, study_results()), study_results(), "epochs")
+    figure = draw_figure("pareto_arms", compare(study, study_results()), study_results(), "epochs")
     assert len(list(figure.select_xaxes())) >= 7
 
 
@@ -88,17 +88,17 @@ def test_more_arms_than_colours_still_differ_by_symbol():
 
 
 def test_the_scale_leaves_out_a_hopeless_score_and_keeps_ordinary_ones():
-    scale = score_scale([0.990, 0.988, 0.987, 0.985, 0.60], higher_is_better=True)
+    scale = fit_score_range([0.990, 0.988, 0.987, 0.985, 0.60], higher_is_better=True)
     assert scale.off(0.60)
     assert not scale.off(0.985)
-    scale = score_scale([78.0, 80.0, 79.0, 82.0, 900.0], higher_is_better=False)
+    scale = fit_score_range([78.0, 80.0, 79.0, 82.0, 900.0], higher_is_better=False)
     assert scale.off(900.0)
     assert not scale.off(82.0)
 
 
 @pytest.mark.parametrize("scores", [[], [0.9], [0.9, 0.9], [0.0]])
 def test_the_scale_is_never_empty(scores):
-    scale = score_scale(scores, higher_is_better=True)
+    scale = fit_score_range(scores, higher_is_better=True)
     assert scale.low < scale.high
     assert not any(scale.off(score) for score in scores)
 
@@ -111,5 +111,5 @@ def test_logarithmic_axes_always_have_marks():
 
 
 def test_a_title_is_broken_at_spaces_and_loses_no_word():
-    assert wrapped("one two three four", 9) == "one two<br>three<br>four"
-    assert wrapped("", 9) == ""
+    assert wrap_text("one two three four", 9) == "one two<br>three<br>four"
+    assert wrap_text("", 9) == ""

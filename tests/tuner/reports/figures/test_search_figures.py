@@ -8,7 +8,7 @@ from tests.complete_study import complete_facts, complete_results
 from tests.synthetic_study import CHANCE, facts, result
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports.figures.hyperparameters import param_axis
-from zerotune.tuner.reports.figures.registry import applicable, draw
+from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
 from zerotune.tuner.reports.figures.surface import surfaces
 from zerotune.tuner.study.search_space import Choice, Float
 
@@ -31,7 +31,7 @@ def confirmed(arm, score):
 
 
 def drawn(name, study, results):
-    return draw(name, compare(study, results), results, "trials")
+    return draw_figure(name, compare(study, results), results, "trials")
 
 
 def title(figure):
@@ -102,7 +102,7 @@ def test_a_single_search_trial_has_no_curve():
     for figure in ("best_of_k", "slices", "parallel_coordinates"):
         for scores, there in (([0.9], False), ([0.9, 0.91], True)):
             results = searched(scores)
-            assert (figure in applicable(compare(facts(**ONE_SIZE), results), results)) is there
+            assert (figure in applicable_figures(compare(facts(**ONE_SIZE), results), results)) is there
 
 
 # Slices and parallel coordinates
@@ -240,7 +240,7 @@ def test_the_surface_says_how_wide_the_good_region_is():
 )
 def test_what_is_no_grid_over_two_numbers_is_no_surface(params):
     results = searched([0.9, 0.91, 0.92, 0.93], params)
-    assert "surface" not in applicable(compare(facts(**ONE_SIZE), results), results)
+    assert "surface" not in applicable_figures(compare(facts(**ONE_SIZE), results), results)
 
 
 # Axes

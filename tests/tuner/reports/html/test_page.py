@@ -13,14 +13,14 @@ import pytest
 
 from tests.complete_study import complete_results
 from tests.reported_study import COMMAND, SESSION, definition, renamed, reported
-from zerotune.tuner.reports.export import draw_all
-from zerotune.tuner.reports.figures.registry import REPORTS
+from zerotune.tuner.reports.export import draw_figures
+from zerotune.tuner.reports.figures.registry import FIGURES
 from zerotune.tuner.reports.html import page as page_module
-from zerotune.tuner.reports.html.page import FIGURE_SECTIONS, page
-from zerotune.tuner.reports.tables.formats import report_json, report_latex, report_markdown
+from zerotune.tuner.reports.html.page import FIGURE_SECTIONS, render_report
+from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
 from zerotune.tuner.reports.tables.result_tables import answer_table, ledger_table
-from zerotune.tuner.reports.text.format import spread_text
 from zerotune.tuner.reports.text.provenance import origin_facts
+from zerotune.tuner.reports.text.scores import format_interval
 from zerotune.tuner.reports.text.verdict import verdict_sentence
 
 HOSTILE = "</script><script>alert(1)</script>\"'<img src=x onerror=alert(2)>&amp;$\\%_{}|`*[x](http://evil)"
@@ -74,7 +74,7 @@ class Read(HTMLParser):
 
 
 def written(subject) -> str:
-    return page(subject, draw_all(subject))
+    return render_report(subject, draw_figures(subject))
 
 
 def markdown_rows(text: str, first_heading: str) -> list[list[str]]:
@@ -136,7 +136,7 @@ def test_the_cells_are_the_comparisons_numbers(subject, read):
     shown = {(row[0], row[1]): dict(zip(columns, row, strict=True)) for row in rows}
     for row in subject.comparison.rows:
         cells = shown[f"{row.batch_size:,}", row.arm]
-        assert cells["test accuracy"] == spread_text(row.score, "accuracy")
+        assert cells["test accuracy"] == format_interval(row.score, "accuracy")
         assert cells["search trials"] == str(row.search.trials)
         assert float(cells["epochs"].replace(",", "")) == pytest.approx(row.bill["epochs"], rel=0.005)
         assert float(cells["device-seconds"].replace(",", "")) == pytest.approx(row.bill["device_seconds"], rel=0.005)
@@ -205,18 +205,18 @@ def test_the_verdict_stands_first_then_the_question_is_answered_in_numbers(text,
 
 
 def test_every_figure_is_in_a_section_with_a_heading_a_caption_and_words_for_who_cannot_see_it(read, text):
-    for name in REPORTS:
+    for name in FIGURES:
         assert f'<figure id="{name}"><h3' in text
-        assert html.escape(REPORTS[name].reading) in text
+        assert html.escape(FIGURES[name].reading) in text
     boxes = [found for tag, found in read.tags if found.get("class") == "plot"]
     assert all(box["role"] == "img" and box["aria-label"].startswith("Figure: ") for box in boxes)
-    assert len(boxes) == len(REPORTS)
+    assert len(boxes) == len(FIGURES)
 
 
 def test_a_figure_that_no_section_names_is_in_the_last(subject, monkeypatch):
-    one = replace(REPORTS["scores"], reading="How one reads it.")
-    monkeypatch.setattr(page_module, "REPORTS", {**REPORTS, "brand_new": one})
-    text = page(subject, {**draw_all(subject), "brand_new": go.Figure(go.Scatter(x=[1], y=[1]))})
+    one = replace(FIGURES["scores"], reading="How one reads it.")
+    monkeypatch.setattr(page_module, "FIGURES", {**FIGURES, "brand_new": one})
+    text = render_report(subject, {**draw_figures(subject), "brand_new": go.Figure(go.Scatter(x=[1], y=[1]))})
     assert text.index('id="more"') < text.index('id="brand_new"') < text.index('id="methods"')
 
 

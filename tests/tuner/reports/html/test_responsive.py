@@ -7,8 +7,8 @@ import pytest
 from plotly.subplots import make_subplots
 
 from tests.reported_study import reported
-from zerotune.tuner.reports.figures.registry import draw
-from zerotune.tuner.reports.figures.style import dress
+from zerotune.tuner.reports.figures.registry import draw_figure
+from zerotune.tuner.reports.figures.style import apply_style
 from zerotune.tuner.reports.html.responsive import (
     PANEL_GAP,
     SMALLEST_BARS,
@@ -16,7 +16,7 @@ from zerotune.tuner.reports.html.responsive import (
     SMALLEST_STACKED,
     TALLEST_PRINTED,
     layouts,
-    title_texts,
+    split_title,
 )
 
 
@@ -30,7 +30,7 @@ def panels(columns=3, rows=1):
         figure.add_trace(go.Scatter(x=[1, 2], y=[3, 4], name=f"arm {place}"), row=row + 1, col=column + 1)
     figure.update_yaxes(title_text="score", col=1)
     figure.update_xaxes(title_text="cost")
-    dress(figure, title="legw does <well>", finding="what it shows", num_panels=columns * rows)
+    apply_style(figure, title="legw does <well>", subtitle="what it shows", num_panels=columns * rows)
     return figure
 
 
@@ -89,7 +89,7 @@ def test_what_needs_more_room_scrolls_sooner(figure, width):
 
 def test_the_title_is_text_of_the_page_and_leaves_no_room_behind():
     figure = panels()
-    assert title_texts(figure) == ("legw does <well>", "what it shows")
+    assert split_title(figure) == ("legw does <well>", "what it shows")
     found = layouts(figure)["layout"]
     assert "title" not in found
     assert "width" not in found
@@ -98,7 +98,7 @@ def test_the_title_is_text_of_the_page_and_leaves_no_room_behind():
 
 
 def test_a_figure_without_a_title_has_none():
-    assert title_texts(go.Figure()) == ("", "")
+    assert split_title(go.Figure()) == ("", "")
 
 
 def test_on_paper_no_figure_is_taller_than_a_page():
@@ -116,6 +116,6 @@ def test_a_longer_legend_takes_more_rows():
 
 def test_a_figure_of_a_study_is_stacked():
     subject = reported()
-    figure = draw("pareto_arms", subject.comparison, subject.results, "flops")
+    figure = draw_figure("pareto_arms", subject.comparison, subject.results, "flops")
     assert layouts(figure)["smallest_width"] == SMALLEST_STACKED
     assert layouts(figure)["narrow"]["yaxis3"]["domain"][0] == 0.0

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerotune.tuner.reports.tables.markup import (
+    escape_html,
+    escape_latex,
+    escape_markdown,
     html_table,
-    html_text,
     latex_table,
-    latex_text,
     markdown_table,
-    markdown_text,
 )
 from zerotune.tuner.reports.tables.result_tables import Table
-from zerotune.tuner.sanitize import visible
+from zerotune.tuner.sanitize import sanitize_text
 
-ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(visible)
+ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(sanitize_text)
 TABLE = Table(
     caption="What & why",
     columns=("batch size", "arm", "score"),
@@ -47,12 +47,12 @@ def latex_undone(text: str) -> str:
 
 @given(ANY_TEXT)
 def test_latex_sets_any_text_as_it_is(text):
-    assert latex_undone(latex_text(text)) == text
+    assert latex_undone(escape_latex(text)) == text
 
 
 @given(ANY_TEXT)
 def test_markdown_shows_any_text_as_it_is_on_one_line(text):
-    escaped = markdown_text(text)
+    escaped = escape_markdown(text)
     assert "<" not in escaped
     assert "\n" not in escaped
     shown = html.unescape(re.sub(r"\\([\\`*_\[\]|~#])", r"\1", escaped))
@@ -61,7 +61,7 @@ def test_markdown_shows_any_text_as_it_is_on_one_line(text):
 
 @given(ANY_TEXT)
 def test_html_shows_any_text_as_it_is(text):
-    escaped = html_text(text)
+    escaped = escape_html(text)
     assert not set(escaped) & set("<>\"'")
     assert html.unescape(escaped) == text
 

@@ -6,7 +6,7 @@ from tests.complete_study import complete_results
 from tests.reported_study import definition, reported
 from tests.synthetic_study import CHANCE, confirmations, result
 from zerotune.tuner.reports.text.caveats import caveats
-from zerotune.tuner.reports.text.format import finding
+from zerotune.tuner.reports.text.headlines import summary_line
 from zerotune.tuner.reports.text.methods_section import methods
 from zerotune.tuner.reports.text.verdict import findings, verdict_sentence
 
@@ -180,10 +180,10 @@ def test_a_figures_headline_groups_arms_by_how_often_they_are_as_good():
     subject = study({"tuned": GOOD, "date": AS_GOOD, "legw": AS_GOOD, "sqrt": WORSE}, batch_sizes=(1024, 2048))
     worse = [run for run in subject.results if (run.trial.arm, run.trial.batch_size) != ("legw", 2048)]
     mixed = reported(subject.origin.definition, [*worse, *confirmations("legw", 2048, WORSE)])
-    assert finding(mixed.comparison) == (
+    assert summary_line(mixed.comparison) == (
         "As good as tuned at both batch sizes: date; at 1 of 2: legw; not shown to be as good as tuned: sqrt"
     )
-    assert finding(study({"tuned": GOOD, "sqrt": WORSE}).comparison) == "Not shown to be as good as tuned: sqrt"
+    assert summary_line(study({"tuned": GOOD, "sqrt": WORSE}).comparison) == "Not shown to be as good as tuned: sqrt"
 
 
 def test_trials_that_may_have_been_packed_have_seconds_that_are_not_the_clocks():

@@ -1,0 +1,63 @@
+"""Costs as text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...cost import Cost
+from .format import format_amount, pluralize
+
+_LABELS = {
+    "trials": "trainings",
+    "epochs": "epochs",
+    "iterations": "iterations",
+    "samples": "samples",
+    "flops": "FLOPs",
+    "device_seconds": "device-seconds",
+    "modelled_joules": "J (modelled)",
+}
+
+
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit to show a currency in: shown value = value / `size`."""
+
+    label: str
+    size: float
+
+
+def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
+    """The unit of a currency; large counts of operations take a prefix, so that numbers stay short.
+
+    >>> cost_unit("flops", [3e13, 2e12]).label
+    'TFLOPs'
+    """
+    largest = max(amounts, default=0.0)
+    if currency == "flops":
+        for size, prefix in _PREFIXES:
+            if largest >= size:
+                return Unit(label=f"{prefix}FLOPs", size=size)
+    return Unit(label=_LABELS[currency], size=1.0)
+
+
+def cost_title(unit: Unit, what: str) -> str:
+    """The title of a cost axis.
+
+    >>> cost_title(Unit(label="TFLOPs", size=1e12), "cost to a model")
+    'cost to a model (TFLOPs)'
+    """
+    return f"{what} ({unit.label})"
+
+
+def format_reused(taken_over: Cost) -> str:
+    """What stands beside a bill where results were taken over; empty where none was.
+
+    >>> format_reused(Cost(trials=2, device_seconds=12.5))
+    '2 trainings taken over from earlier ones, worth 12.5 device-seconds.'
+    """
+    if not taken_over.trials:
+        return ""
+    trainings = pluralize(taken_over.trials, "training")
+    return f"{trainings} taken over from earlier ones, worth {format_amount(taken_over.device_seconds)} device-seconds."

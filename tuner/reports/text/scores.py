@@ -1,0 +1,60 @@
+"""Scores as text."""
+
+import math
+
+from ...analysis.evidence import Interval
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of one, written in percent.
+
+    >>> is_share("accuracy"), is_share("perplexity")
+    (True, False)
+    """
+    return "accuracy" in metric.lower()
+
+
+def format_score(score: float, metric: str) -> str:
+    """A score as the metric is usually written: accuracies in percent.
+
+    >>> format_score(0.952, "accuracy"), format_score(116.23, "perplexity")
+    ('95.20%', '116.2')
+    """
+    return f"{100 * score:.2f}%" if is_share(metric) else f"{score:,.{_decimals(score)}f}"
+
+
+def _decimals(score: float) -> int:
+    """Decimals that show four digits of a score."""
+    return max(0, 3 - math.floor(math.log10(abs(score)))) if score else 3
+
+
+def format_interval(interval: Interval, metric: str) -> str:
+    """A mean with the half-width of its interval, where it has one.
+
+    >>> format_interval(Interval(mean=0.952, low=0.949, high=0.955), "accuracy")
+    '95.20% ± 0.30'
+    """
+    if interval.high is None:
+        return format_score(interval.mean, metric)
+    width = interval.high - interval.mean
+    shown = f"{100 * width:.2f}" if is_share(metric) else f"{width:,.{_decimals(interval.mean)}f}"
+    return f"{format_score(interval.mean, metric)} ± {shown}"
+
+
+def format_points(difference: float, metric: str, *, signed: bool = True) -> str:
+    """A difference of scores; accuracies in percentage points.
+
+    >>> format_points(-0.0082, "accuracy")
+    '-0.82 points'
+    """
+    sign = "+" if signed else ""
+    return f"{100 * difference:{sign}.2f} points" if is_share(metric) else f"{difference:{sign}.3g}"
+
+
+def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
+    """The title of a score axis, with its direction where it is the less usual one.
+
+    >>> score_title("perplexity", "test", higher_is_better=False)
+    'test perplexity (lower is better)'
+    """
+    return f"{split} {metric}" + ("" if higher_is_better else " (lower is better)")
