@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import zerotune
+from tests.test_layers import DIRECTION
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cli import app
 from zerotune.tuner.study import load_study, study_from_text
@@ -53,13 +54,17 @@ def test_the_readme_has_fewer_than_200_lines() -> None:
 
 
 def test_pages_with_python_are_those_that_tests_run() -> None:
-    assert {str(page.relative_to(ROOT)) for page in PAGES if "```python" in page.read_text("utf-8")} == PAGES_WITH_PYTHON
+    assert {
+        str(page.relative_to(ROOT)) for page in PAGES if "```python" in page.read_text("utf-8")
+    } == PAGES_WITH_PYTHON
 
 
 def test_pages_import_the_public_names_from_the_package_itself() -> None:
-    imports = {line for page in PAGES for line in re.findall(r"^from zerotune\.\S+ import .*$", page.read_text("utf-8"), re.M)}
+    imports = {
+        line for page in PAGES for line in re.findall(r"^from zerotune\.\S+ import .*$", page.read_text("utf-8"), re.M)
+    }
     public = {name for name in dir(zerotune) if not name.startswith("_")}
-    assert {line for line in imports if public & set(re.findall(r"\w+", line.split(" import ")[1]))} == set()
+    assert [line for line in imports if public & set(re.findall(r"\w+", line.split(" import ")[1]))] == []
 
 
 def test_every_study_on_a_page_loads() -> None:
@@ -170,3 +175,46 @@ def test_the_readme_counts_the_quickstarts_trials() -> None:
 def test_every_file_that_a_page_links_to_exists(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def paths_in_contributing() -> list[str]:
+    """Paths that CONTRIBUTING.md names in backticks; NAME stands for a new file."""
+    named = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.(?:py|md))`", text("CONTRIBUTING.md"))
+    return sorted({name for name in named if "NAME" not in name})
+
+
+def tree_in_contributing() -> list[str]:
+    """Paths of the tree that CONTRIBUTING.md draws, by indentation."""
+    tree, *_ = blocks("text", "CONTRIBUTING.md")
+    found, room = [], ""
+    for line in tree.splitlines():
+        name, *others = re.match(r" *((?:\S+ )*\S+)", line)[1].split()  # type: ignore[index]
+        if not line.startswith(" "):
+            room = name
+        found += [room if name == room else room + entry for entry in (name, *others)]
+    return found
+
+
+@pytest.mark.parametrize("path", paths_in_contributing())
+def test_a_path_that_contributing_names_exists(path: str) -> None:
+    rooms = (ROOT, ROOT / ".package", ROOT / "tuner" / "reports")  # `zerotune/__init__.py`, and `figures/` of reports
+    assert any((room / path).exists() for room in rooms)
+
+
+@pytest.mark.parametrize("path", tree_in_contributing())
+def test_a_path_in_contributings_tree_exists(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_contributings_tree_has_every_room() -> None:
+    rooms = {
+        f"{package}/{init.parent.name}/"
+        for package in ("trainers", "tuner")
+        for init in ROOT.glob(f"{package}/*/__init__.py")
+    }
+    assert rooms - set(tree_in_contributing()) == set()
+
+
+def test_contributing_shows_the_import_direction_that_is_tested() -> None:
+    shown = blocks("text", "CONTRIBUTING.md")[1]
+    assert shown.strip() == " -> ".join(DIRECTION.strip().splitlines())

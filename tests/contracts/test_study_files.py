@@ -122,7 +122,9 @@ def test_a_study_is_planned_without_its_data_and_without_a_network(
         raise AssertionError(f"the plan asked the network for {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(plan, "seconds_per_sample", lambda *workload: 1.0)  # measured in tests/tuner/campaign/test_plan.py
+    monkeypatch.setattr(
+        plan, "seconds_per_sample", lambda *workload: 1.0
+    )  # measured in tests/tuner/campaign/test_plan.py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     study = loaded(name)
