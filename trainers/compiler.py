@@ -19,7 +19,7 @@ _ANSWER = "__dynamo_disable"
 def bypass_compiler(*guarded: Callable[..., Any]) -> None:
     """Lets functions that torch guards from its compiler be called without importing it.
 
-    Nothing is done where the compiler has been imported already, or where a function is not guarded as in torch 2.6 to
+    Nothing is done where the compiler has been imported already, or where a function is not guarded as in torch 2.9 to
     2.13: it is then called as torch has it. A program that compiles a call of such a function later has it traced.
 
     Args:
