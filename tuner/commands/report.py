@@ -9,13 +9,13 @@ from rich.console import Console
 
 from ..errors import BadInput
 from ..run.command_text import STORE, report_command, short
-from .options import AppOption, CostOption, Currency, StoredArgument, StoreOption, TrackingOption, store_and_name
+from .options import AppOption, CostOption, Currency, StoredStudyArgument, StoreOption, TrackingOption, resolve_store
 
 if TYPE_CHECKING:
     from ..analysis.subject import Subject
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """What a report is written as."""
 
     html = "html"
@@ -34,7 +34,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
 
     @app.command()
     def report(
-        study: StoredArgument,
+        study: StoredStudyArgument,
         to: Annotated[
             Path | None,
             typer.Option(
@@ -42,7 +42,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
                 help="File to write; HTML goes to STORE/STUDY/report/report.html if left out, all else is printed.",
             ),
         ] = None,
-        format: Annotated[Format, typer.Option(help="html is the page with all figures.")] = Format.html,
+        format: Annotated[ReportFormat, typer.Option(help="html is the page with all figures.")] = ReportFormat.html,
         cost: CostOption = Currency.device_seconds,
         store: StoreOption = STORE,
         tracking_uri: TrackingOption = None,
@@ -51,8 +51,8 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
         """Write a study's report from its MLflow store alone: verdict, numbers, figures, methods and provenance."""
         from ..run.answer import answer
 
-        uri, name = store_and_name(study, store, tracking_uri, own)
-        is_page = format is Format.html
+        uri, name = resolve_store(study, store, tracking_uri, own)
+        is_page = format is ReportFormat.html
         found = answer(uri, name, with_epochs=is_page, command=report_command(uri, name, store))
         text = _written(format, found.subject(cost.value))
         file = to or (store / name / "report" / "report.html" if is_page else None)
@@ -67,13 +67,13 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
         console.print(short(file), soft_wrap=True)
 
 
-def _written(format: Format, subject: "Subject") -> str:
-    if format is Format.html:
+def _written(format: ReportFormat, subject: "Subject") -> str:
+    if format is ReportFormat.html:
         from ..reports.export import draw_figures
         from ..reports.html.page import render_report
 
         return render_report(subject, draw_figures(subject))
     from ..reports.tables.markup import report_json, report_latex, report_markdown
 
-    writers = {Format.json: report_json, Format.markdown: report_markdown, Format.latex: report_latex}
+    writers = {ReportFormat.json: report_json, ReportFormat.markdown: report_markdown, ReportFormat.latex: report_latex}
     return writers[format](subject)

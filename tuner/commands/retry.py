@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ..errors import BadInput
 from ..run.command_text import STORE, short
-from .interrupt import interruptible
+from .interrupt import exit_on_interrupt
 from .options import (
     AddressOption,
     AppOption,
@@ -18,7 +18,7 @@ from .options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    Training,
+    TrainingOptions,
 )
 
 
@@ -47,7 +47,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
         """
         if not failed:
             raise BadInput("retry: say which trials: --failed")
-        training = Training(
+        training = TrainingOptions(
             study=study,
             store=store,
             tracking_uri=tracking_uri,
@@ -56,7 +56,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
             data_folder=data_folder,
             own=own,
         )
-        with interruptible(training.command("retry") + " --failed", console), training.cluster_ahead():
+        with exit_on_interrupt(training.command("retry") + " --failed", console), training.start_cluster_early():
             from ..reports.tables.terminal import print_answer
             from ..run.run import run_study
 
@@ -69,10 +69,10 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
             found = run_study(definition, place, console, retry_failed=True, bring_in=training.store_command("sync"))
             print_answer(found.comparison, console)
         ui = training.store_command("ui") if found.is_stored else None
-        print_places(place.folder(definition) / "report", ui, console)
+        print_report_paths(place.folder(definition) / "report", ui, console)
 
 
-def print_places(report: Path, ui_command: str | None, console: Console) -> None:
+def print_report_paths(report: Path, ui_command: str | None, console: Console) -> None:
     """Says where the figures of an answer lie, and how to see its trials.
 
     Args:

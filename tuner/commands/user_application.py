@@ -6,7 +6,7 @@ Applications bring torch with them, so nothing is imported where the option is n
 from ..errors import BadInput
 
 
-def enter_own(words: str | None) -> str | None:
+def register_user_application(words: str | None) -> str | None:
     """Enters the application of a file into the table of applications.
 
     Args:
@@ -32,7 +32,7 @@ def enter_own(words: str | None) -> str | None:
     return file.name
 
 
-def check_used(words: str | None, own: str | None, application: str, user: str) -> None:
+def check_application_is_used(words: str | None, own: str | None, application: str, user: str) -> None:
     """Refuses an own application that nothing asks for.
 
     Args:

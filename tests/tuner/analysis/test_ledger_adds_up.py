@@ -23,7 +23,7 @@ from tests.user_applications import forgotten, write
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
-from zerotune.tuner.commands.user_application import enter_own
+from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.answer import Answer
@@ -175,7 +175,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.setattr(zerotune.tuner.run.run, "draw", lambda *_: [])  # figures have tests of their own
         patch.chdir(folder)
         write(folder)
-        enter_own("plane.py:sides")
+        register_user_application("plane.py:sides")
         study, place = study_from_text(STUDY, "everything.yaml"), Place(store=folder / "mlruns", driver="serial")
         checkpoint_first_epochs_only(patch)
         stop_after(patch, stops)

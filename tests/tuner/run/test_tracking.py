@@ -117,7 +117,7 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         found.at.pop(results, lambda: None)()
 
     monkeypatch.setattr("zerotune.tuner.run.run.tell_store", telling)
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync"):
+    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
         monkeypatch.setattr(f"{module}.draw", drawn)
     monkeypatch.setattr("zerotune.tuner.store.background.RETRY_SECONDS", 0.1)
     monkeypatch.setattr(Recorder, "tell", counting)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from zerotune.trainers.cores import num_cores
-from zerotune.tuner.commands.options import DriverName, Training
+from zerotune.tuner.commands.options import DriverName, TrainingOptions
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.ray import local_cluster as embedded
 from zerotune.tuner.execution.ray.local_cluster import Head, started_ahead, take
@@ -50,16 +50,16 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     return True
 
 
-def has_ended(head: Head) -> bool:
+def is_finished(head: Head) -> bool:
     return head._process.poll() is not None
 
 
 def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[Head]) -> None:
     head = Head(3)
     assert head.address() == "127.0.0.1:3"
-    assert not has_ended(head)
+    assert not is_finished(head)
     head.stop()
-    assert has_ended(head)
+    assert is_finished(head)
     head.stop()  # once more does no harm
 
 
@@ -98,7 +98,7 @@ def test_what_was_started_ahead_is_taken_once(heads: list[Head]) -> None:
         first, second = take(2), take(2)
     assert heads == [first, second]
     assert first is not second
-    assert [has_ended(first), has_ended(second)] == [False, False], "who takes one stops it"
+    assert [is_finished(first), is_finished(second)] == [False, False], "who takes one stops it"
     for head in heads:
         head.stop()
 
@@ -117,7 +117,7 @@ def test_a_study_that_needs_other_cores_gets_another_cluster(heads: list[Head]) 
         assert taken.address() == "127.0.0.1:8"
         taken.stop()
     assert [2, 8] == [head.num_cpus for head in heads]
-    assert until(lambda: has_ended(heads[0])), "nobody has taken it"
+    assert until(lambda: is_finished(heads[0])), "nobody has taken it"
 
 
 def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
@@ -127,8 +127,8 @@ def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
     replace_head(monkeypatch, WORKING + "; import time; time.sleep(1)")
     with pytest.raises(BadInput, match="the study"), started_ahead(2):
         raise BadInput("the study has a mistake")
-    assert not has_ended(heads[0])
-    assert until(lambda: has_ended(heads[0]))
+    assert not is_finished(heads[0])
+    assert until(lambda: is_finished(heads[0]))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,8 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
     heads: list[Head], driver: DriverName, address: str | None, num_started: int
 ) -> None:
     nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
-    with Training(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).cluster_ahead():
+    options = TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere)
+    with options.start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 
