@@ -130,7 +130,7 @@ class Training:
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
         with self._random_stream("weights"):
-            model = self.application.new_model(loaded.facts, config.model_options)
+            model = self.application.new_model(loaded.info, config.model_options)
             model = prepare_model(model, config.recipe).to(self.device)
         inputs, _ = loaded.train.typical()
         self.model = to_fast_memory_format(model, inputs)

@@ -17,7 +17,7 @@ from .data import Batch, Split
 from .distributed.data_parallel import LocalBatch, ProcessGroup, Replica
 from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
 from .micro_batch import find_micro_batch_size
-from .models.ghost_batch_norm import piece_sizes
+from .models.ghost_batch_norm import ghost_batch_sizes
 from .recipe import (
     AUTO_NEEDS_GHOSTS,
     add_gradient,
@@ -87,7 +87,7 @@ class Updates:
 
     def micro_batch_sizes(self) -> list[int]:
         """Return the sizes of the micro-batches of the largest worker's part of a full batch."""
-        return piece_sizes(self._largest_shard, self.micro_batch_size or self._largest_shard)
+        return ghost_batch_sizes(self._largest_shard, self.micro_batch_size or self._largest_shard)
 
     def train(self, epoch: int, first: int, order: Tensor) -> float:
         """Train on the batches of `order`, and return the mean loss of its samples.

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from zerotune.trainers import loop
+from zerotune.trainers import energy_meter, loop
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.energy_meter import (
     Counter,
@@ -169,9 +169,9 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     properties = SimpleNamespace(uuid="0123-abc", name="Some GPU")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: {1: properties}[index])
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    zerotune.trainers.energy_meter._gpu.cache_clear()
+    energy_meter._gpu.cache_clear()
     yield fake
-    zerotune.trainers.energy_meter._gpu.cache_clear()
+    energy_meter._gpu.cache_clear()
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])

@@ -26,7 +26,7 @@ from ..energy_meter import joules_between, read_energy
 from ..evaluation import NOT_EVALUATED, CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from ..memory import configure_malloc
-from ..optimizers.layer_values import shrink, stacked_norms
+from ..optimizers.layer_values import multiply_, stacked_norms
 from ..optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
 from ..outcome import has_diverged, update_result
 from ..recipe import check_recipe, prepare_data, prepare_model, training_loss
@@ -58,7 +58,7 @@ def pack_problem(config: TrainConfig) -> str | None:
         return "its recipe has bfloat16, micro-batches or ghost batches"
     if application.score_sum is None:
         return "its score is no sum over samples"
-    outline = application.outline(config.model_options)
+    outline = application.meta_model(config.model_options)
     return "its model has no outline" if outline is None else _model_problem(outline)
 
 
@@ -120,7 +120,7 @@ class PackedTraining:
             )
             for each in configs
         ]
-        models = [_new_model(self.application, each, loaded.facts) for each in configs]
+        models = [_new_model(self.application, each, loaded.info) for each in configs]
         self._weights = _stack(models, self.device)
         self._outline = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
@@ -312,10 +312,10 @@ def _in_memory(split: Split) -> TensorSplit:
     return split
 
 
-def _new_model(application: Application, config: TrainConfig, facts: Mapping[str, Any]) -> nn.Module:
+def _new_model(application: Application, config: TrainConfig, info: Mapping[str, Any]) -> nn.Module:
     """Return the model with the initial weights that it has when trained alone."""
     with random_stream(config.seed, "weights", torch.device("cpu")):
-        return prepare_model(application.new_model(facts, config.model_options), config.recipe)
+        return prepare_model(application.new_model(info, config.model_options), config.recipe)
 
 
 def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
@@ -346,4 +346,4 @@ def _stacked_loss(outline: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) 
 def _clip(gradients: list[Tensor], clip_norm: float) -> None:
     """Scale each model's gradients down to a norm over all its parameters."""
     norms_1K = torch.linalg.vector_norm(stacked_norms(gradients), dim=0, keepdim=True)
-    shrink(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))
+    multiply_(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))

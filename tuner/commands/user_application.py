@@ -21,12 +21,12 @@ def register_user_application(words: str | None) -> str | None:
     if words is None:
         return None
     from ...trainers.applications.failure import ApplicationError
-    from ...trainers.applications.registry import enter_application
+    from ...trainers.applications.registry import register_application
     from ...trainers.applications.user_file import read_application_file
 
     try:
         file = read_application_file(words)
-        enter_application(file)
+        register_application(file)
     except ApplicationError as error:
         raise BadInput(f"--app {words}: {error}") from None
     return file.name

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from ...trainers.applications.registry import enter_application
+from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
@@ -114,7 +114,7 @@ class PackWork:
             try:
                 if self._pack is None:
                     if self._application is not None:
-                        enter_application(self._application)
+                        register_application(self._application)
                     self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
                     last = time.perf_counter()
                 self._pack.run_epoch()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.failure import ApplicationError
-from ...trainers.applications.registry import enter_application, find_application
+from ...trainers.applications.registry import find_application, register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.data import DataError
 from ...trainers.spec import OptionValue
@@ -93,7 +93,7 @@ def problem_here(inspection: Inspection) -> str | None:
         return None
     try:
         if inspection.application is not None:
-            enter_application(inspection.application)
+            register_application(inspection.application)
         find_application(workload.application)
         application = APPLICATIONS[workload.application]
         for sentence in application.missing_packages():

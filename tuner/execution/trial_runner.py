@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ...trainers.applications.registry import enter_application
+from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.cores import num_cores
 from ...trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
@@ -172,7 +172,7 @@ class Work:
             with limited(self._seconds_left()), heard(warnings):
                 if self._training is None:
                     if self._application is not None:
-                        enter_application(self._application)
+                        register_application(self._application)
                     process_group = self._gathered()
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
                     self._training = Training(self._trial.config, self._placement, process_group)

@@ -9,7 +9,7 @@ import torch
 
 from tests.trainers.distributed.trainings import APPLICATION_NAMES, APPLICATIONS_FILE, TwoWorkers
 from zerotune.trainers.applications import APPLICATIONS, registry
-from zerotune.trainers.applications.registry import enter_application
+from zerotune.trainers.applications.registry import register_application
 from zerotune.trainers.applications.user_file import ApplicationFile
 
 WORDS = [f"w{number}" for number in range(20)]
@@ -22,7 +22,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applic
     path.write_text(APPLICATIONS_FILE, encoding="utf-8")
     found = {name: ApplicationFile(path=str(path), name=name, code=path.read_bytes()) for name in APPLICATION_NAMES}
     for file in found.values():
-        enter_application(file)
+        register_application(file)
     yield found
     for name in APPLICATION_NAMES:
         del APPLICATIONS[name], registry._origins[name]

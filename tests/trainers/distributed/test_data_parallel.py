@@ -13,7 +13,7 @@ from tests.process_group_parts import same_bits
 from tests.trainers.distributed.trainings import CASES, TwoWorkers, learned, lenet, resnet, trained
 from zerotune.trainers.distributed.data_parallel import ProcessGroup, shard_bounds
 from zerotune.trainers.loop import Training
-from zerotune.trainers.models.ghost_batch_norm import piece_sizes
+from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, TrainConfig
 
 pytestmark = pytest.mark.skipif(
@@ -125,7 +125,7 @@ def test_batch_normalisation_needs_ghosts(workers: TwoWorkers) -> None:
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 33, 96, 97, 100])
 def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
     full = shard_bounds(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
-    units = batch_size if ghosts is None else len(piece_sizes(batch_size, ghosts))
+    units = batch_size if ghosts is None else len(ghost_batch_sizes(batch_size, ghosts))
     for num_samples in range(1, batch_size + 1):
         cuts = shard_bounds(num_samples, size, batch_size=batch_size, ghost_batch_size=ghosts)
         assert cuts[0] == 0
@@ -135,7 +135,7 @@ def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int |
             assert cut in (min(full_cut, num_samples), num_samples)
         if ghosts is not None:
             shares = [end - begin for begin, end in pairwise(cuts) if end > begin]
-            together = [piece for share in shares for piece in piece_sizes(share, ghosts)]
-            assert together == piece_sizes(num_samples, ghosts)
+            together = [piece for share in shares for piece in ghost_batch_sizes(share, ghosts)]
+            assert together == ghost_batch_sizes(num_samples, ghosts)
     largest = max(end - begin for begin, end in pairwise(full))
     assert largest <= (ghosts or 1) * math.ceil(units / size) + 1

@@ -32,7 +32,7 @@ def drawn(folder, shape, num_train, augment=None):
         inputs = torch.randn(n, *shape, generator=draw)
         return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw), augment=augment)
 
-    return Dataset(train=split(num_train, augment), validation=split(20), test=split(20), facts={"num_classes": 10})
+    return Dataset(train=split(num_train, augment), validation=split(20), test=split(20), info={"num_classes": 10})
 
 
 class HalfUsed(nn.Module):  # an image decides which of two layers is used: the right one, of these images

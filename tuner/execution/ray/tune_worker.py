@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ....trainers.applications.registry import enter_application
+from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
 from ....trainers.memory import configure_malloc
@@ -115,7 +115,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         end_process_after(item.time_limit)
         try:
             if self._application is not None:
-                enter_application(self._application)
+                register_application(self._application)
             return Measured(speed=measure_packs(item.trial.config, item.placement))
         except Exception:  # the trial itself will meet it too, and tell
             return Measured(speed=None)

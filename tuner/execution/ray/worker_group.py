@@ -16,7 +16,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from ....trainers.applications.registry import enter_application
+from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from ....trainers.distributed.local_workers import WorkerLost
@@ -66,7 +66,7 @@ class WorkerActor:
         """Trains its part, and says how it failed; its connections then end, and with them what the others wait for."""
         try:
             if application is not None:
-                enter_application(application)
+                register_application(application)
             train_as_worker(config, placement, self._process_group)
         except Exception as error:  # whatever a model or a data set raises
             said = describe(error)
