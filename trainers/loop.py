@@ -132,7 +132,7 @@ class Training:
         with self._random_stream("weights"):
             model = self.application.new_model(loaded.info, config.model_options)
             model = prepare_model(model, config.recipe).to(self.device)
-        inputs, _ = loaded.train.typical()
+        inputs, _ = loaded.train.example_batch()
         self.model = to_fast_memory_format(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self.updates = Updates(

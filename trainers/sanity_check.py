@@ -143,7 +143,7 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
 def _first_batch(name: str, split: Split) -> Batch:
     """Return the first samples of a split, checked to be inputs and targets."""
     with _attribute_to("data_sources", f"a batch of {name}"):
-        keys = next(iter(split.in_order()))[:NUM_SAMPLES]
+        keys = next(iter(split.evaluation_keys()))[:NUM_SAMPLES]
         batch = next(iter(split.batches([keys])))
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise ApplicationError(f"data_sources: a batch of {name} must be (inputs, targets), got {_describe(batch)}")
@@ -255,7 +255,8 @@ def _check_single_sample(model: nn.Module, train: Split, batch_sizes: Iterable[i
     except Exception as error:  # a model may raise anything
         raise ApplicationError(
             f"build_model: the model takes no batch of one sample ({describe_error(error)}), but with {len(train)} "
-            f"training samples and {epochs} epochs the last update at batch size {single[0]} has one: choose another number"
+            f"training samples and {epochs} epochs the last update at batch size {single[0]} has one: choose another "
+            "number"
         ) from error
 
 

@@ -49,7 +49,7 @@ def pack_key(config: TrainConfig) -> TrainConfig:
 def pack_problem(config: TrainConfig) -> str | None:
     """Say why trainings with this configuration cannot be packed, as a clause; None if no reason is known.
 
-    Looks at the model's outline; `PackedTraining` looks at the data too.
+    Looks at the meta model; `PackedTraining` looks at the data too.
     """
     application, recipe = find_application(config.application), config.recipe
     if not can_be_stacked(config.optimizer):
@@ -58,8 +58,8 @@ def pack_problem(config: TrainConfig) -> str | None:
         return "its recipe has bfloat16, micro-batches or ghost batches"
     if application.score_sum is None:
         return "its score is no sum over samples"
-    outline = application.meta_model(config.model_options)
-    return "its model has no outline" if outline is None else _model_problem(outline)
+    meta_model = application.meta_model(config.model_options)
+    return "its model cannot be built without values" if meta_model is None else _model_problem(meta_model)
 
 
 def _model_problem(model: nn.Module) -> str | None:
@@ -122,10 +122,10 @@ class PackedTraining:
         ]
         models = [_new_model(self.application, each, loaded.info) for each in configs]
         self._weights = _stack(models, self.device)
-        self._outline = models[0].to("meta")
+        self._meta_model = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
-        self._optimizer = stacked_optimizer(config.optimizer, self._outline, self._trained)
-        self._losses = _stacked_loss(self._outline, training_loss(config.recipe, self.application))
+        self._optimizer = stacked_optimizer(config.optimizer, self._meta_model, self._trained)
+        self._losses = _stacked_loss(self._meta_model, training_loss(config.recipe, self.application))
         self._running = list(range(len(configs)))
         self._epoch = 0
         self.unfinished = (0, 0)
@@ -289,11 +289,11 @@ class PackedTraining:
     @torch.no_grad()
     def _evaluate(self, split: TensorSplit) -> list[Evaluation]:
         """Compute loss and scores of every training on a split."""
-        forward = vmap(lambda weights, inputs: functional_call(self._outline, weights, (inputs,)), in_dims=(0, None))
+        forward = vmap(lambda weights, inputs: functional_call(self._meta_model, weights, (inputs,)), in_dims=(0, None))
         sums_of = [vmap(score_sum, in_dims=(0, None)) for score_sum in score_sums(self.application).values()]
         mean_loss = vmap(self.application.loss, in_dims=(0, None))
         sums = torch.zeros(1 + len(sums_of), len(self._running), dtype=torch.float64, device=self.device)
-        for inputs, targets in split.batches(split.in_order()):
+        for inputs, targets in split.batches(split.evaluation_keys()):
             outputs = forward(self._weights, inputs)
             sums[0] += mean_loss(outputs, targets) * len(targets)
             for position, score_sum in enumerate(sums_of, start=1):
@@ -328,11 +328,11 @@ def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tenso
     return stacked
 
 
-def _stacked_loss(outline: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+def _stacked_loss(meta_model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
     """Return a function (weights, inputs, targets, is_shared) -> mean loss of each model (K,)."""
 
     def loss_of_one(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return loss(functional_call(outline, dict(weights), (inputs,)), targets)
+        return loss(functional_call(meta_model, dict(weights), (inputs,)), targets)
 
     shared, separate = vmap(loss_of_one, in_dims=(0, None, None)), vmap(loss_of_one, in_dims=(0, 0, 0))
 
