@@ -73,7 +73,7 @@ def evaluate(
     sums_of = score_sums(application)
     sums = torch.zeros(1 + len(sums_of), dtype=torch.float64, device=device)
     reset_state(model)
-    for inputs, targets in split.batches(split.in_order()):
+    for inputs, targets in split.batches(split.evaluation_keys()):
         outputs = forward(inputs)
         sums[0] += application.loss(outputs, targets) * len(targets)
         for position, score_sum in enumerate(sums_of.values(), start=1):

@@ -67,16 +67,16 @@ def training_flops_per_sample(
         data: at least two training samples.
         model_options: as `TrainConfig.model_options`.
     """
-    inputs, targets = data.train.typical()
+    inputs, targets = data.train.example_batch()
     shapes = tuple(tensor.shape for tensor in tree_leaves((inputs, targets)))
     options = tuple(sorted(model_options.items()))
-    workload = (application.build_model, application.loss, tuple(sorted(data.facts.items())), options, shapes)
+    workload = (application.build_model, application.loss, tuple(sorted(data.info.items())), options, shapes)
     if workload not in _flops_by_workload:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
             # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
-                model = application.new_model(data.facts, model_options)
+                model = application.new_model(data.info, model_options)
                 bypass_compiler(_COUNTING.__torch_dispatch__)
                 with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
                     application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
@@ -128,7 +128,7 @@ def seconds_per_sample(
         with torch.random.fork_rng(devices=[]):
             _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
             inputs, targets = next(data.train.batches([keys[:batch_size]]))
-            model = to_fast_memory_format(application.new_model(data.facts, model_options), inputs)
+            model = to_fast_memory_format(application.new_model(data.info, model_options), inputs)
         steps = max(1, 2048 // batch_size)
         seconds = 0.0
         for warm in (False, True):  # the first round pays for memory and for oneDNN's choices

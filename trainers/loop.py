@@ -26,7 +26,7 @@ from .energy_meter import Reading, joules_between, read_energy
 from .evaluation import Evaluation, evaluate
 from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from .memory import configure_malloc
-from .models.ghost_batch_norm import piece_sizes
+from .models.ghost_batch_norm import ghost_batch_sizes
 from .optimizers import build_optimizer
 from .outcome import has_diverged, result_from_state, update_result
 from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
@@ -126,9 +126,9 @@ class Training:
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
         with self._random_stream("weights"):
-            model = self.application.new_model(loaded.facts, config.model_options)
+            model = self.application.new_model(loaded.info, config.model_options)
             model = prepare_model(model, config.recipe).to(self.device)
-        inputs, _ = loaded.train.typical()
+        inputs, _ = loaded.train.example_batch()
         self.model = to_fast_memory_format(model, inputs)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters(), self.schedule.lr(1))
         self.updates = Updates(
@@ -141,7 +141,7 @@ class Training:
         self._resume()
         so_far, joules = self._progress, self._joules_since(metered)
         share = self.updates.local_batch_size
-        pieces = piece_sizes(share, self.updates.micro_batch_size or share)
+        pieces = ghost_batch_sizes(share, self.updates.micro_batch_size or share)
         is_whole = max(pieces) == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
             so_far,

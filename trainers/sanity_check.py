@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.utils._pytree import tree_map
 
 from .applications.application import Application, Dataset, Split
-from .applications.failure import ApplicationError, told
+from .applications.failure import ApplicationError, describe_error
 from .data import Batch, DataError, DataSource
 from .evaluation import reset_state
 from .flops_and_memory import training_flops_per_sample
@@ -100,17 +100,17 @@ def _named(field: str, what: str, about: str = "") -> Iterator[None]:
     except (ApplicationError, DataError):
         raise
     except Exception as error:  # whatever an application raises
-        raise ApplicationError(f"{field}: {what} raised {told(error)}{about}") from error
+        raise ApplicationError(f"{field}: {what} raised {describe_error(error)}{about}") from error
 
 
 def _new_model(application: Application, data: Dataset, options: Mapping[str, OptionValue]) -> nn.Module:
-    facts = ", ".join(f"{name}={value!r}" for name, value in data.facts.items())
-    about = f": it was called with the data's facts {facts}" if facts else ""
+    info = ", ".join(f"{name}={value!r}" for name, value in data.info.items())
+    about = f": it was called with the dataset info {info}" if info else ""
 
     def build() -> Any:
         torch.manual_seed(0)
         with _named("build_model", "it", about):
-            return application.new_model(data.facts, options)
+            return application.new_model(data.info, options)
 
     model, again = build(), build()
     if not isinstance(model, nn.Module):
@@ -139,7 +139,7 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
 def _first_batch(name: str, split: Split) -> Batch:
     """Some samples of a split, checked to be inputs and targets."""
     with _named("data_sources", f"a batch of {name}"):
-        keys = next(iter(split.in_order()))[:NUM_SAMPLES]
+        keys = next(iter(split.evaluation_keys()))[:NUM_SAMPLES]
         batch = next(iter(split.batches([keys])))
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise ApplicationError(f"data_sources: a batch of {name} must be (inputs, targets), got {_shape(batch)}")
@@ -250,8 +250,9 @@ def _check_single_sample(model: nn.Module, train: Split, batch_sizes: Iterable[i
         model(tree_map(lambda tensor: tensor[:1], inputs))
     except Exception as error:  # whatever a model raises
         raise ApplicationError(
-            f"build_model: the model takes no batch of one sample ({told(error)}), but with {len(train)} training "
-            f"samples and {epochs} epochs the last update at batch size {lonely[0]} has one: choose another number"
+            f"build_model: the model takes no batch of one sample ({describe_error(error)}), but with {len(train)} "
+            f"training samples and {epochs} epochs the last update at batch size {lonely[0]} has one: choose "
+            "another number"
         ) from error
 
 

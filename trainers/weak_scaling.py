@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.distributed
 
-from .applications.registry import enter_application
+from .applications.registry import register_application
 from .applications.user_file import ApplicationFile
 from .distributed.data_parallel import ProcessGroup
 from .distributed.local_workers import local_workers
@@ -108,7 +108,7 @@ def measure_worker(
 ) -> ScalingPoint:
     """One worker's part in `measure_scaling`; every worker finds its own seconds."""
     if application is not None:
-        enter_application(application)
+        register_application(application)
     training = Training(config, replace(placement, device=device), process_group)
     training.time_updates(1)
     together, apart = [], []

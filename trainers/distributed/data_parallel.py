@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from ..models.ghost_batch_norm import piece_sizes
+from ..models.ghost_batch_norm import ghost_batch_sizes
 from ..recipe import WORKERS_NEED_GHOSTS, has_batch_norm
 
 NEEDS_EVERY_PARAMETER = (
@@ -105,7 +105,7 @@ class ProcessGroup:
         begin, end = bounds[self.rank], bounds[self.rank + 1]
         first = batch[: min(len(batch), ghost_batch_size or 1)]
         before, after = (
-            0 if ghost_batch_size is None or not count else len(piece_sizes(count, ghost_batch_size))
+            0 if ghost_batch_size is None or not count else len(ghost_batch_sizes(count, ghost_batch_size))
             for count in (begin, len(batch) - end)
         )
         return LocalBatch(
@@ -141,7 +141,7 @@ def shard_bounds(num_samples: int, num_workers: int, *, batch_size: int, ghost_b
     [0, 4, 4]
     """
     unit = ghost_batch_size or 1
-    num_units = len(piece_sizes(batch_size, unit)) if ghost_batch_size else batch_size
+    num_units = len(ghost_batch_sizes(batch_size, unit)) if ghost_batch_size else batch_size
     cuts = [unit * math.ceil(rank * num_units / num_workers) for rank in range(num_workers)]
     # A single sample that is left joins the ghost batch before it.
     inner = [num_samples if unit > 1 and num_samples - cut == 1 else min(cut, num_samples) for cut in cuts[1:]]

@@ -4,7 +4,7 @@ import os
 import sys
 from multiprocessing.connection import Connection
 
-from ..applications.registry import enter_application
+from ..applications.registry import register_application
 from ..loop import train_as_worker
 from .local_workers import TrainTask, receive, send
 from .rendezvous import LOOPBACK, join_process_group
@@ -23,7 +23,7 @@ def main() -> None:
             try:
                 if isinstance(task, TrainTask):
                     if task.application is not None:
-                        enter_application(task.application)
+                        register_application(task.application)
                     train_as_worker(task.config, task.placement, process_group)
                 else:
                     part, arguments = task

@@ -25,7 +25,7 @@ from ..energy_meter import joules_between, read_energy
 from ..evaluation import CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from ..memory import configure_malloc
-from ..optimizers.layer_values import shrink, stacked_norms
+from ..optimizers.layer_values import multiply_, stacked_norms
 from ..optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
 from ..outcome import has_diverged, update_result
 from ..recipe import check_recipe, prepare_data, prepare_model, training_loss
@@ -56,7 +56,7 @@ def pack_problem(config: TrainConfig) -> str | None:
         return "its recipe has bfloat16, micro-batches or ghost batches"
     if application.score_sum is None:
         return "its score is no sum over samples"
-    outline = application.outline(config.model_options)
+    outline = application.meta_model(config.model_options)
     return "its model has no outline" if outline is None else _model_problem(outline)
 
 
@@ -118,7 +118,7 @@ class PackedTraining:
             )
             for each in configs
         ]
-        models = [_new_model(self.application, each, loaded.facts) for each in configs]
+        models = [_new_model(self.application, each, loaded.info) for each in configs]
         self._weights = _stack(models, self.device)
         self._outline = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
@@ -290,7 +290,7 @@ class PackedTraining:
         sums_of = [vmap(score_sum, in_dims=(0, None)) for score_sum in score_sums(self.application).values()]
         mean_loss = vmap(self.application.loss, in_dims=(0, None))
         sums = torch.zeros(1 + len(sums_of), len(self._kept), dtype=torch.float64, device=self.device)
-        for inputs, targets in split.batches(split.in_order()):
+        for inputs, targets in split.batches(split.evaluation_keys()):
             outputs = forward(self._weights, inputs)
             sums[0] += mean_loss(outputs, targets) * len(targets)
             for position, score_sum in enumerate(sums_of, start=1):
@@ -308,10 +308,10 @@ def _in_memory(split: Split) -> TensorSplit:
     return split
 
 
-def _new_model(application: Application, config: TrainConfig, facts: Mapping[str, Any]) -> nn.Module:
+def _new_model(application: Application, config: TrainConfig, info: Mapping[str, Any]) -> nn.Module:
     """The model with the initial weights that the seed gives it alone."""
     with random_stream(config.seed, "weights", torch.device("cpu")):
-        return prepare_model(application.new_model(facts, config.model_options), config.recipe)
+        return prepare_model(application.new_model(info, config.model_options), config.recipe)
 
 
 def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
@@ -342,4 +342,4 @@ def _stacked_loss(outline: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) 
 def _clip(gradients: list[Tensor], clip_norm: float) -> None:
     """Scales each model's gradients down to this norm over all its parameters."""
     norms_1K = torch.linalg.vector_norm(stacked_norms(gradients), dim=0, keepdim=True)
-    shrink(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))
+    multiply_(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))

@@ -7,7 +7,7 @@ loads does not stop halfway for a mistake in its file.
 from collections.abc import Iterator, Mapping
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.models.ghost_batch_norm import piece_sizes
+from ...trainers.models.ghost_batch_norm import ghost_batch_sizes
 from ...trainers.options import Options
 from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
@@ -73,7 +73,7 @@ def _model_problems(study: Study) -> Iterator[Problem]:
     yield from found
     if study.model and not found:
         try:
-            application.outline(study.model)
+            application.meta_model(study.model)
         except ValueError as error:
             yield ("model",), str(error)
 
@@ -129,7 +129,7 @@ def _recipe_problems(study: Study) -> Iterator[Problem]:
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():
-        if not found and isinstance(size, int) and len(piece_sizes(largest_batch, size)) == 1:
+        if not found and isinstance(size, int) and len(ghost_batch_sizes(largest_batch, size)) == 1:
             found.append((field, f"has no effect: {size} splits no batch size of the study (at most {largest_batch})"))
     yield from ((("recipe", field), message) for field, message in found)
 

@@ -17,12 +17,12 @@ import torch.distributed
 
 from tests.process_group_parts import same_bits
 from zerotune.trainers.applications import APPLICATIONS, registry
-from zerotune.trainers.applications.registry import enter_application
+from zerotune.trainers.applications.registry import register_application
 from zerotune.trainers.applications.user_file import ApplicationFile
 from zerotune.trainers.distributed.data_parallel import ProcessGroup, shard_bounds
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.loop import Training, train
-from zerotune.trainers.models.ghost_batch_norm import piece_sizes
+from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
 
 pytestmark = pytest.mark.skipif(
@@ -52,7 +52,7 @@ def drawn(folder, shape, num_train, augment=None):
         inputs = torch.randn(n, *shape, generator=draw)
         return TensorSplit(inputs=inputs, targets=torch.randint(10, (n,), generator=draw), augment=augment)
 
-    return Dataset(train=split(num_train, augment), validation=split(20), test=split(20), facts={"num_classes": 10})
+    return Dataset(train=split(num_train, augment), validation=split(20), test=split(20), info={"num_classes": 10})
 
 
 class HalfUsed(nn.Module):  # an image decides which of two layers is used: the right one, of these images
@@ -103,7 +103,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applic
     names = ("resnet50", "cropped_resnet50", "small_lenet", "half_used")
     found = {name: ApplicationFile(path=str(path), name=name, code=path.read_bytes()) for name in names}
     for file in found.values():
-        enter_application(file)
+        register_application(file)
     yield found
     for name in names:
         del APPLICATIONS[name], registry._origins[name]
@@ -431,7 +431,7 @@ def test_batch_normalisation_needs_ghosts(others: Others) -> None:
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 33, 96, 97, 100])
 def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
     full = shard_bounds(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
-    units = batch_size if ghosts is None else len(piece_sizes(batch_size, ghosts))
+    units = batch_size if ghosts is None else len(ghost_batch_sizes(batch_size, ghosts))
     for num_samples in range(1, batch_size + 1):
         cuts = shard_bounds(num_samples, size, batch_size=batch_size, ghost_batch_size=ghosts)
         assert cuts[0] == 0
@@ -441,7 +441,7 @@ def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int |
             assert cut in (min(full_cut, num_samples), num_samples)
         if ghosts is not None:
             shares = [end - begin for begin, end in pairwise(cuts) if end > begin]
-            together = [piece for share in shares for piece in piece_sizes(share, ghosts)]
-            assert together == piece_sizes(num_samples, ghosts)
+            together = [piece for share in shares for piece in ghost_batch_sizes(share, ghosts)]
+            assert together == ghost_batch_sizes(num_samples, ghosts)
     largest = max(end - begin for begin, end in pairwise(full))
     assert largest <= (ghosts or 1) * math.ceil(units / size) + 1

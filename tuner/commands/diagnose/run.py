@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
-from ....trainers.diagnostics import Recorder
+from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
 from ....trainers.spec import Configuration, Placement, TrainConfig
 from ....trainers.tables import lookup
@@ -61,12 +61,12 @@ def diagnose(
     return Diagnosis(question=question, runs=runs, notes=tuple(dict.fromkeys(notes)))
 
 
-def chosen_iterations(total: int, *, every: int | None, points: int) -> list[int]:
+def select_iterations(total: int, *, every: int | None, points: int) -> list[int]:
     """The updates to measure before, of 1 .. total: every so many, or spread evenly over the logarithm of time.
 
-    >>> chosen_iterations(10, every=4, points=50)
+    >>> select_iterations(10, every=4, points=50)
     [1, 5, 9]
-    >>> chosen_iterations(1000, every=None, points=4)
+    >>> select_iterations(1000, every=None, points=4)
     [1, 10, 100, 1000]
     """
     if every is not None:
@@ -99,8 +99,8 @@ def _run(
     try:
         training = Training(config, placement)
         total = training.schedule.total_iterations
-        iterations = chosen_iterations(total, every=question.every, points=question.points)
-        recorder = Recorder(training, iterations, method=question.method)
+        iterations = select_iterations(total, every=question.every, points=question.points)
+        recorder = TrainingObserver(training, iterations, method=question.method)
     except ValueError as error:  # DataError is one
         raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
     tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")
@@ -121,7 +121,7 @@ def _config(
     """What is trained at a batch size, and the trial whose hyperparameters it rests on, where the study searches."""
     study = question.study
     try:
-        configuration, rested_on = configured(study, question.arm, batch_size, results)
+        configuration, rested_on = resolve_configuration(study, question.arm, batch_size, results)
     except BadInput:
         raise
     except ValueError as error:
@@ -141,7 +141,7 @@ def _config(
     return config, rested_on
 
 
-def configured(
+def resolve_configuration(
     study: Study, name: str, batch_size: int, results: Sequence[TrialResult]
 ) -> tuple[Configuration, Trial | None]:
     """What an arm of the study, or "baseline", trains with at a batch size.
