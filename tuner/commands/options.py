@@ -11,7 +11,7 @@ import typer
 
 from ...trainers.cores import num_cores
 from ..errors import BadInput
-from ..execution.ray.local_cluster import started_ahead
+from ..execution.ray.local_cluster import start_ahead
 from ..run.command_text import format_command, format_report_command
 from .user_application import check_application_is_used, register_user_application
 
@@ -96,7 +96,7 @@ class TrainingOptions:
         """Inside, the local cluster that it will need is being started, on another core than all else."""
         if self.driver is DriverName.serial or self.address is not None:
             return nullcontext()
-        return started_ahead(num_cores())
+        return start_ahead(num_cores())
 
     def definition(self) -> "Study":
         """The study.
