@@ -26,7 +26,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int
     def make(seconds: Callable[[int], float], *, fits: int = 10**9) -> tuple[Callable[[int], None], list[int]]:
         clock, tried = [0.0], []
         monkeypatch.setattr(micro_batch, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-        monkeypatch.setattr(micro_batch, "_wait", lambda device: None)
+        monkeypatch.setattr(micro_batch, "_synchronize", lambda device: None)
 
         def compute(size: int) -> None:
             tried.append(size)
