@@ -27,7 +27,7 @@ from .commands.terminal import console
 from .commands.ui import ui
 from .commands.weak_scaling.command import weak_scaling
 from .errors import ZerotuneError
-from .sanitize import showing_only
+from .sanitize import sanitize_console
 
 COMMANDS: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "Run a study": {"run": run, "plan": plan, "retry": retry, "submit": submit, "sync": sync},
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _exit(message: str, code: int) -> None:
-    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
+    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

@@ -1,7 +1,7 @@
 """The command `zerotune compare`."""
 
 from ..run.command_text import STORE
-from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, read_answer
+from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, read_stored_answer
 from .terminal import console
 
 
@@ -11,4 +11,4 @@ def compare(
     """Print a study's answer from its store."""
     from ..reports.tables.terminal import print_answer
 
-    print_answer(read_answer(study, store, tracking_uri, app).comparison, console)
+    print_answer(read_stored_answer(study, store, tracking_uri, app).comparison, console)

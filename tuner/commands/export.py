@@ -1,12 +1,13 @@
 """The command `zerotune export`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import BadInput
-from ..run.command_text import STORE, short
+from ..run.command_text import STORE, format_path
 from .options import (
     AppOption,
     CostOption,
@@ -14,7 +15,7 @@ from .options import (
     StoredStudyArgument,
     StoreOption,
     TrackingOption,
-    read_answer,
+    read_stored_answer,
 )
 from .terminal import print_lines
 
@@ -30,9 +31,9 @@ def export(
     """Write a study's report, its figures as HTML and images, and the tables behind them."""
     from ..reports.export import export as write_files
 
-    found = read_answer(study, store, tracking_uri, app, with_epochs=True)
+    found = read_stored_answer(study, store, tracking_uri, app, with_epochs=True)
     try:
-        files = write_files(found.subject(cost.value), to)
+        files = write_files(replace(found, cost=cost.value), to)
     except OSError as error:
         raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
-    print_lines(short(file) for file in files)
+    print_lines(format_path(file) for file in files)

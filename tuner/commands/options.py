@@ -11,13 +11,13 @@ import typer
 
 from ...trainers.cores import num_cores
 from ..errors import BadInput
-from ..execution.ray.local_cluster import started_ahead
-from ..run.command_text import format_command, report_command
+from ..execution.ray.local_cluster import start_ahead
+from ..run.command_text import format_command
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
     from ..run.answer import Answer
-    from ..run.run import Place
+    from ..run.options import RunOptions
     from ..study import Study
 
 
@@ -117,7 +117,7 @@ class TrainingOptions:
         """Start the local cluster, if one is needed, in the background while the rest is imported and checked."""
         if self.driver is DriverName.serial or self.address is not None:
             return nullcontext()
-        return started_ahead(num_cores())
+        return start_ahead(num_cores())
 
     def load_study(self) -> "Study":
         """Load the study.
@@ -127,11 +127,11 @@ class TrainingOptions:
         """
         return load_named_study(self.study, self.app)
 
-    def place(self) -> "Place":
+    def run_options(self) -> "RunOptions":
         """Return where the study is stored and where it runs."""
-        from ..run.run import Place
+        from ..run.options import RunOptions
 
-        return Place(
+        return RunOptions(
             store=self.store,
             tracking_uri=self.tracking_uri,
             driver=self.driver.value,
@@ -174,28 +174,18 @@ def resolve_store(study: str, store: Path, tracking_uri: str | None, app: str | 
     """Return the tracking URI and the name of a study, given its file, or its name if the file is gone.
 
     Raises:
-        BadInput: the study file cannot be used, or as `tuner.store.store_uri`.
+        BadInput: as `tuner.run.answer.find_store_and_name`, or the application cannot be used.
     """
-    from ..store import store_uri
+    _register_application_of(study, app)
+    from ..run.answer import find_store_and_name
 
-    name = register_user_application(app)
-    from ..study import load_study
-    from ..study.fields import is_name
-
-    try:
-        definition = load_study(study)
-    except BadInput:
-        if not is_name(study):  # a path, not a study's name
-            raise
-        return store_uri(store, named=tracking_uri, in_study=None), study
-    check_application_is_used(app, name, definition.application, f"study {definition.name!r}")
-    return store_uri(store, named=tracking_uri, in_study=definition.tracking_uri), definition.name
+    return find_store_and_name(study, store, tracking_uri)
 
 
-def read_answer(
+def read_stored_answer(
     study: str, store: Path, tracking_uri: str | None, app: str | None, *, with_epochs: bool = False
 ) -> "Answer":
-    """Read a study's answer from its store.
+    """Read a study's answer from its store, as `zerotune.read_answer` does, after registering the user's application.
 
     Args:
         study: its file or its name.
@@ -204,7 +194,21 @@ def read_answer(
         app: FILE.py:NAME of the user's own application, or None.
         with_epochs: read the metrics of every epoch too.
     """
-    from ..run.answer import answer
+    _register_application_of(study, app)
+    from ..run.answer import read_answer
 
-    uri, name = resolve_store(study, store, tracking_uri, app)
-    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))
+    return read_answer(study, store=store, tracking_uri=tracking_uri, with_epochs=with_epochs)
+
+
+def _register_application_of(study: str, app: str | None) -> None:
+    """Register the user's application; refuse it if the study has a file that names another one."""
+    name = register_user_application(app)
+    if name is None:
+        return
+    from ..study import load_study
+
+    try:
+        definition = load_study(study)
+    except BadInput:  # perhaps the name of a study whose file is gone; whoever reads the store finds out
+        return
+    check_application_is_used(app, name, definition.application, f"study {definition.name!r}")

@@ -1,5 +1,6 @@
 """The command `zerotune report`."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import BadInput
-from ..run.command_text import STORE, report_command, short
-from .options import AppOption, CostOption, Currency, StoredStudyArgument, StoreOption, TrackingOption, resolve_store
+from ..run.command_text import STORE, format_path
+from .options import (
+    AppOption,
+    CostOption,
+    Currency,
+    StoredStudyArgument,
+    StoreOption,
+    TrackingOption,
+    read_stored_answer,
+)
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -42,13 +51,10 @@ def report(
     app: AppOption = None,
 ) -> None:
     """Write a study's report from its store: verdict, numbers, figures, methods and provenance."""
-    from ..run.answer import answer
-
-    uri, name = resolve_store(study, store, tracking_uri, app)
     is_page = format is ReportFormat.html
-    found = answer(uri, name, with_epochs=is_page, command=report_command(uri, name, store))
-    text = _render(format, found.subject(cost.value))
-    file = to or (store / name / "report" / "report.html" if is_page else None)
+    found = read_stored_answer(study, store, tracking_uri, app, with_epochs=is_page)
+    text = _render(format, replace(found, cost=cost.value))
+    file = to or (store / found.comparison.facts.name / "report" / "report.html" if is_page else None)
     if file is None:
         typer.echo(text, nl=False)  # rich would wrap its lines
         return
@@ -57,7 +63,7 @@ def report(
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{file}: the report cannot be written ({error.strerror}): name another --to") from None
-    print_lines([short(file)])
+    print_lines([format_path(file)])
 
 
 def _render(format: ReportFormat, subject: "Subject") -> str:

@@ -1,7 +1,7 @@
 """The command `zerotune run`."""
 
 from ..errors import BadInput
-from ..run.command_text import STORE, short
+from ..run.command_text import STORE, format_path
 from .interrupt import exit_on_interrupt
 from .options import (
     AddressOption,
@@ -62,24 +62,24 @@ def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = Fal
         from ..reports.tables.terminal import print_answer
         from ..run.run import run_study
 
-        place = options.place()
-        if retry_failed and not (place.folder(definition) / "journal.jsonl").exists():
+        run_options = options.run_options()
+        if retry_failed and not (run_options.folder(definition) / "journal.jsonl").exists():
             raise BadInput(
                 f"study {definition.name!r}: has not been run in the store {options.store}: nothing has failed; run it "
                 f"first: {options.format_command('run')}"
             )
         found = run_study(
             definition,
-            place,
-            console,
+            **vars(run_options),
             retrain=retrain,
             retry_failed=retry_failed,
-            bring_in=options.format_store_command("sync"),
+            show=console,
+            sync_command=options.format_store_command("sync"),
         )
         print_answer(found.comparison, console)
     console.print("\nFigures and tables:")
-    report = place.folder(definition) / "report"
-    print_lines(f"  {short(report / name)}" for name in REPORT_FILES)
+    report = run_options.folder(definition) / "report"
+    print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
     if found.is_stored:
         console.print("In MLflow:")
         print_lines([f"  {options.format_store_command('ui')}"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from ..sanitize import showing_only
+from ..sanitize import sanitize_console
 
 PLAIN_WIDTH = 110
 """Columns of output that goes to no terminal (a pipe, a file, CI), where rich would take 80."""
@@ -17,7 +17,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
+console = sanitize_console(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
 def print_lines(lines: Iterable[object]) -> None:

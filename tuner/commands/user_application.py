@@ -21,12 +21,12 @@ def register_user_application(spec: str | None) -> str | None:
     if spec is None:
         return None
     from ...trainers.applications.failure import ApplicationError
-    from ...trainers.applications.registry import enter_application
+    from ...trainers.applications.registry import register_application
     from ...trainers.applications.user_file import read_application_file
 
     try:
         file = read_application_file(spec)
-        enter_application(file)
+        register_application(file)
     except ApplicationError as error:
         raise BadInput(f"--app {spec}: {error}") from None
     return file.name

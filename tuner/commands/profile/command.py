@@ -8,7 +8,7 @@ import typer
 
 from ...errors import BadInput
 from ...run.command_text import STORE
-from ..options import CostOption, Currency, StoreOption, TrackingOption, read_answer
+from ..options import CostOption, Currency, StoreOption, TrackingOption, read_stored_answer
 from ..terminal import console, print_lines
 
 
@@ -35,7 +35,7 @@ def profile(
     from .profiles import performance_profiles
     from .text import print_profiles
 
-    comparisons = [read_answer(study, store, tracking_uri, None).comparison for study in studies]
+    comparisons = [read_stored_answer(study, store, tracking_uri, None).comparison for study in studies]
     shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
     print_profiles(shown, performance_profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
     if to is None:

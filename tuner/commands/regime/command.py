@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ...errors import BadInput
-from ...run.command_text import STORE, short
+from ...run.command_text import STORE, format_path
 from ..interrupt import exit_on_interrupt
 from ..options import (
     AddressOption,
@@ -89,17 +89,17 @@ def regime(
         from .run import SearchRange, find_regime, regime_folder
         from .text import print_regime
 
-        definition, place = options.load_study(), options.place()
-        if retry_failed and not (regime_folder(definition, place) / "journal.jsonl").exists():
+        definition, run_options = options.load_study(), options.run_options()
+        if retry_failed and not (regime_folder(definition, run_options) / "journal.jsonl").exists():
             raise BadInput(
                 f"--retry-failed: no regime search of study {definition.name!r} in the store {store}: nothing has "
                 "failed; leave it out"
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
         found = find_regime(
-            definition, place, search_range, console, retrain=retrain, retry_failed=retry_failed, bring_in=command
+            definition, run_options, search_range, console, retrain=retrain, retry_failed=retry_failed, bring_in=command
         )
         print_regime(found, console)
-    report = regime_folder(definition, place) / "report"
+    report = regime_folder(definition, run_options) / "report"
     console.print("\nFigure and numbers:")
-    print_lines(f"  {short(report / file)}" for file in REPORT_FILES if (report / file).is_file())
+    print_lines(f"  {format_path(report / file)}" for file in REPORT_FILES if (report / file).is_file())

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from ...campaign.campaign import Campaign
 from ...errors import BadInput
+from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
-from ...run.run import Place, answer_at_hand, check_definition, definition_of, draw, tell_damage
-from ...run.tracking import keep, store_opener
+from ...run.options import RunOptions
+from ...run.run import answer_from_journal, check_definition, stored_definition_of, warn_about_damage, write_report
 from ...store import redact
 from ...study import Study
 from ...trial import Trial
@@ -35,7 +36,7 @@ class SyncSummary:
     remark: str
 
 
-def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary]:
+def sync_study(study: Study, options: RunOptions, console: Console) -> list[SyncSummary]:
     """Write the results that the store lacks, of a study and of a regime search over it.
 
     The figures and the arms' summaries of a finished study are written too. Those of a regime search are written when
@@ -43,7 +44,7 @@ def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary
 
     Args:
         study: the definition.
-        place: where it is stored; nothing is run.
+        options: where it is stored; nothing is run.
         console: where notices are printed.
 
     Returns:
@@ -55,28 +56,28 @@ def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary
         StudyLocked: the study, or the search, is running.
         Unreachable: the store does not answer.
     """
-    folder, uri = place.folder(study), place.uri(study)
-    writers = ((folder, _sync_journal), (regime_folder(study, place), _sync_regime))
+    folder, uri = options.folder(study), options.uri(study)
+    writers = ((folder, _sync_journal), (regime_folder(study, options), _sync_regime))
     present = [(where, what) for where, what in writers if (where / "journal.jsonl").exists()]
     if not present:
         raise BadInput(f"{folder}: holds no journal. Run study {study.name!r} first, or name its --store")
     done = []
     for where, what in present:
         with closing(Journal(where)) as journal:
-            tell_damage(journal, console)
-            done.append(what(study, place, uri, journal))
+            warn_about_damage(journal, console)
+            done.append(what(study, options, uri, journal))
     return done
 
 
-def _sync_journal(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
+def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
     results, sessions = journal.content.results, journal.content.sessions
-    store = store_opener(study, uri, definition_of(study), sessions)()
+    store = make_store_opener(study, uri, stored_definition_of(study), sessions)()
     written = store.sync(results.values())
     is_complete = is_finished(study, journal.content)
     if is_complete:
-        found = answer_at_hand(study, place, results.values(), tuple(sessions))
-        keep(store, found, draw(found, place.folder(study)))
+        found = answer_from_journal(study, options, results.values(), tuple(sessions))
+        write_answer(store, found, write_report(found, options.folder(study)))
     remark = "" if is_complete else "; figures and summaries follow once the study has ended"
     return SyncSummary(
         study=study.name,
@@ -87,10 +88,11 @@ def _sync_journal(study: Study, place: Place, uri: str, journal: Journal) -> Syn
     )
 
 
-def _sync_regime(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
+def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     whole = read_recorded_study(study, journal)
     results = journal.content.results
-    written = store_opener(whole, uri, definition_of(whole), journal.content.sessions)().sync(results.values())
+    store = make_store_opener(whole, uri, stored_definition_of(whole), journal.content.sessions)()
+    written = store.sync(results.values())
     remark = "; figures and summaries follow when zerotune regime is run again"
     return SyncSummary(
         study=whole.name,

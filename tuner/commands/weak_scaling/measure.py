@@ -15,7 +15,7 @@ from ....trainers.recipe import ghost_problems
 from ....trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig
 from ....trainers.weak_scaling import measure_machine_rates, measure_scaling
 from ...errors import BadInput, Unreachable
-from ...run.run import check_workload
+from ...run.options import check_workload
 from ...study import Study
 from .forecast import WeakScaling
 
@@ -118,7 +118,7 @@ def _uneven_batches(question: WeakScalingRequest) -> str | None:
 
 def weak_scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:
     """What so many workers train; batch normalisation takes each worker's own statistics where nothing is said."""
-    recipe: Recipe = study.recipe.spec()
+    recipe: Recipe = study.recipe
     options = study.model_options()
     application = APPLICATIONS[study.application]
     if recipe.ghost_batch_size is None and any(ghost_problems(recipe, application, options, num_workers=2)):

@@ -151,7 +151,7 @@ def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseE
         patch.setattr(console, "width", 110)
         patch.setattr(
             profile_command_module,
-            "read_answer",
+            "read_stored_answer",
             lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
         )
         ended = CliRunner().invoke(app, list(words))
