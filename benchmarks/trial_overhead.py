@@ -63,7 +63,7 @@ def run_zerotune(trials: int) -> dict[str, float]:
     from zerotune.tuner.cli import app
     from zerotune.tuner.execution.ray.dispatcher import Dispatch
     from zerotune.tuner.run.journal import read_journal
-    from zerotune.tuner.run.progress_display import Display
+    from zerotune.tuner.run.progress_display import ProgressDisplay
     from zerotune.tuner.store import Store, Writer
 
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder, ExitStack() as watches:
@@ -76,7 +76,7 @@ def run_zerotune(trials: int) -> dict[str, float]:
             "  journal, result": (zerotune.tuner.run.journal.Journal, "finish"),
             "    of it fsync": (os, "fsync"),
             "  journal, start": (zerotune.tuner.run.journal.Journal, "start"),
-            "  progress lines": (Display, "finished"),
+            "  progress lines": (ProgressDisplay, "show_result"),
             "writer's thread": (Store, "write"),
             "closing the store": (Writer, "close"),
         }

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +44,8 @@ from .commands.sync.command import add_sync_command
 from .commands.user_application import register_user_application
 from .commands.weak_scaling.command import add_weak_scaling_command
 from .errors import BadInput, ZerotuneError
-from .run.command_text import STORE, short
-from .sanitize import showing_only
+from .run.command_text import STORE, format_path
+from .sanitize import sanitize_console
 
 app = typer.Typer(
     name="zerotune",
@@ -65,7 +66,7 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
+console = sanitize_console(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
 class ListedKind(StrEnum):
@@ -123,7 +124,9 @@ def run(
         from .reports.tables.terminal import print_answer
         from .run.run import run_study  # after the study, whose mistakes are told before all else is imported
 
-        found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
+        found = run_study(
+            definition, **vars(place), retrain=retrain, show=console, sync_command=training.store_command("sync")
+        )
         print_answer(found.comparison, console)
     ui = training.store_command("ui") if found.is_stored else None
     print_report_paths(place.folder(definition) / "report", ui, console)
@@ -163,10 +166,10 @@ def export_command(
 
     found = read_stored_answer(study, store, tracking_uri, own, with_epochs=True)
     try:
-        files = export(found.subject(cost.value), to)
+        files = export(replace(found, cost=cost.value), to)
     except OSError as error:
         raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
-    _print_lines(short(file) for file in files)
+    _print_lines(format_path(file) for file in files)
 
 
 @app.command()
@@ -266,7 +269,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
+    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

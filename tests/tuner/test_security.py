@@ -18,7 +18,7 @@ from zerotune.tuner.cli import app
 from zerotune.tuner.commands.options import resolve_store
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.run.run import Place
+from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.study import Study, describe_changes, study_from_text
 from zerotune.tuner.study.fields import is_name
 
@@ -58,7 +58,7 @@ def test_no_study_or_arm_has_a_name_that_leaves_a_folder(key: str, name: str) ->
 
 @pytest.mark.parametrize("name", ["a", "0", "lenet-32k", "a_b", "a" * 60])
 def test_a_study_is_in_a_folder_of_its_name(tmp_path: Path, name: str) -> None:
-    assert Place(store=tmp_path).folder(study(name=f'"{name}"')) == tmp_path / name
+    assert RunOptions(store=tmp_path).folder(study(name=f'"{name}"')) == tmp_path / name
     assert is_name(name)
 
 

@@ -61,7 +61,7 @@ class Campaign:
         waiting = False
         baseline, *others = self.cells
         for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
-            if cell.needs is not None and not cell.needs.searched:
+            if cell.needs is not None and not cell.needs.is_searched:
                 waiting = True
                 continue
             trial = self._ask_cell(cell, confirms=confirms)
@@ -113,12 +113,12 @@ class Campaign:
         return self._searcher_seconds.get(trial.id, 0.0)
 
     def _ask_cell(self, cell: Cell, *, confirms: bool) -> Trial | Literal["wait", "done"]:
-        if cell.searching:
+        if cell.is_searching:
             trial = self._ask_search(cell)
             if trial != "done":
                 return trial
-            cell.searching = False
-        if not cell.searched:
+            cell.is_searching = False
+        if not cell.is_searched:
             return "wait"
         if not confirms:
             return "done"
@@ -231,7 +231,7 @@ class Campaign:
             role="repeat" if repeat else "search",
             seeds=() if repeat else study.seeds,
             epochs=epochs,
-            search_seed=derived_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
+            search_seed=derive_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
             first_index=max(0, repeat - 1) * searching["num_search"],
             **searching,
             configure=lambda params: search_config(arm, study.baseline, recipe, params, epochs=epochs),
@@ -270,7 +270,7 @@ class Campaign:
         if definition is None:
             return {"method": None, "num_search": 0}
         entry = METHODS[definition.method]
-        seed = derived_seed(self._study.search_seed, arm, batch_size)
+        seed = derive_seed(self._study.search_seed, arm, batch_size)
         return {
             "method": entry.build(definition, seed, epochs),
             "num_search": entry.num_trials(definition),
@@ -278,7 +278,7 @@ class Campaign:
         }
 
 
-def derived_seed(seed: int, arm: str, batch_size: int) -> int:
+def derive_seed(seed: int, arm: str, batch_size: int) -> int:
     """A method's seed of its own, so that two arms do not draw the same points."""
     digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -12,12 +12,12 @@ import typer
 from ...trainers.cores import num_cores
 from ..errors import BadInput
 from ..execution.ray.local_cluster import started_ahead
-from ..run.command_text import format_command, report_command
+from ..run.command_text import format_command, format_report_command
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
     from ..run.answer import Answer
-    from ..run.run import Place
+    from ..run.options import RunOptions
     from ..study import Study
 
 
@@ -106,11 +106,11 @@ class TrainingOptions:
         """
         return load_named_study(self.study, self.own)
 
-    def place(self) -> "Place":
+    def place(self) -> "RunOptions":
         """Where it lives and runs."""
-        from ..run.run import Place
+        from ..run.options import RunOptions
 
-        return Place(
+        return RunOptions(
             store=self.store,
             tracking_uri=self.tracking_uri,
             driver=self.driver.value,
@@ -179,7 +179,7 @@ def read_stored_answer(
         own: the user's own application, where it is one.
         with_epochs: also read the per-epoch metrics.
     """
-    from ..run.answer import answer
+    from ..run.answer import load_answer
 
     uri, name = resolve_store(study, store, tracking_uri, own)
-    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))
+    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, store))

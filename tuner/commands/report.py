@@ -1,5 +1,6 @@
 """The command `zerotune report`: a study's answer as one HTML file, or its numbers as JSON, Markdown or LaTeX."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, report_command, short
+from ..run.command_text import STORE, format_path, format_report_command
 from .options import AppOption, CostOption, Currency, StoredStudyArgument, StoreOption, TrackingOption, resolve_store
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
         own: AppOption = None,
     ) -> None:
         """Write a study's report from its MLflow store alone: verdict, numbers, figures, methods and provenance."""
-        from ..run.answer import answer
+        from ..run.answer import load_answer
 
         uri, name = resolve_store(study, store, tracking_uri, own)
         is_page = format is ReportFormat.html
-        found = answer(uri, name, with_epochs=is_page, command=report_command(uri, name, store))
-        text = _written(format, found.subject(cost.value))
+        found = load_answer(uri, name, with_epochs=is_page, command=format_report_command(uri, name, store))
+        text = _written(format, replace(found, cost=cost.value))
         file = to or (store / name / "report" / "report.html" if is_page else None)
         if file is None:
             typer.echo(text, nl=False)  # not by rich, which would wrap its lines
@@ -64,7 +65,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{file}: the report cannot be written ({error.strerror}): name another --to") from None
-        console.print(short(file), soft_wrap=True)
+        console.print(format_path(file), soft_wrap=True)
 
 
 def _written(format: ReportFormat, subject: "Subject") -> str:

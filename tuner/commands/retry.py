@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, short
+from ..run.command_text import STORE, format_path
 from .interrupt import exit_on_interrupt
 from .options import (
     AddressOption,
@@ -66,7 +66,8 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
                     f"study {definition.name!r}: has not been run in the store {store}: nothing has failed; run it "
                     f"first: {training.command('run')}"
                 )
-            found = run_study(definition, place, console, retry_failed=True, bring_in=training.store_command("sync"))
+            sync_command = training.store_command("sync")
+            found = run_study(definition, **vars(place), retry_failed=True, show=console, sync_command=sync_command)
             print_answer(found.comparison, console)
         ui = training.store_command("ui") if found.is_stored else None
         print_report_paths(place.folder(definition) / "report", ui, console)
@@ -82,7 +83,7 @@ def print_report_paths(report: Path, ui_command: str | None, console: Console) -
     """
     console.print("\nFigures and tables:")
     for name in ("report.html", "pareto_arms.html", "comparison.csv"):
-        console.print(f"  {short(report / name)}", soft_wrap=True)  # to copy from: never wrapped
+        console.print(f"  {format_path(report / name)}", soft_wrap=True)  # to copy from: never wrapped
     if ui_command is not None:
         console.print("In MLflow:")
         console.print(f"  {ui_command}", soft_wrap=True)

@@ -49,7 +49,7 @@ every_result = pytest.mark.parametrize("make", RESULTS, ids=["finished", "diverg
 def test_a_journal_gives_them_back_exactly(make: Callable[[], TrialResult], tmp_path: Path) -> None:
     result = make()
     journal = Journal(tmp_path)
-    journal.begin({"name": "small"}, {})
+    journal.start_study({"name": "small"}, {})
     journal.start(result.trial.id)
     journal.progress(result.trial.id, result.epochs)
     journal.finish(result)

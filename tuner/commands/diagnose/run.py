@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
-from ....trainers.diagnostics import Recorder
+from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
 from ....trainers.spec import Placement, TrainConfig
 from ....trainers.tables import lookup
@@ -100,7 +100,7 @@ def _run(
         training = Training(config, placement)
         total = training.schedule.total_iterations
         iterations = select_iterations(total, every=question.every, points=question.points)
-        recorder = Recorder(training, iterations, method=question.method)
+        recorder = TrainingObserver(training, iterations, method=question.method)
     except ValueError as error:  # DataError is one
         raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
     tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")

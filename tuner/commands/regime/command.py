@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from ...errors import BadInput
-from ...run.command_text import STORE, short
+from ...run.command_text import STORE, format_path
 from ..interrupt import exit_on_interrupt
 from ..options import (
     AddressOption,
@@ -108,4 +108,4 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         for file in ("regime.html", "regime.png", "regime.csv", "regime.json"):
             path = regime_folder(definition, place) / "report" / file
             if path.is_file():
-                console.print(f"  {short(path)}", soft_wrap=True)
+                console.print(f"  {format_path(path)}", soft_wrap=True)

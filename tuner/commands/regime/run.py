@@ -18,26 +18,23 @@ from ...analysis.provenance import collect_provenance, training_provenance
 from ...campaign.cell import Cell
 from ...errors import BadInput, StudyFailed
 from ...reports.text.format import pluralize
-from ...run.answer import stored_definition
+from ...run.answer import make_store_opener, report_store_state, stored_definition
 from ...run.command_text import format_command
-from ...run.earlier import earlier_results
+from ...run.dry_run import dry_run
 from ...run.journal import Journal
-from ...run.progress_display import Display
-from ...run.recorder import Recorder
-from ...run.retry import take_back_failed
-from ...run.reuse import Sharing, foresee
+from ...run.options import RunOptions, build_execution, check_workload
+from ...run.progress_display import ProgressDisplay
+from ...run.recorder import RecordingAgenda
+from ...run.reuse import ResultReuse, find_reusable_results
 from ...run.run import (
-    Place,
-    begin,
     check_definition,
-    check_workload,
-    drive,
-    driver_for,
-    execution_of,
-    getting_ready,
-    tell_damage,
+    choose_driver,
+    open_session,
+    retry_failed_trials,
+    run_agenda,
+    starting_cluster,
+    warn_about_damage,
 )
-from ...run.tracking import store_opener, tell_store
 from ...store import Store, Writer, redact
 from ...study import Study
 from ...study.checks import find_problems
@@ -66,14 +63,14 @@ class SearchRange:
     max_trainings: int | None = None
 
 
-def regime_folder(study: Study, place: Place) -> Path:
+def regime_folder(study: Study, place: RunOptions) -> Path:
     """Where the search of a study keeps its journal and its report."""
     return place.folder(_renamed(study))
 
 
 def find_regime(
     study: Study,
-    place: Place,
+    place: RunOptions,
     span: SearchRange,
     console: Console,
     *,
@@ -99,14 +96,14 @@ def find_regime(
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
-    uri, execution = place.uri(study), execution_of(_renamed(study), place)
+    uri, execution = place.uri(study), build_execution(_renamed(study), place)
     num_train, data = check_workload(study, execution.data_folder)
     whole, question = _prepare(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     with closing(Journal(place.folder(whole))) as journal, ExitStack() as ready:
         session = {**collect_provenance(), **training_provenance(whole, data)}
-        begin(whole, journal, session)
-        tell_damage(journal, console)
+        open_session(whole, journal, session)
+        warn_about_damage(journal, console)
         known = journal.content.results
         new_finder = partial(
             RegimeScheduler,
@@ -118,18 +115,20 @@ def find_regime(
             max_trainings=span.max_trainings,
         )
         if retry_failed:
-            console.print(take_back_failed(new_finder(), whole.name, journal, execution.checkpoints))
-        earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
-        driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
-        ready.enter_context(getting_ready(execution, driver))
+            console.print(retry_failed_trials(new_finder(), whole.name, journal, execution.checkpoints))
+        reusable = (
+            None if retrain else find_reusable_results(whole, place.store, session, on_a_cluster=bool(place.address))
+        )
+        driver = choose_driver(dry_run(new_finder(), journal.content, reusable), place)
+        ready.enter_context(starting_cluster(execution, driver))
         where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
-        tell = partial(tell_store, console, bring_in or format_command("regime", study.name, where))
-        open_store = store_opener(whole, uri, definition, journal.content.sessions)
+        tell = partial(report_store_state, console, bring_in or format_command("regime", study.name, where))
+        open_store = make_store_opener(whole, uri, definition, journal.content.sessions)
         writer = Writer(open_store, known.values(), tell)
-        display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
+        display = ProgressDisplay(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 
         def announce(cell: Cell) -> None:
-            display.plan((cell.arm, cell.batch_size), cell.planned)
+            display.plan((cell.arm, cell.batch_size), cell.num_planned)
 
         finder = new_finder(announce=announce)
         num_done = len(known) - len(journal.content.retried)
@@ -137,7 +136,7 @@ def find_regime(
         writer.start()
         try:
             with display:
-                drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, driver)
+                run_agenda(RecordingAgenda(finder, journal, writer, display, ResultReuse(reusable)), execution, driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())
@@ -194,7 +193,7 @@ def _prepare(study: Study, num_train: int, span: SearchRange) -> tuple[Study, Re
     return whole, build_question(complete, linear, rungs, num_train)
 
 
-def _format_opening(question: RegimeQuestion, place: Place, whole: Study, known: int) -> str:
+def _format_opening(question: RegimeQuestion, place: RunOptions, whole: Study, known: int) -> str:
     """What is about to happen, in one line."""
     done = f", {pluralize(known, 'training')} done before" if known else ""
     uri = place.tracking_uri or whole.tracking_uri

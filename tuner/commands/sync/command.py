@@ -24,11 +24,11 @@ def add_sync_command(app: typer.Typer, console: Console) -> None:
         where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
         with exit_on_interrupt(format_command("sync", study, where), console):
             from ...reports.text.format import pluralize
-            from ...run.run import Place
+            from ...run.options import RunOptions
             from .run import sync_study
 
             definition = load_named_study(study, own)
-            done = sync_study(definition, Place(store=store, tracking_uri=tracking_uri), console)
+            done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
         for each in done:
             written = f"{pluralize(each.written, 'result')} written to {each.address}, {each.known} there before"
             console.print(f"{each.study}: {written}{each.rest}", soft_wrap=True)

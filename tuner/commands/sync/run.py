@@ -7,9 +7,10 @@ from rich.console import Console
 
 from ...campaign.campaign import Campaign
 from ...errors import BadInput
+from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
-from ...run.run import Place, answer_at_hand, check_definition, definition_of, draw, tell_damage
-from ...run.tracking import keep, store_opener
+from ...run.options import RunOptions
+from ...run.run import answer_from_journal, check_definition, stored_definition_of, warn_about_damage, write_report
 from ...store import redact
 from ...study import Study
 from ...trial import Trial
@@ -35,7 +36,7 @@ class SyncSummary:
     rest: str
 
 
-def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary]:
+def sync_study(study: Study, place: RunOptions, console: Console) -> list[SyncSummary]:
     """Writes what the store lacks of a study, and of the regime search over it where there is one.
 
     Of a study that has ended its figures and the arms' summaries are written too; those of a regime search are what
@@ -63,28 +64,29 @@ def sync_study(study: Study, place: Place, console: Console) -> list[SyncSummary
     done = []
     for where, what in present:
         with closing(Journal(where)) as journal:
-            tell_damage(journal, console)
+            warn_about_damage(journal, console)
             done.append(what(study, place, uri, journal))
     return done
 
 
-def _sync_own(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
+def _sync_own(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
     results, sessions = journal.content.results, journal.content.sessions
-    store = store_opener(study, uri, definition_of(study), sessions)()
+    store = make_store_opener(study, uri, stored_definition_of(study), sessions)()
     written = store.sync(results.values())
     is_complete = is_finished(study, journal.content)
     if is_complete:
-        found = answer_at_hand(study, place, results.values(), tuple(sessions))
-        keep(store, found, draw(found, place.folder(study)))
+        found = answer_from_journal(study, place, results.values(), tuple(sessions))
+        write_answer(store, found, write_report(found, place.folder(study)))
     rest = "" if is_complete else "; figures and summaries follow once the study has ended"
     return SyncSummary(study=study.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
 
 
-def _sync_regime(study: Study, place: Place, uri: str, journal: Journal) -> SyncSummary:
+def _sync_regime(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     whole = read_recorded_study(study, journal)
     results = journal.content.results
-    written = store_opener(whole, uri, definition_of(whole), journal.content.sessions)().sync(results.values())
+    store = make_store_opener(whole, uri, stored_definition_of(whole), journal.content.sessions)()
+    written = store.sync(results.values())
     rest = "; figures and summaries follow when zerotune regime is run again"
     return SyncSummary(study=whole.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
 

@@ -15,7 +15,7 @@ from ....trainers.recipe import ghost_problems
 from ....trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig
 from ....trainers.weak_scaling import measure_machine_rates, measure_scaling
 from ...errors import BadInput, Unreachable
-from ...run.run import check_workload
+from ...run.options import check_workload
 from ...study import Study
 from .forecast import WeakScaling
 

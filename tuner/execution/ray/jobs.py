@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ....trainers.child_process import PACKAGE
-from ...addresses import redact, secrets_in
+from ...addresses import find_secrets, redact
 from ...errors import Unreachable
 from .settings import QUIET, ray
 
@@ -93,7 +93,7 @@ class Jobs:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = " ".join(str(error).split())
-        for secret in secrets_in(self._address):
+        for secret in find_secrets(self._address):
             reason = reason.replace(secret, "***")
         return Unreachable(
             f"--address {redact(self._address)}: no job could be given to the cluster (Ray {ray.__version__} here): "
