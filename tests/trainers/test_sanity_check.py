@@ -115,7 +115,7 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ({"build_model": frozen}, "build_model: the model has no parameters to train"),
         ({"build_model": nn.Identity}, "build_model: the model has no parameters to train"),
         ({"build_model": lambda: nn.LazyLinear(3)}, "build_model: weight is of a lazy layer"),
-        ({"build_model": lambda: 1 / 0}, "build_model: it raised ZeroDivisionError: division by zero (at test_rehe"),
+        ({"build_model": lambda: 1 / 0}, "build_model: it raised ZeroDivisionError: division by zero (at test_sani"),
         ({"build_model": lambda: build_model(7)}, "build_model: the model raised RuntimeError: mat1 and mat2 shapes"),
         ({"build_model": lambda: build_model(7)}, "a batch of train has inputs float32 (64, 6)"),
         (
