@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zerotune.trainers.applications import APPLICATIONS, registry, user_file
+from zerotune.trainers.applications import APPLICATIONS, registry
+from zerotune.trainers.applications import user_file as own_file
 from zerotune.tuner.cli import main
 from zerotune.tuner.commands.terminal import PLAIN_WIDTH, console
 
@@ -95,17 +96,17 @@ def forgotten() -> Iterator[None]:
     """What is entered and imported inside is gone afterwards."""
     tables = (APPLICATIONS, registry._origins)
     before, modules, path, own = [dict(table) for table in tables], set(sys.modules), list(sys.path), set()
-    own.update(user_file._user_modules)
+    own.update(own_file._user_modules)
     try:
         yield
     finally:
         for table, content in zip(tables, before, strict=True):
             table.clear()
             table.update(content)  # type: ignore[arg-type]
-        for name in user_file._user_modules - own:
+        for name in own_file._user_modules - own:
             if name not in modules:
                 sys.modules.pop(name, None)
-        user_file._user_modules.intersection_update(own)
+        own_file._user_modules.intersection_update(own)
         sys.path[:] = path
 
 
