@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zerotune.trainers.applications import APPLICATIONS, registry, user_file
-from zerotune.tuner.cli import PLAIN_WIDTH, console, main
+from zerotune.trainers.applications import APPLICATIONS, registry
+from zerotune.trainers.applications import user_file as own_file
+from zerotune.tuner.cli import main
+from zerotune.tuner.commands.terminal import PLAIN_WIDTH, console
 
 OWN = '''"""Which of two sides of a plane?"""
 
@@ -91,20 +93,20 @@ def hang_until_mended(folder: Path, mended: Path, resources: str) -> None:
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """Remove all applications and modules registered or imported inside."""
+    """What is entered and imported inside is gone afterwards."""
     tables = (APPLICATIONS, registry._origins)
-    before, modules, path = [dict(table) for table in tables], set(sys.modules), list(sys.path)
-    loaded = set(user_file._user_modules)
+    before, modules, path, own = [dict(table) for table in tables], set(sys.modules), list(sys.path), set()
+    own.update(own_file._user_modules)
     try:
         yield
     finally:
         for table, content in zip(tables, before, strict=True):
             table.clear()
             table.update(content)  # type: ignore[arg-type]
-        for name in user_file._user_modules - loaded:
+        for name in own_file._user_modules - own:
             if name not in modules:
                 sys.modules.pop(name, None)
-        user_file._user_modules.intersection_update(loaded)
+        own_file._user_modules.intersection_update(own)
         sys.path[:] = path
 
 

@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.spec import TrainConfig
+from ...trainers.spec import Configuration, TrainConfig
 from ..analysis.selection import BASELINE
 from ..search import METHODS
 from ..search.method import Outcome, Proposal
-from ..study import ArmDefinition, Configuration, SearchDefinition, Study, rule_config, search_config, tuned_config
+from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
 from ..trial import Progress, Role, Trial, TrialResult
 from .cell import Cell, Params
 
@@ -184,7 +184,7 @@ class Campaign:
 
     def _build_cells(self) -> list[Cell]:
         """The baseline, the arms' own baselines, then every arm at every batch size with the repeats of its search."""
-        study, recipe = self._study, self._study.recipe.spec()
+        study = self._study
 
         shared = Cell(
             arm=BASELINE,
@@ -194,7 +194,7 @@ class Campaign:
             epochs=study.epochs,
             search_seed=study.search_seed,
             **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size, study.epochs),
-            configure=lambda params: tuned_config(study.baseline, recipe, params),
+            configure=lambda params: baseline_config(study.baseline, study.recipe, params),
         )
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
         cells = [shared, *own.values()]
@@ -218,12 +218,14 @@ class Campaign:
             epochs=study.epochs,
             search_seed=study.search_seed,
             **self._search(definition.tune, name, definition.batch_size, study.epochs),
-            configure=lambda params: self._scaled(arm, params, definition.batch_size, study.epochs),
+            configure=lambda params: rule_config(
+                study, arm, params, batch_size=definition.batch_size, epochs=study.epochs
+            ),
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
         """A search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
-        study, epochs, recipe = self._study, self._study.epochs_of(arm), self._study.recipe.spec()
+        study, epochs = self._study, self._study.epochs_of(arm)
         searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
         return Cell(
             arm=arm.name,
@@ -234,7 +236,7 @@ class Campaign:
             search_seed=derive_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
             first_index=max(0, repeat - 1) * searching["num_search"],
             **searching,
-            configure=lambda params: search_config(arm, study.baseline, recipe, params, epochs=epochs),
+            configure=lambda params: search_config(study, arm, params, batch_size=batch_size),
         )
 
     def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
@@ -244,7 +246,7 @@ class Campaign:
             """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
             tuned = {} if definition.tune is None else baseline.choice(self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
-            return self._scaled(arm, tuned, batch_size, study.epochs_of(arm))
+            return rule_config(study, arm, tuned, batch_size=batch_size, epochs=study.epochs_of(arm))
 
         return Cell(
             arm=arm.name,
@@ -256,13 +258,6 @@ class Campaign:
             **self._search(None, arm.name, batch_size, study.epochs_of(arm)),
             configure=configure,
             needs=None if definition.tune is None else baseline,
-        )
-
-    def _scaled(self, arm: ArmDefinition, tuned: Params, batch_size: int, epochs: int) -> Configuration:
-        """What the arm's rule makes of its baseline, with the hyperparameters that the baseline's tuning chose."""
-        study = self._study
-        return rule_config(
-            arm, study.baseline_of(arm), study.recipe.spec(), tuned, batch_size=batch_size, epochs=epochs
         )
 
     def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:

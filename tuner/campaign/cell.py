@@ -6,10 +6,9 @@ This module must not know in what order cells are asked.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...trainers.spec import OptionValue
+from ...trainers.spec import Configuration, OptionValue
 from ..analysis.selection import best_trial
 from ..search.method import Method
-from ..study import Configuration
 from ..trial import Role, TrialResult
 
 Params = Mapping[str, OptionValue]

@@ -98,20 +98,20 @@ class RecordingAgenda:
         self._display.show_progress(progress)
         return self._campaign.report(progress)
 
-    def begins(self, trial: Trial) -> None:
+    def mark_started(self, trial: Trial) -> None:
         """Shows that a trial is being trained; a worker may have been given it some time before."""
         self._display.show_start(trial)
 
-    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+    def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Writes down and says how fast packs of such trials are."""
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
         self._display.note(format_pack_speed(trial, speed))
 
-    def note(self, sentence: str) -> None:
+    def add_note(self, sentence: str) -> None:
         """Says something worth knowing of where the trials run."""
         self._display.note(sentence)
 
-    def warned(self, trial: Trial, sentence: str) -> None:
+    def add_warning(self, trial: Trial, sentence: str) -> None:
         """Says a word about a training that goes on."""
         self._display.note(f"{trial.name}: {sentence}")
 

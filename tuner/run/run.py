@@ -18,7 +18,7 @@ from ...trainers.applications import APPLICATIONS
 from ..analysis.provenance import Origin, collect_provenance, training_provenance
 from ..campaign.campaign import Campaign
 from ..errors import StudyChanged, StudyFailed
-from ..execution.ray.local_cluster import started_ahead
+from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
 from ..reports.text.format import pluralize
@@ -254,7 +254,7 @@ def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
     if driver == "serial" or execution.address is not None:
         yield
         return
-    with started_ahead(execution.own_cores):
+    with start_ahead(execution.local_cores):
         yield
 
 

@@ -18,7 +18,7 @@ from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.trainers.spec import DecaySpec, EpochMetrics
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.errors import BadInput, StudyLocked
-from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.journal import Journal, format_line, read_journal
 from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
 
@@ -261,7 +261,7 @@ def test_a_trial_given_up_is_billed_every_epoch_that_was_reported(tmp_path: Path
     for seconds in (1.0, 2.0, 4.0):
         journal.start(trial.id)
         journal.progress(trial.id, [metrics(1, seconds)])
-    written = journal.finish(failed(trial, "its worker died 3 times"))
+    written = journal.finish(failed_result(trial, "its worker died 3 times"))
     journal.close()
     assert Cost(trials=1, epochs=3, iterations=6, samples=180, flops=1800, device_seconds=7.0) == written.cost
 

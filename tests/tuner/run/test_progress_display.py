@@ -6,7 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from tests.tuner.analysis.synthetic_results import make_result
-from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.progress_display import ProgressDisplay
 from zerotune.tuner.trial import Progress, TrialResult
 
@@ -53,7 +53,7 @@ def test_trials_of_an_earlier_run_are_counted_and_not_shown_again() -> None:
 
 
 def test_a_failed_trial_shows_its_reason() -> None:
-    (line,) = lines(failed(RESULT.trial, "RuntimeError: [no] memory"))
+    (line,) = lines(failed_result(RESULT.trial, "RuntimeError: [no] memory"))
     assert line.endswith("failed: RuntimeError: [no] memory")
 
 

@@ -15,7 +15,7 @@ from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.answer import load_answer
 from zerotune.tuner.run.dry_run import find_failed_trials
 from zerotune.tuner.run.journal import Journal, JournalContent, format_line, read_journal
@@ -58,7 +58,7 @@ def test_the_failed_attempt_is_billed_whole_and_once_with_the_new_one(tmp_path: 
     first, second, third = good.epochs
     journal = begun(tmp_path)
     journal.progress(good.trial.id, [first, second])
-    dead = journal.finish(failed(good.trial, "its worker died"))
+    dead = journal.finish(failed_result(good.trial, "its worker died"))
     assert (1, 2, 120_000) == (dead.cost.trials, dead.cost.epochs, dead.cost.samples)
     journal.retry_trial(good.trial.id)
     journal = reopened(journal)

@@ -16,7 +16,7 @@ from zerotune.tuner.analysis.ledger import cost_ledger
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost, epochs_cost, total_cost
-from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.run.dry_run import DryRun, dry_run
 from zerotune.tuner.run.journal import Journal, read_journal
@@ -69,7 +69,7 @@ def score_of(trial: Trial) -> float:
 def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
     """The result of a training that took a second an epoch and half a second of setting up."""
     if status == "failed":
-        return replace(failed(trial, "out of memory"), device=DEVICE)
+        return replace(failed_result(trial, "out of memory"), device=DEVICE)
     score = score_of(trial)
     epochs = tuple(
         EpochMetrics(

@@ -11,11 +11,11 @@ from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
 from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
-from ....trainers.spec import Placement, TrainConfig
+from ....trainers.spec import Configuration, Placement, TrainConfig
 from ....trainers.tables import lookup
 from ...analysis.selection import BASELINE, best_trial
 from ...errors import BadInput
-from ...study import ArmDefinition, BaselineDefinition, Configuration, Study, rule_config, search_config, tuned_config
+from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config, search_config
 from ...study.application_check import load_checked_data
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
@@ -160,22 +160,21 @@ def resolve_configuration(
         BadInput: there is no such arm, or a search it rests on has no result.
         ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
     """
-    recipe = study.recipe.spec()
     if name == BASELINE:
         own = study.baseline.batch_size
         if batch_size != own:
             raise BadInput(f"--batch-size {batch_size}: the baseline is trained at {own} alone; for others name an arm")
         trial = _baseline_trial(study, study.baseline, BASELINE, results)
-        return tuned_config(study.baseline, recipe, trial.params if trial else {}), trial
+        return baseline_config(study.baseline, study.recipe, trial.params if trial else {}), trial
     arm = _arm(study, name)
     epochs = study.epochs_of(arm)
     if arm.is_search:
         found = _chosen(study, name, batch_size, results)
-        return search_config(arm, study.baseline, recipe, found.params, epochs=epochs), found
+        return search_config(study, arm, found.params, batch_size=batch_size), found
     definition = study.baseline_of(arm)
     trial = _baseline_trial(study, definition, f"{name} {BASELINE}" if study.has_own_tune(arm) else BASELINE, results)
     params = trial.params if trial else {}
-    return rule_config(arm, definition, recipe, params, batch_size=batch_size, epochs=epochs), trial
+    return rule_config(study, arm, params, batch_size=batch_size, epochs=epochs), trial
 
 
 def _arm(study: Study, name: str) -> ArmDefinition:

@@ -118,7 +118,7 @@ def _uneven_batches(question: WeakScalingRequest) -> str | None:
 
 def weak_scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:
     """What so many workers train; batch normalisation takes each worker's own statistics where nothing is said."""
-    recipe: Recipe = study.recipe.spec()
+    recipe: Recipe = study.recipe
     options = study.model_options()
     application = APPLICATIONS[study.application]
     if recipe.ghost_batch_size is None and any(ghost_problems(recipe, application, options, num_workers=2)):

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.user_applications import Here
-from zerotune.trainers.spec import EpochMetrics
+from zerotune.trainers.spec import Configuration, EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.figures import FIGURES
 from zerotune.tuner.commands.diagnose.run import diagnose, needs_results, resolve_configuration, select_iterations
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.study import Configuration, Study, study_from_text
+from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult
 
 STUDY = """
@@ -63,7 +63,10 @@ def test_the_configuration_is_the_one_that_the_study_confirms(text: str) -> None
     for trial in confirmed:
         found, _ = resolve_configuration(definition, trial.arm, trial.batch_size, results)
         asked = Configuration(
-            schedule=trial.config.schedule, optimizer=trial.config.optimizer, recipe=trial.config.recipe
+            batch_size=trial.batch_size,
+            schedule=trial.config.schedule,
+            optimizer=trial.config.optimizer,
+            recipe=trial.config.recipe,
         )
         assert found == asked, trial.name
 
