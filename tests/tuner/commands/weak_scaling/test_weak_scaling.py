@@ -115,7 +115,7 @@ def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     row = next(line for line in text.splitlines() if line.strip().startswith("4 "))
     assert row.split() == ["4", "40", "0.2", "200", "50%", "40%", "1.20x", "-23.0%"]
     assert "0.05 GFLOP/s of the 0.1 of a matrix" in describe_machine(FOUND)[0]
-    assert "slowdown come from the 4 workers too: theirs is how well the model fits" in notes(FOUND)[-1]
+    assert "slowdown come from the 4 workers, whose own error is therefore the fit of the model" in notes(FOUND)[-1]
 
 
 def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
