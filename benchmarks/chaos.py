@@ -134,7 +134,7 @@ class Driver:
         workers = []
         for child in psutil.Process(self.ensure().pid).children(recursive=True):
             with suppress(psutil.Error):
-                if child.cmdline() and child.cmdline()[0].startswith("ray::Worker"):
+                if child.cmdline() and child.cmdline()[0].startswith("ray::TuneWorker"):
                     workers.append(child)
         if not workers:
             return False

@@ -23,13 +23,13 @@ from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.reports.tables.terminal import print_answer
 from zerotune.tuner.run.answer import stored_definition, study_facts
-from zerotune.tuner.run.earlier import EarlierResults
+from zerotune.tuner.run.dry_run import dry_run
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.run.progress_display import Display
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.reuse import Sharing, foresee
-from zerotune.tuner.run.run import begin, tell_damage
-from zerotune.tuner.sanitize import UNSEEN, showing_only
+from zerotune.tuner.run.progress_display import ProgressDisplay
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.reuse import ResultReuse, ReusableResults
+from zerotune.tuner.run.run import open_session, warn_about_damage
+from zerotune.tuner.sanitize import INVISIBLE, sanitize_console
 from zerotune.tuner.store import record
 from zerotune.tuner.study import Study, load_study, shipped_studies, study_from_text
 from zerotune.tuner.trial import Progress, Trial, TrialResult, canonical_json
@@ -124,18 +124,18 @@ def wholes(folder: Path) -> Wholes:
 def _journal(search: str, folder: Path) -> WholeJournal:
     study = study_from_text(STUDY.format(search=search), "fuzz.yaml")
     with contextlib.closing(Journal(folder)) as journal:
-        begin(study, journal, SESSION)
+        open_session(study, journal, SESSION)
         finish(study, journal, None, Console(file=io.StringIO()))
         journal.resume({**SESSION, "python": "3.12"})
         return WholeJournal(study=study, content=journal.path.read_bytes(), results=journal.content.results)
 
 
-def finish(study: Study, journal: Journal, earlier: EarlierResults | None, lines: Console) -> None:
+def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lines: Console) -> None:
     """Replays what a journal holds and answers all other trials at once, as a driver would in hours."""
     campaign = Campaign(study, journal.content.results)
-    planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
-    display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
-    agenda = Recorder(campaign, journal, NoStore(), display, Sharing(earlier))
+    planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
+    display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
+    agenda = RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(reusable))
     number = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = made_up(trial, number)
@@ -159,19 +159,19 @@ def resume(case: Case, folder: Path, given: Wholes) -> str:
     """Resumes a study with a journal, and prints its answer."""
     whole = given.journals[int(case.source)]
     study, text = whole.study, io.StringIO()
-    place, lines = folder / study.name, showing_only(Console(file=text, width=110, color_system=None))
+    place, lines = folder / study.name, sanitize_console(Console(file=text, width=110, color_system=None))
     place.mkdir()
     (place / "journal.jsonl").write_bytes(case.content)
     with contextlib.closing(Journal(place)) as journal:
         if case.mutation not in MEANT:
             for name, result in journal.content.results.items():
                 assert result == whole.results.get(name), "a damaged result was taken for what it was"
-        begin(study, journal, SESSION)
-        tell_damage(journal, lines)
-        other = EarlierResults(folder, "another", SESSION, "made-up")
-        earlier = EarlierResults(folder, study.name, SESSION, "made-up")
-        foresee(Campaign(study, journal.content.results), journal.content, other)
-        finish(study, journal, earlier, lines)
+        open_session(study, journal, SESSION)
+        warn_about_damage(journal, lines)
+        other = ReusableResults(folder, "another", SESSION, "made-up")
+        reusable = ReusableResults(folder, study.name, SESSION, "made-up")
+        dry_run(Campaign(study, journal.content.results), journal.content, other)
+        finish(study, journal, reusable, lines)
         content = journal.content
     for result in content.results.values():
         record.record_tags(result)
@@ -183,5 +183,5 @@ def resume(case: Case, folder: Path, given: Wholes) -> str:
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     print_answer(compare(study_facts(definition), list(content.results.values())), lines)
-    assert UNSEEN.search(text.getvalue()) is None, "something that a terminal obeys was printed"
+    assert INVISIBLE.search(text.getvalue()) is None, "something that a terminal obeys was printed"
     return "lines skipped" if content.unreadable_lines else "a result"

@@ -39,10 +39,11 @@ from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.run.answer import stored_definition
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.run.progress_display import Display
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.reuse import Sharing
-from zerotune.tuner.run.run import Place, begin
+from zerotune.tuner.run.options import RunOptions
+from zerotune.tuner.run.progress_display import ProgressDisplay
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.reuse import ResultReuse
+from zerotune.tuner.run.run import open_session
 from zerotune.tuner.store import Store
 from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult
@@ -130,18 +131,18 @@ class NoStore:
         """Forgets it."""
 
 
-def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, Recorder]:
+def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, RecordingAgenda]:
     """What `tuner.run.run.run_study` puts together, but for the store."""
     campaign = Campaign(study, known=journal.content.results)
-    planned = {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells}
-    display = Display(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
-    return campaign, Recorder(campaign, journal, NoStore(), display, Sharing(None))
+    planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
+    display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
+    return campaign, RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(None))
 
 
-def drive(study: Study, place: Place) -> dict[str, float]:
+def drive(study: Study, place: RunOptions) -> dict[str, float]:
     """Asks for every trial that has no result yet, and tells one at once."""
     with closing(Journal(place.folder(study))) as journal, (place.folder(study) / "log").open("w") as log:
-        begin(study, journal, collect_provenance())
+        open_session(study, journal, collect_provenance())
         _, agenda = recorder(study, journal, Console(file=log))
         number = 0
         while isinstance(trial := agenda.ask(), Trial):
@@ -151,18 +152,18 @@ def drive(study: Study, place: Place) -> dict[str, float]:
         return {"trials": len(journal.content.results), "megabytes": journal.path.stat().st_size / 1e6}
 
 
-def resume(study: Study, place: Place) -> dict[str, float]:
+def resume(study: Study, place: RunOptions) -> dict[str, float]:
     """The same, of a study that is complete."""
     return drive(study, place)
 
 
-def store(study: Study, place: Place) -> dict[str, float]:
+def store(study: Study, place: RunOptions) -> dict[str, float]:
     """Writes every result, in the order they finished."""
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     with closing(Journal(place.folder(study))) as journal:
         into = Store(place.uri(study), study.name, study.fingerprint, definition)
-        into.keep_sessions([collect_provenance()])
+        into.write_sessions([collect_provenance()])
         into.sync(journal.content.results.values())
         into.finish()
     return {"megabytes": (place.store / "mlflow.db").stat().st_size / 1e6}
@@ -175,13 +176,13 @@ def command(*arguments: str) -> None:
     app(list(arguments), standalone_mode=False)
 
 
-def compare(study: Study, place: Place) -> dict[str, float]:
+def compare(study: Study, place: RunOptions) -> dict[str, float]:
     """The command."""
     command("compare", study.name, "--store", str(place.store))
     return {}
 
 
-def report(study: Study, place: Place) -> dict[str, float]:
+def report(study: Study, place: RunOptions) -> dict[str, float]:
     """The command."""
     file = place.store / "report.html"
     command("report", study.name, "--store", str(place.store), "--to", str(file))
@@ -190,13 +191,13 @@ def report(study: Study, place: Place) -> dict[str, float]:
 
 def take_part(step: str, folder: str, trials: int, method: str) -> None:
     """One step, in its own process."""
-    steps: dict[str, Callable[[Study, Place], dict[str, float]]] = {
+    steps: dict[str, Callable[[Study, RunOptions], dict[str, float]]] = {
         **{"drive": drive, "resume": resume, "store": store},
         **{"compare": compare, "report": report},
     }
     study = study_of(trials, method)
     started, cpu = time.perf_counter(), time.process_time()
-    found: dict[str, Any] = dict(steps[step](study, Place(store=Path(folder))))
+    found: dict[str, Any] = dict(steps[step](study, RunOptions(store=Path(folder))))
     found["seconds"] = time.perf_counter() - started
     found["cpu_seconds"] = time.process_time() - cpu
     found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from zerotune.tuner.run.journal import sealed
+from zerotune.tuner.run.journal import format_line
 from zerotune.tuner.study.yaml_file import parse_yaml
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -236,7 +236,7 @@ def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
 
 def _sealed(line: str) -> bytes:
     """With a checksum where it is a record, so that what that guards is reached."""
-    return (sealed(line) if line.startswith('{"') else line).encode()
+    return (format_line(line) if line.startswith('{"') else line).encode()
 
 
 STUDY_MUTATIONS: Final[Mapping[str, Mutation]] = {

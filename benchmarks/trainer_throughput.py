@@ -182,7 +182,7 @@ def plain_epochs(workload: Workload, data: Dataset, batch_size: int, *, reads_lo
     """Seconds of the plain loop's next epoch."""
     torch.manual_seed(0)
     if isinstance(data.train, WindowSplit):
-        language_model = PlainLanguageModel(data.facts["vocabulary_size"])
+        language_model = PlainLanguageModel(data.info["vocabulary_size"])
         epochs = plain_text(language_model, data.train, batch_size, workload.largest_piece, reads_loss=reads_loss)
     else:
         assert isinstance(data.train, TensorSplit)

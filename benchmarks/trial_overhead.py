@@ -61,22 +61,22 @@ def run_zerotune(trials: int) -> dict[str, float]:
     import zerotune.tuner.run.journal
     from zerotune.tuner.campaign.campaign import Campaign
     from zerotune.tuner.cli import app
-    from zerotune.tuner.execution.ray.dispatcher import Dispatch
+    from zerotune.tuner.execution.ray.dispatcher import Dispatcher
     from zerotune.tuner.run.journal import read_journal
-    from zerotune.tuner.run.progress_display import Display
+    from zerotune.tuner.run.progress_display import ProgressDisplay
     from zerotune.tuner.store import Store, Writer
 
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder, ExitStack() as watches:
         study, store = Path(folder) / "overhead.yaml", Path(folder) / "mlruns"
         study.write_text(STUDY.format(trials=trials - 2))  # one baseline and one confirmation run besides
         watched = {
-            "driver's thread": (Dispatch, "on_trial_result"),
+            "driver's thread": (Dispatcher, "on_trial_result"),
             "  campaign, ask": (Campaign, "ask"),
             "  campaign, tell": (Campaign, "tell"),
             "  journal, result": (zerotune.tuner.run.journal.Journal, "finish"),
             "    of it fsync": (os, "fsync"),
             "  journal, start": (zerotune.tuner.run.journal.Journal, "start"),
-            "  progress lines": (Display, "finished"),
+            "  progress lines": (ProgressDisplay, "show_result"),
             "writer's thread": (Store, "write"),
             "closing the store": (Writer, "close"),
         }
@@ -149,7 +149,7 @@ def mailbox_round_trip(rounds: int = 200) -> dict[str, float]:
     """Median seconds from leaving an item in a mailbox to holding it."""
     import ray
 
-    from zerotune.tuner.execution.ray.mailbox import Mailbox
+    from zerotune.tuner.execution.ray.messages import Mailbox
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     post = ray.remote(num_cpus=0)(Mailbox).remote()

@@ -51,7 +51,7 @@ def draw_images(folder: Path) -> None:
 
 def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
     """What is trained: momentum, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
-    outline = APPLICATIONS[application].outline({})
+    outline = APPLICATIONS[application].meta_model({})
     ghosts = samples if outline is not None and has_batch_norm(outline) else None
     return TrainConfig(
         application=application,

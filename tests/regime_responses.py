@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.cell import Cell
-from zerotune.tuner.commands.regime.bisection import ladder, rungs_between
-from zerotune.tuner.commands.regime.scheduler import RegimeFinder, question_of, with_linear
-from zerotune.tuner.commands.regime.verdict import Question, Regime
+from zerotune.tuner.commands.regime.bisection import ladder, select_rungs
+from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, add_linear_arm, build_question
+from zerotune.tuner.commands.regime.verdict import Regime, RegimeQuestion
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
@@ -91,11 +91,11 @@ class Searched:
 
 def prepared(
     text: str = TEXT, first: int | None = None, last: int | None = None, num_train: int = NUM_TRAIN
-) -> tuple[Study, Question]:
+) -> tuple[Study, RegimeQuestion]:
     """A study with linear scaling, and what is asked of it."""
-    study, linear = with_linear(study_from_text(text, "x.yaml"))
-    rungs = rungs_between(ladder(study.baseline.batch_size, num_train), first, last)
-    return study, question_of(study, linear, rungs, num_train)
+    study, linear = add_linear_arm(study_from_text(text, "x.yaml"))
+    rungs = select_rungs(ladder(study.baseline.batch_size, num_train), first, last)
+    return study, build_question(study, linear, rungs, num_train)
 
 
 def search(
@@ -116,7 +116,9 @@ def search(
     def announce(cell: Cell) -> None:
         searched.cells.append((cell.arm, cell.batch_size))
 
-    finder = RegimeFinder(study, question, known=journal, check=check, max_trainings=max_trainings, announce=announce)
+    finder = RegimeScheduler(
+        study, question, known=journal, check=check, max_trainings=max_trainings, announce=announce
+    )
     order, running = Random(slots), list[Trial]()
     while True:
         trial = finder.ask()

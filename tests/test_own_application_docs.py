@@ -61,7 +61,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
-        patch.setattr("zerotune.tuner.run.run.draw", lambda *_: [])
+        patch.setattr("zerotune.tuner.run.run.write_report", lambda *_: [])
         patch.setattr(sys, "argv", [*COMMAND.split(), "--driver", "serial", "--store", str(store)])
         with pytest.raises(SystemExit) as ended:
             main()

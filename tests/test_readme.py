@@ -102,7 +102,7 @@ def test_the_readme_shows_the_quickstart_as_the_command_printed_it() -> None:
 def test_the_readme_counts_the_quickstarts_trials() -> None:
     from zerotune.tuner.campaign.campaign import Campaign
 
-    planned = sum(cell.planned for cell in Campaign(load_study("quickstart")).cells)
+    planned = sum(cell.num_planned for cell in Campaign(load_study("quickstart")).cells)
     assert f"while {planned} trials run" in README
 
 

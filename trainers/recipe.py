@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .applications.application import Application, Dataset
 from .data import Batch
-from .models.ghost_batch_norm import NEEDS_TWO, piece_sizes, use_ghost_batch_norm
+from .models.ghost_batch_norm import NEEDS_TWO, ghost_batch_sizes, use_ghost_batch_norm
 from .spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -79,14 +79,14 @@ def ghost_problems(
     [('ghost_batch_size', 'has no effect: the model has no batch normalisation.')]
     """
     if recipe.ghost_batch_size is not None:
-        outline = application.outline(model_options)
+        outline = application.meta_model(model_options)
         try:
             if outline is not None and recipe.ghost_batch_size >= 2:
                 use_ghost_batch_norm(outline, recipe.ghost_batch_size)
         except ValueError as error:
             yield "ghost_batch_size", str(error).removeprefix("ghost_batch_size ")
     elif recipe.micro_batch_size == "auto" or num_workers > 1:
-        outline = application.outline(model_options)
+        outline = application.meta_model(model_options)
         if outline is not None and has_batch_norm(outline):
             if num_workers > 1:
                 yield "ghost_batch_size", WORKERS_NEED_GHOSTS
@@ -168,7 +168,7 @@ def split_micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[T
     """
     if micro_batch_size is None or len(chosen) <= micro_batch_size:
         return (chosen,)
-    return torch.split(chosen, piece_sizes(len(chosen), micro_batch_size))
+    return torch.split(chosen, ghost_batch_sizes(len(chosen), micro_batch_size))
 
 
 def add_gradient(

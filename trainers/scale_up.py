@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from .optimizers import OPTIMIZERS, build_optimizer
 from .scaling import OnLongWarmup, scale
 from .schedules import Schedule, build_schedule, check_schedule
-from .spec import Baseline
+from .spec import Baseline, Recipe
 from .tables import lookup
 
 
@@ -131,6 +131,8 @@ def scale_up(
         raise TypeError(f"scale_up takes the model itself, an nn.Module, got {type(model).__name__}.")
     if 1 <= num_samples < global_batch_size:  # told before the warm-up that it stretches
         raise ValueError(f"global_batch_size must be at most num_samples, {num_samples}, got {global_batch_size}.")
+    if baseline.recipe != Recipe():
+        raise ValueError("the baseline's recipe has no effect here: clip gradients or smooth labels in your own loop.")
     check_schedule(baseline.schedule)  # before it is scaled, so that an error quotes the number that was given
     options = {**lookup("optimizer", OPTIMIZERS, baseline.optimizer.name).defaults, **baseline.optimizer.options}
     baseline = replace(baseline, optimizer=replace(baseline.optimizer, options=options))  # rules may change any option

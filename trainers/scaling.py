@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
+from .spec import Baseline, Configuration, DecaySpec, OptimizerSpec, ScheduleSpec
 from .tables import lookup
 
 OnLongWarmup = Literal["error", "clamp", "keep"]
@@ -56,14 +56,6 @@ class Rule:
     optimizer_options: tuple[str, ...] = ()
     description: str
     source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scaled:
-    """What a rule gives: the schedule and the optimizer to train with at the target batch size."""
-
-    schedule: ScheduleSpec
-    optimizer: OptimizerSpec
 
 
 def _unchanged(k: float) -> float:
@@ -173,7 +165,7 @@ RULES: dict[str, Rule] = {
 
 def scale(
     rule: str, baseline: Baseline, *, batch_size: int, epochs: int, on_long_warmup: OnLongWarmup = "error"
-) -> Scaled:
+) -> Configuration:
     """What `rule` trains with at `batch_size`, from the baseline alone: no tuning.
 
     Args:
@@ -209,7 +201,8 @@ def scale(
         optimizer = entry.optimizer(baseline.optimizer, k) if entry.optimizer else baseline.optimizer
     except ValueError as error:
         raise ValueError(f"rule {rule!r} at batch size {batch_size}: {error}.") from None
-    return Scaled(schedule=_scale_schedule(entry, baseline.schedule, k, warmup_epochs), optimizer=optimizer)
+    schedule = _scale_schedule(entry, baseline.schedule, k, warmup_epochs)
+    return replace(baseline, batch_size=batch_size, schedule=schedule, optimizer=optimizer)
 
 
 def _scale_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:

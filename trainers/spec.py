@@ -58,21 +58,6 @@ class OptimizerSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """A configuration tuned at a small batch size B0: what a scaling rule starts from (DATE, Algorithm 1, Input).
-
-    Attributes:
-        batch_size: B0, samples, >= 1.
-        schedule: the tuned schedule; its `peak_lr` is lr0 and its `warmup_epochs` w0.
-        optimizer: the solver it was tuned with.
-    """
-
-    batch_size: int
-    schedule: ScheduleSpec
-    optimizer: OptimizerSpec
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What stands around model, schedule and optimizer; the defaults leave plain training as it is.
 
@@ -96,6 +81,28 @@ class Recipe:
     ghost_batch_size: int | None = None
     micro_batch_size: MicroBatchSize = None
     precision: Precision = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What is tuned, scaled and compared: how a model is trained at one batch size.
+
+    Attributes:
+        batch_size: samples of a weight update, >= 1.
+        schedule: the learning rate over the run.
+        optimizer: the optimizer and its options.
+        recipe: clipping, label smoothing, ghost batches, micro-batches and precision.
+    """
+
+    batch_size: int
+    schedule: ScheduleSpec
+    optimizer: OptimizerSpec
+    recipe: Recipe = Recipe()
+
+
+Baseline = Configuration
+"""A configuration that was tuned at a small batch size B0; scaling rules start from it (DATE, Algorithm 1, Input). Its
+`batch_size` is B0, its schedule's `peak_lr` lr0 and `warmup_epochs` w0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,12 +44,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def secrets_in(uri: str) -> list[str]:
+def find_secrets(uri: str) -> list[str]:
     """What of an address must appear in no text, as it stands there and as it is meant; empty where nothing must not.
 
-    >>> secrets_in("postgresql://ann:p%40ss@db/mlflow?sslmode=require&sslpassword=x")
+    >>> find_secrets("postgresql://ann:p%40ss@db/mlflow?sslmode=require&sslpassword=x")
     ['p%40ss', 'p@ss', 'x']
-    >>> secrets_in("postgresql://ann@db/mlflow?sslkey=ann.key")
+    >>> find_secrets("postgresql://ann@db/mlflow?sslkey=ann.key")
     []
     """
     parameters = [value for name, value in _parameters(uri) if _is_secret(name, value)]

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from .. import __version__
 from .commands.diagnose.command import add_diagnose_command
-from .commands.interrupt import interruptible
+from .commands.interrupt import exit_on_interrupt
 from .commands.options import (
     AddressOption,
     AppOption,
@@ -24,27 +25,27 @@ from .commands.options import (
     DriverName,
     DriverOption,
     RetrainOption,
-    StoredArgument,
+    StoredStudyArgument,
     StoreOption,
     StudyArgument,
     TrackingOption,
-    Training,
-    named_study,
-    store_and_name,
-    stored_answer,
+    TrainingOptions,
+    load_named_study,
+    read_stored_answer,
+    resolve_store,
 )
 from .commands.profile.command import add_profile_command
 from .commands.regime.command import add_regime_command
 from .commands.report import add_report_command
-from .commands.retry import add_retry_command, print_places
+from .commands.retry import add_retry_command, print_report_paths
 from .commands.rule.command import add_rule_command
 from .commands.submit import add_submit_command
-from .commands.sync_command import add_sync_command
-from .commands.user_application import enter_own
-from .commands.weak_scaling.command import add_scale_command
+from .commands.sync.command import add_sync_command
+from .commands.user_application import register_user_application
+from .commands.weak_scaling.command import add_weak_scaling_command
 from .errors import BadInput, ZerotuneError
-from .run.command_text import STORE, short
-from .sanitize import showing_only
+from .run.command_text import STORE, format_path
+from .sanitize import sanitize_console
 
 app = typer.Typer(
     name="zerotune",
@@ -65,10 +66,10 @@ def _width() -> int | None:
     return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
 
 
-console = showing_only(Console(highlight=False, markup=False, emoji=False, width=_width()))
+console = sanitize_console(Console(highlight=False, markup=False, emoji=False, width=_width()))
 
 
-class Listing(StrEnum):
+class ListedKind(StrEnum):
     """What can be listed."""
 
     applications = "applications"
@@ -106,7 +107,7 @@ def run(
     retrain: RetrainOption = False,
 ) -> None:
     """Run a study, or what is still missing of it, and print the answer."""
-    training = Training(
+    training = TrainingOptions(
         study=study,
         store=store,
         tracking_uri=tracking_uri,
@@ -115,15 +116,20 @@ def run(
         data_folder=data_folder,
         own=own,
     )
-    with interruptible(training.command("run") + (" --retrain" if retrain else ""), console), training.cluster_ahead():
+    with (
+        exit_on_interrupt(training.command("run") + (" --retrain" if retrain else ""), console),
+        training.start_cluster_early(),
+    ):
         definition, place = training.definition(), training.place()
         from .reports.tables.terminal import print_answer
         from .run.run import run_study  # after the study, whose mistakes are told before all else is imported
 
-        found = run_study(definition, place, console, retrain=retrain, bring_in=training.store_command("sync"))
+        found = run_study(
+            definition, **vars(place), retrain=retrain, show=console, sync_command=training.store_command("sync")
+        )
         print_answer(found.comparison, console)
     ui = training.store_command("ui") if found.is_stored else None
-    print_places(place.folder(definition) / "report", ui, console)
+    print_report_paths(place.folder(definition) / "report", ui, console)
 
 
 @app.command()
@@ -132,23 +138,23 @@ def plan(study: StudyArgument, data_folder: DataOption = None, own: AppOption = 
     from .campaign.plan import plan_study
     from .reports.tables.plan import print_plan
 
-    definition = named_study(study, own)
+    definition = load_named_study(study, own)
     print_plan(definition, plan_study(definition, data_folder), console)
 
 
 @app.command()
 def compare(
-    study: StoredArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
+    study: StoredStudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
 ) -> None:
     """Print the answer of a study from its MLflow store alone."""
     from .reports.tables.terminal import print_answer
 
-    print_answer(stored_answer(study, store, tracking_uri, own).comparison, console)
+    print_answer(read_stored_answer(study, store, tracking_uri, own).comparison, console)
 
 
 @app.command(name="export")
 def export_command(
-    study: StoredArgument,
+    study: StoredStudyArgument,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to; made where absent.")],
     cost: CostOption = Currency.device_seconds,
     store: StoreOption = STORE,
@@ -158,17 +164,17 @@ def export_command(
     """Write a report of all figures, the figures as pictures, and the tables behind them."""
     from .reports.export import export
 
-    found = stored_answer(study, store, tracking_uri, own, with_epochs=True)
+    found = read_stored_answer(study, store, tracking_uri, own, with_epochs=True)
     try:
-        files = export(found.subject(cost.value), to)
+        files = export(replace(found, cost=cost.value), to)
     except OSError as error:
         raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
-    _print_lines(short(file) for file in files)
+    _print_lines(format_path(file) for file in files)
 
 
 @app.command()
 def ui(
-    study: StoredArgument,
+    study: StoredStudyArgument,
     store: StoreOption = STORE,
     tracking_uri: TrackingOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
@@ -181,7 +187,7 @@ def ui(
     from .addresses import is_loopback
     from .store import is_server, ui_command, ui_links
 
-    uri, name = store_and_name(study, store, tracking_uri, own)
+    uri, name = resolve_store(study, store, tracking_uri, own)
     has_own_ui = is_server(uri)
     if not has_own_ui:
         _check_can_listen(host, port)
@@ -202,17 +208,17 @@ def ui(
 
 @app.command(name="list")
 def list_command(
-    what: Annotated[Listing, typer.Argument(metavar="WHAT", help="Which table.")], own: AppOption = None
+    what: Annotated[ListedKind, typer.Argument(metavar="WHAT", help="Which table.")], own: AppOption = None
 ) -> None:
     """Show the applications, optimizers, schedules, rules, methods or studies there are."""
-    from .commands.list import listing
+    from .commands.list.entries import list_entries
 
-    if own is not None and what is not Listing.applications:
+    if own is not None and what is not ListedKind.applications:
         raise BadInput(f"--app {own}: has no effect on a list of {what.value}: leave it out")
-    enter_own(own)
-    from .commands.list import print_listing
+    register_user_application(own)
+    from .commands.list.entries import print_entries
 
-    print_listing(listing(what.value), console)
+    print_entries(list_entries(what.value), console)
 
 
 add_report_command(app, console)
@@ -220,7 +226,7 @@ add_rule_command(app, console)
 add_diagnose_command(app, console)
 add_profile_command(app, console)
 add_regime_command(app, console)
-add_scale_command(app, console)
+add_weak_scaling_command(app, console)
 add_submit_command(app, console)
 add_sync_command(app, console)
 add_retry_command(app, console)
@@ -263,7 +269,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors = showing_only(Console(stderr=True, highlight=False, markup=False, emoji=False))
+    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
     errors.print("error: ", style="bold red", end="")
     errors.print(message, soft_wrap=True)
     sys.exit(code)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.segment import Segment
 
-UNSEEN: Final = re.compile(
+INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and newline
     "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # formats, directions
     "\ud800-\udfff]"  # halves of characters, which no file takes
@@ -22,22 +22,22 @@ REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 ConsoleType = TypeVar("ConsoleType", bound=Console)
 
 
-def visible(text: str) -> str:
-    r"""The text with a mark in the place of every character of `UNSEEN`.
+def sanitize_text(text: str) -> str:
+    r"""The text with a mark in the place of every character of `INVISIBLE`.
 
-    >>> visible("loss \x1b[31mnan\u202e\n")
+    >>> sanitize_text("loss \x1b[31mnan\u202e\n")
     'loss �[31mnan�\n'
     """
-    return UNSEEN.sub(REPLACEMENT, text)
+    return INVISIBLE.sub(REPLACEMENT, text)
 
 
-def visible_json(text: str) -> str:
-    r"""JSON that means the same, with every character of `UNSEEN` written as its code.
+def sanitize_json(text: str) -> str:
+    r"""JSON that means the same, with every character of `INVISIBLE` written as its code.
 
-    >>> visible_json('["\x9b"]')
+    >>> sanitize_json('["\x9b"]')
     '["\\u009b"]'
     """
-    return UNSEEN.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+    return INVISIBLE.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
 
 
 def _utf16(character: str) -> Iterable[int]:
@@ -45,21 +45,21 @@ def _utf16(character: str) -> Iterable[int]:
     return (int.from_bytes(encoded[i : i + 2], "big") for i in range(0, len(encoded), 2))
 
 
-def showing_only(console: ConsoleType) -> ConsoleType:
-    """The console, which from now on prints no character of `UNSEEN`; its own colours are not text."""
-    console.push_render_hook(_OnlyVisible())
+def sanitize_console(console: ConsoleType) -> ConsoleType:
+    """The console, which from now on prints no character of `INVISIBLE`; its own colours are not text."""
+    console.push_render_hook(_SanitizeHook())
     return console
 
 
-class _OnlyVisible(RenderHook):
+class _SanitizeHook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Visible(renderable) for renderable in renderables]
+        return [_Sanitized(renderable) for renderable in renderables]
 
 
-class _Visible:
+class _Sanitized:
     def __init__(self, renderable: RenderableType) -> None:
         self._renderable = renderable
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self._renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            yield segment if segment.control else Segment(sanitize_text(segment.text), segment.style)

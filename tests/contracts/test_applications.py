@@ -22,7 +22,7 @@ def data(name: str, request: pytest.FixtureRequest) -> Dataset:
 
 def new_model(name: str, data: Dataset, seed: int = 3) -> nn.Module:
     torch.manual_seed(seed)
-    return APPLICATIONS[name].new_model(data.facts, SMALL_WORKLOADS[name].model_options)
+    return APPLICATIONS[name].new_model(data.info, SMALL_WORKLOADS[name].model_options)
 
 
 def first_batch(data: Dataset, batch_size: int = 8) -> Batch:
@@ -65,7 +65,7 @@ def test_all_epochs_together_take_every_sample_equally_often(name: str, data: Da
 @every_application
 def test_evaluation_sees_every_sample_once(name: str, data: Dataset):
     for split in (data.validation, data.test):
-        assert sum(len(keys) for keys in split.in_order()) == len(split)
+        assert sum(len(keys) for keys in split.evaluation_keys()) == len(split)
 
 
 @every_application

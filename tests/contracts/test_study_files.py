@@ -100,7 +100,7 @@ def test_a_header_without_a_field_is_found(field: str) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_header_and_index_count_the_trainings_of_a_study(name: str) -> None:
-    planned = sum(cell.planned for cell in Campaign(loaded(name)).cells)
+    planned = sum(cell.num_planned for cell in Campaign(loaded(name)).cells)
     header = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"]
     assert [int(number) for number in re.findall(r"(\d+) trainings", header)] == [planned]
     place = column("Study", 0).index(f"`{name}`")

@@ -76,7 +76,7 @@ def parameters(dtype: torch.dtype = torch.float64, layers: Sequence[Layer] = LAY
 
 
 @dataclass(frozen=True)
-class Training:
+class OptimizerSteps:
     """The learning rate and the layers' gradients of every step."""
 
     layers: Sequence[Layer]
@@ -98,7 +98,7 @@ class Training:
 
 
 @cache
-def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, calm: bool = False) -> Training:
+def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, calm: bool = False) -> OptimizerSteps:
     """Rates over two decades and gradients whose size ranges over four; `calm`: one decade each, and smaller rates."""
     generator = np.random.default_rng(2)
     rates, gradients = [], []
@@ -106,7 +106,7 @@ def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, cal
         rates.append(10 ** (generator.uniform(-4, -3) if calm else generator.uniform(-3, -1)))
         size = 10 ** (generator.uniform(-0.5, 0.5) if calm else generator.uniform(-2, 2))
         gradients.append([np.asarray(size * generator.normal(0.3, 1.0, size=layer.shape)) for layer in layers])
-    return Training(layers, rates, gradients)
+    return OptimizerSteps(layers, rates, gradients)
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
@@ -115,7 +115,7 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("rate_factor", 1.0)
 
 
-def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Training, from_step: int = 0) -> None:
+def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: OptimizerSteps, from_step: int = 0) -> None:
     """Takes the steps from `from_step` on; they must leave the gradients as they were."""
     dtype = parameters[0].dtype
     for rate, tensors in list(zip(steps.rates, steps.tensors(dtype), strict=True))[from_step:]:
@@ -129,14 +129,14 @@ def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Train
             raise AssertionError("a step changed a gradient")
 
 
-def trained(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Training) -> list[Array]:
+def trained(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: OptimizerSteps) -> list[Array]:
     """The parameters' values after the steps."""
     train(optimizer, parameters, steps)
     return values(parameters)
 
 
 def expected(
-    solvers: Sequence[LayerSolver], steps: Training, rate_factors: Sequence[float] | None = None
+    solvers: Sequence[LayerSolver], steps: OptimizerSteps, rate_factors: Sequence[float] | None = None
 ) -> list[Array]:
     """The reference's values of `random_weights` after the same steps."""
     weights = random_weights(steps.layers)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.oracles.layers import Training, random_weights
+from tests.oracles.layers import OptimizerSteps, random_weights
 from tests.oracles.reference import Array
 
 
 def optax_weights(
     build: Callable[[Callable[[Any], Any]], Any],
-    steps: Training,
+    steps: OptimizerSteps,
 ) -> list[Array]:
     """The values of `random_weights` after the steps.
 

@@ -21,7 +21,7 @@ class LayerSolver(Protocol):
     def step(self, weight: Array, gradient: Array, lr: float) -> Array: ...
 
 
-class BaseSolver(Protocol):
+class ReferenceSolver(Protocol):
     """One layer's solver without layer-wise adaptation: w <- w - lr u."""
 
     def direction(self, weight: Array, gradient: Array) -> Array: ...
@@ -216,7 +216,7 @@ class Adadelta:
         return update
 
 
-BASE_SOLVERS: dict[str, type[BaseSolver]] = {
+BASE_SOLVERS: dict[str, type[ReferenceSolver]] = {
     "sgd": Sgd,
     "momentum": Momentum,
     "nesterov": Nesterov,
@@ -229,10 +229,10 @@ BASE_SOLVERS: dict[str, type[BaseSolver]] = {
 
 
 @dataclass
-class Layerwise:
+class LayerwiseReference:
     """w <- w - lr r u; r = |w| / |g| or |w| / |u| within bounds, and 1 within bounds where a norm is 0."""
 
-    base: BaseSolver
+    base: ReferenceSolver
     ratio: str = "gradient"
     bounds: str = "fixed"
     ratio_low: float = 0.0

@@ -35,14 +35,14 @@ def layerwise(base: str, base_options: dict[str, float] | None = None, **options
     base_options = {"weight_decay": 0.05} if base_options is None else base_options
 
     def build_reference(**more: Any) -> LayerSolver:
-        return reference.Layerwise(BASE_SOLVERS[base](**base_options), **options, **more)
+        return reference.LayerwiseReference(BASE_SOLVERS[base](**base_options), **options, **more)
 
     return Solver(build=partial(Layerwise, base=base, base_options=base_options, **options), reference=build_reference)
 
 
 def date() -> Solver:
     def build_reference(**more: Any) -> LayerSolver:
-        return reference.Layerwise(BASE_SOLVERS["momentum"](), ratio_low=0.01, ratio_high=10.0, **more)
+        return reference.LayerwiseReference(BASE_SOLVERS["momentum"](), ratio_low=0.01, ratio_high=10.0, **more)
 
     return Solver(build=partial(DATE, ratio_low=0.01, ratio_high=10.0), reference=build_reference)
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from tests.oracles.layers import LARGE_LAYERS, LAYERS, assert_equal_to, expected, parameters, trained, training
-from tests.oracles.reference import BASE_SOLVERS
-from tests.oracles.reference import Layerwise as Reference
+from tests.oracles.reference import BASE_SOLVERS, LayerwiseReference
 from tests.oracles.test_base_solvers import OPTIONS
 from zerotune.trainers.optimizers import DATE, Layerwise
 
@@ -32,7 +31,7 @@ def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds:
     optimizer = Layerwise(
         ours, lr=0.0, base=base, base_options=OPTIONS[base], ratio=ratio, foreach=foreach, **BOUNDS[bounds]
     )
-    solvers = [Reference(BASE_SOLVERS[base](**OPTIONS[base]), ratio=ratio, **BOUNDS[bounds]) for _ in LAYERS]
+    solvers = [LayerwiseReference(BASE_SOLVERS[base](**OPTIONS[base]), ratio=ratio, **BOUNDS[bounds]) for _ in LAYERS]
     steps = training(calm=bounds == "none")  # without bounds, momentum and sudden small gradients diverge
     assert_equal_to(trained(optimizer, ours, steps), expected(solvers, steps))
 
@@ -42,7 +41,7 @@ def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds:
 def test_the_defaults_of_a_base_solver_are_torchs(base: str, foreach: bool | None) -> None:
     ours = parameters()
     optimizer = Layerwise(ours, lr=0.0, base=base, ratio_low=0.3, ratio_high=1.7, foreach=foreach)
-    solvers = [Reference(BASE_SOLVERS[base](), ratio_low=0.3, ratio_high=1.7) for _ in LAYERS]
+    solvers = [LayerwiseReference(BASE_SOLVERS[base](), ratio_low=0.3, ratio_high=1.7) for _ in LAYERS]
     assert_equal_to(trained(optimizer, ours, training()), expected(solvers, training()))
 
 
@@ -63,7 +62,7 @@ def test_groups_keep_their_own_options(foreach: bool | None) -> None:
     ]
     optimizer = Layerwise(groups, lr=0.0, base="momentum", ratio_low=0.1, ratio_high=5.0, foreach=foreach)
     solvers = [
-        Reference(
+        LayerwiseReference(
             BASE_SOLVERS["momentum"](**base_choices[layer % len(choices)]),
             **{"ratio_low": 0.1, "ratio_high": 5.0, **choices[layer % len(choices)]},
         )
@@ -81,7 +80,7 @@ def test_large_layers_between_small_ones_equal_the_slow_reference(base: str, rat
     ours = parameters(layers=LARGE_LAYERS)
     limits = {"bounds": "fixed", "ratio_low": 0.01, "ratio_high": 10.0}
     optimizer = Layerwise(ours, lr=0.0, base=base, ratio=ratio, foreach=foreach, **limits)
-    solvers = [Reference(BASE_SOLVERS[base](), ratio=ratio, **limits) for _ in LARGE_LAYERS]
+    solvers = [LayerwiseReference(BASE_SOLVERS[base](), ratio=ratio, **limits) for _ in LARGE_LAYERS]
     assert_equal_to(trained(optimizer, ours, steps), expected(solvers, steps))
 
 
@@ -93,7 +92,8 @@ def test_date_equals_the_slow_reference(base: str, foreach: bool | None) -> None
         ours, lr=0.0, base=base, base_options=OPTIONS[base], ratio_low=0.2, ratio_high=1.5, foreach=foreach
     )
     solvers = [
-        Reference(BASE_SOLVERS[base](**OPTIONS[base]), ratio="gradient", ratio_low=0.2, ratio_high=1.5) for _ in LAYERS
+        LayerwiseReference(BASE_SOLVERS[base](**OPTIONS[base]), ratio="gradient", ratio_low=0.2, ratio_high=1.5)
+        for _ in LAYERS
     ]
     assert_equal_to(trained(optimizer, ours, training()), expected(solvers, training()))
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from tests.oracles.layers import LAYERS, Training, bits_differ, parameters, train, training
+from tests.oracles.layers import LAYERS, OptimizerSteps, bits_differ, parameters, train, training
 from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver
 
 Resume = Callable[[Solver, Optimizer, list[nn.Parameter], bool], tuple[Optimizer, list[nn.Parameter]]]
@@ -76,7 +76,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(
     solver: Solver, foreach: bool | None, resume: Resume, dtype: torch.dtype
 ) -> None:
     steps = training(num_steps=NUM_STEPS, calm=True)
-    before = Training(LAYERS, steps.rates[:7], steps.gradients[:7])
+    before = OptimizerSteps(LAYERS, steps.rates[:7], steps.gradients[:7])
     theirs = parameters(dtype)
     optimizer = solver.build(theirs, lr=0.0, foreach=foreach)
     train(optimizer, theirs, before)
@@ -92,7 +92,7 @@ def test_a_run_saved_by_the_loop_goes_on_multi_tensor(solver: Solver) -> None:
     steps = training(num_steps=NUM_STEPS, calm=True)
     theirs = parameters(torch.float64)
     optimizer = solver.build(theirs, lr=0.0, foreach=False)
-    train(optimizer, theirs, Training(LAYERS, steps.rates[:7], steps.gradients[:7]))
+    train(optimizer, theirs, OptimizerSteps(LAYERS, steps.rates[:7], steps.gradients[:7]))
     saved = copy.deepcopy(optimizer.state_dict())
     for group in saved["param_groups"]:
         group["foreach"] = True

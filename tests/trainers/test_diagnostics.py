@@ -12,7 +12,7 @@ from zerotune.trainers.data import Dataset, DataSource, TensorSplit
 from zerotune.trainers.diagnostics import (
     GradientNoise,
     Probe,
-    Recorder,
+    TrainingObserver,
     distance,
     fit,
     gradient_noise,
@@ -271,7 +271,7 @@ def trained(config: TrainConfig, iterations: set[int] | None) -> tuple[dict[str,
     """What must be the same with and without an observer, and the number of observations."""
     torch.manual_seed(5)
     training = Training(config, Placement())
-    recorder = Recorder(training, iterations or ())
+    recorder = TrainingObserver(training, iterations or ())
     training.updates.observer = None if iterations is None else recorder
     while not training.finished:
         training.run_epoch()
@@ -302,7 +302,7 @@ def test_an_observed_training_equals_one_that_is_not_bit_for_bit(fickle: TrainCo
 
 def test_the_first_update_moves_the_weights_by_learning_rate_times_gradient():
     training = Training(LENET, Placement())
-    training.updates.observer = recorder = Recorder(training, {1, 2})
+    training.updates.observer = recorder = TrainingObserver(training, {1, 2})
     training.run_epoch()
     first, second = recorder.observations
     whole = math.sqrt(sum(layer.gradient**2 for layer in first.layers))
@@ -314,7 +314,7 @@ def test_all_batch_sizes_of_a_seed_are_measured_on_the_same_samples():
     seen = []
     for batch_size in (1_000, 1_500):
         training = Training(replace(LENET, batch_size=batch_size), Placement())
-        training.updates.observer = recorder = Recorder(training, {1})
+        training.updates.observer = recorder = TrainingObserver(training, {1})
         training.run_epoch()
         seen.append((recorder.observations[0].lipschitz, recorder.observations[0].noise))
     assert seen[0] == seen[1]
@@ -327,4 +327,4 @@ def test_a_data_set_too_small_for_two_pieces_is_refused(fickle: TrainConfig, mon
     monkeypatch.setitem(APPLICATIONS, "few", application)
     training = Training(replace(fickle, application="few", data="few"), Placement())
     with pytest.raises(ValueError, match="at least 64 training samples, got 63"):
-        Recorder(training, {1})
+        TrainingObserver(training, {1})

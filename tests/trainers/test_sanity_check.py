@@ -159,9 +159,9 @@ def test_each_mistake_is_told_by_its_field(changes: dict[str, Any], sentence: st
 
 
 def test_facts_that_the_model_does_not_take_are_named() -> None:
-    said = told(SOUND, replace(dataset(), facts={"num_classes": 3}))
+    said = told(SOUND, replace(dataset(), info={"num_classes": 3}))
     assert "build_model: it raised TypeError: build_model() got an unexpected keyword argument 'num_classes'" in said
-    assert said.endswith(": it was called with the data's facts num_classes=3")
+    assert said.endswith(": it was called with the dataset info num_classes=3")
 
 
 def test_a_split_of_another_shape_is_found_before_the_first_epoch_is_trained() -> None:

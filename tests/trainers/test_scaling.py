@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerotune.trainers.scaling import RULES, Scaled, WarmupTooLong, scale
+from zerotune.trainers.scaling import RULES, WarmupTooLong, scale
 from zerotune.trainers.schedules import build_schedule
-from zerotune.trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from zerotune.trainers.spec import Baseline, Configuration, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
 from zerotune.trainers.tables import UnknownName
 
 IMAGENET = 1_281_167
@@ -25,7 +25,7 @@ def baseline(batch_size: int, peak_lr: float, warmup_epochs: float, decay: Decay
 MNIST_BASELINE = baseline(1024, 1.25e-3, 2.0)
 
 
-def warmup_iterations(scaled: Scaled, *, num_samples: int, batch_size: int, epochs: int) -> int:
+def warmup_iterations(scaled: Configuration, *, num_samples: int, batch_size: int, epochs: int) -> int:
     schedule = build_schedule(scaled.schedule, num_samples=num_samples, batch_size=batch_size, epochs=epochs)
     return schedule.warmup_iterations
 
@@ -230,7 +230,7 @@ def test_adam_sde_needs_an_optimizer_with_its_three_options(options: dict[str, O
 @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"date", "linear-warmup"}))
 def test_at_the_baselines_own_batch_size_nothing_changes(rule: str) -> None:
     scaled = scale(rule, MNIST_BASELINE, batch_size=1024, epochs=30)
-    assert Scaled(schedule=MNIST_BASELINE.schedule, optimizer=ADAM) == scaled
+    assert scaled == MNIST_BASELINE
 
 
 @given(
@@ -266,8 +266,7 @@ def test_scaling_there_and_back_is_the_baseline(
     options = {"beta1": 0.9999, "beta2": 0.99999, "eps": 1e-8}
     start = replace(baseline(base, peak_lr, warmup_epochs), optimizer=OptimizerSpec(name="adam", options=options))
     there = scale(rule, start, batch_size=target, epochs=10**6)
-    there_baseline = Baseline(batch_size=target, schedule=there.schedule, optimizer=there.optimizer)
-    back = scale(rule, there_baseline, batch_size=base, epochs=10**6)
+    back = scale(rule, there, batch_size=base, epochs=10**6)
     assert (peak_lr, warmup_epochs) == pytest.approx((back.schedule.peak_lr, back.schedule.warmup_epochs))
     assert options == pytest.approx(back.optimizer.options)
 

@@ -12,8 +12,8 @@ from zerotune.tuner.store import Store, default_tracking_uri
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """A current folder with an application of one's own and a study of it."""
     monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync"):
-        monkeypatch.setattr(f"{module}.draw", lambda *_: [])  # figures have tests of their own
+    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
+        monkeypatch.setattr(f"{module}.write_report", lambda *_: [])  # figures have tests of their own
     return Here(tmp_path, monkeypatch, capsys)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.trainers.spec import TrainResult
 from zerotune.tuner.cost import Cost, epochs_cost
-from zerotune.tuner.execution.progress_update import Slice, conclude
+from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.store import record
 from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
@@ -58,7 +58,7 @@ def test_a_training_is_billed_what_setting_up_and_its_epochs_drew() -> None:
         setup_seconds=0.5,
         setup_joules=8.0,
     )
-    piece = Slice(new_epochs=(), training=training, error=None, host="", device="")
+    piece = ProgressUpdate(new_epochs=(), training=training, error=None, host="", device="")
     cost = conclude(result.trial, piece).cost
     assert (cost.measured_joules, cost.metered_seconds) == (15.0, cost.device_seconds)
     unmetered = replace(piece, training=replace(training, setup_joules=None))
@@ -70,7 +70,7 @@ def test_epochs_that_were_lost_are_billed_their_words_and_joules(tmp_path: Path)
     result = metered((1.0, 2.0, 4.0))
     lost = replace(result.epochs[0], device_seconds=100.0, measured_joules=32.0)
     journal = Journal(tmp_path)
-    journal.begin({"name": "small"}, {})
+    journal.start_study({"name": "small"}, {})
     journal.progress(result.trial.id, [lost])
     written = journal.finish(result)
     journal.close()

@@ -26,7 +26,7 @@ ScoreSum = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> a score summed over the samples, a scalar."""
 
 
-def _same(mean: float) -> float:
+def _identity(mean: float) -> float:
     return mean
 
 
@@ -38,8 +38,8 @@ class Application:
     text).
 
     Attributes:
-        build_model: makes the model with torch's global generator for its initial values. Called with the facts of
-            the data and the model's options as keyword arguments; each fact has a default there.
+        build_model: makes the model with torch's global generator for its initial values. Called with the dataset
+            info and the model's options as keyword arguments; each of them has a default there.
         data_sources: the data sources by name; the first is the default.
         loss: (outputs, targets) -> mean loss over the samples, a scalar in nats.
         score_sum: (outputs, targets) -> the metric summed over the samples (correct answers for accuracy), a scalar;
@@ -75,21 +75,21 @@ class Application:
     source: str = ""
     model_options: Options = NO_OPTIONS
     smoothed_loss: SmoothedLoss | None = None
-    finish_score: Callable[[float], float] = _same
+    finish_score: Callable[[float], float] = _identity
     measure: Callable[[nn.Module, Split], float] | None = None
     other_scores: Mapping[str, ScoreSum] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
 
-    def new_model(self, facts: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
-        """The model for data of these facts, its initial values drawn from torch's global generator.
+    def new_model(self, info: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
+        """The model for data of this info, its initial values drawn from torch's global generator.
 
         Raises:
             UnknownName: there is no such option.
             ValueError: an option is of the wrong kind or out of its range.
         """
-        return self.build_model(**facts, **self.model_options.complete("model", options))
+        return self.build_model(**info, **self.model_options.complete("model", options))
 
-    def outline(self, options: Mapping[str, OptionValue]) -> nn.Module | None:
+    def meta_model(self, options: Mapping[str, OptionValue]) -> nn.Module | None:
         """The model without values, on torch's meta device: what can be known of it at the cost of its shapes.
 
         None where it cannot be made so: a package is missing, or the model computes with its own values.

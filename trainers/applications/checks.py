@@ -17,7 +17,7 @@ _SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
 """Names that MLflow takes for a metric."""
 
 _CALLABLES = {
-    "build_model": "a function (**facts, **options) -> torch.nn.Module",
+    "build_model": "a function (**info, **options) -> torch.nn.Module",
     "loss": "a function (outputs, targets) -> mean loss over the samples",
     "score_sum": "a function (outputs, targets) -> score summed over the samples",
     "smoothed_loss": "a function (outputs, targets, *, label_smoothing) -> mean loss over the samples",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..child_process import PACKAGE
 
-_NOT_THE_AUTHORS = tuple(
+_LIBRARY_FOLDERS = tuple(
     str(folder)
     for folder in (
         PACKAGE,
@@ -19,26 +19,26 @@ class ApplicationError(ValueError):
     """An application that cannot be used; the text says which part of it, what was found and what to do."""
 
 
-def told(error: BaseException, place: str | None = None) -> str:
+def describe_error(error: BaseException, file: str | None = None) -> str:
     """An exception of an application's code as one sentence.
 
     Args:
         error: what was raised.
-        place: the file whose last line on the way is named; None for the last line that is neither this package's nor
+        file: the file whose last line on the way is named; None for the last line that is neither this package's nor
             an installed package's.
 
     >>> try:
     ...     {}["digits"]
     ... except KeyError as error:
-    ...     print(told(error, place="own.py"))
+    ...     print(describe_error(error, file="user.py"))
     KeyError: 'digits'
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [
+    user_frames = [
         frame
         for frame in frames
-        if (frame.filename == place if place else not frame.filename.startswith((*_NOT_THE_AUTHORS, "<")))
+        if (frame.filename == file if file else not frame.filename.startswith((*_LIBRARY_FOLDERS, "<")))
     ]
     text = " ".join(str(error).split())[:500]
-    where = f" (at {Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    where = f" (at {Path(user_frames[-1].filename).name}:{user_frames[-1].lineno})" if user_frames else ""
     return f"{type(error).__name__}{f': {text}' if text else ''}{where}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..data.sentence_pairs import PairSplit
 from ..data.translation import MULTI30K, WMT16, WMT16_PAIRS
 from ..data.vocabulary import BEGIN, END, PAD
-from ..models.beam_search import Search, translations
+from ..models.beam_search import BeamSearch, translate
 from ..models.gnmt import GNMT
 from ..options import Options
 from ..spec import Baseline, OptimizerSpec, ScheduleSpec
@@ -69,12 +69,12 @@ def bleu(model: nn.Module, split: Split) -> float:
         raise TypeError(f"BLEU is for GNMT on sentence pairs, got {type(model).__name__} on {type(split).__name__}.")
     if len(split.references) != len(split):
         raise ValueError(f"BLEU needs a reference for each of the {len(split)} pairs, got {len(split.references)}.")
-    search = Search(
-        beam_size=model.beam_size, length_penalty=model.length_penalty, begin=BEGIN, end=END, never=(PAD, BEGIN)
+    search = BeamSearch(
+        beam_size=model.beam_size, length_penalty=model.length_penalty, begin=BEGIN, end=END, forbidden=(PAD, BEGIN)
     )
     found, references = [], []
-    for positions, (inputs, _) in zip(split.in_order(), split.batches(split.in_order()), strict=True):
-        tokens = translations(model, inputs.source, inputs.source_lengths, search)
+    for positions, (inputs, _) in zip(split.evaluation_keys(), split.batches(split.evaluation_keys()), strict=True):
+        tokens = translate(model, inputs.source, inputs.source_lengths, search)
         found += [split.vocabulary.decode(translation) for translation in tokens]
         references += [split.references[position] for position in positions.tolist()]
     return float(BLEU(lowercase=True, tokenize="intl", force=True).corpus_score(found, [references]).score)

@@ -14,7 +14,7 @@ from ..tables import lookup
 from . import APPLICATIONS
 from .application import Application
 from .checks import field_problems
-from .failure import ApplicationError, told
+from .failure import ApplicationError, describe_error
 from .user_file import ApplicationFile, code_digest
 
 GROUP = "zerotune.applications"
@@ -34,7 +34,7 @@ class _Origin:
 _origins: dict[str, _Origin] = {}
 
 
-def enter_application(file: ApplicationFile) -> Application:
+def register_application(file: ApplicationFile) -> Application:
     """Enters the application of a file into `APPLICATIONS`; entering the same again does nothing.
 
     Raises:
@@ -64,9 +64,9 @@ def find_application(name: str) -> Application:
         packaged = packaged_applications()
         if name not in packaged:
             lookup("application", {**packaged, **APPLICATIONS}, name)
-        entry = _only(name, packaged[name])
+        entry = _single_entry(name, packaged[name])
         application = _load(entry)
-        _check_fields(application, _of_package(entry))
+        _check_fields(application, _format_entry(entry))
         _origins[name] = _Origin(digest=_module_digest(entry))
         APPLICATIONS[name] = application
     return APPLICATIONS[name]
@@ -95,14 +95,14 @@ def packaged_applications() -> dict[str, list[EntryPoint]]:
     return {name: list(entries.values()) for name, entries in sorted(found.items())}
 
 
-def _only(name: str, entries: list[EntryPoint]) -> EntryPoint:
+def _single_entry(name: str, entries: list[EntryPoint]) -> EntryPoint:
     if len(entries) > 1:
-        said = " and ".join(_of_package(entry) for entry in entries)
+        said = " and ".join(_format_entry(entry) for entry in entries)
         raise ApplicationError(f"{said} have the same name: uninstall one of them")
     return entries[0]
 
 
-def _of_package(entry: EntryPoint) -> str:
+def _format_entry(entry: EntryPoint) -> str:
     package = entry.dist.name if entry.dist is not None else "an installed package"
     return f"application {entry.name!r} of {package} ({entry.value})"
 
@@ -114,17 +114,17 @@ def _load(entry: EntryPoint) -> Application:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a package raises, sys.exit included
-        raise ApplicationError(f"{_of_package(entry)} cannot be loaded: {told(error)}") from error
+        raise ApplicationError(f"{_format_entry(entry)} cannot be loaded: {describe_error(error)}") from error
     if not isinstance(found, Application):
         raise ApplicationError(
-            f"{_of_package(entry)} is of type {type(found).__name__}, and must be a zerotune.Application"
+            f"{_format_entry(entry)} is of type {type(found).__name__}, and must be a zerotune.Application"
         )
     return found
 
 
-def _check_fields(application: Application, whose: str) -> None:
+def _check_fields(application: Application, prefix: str) -> None:
     for problem in field_problems(application):
-        raise ApplicationError(f"{whose}: {problem}")
+        raise ApplicationError(f"{prefix}: {problem}")
 
 
 def _module_digest(entry: EntryPoint) -> str:

@@ -24,7 +24,7 @@ from .failure import ApplicationError
 
 EXAMPLE = "digits.py:digits"
 
-_own_modules: set[str] = set()
+_user_modules: set[str] = set()
 """Names of the modules that were loaded here; a file of the same name takes their place."""
 
 
@@ -56,7 +56,7 @@ class ApplicationFile:
         Raises:
             ApplicationError: the code cannot be run, or holds no application of that name.
         """
-        module = self._run()
+        module = self._run_module()
         applications = [name for name, value in vars(module).items() if isinstance(value, Application)]
         there = f"applications in it: {', '.join(applications) or 'none'}"
         file = Path(self.path).name
@@ -70,18 +70,18 @@ class ApplicationFile:
             raise ApplicationError(f"{file}: {self.name!r} is {kind}, and must be a zerotune.Application ({there})")
         return found
 
-    def _run(self) -> ModuleType:
+    def _run_module(self) -> ModuleType:
         """The module, newly run."""
         name = Path(self.path).stem
-        _refuse_clash(name, self.path)
-        loader = _Loader(self)
+        _check_module_name(name, self.path)
+        loader = _CodeLoader(self)
         spec = importlib.util.spec_from_file_location(name, self.path, loader=loader)
         assert spec is not None  # a loader was given
         module = importlib.util.module_from_spec(spec)
         former = sys.modules.get(name)
         sys.modules[name] = module
         try:
-            with _set_apart(Path(self.path).parent):
+            with _isolated_import(Path(self.path).parent):
                 loader.exec_module(module)
         except KeyboardInterrupt:
             raise
@@ -89,11 +89,11 @@ class ApplicationFile:
             del sys.modules[name]
             if former is not None:
                 sys.modules[name] = former
-            raise ApplicationError(self._sentence(error)) from error
-        _own_modules.add(name)
+            raise ApplicationError(self._describe(error)) from error
+        _user_modules.add(name)
         return module
 
-    def _sentence(self, error: BaseException) -> str:
+    def _describe(self, error: BaseException) -> str:
         """What stopped the code, with the line."""
         file, kind, text = Path(self.path).name, type(error).__name__, " ".join(str(error).split())[:500]
         if isinstance(error, SyntaxError) and error.filename == self.path:
@@ -110,13 +110,13 @@ class ApplicationFile:
         return sentence
 
 
-def read_application_file(words: str) -> ApplicationFile:
+def read_application_file(argument: str) -> ApplicationFile:
     """The file that FILE.py:NAME speaks of.
 
     Raises:
         ApplicationError: the words are of another form, or there is no such file.
     """
-    file, colon, name = words.rpartition(":")
+    file, colon, name = argument.rpartition(":")
     name = unicodedata.normalize("NFKC", name)  # as Python itself reads names
     if not colon or not file or not name:
         raise ApplicationError(f"must be FILE.py:NAME, a file and the name of the application in it, such as {EXAMPLE}")
@@ -149,7 +149,7 @@ def code_digest(code: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-class _Loader(SourceLoader):
+class _CodeLoader(SourceLoader):
     """Gives the import system the code at hand, whether or not the file is there."""
 
     def __init__(self, file: ApplicationFile) -> None:
@@ -162,9 +162,9 @@ class _Loader(SourceLoader):
         return self._file.code
 
 
-def _refuse_clash(name: str, path: str) -> None:
+def _check_module_name(name: str, path: str) -> None:
     """A file called torch.py would be taken for torch by whatever imports that later."""
-    if name in _own_modules:
+    if name in _user_modules:
         return
     if name in sys.modules:
         origin = getattr(sys.modules[name], "__file__", "built in")
@@ -178,16 +178,16 @@ def _refuse_clash(name: str, path: str) -> None:
 
 
 @contextmanager
-def _set_apart(folder: Path) -> Iterator[None]:
+def _isolated_import(folder: Path) -> Iterator[None]:
     """Lets code run as if it were a program of its own, and leaves this one's output and current folder alone."""
-    place, current = str(folder), Path.cwd()
-    sys.path.insert(0, place)
+    entry, current = str(folder), Path.cwd()
+    sys.path.insert(0, entry)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
         os.chdir(current)
         with suppress(ValueError):
-            sys.path.remove(place)
-        if folder.is_dir() and place not in sys.path:
-            sys.path.append(place)
+            sys.path.remove(entry)
+        if folder.is_dir() and entry not in sys.path:
+            sys.path.append(entry)

@@ -64,7 +64,7 @@ def as_split(
     >>> split.inputs.dtype, split.targets.dtype, len(split)
     (torch.float32, torch.int64, 2)
     """
-    return _read(data, inputs, target, collate, num_workers).split()
+    return _read_samples(data, inputs, target, collate, num_workers).split()
 
 
 def divide(
@@ -95,7 +95,7 @@ def divide(
     >>> len(train), sorted(torch.cat([part.targets for part in (train, validation, test)]).tolist())
     (6, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
-    whole = _read(data, inputs, target, collate, num_workers)
+    whole = _read_samples(data, inputs, target, collate, num_workers)
     if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise DataError(f"shares must be above 0 and sum to 1, got {tuple(shares)}")
     # RandomState, since NumPy promises that its stream never changes.
@@ -107,7 +107,7 @@ def divide(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Held:
+class _SamplesInMemory:
     """Samples in memory, (n, ...) each."""
 
     inputs: Tensor
@@ -124,7 +124,7 @@ class _Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Loaded:
+class _SamplesOnDemand:
     """Samples that are loaded when they are asked for."""
 
     samples: Any
@@ -140,29 +140,29 @@ class _Loaded:
         return LoadedSplit(samples, collate=self.collate, num_workers=self.num_workers)
 
 
-def _read(
+def _read_samples(
     data: object, inputs: Columns | None, target: str | None, collate: Collate | None, num_workers: int | None
-) -> _Held | _Loaded:
+) -> _SamplesInMemory | _SamplesOnDemand:
     """The data in one of two forms."""
     if isinstance(data, DataLoader):
         if collate is not None or num_workers is not None:
             raise DataError("a DataLoader brings its own collate_fn and num_workers: leave collate and num_workers out")
-        _refuse_choosing(data)
+        _check_sampler(data)
         in_memory = isinstance(data.dataset, TensorDataset) and data.collate_fn is default_collate
         collate = None if data.collate_fn is default_collate else data.collate_fn
-        return _read(data.dataset, inputs, target, collate, None if in_memory else data.num_workers)
+        return _read_samples(data.dataset, inputs, target, collate, None if in_memory else data.num_workers)
     pair = data.tensors if isinstance(data, TensorDataset) and collate is None else data
     if isinstance(pair, tuple | list) and len(pair) == 2 and not isinstance(pair[0], tuple | dict | str):
         if (inputs, target, collate, num_workers) != (None,) * 4:
             raise DataError("inputs, target, collate and num_workers have no effect on data in memory: leave them out")
-        return _held(*pair)
-    _refuse_other_kinds(data)
-    return _loaded(data, inputs, target, collate, num_workers)
+        return _in_memory(*pair)
+    _check_kind(data)
+    return _on_demand(data, inputs, target, collate, num_workers)
 
 
-def _loaded(
+def _on_demand(
     data: Any, inputs: Columns | None, target: str | None, collate: Collate | None, num_workers: int | None
-) -> _Held | _Loaded:
+) -> _SamplesInMemory | _SamplesOnDemand:
     """A map-style data set of pairs or of rows; a small table of numbers is read at once."""
     if inputs is None or target is None:
         if (inputs is None) != (target is None):
@@ -170,7 +170,7 @@ def _loaded(
         if _is_table(data):
             known = ", ".join(data.column_names)
             raise DataError(f"its samples are rows: name the columns, inputs=... and target=...; there are {known}")
-        return _Loaded(samples=data, collate=collate, num_workers=num_workers)
+        return _SamplesOnDemand(samples=data, collate=collate, num_workers=num_workers)
     columns = RowColumns(inputs, target)
     if _is_table(data):
         columns.check(data.column_names)
@@ -178,14 +178,14 @@ def _loaded(
         if collate is None and (held := _table_in_memory(data, columns)) is not None:
             return held
     if collate is None:
-        return _Loaded(samples=PairsOfRows(data, columns), collate=None, num_workers=num_workers)
-    return _Loaded(samples=data, collate=CollatedRows(collate, columns), num_workers=num_workers)
+        return _SamplesOnDemand(samples=PairsOfRows(data, columns), collate=None, num_workers=num_workers)
+    return _SamplesOnDemand(samples=data, collate=CollatedRows(collate, columns), num_workers=num_workers)
 
 
-def _refuse_choosing(loader: "DataLoader[Any]") -> None:
+def _check_sampler(loader: "DataLoader[Any]") -> None:
     """A loader whose sampler decides which samples are trained on, or which forms batches itself."""
     if isinstance(loader.dataset, IterableDataset):
-        _refuse_other_kinds(loader.dataset)
+        _check_kind(loader.dataset)
     if loader.batch_size is None:
         raise DataError(
             "the DataLoader's batches are formed by a batch_sampler or by its data set, but the study chooses the "
@@ -193,21 +193,21 @@ def _refuse_choosing(loader: "DataLoader[Any]") -> None:
         )
     sampler = loader.sampler
     if isinstance(sampler, RandomSampler):
-        takes_each_once = not sampler.replacement and sampler.num_samples == len(cast(Any, loader.dataset))
+        visits_each_once = not sampler.replacement and sampler.num_samples == len(cast(Any, loader.dataset))
     else:
-        takes_each_once = isinstance(sampler, SequentialSampler)
-    if not takes_each_once:
+        visits_each_once = isinstance(sampler, SequentialSampler)
+    if not visits_each_once:
         raise DataError(
             f"the DataLoader's {type(sampler).__name__} chooses samples, which the study does itself: give the samples "
             "as a data set, such as torch.utils.data.Subset(dataset, positions)"
         )
 
 
-def _refuse_other_kinds(data: object) -> None:
+def _check_kind(data: object) -> None:
     """Whatever is no map-style data set with samples."""
     kind = type(data).__name__
-    counted = hasattr(data, "__getitem__") and hasattr(data, "__len__")
-    if isinstance(data, IterableDataset) or (hasattr(data, "__iter__") and not counted):
+    is_indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    if isinstance(data, IterableDataset) or (hasattr(data, "__iter__") and not is_indexed):
         raise DataError(
             f"a stream ({kind}) has no samples to count and to shuffle, which trainings of equal epochs need: give a "
             "map-style data set (__len__ and __getitem__), or read the stream into tensors"
@@ -215,7 +215,7 @@ def _refuse_other_kinds(data: object) -> None:
     if isinstance(data, Mapping):
         names = ", ".join(map(str, data))
         raise DataError(f"a {kind} holds several things ({names}): give one split of it, or a pair (inputs, targets)")
-    if isinstance(data, Tensor | np.ndarray | str) or not counted:
+    if isinstance(data, Tensor | np.ndarray | str) or not is_indexed:
         raise DataError(
             f"got a value of type {kind}: give a pair (inputs, targets), a map-style data set or a DataLoader"
         )
@@ -225,8 +225,8 @@ def _refuse_other_kinds(data: object) -> None:
         raise DataError(f"the data ({kind}) hold no samples")
 
 
-def _held(inputs: Any, targets: Any) -> _Held:
-    held = _Held(inputs=_tensor(inputs, "inputs"), targets=_labels(_tensor(targets, "targets")))
+def _in_memory(inputs: Any, targets: Any) -> _SamplesInMemory:
+    held = _SamplesInMemory(inputs=_tensor(inputs, "inputs"), targets=_labels(_tensor(targets, "targets")))
     if len(held.inputs) != len(held.targets):
         shapes = f"{tuple(held.inputs.shape)} and {tuple(held.targets.shape)}"
         raise DataError(f"there must be as many inputs as targets, got shapes {shapes}")
@@ -263,7 +263,7 @@ def _is_table(data: object) -> bool:
     return hasattr(data, "column_names") and hasattr(data, "with_format") and hasattr(data, "features")
 
 
-def _table_in_memory(table: Any, columns: RowColumns) -> _Held | None:
+def _table_in_memory(table: Any, columns: RowColumns) -> _SamplesInMemory | None:
     """The columns as tensors, where they are numbers of one shape and fit; None where not."""
     if not isinstance(columns.inputs, str) or table.data.nbytes > MAX_BYTES_IN_MEMORY:
         return None
@@ -272,4 +272,4 @@ def _table_in_memory(table: Any, columns: RowColumns) -> _Held | None:
     inputs, targets = (table[name][:] for name in (columns.inputs, columns.target))
     if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor):
         return None
-    return _held(inputs, targets)
+    return _in_memory(inputs, targets)

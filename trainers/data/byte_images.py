@@ -33,11 +33,11 @@ class ByteImages(TensorSplit):
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
         """The images of keys as `TensorSplit` takes them, normalised after they are augmented."""
         for images_BCHW, targets in super().batches(keys):
-            yield self._normalised(images_BCHW), targets
+            yield self._normalise(images_BCHW), targets
 
-    def typical(self) -> Batch:
+    def example_batch(self) -> Batch:
         """The first two images, on the CPU."""
-        return self._normalised(self.inputs[:2]).cpu(), self.targets[:2].cpu()
+        return self._normalise(self.inputs[:2]).cpu(), self.targets[:2].cpu()
 
     def to(self, device: torch.device) -> "ByteImages":
         """The images moved to `device`; themselves where they are there."""
@@ -48,7 +48,7 @@ class ByteImages(TensorSplit):
         """The same bytes, whose batches are float64."""
         return replace(self, scale=self.scale.double(), shift=self.shift.double())
 
-    def _normalised(self, images_BCHW: Tensor) -> Tensor:
+    def _normalise(self, images_BCHW: Tensor) -> Tensor:
         return torch.addcmul(self.shift, images_BCHW.to(self.scale.dtype), self.scale)
 
 

@@ -22,7 +22,7 @@ PIXEL_MEANS, PIXEL_DEVIATIONS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.261
 """Of the red, green and blue pixels of the training images, scaled to 0..1."""
 
 
-def images_of(records: NDArray[np.uint8], *, augment: bool = False) -> ByteImages:
+def build_images(records: NDArray[np.uint8], *, augment: bool = False) -> ByteImages:
     """The images and labels of records (n, 3073): batches (B, 3, 32, 32), float32, normalised channel by channel.
 
     Args:
@@ -37,28 +37,30 @@ def images_of(records: NDArray[np.uint8], *, augment: bool = False) -> ByteImage
     )
 
 
-def load(read: Callable[[str | None], Records], num_validation: Callable[[int], int], folder: str | None) -> Dataset:
+def load(
+    read: Callable[[str | None], Records], num_validation: Callable[[int], int], data_folder: str | None
+) -> Dataset:
     """CIFAR-10 in memory, on the CPU: the last training images are for validation, in the order of the files.
 
     Args:
         read: `read_published` or `read_part`.
         num_validation: training records in all -> those kept for validation.
-        folder: as `read` takes it.
+        data_folder: as `read` takes it.
 
     Raises:
         DataError: the files are missing, cut short or not what they should be.
     """
-    training, test = read(folder)
+    training, test = read(data_folder)
     num_train = len(training) - num_validation(len(training))
     return Dataset(
-        train=images_of(training[:num_train], augment=True),
-        validation=images_of(training[num_train:]),
-        test=images_of(test),
-        facts={"num_classes": NUM_CLASSES},
+        train=build_images(training[:num_train], augment=True),
+        validation=build_images(training[num_train:]),
+        test=build_images(test),
+        info={"num_classes": NUM_CLASSES},
     )
 
 
-def load_all_50k(folder: str | None) -> Dataset:
+def load_all_50k(data_folder: str | None) -> Dataset:
     """The published data set with all 50,000 training images trained on; validation is the last 5,000 of them.
 
     So validation is no measure of anything unseen, and nothing may be chosen by it.
@@ -66,12 +68,12 @@ def load_all_50k(folder: str | None) -> Dataset:
     Raises:
         DataError: as `load`.
     """
-    training, test = read_published(folder)
+    training, test = read_published(data_folder)
     return Dataset(
-        train=images_of(training, augment=True),
-        validation=images_of(training[-NUM_VALIDATION:]),
-        test=images_of(test),
-        facts={"num_classes": NUM_CLASSES},
+        train=build_images(training, augment=True),
+        validation=build_images(training[-NUM_VALIDATION:]),
+        test=build_images(test),
+        info={"num_classes": NUM_CLASSES},
     )
 
 

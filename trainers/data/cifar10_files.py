@@ -13,7 +13,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .data_folder import cache_folder, named_folder
+from .data_folder import cache_folder, resolve_data_folder
 from .dataset import DataError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -39,13 +39,13 @@ class BatchFile:
     num_images: int | None = None
     sha1: str | None = None
 
-    def read(self, folder: Path) -> NDArray[np.uint8]:
-        """The records (n, 3073) of the file in `folder`, a label and its pixels each.
+    def read(self, data_folder: Path) -> NDArray[np.uint8]:
+        """The records (n, 3073) of the file in `data_folder`, a label and its pixels each.
 
         Raises:
             DataError: it is missing, cut short, malformed, or not the published one.
         """
-        path = folder / self.name
+        path = data_folder / self.name
         if not path.is_file():
             raise DataError(f"{path}: no such file: put CIFAR-10's binary files there.")
         content = path.read_bytes()
@@ -95,56 +95,56 @@ Records = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Records (n, 3073) for training and validation, and for test."""
 
 
-def read_published(folder: str | None) -> Records:
+def read_published(data_folder: str | None) -> Records:
     """All 50,000 and 10,000 records of the published files.
 
     Args:
-        folder: the folder that holds the six files, or that has them in cifar-10-batches-bin or cifar10. None takes
-            $ZEROTUNE_DATA; where that is not set either, the files are downloaded once into the user's cache.
+        data_folder: the folder that holds the six files, or that has them in cifar-10-batches-bin or cifar10. None
+            takes $ZEROTUNE_DATA; where that is not set either, the files are downloaded once into the user's cache.
 
     Raises:
         DataError: a file is missing, cut short or not the original, or the download failed.
     """
-    chosen = named_folder(folder)
-    where = _downloaded() if chosen is None else _inside(chosen)
+    chosen = resolve_data_folder(data_folder)
+    where = _download() if chosen is None else _find_folder(chosen)
     return np.concatenate([file.read(where) for file in TRAIN_FILES]), TEST_FILE.read(where)
 
 
-def read_part(folder: str | None) -> Records:
+def read_part(data_folder: str | None) -> Records:
     """The records of data_batch_1.bin and test_batch.bin alone, of any number and content; nothing is downloaded.
 
     Raises:
         DataError: no folder is named, or a file is missing, cut short or malformed.
     """
-    chosen = named_folder(folder)
+    chosen = resolve_data_folder(data_folder)
     if chosen is None:
         raise DataError(
             "data_batch_1.bin: no folder is named: the source cifar10-part reads it and test_batch.bin from "
             "data.folder, --data DIR or $ZEROTUNE_DATA."
         )
-    where = _inside(chosen)
+    where = _find_folder(chosen)
     training = BatchFile(name=TRAIN_FILES[0].name).read(where)
     if len(training) < NUM_CLASSES:
         raise DataError(f"{where / TRAIN_FILES[0].name}: {len(training)} images are too few; expected at least 10.")
     return training, BatchFile(name=TEST_FILE.name).read(where)
 
 
-def needs_download(folder: str | None) -> bool:
+def needs_download(data_folder: str | None) -> bool:
     """Whether `read_published(folder)` would fetch the archive: no folder is named, and the cache lacks a file."""
-    return named_folder(folder) is None and not _is_cached()
+    return resolve_data_folder(data_folder) is None and not _is_cached()
 
 
-def _inside(folder: str) -> Path:
-    """The folder that holds the files: one with CIFAR-10's name inside `folder`, or itself.
+def _find_folder(data_folder: str) -> Path:
+    """The folder that holds the files: one with CIFAR-10's name inside `data_folder`, or itself.
 
     Raises:
         DataError: there is no such folder.
     """
-    for where in (Path(folder) / INNER_FOLDER, Path(folder) / "cifar10", Path(folder)):
+    for where in (Path(data_folder) / INNER_FOLDER, Path(data_folder) / "cifar10", Path(data_folder)):
         if where.is_dir():
             return where
     raise DataError(
-        f"{folder}: no such folder: it should hold CIFAR-10's binary files (data_batch_1.bin ...), or a folder "
+        f"{data_folder}: no such folder: it should hold CIFAR-10's binary files (data_batch_1.bin ...), or a folder "
         f"{INNER_FOLDER} or cifar10 with them."
     )
 
@@ -153,7 +153,7 @@ def _is_cached() -> bool:
     return all((cache_folder("cifar10") / file.name).exists() for file in (*TRAIN_FILES, TEST_FILE))
 
 
-def _downloaded() -> Path:
+def _download() -> Path:
     """The folder in the user's cache with the published files, fetched where it lacks one."""
     import pooch
 

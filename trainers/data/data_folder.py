@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 
-def named_folder(folder: str | None) -> str | None:
+def resolve_data_folder(data_folder: str | None) -> str | None:
     """The folder to look in: the one given, else $ZEROTUNE_DATA; None where neither names one."""
-    return folder or os.environ.get("ZEROTUNE_DATA") or None
+    return data_folder or os.environ.get("ZEROTUNE_DATA") or None
 
 
 def cache_folder(data_set: str) -> Path:

@@ -62,13 +62,15 @@ class Split(ABC):
         """
         return sample_order(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
 
-    def in_order(self) -> Iterable[Tensor]:
+    def evaluation_keys(self) -> Iterable[Tensor]:
         """Keys of batches for evaluation, which together hold every sample once."""
         return torch.split(torch.arange(len(self)), EVALUATION_BATCH)
 
-    def typical(self) -> Batch:
+    def example_batch(self) -> Batch:
         """Two typical samples on the CPU, not augmented, to count operations with."""
-        batch: Batch = tree_map(lambda tensor: tensor.cpu(), next(self.batches([next(iter(self.in_order()))[:2]])))
+        batch: Batch = tree_map(
+            lambda tensor: tensor.cpu(), next(self.batches([next(iter(self.evaluation_keys()))[:2]]))
+        )
         return batch
 
 
@@ -111,7 +113,7 @@ class TensorSplit(Split):
             keys = torch.stack([keys, draws], dim=1)
         return first, last, keys.to(self.inputs.device)
 
-    def typical(self) -> Batch:
+    def example_batch(self) -> Batch:
         """The first two samples, on the CPU."""
         return self.inputs[:2].cpu(), self.targets[:2].cpu()
 
@@ -132,14 +134,14 @@ class Dataset:
     """The three disjoint parts of a data source: train on the first, choose on the second, show the third once.
 
     Attributes:
-        facts: what a model must know of the data, such as {"num_classes": 10}: keyword arguments of the application's
+        info: what a model must know of the data, such as {"num_classes": 10}: keyword arguments of the application's
             `build_model`.
     """
 
     train: Split
     validation: Split
     test: Split
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,24 +169,24 @@ class DataSource:
     check: Callable[..., int] | None = None
     options: Options = NO_OPTIONS
     holds_out: bool = True
-    needs_download: Callable[[str | None], bool] = lambda folder: False
+    needs_download: Callable[[str | None], bool] = lambda data_folder: False
 
-    def count(self, folder: str | None, options: Mapping[str, OptionValue]) -> int:
+    def count(self, data_folder: str | None, options: Mapping[str, OptionValue]) -> int:
         """Tests the files and gives their number of training samples.
 
         Raises:
             DataError: they cannot be used.
         """
         if self.check is None:
-            return len(self.load(folder, **options).train)
-        return self.check(folder, **options)
+            return len(self.load(data_folder, **options).train)
+        return self.check(data_folder, **options)
 
 
 _resident: dict[tuple[object, ...], Dataset] = {}
 
 
 def load_on_device(
-    source: DataSource, folder: str | None, device: torch.device, options: Mapping[str, OptionValue] | None = None
+    source: DataSource, data_folder: str | None, device: torch.device, options: Mapping[str, OptionValue] | None = None
 ) -> Dataset:
     """The source's samples on `device`, read once a process and shared by all its trainings.
 
@@ -193,7 +195,7 @@ def load_on_device(
 
     Args:
         source: where the samples come from.
-        folder: the folder that holds the source's files; None for its default.
+        data_folder: the folder that holds the source's files; None for its default.
         device: where the batches shall lie.
         options: the source's options; those left out have its defaults.
 
@@ -201,13 +203,13 @@ def load_on_device(
         DataError: the files are missing, cut short or not what they should be.
     """
     complete = source.options.complete("data", options or {})
-    key = (source, folder, device, tuple(sorted(complete.items())))
+    key = (source, data_folder, device, tuple(sorted(complete.items())))
     if key not in _resident:
-        dataset = source.load(folder, **complete)
+        dataset = source.load(data_folder, **complete)
         _resident[key] = Dataset(
             train=dataset.train.to(device),
             validation=dataset.validation.to(device),
             test=dataset.test.to(device),
-            facts=dataset.facts,
+            info=dataset.info,
         )
     return _resident[key]

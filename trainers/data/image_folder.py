@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..options import Options
-from .data_folder import named_folder
+from .data_folder import resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .loaded import LoadedSplit
 
@@ -74,10 +74,10 @@ class Images:
         """
         label = int(self.labels[position])
         path = self.folder / self.classes[label] / os.fsdecode(self.names[position])
-        return torch.from_numpy(np.array(self.transform(decoded(path)))), label
+        return torch.from_numpy(np.array(self.transform(decode_image(path)))), label
 
 
-def decoded(path: Path) -> Any:
+def decode_image(path: Path) -> Any:
     """The image of a file, in memory, as a PIL image in red, green and blue.
 
     Raises:
@@ -92,11 +92,11 @@ def decoded(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read as an image ({error}): replace the file, or remove it.") from error
 
 
-def load(folder: str | None, *, image_size: int, validation_per_class: int) -> Dataset:
+def load(data_folder: str | None, *, image_size: int, validation_per_class: int) -> Dataset:
     """The images found, ready to be decoded.
 
     Args:
-        folder: the folder that holds train/ and val/, or the one that holds them as "imagenet"; None takes
+        data_folder: the folder that holds train/ and val/, or the one that holds them as "imagenet"; None takes
             $ZEROTUNE_DATA.
         image_size: height and width of the images as the model gets them, pixels.
         validation_per_class: images of each class held out of train/, evenly spaced in the order of their names.
@@ -109,18 +109,18 @@ def load(folder: str | None, *, image_size: int, validation_per_class: int) -> D
         DataError: a folder is missing, a class has too few images, or train/ and val/ have other classes.
     """
     from_random_part, from_middle = _transforms(image_size)
-    root = _locate(folder)
-    train, test = _found(root, sizes=False)
-    kept, held_out = _parted(root / "train", train, validation_per_class)
+    root = _locate(data_folder)
+    train, test = _scan_parts(root, sizes=False)
+    kept, held_out = _hold_out(root / "train", train, validation_per_class)
     return Dataset(
         train=_split(root / "train", kept, from_random_part),
         validation=_split(root / "train", held_out, from_middle),
         test=_split(root / "val", test, from_middle),
-        facts={"num_classes": len(train)},
+        info={"num_classes": len(train)},
     )
 
 
-def check(folder: str | None, *, image_size: int, validation_per_class: int) -> int:
+def check(data_folder: str | None, *, image_size: int, validation_per_class: int) -> int:
     """Tests names and sizes of all files, and decodes a few.
 
     Returns:
@@ -130,18 +130,18 @@ def check(folder: str | None, *, image_size: int, validation_per_class: int) -> 
         DataError: something is missing, empty or not an image, or torchvision cannot be used.
     """
     _transforms(image_size)
-    root = _locate(folder)
-    found = _found(root, sizes=True)
+    root = _locate(data_folder)
+    found = _scan_parts(root, sizes=True)
     for part, names in zip(("train", "val"), found, strict=True):
         classes = list(names)
         for label in np.unique(np.linspace(0, len(classes) - 1, NUM_DECODED, dtype=int)):
-            decoded(root / part / classes[label] / names[classes[label]][0])
-    kept, _ = _parted(root / "train", found[0], validation_per_class)
+            decode_image(root / part / classes[label] / names[classes[label]][0])
+    kept, _ = _hold_out(root / "train", found[0], validation_per_class)
     return sum(map(len, kept.values()))
 
 
-def _locate(folder: str | None) -> Path:
-    chosen = named_folder(folder)
+def _locate(data_folder: str | None) -> Path:
+    chosen = resolve_data_folder(data_folder)
     if not chosen:
         raise DataError(
             f"imagenet: no folder is named: give one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be asked "
@@ -154,7 +154,7 @@ def _locate(folder: str | None) -> Path:
     return where
 
 
-def _found(root: Path, *, sizes: bool) -> tuple[NamesByClass, NamesByClass]:
+def _scan_parts(root: Path, *, sizes: bool) -> tuple[NamesByClass, NamesByClass]:
     """The images of train/ and val/, which must have the same classes."""
     train, test = (_scan(root / part, sizes=sizes) for part in ("train", "val"))
     for part, name in [("val", name) for name in train if name not in test] + [
@@ -189,7 +189,7 @@ def _scan_class(folder: Path, *, sizes: bool) -> list[str]:
     return sorted(names)
 
 
-def _parted(part: Path, names: NamesByClass, held_out: int) -> tuple[NamesByClass, NamesByClass]:
+def _hold_out(part: Path, names: NamesByClass, held_out: int) -> tuple[NamesByClass, NamesByClass]:
     """Each class's images in two: those to train on, and `held_out` evenly spaced ones to choose with."""
     kept: NamesByClass = {}
     held: NamesByClass = {}
@@ -213,7 +213,7 @@ def _split(folder: Path, names: NamesByClass, transform: Callable[[Any], Any]) -
         labels=np.repeat(np.arange(len(names)), [len(files) for files in names.values()]),
         transform=transform,
     )
-    return LoadedSplit(images, prepare=_normalised)
+    return LoadedSplit(images, prepare=_normalise)
 
 
 def _transforms(image_size: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
@@ -230,7 +230,7 @@ def _transforms(image_size: int) -> tuple[Callable[[Any], Any], Callable[[Any], 
     )
 
 
-def _normalised(bytes_BHWC: Tensor) -> Tensor:
+def _normalise(bytes_BHWC: Tensor) -> Tensor:
     """Colours of mean about 0 and deviation about 1: (B, C, H, W), float32, channels last in memory."""
     mean, deviation = _statistics(bytes_BHWC.device)
     return bytes_BHWC.float().div_(255).sub_(mean).div_(deviation).permute(0, 3, 1, 2)

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, default_collate
 from ..sampling import sample_seeds
 from .dataset import Batch, DataError, Split
 
-PIECE = 32
+CHUNK_SIZE = 32
 """Samples that a worker loads at once. A batch is put together from pieces, so that all workers share its loading and
 the samples in flight are 2 x workers x 32 at every batch size; workers that made a batch of 8,192 images each would not
 fit in memory."""
@@ -77,7 +77,7 @@ class LoadedSplit(Split):
         evaluation_batch: int = 100,
     ) -> None:
         self._reader = _Reader(dataset, collate or default_collate)
-        self._workers = _Workers(self._reader, PIECE if collate is None else None)
+        self._workers = _Workers(self._reader, CHUNK_SIZE if collate is None else None)
         self.prepare = prepare
         self._num_workers = num_workers
         self._evaluation_batch = evaluation_batch
@@ -96,11 +96,11 @@ class LoadedSplit(Split):
         """The samples of each key tensor (B, 2), loaded ahead by the workers. Only the latest call's batches go on."""
         num_workers = max(0, torch.get_num_threads() - 1) if self._num_workers is None else self._num_workers
         if num_workers == 0:
-            loaded: Iterator[list[Batch]] = ([_in_process(self._reader, key.tolist())] for key in keys)
+            loaded: Iterator[list[Batch]] = ([_load_in_process(self._reader, key.tolist())] for key in keys)
         else:
             loaded = self._workers.load(keys, num_workers, pin=self._device.type == "cuda")
         for pieces in loaded:
-            yield self._placed(pieces, self._device)
+            yield self._assemble(pieces, self._device)
 
     def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
         """Shuffled positions, each with a seed that belongs to its place in the stream of all samples.
@@ -112,14 +112,14 @@ class LoadedSplit(Split):
         seeds = sample_seeds(seed, (first - 1) * batch_size, len(positions))
         return first, last, torch.stack([positions, seeds], dim=1)
 
-    def in_order(self) -> Iterable[Tensor]:
+    def evaluation_keys(self) -> Iterable[Tensor]:
         """Every sample once; what it draws is the same in every evaluation."""
         positions = torch.arange(len(self))
         return torch.split(torch.stack([positions, positions], dim=1), self._evaluation_batch)
 
-    def typical(self) -> Batch:
+    def example_batch(self) -> Batch:
         """The first two samples, on the CPU, loaded by this process."""
-        return self._placed([_in_process(self._reader, [[0, 0], [1, 1]])], torch.device("cpu"))
+        return self._assemble([_load_in_process(self._reader, [[0, 0], [1, 1]])], torch.device("cpu"))
 
     def to(self, device: torch.device) -> Self:
         """The same samples, and the same workers, with batches on `device`."""
@@ -133,7 +133,7 @@ class LoadedSplit(Split):
         doubled._is_double = True
         return doubled
 
-    def _placed(self, pieces: list[Batch], device: torch.device) -> Batch:
+    def _assemble(self, pieces: list[Batch], device: torch.device) -> Batch:
         """One batch of its pieces, on the device and in the number format."""
         moved = [tree_map(lambda tensor: tensor.to(device, non_blocking=True), tuple(piece)) for piece in pieces]
         batch = moved[0] if len(moved) == 1 else tree_map(lambda *parts: torch.cat(parts), *moved)
@@ -208,15 +208,15 @@ class _Workers:
         self._calls += 1
         call = self._calls
         self._keys.keys, self._keys.num_pieces = keys, deque()
-        pieces = iter(self._started(num_workers, pin))
+        pieces = iter(self._get_loader(num_workers, pin))
         for piece in pieces:
-            batch = [_loaded(piece)]
-            batch += [_loaded(next(pieces)) for _ in range(self._keys.num_pieces.popleft() - 1)]
+            batch = [_raise_error(piece)]
+            batch += [_raise_error(next(pieces)) for _ in range(self._keys.num_pieces.popleft() - 1)]
             yield batch
             if call != self._calls:
                 raise RuntimeError("these batches ended when other batches of the same split were asked for.")
 
-    def _started(self, num_workers: int, pin: bool) -> "DataLoader[Any]":
+    def _get_loader(self, num_workers: int, pin: bool) -> "DataLoader[Any]":
         for loader in self._loaders:
             if (loader.num_workers, loader.pin_memory) == (num_workers, pin):
                 return loader
@@ -225,7 +225,7 @@ class _Workers:
             DataLoader(
                 self._reader,  # type: ignore[arg-type]  # it has what torch needs where batches are given
                 batch_sampler=self._keys,  # batches without a number are fine
-                collate_fn=_as_it_is,
+                collate_fn=_identity,
                 num_workers=num_workers,
                 pin_memory=pin,
                 persistent_workers=True,
@@ -242,11 +242,11 @@ class _Workers:
         return _Workers, (self._reader, self._piece)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
-def _loaded(batch: "Batch | DataError") -> Batch:
+def _raise_error(batch: "Batch | DataError") -> Batch:
     if not isinstance(batch, DataError):
         return batch
     try:
@@ -255,10 +255,10 @@ def _loaded(batch: "Batch | DataError") -> Batch:
         del batch  # it holds this frame by its traceback
 
 
-def _in_process(reader: _Reader, keys: SampleKeys) -> Batch:
+def _load_in_process(reader: _Reader, keys: SampleKeys) -> Batch:
     """A batch loaded here, with this process's random state left as it was."""
-    with _kept_random_state():
-        return _loaded(reader.__getitems__(keys))
+    with _preserve_random_state():
+        return _raise_error(reader.__getitems__(keys))
 
 
 def _seed(seed: int) -> None:
@@ -269,7 +269,7 @@ def _seed(seed: int) -> None:
 
 
 @contextmanager
-def _kept_random_state() -> Iterator[None]:
+def _preserve_random_state() -> Iterator[None]:
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         yield

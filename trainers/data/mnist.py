@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .data_folder import cache_folder, named_folder
+from .data_folder import cache_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource, TensorSplit
 from .idx import IdxFile
 
@@ -43,7 +43,7 @@ TEST_LABELS = IdxFile(
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 
-def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorSplit:
+def build_split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorSplit:
     """Normalised images with their labels.
 
     Args:
@@ -57,43 +57,43 @@ def labelled_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Ten
     return TensorSplit(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
 
 
-def load(folder: str | None) -> Dataset:
+def load(data_folder: str | None) -> Dataset:
     """MNIST in memory, on the CPU.
 
     Args:
-        folder: the folder with the four IDX files (.gz or not), or the one that holds it as "mnist". None takes
+        data_folder: the folder with the four IDX files (.gz or not), or the one that holds it as "mnist". None takes
             $ZEROTUNE_DATA; where that is not set either, the files are downloaded once into the user's cache.
 
     Raises:
         DataError: a file is missing, cut short or not the original, or the download failed.
     """
-    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(folder))
+    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
     return Dataset(
-        train=labelled_images(train_images[:NUM_TRAIN], train_labels[:NUM_TRAIN]),
-        validation=labelled_images(train_images[NUM_TRAIN:], train_labels[NUM_TRAIN:]),
-        test=labelled_images(test_images, test_labels),
+        train=build_split(train_images[:NUM_TRAIN], train_labels[:NUM_TRAIN]),
+        validation=build_split(train_images[NUM_TRAIN:], train_labels[NUM_TRAIN:]),
+        test=build_split(test_images, test_labels),
     )
 
 
-def load_60k(folder: str | None) -> Dataset:
+def load_60k(data_folder: str | None) -> Dataset:
     """MNIST with all 60,000 training images trained on (LIMIT, Table 2 and footnote 1; DATE, Table 2).
 
     NOTHING MAY BE CHOSEN BY ITS VALIDATION: it is the last 5,000 training images, which the model has seen. So only
     configurations that were chosen elsewhere, or are stated, belong on it; test is what counts.
 
     Args:
-        folder: as `load` takes it.
+        data_folder: as `load` takes it.
 
     Raises:
         DataError: as `load`.
     """
-    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(folder))
-    train = labelled_images(train_images, train_labels)
+    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
+    train = build_split(train_images, train_labels)
     seen = TensorSplit(inputs=train.inputs[NUM_TRAIN:], targets=train.targets[NUM_TRAIN:])
-    return Dataset(train=train, validation=seen, test=labelled_images(test_images, test_labels))
+    return Dataset(train=train, validation=seen, test=build_split(test_images, test_labels))
 
 
-def check(folder: str | None) -> int:
+def check(data_folder: str | None) -> int:
     """Tests that `load(folder)` will find files of the right size; downloads them where `load` would.
 
     Returns:
@@ -102,12 +102,12 @@ def check(folder: str | None) -> int:
     Raises:
         DataError: a file is missing or cut short, or the download failed.
     """
-    for file, path in _locate(folder):
+    for file, path in _locate(data_folder):
         file.check(path)
     return NUM_TRAIN
 
 
-def check_60k(folder: str | None) -> int:
+def check_60k(data_folder: str | None) -> int:
     """Tests as `check` does.
 
     Returns:
@@ -116,20 +116,20 @@ def check_60k(folder: str | None) -> int:
     Raises:
         DataError: as `check`.
     """
-    check(folder)
+    check(data_folder)
     return TRAIN_LABELS.shape[0]
 
 
-def needs_download(folder: str | None) -> bool:
+def needs_download(data_folder: str | None) -> bool:
     """Whether `load(folder)` would fetch a file: no folder is named, and the user's cache does not hold all four."""
-    return named_folder(folder) is None and not all(_cached(file).exists() for file in FILES)
+    return resolve_data_folder(data_folder) is None and not all(_cache_path(file).exists() for file in FILES)
 
 
-def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:
+def _locate(data_folder: str | None) -> list[tuple[IdxFile, Path]]:
     """The four files and where each lies."""
-    chosen = named_folder(folder)
+    chosen = resolve_data_folder(data_folder)
     if chosen is None:
-        return [(file, _downloaded(file)) for file in FILES]
+        return [(file, _download(file)) for file in FILES]
     inner = Path(chosen) / "mnist"
     where = inner if inner.is_dir() else Path(chosen)
     if not where.is_dir():
@@ -137,16 +137,16 @@ def _locate(folder: str | None) -> list[tuple[IdxFile, Path]]:
     return [(file, file.path_in(where)) for file in FILES]
 
 
-def _cached(file: IdxFile) -> Path:
+def _cache_path(file: IdxFile) -> Path:
     """Where a download of the file lies, or would lie."""
     return cache_folder("mnist") / f"{file.name}.gz"
 
 
-def _downloaded(file: IdxFile) -> Path:
+def _download(file: IdxFile) -> Path:
     """The file in the user's cache, fetched where it is not there; one that is not the original is not kept."""
     import pooch  # only here: it takes 0.2 s to import, and most runs read a folder
 
-    url, path = f"{MIRROR}{file.name}.gz", _cached(file)
+    url, path = f"{MIRROR}{file.name}.gz", _cache_path(file)
     is_new = not path.exists()
     try:
         pooch.retrieve(url, known_hash=None, fname=path.name, path=path.parent)

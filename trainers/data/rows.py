@@ -35,7 +35,7 @@ class RowColumns(NamedTuple):
             if name not in known:
                 raise DataError(f"there is no column {name!r}: there are {', '.join(map(str, known)) or 'none'}")
 
-    def of(self, row: Any) -> tuple[Any, Any]:
+    def select(self, row: Any) -> tuple[Any, Any]:
         """Inputs and target of a row, or of a batch of rows; several inputs as a named tuple."""
         if not isinstance(row, Mapping):
             raise DataError(f"inputs and target name columns, but a sample is of type {type(row).__name__}, not a row")
@@ -56,7 +56,7 @@ class PairsOfRows:
         return len(self.rows)
 
     def __getitem__(self, position: int) -> tuple[Any, Any]:
-        return self.columns.of(self.rows[position])
+        return self.columns.select(self.rows[position])
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CollatedRows:
 
     def __call__(self, rows: list[Any]) -> tuple[Any, Any]:
         """One batch of these rows."""
-        return self.columns.of(self.collate(rows))
+        return self.columns.select(self.collate(rows))
 
 
 @lru_cache
@@ -78,11 +78,11 @@ def _inputs_type(names: tuple[str, ...]) -> type[Any]:
         kind: Any = namedtuple("Inputs", names)  # type: ignore[misc]  # the names are known only now
     except ValueError as error:
         raise DataError(f"the columns {', '.join(names)} cannot be given to a model by name: {error}") from None
-    kind.__reduce__ = _reduced  # type: ignore[method-assign, assignment]
+    kind.__reduce__ = _reduce  # type: ignore[method-assign, assignment]
     return cast("type[Any]", kind)
 
 
-def _reduced(inputs: Any) -> tuple[Any, ...]:
+def _reduce(inputs: Any) -> tuple[Any, ...]:
     return _inputs, (inputs._fields, tuple(inputs))
 
 

@@ -74,7 +74,7 @@ class Sentences:
         """Tokens of each sentence, marks included, (n,)."""
         return self.starts.diff()
 
-    def padded(self, positions_B: Tensor) -> tuple[Tensor, Tensor]:
+    def pad(self, positions_B: Tensor) -> tuple[Tensor, Tensor]:
         """The sentences at positions (B,) of the CPU: tokens (B, M), int64, padded at their ends, and lengths (B,)."""
         device = self.tokens.device
         starts_B = self.starts[positions_B]
@@ -108,8 +108,8 @@ class PairSplit(Split):
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
         """`PairInputs` and the tokens to predict (B, T), padded: at each place, the one after the input's."""
         for positions in keys:
-            source_BS, source_lengths_B = self.source.padded(positions)
-            target_BM, _ = self.target.padded(positions)
+            source_BS, source_lengths_B = self.source.pad(positions)
+            target_BM, _ = self.target.pad(positions)
             # A shorter sentence's end is among the inputs too; what is predicted after it is padding.
             yield PairInputs(source_BS, source_lengths_B, target_BM[:, :-1]), target_BM[:, 1:]
 
@@ -139,11 +139,11 @@ class PairSplit(Split):
             shuffled = by_length.view(num_full, batch_size)[torch.randperm(num_full)]
         return first, last, torch.cat([shuffled.flatten(), positions[num_full * batch_size :]])
 
-    def in_order(self) -> tuple[Tensor, ...]:
+    def evaluation_keys(self) -> tuple[Tensor, ...]:
         """Batches of sources of like length, which together hold every pair once."""
         return torch.split(self.source.lengths.argsort(stable=True), EVALUATION_PAIRS)
 
-    def typical(self) -> Batch:
+    def example_batch(self) -> Batch:
         """The two pairs whose lengths are nearest the mean, on the CPU: padding is not counted as work."""
         lengths = self.source.lengths + self.target.lengths
         nearest = (lengths - lengths.double().mean()).abs().argsort(stable=True)

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..options import Options
-from .data_folder import named_folder
+from .data_folder import resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .sentence_pairs import PairSplit, Sentences
 from .vocabulary import SUBWORDS, Vocabulary
@@ -30,7 +30,7 @@ MULTIPLE = 8
 Pair = tuple[str, str]
 
 
-def load(default_folder: str, folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> Dataset:
+def load(default_folder: str, data_folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> Dataset:
     """Sentence pairs in memory, on the CPU.
 
     Training pairs with an empty side, or more than `max_length` words, are left out; validation and test are whole.
@@ -38,11 +38,11 @@ def load(default_folder: str, folder: str | None, *, subwords: str, vocabulary: 
     subwords once, and loaded with "words".
 
     Args:
-        default_folder: name of the data set's folder where `folder` holds several.
-        folder: the folder with `train.en`, `train.de`, `valid.en` ... `test.de`, or the one that holds it; None takes
-            $ZEROTUNE_DATA. Where it holds `valid.raw.de` or `test.raw.de` too, translations are compared with these,
-            as MLPerf compares with the untokenized newstest2014; otherwise with `valid.de` and `test.de`, for "words"
-            with the subwords joined and the spaces of Moses's tokenizer taken out.
+        default_folder: name of the data set's folder where `data_folder` holds several.
+        data_folder: the folder with `train.en`, `train.de`, `valid.en` ... `test.de`, or the one that holds it; None
+            takes $ZEROTUNE_DATA. Where it holds `valid.raw.de` or `test.raw.de` too, translations are compared with
+            these, as MLPerf compares with the untokenized newstest2014; otherwise with `valid.de` and `test.de`, for
+            "words" with the subwords joined and the spaces of Moses's tokenizer taken out.
         subwords: "bpe" learns byte pairs from raw text; "words" takes the words of preprocessed text.
         vocabulary: largest number of tokens, shared by both languages.
         max_length: words of a training sentence at most, its begin and its end counted as one each, as MLPerf does.
@@ -52,20 +52,20 @@ def load(default_folder: str, folder: str | None, *, subwords: str, vocabulary: 
         DataError: a file is missing, empty, cut short or not UTF-8, the two languages have not as many lines, or no
             pair is short enough.
     """
-    where = _checked_folder(default_folder, folder, subwords, vocabulary)
-    train = list(_short_pairs(where, max_length))
+    folder = _find_folder(default_folder, data_folder, subwords, vocabulary)
+    train = list(_short_pairs(folder, max_length))
     english, german = zip(*train, strict=True)
     learned = SUBWORDS[subwords]([*english, *german], vocabulary)
-    validation, test = (_evaluation_split(where, part, learned) for part in ("valid", "test"))
+    validation, test = (_evaluation_split(folder, part, learned) for part in ("valid", "test"))
     return Dataset(
         train=_split(train, learned),
         validation=validation,
         test=test,
-        facts={"num_tokens": -(-len(learned) // MULTIPLE) * MULTIPLE},
+        info={"num_tokens": -(-len(learned) // MULTIPLE) * MULTIPLE},
     )
 
 
-def check(default_folder: str, folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> int:
+def check(default_folder: str, data_folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> int:
     """Tests every file by reading it once, without learning a vocabulary: arguments as for `load`.
 
     Returns:
@@ -74,27 +74,27 @@ def check(default_folder: str, folder: str | None, *, subwords: str, vocabulary:
     Raises:
         DataError: as `load`.
     """
-    where = _checked_folder(default_folder, folder, subwords, vocabulary)
+    folder = _find_folder(default_folder, data_folder, subwords, vocabulary)
     for part in ("valid", "test"):
-        _reference_texts(where, part, list(_pairs(where, part)))
-    return sum(1 for _ in _short_pairs(where, max_length))
+        _reference_texts(folder, part, list(_pairs(folder, part)))
+    return sum(1 for _ in _short_pairs(folder, max_length))
 
 
-def _checked_folder(default_folder: str, folder: str | None, subwords: str, vocabulary: int) -> Path:
+def _find_folder(default_folder: str, data_folder: str | None, subwords: str, vocabulary: int) -> Path:
     """The folder with the files; raises DataError where it is not there, or an option is not what it must be."""
     if subwords not in SUBWORDS:
         raise DataError(f"option 'subwords' must be {' or '.join(map(repr, SUBWORDS))}, got {subwords!r}.")
     if subwords == "bpe" and vocabulary < 260:
         raise DataError(f"option 'vocabulary' must be at least 260 for 'bpe': 4 marks and 256 bytes, got {vocabulary}.")
-    chosen = named_folder(folder)
+    chosen = resolve_data_folder(data_folder)
     names = ", ".join(f"{part}.{language}" for part in PARTS for language in (SOURCE, TARGET))
     if not chosen:
         raise DataError(f"{default_folder}: no folder is named: give one that holds {names} (--data, ZEROTUNE_DATA).")
     inner = Path(chosen) / default_folder
-    where = inner if inner.is_dir() else Path(chosen)
-    if not where.is_dir():
-        raise DataError(f"{where}: no such folder: it should hold {names}, or a folder {default_folder} with them.")
-    return where
+    folder = inner if inner.is_dir() else Path(chosen)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder: it should hold {names}, or a folder {default_folder} with them.")
+    return folder
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -114,20 +114,20 @@ def _lines(path: Path) -> Iterator[str]:
         raise DataError(f"{path}: line {number}, the last, has no end: the file was cut short; get it again.")
 
 
-def _pairs(where: Path, part: str) -> Iterator[Pair]:
+def _pairs(folder: Path, part: str) -> Iterator[Pair]:
     """The lines of both languages side by side; raises DataError where they are not as many."""
-    paths = [where / f"{part}.{language}" for language in (SOURCE, TARGET)]
+    paths = [folder / f"{part}.{language}" for language in (SOURCE, TARGET)]
     for english, german in zip_longest(*map(_lines, paths)):
         if english is None or german is None:
             found = " and ".join(f"{path.name} has {sum(1 for _ in _lines(path)):,}" for path in paths)
-            raise DataError(f"{where}: both languages should have as many lines, but {found}: get them again.")
+            raise DataError(f"{folder}: both languages should have as many lines, but {found}: get them again.")
         yield english, german
 
 
-def _short_pairs(where: Path, max_length: int) -> Iterator[Pair]:
+def _short_pairs(folder: Path, max_length: int) -> Iterator[Pair]:
     """The training pairs that are neither empty nor too long; raises DataError where there is none."""
     longest, num_kept = 0, 0
-    for english, german in _pairs(where, "train"):
+    for english, german in _pairs(folder, "train"):
         lengths = len(english.split()), len(german.split())
         longest = max(longest, *lengths)
         if min(lengths) > 0 and max(lengths) + 2 <= max_length:
@@ -135,14 +135,14 @@ def _short_pairs(where: Path, max_length: int) -> Iterator[Pair]:
             yield english, german
     if num_kept == 0:
         raise DataError(
-            f"{where}: no training pair has 1 to {max_length - 2} words in both languages (the longest has {longest}): "
-            "raise the option 'max_length'."
+            f"{folder}: no training pair has 1 to {max_length - 2} words in both languages (the longest has {longest}):"
+            " raise the option 'max_length'."
         )
 
 
-def _reference_texts(where: Path, part: str, pairs: list[Pair]) -> list[str] | None:
+def _reference_texts(folder: Path, part: str, pairs: list[Pair]) -> list[str] | None:
     """The raw translations beside a part, or None where there are none; raises DataError if they are not as many."""
-    path = where / f"{part}.raw.{TARGET}"
+    path = folder / f"{part}.raw.{TARGET}"
     if not path.exists():
         return None
     texts = list(_lines(path))
@@ -160,11 +160,11 @@ def _split(pairs: list[Pair], vocabulary: Vocabulary, references: tuple[str, ...
     )
 
 
-def _evaluation_split(where: Path, part: str, vocabulary: Vocabulary) -> PairSplit:
+def _evaluation_split(folder: Path, part: str, vocabulary: Vocabulary) -> PairSplit:
     """A part with the translations that its own are compared with."""
-    pairs = list(_pairs(where, part))
-    texts = _reference_texts(where, part, pairs)
-    references = [vocabulary.plain(german) for _, german in pairs] if texts is None else texts
+    pairs = list(_pairs(folder, part))
+    texts = _reference_texts(folder, part, pairs)
+    references = [vocabulary.detokenize(german) for _, german in pairs] if texts is None else texts
     return _split(pairs, vocabulary, tuple(references))
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from .moses import detokenized
+from .moses import detokenize
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 """The tokens that are no text: padding, a word that the vocabulary does not hold, begin and end of a sentence."""
-NUM_MARKS = 4
+NUM_SPECIAL_TOKENS = 4
 SUBWORD_JOINT = "@@ "
 """What subword-nmt writes between two parts of a word."""
 CHUNK = 10_000
@@ -38,7 +38,7 @@ class Vocabulary(ABC):
         """The text of tokens, as people write it; marks and numbers beyond the vocabulary give nothing."""
 
     @abstractmethod
-    def plain(self, sentence: str) -> str:
+    def detokenize(self, sentence: str) -> str:
         """A sentence of the files as people write it: what `decode` gives where every word is known."""
 
 
@@ -68,27 +68,29 @@ class BytePairs(Vocabulary):
         tokenizer.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(
-            vocab_size=size - NUM_MARKS, initial_alphabet=alphabet, special_tokens=[], show_progress=False
+            vocab_size=size - NUM_SPECIAL_TOKENS, initial_alphabet=alphabet, special_tokens=[], show_progress=False
         )
         tokenizer.train_from_iterator(sentences, trainer)
         return cls(tokenizer)
 
     def __len__(self) -> int:
-        return NUM_MARKS + int(self._tokenizer.get_vocab_size())
+        return NUM_SPECIAL_TOKENS + int(self._tokenizer.get_vocab_size())
 
     def encode(self, sentences: Iterable[str]) -> Iterator[list[int]]:
         """The tokens of each sentence, without marks."""
         remaining = iter(sentences)
         while chunk := list(islice(remaining, CHUNK)):
             for encoding in self._tokenizer.encode_batch(chunk):
-                yield [number + NUM_MARKS for number in encoding.ids]
+                yield [number + NUM_SPECIAL_TOKENS for number in encoding.ids]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of tokens; bytes that are no UTF-8 become the replacement character."""
-        text: str = self._tokenizer.decode([token - NUM_MARKS for token in tokens if token >= NUM_MARKS])
+        text: str = self._tokenizer.decode(
+            [token - NUM_SPECIAL_TOKENS for token in tokens if token >= NUM_SPECIAL_TOKENS]
+        )
         return text.strip()
 
-    def plain(self, sentence: str) -> str:
+    def detokenize(self, sentence: str) -> str:
         """The sentence itself: the files hold raw text."""
         return sentence
 
@@ -98,7 +100,7 @@ class Words(Vocabulary):
 
     def __init__(self, words: Sequence[str]):
         self._words = words
-        self._numbers = {word: number for number, word in enumerate(words, start=NUM_MARKS)}
+        self._numbers = {word: number for number, word in enumerate(words, start=NUM_SPECIAL_TOKENS)}
 
     @classmethod
     def learn(cls, sentences: Iterable[str], size: int) -> "Words":
@@ -109,10 +111,10 @@ class Words(Vocabulary):
             size: largest number of tokens, marks included.
         """
         counts = Counter(chain.from_iterable(sentence.split() for sentence in sentences))
-        return cls(sorted(counts, key=lambda word: (-counts[word], word))[: size - NUM_MARKS])
+        return cls(sorted(counts, key=lambda word: (-counts[word], word))[: size - NUM_SPECIAL_TOKENS])
 
     def __len__(self) -> int:
-        return NUM_MARKS + len(self._words)
+        return NUM_SPECIAL_TOKENS + len(self._words)
 
     def encode(self, sentences: Iterable[str]) -> Iterator[list[int]]:
         """The tokens of each sentence, without marks."""
@@ -122,16 +124,16 @@ class Words(Vocabulary):
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of tokens, subwords joined and the spaces of Moses's tokenizer taken out."""
-        known = (token for token in tokens if NUM_MARKS <= token < len(self))
-        return self.plain(" ".join(self._words[token - NUM_MARKS] for token in known))
+        known = (token for token in tokens if NUM_SPECIAL_TOKENS <= token < len(self))
+        return self.detokenize(" ".join(self._words[token - NUM_SPECIAL_TOKENS] for token in known))
 
-    def plain(self, sentence: str) -> str:
+    def detokenize(self, sentence: str) -> str:
         """The sentence with its subwords joined and the spaces of Moses's tokenizer taken out.
 
         >>> Words([]).plain("Res@@ um@@ ption of the session .")
         'Resumption of the session.'
         """
-        return detokenized(sentence.replace(SUBWORD_JOINT, "").removesuffix(SUBWORD_JOINT.strip()))
+        return detokenize(sentence.replace(SUBWORD_JOINT, "").removesuffix(SUBWORD_JOINT.strip()))
 
 
 SUBWORDS: Mapping[str, Callable[[Iterable[str], int], Vocabulary]] = {"bpe": BytePairs.learn, "words": Words.learn}

@@ -60,7 +60,7 @@ class WindowSplit(Split):
         """One window of each of `batch_size` streams an update; the same for every seed."""
         return stream_order(epoch, epochs=epochs, num_windows=len(self), batch_size=batch_size)
 
-    def in_order(self) -> Iterable[Tensor]:
+    def evaluation_keys(self) -> Iterable[Tensor]:
         """The text once, in `EVALUATION_STREAMS` streams."""
         return streams_in_order(len(self), EVALUATION_STREAMS)
 

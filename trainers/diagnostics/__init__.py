@@ -4,8 +4,8 @@ from .curvature import HessianMethod, lipschitz_constant
 from .distance import LAWS, Fit, distance, fit
 from .layers import LayerNorms, layer_norms
 from .noise import GradientNoise, gradient_noise
+from .observer import Observation, TrainingObserver
 from .probe import Probe
-from .recorder import Observation, Recorder
 
 __all__ = [
     "LAWS",
@@ -15,7 +15,7 @@ __all__ = [
     "LayerNorms",
     "Observation",
     "Probe",
-    "Recorder",
+    "TrainingObserver",
     "distance",
     "fit",
     "gradient_noise",

@@ -60,8 +60,8 @@ def lipschitz_constant(
     if method == "exact":
         return dot(g, probe.hessian_times(g)) / squared
     step = relative_step * max(norm(probe.weights), torch.finfo(g[0].dtype).tiny) / norm(g)
-    with probe.moved_by(g, step):
+    with probe.shifted_weights(g, step):
         ahead = probe.gradient()
-    with probe.moved_by(g, -step):
+    with probe.shifted_weights(g, -step):
         behind = probe.gradient()
     return (dot(g, ahead) - dot(g, behind)) / (2 * step * squared)

@@ -54,12 +54,12 @@ class Probe:
         """The trainable weights at which everything is evaluated."""
         return [parameter.detach() for parameter in self._parameters]
 
-    def move_to(self, model: nn.Module) -> None:
+    def load_weights(self, model: nn.Module) -> None:
         """Takes over the weights and buffers that the model, of the same kind, has now."""
         self._model.load_state_dict(model.state_dict())
 
     @contextmanager
-    def moved_by(self, vector: Vector, factor: float) -> Iterator[None]:
+    def shifted_weights(self, vector: Vector, factor: float) -> Iterator[None]:
         """Inside, the weights are `factor` times the vector away from where they were."""
         kept = [weight.clone() for weight in self.weights]
         torch._foreach_add_(self.weights, vector, alpha=factor)

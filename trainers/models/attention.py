@@ -12,7 +12,7 @@ INITIAL_RANGE = 0.1
 """GNMT v2 draws its initial weights from -0.1 .. 0.1."""
 
 
-class Memory(NamedTuple):
+class AttentionMemory(NamedTuple):
     """An encoded batch of sentences, with what attention needs of it at every query.
 
     Attributes:
@@ -45,12 +45,12 @@ class NormalisedAttention(nn.Module):
             nn.init.uniform_(weight, -INITIAL_RANGE, INITIAL_RANGE)
         nn.init.zeros_(self.query.bias)
 
-    def remember(self, states_BSH: Tensor, lengths_B: Tensor) -> Memory:
+    def build_memory(self, states_BSH: Tensor, lengths_B: Tensor) -> AttentionMemory:
         """The memory of encoded sentences, whose keys are projected once for all queries."""
         places_S = torch.arange(states_BSH.shape[1], device=states_BSH.device)
-        return Memory(states_BSH, self.key(states_BSH), places_S >= lengths_B[:, None])
+        return AttentionMemory(states_BSH, self.key(states_BSH), places_S >= lengths_B[:, None])
 
-    def forward(self, queries_BQH: Tensor, memory: Memory) -> Tensor:
+    def forward(self, queries_BQH: Tensor, memory: AttentionMemory) -> Tensor:
         """The weighted mean of the states for every query: (B, Q, H)."""
         sums_BQSH = self.query(queries_BQH).unsqueeze(2) + memory.keys.unsqueeze(1)
         energies_BQS = torch.tanh(sums_BQSH) @ (self.gain * self.direction / self.direction.norm())

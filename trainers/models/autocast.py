@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def in_autocast_format(inputs: Tensor) -> Tensor:
+def cast_for_autocast(inputs: Tensor) -> Tensor:
     """An LSTM's inputs, of any shape, in autocast's number format where that is on; themselves elsewhere.
 
     The LSTM would do the same, but torch 2.13 decides before that whether oneDNN can: on a CPU without bfloat16

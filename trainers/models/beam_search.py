@@ -13,25 +13,27 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .attention import Memory
+from .attention import AttentionMemory
 
 LayerStates = list[tuple[Tensor, Tensor]]
-MOST_WORDS = 2
+MAX_LENGTH_RATIO = 2
 """A translation may have this many times as many tokens as its source, as in TensorFlow's NMT."""
 
 
-class PredictsWords(Protocol):
+class TranslationModel(Protocol):
     """A model that can be searched."""
 
-    def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> Memory:
+    def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> AttentionMemory:
         """What it needs of source sentences; every tensor's first dimension counts sentences."""
 
-    def step(self, tokens_BK: Tensor, memory: Memory, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
+    def step(
+        self, tokens_BK: Tensor, memory: AttentionMemory, states: LayerStates | None
+    ) -> tuple[Tensor, LayerStates]:
         """Logits (B, K, V) of the word after each hypothesis's last token, and its states (1, N, H) after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class BeamSearch:
     """How to search.
 
     Attributes:
@@ -40,16 +42,16 @@ class Search:
             arXiv 1609.08144, Equation 14, without its coverage penalty).
         begin: token before the first word.
         end: token after the last word.
-        never: tokens that no translation contains.
+        forbidden: tokens that no translation contains.
     """
 
     beam_size: int
     length_penalty: float
     begin: int
     end: int
-    never: tuple[int, ...]
+    forbidden: tuple[int, ...]
 
-    def normalised(self, log_probabilities: Tensor, lengths: Tensor) -> Tensor:
+    def normalise(self, log_probabilities: Tensor, lengths: Tensor) -> Tensor:
         """Scores of hypotheses, of the same shape."""
         penalties: Tensor = ((5 + lengths) / 6) ** self.length_penalty
         return log_probabilities / penalties
@@ -88,10 +90,10 @@ class _Beams:
             self.ended[sentences],
         )
 
-    def extended(self, logits_BKV: Tensor, search: Search) -> tuple["_Beams", Tensor]:
+    def extend(self, logits_BKV: Tensor, search: BeamSearch) -> tuple["_Beams", Tensor]:
         """The K likeliest hypotheses with one word more, and which hypothesis (B, K) each continues."""
         next_BKV = logits_BKV.log_softmax(dim=-1)
-        next_BKV[..., search.never] = -torch.inf
+        next_BKV[..., search.forbidden] = -torch.inf
         next_BKV += self.log_probabilities.masked_fill(self.ended, -torch.inf).unsqueeze(2)
         next_BK = next_BKV[..., search.end]
         next_BKV[..., search.end] = torch.where(self.ended, self.log_probabilities, next_BK)
@@ -107,24 +109,26 @@ class _Beams:
         )
         return beams, parents_BK
 
-    def decided(self, longest_B: Tensor, search: Search) -> tuple[Tensor, Tensor]:
+    def find_done(self, longest_B: Tensor, search: BeamSearch) -> tuple[Tensor, Tensor]:
         """Whether each sentence is done, (B,), and its best hypothesis, (B,).
 
         It is done where no open hypothesis can overtake the best one that has ended: log p only falls, and is divided
         by no more than the penalty of the longest translation. Or at that length: then the best open one is taken where
         none has ended.
         """
-        scores_BK = search.normalised(self.log_probabilities, self.lengths)
+        scores_BK = search.normalise(self.log_probabilities, self.lengths)
         ended_score_B, best_B = scores_BK.masked_fill(~self.ended, -torch.inf).max(dim=1)
         open_BK = self.log_probabilities.masked_fill(self.ended, -torch.inf)
-        done_B = ended_score_B >= search.normalised(open_BK.max(dim=1).values, longest_B)
+        done_B = ended_score_B >= search.normalise(open_BK.max(dim=1).values, longest_B)
         best_open_B = scores_BK.masked_fill(self.ended, -torch.inf).argmax(dim=1)
         best_B = torch.where(ended_score_B.isneginf(), best_open_B, best_B)
         return done_B | (longest_B <= self.words.shape[2]), best_B
 
 
 @torch.inference_mode()
-def translations(model: PredictsWords, source_BS: Tensor, source_lengths_B: Tensor, search: Search) -> list[list[int]]:
+def translate(
+    model: TranslationModel, source_BS: Tensor, source_lengths_B: Tensor, search: BeamSearch
+) -> list[list[int]]:
     """The best translation found for each sentence: its tokens, without marks.
 
     A translation has at most twice as many tokens as its source, both with their marks.
@@ -138,19 +142,19 @@ def translations(model: PredictsWords, source_BS: Tensor, source_lengths_B: Tens
     memory = model.encode(source_BS, source_lengths_B)
     beam_size = search.beam_size
     beams = _Beams.new(len(source_BS), beam_size, like=memory.states)
-    numbers_B, longest_B = torch.arange(len(source_BS), device=source_BS.device), MOST_WORDS * source_lengths_B
+    numbers_B, longest_B = torch.arange(len(source_BS), device=source_BS.device), MAX_LENGTH_RATIO * source_lengths_B
     tokens_BK, states = torch.full_like(beams.lengths, search.begin), None
     found: list[list[int]] = [[] for _ in range(len(source_BS))]
     while len(numbers_B) > 0:
         logits_BKV, states = model.step(tokens_BK, memory, states)
-        beams, parents_BK = beams.extended(logits_BKV, search)
+        beams, parents_BK = beams.extend(logits_BKV, search)
         rows_BK = parents_BK + beam_size * torch.arange(len(numbers_B), device=source_BS.device)[:, None]
-        done_B, best_B = beams.decided(longest_B, search)
+        done_B, best_B = beams.find_done(longest_B, search)
         if bool(done_B.any()):
             _collect(found, numbers_B[done_B], beams.of(done_B), best_B[done_B])
             kept = (~done_B).nonzero().squeeze(1)
             beams, rows_BK, numbers_B, longest_B = beams.of(kept), rows_BK[kept], numbers_B[kept], longest_B[kept]
-            memory = Memory(*(part[kept] for part in memory))
+            memory = AttentionMemory(*(part[kept] for part in memory))
         tokens_BK = beams.words[:, :, -1]
         rows_N = rows_BK.flatten()
         states = [(hidden.index_select(1, rows_N), cell.index_select(1, rows_N)) for hidden, cell in states]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def piece_sizes(num_samples: int, size: int) -> list[int]:
+def ghost_batch_sizes(num_samples: int, size: int) -> list[int]:
     """Sizes of the consecutive pieces that a batch is cut into: `size` each, and what is left.
 
     A single sample that is left joins the piece before it, since one sample has no variance. A batch cut first at a
@@ -50,7 +50,7 @@ class _Ghost(_BatchNorm):
         whole = super().forward
         if not self.training or len(input) <= self.ghost_batch_size:
             return whole(input)
-        pieces = torch.split(input, piece_sizes(len(input), self.ghost_batch_size))
+        pieces = torch.split(input, ghost_batch_sizes(len(input), self.ghost_batch_size))
         return torch.cat([whole(piece) for piece in pieces])
 
     def extra_repr(self) -> str:
@@ -64,7 +64,7 @@ KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @cache
-def _ghost_of(kind: type[_BatchNorm]) -> type[_Ghost] | None:
+def _ghost_class(kind: type[_BatchNorm]) -> type[_Ghost] | None:
     """The ghost of a kind of layer, whose own forward pass every piece goes through; None where there is none."""
     return type(f"Ghost{kind.__name__}", (_Ghost, kind), {}) if issubclass(kind, KINDS) else None
 
@@ -73,7 +73,7 @@ def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
     """Exchanges every batch normalisation inside a model for its ghost, in place.
 
     In training, samples [0, g), [g, 2g) ... of a batch are normalised each by its own mean and variance
-    (`piece_sizes` says what the last ones are), and each moves the running statistics in turn, as Hoffer et al.'s
+    (`ghost_batch_sizes` says what the last ones are), and each moves the running statistics in turn, as Hoffer et al.'s
     Algorithm 1 does: exactly what `nn.BatchNorm` would do, called on one piece after the other. In evaluation the
     running statistics are used, as ever. Parameters, buffers and the keys of `state_dict` stay the same.
 
@@ -101,7 +101,7 @@ def use_ghost_batch_norm(model: nn.Module, ghost_batch_size: int) -> nn.Module:
     found = [(name, module) for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
     if not found:
         raise ValueError("ghost_batch_size has no effect: the model has no batch normalisation.")
-    ghosts = [_ghost_of(type(module)) for _, module in found]  # type: ignore[arg-type]  # classes can be hashed
+    ghosts = [_ghost_class(type(module)) for _, module in found]  # type: ignore[arg-type]  # classes can be hashed
     for (name, module), ghost in zip(found, ghosts, strict=True):
         if ghost is None:
             raise ValueError(

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from .attention import INITIAL_RANGE, Memory, NormalisedAttention
-from .autocast import in_autocast_format
+from .attention import INITIAL_RANGE, AttentionMemory, NormalisedAttention
+from .autocast import cast_for_autocast
 
 LSTMState = tuple[Tensor, Tensor]
 """Hidden and cell state of a layer, (1, N, H) each."""
@@ -64,15 +64,17 @@ class GNMT(nn.Module):
                 or at later target places has no influence.
         """
         source_BS, source_lengths_B, target_BT = inputs
-        logits_BTV: Tensor = self.decoder(self._embedded(target_BT.T), self.encode(source_BS, source_lengths_B))
+        logits_BTV: Tensor = self.decoder(self._embed(target_BT.T), self.encode(source_BS, source_lengths_B))
         return logits_BTV
 
-    def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> Memory:
+    def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> AttentionMemory:
         """What the decoder needs of source sentences."""
-        states_SBH = self.encoder(self._embedded(source_BS.T), source_lengths_B)
-        return self.decoder.attention.remember(states_SBH.transpose(0, 1), source_lengths_B)
+        states_SBH = self.encoder(self._embed(source_BS.T), source_lengths_B)
+        return self.decoder.attention.build_memory(states_SBH.transpose(0, 1), source_lengths_B)
 
-    def step(self, tokens_BK: Tensor, memory: Memory, states: list[LSTMState] | None) -> tuple[Tensor, list[LSTMState]]:
+    def step(
+        self, tokens_BK: Tensor, memory: AttentionMemory, states: list[LSTMState] | None
+    ) -> tuple[Tensor, list[LSTMState]]:
         """Logits (B, K, V) of the word after each hypothesis's last token, and the layers' states after it.
 
         Args:
@@ -80,7 +82,7 @@ class GNMT(nn.Module):
             memory: of the source sentences, shared by the hypotheses of each.
             states: of every layer, N = B K, after the token before; None at the beginning.
         """
-        embedded_1NH = self._embedded(tokens_BK.flatten().unsqueeze(0))
+        embedded_1NH = self._embed(tokens_BK.flatten().unsqueeze(0))
 
         def attend(queries_1NH: Tensor) -> Tensor:
             queries_BKH = queries_1NH.view(*tokens_BK.shape, -1)
@@ -90,9 +92,9 @@ class GNMT(nn.Module):
         outputs_1NH, states = self.decoder.read(embedded_1NH, attend, states)
         return self.decoder.classifier(outputs_1NH).view(*tokens_BK.shape, -1), states
 
-    def _embedded(self, tokens_LN: Tensor) -> Tensor:
+    def _embed(self, tokens_LN: Tensor) -> Tensor:
         """The tokens' vectors (L, N, H)."""
-        return in_autocast_format(self.embedding(tokens_LN))
+        return cast_for_autocast(self.embedding(tokens_LN))
 
 
 class Encoder(nn.Module):
@@ -137,7 +139,7 @@ class Decoder(nn.Module):
         nn.init.uniform_(self.classifier.weight, -INITIAL_RANGE, INITIAL_RANGE)
         nn.init.uniform_(self.classifier.bias, -INITIAL_RANGE, INITIAL_RANGE)
 
-    def forward(self, embedded_TBH: Tensor, memory: Memory) -> Tensor:
+    def forward(self, embedded_TBH: Tensor, memory: AttentionMemory) -> Tensor:
         """Logits (B, T, V) of the word after each token."""
 
         def attend(queries_TBH: Tensor) -> Tensor:

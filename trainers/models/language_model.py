@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from .autocast import in_autocast_format
+from .autocast import cast_for_autocast
 
 
-class Windows(Protocol):
+class LanguageModelInputs(Protocol):
     """Windows of words, each with the number of the stream that it goes on with: `trainers.data.windows.Windows`."""
 
     @property
@@ -70,12 +70,12 @@ class LanguageModel(nn.Module):
         """Forgets the state of every stream: the next window of each begins at zero."""
         self._states_2LSH = None
 
-    def forward(self, windows: Windows) -> Tensor:
+    def forward(self, windows: LanguageModelInputs) -> Tensor:
         """Logits (B, T, V) of the words that come next."""
         states_2LSH = self._states_for(windows.streams)
         streams_B = windows.streams.to(states_2LSH.device)
         begin_LBH, begin_cell_LBH = states_2LSH.index_select(2, streams_B)
-        inputs_TBH = self.dropout(in_autocast_format(self.embedding(windows.tokens.t())))
+        inputs_TBH = self.dropout(cast_for_autocast(self.embedding(windows.tokens.t())))
         outputs_TBH, ends = self.lstm(inputs_TBH, (begin_LBH, begin_cell_LBH))
         # Not in place: a table of an evaluation in inference mode could not be written to in training.
         ends_2LBH = torch.stack(ends).detach().to(states_2LSH.dtype)

@@ -29,8 +29,8 @@ class LeNet5(nn.Module):
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K) of images (B, 1, 28, 28)."""
         weight1, bias1, weight2 = self.conv1.weight, self.conv1.bias, self.conv2.weight
-        if _fills_registers(images_BCHW):
-            weight1, bias1, weight2 = _with_empty_maps(weight1, bias1, weight2)
+        if _runs_on_onednn(images_BCHW):
+            weight1, bias1, weight2 = _pad_maps(weight1, bias1, weight2)
         # ReLU after the pool: the same values as before it, on a quarter of the elements.
         maps_BCHW = F.relu(F.max_pool2d(F.conv2d(images_BCHW, weight1, bias1, padding=2), 2))
         maps_BCHW = F.relu(F.max_pool2d(F.conv2d(maps_BCHW, weight2, self.conv2.bias), 2))
@@ -40,13 +40,13 @@ class LeNet5(nn.Module):
         return logits_BK
 
 
-def _fills_registers(images_BCHW: Tensor) -> bool:
+def _runs_on_onednn(images_BCHW: Tensor) -> bool:
     """Whether oneDNN convolves them, which computes eight channels at once."""
     is_float_on_cpu = images_BCHW.device.type == "cpu" and images_BCHW.dtype == torch.float32
     return is_float_on_cpu and bool(torch.backends.mkldnn.enabled)
 
 
-def _with_empty_maps(weight1: Tensor, bias1: Tensor | None, weight2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _pad_maps(weight1: Tensor, bias1: Tensor | None, weight2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The first convolution with two maps of zeros more, eight in all, and the second that takes nothing from them.
 
     The model computes the same values, the convolutions as fast, since they compute eight maps in any case, and pooling

@@ -44,16 +44,18 @@ class RowLSTM(nn.Module):
     def forward(self, images_BCTW: Tensor) -> Tensor:
         """Logits (B, K) of images (B, 1, 28, 28): row t is what the LSTM sees at step t."""
         rows_TBW = images_BCTW.squeeze(1).transpose(0, 1)
-        outputs_TBH = self._multiplied_out(rows_TBW) if _is_for_onednn(rows_TBW) else self._as_published(rows_TBW)
+        outputs_TBH = (
+            self._fused_transform(rows_TBW) if _runs_on_onednn(rows_TBW) else self._separate_transform(rows_TBW)
+        )
         logits_BK: Tensor = self.classifier(outputs_TBH[-1])
         return logits_BK
 
-    def _as_published(self, rows_TBW: Tensor) -> Tensor:
+    def _separate_transform(self, rows_TBW: Tensor) -> Tensor:
         """The last layer's outputs (T, B, H)."""
         outputs_TBH: Tensor = self.lstm(self.transform(rows_TBW))[0]
         return outputs_TBH
 
-    def _multiplied_out(self, rows_TBW: Tensor) -> Tensor:
+    def _fused_transform(self, rows_TBW: Tensor) -> Tensor:
         """The same: U (V x + v) + u = (U V) x + (U v + u), for x of 28 numbers instead of 128."""
         layers = cast(list[list[Tensor]], self.lstm.all_weights)
         input_weight, hidden_weight, input_bias, hidden_bias = layers[0]
@@ -80,7 +82,7 @@ class RowLSTM(nn.Module):
         return outputs_TBH
 
 
-def _is_for_onednn(rows_TBW: Tensor) -> bool:
+def _runs_on_onednn(rows_TBW: Tensor) -> bool:
     """Whether oneDNN's LSTM will run, in the number format of the rows."""
     on_cpu = rows_TBW.device.type == "cpu"
     return on_cpu and bool(torch.backends.mkldnn.enabled) and not torch.is_autocast_enabled("cpu")

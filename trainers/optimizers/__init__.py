@@ -60,31 +60,31 @@ class OptimizerEntry:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
-def _torch(
+def _build_torch(
     solver: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
     """A solver of torch.optim, which takes beta1 and beta2 as a pair."""
-    own = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
+    solver_options = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
     if "beta1" in options:
-        own["betas"] = (options["beta1"], options["beta2"])
+        solver_options["betas"] = (options["beta1"], options["beta2"])
     parameters = [parameter for _, parameter in named_parameters]
-    return solver(parameters, lr=lr, **own)
+    return solver(parameters, lr=lr, **solver_options)
 
 
-def _layerwise(
+def _build_grouped(
     optimizer: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
     """`optimizer` over the usual groups; the option `adapt_vectors` is about the groups, the others are its own."""
-    own = {name: value for name, value in options.items() if name != "adapt_vectors"}
-    return optimizer(layerwise_groups(named_parameters, adapt_vectors=options["adapt_vectors"]), lr, **own)
+    solver_options = {name: value for name, value in options.items() if name != "adapt_vectors"}
+    return optimizer(layerwise_groups(named_parameters, adapt_vectors=options["adapt_vectors"]), lr, **solver_options)
 
 
-def _date(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
+def _build_date(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
     base_options = {name: options.pop(name) for name in BASE_SOLVERS[base].defaults}
     return DATE(params, lr, base=base, base_options=base_options, **options)
 
 
-def _wrapped(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
+def _build_layerwise(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
     """`Layerwise`, with those bounds options left out that are at their default and not of the kind of bounds asked."""
     base_options = {name: options.pop(name) for name in BASE_SOLVERS[base].defaults}
     for kind, defaults in BOUNDS_OPTIONS.items():
@@ -130,13 +130,13 @@ def _entry(
 def _torch_entry(base: str, optimizer: type[Optimizer], description: str) -> OptimizerEntry:
     """torch's own form of a base solver, with the same options."""
     solver = BASE_SOLVERS[base]
-    build = partial(_torch, bypass_compiler_in_step(optimizer))
+    build = partial(_build_torch, bypass_compiler_in_step(optimizer))
     return _entry(build, solver.defaults, description=description, source=solver.source)
 
 
 def _date_entry(base: str) -> OptimizerEntry:
     return _entry(
-        partial(_layerwise, partial(_date, base)),
+        partial(_build_grouped, partial(_build_date, base)),
         {**BASE_SOLVERS[base].defaults, **BOUNDS_OPTIONS["fixed"], "adapt_vectors": True},
         description=f"bounded layer-wise ratio |w|/|g| over {base}",
         source="DATE Algorithm 1, lines 10 to 17",
@@ -146,7 +146,7 @@ def _date_entry(base: str) -> OptimizerEntry:
 def _layerwise_entry(base: str) -> OptimizerEntry:
     bounds = {name: value for options in BOUNDS_OPTIONS.values() for name, value in options.items()}
     return _entry(
-        partial(_layerwise, partial(_wrapped, base)),
+        partial(_build_grouped, partial(_build_layerwise, base)),
         {**BASE_SOLVERS[base].defaults, "ratio": "gradient", "bounds": "fixed", **bounds, "adapt_vectors": True},
         description=f"layer-wise ratio, |w|/|g| or |w|/|u|, bounded or not, over {base}",
         source="LIMIT, arXiv 2006.08517, Table 3",
@@ -166,7 +166,7 @@ def _packaged_entry(entry: ParameterFree) -> OptimizerEntry:
 OPTIMIZERS: dict[str, OptimizerEntry] = {
     "sgd": _torch_entry("sgd", torch.optim.SGD, "stochastic gradient descent (torch.optim.SGD)"),
     "momentum": _entry(
-        partial(_torch, bypass_compiler_in_step(torch.optim.SGD)),
+        partial(_build_torch, bypass_compiler_in_step(torch.optim.SGD)),
         {**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
         description="stochastic gradient descent with momentum (torch.optim.SGD)",
         source=BASE_SOLVERS["momentum"].source,
@@ -177,7 +177,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
     "adamw": _torch_entry("adamw", torch.optim.AdamW, "adaptive moments, decoupled decay (torch.optim.AdamW)"),
     "adadelta": _torch_entry("adadelta", torch.optim.Adadelta, "adaptive learning rates (torch.optim.Adadelta)"),
     "lars": _entry(
-        partial(_layerwise, LARS),
+        partial(_build_grouped, LARS),
         {
             "momentum": 0.9,
             "weight_decay": 0.0,
@@ -191,7 +191,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
         source="LARS, arXiv 1708.03888, Algorithm 1",
     ),
     "lamb": _entry(
-        partial(_layerwise, LAMB),
+        partial(_build_grouped, LAMB),
         {
             "beta1": 0.9,
             "beta2": 0.999,

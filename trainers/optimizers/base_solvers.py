@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from .fused_kernels import fused_adagrad, fused_adam, fused_adamw, fused_sgd
-from .layer_values import LayerValues, add_scaled, scaled, shrink, within_range
-from .multi_tensor import Bucket, with_decay
+from .layer_values import LayerValues, add_multiple, clamp_to_dtype, multiply, multiply_
+from .multi_tensor import Bucket, add_weight_decay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +36,21 @@ class Direction:
     divisors: list[float] | Tensor | None = None
     decay: float = 0.0
 
-    def whole(self, params: list[Tensor]) -> list[Tensor]:
+    def materialize(self, params: list[Tensor]) -> list[Tensor]:
         """u of every layer, in new tensors."""
         if self.denominators is None:
             updates = [tensor.clone() for tensor in self.numerators]
         else:
             updates = list(torch._foreach_div(self.numerators, self.denominators))
         if isinstance(self.divisors, Tensor):
-            shrink(updates, 1 / self.divisors)
+            multiply_(updates, 1 / self.divisors)
         elif self.divisors is not None:
             torch._foreach_div_(updates, self.divisors)
         if self.decay:
             torch._foreach_add_(updates, params, alpha=self.decay)
         return updates
 
-    def take(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
+    def apply(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
         """w <- w - lr r u, in place.
 
         Args:
@@ -59,19 +59,19 @@ class Direction:
             rates: r, the same for all layers or one for each.
         """
         if self.decay:
-            shrink(params, 1 - lr * rates * self.decay)
+            multiply_(params, 1 - lr * rates * self.decay)
         if isinstance(lr, Tensor) or isinstance(rates, Tensor) or isinstance(self.divisors, Tensor):
-            self._take_by_layer(params, lr, rates)
+            self._apply_by_layer(params, lr, rates)
         elif self.denominators is None:
-            torch._foreach_add_(params, self.numerators, alpha=within_range(-(lr * rates), params[0].dtype))
+            torch._foreach_add_(params, self.numerators, alpha=clamp_to_dtype(-(lr * rates), params[0].dtype))
         elif self.divisors is None:
-            size = within_range(-(lr * rates), params[0].dtype)
+            size = clamp_to_dtype(-(lr * rates), params[0].dtype)
             torch._foreach_addcdiv_(params, self.numerators, self.denominators, value=size)
         else:
-            sizes = [within_range(-(lr * rates / divisor), params[0].dtype) for divisor in self.divisors]
+            sizes = [clamp_to_dtype(-(lr * rates / divisor), params[0].dtype) for divisor in self.divisors]
             torch._foreach_addcdiv_(params, self.numerators, self.denominators, sizes)
 
-    def _take_by_layer(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
+    def _apply_by_layer(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
         """The same where numbers differ by layer or may not be read back; the learning rate comes last if it can."""
         size, factors = (-lr, rates) if isinstance(lr, float) else (1.0, -lr * rates)
         numerators = self.numerators
@@ -82,9 +82,9 @@ class Direction:
         elif self.divisors is not None:
             numerators = list(torch._foreach_div(numerators, self.divisors))
         if self.denominators is None:
-            add_scaled(params, numerators, factors, alpha=size)
+            add_multiple(params, numerators, factors, alpha=size)
         else:
-            torch._foreach_addcdiv_(params, scaled(numerators, factors), self.denominators, value=size)
+            torch._foreach_addcdiv_(params, multiply(numerators, factors), self.denominators, value=size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,28 +111,28 @@ class BaseSolver:
 
 def _sgd(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g + wd w."""
-    return Direction(numerators=with_decay(bucket, group["weight_decay"]))
+    return Direction(numerators=add_weight_decay(bucket, group["weight_decay"]))
 
 
 def _momentum(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = m u + (g + wd w), as torch.optim.SGD has it: the learning rate, and so the ratio, is outside the buffer."""
     buffers = bucket.state_tensors("momentum_buffer")
-    shrink(buffers, group["momentum"])
-    torch._foreach_add_(buffers, with_decay(bucket, group["weight_decay"]))
+    multiply_(buffers, group["momentum"])
+    torch._foreach_add_(buffers, add_weight_decay(bucket, group["weight_decay"]))
     return Direction(numerators=buffers)
 
 
 def _nesterov(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = (g + wd w) + m b with b = m b + (g + wd w), torch.optim.SGD's form of Nesterov's momentum."""
-    grads, buffers = with_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
-    shrink(buffers, group["momentum"])
+    grads, buffers = add_weight_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
+    multiply_(buffers, group["momentum"])
     torch._foreach_add_(buffers, grads)
     return Direction(numerators=list(torch._foreach_add(grads, buffers, alpha=group["momentum"])))
 
 
 def _adagrad(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g / (sqrt(sum of g^2) + eps), with g + wd w for g."""
-    grads = with_decay(bucket, group["weight_decay"])
+    grads = add_weight_decay(bucket, group["weight_decay"])
     sums = bucket.state_tensors("sum")
     torch._foreach_addcmul_(sums, grads, grads, value=1)
     return Direction(numerators=grads, denominators=_roots(sums, group["eps"]))
@@ -140,18 +140,18 @@ def _adagrad(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g / (sqrt(moving average of g^2) + eps), with g + wd w for g."""
-    grads = with_decay(bucket, group["weight_decay"])
+    grads = add_weight_decay(bucket, group["weight_decay"])
     averages = bucket.state_tensors("square_avg")
-    shrink(averages, group["alpha"])
+    multiply_(averages, group["alpha"])
     torch._foreach_addcmul_(averages, grads, grads, value=1 - group["alpha"])
     return Direction(numerators=grads, denominators=_roots(averages, group["eps"]))
 
 
 def _adadelta(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = g sqrt(a + eps) / sqrt(s + eps), with s and a the moving averages of g^2 and u^2, and g + wd w for g."""
-    grads, rho = with_decay(bucket, group["weight_decay"]), group["rho"]
+    grads, rho = add_weight_decay(bucket, group["weight_decay"]), group["rho"]
     squares, changes = bucket.state_tensors("square_avg"), bucket.state_tensors("acc_delta")
-    shrink(squares, rho)
+    multiply_(squares, rho)
     torch._foreach_addcmul_(squares, grads, grads, value=1 - rho)
     roots = list(torch._foreach_add(squares, group["eps"]))
     torch._foreach_sqrt_(roots)
@@ -159,14 +159,14 @@ def _adadelta(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     torch._foreach_sqrt_(updates)
     torch._foreach_div_(updates, roots)
     torch._foreach_mul_(updates, grads)
-    shrink(changes, rho)
+    multiply_(changes, rho)
     torch._foreach_addcmul_(changes, updates, updates, value=1 - rho)
     return Direction(numerators=updates)
 
 
 def _adam(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
     """u = m' / (sqrt(v') + eps), with g + wd w for g."""
-    return adam_direction(bucket, with_decay(bucket, group["weight_decay"]), group)
+    return adam_direction(bucket, add_weight_decay(bucket, group["weight_decay"]), group)
 
 
 def _adamw(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
@@ -185,14 +185,14 @@ def adam_direction(
     beta1, beta2 = group["beta1"], group["beta2"]
     firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")
     torch._foreach_lerp_(firsts, grads, 1 - beta1)
-    shrink(seconds, beta2)
+    multiply_(seconds, beta2)
     torch._foreach_addcmul_(seconds, grads, grads, value=1 - beta2)
     if not bias_correction:
         return Direction(numerators=firsts, denominators=_roots(seconds, group["eps"]), decay=decay)
     roots = list(torch._foreach_sqrt(seconds))
     divisors: list[float] | Tensor
     if isinstance(bucket.steps, Tensor):
-        shrink(roots, (1 - beta2**bucket.steps).rsqrt())
+        multiply_(roots, (1 - beta2**bucket.steps).rsqrt())
         divisors = 1 - beta1**bucket.steps
     else:
         torch._foreach_div_(roots, [(1 - beta2**step) ** 0.5 for step in bucket.steps])

@@ -9,7 +9,7 @@ from torch.optim.optimizer import ParamsT
 
 from .base_solvers import adam_direction
 from .fused_kernels import take_adam_step
-from .layer_values import LayerValues, add_scaled, clamped, norm, ratios, shrink, within_range
+from .layer_values import LayerValues, add_multiple, clamp_to_dtype, clamp_values, multiply_, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
 LARGEST_NORM = torch.finfo(torch.float32).max
@@ -109,14 +109,14 @@ class LAMB(MultiTensorOptimizer):
         """The bias-corrected Adam direction, times the trust ratio of every layer (arXiv 1904.00962, Algorithm 2)."""
         inside, outside = _decays(group)
         direction = adam_direction(bucket, bucket.grads, group, decay=inside, bias_correction=group["bias_correction"])
-        updates = direction.whole(bucket.params)
+        updates = direction.materialize(bucket.params)
         rates: LayerValues = 1.0
         if group["layerwise"]:
             weights, changes = (bucket.norms(tensors) for tensors in (bucket.params, updates))
             rates = _trust_ratios(weights, changes, group)
         if outside:
-            shrink(bucket.params, 1 - lr * outside)
-        add_scaled(bucket.params, updates, rates, alpha=-lr)
+            multiply_(bucket.params, 1 - lr * outside)
+        add_multiple(bucket.params, updates, rates, alpha=-lr)
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
         """torch's kernel always corrects the bias."""
@@ -132,7 +132,7 @@ class LAMB(MultiTensorOptimizer):
         rate = _trust_ratios(norm(param), norm(update), group) if group["layerwise"] else 1.0
         if outside:
             param.mul_(1 - lr * outside)
-        param.add_(update, alpha=within_range(float(lr * rate), param.dtype))
+        param.add_(update, alpha=clamp_to_dtype(float(lr * rate), param.dtype))
 
 
 def _decays(group: Mapping[str, Any]) -> tuple[float, float]:
@@ -143,4 +143,4 @@ def _decays(group: Mapping[str, Any]) -> tuple[float, float]:
 
 def _trust_ratios(weights: LayerValues, changes: LayerValues, group: Mapping[str, Any]) -> LayerValues:
     """phi(|w|) / |u| of every layer from its norms, 1 where one is 0."""
-    return ratios(clamped(weights, group["phi_low"], group["phi_high"]), changes, norms=(weights, changes))
+    return ratios(clamp_values(weights, group["phi_low"], group["phi_high"]), changes, norms=(weights, changes))

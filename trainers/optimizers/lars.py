@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from .layer_values import LayerValues, add_scaled, norm, ratios, shrink
-from .multi_tensor import Bucket, MultiTensorOptimizer, with_decay
+from .layer_values import LayerValues, add_multiple, multiply_, norm, ratios
+from .multi_tensor import Bucket, MultiTensorOptimizer, add_weight_decay
 
 SMALLEST_RATE = 1e-20
 """Where a step's rate is smaller, the velocity is not divided by it."""
@@ -107,14 +107,14 @@ class LARS(MultiTensorOptimizer):
         for state in bucket.states:
             if "rate" in state:  # left by a fused step
                 state["momentum_buffer"].mul_(state.pop("rate"))
-        steps, velocities = with_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
-        shrink(velocities, group["momentum"])
-        add_scaled(velocities, steps, inside * local)
+        steps, velocities = add_weight_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
+        multiply_(velocities, group["momentum"])
+        add_multiple(velocities, steps, inside * local)
         if group["nesterov"]:
-            add_scaled(bucket.params, velocities, -group["momentum"], alpha=outside)
-            add_scaled(bucket.params, steps, inside * local, alpha=-outside)
+            add_multiple(bucket.params, velocities, -group["momentum"], alpha=outside)
+            add_multiple(bucket.params, steps, inside * local, alpha=-outside)
         else:
-            add_scaled(bucket.params, velocities, -1.0, alpha=outside)
+            add_multiple(bucket.params, velocities, -1.0, alpha=outside)
 
     def applied_ratio(self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float) -> float:
         """The local learning rate (Equation 6)."""

@@ -56,40 +56,42 @@ def ratios(
     return numerators / denominators if first > 0 and second > 0 else 1.0
 
 
-def clamped(values: LayerValues, low: LayerValues, high: LayerValues) -> LayerValues:
+def clamp_values(values: LayerValues, low: LayerValues, high: LayerValues) -> LayerValues:
     """Every layer's value, at least `low` and at most `high`."""
     if isinstance(values, Tensor):
         return torch.clamp(values, low, high)  # type: ignore[arg-type]
     return min(max(values, float(low)), float(high))
 
 
-def scaled(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
+def multiply(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
     """Every tensor times its layer's factor, in new tensors of the same dtype; a factor of 1 changes no bit."""
     if isinstance(factors, Tensor):
         return list(torch._foreach_mul(tensors, _by_tensor(factors, tensors)))
     return tensors if factors == 1 else list(torch._foreach_mul(tensors, _exact(factors)))
 
 
-def add_scaled(targets: list[Tensor], sources: list[Tensor], factors: LayerValues, *, alpha: LayerValues = 1.0) -> None:
+def add_multiple(
+    targets: list[Tensor], sources: list[Tensor], factors: LayerValues, *, alpha: LayerValues = 1.0
+) -> None:
     """target += alpha factor source, in place, for every layer."""
     if isinstance(alpha, Tensor):
         factors, alpha = alpha * factors, 1.0
     if isinstance(factors, Tensor):
-        torch._foreach_add_(targets, scaled(sources, factors), alpha=alpha)
+        torch._foreach_add_(targets, multiply(sources, factors), alpha=alpha)
     else:
-        torch._foreach_add_(targets, sources, alpha=within_range(alpha * factors, targets[0].dtype))
+        torch._foreach_add_(targets, sources, alpha=clamp_to_dtype(alpha * factors, targets[0].dtype))
 
 
-def shrink(tensors: list[Tensor], factors: LayerValues) -> None:
+def multiply_(tensors: list[Tensor], factors: LayerValues) -> None:
     """Multiplies every tensor by its layer's factor, in place."""
     if isinstance(factors, Tensor):
         torch._foreach_mul_(tensors, _by_tensor(factors, tensors))
     else:
-        factor = within_range(factors, tensors[0].dtype)
+        factor = clamp_to_dtype(factors, tensors[0].dtype)
         torch._foreach_mul_(tensors, _exact(factor) if tensors[0].dtype.itemsize < 4 else factor)
 
 
-def within_range(factor: float, dtype: torch.dtype) -> float:
+def clamp_to_dtype(factor: float, dtype: torch.dtype) -> float:
     """The factor, or the largest number of the dtype: torch refuses larger ones, which diverging weights need.
 
     >>> within_range(-1e39, torch.float32)

@@ -13,7 +13,7 @@ from torch.optim.optimizer import ParamsT
 
 from ..tables import lookup
 from .base_solvers import BASE_SOLVERS
-from .layer_values import LayerValues, add_scaled, clamped, norm, ratios
+from .layer_values import LayerValues, add_multiple, clamp_values, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
 RATIO_LOW = 0.01
@@ -141,18 +141,18 @@ class Layerwise(MultiTensorOptimizer):
         low, high = _bounds(group, bucket.steps)
         if not _is_free(group, low, high):
             rates = low if group["layerwise"] else 1.0
-            direction.take(bucket.params, lr, rates)
+            direction.apply(bucket.params, lr, rates)
             return
         weights = bucket.norms(bucket.params)
         if group["ratio"] == "gradient":
             others = bucket.norms(bucket.grads)
-            rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
-            direction.take(bucket.params, lr, rates)
+            rates = clamp_values(ratios(weights, others, norms=(weights, others)), low, high)
+            direction.apply(bucket.params, lr, rates)
         else:
-            updates = direction.whole(bucket.params)
+            updates = direction.materialize(bucket.params)
             others = bucket.norms(updates)
-            rates = clamped(ratios(weights, others, norms=(weights, others)), low, high)
-            add_scaled(bucket.params, updates, rates, alpha=-lr)
+            rates = clamp_values(ratios(weights, others, norms=(weights, others)), low, high)
+            add_multiple(bucket.params, updates, rates, alpha=-lr)
 
     def applied_ratio(
         self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float
@@ -164,7 +164,7 @@ class Layerwise(MultiTensorOptimizer):
             return None
         low, high = _bounds(group, [float(self.state.get(param, {}).get("step", 0.0)) + 1])
         free = ratios(weight_norm, gradient_norm, norms=(weight_norm, gradient_norm))
-        return float(clamped(free, low, high))
+        return float(clamp_values(free, low, high))
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
         """Where torch has a kernel of the base solver and the ratio is known before the direction is.
@@ -185,7 +185,7 @@ class Layerwise(MultiTensorOptimizer):
         rate = low if group["layerwise"] else 1.0
         if _is_free(group, low, high):
             weights, others = norm(param), norm(grad)
-            rate = clamped(ratios(weights, others, norms=(weights, others)), low, high)
+            rate = clamp_values(ratios(weights, others, norms=(weights, others)), low, high)
         fused(param, grad, state, group, float(lr * rate))
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .layer_values import LayerValues, norms, stacked_norms
-from .sharded import Sharding, shard, shard_like, sharding_of
+from .sharded import Sharding, find_sharding, local_shard, local_shard_like
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Bucket:
     def norms(self, tensors: list[Tensor]) -> LayerValues:
         """L2 norm of one tensor a layer: of its weights, its gradient or its update."""
         if self.sharding is not None:
-            return self.sharding.whole_norms(torch.as_tensor(norms(tensors, at_once=True)))
+            return self.sharding.reduce_norms(torch.as_tensor(norms(tensors, at_once=True)))
         return stacked_norms(tensors) if self.stacked else norms(tensors, at_once=self.at_once)
 
     def state_tensors(self, name: str) -> list[Tensor]:
@@ -161,11 +161,11 @@ class MultiTensorOptimizer(Optimizer):
         rest = []
         for param in params:
             is_usual = param.is_cpu and param.dtype in (torch.float32, torch.float64)
-            if not is_usual or sharding_of(param) is not None:
+            if not is_usual or find_sharding(param) is not None:
                 rest.append(param)
                 continue
             grad, state = self._gradient(param, maximize), self._state_of(param, names)
-            if not _lie_alike(param, grad, [state[name] for name in names]):
+            if not _same_layout(param, grad, [state[name] for name in names]):
                 rest.append(param)
                 continue
             if counting:
@@ -179,7 +179,7 @@ class MultiTensorOptimizer(Optimizer):
         """The parameters by device, dtype and the way they are cut, this step counted."""
         by_kind: dict[tuple[torch.device, torch.dtype, Sharding | None], list[nn.Parameter]] = {}
         for param in params:
-            by_kind.setdefault((param.device, param.dtype, sharding_of(param)), []).append(param)
+            by_kind.setdefault((param.device, param.dtype, find_sharding(param)), []).append(param)
         names, stacked, found = self.state_names(group), group.get("stacked", False), []
         for (device, _, sharding), alike in by_kind.items():
             steps: Sequence[float] | Tensor = []
@@ -191,9 +191,9 @@ class MultiTensorOptimizer(Optimizer):
             states = [self._state_of(param, names) for param in alike]
             tensors: list[Tensor] = list(alike)
             if sharding is not None:
-                grads = [shard_like(grad, param) for grad, param in zip(grads, alike, strict=True)]
-                states = [{name: shard(state[name]) for name in names} for state in states]
-                tensors = [shard(param) for param in alike]
+                grads = [local_shard_like(grad, param) for grad, param in zip(grads, alike, strict=True)]
+                states = [{name: local_shard(state[name]) for name in names} for state in states]
+                tensors = [local_shard(param) for param in alike]
             at_once = device.type != "cpu" if group["foreach"] is None else group["foreach"]
             found.append(
                 Bucket(
@@ -241,7 +241,7 @@ class MultiTensorOptimizer(Optimizer):
         return -grad if maximize else grad
 
 
-def _lie_alike(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
+def _same_layout(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
     """Whether the tensors are dense and have their elements in the same order of memory."""
     strides = param.stride()
     if grad.stride() != strides:
@@ -254,7 +254,7 @@ def _lie_alike(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
     return param.permute(sorted(range(param.ndim), key=param.stride, reverse=True)).is_contiguous()
 
 
-def with_decay(bucket: Bucket, weight_decay: float) -> list[Tensor]:
+def add_weight_decay(bucket: Bucket, weight_decay: float) -> list[Tensor]:
     """g + weight_decay w of every layer (L2 regularisation); the gradients themselves where it is 0."""
     if weight_decay == 0:
         return bucket.grads

@@ -42,7 +42,7 @@ class ParameterFree:
         optimizer: the name of its class there.
         adapt: the package's optimizer -> one that keeps to the contract.
         defaults: options and their defaults, the package's own; `beta1` and `beta2` are its `betas`.
-        own_ranges: values allowed of an option, where they are not those that its name has elsewhere.
+        special_ranges: values allowed of an option, where they are not those that its name has elsewhere.
         description: one line, with the learning rate to set.
         source: paper and package.
     """
@@ -51,7 +51,7 @@ class ParameterFree:
     optimizer: str
     adapt: Callable[[Optimizer], PackagedOptimizer] = PackagedOptimizer
     defaults: Mapping[str, OptionValue]
-    own_ranges: Mapping[str, Range] = field(default_factory=dict)
+    special_ranges: Mapping[str, Range] = field(default_factory=dict)
     description: str
     source: str
 
@@ -59,7 +59,7 @@ class ParameterFree:
     def ranges(self) -> dict[str, Range]:
         """Lowest and highest value allowed of an option, both included."""
         ranges = {name: _RANGES[name] for name in self.defaults if name in _RANGES}
-        return {**ranges, **self.own_ranges}
+        return {**ranges, **self.special_ranges}
 
     def build(
         self, named_parameters: Iterable[tuple[str, nn.Parameter]], lr: float, options: Mapping[str, Any]
@@ -114,7 +114,7 @@ PARAMETER_FREE: dict[str, ParameterFree] = {
         optimizer="SGDScheduleFree",
         adapt=SwitchedOptimizer,
         defaults={"momentum": 0.9, "weight_decay": 0.0},
-        own_ranges={"momentum": _INSIDE_ONE},
+        special_ranges={"momentum": _INSIDE_ONE},
         description="momentum by averaging, without decay; learning rate 1 with a warm-up, or 10 to 50 times SGD's",
         source="Defazio et al., arXiv 2405.15682; package schedulefree",
     ),
@@ -123,7 +123,7 @@ PARAMETER_FREE: dict[str, ParameterFree] = {
         optimizer="AdamWScheduleFree",
         adapt=SwitchedOptimizer,
         defaults=_ADAM,
-        own_ranges={"beta1": _INSIDE_ONE},
+        special_ranges={"beta1": _INSIDE_ONE},
         description="AdamW by averaging, without decay; learning rate 0.0025 with a warm-up, or 1 to 10 times AdamW's",
         source="Defazio et al., arXiv 2405.15682; package schedulefree",
     ),

@@ -25,7 +25,7 @@ class Sharding:
     mesh: Any
     dims: tuple[int, ...]
 
-    def whole_norms(self, norm_L: Tensor) -> Tensor:
+    def reduce_norms(self, norm_L: Tensor) -> Tensor:
         """Norms `_L` of whole layers from those of this device's shards; every device must ask for them."""
         squares_L = norm_L.double().square()
         for dim in self.dims:
@@ -33,7 +33,7 @@ class Sharding:
         return squares_L.sqrt().to(norm_L.dtype)
 
 
-def sharding_of(param: Tensor) -> Sharding | None:
+def find_sharding(param: Tensor) -> Sharding | None:
     """How a parameter is cut over devices; None where it is a plain tensor.
 
     Raises:
@@ -48,14 +48,14 @@ def sharding_of(param: Tensor) -> Sharding | None:
     return Sharding(param.device_mesh, dims)
 
 
-def shard(tensor: Tensor) -> Tensor:
+def local_shard(tensor: Tensor) -> Tensor:
     """This device's part of a tensor that is cut over devices: the memory itself."""
     return cast(Tensor, cast(Any, tensor).to_local())
 
 
-def shard_like(grad: Tensor, param: Tensor) -> Tensor:
+def local_shard_like(grad: Tensor, param: Tensor) -> Tensor:
     """This device's part of a gradient, cut as its parameter is."""
     cut, like = cast(Any, grad), cast(Any, param)
     if cut.placements != like.placements:
         cut = cut.redistribute(like.device_mesh, like.placements)
-    return shard(cut)
+    return local_shard(cut)

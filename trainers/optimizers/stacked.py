@@ -22,7 +22,7 @@ def can_be_stacked(spec: OptimizerSpec) -> bool:
     >>> can_be_stacked(OptimizerSpec(name="date")), can_be_stacked(OptimizerSpec(name="prodigy"))
     (True, False)
     """
-    return _in_layers(spec) is not None
+    return _layerwise_spec(spec) is not None
 
 
 def stacked_optimizer(
@@ -41,11 +41,11 @@ def stacked_optimizer(
     Raises:
         ValueError: the solver cannot be stacked, or an option is not what `build_optimizer` takes.
     """
-    in_layers = _in_layers(spec)
-    if in_layers is None:
+    layerwise = _layerwise_spec(spec)
+    if layerwise is None:
         raise ValueError(f"optimizer {spec.name!r} sets its own learning rate: it cannot step stacked models.")
     named = [(name, parameter) for name, parameter in model.named_parameters() if name in stacked]
-    optimizer = build_optimizer(in_layers, named, lr=0.0)
+    optimizer = build_optimizer(layerwise, named, lr=0.0)
     assert isinstance(optimizer, MultiTensorOptimizer)
     names = {parameter: name for name, parameter in named}
     for group in optimizer.param_groups:
@@ -78,7 +78,7 @@ def keep_models(optimizer: MultiTensorOptimizer, kept: Tensor) -> None:
                         state[name] = value[kept]
 
 
-def _in_layers(spec: OptimizerSpec) -> OptimizerSpec | None:
+def _layerwise_spec(spec: OptimizerSpec) -> OptimizerSpec | None:
     """The same solver as a rule over lists of layers; torch's own are the ratio 1 over their base solver."""
     name = "nesterov" if spec.name == "momentum" and spec.options.get("nesterov") else spec.name
     if name in BASE_SOLVERS:

@@ -16,7 +16,7 @@ epoch (DATE, Algorithm 1, line 4), T = ceil(E n / B) the total iterations.
 '0.001248 0.001249 0.000000'
 """
 
-from .decays import DECAYS, DecayEntry, Moment
+from .decays import DECAYS, DecayEntry, ScheduleStep
 from .schedule import Schedule, build_schedule, check_schedule
 from .warmups import WARMUPS, WarmupEntry
 
@@ -24,8 +24,8 @@ __all__ = [
     "DECAYS",
     "WARMUPS",
     "DecayEntry",
-    "Moment",
     "Schedule",
+    "ScheduleStep",
     "WarmupEntry",
     "build_schedule",
     "check_schedule",

@@ -14,14 +14,14 @@ from ..spec import OptionValue, ScheduleSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class ScheduleStep:
     """One iteration of a training, in the units that decays are written in.
 
     Attributes:
         iteration: t, 1 .. T.
         total_iterations: T.
         epoch: e = t B / n, epochs done once the iteration is over; passes E in a last, incomplete batch.
-        middle: (t - 1/2) B / n, the middle of the iteration; which epoch an iteration belongs to is decided by it.
+        mid_epoch: (t - 1/2) B / n, the middle of the iteration; which epoch an iteration belongs to is decided by it.
         warmup_epochs: w, below E.
         epochs: E.
         peak_lr: learning rate at the end of warm-up.
@@ -30,13 +30,13 @@ class Moment:
     iteration: int
     total_iterations: int
     epoch: float
-    middle: float
+    mid_epoch: float
     warmup_epochs: float
     epochs: int
     peak_lr: float
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """(E - e) / (E - w): the part of the run after warm-up that is still to come, in [0, 1]."""
         return max(0.0, (self.epochs - self.epoch) / (self.epochs - self.warmup_epochs))
 
@@ -55,7 +55,7 @@ class DecayEntry:
         check: (schedule, completed options); raises ValueError where they contradict each other.
     """
 
-    factor: Callable[[Moment, Mapping[str, Any]], float]
+    factor: Callable[[ScheduleStep, Mapping[str, Any]], float]
     description: str
     source: str
     defaults: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -64,12 +64,12 @@ class DecayEntry:
     check: Callable[[ScheduleSpec, Mapping[str, Any]], None] = lambda spec, options: None
 
 
-def _constant(moment: Moment, options: Mapping[str, Any]) -> float:
+def _constant(step: ScheduleStep, options: Mapping[str, Any]) -> float:
     return 1.0
 
 
-def _multistep(moment: Moment, options: Mapping[str, Any]) -> float:
-    passed = sum(1 for milestone in options["milestones"] if moment.middle >= milestone)
+def _multistep(step: ScheduleStep, options: Mapping[str, Any]) -> float:
+    passed = sum(1 for milestone in options["milestones"] if step.mid_epoch >= milestone)
     return float(options["factor"] ** passed)
 
 
@@ -78,24 +78,24 @@ def _check_multistep(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
         raise ValueError(f"decay 'multistep': option 'milestones' must rise, got {options['milestones']!r}.")
 
 
-def _exponential(moment: Moment, options: Mapping[str, Any]) -> float:
-    begun = max(0, math.floor(moment.middle - options["start_epoch"]) + 1)
+def _exponential(step: ScheduleStep, options: Mapping[str, Any]) -> float:
+    begun = max(0, math.floor(step.mid_epoch - options["start_epoch"]) + 1)
     return float(options["factor"] ** begun)
 
 
-def _poly(moment: Moment, options: Mapping[str, Any]) -> float:
-    return float(moment.left ** options["power"])
+def _poly(step: ScheduleStep, options: Mapping[str, Any]) -> float:
+    return float(step.remaining ** options["power"])
 
 
-def _date(moment: Moment, options: Mapping[str, Any]) -> float:
+def _date(step: ScheduleStep, options: Mapping[str, Any]) -> float:
     """max{(T - t) / ((1 - w/E) T), floor / peak}; w is the baseline's w0 in the reading `as_printed`.
 
     At most 1: T is rounded up, so at the end of warm-up the fraction can pass 1 by less than one iteration's worth.
     """
-    warmup_epochs = options["baseline_warmup_epochs"] if options["as_printed"] else moment.warmup_epochs
-    total = moment.total_iterations
-    left = (total - moment.iteration) / ((1.0 - warmup_epochs / moment.epochs) * total)
-    return float(max(min(left, 1.0), options["floor"] / moment.peak_lr))
+    warmup_epochs = options["baseline_warmup_epochs"] if options["as_printed"] else step.warmup_epochs
+    total = step.total_iterations
+    remaining = (total - step.iteration) / ((1.0 - warmup_epochs / step.epochs) * total)
+    return float(max(min(remaining, 1.0), options["floor"] / step.peak_lr))
 
 
 def _check_date(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
@@ -111,13 +111,13 @@ def _check_date(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
         )
 
 
-def _cosine(moment: Moment, options: Mapping[str, Any]) -> float:
-    return (1.0 + math.cos(math.pi * (1.0 - moment.left))) / 2.0
+def _cosine(step: ScheduleStep, options: Mapping[str, Any]) -> float:
+    return (1.0 + math.cos(math.pi * (1.0 - step.remaining))) / 2.0
 
 
-def _cosine_cycles(moment: Moment, options: Mapping[str, Any]) -> float:
+def _cosine_cycles(step: ScheduleStep, options: Mapping[str, Any]) -> float:
     """Half a cosine a cycle; an iteration that ends with a cycle belongs to it, so that every cycle reaches 0."""
-    cycles, done = options["cycles"], 1.0 - moment.left
+    cycles, done = options["cycles"], 1.0 - step.remaining
     if options["smooth"]:
         return (1.0 + math.cos(math.pi * (2 * cycles - 1) * done)) / 2.0
     position = cycles * done
@@ -126,8 +126,8 @@ def _cosine_cycles(moment: Moment, options: Mapping[str, Any]) -> float:
     return (1.0 + math.cos(math.pi * min(1.0, position - cycle))) / 2.0
 
 
-def _cyclical(moment: Moment, options: Mapping[str, Any]) -> float:
-    position = math.fmod((moment.epoch - moment.warmup_epochs) / options["cycle_epochs"], 1.0)
+def _cyclical(step: ScheduleStep, options: Mapping[str, Any]) -> float:
+    position = math.fmod((step.epoch - step.warmup_epochs) / options["cycle_epochs"], 1.0)
     low = options["low"]
     return float(low + (1.0 - low) * abs(1.0 - 2.0 * position))
 

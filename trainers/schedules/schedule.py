@@ -8,7 +8,7 @@ from typing import Any
 from ..options import complete_options
 from ..spec import ScheduleSpec
 from ..tables import lookup
-from .decays import DECAYS, Moment
+from .decays import DECAYS, ScheduleStep
 from .warmups import WARMUPS
 
 
@@ -63,17 +63,17 @@ class Schedule:
         if iteration <= self.warmup_iterations:
             part = WARMUPS[spec.warmup].shape(min(1.0, epoch / spec.warmup_epochs))
             return spec.peak_lr * (spec.warmup_start + (1.0 - spec.warmup_start) * part)
-        moment = Moment(
+        step = ScheduleStep(
             iteration=iteration,
             total_iterations=total,
             # At least w: where t B / n is w but for rounding, the decay must not start above its beginning.
             epoch=max(epoch, spec.warmup_epochs),
-            middle=(iteration - 0.5) * self.batch_size / self.num_samples,
+            mid_epoch=(iteration - 0.5) * self.batch_size / self.num_samples,
             warmup_epochs=spec.warmup_epochs,
             epochs=self.epochs,
             peak_lr=spec.peak_lr,
         )
-        return spec.peak_lr * DECAYS[spec.decay.name].factor(moment, self.decay_options)
+        return spec.peak_lr * DECAYS[spec.decay.name].factor(step, self.decay_options)
 
     def as_factor(self, step: int) -> float:
         """Learning rate over peak for torch's LambdaLR: step 0 is iteration 1.

@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.spec import TrainConfig
+from ...trainers.spec import Configuration, TrainConfig
 from ..analysis.selection import BASELINE
 from ..search import METHODS
 from ..search.method import Outcome, Proposal
-from ..study import ArmDefinition, Configuration, SearchDefinition, Study, rule_config, search_config, tuned_config
+from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
 from ..trial import Progress, Role, Trial, TrialResult
 from .cell import Cell, Params
 
@@ -61,7 +61,7 @@ class Campaign:
         waiting = False
         baseline, *others = self.cells
         for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
-            if cell.needs is not None and not cell.needs.searched:
+            if cell.needs is not None and not cell.needs.is_searched:
                 waiting = True
                 continue
             trial = self._ask_cell(cell, confirms=confirms)
@@ -113,12 +113,12 @@ class Campaign:
         return self._searcher_seconds.get(trial.id, 0.0)
 
     def _ask_cell(self, cell: Cell, *, confirms: bool) -> Trial | Literal["wait", "done"]:
-        if cell.searching:
+        if cell.is_searching:
             trial = self._ask_search(cell)
             if trial != "done":
                 return trial
-            cell.searching = False
-        if not cell.searched:
+            cell.is_searching = False
+        if not cell.is_searched:
             return "wait"
         if not confirms:
             return "done"
@@ -184,7 +184,7 @@ class Campaign:
 
     def _build_cells(self) -> list[Cell]:
         """The baseline, the arms' own baselines, then every arm at every batch size with the repeats of its search."""
-        study, recipe = self._study, self._study.recipe.spec()
+        study = self._study
 
         shared = Cell(
             arm=BASELINE,
@@ -194,7 +194,7 @@ class Campaign:
             epochs=study.epochs,
             search_seed=study.search_seed,
             **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size, study.epochs),
-            configure=lambda params: tuned_config(study.baseline, recipe, params),
+            configure=lambda params: baseline_config(study.baseline, study.recipe, params),
         )
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
         cells = [shared, *own.values()]
@@ -218,12 +218,14 @@ class Campaign:
             epochs=study.epochs,
             search_seed=study.search_seed,
             **self._search(definition.tune, name, definition.batch_size, study.epochs),
-            configure=lambda params: self._scaled(arm, params, definition.batch_size, study.epochs),
+            configure=lambda params: rule_config(
+                study, arm, params, batch_size=definition.batch_size, epochs=study.epochs
+            ),
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
         """A search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
-        study, epochs, recipe = self._study, self._study.epochs_of(arm), self._study.recipe.spec()
+        study, epochs = self._study, self._study.epochs_of(arm)
         searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
         return Cell(
             arm=arm.name,
@@ -231,10 +233,10 @@ class Campaign:
             role="repeat" if repeat else "search",
             seeds=() if repeat else study.seeds,
             epochs=epochs,
-            search_seed=derived_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
+            search_seed=derive_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
             first_index=max(0, repeat - 1) * searching["num_search"],
             **searching,
-            configure=lambda params: search_config(arm, study.baseline, recipe, params, epochs=epochs),
+            configure=lambda params: search_config(study, arm, params, batch_size=batch_size),
         )
 
     def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
@@ -244,7 +246,7 @@ class Campaign:
             """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
             tuned = {} if definition.tune is None else baseline.choice(self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
-            return self._scaled(arm, tuned, batch_size, study.epochs_of(arm))
+            return rule_config(study, arm, tuned, batch_size=batch_size, epochs=study.epochs_of(arm))
 
         return Cell(
             arm=arm.name,
@@ -258,19 +260,12 @@ class Campaign:
             needs=None if definition.tune is None else baseline,
         )
 
-    def _scaled(self, arm: ArmDefinition, tuned: Params, batch_size: int, epochs: int) -> Configuration:
-        """What the arm's rule makes of its baseline, with the hyperparameters that the baseline's tuning chose."""
-        study = self._study
-        return rule_config(
-            arm, study.baseline_of(arm), study.recipe.spec(), tuned, batch_size=batch_size, epochs=epochs
-        )
-
     def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
         """The searching part of a cell whose trials take so many epochs."""
         if definition is None:
             return {"method": None, "num_search": 0}
         entry = METHODS[definition.method]
-        seed = derived_seed(self._study.search_seed, arm, batch_size)
+        seed = derive_seed(self._study.search_seed, arm, batch_size)
         return {
             "method": entry.build(definition, seed, epochs),
             "num_search": entry.num_trials(definition),
@@ -278,7 +273,7 @@ class Campaign:
         }
 
 
-def derived_seed(seed: int, arm: str, batch_size: int) -> int:
+def derive_seed(seed: int, arm: str, batch_size: int) -> int:
     """A method's seed of its own, so that two arms do not draw the same points."""
     digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -6,10 +6,9 @@ This module must not know in what order cells are asked.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...trainers.spec import OptionValue
+from ...trainers.spec import Configuration, OptionValue
 from ..analysis.selection import best_trial
 from ..search.method import Method
-from ..study import Configuration
 from ..trial import Role, TrialResult
 
 Params = Mapping[str, OptionValue]
@@ -46,24 +45,24 @@ class Cell:
     may_prune: bool = False
     configure: Callable[[Params], Configuration]
     needs: "Cell | None" = None
-    searching: bool = True
+    is_searching: bool = True
     confirmations_asked: int = 0
     searches_running: set[str] = field(default_factory=set)
     results: list[TrialResult] = field(default_factory=list)
     _choice: tuple[Params | None] | None = field(default=None, init=False)
 
     @property
-    def planned(self) -> int:
+    def num_planned(self) -> int:
         """Trials it will ask for, if nothing fails and no budget ends it."""
         return self.num_search + len(self.seeds)
 
     @property
-    def searched(self) -> bool:
+    def is_searched(self) -> bool:
         """Whether the choice can be made."""
-        return not self.searching and not self.searches_running
+        return not self.is_searching and not self.searches_running
 
     def choice(self, sign: float) -> Params | None:
-        """The hyperparameters it settled on, once it is `searched`; empty where there is nothing to choose.
+        """The hyperparameters it settled on, once it is `is_searched`; empty where there is nothing to choose.
 
         Kept, since it is asked for before every further trial, and a search may have thousands.
 
@@ -75,7 +74,7 @@ class Cell:
         """
         if self.method is None:
             return {}
-        if self._choice is None or not self.searched:
+        if self._choice is None or not self.is_searched:
             best = best_trial((r for r in self.results if r.trial.role != "confirmation"), higher_is_better=sign > 0)
             self._choice = (None if best is None else best.trial.params,)
         return self._choice[0]

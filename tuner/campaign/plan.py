@@ -5,16 +5,21 @@ the model at every batch size, on this machine's CPU. Nothing is downloaded: whe
 without what must be measured with them.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import is_shipped
 from ...trainers.data import DataError, Dataset
 from ...trainers.flops_and_memory import seconds_per_sample, training_flops_per_sample
 from ..errors import BadInput
-from ..study import Study
+from ..study import Study, load_study
 from ..study.application_check import load_checked_data
 from .campaign import Campaign
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +47,33 @@ class PlannedCell:
     seconds: float | None
 
 
-def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell]:
-    """The trials and the cost of every arm at every batch size, in the order they would be asked for.
+class Plan(tuple[PlannedCell, ...]):
+    """What a study would do: its cells, in the order their trials would be asked for."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> "DataFrame":
+        """The plan as a pandas DataFrame, by batch size and arm: trials, iterations, samples, FLOPs and seconds."""
+        from pandas import DataFrame  # half a second, which only those pay who want one
+
+        return DataFrame([asdict(cell) for cell in self]).set_index(["batch_size", "arm"])
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(escape=True))
+
+
+def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Plan:
+    """Return the trials and the estimated cost of every arm at every batch size, without training.
 
     Args:
-        study: the definition.
+        study: a definition, the path of a study file, or the name of a shipped study.
         data_folder: overrides the study's data folder.
 
     Raises:
         BadInput: only the files tell how many samples there are, and they or a package to read them with are not there.
     """
+    study = study if isinstance(study, Study) else load_study(str(study))
     application = APPLICATIONS[study.application]
     model_options = study.model_options()
     data, num_train = _data_and_size(study, data_folder or study.data.folder)
@@ -63,20 +85,20 @@ def plan_study(study: Study, data_folder: str | None = None) -> list[PlannedCell
             stated = study.recipe.micro_batch_size
             in_memory = min(cell.batch_size, stated if isinstance(stated, int) else cell.batch_size)
             speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
-        samples = cell.planned * cell.epochs * num_train
+        samples = cell.num_planned * cell.epochs * num_train
         cells.append(
             PlannedCell(
                 arm=f"{cell.arm} repeat" if cell.role == "repeat" else cell.arm,
                 batch_size=cell.batch_size,
                 search_trials=cell.num_search,
                 confirmation_trials=len(cell.seeds),
-                iterations=cell.planned * -(-cell.epochs * num_train // cell.batch_size),
+                iterations=cell.num_planned * -(-cell.epochs * num_train // cell.batch_size),
                 samples=samples,
                 flops=None if flops is None else samples * flops,
                 seconds=None if data is None else samples * speeds[cell.batch_size],
             )
         )
-    return cells
+    return Plan(cells)
 
 
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:

@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def interruptible(command: str, console: Console) -> Iterator[None]:
+def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
     """Turns Ctrl-C and SIGTERM into an exit code and the command that goes on from there.
 
     Args:

@@ -11,13 +11,13 @@ import typer
 
 from ...trainers.cores import num_cores
 from ..errors import BadInput
-from ..execution.ray.local_cluster import started_ahead
-from ..run.command_text import format_command, report_command
-from .user_application import check_used, enter_own
+from ..execution.ray.local_cluster import start_ahead
+from ..run.command_text import format_command, format_report_command
+from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
     from ..run.answer import Answer
-    from ..run.run import Place
+    from ..run.options import RunOptions
     from ..study import Study
 
 
@@ -41,7 +41,7 @@ class DriverName(StrEnum):
 
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
-StoredArgument = Annotated[
+StoredStudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study or of one in the store.")
 ]
 StoreOption = Annotated[
@@ -73,7 +73,7 @@ DriverOption = Annotated[DriverName, typer.Option(help="serial runs the trials i
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingOptions:
     """What the commands that train are told of a study, where it lives and where it runs.
 
     Raises:
@@ -92,11 +92,11 @@ class Training:
         if self.address is not None and self.driver is DriverName.serial:
             raise BadInput("--address has no effect with --driver serial: leave one of them out")
 
-    def cluster_ahead(self) -> AbstractContextManager[None]:
+    def start_cluster_early(self) -> AbstractContextManager[None]:
         """Inside, the local cluster that it will need is being started, on another core than all else."""
         if self.driver is DriverName.serial or self.address is not None:
             return nullcontext()
-        return started_ahead(num_cores())
+        return start_ahead(num_cores())
 
     def definition(self) -> "Study":
         """The study.
@@ -104,13 +104,13 @@ class Training:
         Raises:
             BadInput: the study's file or the application cannot be used.
         """
-        return named_study(self.study, self.own)
+        return load_named_study(self.study, self.own)
 
-    def place(self) -> "Place":
+    def place(self) -> "RunOptions":
         """Where it lives and runs."""
-        from ..run.run import Place
+        from ..run.options import RunOptions
 
-        return Place(
+        return RunOptions(
             store=self.store,
             tracking_uri=self.tracking_uri,
             driver=self.driver.value,
@@ -131,21 +131,21 @@ class Training:
         return {"--app": self.own, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
 
 
-def named_study(study: str, own: str | None) -> "Study":
+def load_named_study(study: str, own: str | None) -> "Study":
     """The study, with the user's own application among those it may name.
 
     Raises:
         BadInput: the study's file or the application cannot be used.
     """
-    name = enter_own(own)
+    name = register_user_application(own)
     from ..study import load_study
 
     definition = load_study(study)
-    check_used(own, name, definition.application, f"study {definition.name!r}")
+    check_application_is_used(own, name, definition.application, f"study {definition.name!r}")
     return definition
 
 
-def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str | None) -> tuple[str, str]:
+def resolve_store(study: str, store: Path, tracking_uri: str | None, own: str | None) -> tuple[str, str]:
     """The MLflow store and the study's name, of a study file or of a bare name that needs no file any more.
 
     Raises:
@@ -153,7 +153,7 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
     """
     from ..store import store_uri
 
-    name = enter_own(own)
+    name = register_user_application(own)
     from ..study import load_study
     from ..study.fields import is_name
 
@@ -163,11 +163,11 @@ def store_and_name(study: str, store: Path, tracking_uri: str | None, own: str |
         if not is_name(study):  # no study has such a name, and a report's folder would
             raise
         return store_uri(store, named=tracking_uri, in_study=None), study
-    check_used(own, name, definition.application, f"study {definition.name!r}")
+    check_application_is_used(own, name, definition.application, f"study {definition.name!r}")
     return store_uri(store, named=tracking_uri, in_study=definition.tracking_uri), definition.name
 
 
-def stored_answer(
+def read_stored_answer(
     study: str, store: Path, tracking_uri: str | None, own: str | None, *, with_epochs: bool = False
 ) -> "Answer":
     """A study's answer, read from its store.
@@ -179,7 +179,7 @@ def stored_answer(
         own: the user's own application, where it is one.
         with_epochs: also read the per-epoch metrics.
     """
-    from ..run.answer import answer
+    from ..run.answer import load_answer
 
-    uri, name = store_and_name(study, store, tracking_uri, own)
-    return answer(uri, name, with_epochs=with_epochs, command=report_command(uri, name, store))
+    uri, name = resolve_store(study, store, tracking_uri, own)
+    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, store))

@@ -1,5 +1,6 @@
 """The command `zerotune report`: a study's answer as one HTML file, or its numbers as JSON, Markdown or LaTeX."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,14 +9,14 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, report_command, short
-from .options import AppOption, CostOption, Currency, StoredArgument, StoreOption, TrackingOption, store_and_name
+from ..run.command_text import STORE, format_path, format_report_command
+from .options import AppOption, CostOption, Currency, StoredStudyArgument, StoreOption, TrackingOption, resolve_store
 
 if TYPE_CHECKING:
     from ..analysis.subject import Subject
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """What a report is written as."""
 
     html = "html"
@@ -34,7 +35,7 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
 
     @app.command()
     def report(
-        study: StoredArgument,
+        study: StoredStudyArgument,
         to: Annotated[
             Path | None,
             typer.Option(
@@ -42,19 +43,19 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
                 help="File to write; HTML goes to STORE/STUDY/report/report.html if left out, all else is printed.",
             ),
         ] = None,
-        format: Annotated[Format, typer.Option(help="html is the page with all figures.")] = Format.html,
+        format: Annotated[ReportFormat, typer.Option(help="html is the page with all figures.")] = ReportFormat.html,
         cost: CostOption = Currency.device_seconds,
         store: StoreOption = STORE,
         tracking_uri: TrackingOption = None,
         own: AppOption = None,
     ) -> None:
         """Write a study's report from its MLflow store alone: verdict, numbers, figures, methods and provenance."""
-        from ..run.answer import answer
+        from ..run.answer import load_answer
 
-        uri, name = store_and_name(study, store, tracking_uri, own)
-        is_page = format is Format.html
-        found = answer(uri, name, with_epochs=is_page, command=report_command(uri, name, store))
-        text = _written(format, found.subject(cost.value))
+        uri, name = resolve_store(study, store, tracking_uri, own)
+        is_page = format is ReportFormat.html
+        found = load_answer(uri, name, with_epochs=is_page, command=format_report_command(uri, name, store))
+        text = _written(format, replace(found, cost=cost.value))
         file = to or (store / name / "report" / "report.html" if is_page else None)
         if file is None:
             typer.echo(text, nl=False)  # not by rich, which would wrap its lines
@@ -64,16 +65,16 @@ def add_report_command(app: typer.Typer, console: Console) -> None:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{file}: the report cannot be written ({error.strerror}): name another --to") from None
-        console.print(short(file), soft_wrap=True)
+        console.print(format_path(file), soft_wrap=True)
 
 
-def _written(format: Format, subject: "Subject") -> str:
-    if format is Format.html:
+def _written(format: ReportFormat, subject: "Subject") -> str:
+    if format is ReportFormat.html:
         from ..reports.export import draw_figures
         from ..reports.html.page import render_report
 
         return render_report(subject, draw_figures(subject))
     from ..reports.tables.markup import report_json, report_latex, report_markdown
 
-    writers = {Format.json: report_json, Format.markdown: report_markdown, Format.latex: report_latex}
+    writers = {ReportFormat.json: report_json, ReportFormat.markdown: report_markdown, ReportFormat.latex: report_latex}
     return writers[format](subject)

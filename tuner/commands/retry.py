@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from ..errors import BadInput
-from ..run.command_text import STORE, short
-from .interrupt import interruptible
+from ..run.command_text import STORE, format_path
+from .interrupt import exit_on_interrupt
 from .options import (
     AddressOption,
     AppOption,
@@ -18,7 +18,7 @@ from .options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    Training,
+    TrainingOptions,
 )
 
 
@@ -47,7 +47,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
         """
         if not failed:
             raise BadInput("retry: say which trials: --failed")
-        training = Training(
+        training = TrainingOptions(
             study=study,
             store=store,
             tracking_uri=tracking_uri,
@@ -56,7 +56,7 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
             data_folder=data_folder,
             own=own,
         )
-        with interruptible(training.command("retry") + " --failed", console), training.cluster_ahead():
+        with exit_on_interrupt(training.command("retry") + " --failed", console), training.start_cluster_early():
             from ..reports.tables.terminal import print_answer
             from ..run.run import run_study
 
@@ -66,13 +66,14 @@ def add_retry_command(app: typer.Typer, console: Console) -> None:
                     f"study {definition.name!r}: has not been run in the store {store}: nothing has failed; run it "
                     f"first: {training.command('run')}"
                 )
-            found = run_study(definition, place, console, retry_failed=True, bring_in=training.store_command("sync"))
+            sync_command = training.store_command("sync")
+            found = run_study(definition, **vars(place), retry_failed=True, show=console, sync_command=sync_command)
             print_answer(found.comparison, console)
         ui = training.store_command("ui") if found.is_stored else None
-        print_places(place.folder(definition) / "report", ui, console)
+        print_report_paths(place.folder(definition) / "report", ui, console)
 
 
-def print_places(report: Path, ui_command: str | None, console: Console) -> None:
+def print_report_paths(report: Path, ui_command: str | None, console: Console) -> None:
     """Says where the figures of an answer lie, and how to see its trials.
 
     Args:
@@ -82,7 +83,7 @@ def print_places(report: Path, ui_command: str | None, console: Console) -> None
     """
     console.print("\nFigures and tables:")
     for name in ("report.html", "pareto_arms.html", "comparison.csv"):
-        console.print(f"  {short(report / name)}", soft_wrap=True)  # to copy from: never wrapped
+        console.print(f"  {format_path(report / name)}", soft_wrap=True)  # to copy from: never wrapped
     if ui_command is not None:
         console.print("In MLflow:")
         console.print(f"  {ui_command}", soft_wrap=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ..addresses import has_credentials, redact, split_address
 from ..errors import BadInput, StudyFailed
-from .options import AppOption, RetrainOption, StudyArgument, named_study
+from .options import AppOption, RetrainOption, StudyArgument, load_named_study
 
 RUN = "python -c 'from zerotune.tuner.cli import main; main()' run"
 """`zerotune run` where the package was shipped and not installed; in a job, Ray names its cluster in RAY_ADDRESS."""
@@ -49,7 +49,7 @@ def add_submit_command(app: typer.Typer, console: Console) -> None:
         follow: Annotated[bool, typer.Option("--follow", help="Show what the job says until it ends.")] = False,
     ) -> None:
         """Run a study as a job of a Ray cluster, whatever becomes of this computer."""
-        definition = named_study(study, own)
+        definition = load_named_study(study, own)
         _check(address, store, tracking_uri)
         from ..execution.ray.jobs import Jobs, ray_commands
 
@@ -58,11 +58,11 @@ def add_submit_command(app: typer.Typer, console: Console) -> None:
         jobs = Jobs(address)
         with tempfile.TemporaryDirectory(prefix="zerotune-submit-") as folder:
             words = [
-                _sent_study(study, Path(folder)),
+                _copy_study(study, Path(folder)),
                 "--address",
                 "auto",
                 *words,
-                *_sent_application(own, Path(folder)),
+                *_copy_application(own, Path(folder)),
             ]
             command = f"{RUN} {shlex.join(words)} --address $RAY_ADDRESS{' --retrain' if retrain else ''}"
             job = jobs.submit(command, Path(folder), name=f"zerotune-{definition.name}")
@@ -103,7 +103,7 @@ def _split(option: str, uri: str) -> SplitResult:
         raise BadInput(f"{option} {redact(uri)}: its host or port is not one") from None
 
 
-def _sent_study(study: str, folder: Path) -> str:
+def _copy_study(study: str, folder: Path) -> str:
     from ..study import study_path
 
     path = study_path(study)
@@ -111,7 +111,7 @@ def _sent_study(study: str, folder: Path) -> str:
     return path.name
 
 
-def _sent_application(own: str | None, folder: Path) -> list[str]:
+def _copy_application(own: str | None, folder: Path) -> list[str]:
     if own is None:
         return []
     file, _, name = own.rpartition(":")

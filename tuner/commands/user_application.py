@@ -6,7 +6,7 @@ Applications bring torch with them, so nothing is imported where the option is n
 from ..errors import BadInput
 
 
-def enter_own(words: str | None) -> str | None:
+def register_user_application(words: str | None) -> str | None:
     """Enters the application of a file into the table of applications.
 
     Args:
@@ -21,18 +21,18 @@ def enter_own(words: str | None) -> str | None:
     if words is None:
         return None
     from ...trainers.applications.failure import ApplicationError
-    from ...trainers.applications.registry import enter_application
+    from ...trainers.applications.registry import register_application
     from ...trainers.applications.user_file import read_application_file
 
     try:
         file = read_application_file(words)
-        enter_application(file)
+        register_application(file)
     except ApplicationError as error:
         raise BadInput(f"--app {words}: {error}") from None
     return file.name
 
 
-def check_used(words: str | None, own: str | None, application: str, user: str) -> None:
+def check_application_is_used(words: str | None, own: str | None, application: str, user: str) -> None:
     """Refuses an own application that nothing asks for.
 
     Args:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..trial import Agenda, Trial
-from .packing import Packing, form_of, workload_of
-from .progress_update import Slice
-from .ray.messages import SLICE_SECONDS
+from .packing import PackPlanner, trial_pack_key, workload_key
+from .progress_update import ProgressUpdate
+from .ray.messages import UPDATE_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hand:
+class TrialBatch:
     """What a worker is given next.
 
     Attributes:
@@ -24,17 +24,17 @@ class Hand:
     """
 
     trials: list[Trial]
-    at_once: bool = False
+    as_pack: bool = False
 
 
 @dataclass(frozen=True)
-class ToMeasure:
+class BenchmarkRequest:
     """A trial like which others are handed out once a worker has measured packs of it."""
 
     trial: Trial
 
 
-class Hands:
+class TrialBatcher:
     """Chooses what workers are given.
 
     Args:
@@ -42,43 +42,44 @@ class Hands:
         packing: how many are trained at once.
     """
 
-    def __init__(self, agenda: Agenda, packing: Packing) -> None:
+    def __init__(self, agenda: Agenda, packing: PackPlanner) -> None:
         self._agenda = agenda
         self._packing = packing
-        self._ahead: deque[Trial] = deque()
-        self._lost: list[Trial] = []
+        self._buffer: deque[Trial] = deque()
+        self._requeued: list[Trial] = []
         self._seconds: dict[tuple[str, int], float] = {}
 
-    def next(self, *, num_idle: int, num_workers: int) -> Hand | ToMeasure | Literal["wait", "done"]:
+    def next(self, *, num_idle: int, num_workers: int) -> TrialBatch | BenchmarkRequest | Literal["wait", "done"]:
         """What one worker is given.
 
         Args:
             num_idle: workers that have nothing, that one included.
             num_workers: all of them.
         """
-        if self._lost:
-            return Hand(trials=[self._lost.pop()])  # alone, so that one that kills its worker takes no other with it
+        if self._requeued:
+            # Alone: a trial that kills its worker must take no other trial with it.
+            return TrialBatch(trials=[self._requeued.pop()])
         trial = self._take()
         if not isinstance(trial, Trial):
             return trial
         if self._agenda.may_prune(trial):
-            return Hand(trials=[trial])
+            return TrialBatch(trials=[trial])
         size = self._packing.size(trial)
         if size is None:
-            self._ahead.appendleft(trial)
-            return ToMeasure(trial)
+            self._buffer.appendleft(trial)
+            return BenchmarkRequest(trial)
         if size > 1:
-            found = self._fair_share(trial, size, form_of, among=num_idle)
-            if self._packing.pays(trial, len(found)):
-                return Hand(trials=found, at_once=True)
-            self._ahead.extendleft(reversed(found[1:]))
-        return Hand(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
+            found = self._fair_share(trial, size, trial_pack_key, among=num_idle)
+            if self._packing.pays_off(trial, len(found)):
+                return TrialBatch(trials=found, as_pack=True)
+            self._buffer.extendleft(reversed(found[1:]))
+        return TrialBatch(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
 
-    def lose(self, trial: Trial) -> None:
+    def requeue(self, trial: Trial) -> None:
         """Takes a trial whose worker is gone: it is given to another before new ones."""
-        self._lost.append(trial)
+        self._requeued.append(trial)
 
-    def learn_length(self, trial: Trial, last: Slice) -> None:
+    def record_duration(self, trial: Trial, last: ProgressUpdate) -> None:
         """Takes how long a trial lasted, whose last slice this is, where it got to its end."""
         if last.error is None and last.training is not None and last.training.status == "finished":
             seconds = last.training.setup_seconds + sum(epoch.device_seconds for epoch in last.training.epochs)
@@ -87,10 +88,10 @@ class Hands:
     def _num_short(self, trial: Trial) -> int:
         """How many such trials take as long as a worker trains before it reports; 1 where that is not known."""
         seconds = self._seconds.get(_length_of(trial))
-        return 1 if seconds is None else max(1, int(SLICE_SECONDS / max(seconds, 1e-3)))
+        return 1 if seconds is None else max(1, int(UPDATE_SECONDS / max(seconds, 1e-3)))
 
     def _take(self) -> Trial | Literal["wait", "done"]:
-        return self._ahead.popleft() if self._ahead else self._agenda.ask()
+        return self._buffer.popleft() if self._buffer else self._agenda.ask()
 
     def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
         """The trial and others of its kind, `size` at most: one worker's share, `among` so many, of those at hand."""
@@ -100,14 +101,14 @@ class Hands:
             if not isinstance(other, Trial):
                 break
             if kind(other) != kind(trial) or self._agenda.may_prune(other):
-                self._ahead.appendleft(other)
+                self._buffer.appendleft(other)
                 break
             found.append(other)
         share = -(-len(found) // among)
-        self._ahead.extendleft(reversed(found[share:]))
+        self._buffer.extendleft(reversed(found[share:]))
         return found[:share]
 
 
 def _length_of(trial: Trial) -> tuple[str, int]:
     """Equal for trials that take the same time."""
-    return workload_of(trial.config), trial.config.epochs
+    return workload_key(trial.config), trial.config.epochs

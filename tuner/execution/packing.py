@@ -8,26 +8,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from ...trainers.applications.registry import enter_application
+from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
 from ..cost import Cost, device_cost, epochs_cost
 from ..trial import Trial, canonical_json
-from .progress_update import Slice
-from .trial_runner import PackSetting, Work, device_name
+from .progress_update import ProgressUpdate
+from .trial_runner import PackSetting, TrialRunner, device_name
 
 LARGEST_CPU_BATCH = 32
 """On a CPU nothing larger is measured: packs of LeNet lost at every batch size above it (`benchmarks/README.md`)."""
 
 
-def form_of(trial: Trial) -> str:
+def trial_pack_key(trial: Trial) -> str:
     """Equal for trials that can be in one pack."""
     return canonical_json(asdict(pack_key(trial.config)))
 
 
-class Packing:
+class PackPlanner:
     """The sizes of packs: as the study says, or as measured, once for each workload.
 
     Args:
@@ -38,7 +38,7 @@ class Packing:
     def __init__(self, setting: PackSetting, *, on_gpu: bool) -> None:
         self._setting = setting
         self._on_gpu = on_gpu
-        self._measured: dict[str, PackSpeed | None] = {}
+        self._speeds: dict[str, PackSpeed | None] = {}
 
     def size(self, trial: Trial) -> int | None:
         """How many trials of this form to train at once; None where that must be measured first."""
@@ -48,23 +48,23 @@ class Packing:
             return self._setting
         if not self._on_gpu and trial.batch_size > LARGEST_CPU_BATCH:
             return 1
-        workload = workload_of(trial.config)
-        if workload not in self._measured:
+        workload = workload_key(trial.config)
+        if workload not in self._speeds:
             return None
-        speed = self._measured[workload]
+        speed = self._speeds[workload]
         return 1 if speed is None else speed.best
 
-    def pays(self, trial: Trial, number: int) -> bool:
+    def pays_off(self, trial: Trial, number: int) -> bool:
         """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
-        speed = self._measured.get(workload_of(trial.config))
+        speed = self._speeds.get(workload_key(trial.config))
         return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.is_worthwhile(number)))
 
-    def learn(self, trial: Trial, speed: PackSpeed | None) -> None:
+    def record_speed(self, trial: Trial, speed: PackSpeed | None) -> None:
         """Takes what was measured for trials like this one; None where nothing could be."""
-        self._measured[workload_of(trial.config)] = speed
+        self._speeds[workload_key(trial.config)] = speed
 
 
-def workload_of(config: TrainConfig) -> str:
+def workload_key(config: TrainConfig) -> str:
     """Equal for trainings whose updates take the same time: as long at one label smoothing or norm as at another."""
     recipe = config.recipe
     recipe = replace(
@@ -78,7 +78,7 @@ def workload_of(config: TrainConfig) -> str:
     return canonical_json(plain)
 
 
-class PackWork:
+class PackRunner:
     """Trials of one form being trained at once.
 
     Where the pack cannot be trained (it does not fit into the memory, say), every trial is trained by itself, so that a
@@ -98,8 +98,8 @@ class PackWork:
         self._application = application
         self._pack: PackedTraining | None = None
         self._left = {trial.id: position for position, trial in enumerate(trials)}
-        self._told = [0] * len(trials)
-        self._alone: dict[str, Work] = {}
+        self._reported = [0] * len(trials)
+        self._separate: dict[str, TrialRunner] = {}
         self._lost: dict[str, Cost] = {}
 
     @property
@@ -107,46 +107,46 @@ class PackWork:
         """Whether every trial has ended."""
         return not self._left
 
-    def advance(self, seconds: float) -> dict[str, Slice]:
+    def advance(self, seconds: float) -> dict[str, ProgressUpdate]:
         """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial that was left."""
         begin = last = time.perf_counter()
-        while not self._alone:
+        while not self._separate:
             try:
                 if self._pack is None:
                     if self._application is not None:
-                        enter_application(self._application)
+                        register_application(self._application)
                     self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
                     last = time.perf_counter()
                 self._pack.run_epoch()
             except Exception:  # whatever it is, each trial by itself will show it or not
-                self._part(time.perf_counter() - last)
+                self._separate_trials(time.perf_counter() - last)
                 break
             last = time.perf_counter()
             if not self._pack.running or last - begin >= seconds:
-                return self._slices(self._pack)
+                return self._updates(self._pack)
         return self._advance_alone(seconds)
 
-    def _slices(self, pack: PackedTraining) -> dict[str, Slice]:
-        results, slices = pack.results(), {}
+    def _updates(self, pack: PackedTraining) -> dict[str, ProgressUpdate]:
+        results, updates = pack.results(), {}
         for trial_id, position in list(self._left.items()):
             result = results[position]
-            slices[trial_id] = Slice(
+            updates[trial_id] = ProgressUpdate(
                 new_epochs=self._new_epochs(position, result.epochs),
                 training=result,
                 error=None,
                 host=socket.gethostname(),
                 device=device_name(self._placements[position].device),
             )
-            if slices[trial_id].done:
+            if updates[trial_id].done:
                 del self._left[trial_id]
-        return slices
+        return updates
 
     def _new_epochs(self, position: int, epochs: tuple[EpochMetrics, ...]) -> tuple[EpochMetrics, ...]:
-        new = epochs[self._told[position] :]
-        self._told[position] = len(epochs)
+        new = epochs[self._reported[position] :]
+        self._reported[position] = len(epochs)
         return new
 
-    def _part(self, seconds: float) -> None:
+    def _separate_trials(self, seconds: float) -> None:
         """Begins every trial anew by itself; bills to each what the pack has done of it and not told yet.
 
         Args:
@@ -157,7 +157,7 @@ class PackWork:
             if self._pack is not None:
                 result, updates, samples = self._pack.results()[position], *self._pack.unfinished
                 lost += device_cost(result.setup_seconds, result.setup_joules)
-                lost += epochs_cost(result.epochs[self._told[position] :])
+                lost += epochs_cost(result.epochs[self._reported[position] :])
                 lost += Cost(
                     iterations=updates,
                     samples=samples,
@@ -165,14 +165,15 @@ class PackWork:
                     words=result.num_parameters * updates,
                 )
             self._lost[trial_id] = lost
-            self._alone[trial_id] = Work(self._trials[position], self._placements[position], self._application)
+            trial, placement = self._trials[position], self._placements[position]
+            self._separate[trial_id] = TrialRunner(trial, placement, self._application)
         self._pack = None
 
-    def _advance_alone(self, seconds: float) -> dict[str, Slice]:
+    def _advance_alone(self, seconds: float) -> dict[str, ProgressUpdate]:
         """Trains the first trial that is left by itself."""
         trial_id = next(iter(self._left))
-        piece = self._alone[trial_id].advance(seconds)
-        if piece.done:
+        update = self._separate[trial_id].advance(seconds)
+        if update.done:
             del self._left[trial_id]
-            piece = replace(piece, unfinished=piece.unfinished + self._lost[trial_id])
-        return {trial_id: piece}
+            update = replace(update, unfinished=update.unfinished + self._lost[trial_id])
+        return {trial_id: update}

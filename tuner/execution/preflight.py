@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.failure import ApplicationError
-from ...trainers.applications.registry import enter_application, find_application
+from ...trainers.applications.registry import find_application, register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.data import DataError
 from ...trainers.spec import OptionValue
@@ -71,29 +71,29 @@ class Findings:
     sees_checkpoints: bool
 
 
-def versions_here() -> dict[str, str]:
+def local_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide what a training gives."""
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
-def inspect(inspection: Inspection) -> Findings:
+def inspect_machine(inspection: Inspection) -> Findings:
     """Looks at the machine it is called on."""
     return Findings(
         host=socket.gethostname(),
-        problem=problem_here(inspection),
-        versions=versions_here(),
+        problem=find_problem(inspection),
+        versions=local_versions(),
         sees_checkpoints=inspection.probe is None or Path(inspection.probe).is_file(),
     )
 
 
-def problem_here(inspection: Inspection) -> str | None:
+def find_problem(inspection: Inspection) -> str | None:
     """Why no trial could run on this machine, one sentence; None where one could."""
     workload = inspection.workload
     if workload is None:
         return None
     try:
         if inspection.application is not None:
-            enter_application(inspection.application)
+            register_application(inspection.application)
         find_application(workload.application)
         application = APPLICATIONS[workload.application]
         for sentence in application.missing_packages():
@@ -104,7 +104,7 @@ def problem_here(inspection: Inspection) -> str | None:
     return None
 
 
-def told(findings: Mapping[str, Findings]) -> Sequence[str]:
+def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
     """What is worth knowing of machines that can run trials.
 
     Args:
@@ -113,27 +113,27 @@ def told(findings: Mapping[str, Findings]) -> Sequence[str]:
     Raises:
         BadInput: a trial could not run on one of them; all such machines are named.
     """
-    unfit = [f"  {_called(node, found)}: {found.problem}" for node, found in findings.items() if found.problem]
+    unfit = [f"  {_name_machine(node, found)}: {found.problem}" for node, found in findings.items() if found.problem]
     if unfit:
         raise BadInput(
             f"{len(unfit)} of {len(findings)} machines of the cluster cannot run this study:\n" + "\n".join(unfit)
         )
     notes = []
-    blind = [_called(node, found) for node, found in findings.items() if not found.sees_checkpoints]
+    blind = [_name_machine(node, found) for node, found in findings.items() if not found.sees_checkpoints]
     if blind:
         notes.append(
             f"Checkpoints are not shared with {', '.join(blind)}: a trial that another machine takes over begins anew. "
             "A --store on storage that all machines have would keep them"
         )
-    here = versions_here()
+    here = local_versions()
     for node, found in findings.items():
         other = [f"{name} {v} (here {here[name]})" for name, v in found.versions.items() if v != here[name]]
         if other:
             notes.append(
-                f"{_called(node, found)} has {', '.join(other)}: scores may differ from those of other machines"
+                f"{_name_machine(node, found)} has {', '.join(other)}: scores may differ from those of other machines"
             )
     return notes
 
 
-def _called(node: str, found: Findings) -> str:
+def _name_machine(node: str, found: Findings) -> str:
     return node if node == found.host else f"{node} ({found.host})"

@@ -12,7 +12,7 @@ from ..trial import Trial, TrialResult, TrialStatus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice:
+class ProgressUpdate:
     """A piece of a trial's work.
 
     Attributes:
@@ -44,7 +44,7 @@ class Slice:
         return self.error is not None or (self.training is not None and self.training.status != "running")
 
 
-def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
+def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> TrialResult:
     """The result of a trial whose last slice this is.
 
     The test scores are kept for confirmations only: test is shown once, for the chosen configuration.
@@ -52,7 +52,7 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
     training = last.training
     if last.error is not None or training is None:
         error = last.error or "the training never began"
-        return failed(trial, error, num_workers=last.num_workers, training=training, slice_=last)
+        return failed_result(trial, error, num_workers=last.num_workers, training=training, slice_=last)
     status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
     return TrialResult(
         trial=trial,
@@ -71,13 +71,13 @@ def conclude(trial: Trial, last: Slice, *, pruned: bool = False) -> TrialResult:
     )
 
 
-def failed(
+def failed_result(
     trial: Trial,
     error: str,
     *,
     num_workers: int = 1,
     training: TrainResult | None = None,
-    slice_: Slice | None = None,
+    slice_: ProgressUpdate | None = None,
 ) -> TrialResult:
     """The result of a trial that gave no score; what it did is billed all the same, an epoch it broke off included."""
     cost = Cost(trials=1) if training is None else training_cost(training)

@@ -7,12 +7,12 @@ from ...trainers.distributed.local_workers import LocalWorkers
 from ...trainers.memory import configure_malloc
 from ..cost import Cost
 from ..trial import Progress, Trial, TrialResult
-from .failures import MAX_DEATHS, Deaths
-from .progress_update import conclude, failed
-from .trial_runner import Execution, OtherWorkers, RecordingAgenda, Work
+from .failures import MAX_WORKER_FAILURES, WorkerFailures
+from .progress_update import conclude, failed_result
+from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 
 
-def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
+def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for.
 
     Args:
@@ -25,30 +25,30 @@ def run_serial(agenda: RecordingAgenda, execution: Execution) -> None:
         while (trial := agenda.ask()) != "done":
             if trial == "wait":
                 raise RuntimeError("the agenda waits for a trial that no driver is running")
-            agenda.begins(trial)
+            agenda.mark_started(trial)
             agenda.tell(_run(trial, agenda, execution, others))
 
 
-def _run(trial: Trial, agenda: RecordingAgenda, execution: Execution, others: OtherWorkers) -> TrialResult:
-    work = Work(trial, execution.placement(trial), execution.application, execution.time_limit, others)
-    deaths, lost = Deaths(), Cost()
+def _run(trial: Trial, agenda: DriverAgenda, execution: Execution, others: PeerWorkers) -> TrialResult:
+    work = TrialRunner(trial, execution.placement(trial), execution.application, execution.time_limit, others)
+    failures, lost = WorkerFailures(), Cost()
     while True:
-        piece = work.advance(0.0)
-        for sentence in piece.warnings:
-            agenda.warned(trial, sentence)
-        for epoch in piece.new_epochs:
-            deaths.got_to(trial.id, epoch.epoch)
-        if piece.lost is not None:
-            lost += piece.unfinished
-            if not deaths.add(trial.id):
+        update = work.advance(0.0)
+        for sentence in update.warnings:
+            agenda.add_warning(trial, sentence)
+        for epoch in update.new_epochs:
+            failures.record_epoch(trial.id, epoch.epoch)
+        if update.lost is not None:
+            lost += update.unfinished
+            if not failures.add(trial.id):
                 continue
-            text = f"{piece.lost}, {MAX_DEATHS} times: out of memory, or killed from outside"
-            result = failed(trial, text, num_workers=execution.workers_per_trial)
-        elif piece.done:
-            result = conclude(trial, piece)
-        elif not agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            text = f"{update.lost}, {MAX_WORKER_FAILURES} times: out of memory, or killed from outside"
+            result = failed_result(trial, text, num_workers=execution.workers_per_trial)
+        elif update.done:
+            result = conclude(trial, update)
+        elif not agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
             work.discard()
-            result = conclude(trial, piece, pruned=True)
+            result = conclude(trial, update, pruned=True)
         else:
             continue
         return replace(result, cost=result.cost + lost)

@@ -18,10 +18,10 @@ class OutOfTime(BaseException):
     """The limit is over. No `Exception`, so that no training takes it for one of its own."""
 
 
-def out_of_time_text(seconds: float) -> str:
+def format_out_of_time(seconds: float) -> str:
     """Why a trial failed that took longer.
 
-    >>> out_of_time_text(60.0)
+    >>> format_out_of_time(60.0)
     'took longer than resources.time_limit, 60 s: it hangs, or the limit is too low'
     """
     return f"took longer than resources.time_limit, {seconds:g} s: it hangs, or the limit is too low"
@@ -39,7 +39,7 @@ def end_process_after(seconds: float | None) -> None:
 
 
 @contextmanager
-def limited(seconds: float | None) -> Iterator[None]:
+def raise_after(seconds: float | None) -> Iterator[None]:
     """Raises `OutOfTime` inside when the time is over; only in a program's main thread, which alone hears signals.
 
     Args:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ...trainers.applications.registry import enter_application
+from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.cores import num_cores
 from ...trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
@@ -21,10 +21,10 @@ from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
 from ..cost import Cost, device_cost
 from ..trial import Agenda, Trial
-from .failures import describe
+from .failures import describe_error
 from .preflight import Workload
-from .progress_update import Slice
-from .time_limit import OutOfTime, limited, out_of_time_text
+from .progress_update import ProgressUpdate
+from .time_limit import OutOfTime, format_out_of_time, raise_after
 
 PackSetting = Literal["auto", "off"] | int
 
@@ -64,7 +64,7 @@ class Execution:
     time_limit: float | None = None
 
     @property
-    def own_cores(self) -> int:
+    def local_cores(self) -> int:
         """Cores that an embedded cluster has: those that this process may use, or as many as a trial asks for."""
         return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
 
@@ -83,7 +83,7 @@ class Execution:
         )
 
 
-class OtherWorkers(Protocol):
+class PeerWorkers(Protocol):
     """The other workers of the trials that are trained here, wherever they are."""
 
     def start_training(
@@ -109,27 +109,27 @@ class OtherWorkers(Protocol):
         ...
 
 
-class RecordingAgenda(Agenda, Protocol):
+class DriverAgenda(Agenda, Protocol):
     """An agenda that a driver can tell what it measured for itself."""
 
-    def begins(self, trial: Trial) -> None:
+    def mark_started(self, trial: Trial) -> None:
         """Takes that a trial which was asked for is being trained from now on; it may be said again."""
         ...
 
-    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+    def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Takes how fast trainings like this trial's are alone and in packs."""
         ...
 
-    def note(self, sentence: str) -> None:
+    def add_note(self, sentence: str) -> None:
         """Takes something worth knowing of where the trials run."""
         ...
 
-    def warned(self, trial: Trial, sentence: str) -> None:
+    def add_warning(self, trial: Trial, sentence: str) -> None:
         """Takes a word about a training that goes on."""
         ...
 
 
-class Work:
+class TrialRunner:
     """One trial being trained.
 
     An exception inside a training is the trial's failure, not the driver's: it becomes the slice's `error`.
@@ -149,7 +149,7 @@ class Work:
         placement: Placement,
         application: ApplicationFile | None = None,
         time_limit: float | None = None,
-        others: OtherWorkers | None = None,
+        others: PeerWorkers | None = None,
     ) -> None:
         self._trial = trial
         self._others = others
@@ -161,7 +161,7 @@ class Work:
         self._setup = Cost()
         self._checkpoint_before: tuple[int, int] | None = None
 
-    def advance(self, seconds: float) -> Slice:
+    def advance(self, seconds: float) -> ProgressUpdate:
         """Trains on for at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
         begin = time.perf_counter()
         end = begin + seconds
@@ -169,11 +169,11 @@ class Work:
         error, lost, unfinished = None, None, Cost()
         warnings: list[str] = []
         try:
-            with limited(self._seconds_left()), heard(warnings):
+            with raise_after(self._seconds_left()), collect_warnings(warnings):
                 if self._training is None:
                     if self._application is not None:
-                        enter_application(self._application)
-                    process_group = self._gathered()
+                        register_application(self._application)
+                    process_group = self._join_peers()
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
                     self._training = Training(self._trial.config, self._placement, process_group)
                     begin = time.perf_counter()
@@ -198,7 +198,7 @@ class Work:
                 if self._checkpoint_now() == self._checkpoint_before:  # else the next attempt tells it
                     unfinished += self._setup
                 self._training, self._setup, self._begun_at = None, Cost(), None
-        return Slice(
+        return ProgressUpdate(
             new_epochs=tuple(new_epochs),
             training=None if self._training is None else self._training.result(),
             error=error,
@@ -210,7 +210,7 @@ class Work:
             lost=lost,
         )
 
-    def _gathered(self) -> ProcessGroup:
+    def _join_peers(self) -> ProcessGroup:
         if self._others is None:
             return SINGLE_PROCESS
         return self._others.start_training(self._trial.config, self._placement, self._application)
@@ -220,9 +220,9 @@ class Work:
         if isinstance(exception, WorkerLost):
             raise exception
         if isinstance(exception, OutOfTime) and self._time_limit is not None:
-            return out_of_time_text(self._time_limit)
+            return format_out_of_time(self._time_limit)
         said = None if self._others is None else self._others.failure()
-        return said or describe(exception)
+        return said or describe_error(exception)
 
     def _checkpoint_now(self) -> tuple[int, int] | None:
         """Differs where a checkpoint has been written since; None where there is none."""
@@ -283,7 +283,7 @@ def device_name(device: str) -> str:
 
 
 @contextmanager
-def heard(sentences: list[str]) -> Iterator[None]:
+def collect_warnings(sentences: list[str]) -> Iterator[None]:
     """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]

@@ -1,42 +1,105 @@
 """From results to the answer: those of a journal, or those of a store alone, so a verdict can be rebuilt anywhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..analysis.comparison import Comparison, StudyFacts, compare
+from rich.console import Console, Group
+from rich.text import Text
+
+from ..analysis.comparison import ComparisonRow, StudyFacts, compare
 from ..analysis.provenance import Origin
 from ..analysis.selection import BASELINE
 from ..analysis.subject import Subject
-from ..store import read_results
-from ..study import SEARCH_METHODS, Study
+from ..cost import Cost
+from ..errors import BadInput
+from ..store import Store, read_results, store_uri
+from ..study import SEARCH_METHODS, Study, load_study
+from ..study.fields import is_name
 from ..study.search_space import Space
 from ..study.values import parse_param
 from ..trial import TrialResult
+from .command_text import STORE, format_report_command
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..reports.notebook import Figures
 
 METRIC = "metric"
 HIGHER_IS_BETTER = "higher_is_better"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A study's comparison, the results it was made of, and where these come from.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Answer(Subject):
+    """What a study found: tables, figures and sentences, and the results they were made of.
+
+    `run_study` and `read_answer` return one; a notebook shows it as a table. `dataclasses.replace(answer,
+    cost="flops")` is the same answer with savings and figures in another currency.
 
     Attributes:
-        comparison: what the study found.
+        comparison: every arm at every batch size: scores, verdicts, bills, savings.
         results: all trials, in the order they finished.
         origin: what is needed to get them again.
-        is_stored: whether all of it is in the store, too: not where that does not answer.
+        cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
+        is_stored: whether all of it is in the MLflow store; False where that did not answer while the study ran.
     """
 
-    comparison: Comparison
-    results: Sequence[TrialResult]
-    origin: Origin
     is_stored: bool = True
 
-    def subject(self, cost: str = "device_seconds") -> Subject:
-        """What a report takes; `cost` is a name in `tuner.cost.CURRENCIES`."""
-        return Subject(comparison=self.comparison, results=self.results, origin=self.origin, cost=cost)
+    @property
+    def verdict(self) -> str:
+        """The study in one sentence: which arms do as well as the reference, where, and what that saves."""
+        from ..reports.text.verdict import verdict_sentence
+
+        return verdict_sentence(self.comparison, cost=self.cost)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What else was found, a sentence an arm and batch size."""
+        from ..reports.text.verdict import findings
+
+        return findings(self.comparison, cost=self.cost)
+
+    @property
+    def table(self) -> "DataFrame":
+        """The arms by batch size, with the columns of comparison.csv; the baseline comes first."""
+        from ..reports.notebook import arms_frame
+
+        return arms_frame(self.comparison)
+
+    @property
+    def trials(self) -> "DataFrame":
+        """All trials, with the columns of trials.csv."""
+        from ..reports.notebook import trials_frame
+
+        return trials_frame(self.results)
+
+    @property
+    def bill(self) -> "DataFrame":
+        """What was spent, by arm, batch size and role, with the columns of ledger.csv; the total comes last."""
+        from ..reports.notebook import bill_frame
+
+        return bill_frame(self.comparison)
+
+    @cached_property
+    def figures(self) -> "Figures":
+        """The figures that the study has something for, as plotly objects by name, such as "pareto_arms"."""
+        from ..reports.notebook import Figures
+
+        return Figures(self)
+
+    def __repr__(self) -> str:
+        facts = self.comparison.facts
+        sizes = ", ".join(map(str, facts.batch_sizes))
+        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials>"
+
+    def _repr_html_(self) -> str:
+        from ..reports.notebook import answer_html
+
+        return answer_html(self)
 
 
 def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
@@ -83,7 +146,47 @@ def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
     return own.get("lr") is not None and own.get("tune") is None
 
 
-def answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
+def read_answer(
+    study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
+) -> Answer:
+    """Read a study's answer back from its store.
+
+    Args:
+        study: a definition, the path of a study file, or the name of a study in the store.
+        store: folder of the local store.
+        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        with_epochs: whether per-epoch metrics are read too, which learning curves need; a server is asked several
+            times a trial for them.
+
+    Returns:
+        The answer, equal to the one that `run_study` returned.
+
+    Raises:
+        BadInput: there is no such store or study.
+        Unreachable: the store does not answer.
+    """
+    root = Path(store)
+    uri, name = find_store_and_name(study, root, tracking_uri)
+    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, root))
+
+
+def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
+    """Return the address of the MLflow store and the study's name; a bare name needs no study file any more.
+
+    Raises:
+        BadInput: the study's file cannot be used, or as `tuner.store.store_uri`.
+    """
+    if not isinstance(study, Study):
+        try:
+            study = load_study(str(study))
+        except BadInput:
+            if not is_name(str(study)):  # no study has such a name, and a report's folder would
+                raise
+            return store_uri(store, named=tracking_uri, in_study=None), str(study)
+    return store_uri(store, named=tracking_uri, in_study=study.tracking_uri), study.name
+
+
+def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
     """The comparison of a study, read from its store.
 
     Args:
@@ -100,10 +203,10 @@ def answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, com
     origin = Origin(
         definition=stored.resolved_study, fingerprint=stored.fingerprint, sessions=stored.sessions, command=command
     )
-    return answer_of(stored.results, origin)
+    return build_answer(stored.results, origin)
 
 
-def answer_of(results: Iterable[TrialResult], origin: Origin) -> Answer:
+def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
     """The comparison of results at hand.
 
     Args:
@@ -112,3 +215,64 @@ def answer_of(results: Iterable[TrialResult], origin: Origin) -> Answer:
     """
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     return Answer(comparison=compare(study_facts(origin.definition), in_order), results=in_order, origin=origin)
+
+
+def make_store_opener(
+    study: Study, tracking_uri: str, definition: Mapping[str, Any], sessions: Sequence[Mapping[str, str]]
+) -> Callable[[], Store]:
+    """What opens a study's store, at first and after every failure.
+
+    Args:
+        study: the study.
+        tracking_uri: where its store is.
+        definition: the resolved study as `tuner.run.answer.stored_definition` gives it.
+        sessions: what programs and machines drove it, which the store keeps too.
+    """
+    methods = {arm.name: arm.method for arm in study.arms}
+
+    def opened() -> Store:
+        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
+        store.write_sessions(sessions)
+        return store
+
+    return opened
+
+
+def report_store_state(console: Console, command: str, sentence: str, is_behind: bool) -> None:
+    """Says how it is with the store, and what to type where it lacks results."""
+    if not is_behind:
+        console.print(Text(sentence, style="green"))
+        return
+    what = Text(f"{sentence} To bring them in later:", style="yellow")
+    to_copy = Text(f"  {command}", style="yellow", no_wrap=True, overflow="ignore")
+    console.print(Group(what, to_copy), crop=False)
+
+
+def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
+    """Puts the figures into the store, and each arm's summary on its parent run."""
+    store.log_artifacts(files, "report")
+    for row in found.comparison.rows:
+        if row.search.trials or row.num_seeds:
+            store.summarise(row.arm, row.batch_size, summary_metrics(row))
+    for (arm, batch_size), cost in found.comparison.ledger.arms().items():
+        store.summarise(arm, batch_size, spent_metrics(cost))
+    store.finish()
+
+
+def spent_metrics(cost: Cost) -> Mapping[str, float]:
+    """All that an arm spent at a batch size, whatever its trials were for, as metrics of its parent run."""
+    amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
+    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
+
+
+def summary_metrics(row: ComparisonRow) -> Mapping[str, float]:
+    """A row's figures as metrics of the arm's parent run."""
+    figures = {"search_trials": float(row.search.trials)}
+    if row.score is not None:
+        figures["test_score"] = row.score.mean
+    if row.bill is not None:
+        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
+    for currency, saved in row.savings.items():
+        figures[f"saved/{currency}"] = saved.share
+        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
+    return figures

@@ -32,10 +32,10 @@ def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> 
     return shlex.join(["zerotune", verb, study, *given])
 
 
-def report_command(tracking_uri: str, study_name: str, store: Path) -> str:
+def format_report_command(tracking_uri: str, study_name: str, store: Path) -> str:
     """What to type for the report of a stored study; a password in the address is not shown.
 
-    >>> report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
+    >>> format_report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
     "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
     """
     from ..store import default_tracking_uri, redact
@@ -48,7 +48,7 @@ def report_command(tracking_uri: str, study_name: str, store: Path) -> str:
     return shlex.join(words)
 
 
-def short(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path as seen from the current folder, where it lies inside."""
     with suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))

@@ -67,7 +67,7 @@ class JournalContent:
         """The trial's result; None where there is none, or where it was taken back."""
         return None if trial_id in self.retried else self.results.get(trial_id)
 
-    def _take_back(self, trial_id: str) -> None:
+    def _retry_trial(self, trial_id: str) -> None:
         failed = self.results[trial_id]
         if failed.status != "failed":
             raise ValueError("only failed results are taken back")
@@ -95,7 +95,7 @@ def read_journal(path: Path) -> JournalContent:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    _take(content, record_of(line))
+                    _take(content, parse_line(line))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
@@ -130,12 +130,12 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
             result = result_from_content(record["result"])
             content._put(result)
         case "retried":
-            content._take_back(record["trial"])
+            content._retry_trial(record["trial"])
         case _:
             raise ValueError("unknown kind of record")
 
 
-def record_of(line: bytes) -> Any:
+def parse_line(line: bytes) -> Any:
     """What a line of a journal holds.
 
     Raises:
@@ -148,8 +148,8 @@ def record_of(line: bytes) -> Any:
     return json.loads(line)
 
 
-def sealed(text: str) -> str:
-    """A line of a journal, without its end, that `record_of` reads: the JSON text of a record, and its checksum."""
+def format_line(text: str) -> str:
+    """A line of a journal, without its end, that `parse_line` reads: the JSON text of a record, and its checksum."""
     return f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}'
 
 
@@ -205,7 +205,7 @@ class Journal:
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
         try:
-            self._file.write(sealed(canonical_json(record)) + "\n")
+            self._file.write(format_line(canonical_json(record)) + "\n")
             self._file.flush()
             if durable:
                 os.fsync(self._file.fileno())
@@ -217,7 +217,7 @@ class Journal:
             f"{self.path}: the journal cannot be written ({error.strerror}): mend that, then run again to go on"
         )
 
-    def begin(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
+    def start_study(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
         """Writes the study's definition as the first line of a new journal."""
         record = {"kind": "study", "format": FORMAT, "definition": definition, "provenance": provenance}
         self._append(record, durable=True)
@@ -237,10 +237,10 @@ class Journal:
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
 
-    def take_back(self, trial_id: str) -> None:
+    def retry_trial(self, trial_id: str) -> None:
         """Notes that a trial whose result is "failed" is to be run again; what it cost stays on its bill."""
         self._append({"kind": "retried", "trial": trial_id}, durable=True)
-        self.content._take_back(trial_id)
+        self.content._retry_trial(trial_id)
 
     def packs(self, trial_id: str, facts: Mapping[str, Any]) -> None:
         """Notes how fast trainings like this trial's were found to be alone and in packs."""

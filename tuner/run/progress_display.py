@@ -16,7 +16,7 @@ from rich.text import Text
 from ..reports.text.format import format_duration, format_params
 from ..trial import Progress, Trial, TrialResult
 
-Cell = tuple[str, int]
+CellKey = tuple[str, int]
 """An arm at a batch size."""
 
 
@@ -28,7 +28,7 @@ class _CellState:
     running: dict[str, int] = field(default_factory=dict)
 
 
-class Display:
+class ProgressDisplay:
     """Shows a study's progress.
 
     Args:
@@ -40,10 +40,10 @@ class Display:
     """
 
     def __init__(
-        self, console: Console, planned: Sequence[tuple[Cell, int]], *, metric: str, higher_is_better: bool
+        self, console: Console, planned: Sequence[tuple[CellKey, int]], *, metric: str, higher_is_better: bool
     ) -> None:
         self._console = console
-        self._cells: dict[Cell, _CellState] = {}
+        self._cells: dict[CellKey, _CellState] = {}
         self._metric = metric
         self._better = max if higher_is_better else min
         self._begun = time.monotonic()
@@ -55,7 +55,7 @@ class Display:
         self._untrained = 0
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> "ProgressDisplay":
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -65,22 +65,22 @@ class Display:
     ) -> None:
         self._live.stop()
 
-    def plan(self, cell: Cell, number: int) -> None:
+    def plan(self, cell: CellKey, number: int) -> None:
         """Adds an arm at a batch size with its number of trials."""
         self._cells[cell] = _CellState(planned=number)
         self._total += number
 
-    def started(self, trial: Trial) -> None:
+    def show_start(self, trial: Trial) -> None:
         """A trial is being trained; where that was said before, nothing changes."""
         self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
-    def progressed(self, progress: Progress) -> None:
+    def show_progress(self, progress: Progress) -> None:
         """A trial finished epochs."""
         running = self._cells[progress.trial.arm, progress.trial.batch_size].running
         if progress.new_epochs:
             running[progress.trial.id] = progress.new_epochs[-1].epoch
 
-    def finished(self, result: TrialResult, *, replayed: bool = False) -> None:
+    def show_result(self, result: TrialResult, *, replayed: bool = False) -> None:
         """A trial ended, now or in an earlier run of the study, or an earlier result of the same training was found."""
         trial = result.trial
         cell = self._cells[trial.arm, trial.batch_size]

@@ -11,8 +11,8 @@ from ...trainers.packing.benchmark import PackSpeed
 from ..cost import Cost
 from ..trial import Agenda, Progress, Trial, TrialResult
 from .journal import Journal
-from .progress_display import Display
-from .reuse import Sharing, may_share
+from .progress_display import ProgressDisplay
+from .reuse import ResultReuse, may_reuse
 
 
 class BilledAgenda(Agenda, Protocol):
@@ -35,17 +35,22 @@ class ResultWriter(Protocol):
         ...
 
 
-class Recorder:
+class RecordingAgenda:
     """The agenda as a driver sees it: the campaign, with everything written down on the way."""
 
     def __init__(
-        self, campaign: BilledAgenda, journal: Journal, writer: ResultWriter, display: Display, sharing: Sharing
+        self,
+        campaign: BilledAgenda,
+        journal: Journal,
+        writer: ResultWriter,
+        display: ProgressDisplay,
+        reuse: ResultReuse,
     ) -> None:
         self._campaign = campaign
         self._journal = journal
         self._writer = writer
         self._display = display
-        self._sharing = sharing
+        self._reuse = reuse
 
     def ask(self) -> Trial | Literal["wait", "done"]:
         """The next trial to be trained; those whose result is known, or is taken over, are told on the way.
@@ -54,29 +59,29 @@ class Recorder:
             BadInput: the store's address cannot be used.
         """
         self._writer.wait_until_open()
-        while isinstance(trial := self._sharing.next_released() or self._campaign.ask(), Trial):
+        while isinstance(trial := self._reuse.next_released() or self._campaign.ask(), Trial):
             known = self._known(trial)
             if known is not None:
                 self._campaign.tell(known)
-                self._display.finished(known, replayed=True)
+                self._display.show_result(known, replayed=True)
                 continue
-            if may_share(trial, self._campaign, self._journal.content):
-                if (found := self._sharing.find(trial)) is not None:
+            if may_reuse(trial, self._campaign, self._journal.content):
+                if (found := self._reuse.find(trial)) is not None:
                     self.tell(found)
                     continue
-                if self._sharing.put_off(trial):
+                if self._reuse.defer(trial):
                     continue
-                self._sharing.begin(trial)
+                self._reuse.start(trial)
             self._tell_interrupted(trial)
             self._journal.start(trial.id)
             return trial
-        return "wait" if self._sharing.is_waiting else trial
+        return "wait" if self._reuse.has_waiting else trial
 
     def _known(self, trial: Trial) -> TrialResult | None:
         """The result in the study's own journal, if it is to count."""
         known = self._journal.content.result_of(trial.id)
         taken_over = known is not None and known.reused_from is not None
-        return None if taken_over and self._sharing.trains_everything else known
+        return None if taken_over and self._reuse.trains_everything else known
 
     def _tell_interrupted(self, trial: Trial) -> None:
         """Tells the campaign the epochs of a trial that was interrupted: it may go on from the last of them."""
@@ -90,23 +95,23 @@ class Recorder:
     def report(self, progress: Progress) -> bool:
         """Writes epochs down, then asks the campaign whether the trial goes on."""
         self._journal.progress(progress.trial.id, progress.new_epochs)
-        self._display.progressed(progress)
+        self._display.show_progress(progress)
         return self._campaign.report(progress)
 
-    def begins(self, trial: Trial) -> None:
+    def mark_started(self, trial: Trial) -> None:
         """Shows that a trial is being trained; a worker may have been given it some time before."""
-        self._display.started(trial)
+        self._display.show_start(trial)
 
-    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+    def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Writes down and says how fast packs of such trials are."""
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
-        self._display.note(format_pack(trial, speed))
+        self._display.note(format_pack_speed(trial, speed))
 
-    def note(self, sentence: str) -> None:
+    def add_note(self, sentence: str) -> None:
         """Says something worth knowing of where the trials run."""
         self._display.note(sentence)
 
-    def warned(self, trial: Trial, sentence: str) -> None:
+    def add_warning(self, trial: Trial, sentence: str) -> None:
         """Says a word about a training that goes on."""
         self._display.note(f"{trial.name}: {sentence}")
 
@@ -115,18 +120,18 @@ class Recorder:
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
         was_retried = result.trial.id in self._journal.content.first_failures
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
-        self._sharing.end(result, serves=not was_retried)
+        self._reuse.finish(result, serves=not was_retried)
         self._campaign.tell(result)
         self._writer.submit(result)
-        self._display.finished(result)
+        self._display.show_result(result)
 
 
-def format_pack(trial: Trial, speed: PackSpeed) -> str:
+def format_pack_speed(trial: Trial, speed: PackSpeed) -> str:
     """What was measured of packs, in one line.
 
     >>> from types import SimpleNamespace
     >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))
-    >>> format_pack(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
+    >>> format_pack_speed(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
     'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
     """
     what = f"B={trial.batch_size} {trial.config.optimizer.name}"

@@ -1,24 +1,155 @@
-"""One training for all trials of a study that ask for the same: what was trained before, and what is being trained now.
+"""Earlier trainings: results that a store holds already, and may be taken over instead of training the same again.
 
-This module must not know where earlier results are kept, nor what runs the trials.
+What is trained is a trial's configuration (`Trial.content_id`), whatever study, arm or role asks for it. A result is
+reused where the session that made it trained as this one does (`tuner.analysis.provenance.is_same_training`), on the
+same kind of device. Then it is what training anew would give, and the study's outcome does not depend on what the store
+holds. On devices that do not repeat themselves to the last bit (GPUs) it is one of the outcomes that training anew may
+have.
+
+Journals of other studies are read, never locked or written. This module must not know who trains.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from ..trial import Agenda, Trial, TrialResult
-from .earlier import EarlierResults
-from .journal import JournalContent
+from pydantic_core import from_json
+
+from ...trainers.flops_and_memory import device_model
+from ..analysis.provenance import is_same_training
+from ..study import Study
+from ..trial import Agenda, Trial, TrialResult, result_from_content, short_digest
+from .journal import JournalContent, parse_line
+
+_NOT_NEEDED = (b'{"at":', b'{"epochs":')
+"""How the lines begin that say when a trial started and what its epochs were."""
+_RESULT = b'{"kind":"result"'
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
 
 
-class Sharing:
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """Where a result stands in a journal: results stay there until one is asked for."""
+
+    journal: Path
+    offset: int
+    is_tested: bool = False
+
+
+class ReusableResults:
+    """Results that may be taken over: those of this study's own journal, and of all others in its store.
+
+    Args:
+        store: the folder of the local store.
+        study: name of the study that asks, whose own results come first.
+        session: facts of the session that asks.
+        device: model of the device that it trains on; None where that is not known, as on a cluster: the study's own
+            results alone then.
+    """
+
+    def __init__(self, store: Path, study: str, session: Mapping[str, str], device: str | None) -> None:
+        self._session = session
+        self._lines: dict[str, _Line | TrialResult] = {}
+        own = store / study / "journal.jsonl"
+        others = [] if device is None else sorted(store.glob("*/journal.jsonl"))
+        for journal in (own, *(other for other in others if other != own)):
+            with suppress(*_DAMAGED):
+                self._read(journal, device)
+
+    def __len__(self) -> int:
+        """Configurations that need not be trained again."""
+        return len(self._lines)
+
+    def find(self, trial: Trial) -> TrialResult | None:
+        """The result of the trial, taken over from one that trained the same; None where there is none.
+
+        A search trial gets no test score, whatever the earlier one had: test is shown once, for what was chosen. The
+        result's cost is the training's, without what an earlier searcher took to propose it.
+        """
+        entry = self._lines.get(trial.content_id)
+        if entry is None or (trial.role == "confirmation" and not _is_tested(entry)):
+            return None
+        found = entry if isinstance(entry, TrialResult) else _result_at(entry)
+        if found is None or found.trial.config != trial.config:
+            return None
+        tested = trial.role == "confirmation"
+        return replace(
+            found,
+            trial=trial,
+            test_score=found.test_score if tested else None,
+            test_other_scores=found.test_other_scores if tested else {},
+            cost=replace(found.cost, searcher_seconds=0.0),
+            finished_at=time.time(),
+            reused_from=found.reused_from or f"{found.trial.study}/{found.trial.id}",
+        )
+
+    def add(self, result: TrialResult) -> None:
+        """Takes a result that this session trained."""
+        kept_samples = sum(epoch.samples for epoch in result.epochs)
+        if _may_serve(result.status, result.cost.trials, result.cost.samples, kept_samples):
+            self._keep(result.trial.content_id, result)
+
+    def _keep(self, content_id: str, entry: _Line | TrialResult) -> None:
+        known = self._lines.get(content_id)
+        if known is None or (_is_tested(entry) and not _is_tested(known)):
+            self._lines[content_id] = entry
+
+    def _read(self, journal: Path, device: str | None) -> None:
+        """Takes note of a journal's results, up to its end or to what cannot be read.
+
+        Beyond a damaged line nothing is taken: it may have said that another program went on.
+        """
+        trained_alike, retried = False, set()
+        for offset, text in _lines(journal):
+            if text.startswith(_RESULT) and not trained_alike:
+                continue
+            record = from_json(text)  # twice as fast as json: an index of 10,000 results takes a second
+            if "provenance" in record:
+                trained_alike = is_same_training(record["provenance"], self._session)
+            elif record["kind"] == "retried":
+                retried.add(record["trial"])
+            elif record["kind"] == "result" and not (retried and short_digest(record["result"]["trial"]) in retried):
+                self._note(_Line(journal=journal, offset=offset), record["result"], device)
+
+    def _note(self, line: _Line, result: Mapping[str, Any], device: str | None) -> None:
+        cost, kept_samples = result["cost"], sum(epoch["samples"] for epoch in result["epochs"])
+        on_such_a_device = device is None or result["device"] == device
+        if on_such_a_device and _may_serve(result["status"], cost["trials"], cost["samples"], kept_samples):
+            self._keep(
+                short_digest(result["trial"]["config"]), replace(line, is_tested=result["test_score"] is not None)
+            )
+
+
+def find_reusable_results(
+    study: Study, store: Path, session: Mapping[str, str], *, on_a_cluster: bool = False
+) -> ReusableResults:
+    """What a store has of trainings like those of a session.
+
+    Args:
+        study: the definition.
+        store: the folder of the local store.
+        session: facts of the session that asks.
+        on_a_cluster: whether trials run on other machines, whose devices are not known beforehand.
+    """
+    device = None
+    if not on_a_cluster:
+        with suppress(RuntimeError, AssertionError):  # no such device here, which the first trial will say
+            device = device_model("cuda" if study.resources.gpus_per_trial > 0 else "cpu")
+    return ReusableResults(store, study.name, session, device)
+
+
+class ResultReuse:
     """Which trials of a study need not be trained, since the same was trained before or is being trained now.
 
     Args:
-        earlier: results at hand; None where everything is to be trained.
+        reusable: results at hand; None where everything is to be trained.
     """
 
-    def __init__(self, earlier: EarlierResults | None) -> None:
-        self._earlier = earlier
+    def __init__(self, reusable: ReusableResults | None) -> None:
+        self._reusable = reusable
         self._running: dict[str, Trial] = {}
         self._waiting: list[Trial] = []
         self._released: list[Trial] = []
@@ -26,22 +157,22 @@ class Sharing:
     @property
     def trains_everything(self) -> bool:
         """Whether no result is taken over."""
-        return self._earlier is None
+        return self._reusable is None
 
     def next_released(self) -> Trial | None:
         """A trial that waited for one that has ended by now; None where there is none."""
         return self._released.pop(0) if self._released else None
 
     @property
-    def is_waiting(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether a trial was put off until another ends."""
         return bool(self._waiting)
 
     def find(self, trial: Trial) -> TrialResult | None:
         """The trial's result, taken over; None where there is none."""
-        return None if self._earlier is None else self._earlier.find(trial)
+        return None if self._reusable is None else self._reusable.find(trial)
 
-    def put_off(self, trial: Trial) -> bool:
+    def defer(self, trial: Trial) -> bool:
         """Puts a trial off where one that is running will serve it as well; says whether it did."""
         running = self._running.get(trial.content_id)
         if running is None or (trial.role == "confirmation" and running.role != "confirmation"):
@@ -49,12 +180,12 @@ class Sharing:
         self._waiting.append(trial)
         return True
 
-    def begin(self, trial: Trial) -> None:
+    def start(self, trial: Trial) -> None:
         """A trial is trained from now on, to its end."""
-        if self._earlier is not None:
+        if self._reusable is not None:
             self._running[trial.content_id] = trial
 
-    def end(self, result: TrialResult, *, serves: bool = True) -> None:
+    def finish(self, result: TrialResult, *, serves: bool = True) -> None:
         """A trial has ended, in whatever way: those that waited for it are released, to be found or trained.
 
         Args:
@@ -62,17 +193,17 @@ class Sharing:
             serves: whether others may take it over; not where a failed attempt is on its bill, which they would pay.
         """
         trial = result.trial
-        if self._earlier is None:
+        if self._reusable is None:
             return
         if serves:
-            self._earlier.add(result)
+            self._reusable.add(result)
         if self._running.get(trial.content_id) == trial:
             del self._running[trial.content_id]
             self._released += [other for other in self._waiting if other.content_id == trial.content_id]
             self._waiting = [other for other in self._waiting if other.content_id != trial.content_id]
 
 
-def may_share(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
+def may_reuse(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
     """Whether a trial may do without a training of its own.
 
     Not where its method may end it early, by what other trials of the same search did; and not where it was begun
@@ -82,37 +213,37 @@ def may_share(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
     return not begun and not agenda.may_prune(trial)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Foresight:
-    """What a study will do first.
+def _lines(journal: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a journal that may matter, with where they begin."""
+    with journal.open("rb") as file:
+        offset = 0
+        for line in file:
+            if not line.startswith(_NOT_NEEDED):
+                yield offset, line
+            offset += len(line)
 
-    Attributes:
-        taken_over: trials that get an earlier result before the first is trained; later ones may follow.
-        is_complete: whether nothing is left to be trained.
+
+def _result_at(line: _Line) -> TrialResult | None:
+    """The result that stands there; None where it cannot be read any more."""
+    try:
+        with line.journal.open("rb") as file:
+            file.seek(line.offset)
+            return result_from_content(parse_line(file.readline())["result"])
+    except _DAMAGED:
+        return None
+
+
+def _is_tested(entry: _Line | TrialResult) -> bool:
+    return entry.is_tested if isinstance(entry, _Line) else entry.test_score is not None
+
+
+def _may_serve(status: str, trials: int, samples: int, kept_samples: int) -> bool:
+    """Whether a result is that of one training from beginning to end, and its bill that of the epochs it kept alone.
+
+    What was lost in an interruption and done again stands in the bill, and is no part of what another should pay. So is
+    a failed attempt, see `ReusableResults._read`.
+
+    >>> _may_serve("finished", 1, 3000, 3000), _may_serve("finished", 1, 4000, 3000), _may_serve("pruned", 1, 300, 300)
+    (True, False, False)
     """
-
-    taken_over: int
-    is_complete: bool
-
-
-def foresee(agenda: Agenda, content: JournalContent, earlier: EarlierResults | None) -> Foresight:
-    """What a study will do first, before anything is started for it.
-
-    Args:
-        agenda: one made for this question: what is known and found is told to it, and the rest left running.
-        content: the study's own journal.
-        earlier: results to take over; None where everything is to be trained.
-    """
-    taken_over = left = 0
-    while isinstance(trial := agenda.ask(), Trial):
-        result = content.result_of(trial.id)
-        if earlier is None and result is not None and result.reused_from is not None:
-            result = None  # it does not count, see `Recorder`
-        if result is None and earlier is not None and may_share(trial, agenda, content):
-            result = earlier.find(trial)
-            taken_over += result is not None
-        if result is None:
-            left += 1
-        else:
-            agenda.tell(result)
-    return Foresight(taken_over=taken_over, is_complete=trial == "done" and not left)
+    return status in ("finished", "diverged") and trials == 1 and samples == kept_samples > 0

@@ -1,129 +1,42 @@
 """Running a study: the only place that sees all parts.
 
-study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder.Recorder` stands between the driver and
-the campaign.
+study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder.RecordingAgenda` stands between the
+driver and the campaign.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.applications.registry import application_file, is_shipped
-from ...trainers.data import DataError
-from ...trainers.data.identity import content_identity, folder_identity
 from ..analysis.provenance import Origin, collect_provenance, training_provenance
 from ..campaign.campaign import Campaign
-from ..errors import BadInput, StudyChanged, StudyFailed
-from ..execution.preflight import Workload
-from ..execution.ray.local_cluster import started_ahead
+from ..errors import StudyChanged, StudyFailed
+from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
 from ..execution.trial_runner import Execution
 from ..reports.text.format import pluralize
-from ..store import Writer, redact, store_uri
-from ..study import Study, describe_changes, size_problems
-from ..study.application_check import load_checked_data
-from ..trial import TrialResult
-from .answer import Answer, answer_of, stored_definition
-from .command_text import format_command, report_command
-from .earlier import earlier_results
+from ..sanitize import sanitize_console
+from ..store import Writer, redact
+from ..study import Study, describe_changes, load_study
+from ..trial import Agenda, TrialResult
+from .answer import Answer, build_answer, make_store_opener, report_store_state, stored_definition, write_answer
+from .command_text import STORE, format_command, format_report_command
+from .dry_run import DryRun, dry_run, find_failed_trials
 from .journal import Journal
-from .progress_display import Display
-from .recorder import Recorder
-from .retry import take_back_failed
-from .reuse import Foresight, Sharing, foresee
-from .tracking import keep, store_opener, tell_store
-
-Driver = Literal["ray", "serial"]
+from .options import Driver, RunOptions, build_execution, check_workload
+from .progress_display import ProgressDisplay
+from .recorder import RecordingAgenda
+from .reuse import ResultReuse, find_reusable_results
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a study lives and runs.
-
-    Attributes:
-        store: folder of the local store; the study's journal is in its sub-folder of the study's name.
-        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
-        driver: "ray" or "serial".
-        address: an existing Ray cluster, or None for a local one.
-        data_folder: overrides the study's data folder.
-    """
-
-    store: Path
-    tracking_uri: str | None = None
-    driver: Driver = "ray"
-    address: str | None = None
-    data_folder: str | None = None
-
-    def uri(self, study: Study) -> str:
-        """The MLflow store of a study run here.
-
-        Raises:
-            BadInput: as `tuner.store.store_uri`.
-        """
-        return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
-
-    def folder(self, study: Study) -> Path:
-        """The study's own folder: journal, lock, checkpoints, figures."""
-        return self.store / study.name
-
-
-def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
-    """Finds out before any trial that what the application needs is installed, and that the data are there.
-
-    One that is not shipped is rehearsed on them too.
-
-    Returns:
-        The number of training samples, and what identifies the data; None where nothing does.
-
-    Raises:
-        BadInput: they are not, or a batch size is above the number of training samples.
-    """
-    application = APPLICATIONS[study.application]
-    for sentence in application.missing_packages():
-        raise BadInput(f"application {study.application!r}: {sentence}")
-    try:
-        if is_shipped(study.application):
-            num_train = application.data_sources[study.data.source].count(folder, study.data_options())
-            identity = folder_identity(folder)
-        else:
-            data = load_checked_data(study, folder)
-            num_train, identity = len(data.train), content_identity(data)
-    except DataError as error:
-        raise BadInput(f"data source {study.data.source!r}: {error}") from None
-    for where, message in size_problems(study, num_train):
-        raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
-    return num_train, identity
-
-
-def execution_of(study: Study, place: Place) -> Execution:
-    """Where and how the trials of a study run."""
-    folder = place.data_folder or study.data.folder
-    return Execution(
-        cpus_per_trial=study.resources.cpus_per_trial,
-        gpus_per_trial=study.resources.gpus_per_trial,
-        workers_per_trial=study.resources.workers_per_trial,
-        max_concurrent=study.resources.max_concurrent,
-        # absolute: a worker has another working directory
-        data_folder=None if folder is None else str(Path(folder).resolve()),
-        checkpoints=place.folder(study).resolve() / "checkpoints",
-        address=place.address,
-        application=application_file(study.application),
-        packing=study.resources.packing,
-        workload=Workload(
-            application=study.application, data_source=study.data.source, data_options=study.data_options()
-        ),
-        time_limit=study.resources.time_limit,
-    )
-
-
-def begin(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
+def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
     """Starts a new journal, or makes sure that an old one is of the same study.
 
     Args:
@@ -135,7 +48,7 @@ def begin(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
         StudyChanged: it is not; the text shows what differs.
     """
     if not journal.content.definition:
-        journal.begin(study.content(), session)
+        journal.start_study(study.content(), session)
         return
     check_definition(study, journal)
     journal.resume(session)
@@ -156,79 +69,107 @@ def check_definition(study: Study, journal: Journal) -> None:
         )
 
 
-def tell_damage(journal: Journal, console: Console) -> None:
+def warn_about_damage(journal: Journal, console: Console) -> None:
     """Says it where lines of a journal could not be read."""
     if damaged := journal.content.unreadable_lines:
         console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
 
 
-def definition_of(study: Study) -> dict[str, Any]:
+def stored_definition_of(study: Study) -> dict[str, Any]:
     """The resolved study as the store keeps it."""
     application = APPLICATIONS[study.application]
     return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
 
 
-def sync_command(study: Study, place: Place) -> str:
+def format_sync_command(study: Study, options: RunOptions) -> str:
     """What brings a study's journal into its store, by the study's name; a password in the address is not shown."""
-    return format_command("sync", study.name, {"--store": str(place.store), "--tracking-uri": place.tracking_uri})
+    return format_command("sync", study.name, {"--store": str(options.store), "--tracking-uri": options.tracking_uri})
 
 
 def run_study(
-    study: Study,
-    place: Place,
-    console: Console,
+    study: Study | str | Path,
     *,
+    store: str | Path = STORE,
+    tracking_uri: str | None = None,
+    driver: Driver = "ray",
+    address: str | None = None,
+    data_folder: str | None = None,
     retrain: bool = False,
     retry_failed: bool = False,
-    bring_in: str | None = None,
+    show: bool | Console = False,
+    sync_command: str | None = None,
 ) -> Answer:
-    """Runs what is missing of a study, and gives its answer.
+    """Run what is missing of a study, and return its answer.
 
-    Whatever ends it early, the journal holds all that was measured, and running it again goes on from there. A store
-    that does not answer ends nothing: the answer is made of the journal.
+    Results are kept as they come: a study that was interrupted goes on where it stopped, and one that is complete
+    trains nothing. A store that does not answer ends nothing: the answer is made of the study's journal.
+
+    >>> answer = run_study("quickstart", driver="serial")  # doctest: +SKIP
+    >>> answer.table[["test_score", "verdict"]]  # doctest: +SKIP
 
     Args:
-        study: the definition.
-        place: where it lives and runs.
-        console: what it says goes there.
-        retrain: whether every trial is trained by itself, those too whose results were taken over.
-        retry_failed: whether the trials that failed are run again.
-        bring_in: what the user can type to bring into the store what it lacks; None for `sync_command`.
+        study: a definition, the path of a study file, or the name of a shipped study.
+        store: folder of the local store and of the studies' journals; made where absent.
+        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        driver: "ray" runs trials on worker processes of a cluster; "serial" runs them in this process.
+        address: an existing Ray cluster (auto, HOST:PORT or ray://HOST:PORT); None for one on this machine.
+        data_folder: overrides the study's data folder.
+        retrain: train every trial, reusing no result of an earlier training.
+        retry_failed: run the failed trials again.
+        show: True shows progress on the terminal, a `rich.console.Console` there; False prints nothing.
+        sync_command: the command to show where the store lacks results; None for `zerotune sync` by the study's name.
+
+    Returns:
+        The answer. Its `is_stored` is False where the store did not take all of it.
 
     Raises:
-        ZerotuneError: as a sentence, whatever the user can mend.
-        KeyboardInterrupt: the user stopped it; it can be resumed.
+        BadInput: the study, the data or an argument cannot be used; or the study was begun with another definition.
+        StudyFailed: every trial failed.
+        StudyLocked: another process runs this study.
+        Unreachable: the cluster does not answer, or was lost.
+        KeyboardInterrupt: the user stopped it; the same call resumes it.
     """
-    uri, execution = place.uri(study), execution_of(study, place)
+    study = study if isinstance(study, Study) else load_study(str(study))
+    options = RunOptions(
+        store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
+    )
+    console = show if isinstance(show, Console) else _new_console(quiet=not show)
+    uri, execution = options.uri(study), build_execution(study, options)
     _, data = check_workload(study, execution.data_folder)
     application = APPLICATIONS[study.application]
-    with closing(Journal(place.folder(study))) as journal, ExitStack() as ready:
+    with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
         session = {**collect_provenance(), **training_provenance(study, data)}
-        begin(study, journal, session)
-        tell_damage(journal, console)
+        open_session(study, journal, session)
+        warn_about_damage(journal, console)
         known = journal.content.results
         new_campaign = partial(Campaign, study, known, journal.content.first_failures)
         if retry_failed:
-            console.print(take_back_failed(new_campaign(), study.name, journal, execution.checkpoints))
-        earlier = None if retrain else earlier_results(study, place.store, session, on_a_cluster=bool(place.address))
-        foreseen = foresee(new_campaign(), journal.content, earlier)
-        driver = driver_for(foreseen, place)
-        ready.enter_context(getting_ready(execution, driver))
-        open_store = store_opener(study, uri, definition_of(study), journal.content.sessions)
-        tell = partial(tell_store, console, bring_in or sync_command(study, place))
+            console.print(retry_failed_trials(new_campaign(), study.name, journal, execution.checkpoints))
+        reusable = (
+            None
+            if retrain
+            else find_reusable_results(study, options.store, session, on_a_cluster=bool(options.address))
+        )
+        first_steps = dry_run(new_campaign(), journal.content, reusable)
+        driver = choose_driver(first_steps, options)
+        ready.enter_context(starting_cluster(execution, driver))
+        open_store = make_store_opener(study, uri, stored_definition_of(study), journal.content.sessions)
+        tell = partial(report_store_state, console, sync_command or format_sync_command(study, options))
         writer = Writer(open_store, known.values(), tell)
         campaign = new_campaign()
         planned: dict[tuple[str, int], int] = {}
         for cell in campaign.cells:
-            planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.planned
+            planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.num_planned
         num_done = len(known) - len(journal.content.retried)
-        console.print(Text(opening(study, place, sum(planned.values()), num_done, foreseen.taken_over)))
+        console.print(Text(format_opening(study, options, sum(planned.values()), num_done, first_steps.num_reused)))
         writer.start()
         try:
-            with Display(
+            with ProgressDisplay(
                 console, list(planned.items()), metric=application.metric, higher_is_better=application.higher_is_better
             ) as display:
-                drive(Recorder(campaign, journal, writer, display, Sharing(earlier)), execution, driver)
+                run_agenda(
+                    RecordingAgenda(campaign, journal, writer, display, ResultReuse(reusable)), execution, driver
+                )
         finally:
             writer.close()
         results, sessions = list(journal.content.results.values()), tuple(journal.content.sessions)
@@ -237,52 +178,87 @@ def run_study(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
             "then run them again: zerotune retry STUDY --failed"
         )
-    found = answer_at_hand(study, place, results, sessions)
-    files = draw(found, place.folder(study))
-    return replace(found, is_stored=writer.finish(partial(keep, found=found, files=files)))
+    found = answer_from_journal(study, options, results, sessions)
+    files = write_report(found, options.folder(study))
+    return replace(found, is_stored=writer.finish(partial(write_answer, found=found, files=files)))
 
 
-def answer_at_hand(
-    study: Study, place: Place, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
+def _new_console(*, quiet: bool) -> Console:
+    """A console of this process, or one that shows nothing and takes no terminal."""
+    return sanitize_console(
+        Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None)
+    )
+
+
+def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
+    """Takes back the results of the failed trials, which are then run again from their start.
+
+    Args:
+        agenda: as of `find_failed_trials`.
+        name: of the study, to be said.
+        journal: the study's, open for appending.
+        checkpoints: the folder of its trials' checkpoints; None where there are none.
+
+    Returns:
+        What was done, one sentence.
+
+    Raises:
+        BadInput: the journal cannot be written.
+    """
+    content = journal.content
+    failed = find_failed_trials(agenda, content)
+    for trial in failed:
+        if trial.id in content.retried:
+            continue
+        # A worker that died leaves one; its epochs are on the failed attempt's bill, and would be on the next's too.
+        if checkpoints is not None:
+            with suppress(OSError):
+                (checkpoints / f"{trial.id}.pt").unlink()
+        journal.retry_trial(trial.id)
+    if not failed:
+        return f"{name}: no trial has failed, so that none is run again"
+    return f"{name}: {pluralize(len(failed), 'failed trial')} to be run again"
+
+
+def answer_from_journal(
+    study: Study, options: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
 ) -> Answer:
-    """The answer of results at hand, equal to the one that `tuner.run.answer.answer` makes of the store."""
+    """The answer of results at hand, equal to the one that `tuner.run.answer.load_answer` makes of the store."""
     origin = Origin(
-        definition=definition_of(study),
+        definition=stored_definition_of(study),
         fingerprint=study.fingerprint,
         sessions=sessions,
-        command=report_command(place.uri(study), study.name, place.store),
+        command=format_report_command(options.uri(study), study.name, options.store),
     )
-    return answer_of(results, origin)
+    return build_answer(results, origin)
 
 
-def opening(study: Study, place: Place, planned: int, known: int, taken_over: int) -> str:
+def format_opening(study: Study, options: RunOptions, planned: int, known: int, num_reused: int) -> str:
     """What is about to happen, in one line."""
     done = f", {known} of them done before" if known else ""
-    done += f", {taken_over} or more taken over from earlier trainings (--retrain trains them)" if taken_over else ""
-    uri = place.tracking_uri or study.tracking_uri
+    done += f", {num_reused} or more taken over from earlier trainings (--retrain trains them)" if num_reused else ""
+    uri = options.tracking_uri or study.tracking_uri
     recorded = f"; results in {redact(uri)}" if uri else ""
-    return (
-        f"{study.name}: up to {pluralize(planned, 'trial')}{done}; journal and figures in "
-        f"{place.folder(study)}{recorded}"
-    )
+    planned_trials = pluralize(planned, "trial")
+    return f"{study.name}: up to {planned_trials}{done}; journal and figures in {options.folder(study)}{recorded}"
 
 
-def driver_for(foreseen: Foresight, place: Place) -> Driver:
+def choose_driver(first_steps: DryRun, options: RunOptions) -> Driver:
     """The driver that was asked for; where nothing is left to be trained, no cluster is started for it."""
-    return "serial" if foreseen.is_complete else place.driver
+    return "serial" if first_steps.is_complete else options.driver
 
 
 @contextmanager
-def getting_ready(execution: Execution, driver: Driver) -> Iterator[None]:
+def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
     """Inside, the cluster that the driver needs is being started."""
     if driver == "serial" or execution.address is not None:
         yield
         return
-    with started_ahead(execution.own_cores):
+    with start_ahead(execution.local_cores):
         yield
 
 
-def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
+def run_agenda(recorder: RecordingAgenda, execution: Execution, driver: Driver) -> None:
     """Hands the agenda to a driver."""
     if driver == "serial":
         run_serial(recorder, execution)
@@ -292,13 +268,13 @@ def drive(recorder: Recorder, execution: Execution, driver: Driver) -> None:
     run_ray(recorder, execution)
 
 
-def draw(found: Answer, folder: Path) -> list[Path]:
+def write_report(found: Answer, folder: Path) -> list[Path]:
     """Puts pages and tables into the study's folder; returns those that the store keeps.
 
     Pictures are drawn where they are asked for (`zerotune export`): they would take longer than many a study.
     """
     from ..reports.export import export  # plotly, which takes half a second, when nothing is left to train
 
-    files = export(found.subject(), folder / "report", pictures=False)
+    files = export(found, folder / "report", pictures=False)
     # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
     return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

@@ -10,7 +10,7 @@ from ..study.search_space import Space, grid_points, sample
 from .method import Outcome, Proposal
 
 
-class Enumerated:
+class EnumeratedMethod:
     """Proposes a fixed list of points, in order, as fast as they are asked for."""
 
     def __init__(self, points: Sequence[Mapping[str, OptionValue]]) -> None:
@@ -32,17 +32,17 @@ class Enumerated:
         """Outcomes change nothing."""
 
 
-def grid(space: Space) -> Enumerated:
+def grid(space: Space) -> EnumeratedMethod:
     """Every point of the grid that the space's counts and choices span: the papers' comprehensive tuning."""
-    return Enumerated(grid_points(space))
+    return EnumeratedMethod(grid_points(space))
 
 
-def random_search(space: Space, *, trials: int, seed: int) -> Enumerated:
+def random_search(space: Space, *, trials: int, seed: int) -> EnumeratedMethod:
     """`trials` points drawn independently from the space (Bergstra and Bengio, 2012)."""
     generator = random.Random(seed)
-    return Enumerated([sample(space, generator) for _ in range(trials)])
+    return EnumeratedMethod([sample(space, generator) for _ in range(trials)])
 
 
-def defaults(num: int) -> Enumerated:
+def defaults(num: int) -> EnumeratedMethod:
     """The first `num` published default configurations, by name: tuning for those who will not tune."""
-    return Enumerated([{DEFAULT: name} for name in list(DEFAULTS)[:num]])
+    return EnumeratedMethod([{DEFAULT: name} for name in list(DEFAULTS)[:num]])

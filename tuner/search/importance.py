@@ -106,7 +106,7 @@ def importances(
     return importance
 
 
-class _Drawn(optuna.Study):
+class _Resampled(optuna.Study):
     """A study of trials as they are: adding them to one copies each, most of the time that a resample would take."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
@@ -132,7 +132,7 @@ def _divergences(trials: Sequence[FrozenTrial], losses: Sequence[float]) -> dict
         # Optuna warns that low targets count as good, as they do here, and that ties leave nothing to tell apart.
         warnings.simplefilter("ignore")
         return optuna.importance.get_param_importances(
-            _Drawn(trials), evaluator=evaluator, target=lambda trial: losses[trial.number], normalize=False
+            _Resampled(trials), evaluator=evaluator, target=lambda trial: losses[trial.number], normalize=False
         )
 
 

@@ -72,7 +72,7 @@ class OptunaTPE:
         self._prunes = pruner != "none"
         self._asked: list[optuna.Trial] = []
         self._reported: set[tuple[int, int]] = set()
-        self._untold: dict[int, Outcome] = {}
+        self._held_outcomes: dict[int, Outcome] = {}
         self._told = 0
         sampler = optuna.samplers.TPESampler(
             n_startup_trials=min(10, max(4, trials // 3)),
@@ -104,12 +104,12 @@ class OptunaTPE:
 
     def tell(self, index: int, outcome: Outcome) -> None:
         """Keeps the outcome until all earlier ones are there and the round is complete."""
-        self._untold[index] = outcome
+        self._held_outcomes[index] = outcome
         round_end = min((self._told // self._parallel + 1) * self._parallel, self._trials)
-        if any(i not in self._untold for i in range(self._told, round_end)):
+        if any(i not in self._held_outcomes for i in range(self._told, round_end)):
             return
         for i in range(self._told, round_end):
-            self._tell_optuna(i, self._untold.pop(i))
+            self._tell_optuna(i, self._held_outcomes.pop(i))
         self._told = round_end
 
     def _report(self, index: int, epoch: int, score: float) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..addresses import redact, secrets_in, split_address
+from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
 from .moved import take_files_along
 from .new_database import from_template, keep_template
@@ -115,7 +115,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
     file = sqlite_file(tracking_uri)
     is_new = file is not None and not file.exists()
-    with told_plainly(tracking_uri, "answer"):
+    with translate_errors(tracking_uri, "answer"):
         if file is not None and is_new:
             file.parent.mkdir(parents=True, exist_ok=True)
             from_template(file)
@@ -130,7 +130,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
 
 @contextmanager
-def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
+def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
     """Turns what mlflow and its libraries raise into one sentence that holds no credentials.
 
     Raises:
@@ -151,7 +151,7 @@ def told_plainly(tracking_uri: str, action: str) -> Iterator[None]:
         raise _failure(tracking_uri, action, error) from error
 
 
-def all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
+def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
     """Every run of an experiment that passes the filter, oldest first, one request a thousand runs."""
     runs: list[Run] = []
     token: str | None = None
@@ -253,4 +253,4 @@ def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
 
 def _secrets(tracking_uri: str) -> list[str]:
     """What must appear in no text: of the address and of the environment."""
-    return [*secrets_in(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]
+    return [*find_secrets(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]

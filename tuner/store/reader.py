@@ -10,8 +10,8 @@ from ..addresses import redact
 from ..errors import BadInput
 from ..trial import TrialResult
 from . import record
-from .connection import all_runs, connect, told_plainly
-from .runs import History, StoredRun, runs_of
+from .connection import connect, search_all_runs, translate_errors
+from .runs import History, StoredRun, find_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,11 +64,11 @@ def read_results(
     """
     client = connect(tracking_uri, create=False)
     experiment_id = find_experiment(client, tracking_uri, study_name)
-    with told_plainly(tracking_uri, f"read the study {study_name!r}"):
-        definitions = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
+    with translate_errors(tracking_uri, f"read the study {study_name!r}"):
+        definitions = search_all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
         study_run = _chosen(definitions, study_name, fingerprint)
         chosen = study_run.data.tags[record.TAG_FINGERPRINT]
-        runs = runs_of(client, experiment_id, chosen)
+        runs = find_runs(client, experiment_id, chosen)
         trials = [run for run in runs.stored() if _is_trial(run)]
         histories = runs.histories([run.run_id for run in trials]) if with_epochs else {}
         results = [_result(run, histories.get(run.run_id)) for run in trials]
@@ -87,7 +87,7 @@ def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) 
     Raises:
         BadInput: there is none; the text names the studies there are.
     """
-    with told_plainly(tracking_uri, f"find the study {study_name!r}"):
+    with translate_errors(tracking_uri, f"find the study {study_name!r}"):
         experiment = client.get_experiment_by_name(study_name)
     if experiment is not None and experiment.lifecycle_stage == "active" and record.TAG_STUDY in experiment.tags:
         return str(experiment.experiment_id)
@@ -103,7 +103,7 @@ def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) 
 def _studies(client: "MlflowClient", tracking_uri: str) -> list[str]:
     names: list[str] = []
     token: str | None = None
-    with told_plainly(tracking_uri, "list its studies"):
+    with translate_errors(tracking_uri, "list its studies"):
         while True:
             page = client.search_experiments(page_token=token)
             names += [experiment.name for experiment in page if record.TAG_STUDY in experiment.tags]

@@ -51,7 +51,7 @@ _ROLE_WORDS = {"baseline": "baseline", "search": "search", "repeat": "repeat", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class MetricPoint:
     """One value of a metric: at `step` (the epoch; 0 for a total), `timestamp` in milliseconds since the epoch."""
 
     key: str
@@ -128,14 +128,14 @@ def start_and_end(result: TrialResult) -> tuple[int, int]:
     return int(max(0.0, result.started_at) * 1000), int(result.finished_at * 1000)
 
 
-def points(result: TrialResult) -> list[Point]:
+def points(result: TrialResult) -> list[MetricPoint]:
     """All metrics of a trial: its epochs, its scores and the whole cost; values that are not finite are left out.
 
     The last `validation_score` is the one the trial is judged by. Where that differs from the last epoch's (a diverged
     training scores what chance scores), it stands one step after the last epoch.
     """
     start, end = start_and_end(result)
-    values: list[Point] = []
+    values: list[MetricPoint] = []
     seconds = 0.0
     for epoch in result.epochs:
         seconds += epoch.device_seconds / result.num_workers
@@ -143,31 +143,31 @@ def points(result: TrialResult) -> list[Point]:
         for field, key in EPOCH_METRICS.items():
             value = getattr(epoch, field)
             if value is not None:
-                values.append(Point(key=key, value=float(value), timestamp=at, step=epoch.epoch))
+                values.append(MetricPoint(key=key, value=float(value), timestamp=at, step=epoch.epoch))
         for name, score in epoch.other_scores.items():
-            values.append(Point(key=f"validation_{name}", value=score, timestamp=at, step=epoch.epoch))
+            values.append(MetricPoint(key=f"validation_{name}", value=score, timestamp=at, step=epoch.epoch))
     last_step = result.epochs[-1].epoch if result.epochs else 0
     last_score = result.epochs[-1].validation_score if result.epochs else None
     if result.validation_score is not None and result.validation_score != last_score:
         score = float(result.validation_score)
-        values.append(Point(key="validation_score", value=score, timestamp=max(end, start), step=last_step + 1))
+        values.append(MetricPoint(key="validation_score", value=score, timestamp=max(end, start), step=last_step + 1))
     if result.test_score is not None:
-        values.append(Point(key="test_score", value=float(result.test_score), timestamp=end, step=last_step))
+        values.append(MetricPoint(key="test_score", value=float(result.test_score), timestamp=end, step=last_step))
     for name, score in result.test_other_scores.items():
-        values.append(Point(key=f"test_{name}", value=score, timestamp=end, step=last_step))
+        values.append(MetricPoint(key=f"test_{name}", value=score, timestamp=end, step=last_step))
     costs = {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}
     values += [
-        Point(key=f"cost/{name}", value=float(value), timestamp=end)
+        MetricPoint(key=f"cost/{name}", value=float(value), timestamp=end)
         for name, value in costs.items()
         if value is not None
     ]
     return [point for point in values if math.isfinite(point.value)]
 
 
-def summary_points(metrics: Mapping[str, float]) -> list[Point]:
+def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
     """Metrics of an arm as of now; values that are not finite are left out."""
     now = int(time.time() * 1000)
-    return [Point(key=k, value=float(v), timestamp=now) for k, v in metrics.items() if math.isfinite(v)]
+    return [MetricPoint(key=k, value=float(v), timestamp=now) for k, v in metrics.items() if math.isfinite(v)]
 
 
 def record_tags(result: TrialResult) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import record
-from .connection import all_runs
+from .connection import search_all_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,7 +49,7 @@ class Runs(Protocol):
         """The per-epoch metrics of some of the runs, by the run's id."""
 
 
-def runs_of(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
+def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
     """The runs that carry a definition's fingerprint, in the fastest way the store allows."""
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
@@ -62,7 +62,7 @@ class _OfAnyStore:
 
     def __init__(self, client: "MlflowClient", experiment_id: str, fingerprint: str) -> None:
         self._client = client
-        self._runs = all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{fingerprint}'")
+        self._runs = search_all_runs(client, experiment_id, f"tags.`{record.TAG_FINGERPRINT}` = '{fingerprint}'")
 
     def stored(self) -> list[StoredRun]:
         return [

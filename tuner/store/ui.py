@@ -9,7 +9,7 @@ from ...trainers.child_process import ENVIRONMENT, command_of
 from ..addresses import redact
 from ..errors import BadInput
 from . import record
-from .connection import all_runs, artifact_location, connect, is_server, told_plainly, without_credentials
+from .connection import artifact_location, connect, is_server, search_all_runs, translate_errors, without_credentials
 from .reader import find_experiment
 from .views import ALL_VIEW, CONFIRMED_VIEW
 
@@ -68,9 +68,9 @@ def ui_links(
     """
     client = connect(tracking_uri, create=False)
     experiment_id = find_experiment(client, tracking_uri, study_name)
-    with told_plainly(tracking_uri, f"list the runs of {study_name!r}"):
-        confirmed = all_runs(client, experiment_id, "tags.role = 'confirmation'")
-        study_runs = all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
+    with translate_errors(tracking_uri, f"list the runs of {study_name!r}"):
+        confirmed = search_all_runs(client, experiment_id, "tags.role = 'confirmation'")
+        study_runs = search_all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
     named = HOST if host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
     base = f"{without_credentials(tracking_uri) if is_server(tracking_uri) else f'http://{named}:{port}'}/#"
     runs_page = f"{base}/experiments/{experiment_id}/runs"

@@ -10,7 +10,7 @@ _COLUMNS = [
 ]
 
 
-def shared_views() -> dict[str, str]:
+def build_shared_views() -> dict[str, str]:
     """Experiment tags that hold two views of the runs page: which runs and columns it shows at first.
 
     The UI keeps "shared views" under such tags and opens the one that a link names.

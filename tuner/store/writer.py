@@ -9,9 +9,9 @@ from ..addresses import redact
 from ..errors import BadInput
 from ..trial import TrialResult, canonical_json
 from . import record
-from .connection import artifact_location, connect, told_plainly
-from .runs import StoredRun, runs_of
-from .views import shared_views
+from .connection import artifact_location, connect, translate_errors
+from .runs import StoredRun, find_runs
+from .views import build_shared_views
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -70,7 +70,7 @@ class Store:
         self._arms: dict[tuple[str, int], str] = {}
         self._study_run = ""
         self._client = connect(tracking_uri, create=True)
-        with told_plainly(tracking_uri, f"open the study {study_name!r}"):
+        with translate_errors(tracking_uri, f"open the study {study_name!r}"):
             self._experiment_id = self._open_experiment()
             self._study_run = self._find_runs()
             if not self._study_run:
@@ -78,13 +78,13 @@ class Store:
             elif self._keep_text(record.TAG_DEFINITION, canonical_json(resolved_study)):
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
-    def keep_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
+    def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
         """Keeps what programs and machines drove the study, in the place of what was kept before.
 
         Raises:
             Unreachable: the store failed.
         """
-        with told_plainly(self._uri, f"keep the sessions of {self._study!r}"):
+        with translate_errors(self._uri, f"keep the sessions of {self._study!r}"):
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
     def write(self, result: TrialResult) -> bool:
@@ -103,7 +103,7 @@ class Store:
         if known and known.record == text and not known.is_running:
             return False
         start, end = record.start_and_end(result)
-        with told_plainly(self._uri, f"write trial {trial.name!r}"):
+        with translate_errors(self._uri, f"write trial {trial.name!r}"):
             parent = self._arm_run(result)
             if known:
                 self._client.delete_run(known.run_id)
@@ -129,10 +129,10 @@ class Store:
         Raises:
             Unreachable: the store failed.
         """
-        with told_plainly(self._uri, f"list the runs of {self._study!r}"):
+        with translate_errors(self._uri, f"list the runs of {self._study!r}"):
             self._study_run = self._find_runs() or self._study_run
         written = sum(self.write(result) for result in results)
-        with told_plainly(self._uri, f"close stale runs of {self._study!r}"):
+        with translate_errors(self._uri, f"close stale runs of {self._study!r}"):
             for trial_id, known in self._trials.items():
                 if known.is_running:
                     self._client.set_terminated(known.run_id, status="KILLED")
@@ -151,7 +151,7 @@ class Store:
         if (arm, batch_size) not in self._arms:
             raise BadInput(f"study {self._study!r} has no trial of arm {arm!r} at batch size {batch_size} to summarise")
         points = record.summary_points(metrics)
-        with told_plainly(self._uri, f"summarise arm {arm!r}"):
+        with translate_errors(self._uri, f"summarise arm {arm!r}"):
             self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
@@ -160,7 +160,7 @@ class Store:
         Raises:
             Unreachable: the store failed.
         """
-        with told_plainly(self._uri, f"store the files of {self._study!r}"):
+        with translate_errors(self._uri, f"store the files of {self._study!r}"):
             for file in files:
                 self._client.log_artifact(self._study_run, str(file), folder)
 
@@ -170,7 +170,7 @@ class Store:
         Raises:
             Unreachable: the store failed.
         """
-        with told_plainly(self._uri, f"finish {self._study!r}"):
+        with translate_errors(self._uri, f"finish {self._study!r}"):
             ends: dict[str, int] = {}
             for run in self._our_runs():
                 parent = run.tags.get(record.TAG_PARENT)
@@ -186,7 +186,7 @@ class Store:
                 record.TAG_STUDY: self._study,
                 "mlflow.experimentKind": "custom_model_development",
                 "mlflow.note.content": _NOTE.format(study=self._study),
-                **shared_views(),
+                **build_shared_views(),
             }
             return str(self._client.create_experiment(self._study, artifact_location(self._uri), tags))
         if experiment.lifecycle_stage == "deleted":
@@ -199,7 +199,7 @@ class Store:
         return str(experiment.experiment_id)
 
     def _our_runs(self) -> list[StoredRun]:
-        return runs_of(self._client, self._experiment_id, self._fingerprint).stored()
+        return find_runs(self._client, self._experiment_id, self._fingerprint).stored()
 
     def _find_runs(self) -> str:
         """Fills the tables of known arms and trials; returns the study's own run, empty where there is none."""
@@ -298,7 +298,9 @@ class Store:
         run = self._client.create_run(self._experiment_id, start_time=start, tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
-    def _log(self, run_id: str, points: list[record.Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    def _log(
+        self, run_id: str, points: list[record.MetricPoint], params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
         """The metrics in as few requests as MLflow allows, parameters and tags with the last."""
         from mlflow.entities import Metric, RunTag
 

@@ -7,7 +7,7 @@ or how they are recorded.
 
 from .changes import describe_changes
 from .checks import size_problems
-from .configure import Configuration, baseline_config, hyperparameter_names, rule_config, search_config, tuned_config
+from .configure import baseline_config, hyperparameter_names, rule_config, search_config
 from .defaults import DEFAULT, DEFAULTS
 from .definition import (
     SEARCH_METHODS,
@@ -29,7 +29,6 @@ __all__ = [
     "ArmDefinition",
     "BaselineDefinition",
     "Budget",
-    "Configuration",
     "Resources",
     "SearchDefinition",
     "Study",
@@ -44,5 +43,4 @@ __all__ = [
     "size_problems",
     "study_from_text",
     "study_path",
-    "tuned_config",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ..sanitize import visible
+from ..sanitize import sanitize_text
 from .yaml_file import Location, format_location
 
 _ABSENT = object()
@@ -41,7 +41,7 @@ def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
 
 def _format_place(location: Location) -> str:
     """Where a value stands, whatever keys a damaged definition has."""
-    return visible(format_location(location))[:_LONGEST_PLACE]
+    return sanitize_text(format_location(location))[:_LONGEST_PLACE]
 
 
 def _format_value(value: object) -> str:

@@ -7,13 +7,13 @@ loads does not stop halfway for a mistake in its file.
 from collections.abc import Iterator, Mapping
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.models.ghost_batch_norm import piece_sizes
+from ...trainers.models.ghost_batch_norm import ghost_batch_sizes
 from ...trainers.options import Options
 from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
-from ...trainers.spec import OptionValue
+from ...trainers.spec import Configuration, OptionValue
 from ...trainers.tables import UnknownName, lookup
-from .configure import Configuration, hyperparameter_names, rule_config, search_config, tuned_config
+from .configure import baseline_config, hyperparameter_names, rule_config, search_config
 from .definition import KEYS_OF, SPACE_METHODS, ArmDefinition, BaselineDefinition, SearchDefinition, Study
 from .search_space import largest, middle
 from .space_checks import Problem, check_training, range_problems, space_problems
@@ -73,7 +73,7 @@ def _model_problems(study: Study) -> Iterator[Problem]:
     yield from found
     if study.model and not found:
         try:
-            application.outline(study.model)
+            application.meta_model(study.model)
         except ValueError as error:
             yield ("model",), str(error)
 
@@ -122,14 +122,14 @@ def _option_problems(known: Options, given: Mapping[str, OptionValue], owner: st
 
 def _recipe_problems(study: Study) -> Iterator[Problem]:
     """The recipe: its values, what the application can do with them, and sizes that would split no batch."""
-    application, recipe = APPLICATIONS[study.application], study.recipe.spec()
+    application, recipe = APPLICATIONS[study.application], study.recipe
     found = [*recipe_problems(recipe, application)]
     if not [*_model_problems(study)]:
         found += ghost_problems(recipe, application, study.model, study.resources.workers_per_trial)
     largest_batch = max(*study.batch_sizes, study.baseline.batch_size)
     sizes = {"ghost_batch_size": recipe.ghost_batch_size, "micro_batch_size": recipe.micro_batch_size}
     for field, size in sizes.items():
-        if not found and isinstance(size, int) and len(piece_sizes(largest_batch, size)) == 1:
+        if not found and isinstance(size, int) and len(ghost_batch_sizes(largest_batch, size)) == 1:
             found.append((field, f"has no effect: {size} splits no batch size of the study (at most {largest_batch})"))
     yield from ((("recipe", field), message) for field, message in found)
 
@@ -184,11 +184,11 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     ]
     if "lr" not in arm.space and "lr" not in arm.fixed:
         found.append(((*where, "space"), "lr is neither searched nor fixed: put it in space, or in fixed"))
-    epochs, recipe = study.epochs_of(arm), study.recipe.spec()
+    epochs = study.epochs_of(arm)
     yield from found or range_problems(
         study,
         arm.space,
-        lambda params: search_config(arm, study.baseline, recipe, params, epochs=epochs),
+        lambda params: search_config(study, arm, params, batch_size=study.batch_sizes[0]),
         (*where, "space"),
         epochs=epochs,
     )
@@ -219,7 +219,7 @@ def _baseline_problems(
         found.append(((*inside, "space"), "lr is neither stated in the baseline nor searched here"))
 
     def build(params: Mapping[str, OptionValue]) -> Configuration:
-        return tuned_config(definition, study.recipe.spec(), params)
+        return baseline_config(definition, study.recipe, params)
 
     yield from found or range_problems(study, tune.space, build, (*inside, "space"), epochs=study.epochs)
 
@@ -267,10 +267,10 @@ def _scaled_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     if definition.tune is not None and "warmup_epochs" in definition.tune.space:
         # The longest warm-up that tuning may choose is the one that must fit.
         params["warmup_epochs"] = largest(definition.tune.space["warmup_epochs"])
-    epochs, recipe = study.epochs_of(arm), study.recipe.spec()
+    epochs = study.epochs_of(arm)
     for batch_size in study.batch_sizes:
         try:
-            scaled = rule_config(arm, definition, recipe, params, batch_size=batch_size, epochs=epochs)
+            scaled = rule_config(study, arm, params, batch_size=batch_size, epochs=epochs)
             check_training(scaled.schedule, scaled.optimizer, epochs)
         except ValueError as error:
             yield where, f"arm {arm.name!r}: {error}"

@@ -1,38 +1,29 @@
-"""From a definition and hyperparameters to what a training needs: a schedule, an optimizer and a recipe.
+"""From a definition and hyperparameters to what is trained with them: a `trainers.spec.Configuration`.
 
-Pure functions. A hyperparameter is one of `SCHEDULE_NAMES`, one of `RECIPE_NAMES` or an option of the optimizer; one
+Pure functions. A hyperparameter is one of `SCHEDULE_NAMES`, one of `RECIPE_NAMES` or an option of the optimizer. One
 that is not given has the arm's fixed value, else the baseline's or the study's, else the optimizer's default.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from ...trainers.optimizers import OPTIMIZERS
 from ...trainers.scaling import scale
-from ...trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
+from ...trainers.spec import Configuration, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from .defaults import DEFAULT, DEFAULTS
-from .definition import ArmDefinition, BaselineDefinition
+from .definition import ArmDefinition, BaselineDefinition, Study
 from .values import complete_optimizer
 
 SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
 """Hyperparameters of the schedule."""
 
 RECIPE_NAMES: Final = ("label_smoothing", "clip_norm")
-"""Hyperparameters of the recipe; all that are neither these nor the schedule's are options of the optimizer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """What an arm trains with at a batch size."""
-
-    schedule: ScheduleSpec
-    optimizer: OptimizerSpec
-    recipe: Recipe
+"""Hyperparameters of the recipe."""
 
 
 def hyperparameter_names(optimizer: str) -> tuple[str, ...]:
-    """The hyperparameters that can be searched or fixed with an optimizer.
+    """Return the names of the hyperparameters that can be searched or fixed with an optimizer.
 
     >>> hyperparameter_names("momentum")[5:]
     ('label_smoothing', 'clip_norm', 'momentum', 'weight_decay', 'nesterov')
@@ -40,84 +31,58 @@ def hyperparameter_names(optimizer: str) -> tuple[str, ...]:
     return (*SCHEDULE_NAMES, *RECIPE_NAMES, *OPTIMIZERS[optimizer].defaults)
 
 
-def baseline_config(definition: BaselineDefinition, params: Mapping[str, OptionValue]) -> Baseline:
-    """The baseline, with the hyperparameters of schedule and optimizer that its tuning chose.
+def baseline_config(definition: BaselineDefinition, recipe: Recipe, params: Mapping[str, OptionValue]) -> Configuration:
+    """Return the configuration of a baseline at its own batch size.
 
     Args:
         definition: `Study.baseline`, or `Study.baseline_of(arm)`.
-        params: what `definition.tune` chose, by name; empty where it is not tuned.
+        recipe: the study's.
+        params: the hyperparameters that `definition.tune` chose, by name; empty where the baseline is stated.
 
     Raises:
         ValueError: neither the definition nor `params` gives a learning rate, or a value is of the wrong kind.
     """
     schedule, optimizer = _schedule_and_optimizer(definition, definition.optimizer, params)
-    return Baseline(batch_size=definition.batch_size, schedule=schedule, optimizer=optimizer)
-
-
-def recipe_with_params(recipe: Recipe, params: Mapping[str, OptionValue]) -> Recipe:
-    """The study's recipe, with the values of `RECIPE_NAMES` that a search chose.
-
-    >>> recipe_with_params(Recipe(clip_norm=5.0), {"lr": 0.1, "label_smoothing": 0.1})
-    Recipe(clip_norm=5.0, label_smoothing=0.1, ghost_batch_size=None, micro_batch_size=None, precision='float32')
-    """
-    changes: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
-    return replace(recipe, **changes)
-
-
-def tuned_config(definition: BaselineDefinition, recipe: Recipe, params: Mapping[str, OptionValue]) -> Configuration:
-    """What a baseline trains with at its own batch size; arguments and errors are those of `rule_config`."""
-    baseline = baseline_config(definition, params)
     return Configuration(
-        schedule=baseline.schedule, optimizer=baseline.optimizer, recipe=recipe_with_params(recipe, params)
+        batch_size=definition.batch_size,
+        schedule=schedule,
+        optimizer=optimizer,
+        recipe=recipe_with_params(recipe, params),
     )
 
 
 def rule_config(
-    arm: ArmDefinition,
-    definition: BaselineDefinition,
-    recipe: Recipe,
-    params: Mapping[str, OptionValue],
-    *,
-    batch_size: int,
-    epochs: int,
+    study: Study, arm: ArmDefinition, params: Mapping[str, OptionValue], *, batch_size: int, epochs: int
 ) -> Configuration:
-    """What an arm's rule makes of its baseline at a batch size.
+    """Return the configuration that an arm's rule makes of its baseline.
 
     Args:
-        arm: the arm, whose method is a rule.
-        definition: `Study.baseline_of(arm)`.
-        recipe: the study's.
-        params: what the baseline's tuning chose, by name; empty where it is not tuned.
-        batch_size: to train with.
-        epochs: of the training.
+        study: the study.
+        arm: one of its arms, whose method is a rule.
+        params: the hyperparameters that tuning the baseline chose, by name; empty where the baseline is stated.
+        batch_size: batch size to train with.
+        epochs: epochs of the run.
 
     Raises:
         ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
     """
-    scaled = scale(
-        arm.method,
-        baseline_config(definition, params),
-        batch_size=batch_size,
-        epochs=epochs,
-        on_long_warmup=arm.on_long_warmup,
-    )
-    return Configuration(
-        schedule=scaled.schedule, optimizer=scaled.optimizer, recipe=recipe_with_params(recipe, params)
-    )
+    baseline = baseline_config(study.baseline_of(arm), study.recipe, params)
+    return scale(arm.method, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=arm.on_long_warmup)
 
 
 def search_config(
-    arm: ArmDefinition, baseline: BaselineDefinition, recipe: Recipe, params: Mapping[str, OptionValue], *, epochs: int
+    study: Study, arm: ArmDefinition, params: Mapping[str, OptionValue], *, batch_size: int
 ) -> Configuration:
-    """What a searching arm trains with.
+    """Return the configuration of a searching arm's trial.
+
+    Values that are neither searched nor fixed are the baseline's. Its learning rate is not taken, nor what its tuning
+    chose: a search stands on its own.
 
     Args:
-        arm: the arm.
-        baseline: the study's baseline: values that are neither searched nor fixed are taken from it. Its learning rate
-            is not, since the arm has its own, and what its tuning chose is not either: a search stands on its own.
-        recipe: the study's.
-        params: what the arm's method proposes, by name.
-        epochs: of the training.
+        study: the study.
+        arm: one of its arms, whose method searches.
+        params: the hyperparameters that the method proposes, by name.
+        batch_size: batch size to train with.
 
     Raises:
         ValueError: there is no learning rate, or a value is of the wrong kind.
@@ -125,12 +90,26 @@ def search_config(
     if DEFAULT in params:
         default = DEFAULTS[_word(DEFAULT, params[DEFAULT])]
         return Configuration(
-            schedule=default.schedule(epochs), optimizer=complete_optimizer(default.optimizer), recipe=recipe
+            batch_size=batch_size,
+            schedule=default.schedule(study.epochs_of(arm)),
+            optimizer=complete_optimizer(default.optimizer),
+            recipe=study.recipe,
         )
     values = {**arm.fixed, **params}
-    own_lr = baseline.model_copy(update={"lr": None})
-    schedule, optimizer = _schedule_and_optimizer(own_lr, arm.optimizer or baseline.optimizer, values)
-    return Configuration(schedule=schedule, optimizer=optimizer, recipe=recipe_with_params(recipe, values))
+    own_lr = study.baseline.model_copy(update={"lr": None})
+    schedule, optimizer = _schedule_and_optimizer(own_lr, arm.optimizer or study.baseline.optimizer, values)
+    recipe = recipe_with_params(study.recipe, values)
+    return Configuration(batch_size=batch_size, schedule=schedule, optimizer=optimizer, recipe=recipe)
+
+
+def recipe_with_params(recipe: Recipe, params: Mapping[str, OptionValue]) -> Recipe:
+    """Return the recipe with those values of `RECIPE_NAMES` that a search chose.
+
+    >>> recipe_with_params(Recipe(clip_norm=5.0), {"lr": 0.1, "label_smoothing": 0.1})
+    Recipe(clip_norm=5.0, label_smoothing=0.1, ghost_batch_size=None, micro_batch_size=None, precision='float32')
+    """
+    changes: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
+    return replace(recipe, **changes)
 
 
 def _schedule_and_optimizer(

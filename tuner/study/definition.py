@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_digest, find_application
 from ...trainers.scaling import RULES, OnLongWarmup
-from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue
+from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe
 from ...trainers.tables import UnknownName, lookup
 from ..trial import canonical_json
 from .default_space import DEFAULT_SPACE, fill_in_default_spaces
@@ -32,8 +32,17 @@ from .fields import (
     TrackingURI,
     Trials,
 )
-from .parts import Budget, DataDefinition, Definition, RecipeDefinition, Resources
-from .values import DecayValue, OptimizerValue, OptionPlain, OptionValues, ParamValue, WarmupValue, option_to_plain
+from .parts import Budget, DataDefinition, Definition, Resources
+from .values import (
+    DecayValue,
+    OptimizerValue,
+    OptionPlain,
+    OptionValues,
+    ParamValue,
+    RecipeValue,
+    WarmupValue,
+    option_to_plain,
+)
 
 SEARCH_METHODS: Final = ("grid", "random", "optuna", "defaults")
 """Methods that search; every other method of an arm is a rule of `trainers.scaling.RULES`."""
@@ -112,42 +121,39 @@ class TuneDefinition(SearchDefinition):
     """How the baseline is tuned at its own batch size. Billed on a line of its own."""
 
 
-class BaselineOverride(Definition):
-    """What an arm's baseline has other than the study's; what is left out is the study's.
+class ScheduleDefinition(Definition):
+    """The schedule of a baseline, stated or tuned.
 
-    An arm that states its own `lr`, or its own `tune`, does not take part in the study's tuning of the baseline.
-    """
-
-    lr: Positive | None = None
-    warmup_epochs: NotNegative | None = None
-    warmup: WarmupValue | None = None
-    warmup_start: Share | None = None
-    decay: DecayValue | None = None
-    tune: TuneDefinition | None = None
-
-
-class BaselineDefinition(Definition):
-    """The small-batch configuration that rules start from.
+    An arm's `baseline` is one of these: what it leaves out is the study's baseline's. An arm that states its own `lr`,
+    or its own `tune`, takes no part in tuning the study's baseline.
 
     Attributes:
-        batch_size: B0, samples.
-        optimizer: the solver; options left out have its defaults.
         lr: lr0; None where `tune` searches it.
         warmup_epochs: w0, epochs.
         warmup: a name in `trainers.schedules.WARMUPS`.
         warmup_start: learning rate at the beginning of the warm-up over lr0; rules keep that learning rate.
         decay: what follows the warm-up.
-        tune: how it is tuned by the study itself at B0; None where it is stated.
+        tune: how the study itself tunes the baseline at B0; None where it is stated.
     """
 
-    batch_size: Count
-    optimizer: OptimizerValue
     lr: Positive | None = None
     warmup_epochs: NotNegative = 0.0
     warmup: WarmupValue = "linear"
     warmup_start: Share = 0.0
     decay: DecayValue = DecaySpec()
     tune: TuneDefinition | None = None
+
+
+class BaselineDefinition(ScheduleDefinition):
+    """The small-batch configuration that rules start from.
+
+    Attributes:
+        batch_size: B0, samples.
+        optimizer: the optimizer; options left out have its defaults.
+    """
+
+    batch_size: Count
+    optimizer: OptimizerValue
 
 
 class ArmDefinition(SearchDefinition):
@@ -169,7 +175,7 @@ class ArmDefinition(SearchDefinition):
     epochs: Count | None = None
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     fixed: dict[str, OptionPlain] = Field(default_factory=dict)
-    baseline: BaselineOverride | None = None
+    baseline: ScheduleDefinition | None = None
     on_long_warmup: OnLongWarmup = "error"
 
 
@@ -208,7 +214,7 @@ class Study(Definition):
     reference: str
     margin: Annotated[float, Field(gt=0, le=1)] = 0.995
     baseline: BaselineDefinition
-    recipe: RecipeDefinition = RecipeDefinition()
+    recipe: RecipeValue = Recipe()
     arms: Annotated[tuple[ArmDefinition, ...], Field(strict=False, min_length=1, max_length=100)]
     resources: Resources = Resources()
     budget: Budget = Budget()
@@ -281,7 +287,9 @@ class Study(Definition):
         plain = self.model_dump(mode="json")
         plain["model"] = _as_plain(self.model_options())
         plain["data"] = {"source": self.data.source, "folder": self.data.folder, **_as_plain(self.data_options())}
-        plain["baseline"] = _without_ineffective(plain["baseline"])
+        baseline = _without_ineffective(plain["baseline"])
+        first = {key: baseline[key] for key in ("batch_size", "optimizer")}  # pydantic has a base class's keys first
+        plain["baseline"] = {**first, **baseline}
         plain["arms"] = [_resolved_arm(self, arm) for arm in self.arms]
         return plain
 

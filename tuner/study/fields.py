@@ -69,12 +69,6 @@ def _packing(value: object) -> object:
     raise ValueError("must be 'auto', 'off', or how many trials to train at once, 1 to 128")
 
 
-def _micro_batch(value: object) -> object:
-    if value is None or value == "auto" or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise ValueError("must be a whole number, or 'auto' for what is fastest on the device")
-
-
 Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST_NAME)]
 StudyName = Annotated[Name, AfterValidator(_not_a_folder_of_the_store)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -90,6 +84,5 @@ Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length
 AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
-MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(_micro_batch)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
 Pruner = Literal["none", "asha", "median"]

@@ -1,5 +1,6 @@
 """From a file, or the name of a shipped study, to a `Study`; every mistake becomes a sentence with file and line."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ...trainers.child_process import PACKAGE
+from ...trainers.spec import Recipe
 from ...trainers.tables import UnknownName, lookup, nearest
 from ..errors import BadInput
 from .checks import find_problems
@@ -78,7 +80,7 @@ def build_study(file: StudyFile) -> Study:
     try:
         study = Study.model_validate(file.content)
     except ValidationError as error:
-        found = [(details["loc"], _sentence(details)) for details in error.errors(include_url=False)]
+        found = _mistakes(error.errors(include_url=False), file.content)
     else:
         found = find_problems(study)
         if not found:
@@ -103,6 +105,26 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _mistakes(errors: list[ErrorDetails], content: object) -> list[tuple[Location, str]]:
+    """Where values are wrong, and what is wrong with each; one that may be of several types has an error for each."""
+    by_location: dict[Location, list[ErrorDetails]] = {}
+    for details in errors:
+        location = details["loc"]
+        if details["type"] != "missing" and not _has(content, location):
+            location = location[:-1]  # the last part names the type
+        by_location.setdefault(location, []).append(details)
+    return [(location, _sentence(found)) for location, found in by_location.items()]
+
+
+def _has(content: Any, location: Location) -> bool:
+    for part in location:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
 _KIND_OF_ERROR = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -110,6 +132,7 @@ _KIND_OF_ERROR = {
     "tuple_type": "a list",
     "dict_type": "keys and values",
     "model_type": "keys and values",
+    "dataclass_type": "keys and values",
 }
 _BOUND_OF_ERROR = {
     "greater_than": ("above", "gt"),
@@ -119,24 +142,21 @@ _BOUND_OF_ERROR = {
 }
 
 
-def _sentence(details: ErrorDetails) -> str:
-    """What is wrong, in the words of whoever wrote the file."""
+def _sentence(errors: list[ErrorDetails]) -> str:
+    """What is wrong with a value, for whoever wrote the file."""
+    details = errors[0]
     kind, context = details["type"], details.get("ctx", {})
     given = repr(details["input"])
     given = given if len(given) <= 60 else f"{given[:57]}..."
+    expected = [text for details in errors if (text := _expected(details)) is not None]
+    if expected:
+        return f"must be {' or '.join(expected)}, got {given}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "missing":
         return "is missing, and it has no default"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return _unknown_key(details["loc"])
-    if kind in _KIND_OF_ERROR:
-        return f"must be {_KIND_OF_ERROR[kind]}, got {given}"
-    if kind in _BOUND_OF_ERROR:
-        words, key = _BOUND_OF_ERROR[kind]
-        return f"must be {words} {context[key]:g}, got {given}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}, got {given}"
     if kind == "string_pattern_mismatch":
         return f"may hold a to z, 0 to 9, - and _ only, and starts with a letter or digit, got {given}"
     if kind == "string_too_long":
@@ -148,20 +168,38 @@ def _sentence(details: ErrorDetails) -> str:
     return f"{details['msg']}, got {given}"
 
 
+def _expected(details: ErrorDetails) -> str | None:
+    """What a value must be by its type, its bounds or its choices; None where something else is wrong with it."""
+    kind, context = details["type"], details.get("ctx", {})
+    if kind in _KIND_OF_ERROR:
+        return _KIND_OF_ERROR[kind]
+    if kind in _BOUND_OF_ERROR:
+        words, key = _BOUND_OF_ERROR[kind]
+        return f"{words} {context[key]:g}"
+    return str(context["expected"]) if kind == "literal_error" else None
+
+
 def _unknown_key(location: Location) -> str:
-    model: type[Definition] = Study
-    for part in location[:-1]:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
+    part: type = Study
+    for key in location[:-1]:
+        if isinstance(key, str):
+            part = _keys_in(_keys_of(part)[key]) or part
     try:
-        lookup("key", model.model_fields, str(location[-1]))
+        lookup("key", _keys_of(part), str(location[-1]))
     except UnknownName as error:
         return str(error)
     raise AssertionError(f"{location} is a known key")
 
 
-def _model_in(annotation: Any) -> type[Definition] | None:
-    """The model that an annotation such as `tuple[Model, ...]` or `Model | None` holds."""
-    if isinstance(annotation, type) and issubclass(annotation, Definition):
+def _keys_of(part: type) -> dict[str, Any]:
+    """The keys of a part of a study and their types."""
+    if issubclass(part, Definition):
+        return {name: field.annotation for name, field in part.model_fields.items()}
+    return {field.name: field.type for field in fields(part)}
+
+
+def _keys_in(annotation: Any) -> type | None:
+    """The part of a study that an annotation such as `tuple[Part, ...]` or `Part | None` holds."""
+    if isinstance(annotation, type) and (issubclass(annotation, Definition) or annotation is Recipe):
         return annotation
-    return next((found for inner in get_args(annotation) if (found := _model_in(inner)) is not None), None)
+    return next((found for inner in get_args(annotation) if (found := _keys_in(inner)) is not None), None)

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...trainers.spec import Precision, Recipe
-from .fields import Count, MicroBatch, NotNegative, Packing, Positive, Seconds
+from .fields import Count, NotNegative, Packing, Positive, Seconds
 from .values import OptionValues
 
 
@@ -38,20 +37,6 @@ class DataDefinition(Definition):
             return content
         own = {key: value for key, value in content.items() if key in ("source", "folder")}
         return {**own, "options": {key: value for key, value in content.items() if key not in own}}
-
-
-class RecipeDefinition(Definition):
-    """The training recipe of every trial, the baseline's included; its fields are those of `trainers.spec.Recipe`."""
-
-    clip_norm: float | None = None
-    label_smoothing: float = 0.0
-    ghost_batch_size: int | None = None
-    micro_batch_size: MicroBatch = None
-    precision: Precision = "float32"
-
-    def spec(self) -> Recipe:
-        """What a training is given."""
-        return Recipe(**self.model_dump())
 
 
 class Resources(Definition):

@@ -8,9 +8,9 @@ from ...trainers.applications import APPLICATIONS
 from ...trainers.optimizers import check_optimizer
 from ...trainers.recipe import recipe_problems
 from ...trainers.schedules import build_schedule
-from ...trainers.spec import OptimizerSpec, OptionValue, ScheduleSpec
+from ...trainers.spec import Configuration, OptimizerSpec, OptionValue, ScheduleSpec
 from ...trainers.tables import UnknownName, lookup
-from .configure import Configuration, hyperparameter_names
+from .configure import hyperparameter_names
 from .defaults import DEFAULTS
 from .definition import SPACE_METHODS, SearchDefinition, Study
 from .search_space import MAX_GRID_POINTS, Choice, Param, Space, grid_values, middle
@@ -107,7 +107,7 @@ def _find_problem(study: Study, build: Build, params: Mapping[str, OptionValue],
         check_training(configuration.schedule, configuration.optimizer, epochs)
     except ValueError as error:
         return str(error)
-    if configuration.recipe != study.recipe.spec():
+    if configuration.recipe != study.recipe:
         for field, sentence in recipe_problems(configuration.recipe, APPLICATIONS[study.application]):
             return f"{field} {sentence}"
     warmup_epochs = configuration.schedule.warmup_epochs

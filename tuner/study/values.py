@@ -7,13 +7,14 @@ a study they stand.
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import GetCoreSchemaHandler, GetPydanticSchema, PlainSerializer, PlainValidator
+from pydantic_core import CoreSchema
 
 from ...trainers.optimizers import OPTIMIZERS, check_optimizer
 from ...trainers.schedules import WARMUPS, check_schedule
-from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from ...trainers.tables import lookup
 from .search_space import Choice, Float, Int, Param
 
@@ -183,9 +184,16 @@ def decay_to_plain(spec: DecaySpec) -> dict[str, Any]:
     return {"name": spec.name, **{name: option_to_plain(value) for name, value in spec.options.items()}}
 
 
+def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """The schema of a dataclass that is read from keys and values; a strict one takes instances alone."""
+    schema: Any = handler.resolve_ref_schema(handler(source))
+    return cast(CoreSchema, {**{key: value for key, value in schema.items() if key != "ref"}, "strict": False})
+
+
 ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
 OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
 OptionValues = dict[str, OptionPlain]
 OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]
 DecayValue = Annotated[DecaySpec, PlainValidator(parse_decay), PlainSerializer(decay_to_plain)]
 WarmupValue = Annotated[str, PlainValidator(parse_warmup)]
+RecipeValue = Annotated[Recipe, GetPydanticSchema(_from_keys)]

@@ -30,7 +30,7 @@ def test_a_batch_is_the_published_normalisation_of_its_images():
 def test_typical_images_are_normalised_and_not_augmented():
     split = replace(byte_images(), augment=crop_and_mirror)
     ((expected, _),) = replace(split, augment=None).batches([torch.arange(2)])
-    inputs, targets = split.typical()
+    inputs, targets = split.example_batch()
     assert torch.equal(inputs, expected)
     assert targets.tolist() == [0, 1]
 

@@ -99,7 +99,7 @@ def test_a_part_is_split_nine_to_one(sample: Path):
     sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
     assert sizes == [CIFAR10_PART.num_train, 1_000, 2_000]
     assert torch.bincount(dataset.test.targets).tolist() == [200] * 10
-    assert dataset.facts == {"num_classes": 10}
+    assert dataset.info == {"num_classes": 10}
 
 
 def test_a_part_is_not_taken_for_the_published_set(sample: Path):

@@ -67,13 +67,13 @@ def numbers(*, change: int | None = None) -> Dataset:
     if change is not None:
         inputs[change] += 1
     train, validation, test = divide((inputs, torch.arange(20) % 2), (0.6, 0.2, 0.2))
-    return Dataset(train=train, validation=validation, test=test, facts={"num_classes": 2})
+    return Dataset(train=train, validation=validation, test=test, info={"num_classes": 2})
 
 
 def test_samples_in_memory_are_identified_by_their_numbers() -> None:
     same = content_identity(numbers())
     others = [content_identity(numbers(change=sample)) for sample in range(20)]
-    others.append(content_identity(replace(numbers(), facts={"num_classes": 3})))
+    others.append(content_identity(replace(numbers(), info={"num_classes": 3})))
     assert content_identity(numbers()) == same
     assert len({same, *others}) == 1 + len(others)
 

@@ -15,7 +15,7 @@ from zerotune.trainers.data.image_folder import (
     IMAGENET_224,
     IMAGENET_299,
     Images,
-    decoded,
+    decode_image,
 )
 from zerotune.trainers.data.loaded import LoadedSplit
 
@@ -64,9 +64,9 @@ def test_the_held_out_images_are_evenly_spaced_in_the_order_of_names(data: Datas
 
 
 def test_labels_are_positions_in_the_sorted_classes(data: Dataset) -> None:
-    assert data.facts == {"num_classes": 6}
+    assert data.info == {"num_classes": 6}
     assert images(data.test).classes == CLASSES
-    _, targets = next(data.test.batches(data.test.in_order()))
+    _, targets = next(data.test.batches(data.test.evaluation_keys()))
     assert targets.tolist() == [label for label in range(6) for _ in range(NUM_TEST)]
 
 
@@ -101,7 +101,7 @@ def test_images_to_evaluate_with_are_torchvisions(data: Dataset, image_folder: P
             ]
         ),
     )
-    inputs, targets = next(data.test.batches(data.test.in_order()))
+    inputs, targets = next(data.test.batches(data.test.evaluation_keys()))
     assert torch.equal(inputs, torch.stack([image for image, _ in reference]))
     assert targets.tolist() == reference.targets
 
@@ -124,12 +124,12 @@ def test_images_to_train_with_are_torchvisions_at_the_samples_seed(data: Dataset
     with torch.random.fork_rng(devices=[]):
         for key, image in zip(keys.tolist(), inputs, strict=True):
             torch.manual_seed(key[1])
-            assert torch.equal(image, reference(decoded(path)))
+            assert torch.equal(image, reference(decode_image(path)))
     assert not torch.equal(inputs[0], inputs[1])
 
 
 def test_batches_have_channels_last_in_memory(data: Dataset) -> None:
-    inputs, targets = data.train.typical()
+    inputs, targets = data.train.example_batch()
     assert (inputs.shape, inputs.dtype, targets.dtype) == ((2, 3, 48, 48), torch.float32, torch.int64)
     assert inputs.is_contiguous(memory_format=torch.channels_last)
 
@@ -141,7 +141,7 @@ def test_grey_and_png_images_are_read_too(copied: Path) -> None:
         Image.open(path).convert("L").save(path.with_suffix(".png"))
         path.unlink()
     data = SOURCE.load(str(copied), **OPTIONS)
-    inputs, _ = data.train.typical()
+    inputs, _ = data.train.example_batch()
     assert inputs.shape == (2, 3, 48, 48)
 
 
@@ -224,5 +224,5 @@ def test_a_damaged_image_is_named_when_a_training_meets_it(copied: Path, num_wor
     found = images(SOURCE.load(str(copied), **OPTIONS).test)
     split = LoadedSplit(found, num_workers=num_workers)
     with pytest.raises(DataError) as caught:
-        list(split.batches(split.in_order()))
+        list(split.batches(split.evaluation_keys()))
     assert str(caught.value).startswith(f"{path}: cannot be read as an image (")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zerotune.trainers.applications import APPLICATIONS, Application
 from zerotune.trainers.applications.classification import cross_entropy, num_correct
 from zerotune.trainers.data import Batch, DataError, Dataset, DataSource
-from zerotune.trainers.data.loaded import PIECE, LoadedSplit
+from zerotune.trainers.data.loaded import CHUNK_SIZE, LoadedSplit
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
 
@@ -91,7 +91,7 @@ def test_the_training_process_keeps_its_random_state(num_workers: int) -> None:
 
 def test_every_evaluation_sees_the_same_samples_in_order() -> None:
     split = LoadedSplit(Noisy(), num_workers=0, evaluation_batch=40)
-    first, second = (list(split.batches(split.in_order())) for _ in range(2))
+    first, second = (list(split.batches(split.evaluation_keys())) for _ in range(2))
     assert [len(targets) for _, targets in first] == [40, 40, 40, 30]
     assert stream(first)[:, 0].tolist() == list(range(NUM_SAMPLES))
     assert torch.equal(stream(first), stream(second))
@@ -113,7 +113,7 @@ def test_a_sample_that_cannot_be_loaded_is_named_and_the_next_can_be(
 
 def test_workers_are_kept_from_epoch_to_epoch_and_shared_by_all_forms_of_a_split() -> None:
     split = LoadedSplit(Where(), num_workers=2)
-    keys = [torch.zeros(4 * PIECE, 2, dtype=torch.int64)]
+    keys = [torch.zeros(4 * CHUNK_SIZE, 2, dtype=torch.int64)]
     loaders = [set(next(form.batches(keys))[1].tolist()) for form in (split, split, split.double())]
     assert loaders == [loaders[0]] * 3
     assert len(loaders[0]) == 2
@@ -131,7 +131,7 @@ def test_new_batches_end_those_that_were_going_on() -> None:
 
 def test_by_default_all_cores_of_a_trial_but_one_load(monkeypatch: pytest.MonkeyPatch) -> None:
     split = LoadedSplit(Where())
-    keys = [torch.zeros(4 * PIECE, 2, dtype=torch.int64)]
+    keys = [torch.zeros(4 * CHUNK_SIZE, 2, dtype=torch.int64)]
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert set(next(split.batches(keys))[1].tolist()) == {os.getpid()}
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
@@ -143,15 +143,15 @@ class Pair(NamedTuple):
     second: Tensor
 
 
-class Pairs(Noisy):
+class NoisyPairs(Noisy):
     def __getitem__(self, position: int) -> tuple[Any, int]:
         return Pair(torch.full((2,), float(position)), torch.tensor(position)), position
 
 
 def test_named_inputs_are_put_together_from_pieces_of_all_workers() -> None:
-    num_keys = 2 * PIECE + 5
+    num_keys = 2 * CHUNK_SIZE + 5
     keys = torch.arange(num_keys).unsqueeze(1).expand(-1, 2)
-    inputs, targets = next(LoadedSplit(Pairs(), num_workers=2).double().batches([keys]))
+    inputs, targets = next(LoadedSplit(NoisyPairs(), num_workers=2).double().batches([keys]))
     assert (inputs.first.shape, inputs.first.dtype) == ((num_keys, 2), torch.float64)
     assert inputs.second.tolist() == targets.tolist() == list(range(num_keys))
 
@@ -162,14 +162,14 @@ def test_a_collate_of_the_users_sees_whole_batches(num_workers: int) -> None:
         return torch.full((len(samples),), float(len(samples))), torch.tensor([target for _, target in samples])
 
     split = LoadedSplit(Noisy(), collate=collate, num_workers=num_workers)
-    inputs, _ = next(split.batches([torch.zeros(PIECE + 9, 2, dtype=torch.int64)]))
-    assert inputs.tolist() == [PIECE + 9.0] * (PIECE + 9)
+    inputs, _ = next(split.batches([torch.zeros(CHUNK_SIZE + 9, 2, dtype=torch.int64)]))
+    assert inputs.tolist() == [CHUNK_SIZE + 9.0] * (CHUNK_SIZE + 9)
 
 
 def test_inputs_are_prepared_after_loading_and_typical_samples_too() -> None:
     split = LoadedSplit(Noisy(), prepare=lambda inputs: -inputs, num_workers=1)
     assert next(split.batches([torch.tensor([[7, 0]])]))[0][0, 0] == -7.0
-    inputs, targets = split.typical()
+    inputs, targets = split.example_batch()
     assert (inputs[:, 0].tolist(), targets.tolist()) == ([0.0, -1.0], [0, 1])
 
 

@@ -63,7 +63,7 @@ def test_words_are_numbered_by_count_and_then_by_the_word():
 
 def test_the_rarest_words_become_unknown(folder: Path):
     data = ANY_TEXT.load(str(folder), num_steps=8, vocabulary=4)
-    assert data.facts == {"vocabulary_size": 4}
+    assert data.info == {"vocabulary_size": 4}
     # <eos>, sat and the occur twice; cat, dog and down are not known: <unk>, which the text itself never has, is last.
     assert data.train.text.tolist() == [2, 3, 1, 0, 2, 3, 1, 3, 0]
 
@@ -109,7 +109,7 @@ def test_no_window_is_preferred(num_windows: int, batch_size: int):
 
 @pytest.mark.parametrize("num_windows", [1, 19, 20, 57])
 def test_evaluation_reads_the_text_once_in_streams(num_windows: int):
-    batches = list(number_split(num_windows).in_order())
+    batches = list(number_split(num_windows).evaluation_keys())
     keys = torch.cat(batches)
     assert keys[:, 0].sort().values.tolist() == list(range(num_windows))
     for stream in keys[:, 1].unique():
@@ -214,7 +214,7 @@ def test_the_real_text_has_the_counts_it_is_known_by(data_folder: Path):
         pytest.skip(f"no folder text-ptb-layout in {data_folder}")
     data = WIKITEXT2_RESPLIT.load(str(where), num_steps=20, vocabulary=10_000)
     assert [len(split) for split in (data.train, data.validation, data.test)] == [10_882, 6_014, 6_263]
-    assert data.facts == {"vocabulary_size": 10_000}
+    assert data.info == {"vocabulary_size": 10_000}
     assert data.train.text.max() == 9_999
 
 

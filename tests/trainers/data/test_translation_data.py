@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zerotune.trainers.data import DataError, DataSource
-from zerotune.trainers.data.moses import detokenized
+from zerotune.trainers.data.moses import detokenize
 from zerotune.trainers.data.sentence_pairs import PairSplit, Sentences
 from zerotune.trainers.data.translation import MULTI30K, MULTI30K_PAIRS, PARTS, WMT16
 from zerotune.trainers.data.vocabulary import BEGIN, END, PAD, UNKNOWN, BytePairs, Words
@@ -75,7 +75,7 @@ def test_preprocessed_text_is_written_as_people_write_it():
     ],
 )
 def test_spaces_of_the_tokenizer_are_taken_out(text: str, expected: str):
-    assert detokenized(text) == expected
+    assert detokenize(text) == expected
 
 
 def test_byte_pairs_give_any_text_back():
@@ -95,7 +95,7 @@ def test_byte_pairs_are_learned_alike_each_time():
 def test_a_vocabulary_is_shared_and_counted_up_to_a_multiple_of_eight(folder: Path):
     data = WMT16.load(str(folder), subwords="words", vocabulary=100, max_length=50)
     different = {word for sentence in ENGLISH + GERMAN for word in sentence.split()}
-    assert (len(different), data.facts) == (17, {"num_tokens": 24})
+    assert (len(different), data.info) == (17, {"num_tokens": 24})
     (comma,) = next(data.train.vocabulary.encode([","]))
     assert [int((side.tokens == comma).sum()) for side in (data.train.source, data.train.target)] == [1, 1]
 
@@ -147,14 +147,14 @@ def test_batches_hold_pairs_of_like_length_and_come_in_no_order_of_length():
 
 def test_evaluation_takes_like_lengths_together_and_every_pair_once():
     lengths = torch.randint(1, 50, (300,), generator=torch.Generator().manual_seed(1))
-    keys = numbered_pairs(lengths.tolist(), lengths.tolist()).in_order()
+    keys = numbered_pairs(lengths.tolist(), lengths.tolist()).evaluation_keys()
     assert torch.cat(keys).sort().values.tolist() == list(range(300))
     assert lengths[torch.cat(keys)].diff().min() >= 0
 
 
 def test_operations_are_counted_on_pairs_of_mean_length():
     lengths = [1, 2, 9, 10, 11, 28]
-    _, targets = numbered_pairs(lengths, lengths).typical()
+    _, targets = numbered_pairs(lengths, lengths).example_batch()
     assert targets[:, 0].tolist() == [13, 14]
 
 

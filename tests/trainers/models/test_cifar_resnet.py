@@ -60,7 +60,7 @@ def test_resnet_50_takes_the_published_operations():
 
 def dataset_of_2() -> Dataset:
     split = TensorSplit(inputs=torch.zeros(2, 3, 32, 32), targets=torch.arange(2))
-    return Dataset(train=split, validation=split, test=split, facts={"num_classes": 10})
+    return Dataset(train=split, validation=split, test=split, info={"num_classes": 10})
 
 
 def test_maps_halve_from_stage_to_stage():

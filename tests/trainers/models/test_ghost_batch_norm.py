@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from zerotune.trainers.models.ghost_batch_norm import piece_sizes, use_ghost_batch_norm
+from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes, use_ghost_batch_norm
 
 
 class WithActivation(nn.BatchNorm2d):
@@ -110,8 +110,10 @@ def test_the_memory_format_is_kept():
 )
 def test_pieces_of_pieces_are_the_pieces(num_samples: int, size: int, multiple: int):
     """So a batch cut into micro-batches has the ghosts of the whole batch."""
-    nested = [inner for outer in piece_sizes(num_samples, size * multiple) for inner in piece_sizes(outer, size)]
-    assert nested == piece_sizes(num_samples, size)
+    nested = [
+        inner for outer in ghost_batch_sizes(num_samples, size * multiple) for inner in ghost_batch_sizes(outer, size)
+    ]
+    assert nested == ghost_batch_sizes(num_samples, size)
     assert sum(nested) == num_samples
     assert all(piece > 1 for piece in nested) or num_samples == 1
 

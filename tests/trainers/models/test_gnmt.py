@@ -28,7 +28,7 @@ def small_model(num_layers: int = 3) -> GNMT:
     return GNMT(num_tokens=11, num_hidden=6, num_layers=num_layers).double().eval()
 
 
-def padded(sentences: list[list[int]], filling: int = PAD) -> Tensor:
+def pad(sentences: list[list[int]], filling: int = PAD) -> Tensor:
     longest = max(map(len, sentences))
     return torch.tensor([sentence + [filling] * (longest - len(sentence)) for sentence in sentences])
 
@@ -67,15 +67,15 @@ def test_initial_weights_are_those_of_gnmt():
 
 def test_a_sentence_alone_is_read_as_beside_longer_ones():
     model = small_model()
-    together = model((padded(SOURCES, filling=10), lengths(SOURCES), padded(TARGETS, filling=9)))
+    together = model((pad(SOURCES, filling=10), lengths(SOURCES), pad(TARGETS, filling=9)))
     for row, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
-        alone = model((padded([source]), lengths([source]), padded([target])))
+        alone = model((pad([source]), lengths([source]), pad([target])))
         torch.testing.assert_close(together[row, : len(target)], alone[0], rtol=0, atol=1e-14)
 
 
 def test_a_word_is_predicted_from_those_before_it_alone():
     model = small_model()
-    inputs = padded([SOURCES[0]]), lengths([SOURCES[0]])
+    inputs = pad([SOURCES[0]]), lengths([SOURCES[0]])
     first, second = (model((*inputs, torch.tensor([[2, 5, word, 7]]))) for word in (6, 8))
     assert torch.equal(first[:, :2], second[:, :2])
     assert not torch.allclose(first[:, 2:], second[:, 2:])
@@ -84,9 +84,9 @@ def test_a_word_is_predicted_from_those_before_it_alone():
 @pytest.mark.parametrize("num_layers", [2, 4])
 def test_word_by_word_gives_what_a_whole_target_gives(num_layers: int):
     model = small_model(num_layers)
-    target_BT = padded([[2, 6, 3, 4], [2, 5, 5, 7], [2, 4, 9, 9]])
-    whole_BTV = model((padded(SOURCES), lengths(SOURCES), target_BT))
-    memory, states = model.encode(padded(SOURCES), lengths(SOURCES)), None
+    target_BT = pad([[2, 6, 3, 4], [2, 5, 5, 7], [2, 4, 9, 9]])
+    whole_BTV = model((pad(SOURCES), lengths(SOURCES), target_BT))
+    memory, states = model.encode(pad(SOURCES), lengths(SOURCES)), None
     for place in range(target_BT.shape[1]):
         hypotheses_BK = target_BT[:, place, None].expand(-1, 2)
         logits_BKV, states = model.step(hypotheses_BK, memory, states)
@@ -133,7 +133,7 @@ def test_residual_connections_of_the_decoder_begin_with_the_third_layer():
     """As those of the encoder; what is let through makes the logits, beside the classifier's bias."""
     three, two = (Decoder(11, 6, num_layers, 0.0) for num_layers in (3, 2))
     two.load_state_dict(three.state_dict(), strict=False)
-    inputs = torch.randn(4, 2, 6), two.attention.remember(torch.randn(2, 5, 6), torch.tensor([5, 3]))
+    inputs = torch.randn(4, 2, 6), two.attention.build_memory(torch.randn(2, 5, 6), torch.tensor([5, 3]))
     assert not torch.allclose(three(*inputs), two(*inputs))
     silence(three.layers[1])
     assert torch.equal(three(*inputs), two(*inputs))
@@ -146,7 +146,7 @@ def test_attention_weighs_a_sentences_own_states_by_their_energies():
     attention = NormalisedAttention(4).double()
     nn.init.normal_(attention.query.bias)
     states_BSH, queries_BQH = torch.randn(2, 3, 4, dtype=torch.float64), torch.randn(2, 2, 4, dtype=torch.float64)
-    contexts = attention(queries_BQH, attention.remember(states_BSH, torch.tensor([3, 2])))
+    contexts = attention(queries_BQH, attention.build_memory(states_BSH, torch.tensor([3, 2])))
     direction = attention.gain * attention.direction / attention.direction.norm()
     for row, length in enumerate((3, 2)):
         for place in range(2):
@@ -174,9 +174,9 @@ def test_a_pair_costs_the_same_whatever_stands_beside_it():
     model = small_model()
     targets = [[6, 3, END], [5, 5, 7, END], [4, END]]
     inputs = [[BEGIN, *target[:-1]] for target in targets]
-    together = pair_loss(model((padded(SOURCES), lengths(SOURCES), padded(inputs))), padded(targets))
+    together = pair_loss(model((pad(SOURCES), lengths(SOURCES), pad(inputs))), pad(targets))
     alone = [
-        pair_loss(model((padded([source]), lengths([source]), padded([given]))), padded([target])).item()
+        pair_loss(model((pad([source]), lengths([source]), pad([given]))), pad([target])).item()
         for source, given, target in zip(SOURCES, inputs, targets, strict=True)
     ]
     assert together.item() == pytest.approx(sum(alone) / 3, rel=1e-14)

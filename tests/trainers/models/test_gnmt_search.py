@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zerotune.trainers.models.beam_search import Search, translations
+from zerotune.trainers.models.beam_search import BeamSearch, translate
 from zerotune.trainers.models.gnmt import GNMT
 
 BEGIN, END, PAD = 2, 3, 0
 SOURCES = torch.tensor([[2, 4, 3, 0], [2, 5, 4, 3], [2, 3, 0, 0]])
 LENGTHS = torch.tensor([3, 4, 2])
-SEARCH = Search(beam_size=3, length_penalty=0.6, begin=BEGIN, end=END, never=(PAD, BEGIN))
+SEARCH = BeamSearch(beam_size=3, length_penalty=0.6, begin=BEGIN, end=END, forbidden=(PAD, BEGIN))
 
 seeds = pytest.mark.parametrize("seed", range(8))
 
@@ -40,12 +40,12 @@ def scores(model: GNMT, row: int, words: Tensor, length_penalty: float) -> Tenso
 
 
 @torch.inference_mode()
-def slow_search(model: GNMT, row: int, search: Search) -> list[int]:
+def slow_search(model: GNMT, row: int, search: BeamSearch) -> list[int]:
     """The same search of one sentence, with lists and a forward pass over all words at every step."""
     beams: list[tuple[float, list[int]]] = [(0.0, [])]
     limit = 2 * int(LENGTHS[row])
 
-    def normalised(beam: tuple[float, list[int]], length: int | None = None) -> float:
+    def normalise(beam: tuple[float, list[int]], length: int | None = None) -> float:
         return beam[0] / ((5 + (length or len(beam[1]))) / 6) ** search.length_penalty
 
     for step in range(1, limit + 1):
@@ -54,16 +54,16 @@ def slow_search(model: GNMT, row: int, search: Search) -> list[int]:
             logits = model((SOURCES[row : row + 1], LENGTHS[row : row + 1], torch.tensor([[BEGIN, *words]])))
             following = logits[0, -1].log_softmax(dim=-1).tolist()
             candidates += [
-                (log_p + more, [*words, word]) for word, more in enumerate(following) if word not in search.never
+                (log_p + more, [*words, word]) for word, more in enumerate(following) if word not in search.forbidden
             ]
         beams = sorted(candidates, key=lambda beam: -beam[0])[: search.beam_size]
         ended = [beam for beam in beams if beam[1][-1] == END]
         unended = [beam for beam in beams if beam[1][-1] != END]
-        bound = max((normalised(beam, limit) for beam in unended), default=-torch.inf)
-        if ended and max(map(normalised, ended)) >= bound:
+        bound = max((normalise(beam, limit) for beam in unended), default=-torch.inf)
+        if ended and max(map(normalise, ended)) >= bound:
             break
         assert step <= limit
-    best = max(ended or unended, key=normalised)[1]
+    best = max(ended or unended, key=normalise)[1]
     return best[:-1] if ended else best
 
 
@@ -83,20 +83,20 @@ def best_of_all(model: GNMT, row: int, length_penalty: float) -> list[int]:
 def test_a_wide_beam_finds_the_best_of_all_translations(seed: int, length_penalty: float):
     model = small_model(seed, num_tokens=6)
     search = replace(SEARCH, beam_size=800, length_penalty=length_penalty)
-    found = translations(model, SOURCES[::2], LENGTHS[::2], search)
+    found = translate(model, SOURCES[::2], LENGTHS[::2], search)
     assert found == [best_of_all(model, row, length_penalty) for row in (0, 2)]
 
 
 @seeds
 def test_all_sentences_at_once_give_what_a_slow_search_of_each_gives(seed: int):
     model = small_model(seed)
-    assert translations(model, SOURCES, LENGTHS, SEARCH) == [slow_search(model, row, SEARCH) for row in range(3)]
+    assert translate(model, SOURCES, LENGTHS, SEARCH) == [slow_search(model, row, SEARCH) for row in range(3)]
 
 
 @seeds
 def test_a_beam_of_one_takes_the_likeliest_word_each_time(seed: int):
     model = small_model(seed)
-    found = translations(model, SOURCES, LENGTHS, replace(SEARCH, beam_size=1))
+    found = translate(model, SOURCES, LENGTHS, replace(SEARCH, beam_size=1))
     for row, tokens in enumerate(found):
         expected: list[int] = []
         while len(expected) < 2 * int(LENGTHS[row]):
@@ -113,31 +113,30 @@ def test_a_beam_of_one_takes_the_likeliest_word_each_time(seed: int):
 def test_a_sentence_alone_is_translated_as_beside_others(seed: int):
     model = small_model(seed)
     alone = [
-        translations(model, SOURCES[row : row + 1, : LENGTHS[row]], LENGTHS[row : row + 1], SEARCH)[0]
-        for row in range(3)
+        translate(model, SOURCES[row : row + 1, : LENGTHS[row]], LENGTHS[row : row + 1], SEARCH)[0] for row in range(3)
     ]
-    assert translations(model, SOURCES, LENGTHS, SEARCH) == alone
+    assert translate(model, SOURCES, LENGTHS, SEARCH) == alone
 
 
 def test_a_model_that_never_ends_is_cut_at_twice_the_source():
     model = small_model(1)
     with torch.no_grad():
         model.decoder.classifier.bias[END] = -1e9
-    assert [len(tokens) for tokens in translations(model, SOURCES, LENGTHS, SEARCH)] == [6, 8, 4]
+    assert [len(tokens) for tokens in translate(model, SOURCES, LENGTHS, SEARCH)] == [6, 8, 4]
 
 
 def test_marks_are_never_words():
     model = small_model(2, num_tokens=6)
     with torch.no_grad():
         model.decoder.classifier.bias[[PAD, BEGIN]] = 1e3
-    words = {word for tokens in translations(model, SOURCES, LENGTHS, SEARCH) for word in tokens}
+    words = {word for tokens in translate(model, SOURCES, LENGTHS, SEARCH) for word in tokens}
     assert words <= {1, 4, 5}
 
 
 def test_scores_are_divided_by_the_penalty_of_the_length():
     """GNMT, Equation 14: ((5 + |Y|) / (5 + 1))^a."""
     lengths = torch.tensor([1, 7, 25])
-    scores = Search(beam_size=1, length_penalty=0.5, begin=2, end=3, never=()).normalised(
+    scores = BeamSearch(beam_size=1, length_penalty=0.5, begin=2, end=3, forbidden=()).normalise(
         torch.full((3,), -6.0), lengths
     )
     torch.testing.assert_close(scores, torch.tensor([-6.0, -6 / 2**0.5, -6 / 5**0.5]))

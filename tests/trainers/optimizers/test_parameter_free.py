@@ -18,7 +18,7 @@ from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer
 from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
 from zerotune.trainers.schedules import build_schedule
 from zerotune.trainers.spec import OptimizerSpec, OptionValue, Placement, ScheduleSpec, TrainConfig
-from zerotune.tuner.commands.list import listing
+from zerotune.tuner.commands.list.entries import list_entries
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import load_study
 
@@ -289,8 +289,8 @@ def test_an_absent_package_is_told_by_its_study_alone(monkeypatch: pytest.Monkey
     with pytest.raises(BadInput, match=r"rivals\.yaml:\d+: arms\[\d\]\.optimizer: optimizer 'prodigy': needs"):
         load_study("rivals")
     assert load_study("quickstart").name == "quickstart"
-    assert "prodigy" in [row[0] for row in listing("optimizers")[1]]
-    rows = {row[0]: row for row in listing("studies")[1]}
+    assert "prodigy" in [row[0] for row in list_entries("optimizers")[1]]
+    rows = {row[0]: row for row in list_entries("studies")[1]}
     assert "pip install 'zerotune[rivals]'" in rows["rivals"][1]
     assert "Must it be tuned again" in rows["quickstart"][1]
 

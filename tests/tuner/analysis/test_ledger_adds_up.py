@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from rich.console import Console
 
 import zerotune.trainers.updates
 import zerotune.tuner.run.run
@@ -23,13 +22,14 @@ from tests.user_applications import forgotten, write
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
-from zerotune.tuner.commands.user_application import enter_own
+from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import read_journal
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import Place, run_study
+from zerotune.tuner.run.options import RunOptions
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, Trial, TrialResult
@@ -115,9 +115,9 @@ class Observed:
 
 def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) -> None:
     """Stops the driver, once each, when the named trials (arm, index) of a search have reported this epoch."""
-    report = Recorder.report
+    report = RecordingAgenda.report
 
-    def interrupting(self: Recorder, progress: Progress) -> bool:
+    def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
         goes_on = report(self, progress)
         trial = progress.trial
         if trial.role == "search" and epochs.get((trial.arm, trial.index)) == progress.new_epochs[-1].epoch:
@@ -125,12 +125,12 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) ->
             raise KeyboardInterrupt
         return goes_on
 
-    patch.setattr(Recorder, "report", interrupting)
+    patch.setattr(RecordingAgenda, "report", interrupting)
 
 
 def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
     """Every trial of the arm "equal" leaves a checkpoint of its first epoch; later epochs are lost with the driver."""
-    place, keep = Execution.placement, Training._keep_checkpoint
+    place, keep = Execution.placement, Training._update_checkpoint
 
     def placement(self: Execution, trial: Trial) -> Placement:
         return replace(place(self, trial), checkpoint_seconds=0.0 if trial.arm == "equal" else math.inf)
@@ -140,7 +140,7 @@ def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
             keep(self)
 
     patch.setattr(Execution, "placement", placement)
-    patch.setattr(Training, "_keep_checkpoint", keep_checkpoint)
+    patch.setattr(Training, "_update_checkpoint", keep_checkpoint)
 
 
 @dataclass(frozen=True)
@@ -172,18 +172,18 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("everything")
     observed, stops = Observed(), dict(STOPS)
     with pytest.MonkeyPatch.context() as patch, forgotten():
-        patch.setattr(zerotune.tuner.run.run, "draw", lambda *_: [])  # figures have tests of their own
+        patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])  # figures have tests of their own
         patch.chdir(folder)
         write(folder)
-        enter_own("plane.py:sides")
-        study, place = study_from_text(STUDY, "everything.yaml"), Place(store=folder / "mlruns", driver="serial")
+        register_user_application("plane.py:sides")
+        study, place = study_from_text(STUDY, "everything.yaml"), RunOptions(store=folder / "mlruns", driver="serial")
         checkpoint_first_epochs_only(patch)
         stop_after(patch, stops)
         observed.watch(patch)
         for _ in (1, 2):
             with pytest.raises(KeyboardInterrupt):
-                run_study(study, place, Console(quiet=True))
-        answer = run_study(study, place, Console(quiet=True))
+                run_study(study, **vars(place))
+        answer = run_study(study, **vars(place))
     assert stops == {}
     client = MlflowClient(default_tracking_uri(folder / "mlruns"))
     experiment = client.get_experiment_by_name("everything")

@@ -66,7 +66,7 @@ def test_every_cell_gets_the_trials_it_planned(num_workers: int) -> None:
     campaign = Campaign(study())
     done = execute(campaign, num_workers=num_workers)
     counts = Counter((trial.arm, trial.batch_size) for trial in done.asked)
-    assert {(cell.arm, cell.batch_size): cell.planned for cell in campaign.cells} == counts
+    assert {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells} == counts
     assert NUM_SEARCH_TRIALS + NUM_CONFIRMATIONS == len(done.asked)
     assert campaign.ask() == "done"
 

@@ -109,6 +109,6 @@ def test_a_plan_that_cannot_count_the_samples_says_which_package_is_missing(monk
 def test_a_plan_is_the_campaigns_own_count(name: str) -> None:
     study = load_study(name)
     assert sum(c.search_trials + c.confirmation_trials for c in plan_study(study)) == sum(
-        cell.planned for cell in Campaign(study).cells
+        cell.num_planned for cell in Campaign(study).cells
     )
     assert isinstance(Campaign(study).ask(), Trial)

@@ -248,8 +248,8 @@ def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: Here) -> No
 
 @pytest.mark.parametrize("what", ["applications", "optimizers", "schedules", "rules", "methods", "studies"])
 def test_listings_break_no_word(here: Here, what: str) -> None:
-    from zerotune.tuner.commands.list import listing
+    from zerotune.tuner.commands.list.entries import list_entries
 
     out = here.zerotune("list", what).out
-    for row in listing(what)[1]:
+    for row in list_entries(what)[1]:
         assert set(" ".join(row).split()) <= set(out.split())

@@ -11,10 +11,9 @@ from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition
 from tests.tuner.tiny_study import Here
 from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.run.answer import answer, study_facts
-from zerotune.tuner.run.command_text import report_command
-from zerotune.tuner.run.run import draw
-from zerotune.tuner.run.tracking import keep
+from zerotune.tuner.run.answer import load_answer, study_facts, write_answer
+from zerotune.tuner.run.command_text import format_report_command
+from zerotune.tuner.run.run import write_report
 from zerotune.tuner.store import Store, default_tracking_uri
 from zerotune.tuner.trial import TrialResult
 
@@ -34,7 +33,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the study, and nothing else: no journal, no study file."""
     folder = tmp_path_factory.mktemp("written")
     store = Store(default_tracking_uri(folder), "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
-    store.keep_sessions([SESSION])
+    store.write_sessions([SESSION])
     store.sync(stored_results())
     return folder
 
@@ -64,10 +63,12 @@ def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
     uri = default_tracking_uri(here.folder / "mlruns")
     here.zerotune("report", "synthetic", "--to", "alone.html")
     here.zerotune("export", "synthetic", "--to", "exported")
-    found = answer(uri, "synthetic", with_epochs=True, command=report_command(uri, "synthetic", Path("mlruns")))
+    found = load_answer(
+        uri, "synthetic", with_epochs=True, command=format_report_command(uri, "synthetic", Path("mlruns"))
+    )
     store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
     store.sync(stored_results())
-    keep(store, found, draw(found, here.folder / "kept"))
+    write_answer(store, found, write_report(found, here.folder / "kept"))
     alone = (here.folder / "alone.html").read_bytes()
     assert (here.folder / "kept" / "report" / "report.html").read_bytes() == alone
     assert (here.folder / "exported" / "report.html").read_bytes() == alone
@@ -134,4 +135,4 @@ def test_a_format_that_there_is_not_is_a_wrong_command_line(here: Here) -> None:
     ],
 )
 def test_the_command_that_rebuilds_a_report_holds_what_is_not_the_default(uri: str, store: str, command: str) -> None:
-    assert report_command(uri, "one", Path(store)) == command
+    assert format_report_command(uri, "one", Path(store)) == command

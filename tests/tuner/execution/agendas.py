@@ -70,17 +70,17 @@ class ListAgenda:
         limit = self.pruned_at.get(progress.trial.id)
         return limit is None or progress.new_epochs[-1].epoch < limit
 
-    def begins(self, trial: Trial) -> None:
+    def mark_started(self, trial: Trial) -> None:
         if trial not in self.begun:
             self.begun.append(trial)
 
-    def packs_measured(self, trial: Trial, speed: PackSpeed) -> None:
+    def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         self.measured.append((trial, speed))
 
-    def note(self, sentence: str) -> None:
+    def add_note(self, sentence: str) -> None:
         self.notes.append(sentence)
 
-    def warned(self, trial: Trial, sentence: str) -> None:
+    def add_warning(self, trial: Trial, sentence: str) -> None:
         self.warnings.append((trial, sentence))
 
     def tell(self, result: TrialResult) -> None:

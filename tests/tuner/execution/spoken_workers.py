@@ -10,9 +10,9 @@ from ray import cloudpickle
 from tests.tuner.execution.agendas import ListAgenda, make_trial
 from zerotune.trainers.packing.benchmark import PackSpeed
 from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, Recipe, TrainResult
-from zerotune.tuner.execution.progress_update import Slice
-from zerotune.tuner.execution.ray.dispatcher import Dispatch
-from zerotune.tuner.execution.ray.messages import Assignment, Ready, Slices
+from zerotune.tuner.execution.progress_update import ProgressUpdate
+from zerotune.tuner.execution.ray.dispatcher import Dispatcher
+from zerotune.tuner.execution.ray.messages import Assignment, ProgressUpdates, Ready
 from zerotune.tuner.execution.trial_runner import Execution, PackSetting
 from zerotune.tuner.trial import Trial
 
@@ -34,16 +34,16 @@ class Workers:
     def __init__(self, agenda: ListAgenda, packing: PackSetting = "off") -> None:
         self.agenda = agenda
         self.post = Post()
-        self.dispatch = Dispatch(agenda, Execution(packing=packing), self.post)
+        self.dispatch = Dispatcher(agenda, Execution(packing=packing), self.post)
 
     def say(self, worker: str, word: object) -> None:
-        decision = self.dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"word": word})
+        decision = self.dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": word})
         assert decision == "CONTINUE"
 
-    def slice(self, worker: str, piece: Slice) -> None:
+    def slice(self, worker: str, update: ProgressUpdate) -> None:
         """A piece of the one trial that the worker was given last."""
         (trial,) = [item for item in self.post.items[worker] if isinstance(item, Assignment)][-1].trials
-        self.say(worker, Slices({trial.id: piece}))
+        self.say(worker, ProgressUpdates({trial.id: update}))
 
     def ready(self, worker: str, mailbox: str | None = None) -> None:
         self.say(worker, Ready(mailbox=mailbox or worker))
@@ -62,7 +62,7 @@ class Workers:
         return [item.trials[0] if isinstance(item, Assignment) else item for item in items]
 
 
-def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> Slice:
+def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> ProgressUpdate:
     metrics = EpochMetrics(
         epoch=epoch,
         lr=0.1,
@@ -76,7 +76,7 @@ def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.
     )
     status: Literal["running", "finished"] = "finished" if epoch == of else "running"
     training = TrainResult(status=status, epochs=(metrics,), validation_score=0.5, test_score=0.4)
-    return Slice(new_epochs=(metrics,), training=training, error=error, host="node-1", device="cpu")
+    return ProgressUpdate(new_epochs=(metrics,), training=training, error=error, host="node-1", device="cpu")
 
 
 def small_batch(index: int, *, optimizer: str = "momentum") -> Trial:

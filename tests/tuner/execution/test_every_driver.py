@@ -15,7 +15,7 @@ from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
-from zerotune.tuner.execution.trial_runner import Execution, Work
+from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
 from zerotune.tuner.trial import Progress, Trial, TrialResult
 
 GOOD = [make_trial(0), make_trial(1, epochs=2)]
@@ -42,7 +42,7 @@ class Ran:
 def kill_workers() -> int:
     """Ends the processes of this process's own Ray workers, as the system does where memory is short."""
     children = psutil.Process().children(recursive=True)
-    workers = [child for child in children if child.name().startswith("ray::Worker")]
+    workers = [child for child in children if child.name().startswith("ray::TuneWorker")]
     for worker in workers:
         os.kill(worker.pid, signal.SIGKILL)
     return len(workers)
@@ -80,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_done_again(ran: Ran) -> None:
 
 def test_the_numbers_are_those_of_a_training_by_itself(ran: Ran) -> None:
     for trial in (*GOOD, HOPEFUL):
-        work = Work(trial, Placement())
+        work = TrialRunner(trial, Placement())
         alone = work.advance(600.0).training
         assert alone is not None
         result = ran.result(trial)
@@ -154,6 +154,6 @@ def test_trials_that_are_trained_at_once_are_told_one_by_one() -> None:
         result.trial.id: result.status for result in agenda.told
     }
     for result in agenda.told[:3]:
-        training = Work(result.trial, Placement()).advance(600.0).training
+        training = TrialRunner(result.trial, Placement()).advance(600.0).training
         assert training is not None
         assert result.epochs[-1].train_loss == pytest.approx(training.epochs[-1].train_loss, rel=1e-4)

@@ -9,16 +9,16 @@ from tests.tuner.execution.agendas import NUM_TRAIN, make_trial
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.packing.packed_training import PackedTraining
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.packing import PackWork
-from zerotune.tuner.execution.progress_update import Slice, conclude
-from zerotune.tuner.execution.trial_runner import Work
+from zerotune.tuner.execution.packing import PackRunner
+from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
+from zerotune.tuner.execution.trial_runner import TrialRunner
 from zerotune.tuner.trial import Trial
 
 LENET_PARAMETERS = 61_706
 PAIR = [make_trial(0, epochs=2), make_trial(1, epochs=2)]
 
 
-def advanced(work: PackWork) -> list[dict[str, Slice]]:
+def advanced(work: PackRunner) -> list[dict[str, ProgressUpdate]]:
     found = []
     while not work.done:
         found.append(work.advance(0.0))
@@ -26,12 +26,12 @@ def advanced(work: PackWork) -> list[dict[str, Slice]]:
 
 
 def test_every_trial_of_a_pack_gives_a_slice_an_epoch_and_the_scores_it_has_alone() -> None:
-    slices = advanced(PackWork(PAIR, [Placement()] * 2))
-    assert [{trial.id for trial in PAIR}] * 2 == [set(told) for told in slices]
+    updates = advanced(PackRunner(PAIR, [Placement()] * 2))
+    assert [{trial.id for trial in PAIR}] * 2 == [set(told) for told in updates]
     for trial in PAIR:
-        assert [[1], [2]] == [[epoch.epoch for epoch in told[trial.id].new_epochs] for told in slices]
-        result = conclude(trial, slices[-1][trial.id])
-        alone = Work(trial, Placement()).advance(60.0).training
+        assert [[1], [2]] == [[epoch.epoch for epoch in told[trial.id].new_epochs] for told in updates]
+        result = conclude(trial, updates[-1][trial.id])
+        alone = TrialRunner(trial, Placement()).advance(60.0).training
         assert alone is not None
         assert result.status == "finished"
         assert result.epochs[-1].train_loss == pytest.approx(alone.epochs[-1].train_loss, rel=1e-4)
@@ -51,9 +51,9 @@ def test_a_pack_that_breaks_is_trained_one_by_one_and_billed_for_what_it_did(mon
         run_epoch(pack)
 
     monkeypatch.setattr(PackedTraining, "run_epoch", breaks)
-    work = PackWork(PAIR, [Placement()] * 2)
+    work = PackRunner(PAIR, [Placement()] * 2)
     first = work.advance(0.0)
-    assert [[1], [1]] == [[epoch.epoch for epoch in piece.new_epochs] for piece in first.values()]
+    assert [[1], [1]] == [[epoch.epoch for epoch in update.new_epochs] for update in first.values()]
     rest = advanced(work)
     assert [[PAIR[0].id], [PAIR[0].id], [PAIR[1].id], [PAIR[1].id]] == [list(told) for told in rest]
     for trial, last in zip(PAIR, (rest[1], rest[3]), strict=True):
@@ -74,16 +74,16 @@ def test_epochs_that_a_broken_pack_had_not_told_are_billed(monkeypatch: pytest.M
         run_epoch(pack)
 
     monkeypatch.setattr(PackedTraining, "run_epoch", breaks)
-    work = PackWork(PAIR, [Placement()] * 2)
-    slices = [work.advance(600.0), *advanced(work)]
-    result = conclude(PAIR[0], slices[0][PAIR[0].id])
+    work = PackRunner(PAIR, [Placement()] * 2)
+    updates = [work.advance(600.0), *advanced(work)]
+    result = conclude(PAIR[0], updates[0][PAIR[0].id])
     assert (result.cost.epochs, result.cost.samples) == (3, 3 * NUM_TRAIN)
 
 
 def test_a_trial_that_cannot_be_trained_fails_with_its_own_sentence() -> None:
     nowhere = [replace(trial, config=replace(trial.config, data="nowhere")) for trial in PAIR]
-    slices = advanced(PackWork(nowhere, [Placement()] * 2))
-    for trial, told in zip(nowhere, slices, strict=True):
+    updates = advanced(PackRunner(nowhere, [Placement()] * 2))
+    for trial, told in zip(nowhere, updates, strict=True):
         result = conclude(trial, told[trial.id])
         assert result.status == "failed"
         assert "nowhere" in str(result.error)
@@ -100,6 +100,6 @@ def test_a_loss_that_raises_once_costs_nobody_a_trial(monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(application, loss=loss))
     trials: list[Trial] = [make_trial(0), make_trial(1)]
-    slices = advanced(PackWork(trials, [Placement()] * 2))
-    results = [conclude(trial, told[trial.id]) for trial, told in zip(trials, slices, strict=True)]
+    updates = advanced(PackRunner(trials, [Placement()] * 2))
+    results = [conclude(trial, told[trial.id]) for trial, told in zip(trials, updates, strict=True)]
     assert ["finished", "finished"] == [result.status for result in results]

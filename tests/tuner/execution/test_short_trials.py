@@ -10,17 +10,17 @@ from ray import cloudpickle
 from tests.tuner.execution.agendas import SINGLE_WORKER, ListAgenda, make_trial, without_seconds
 from tests.tuner.execution.spoken_workers import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.ray.messages import SLICE_SECONDS, Assignment, Measured, Slices
-from zerotune.tuner.execution.ray.tune_worker import Worker
-from zerotune.tuner.execution.trial_runner import PackSetting, Work
+from zerotune.tuner.execution.ray.messages import UPDATE_SECONDS, Assignment, BenchmarkResult, ProgressUpdates
+from zerotune.tuner.execution.ray.tune_worker import TuneWorker
+from zerotune.tuner.execution.trial_runner import PackSetting, TrialRunner
 from zerotune.tuner.trial import Trial
 
-SHORT = SLICE_SECONDS / 3
+SHORT = UPDATE_SECONDS / 3
 TRIALS = [make_trial(index, epochs=2) for index in range(8)]
 
 
-def ended(trials: list[Trial], seconds: float) -> Slices:
-    return Slices({trial.id: slice_(2, of=2, seconds=seconds) for trial in trials})
+def ended(trials: list[Trial], seconds: float) -> ProgressUpdates:
+    return ProgressUpdates({trial.id: slice_(2, of=2, seconds=seconds) for trial in trials})
 
 
 def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they_take() -> None:
@@ -28,8 +28,8 @@ def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they
     workers.ready("one")
     workers.say("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:4]]
-    assert not any(item.at_once for item in workers.post.items["one"])
-    workers.say("one", ended(TRIALS[1:4], 2 * SLICE_SECONDS))
+    assert not any(item.as_pack for item in workers.post.items["one"])
+    workers.say("one", ended(TRIALS[1:4], 2 * UPDATE_SECONDS))
     assert packs(workers, "one")[2:] == [TRIALS[4:5]]
     assert [result.trial for result in workers.agenda.told] == TRIALS[:4]
 
@@ -53,11 +53,11 @@ def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in
     workers = Workers(ListAgenda(trials), packing=packing)
     workers.ready("one")
     if packing == "auto":
-        workers.say("one", Measured(speed=FAST_IN_FOURS))
+        workers.say("one", BenchmarkResult(speed=FAST_IN_FOURS))
     assert packs(workers, "one") == [trials[:1]]
     workers.say("one", ended(trials[:1], SHORT))
     assert packs(workers, "one") == [trials[:1], trials[1:4]]
-    assert not any(item.at_once for item in workers.post.items["one"] if isinstance(item, Assignment))
+    assert not any(item.as_pack for item in workers.post.items["one"] if isinstance(item, Assignment))
 
 
 def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_have_begun() -> None:
@@ -66,7 +66,7 @@ def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_ha
     workers.say("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one")[1:] == [TRIALS[1:4]]
     assert workers.agenda.begun == TRIALS[:2]
-    workers.say("one", Slices({TRIALS[1].id: slice_(1, of=2)}))
+    workers.say("one", ProgressUpdates({TRIALS[1].id: slice_(1, of=2)}))
     assert workers.agenda.begun == TRIALS[:2]
     workers.say("one", ended(TRIALS[1:3], SHORT))
     assert workers.agenda.begun == [*TRIALS[:2], TRIALS[3]]  # the third began and ended within a slice
@@ -122,15 +122,15 @@ def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(m
         return letters.pop(0) if letters else None
 
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
-    worker = Worker.__new__(Worker)
+    worker = TuneWorker.__new__(TuneWorker)
     worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     worker.step()
     found = {}
     while len(found) < 3:
-        found.update(worker.step()["word"].pieces)
-    assert [piece.error is None for piece in found.values()] == [True, False, True]
+        found.update(worker.step()["message"].updates)
+    assert [update.error is None for update in found.values()] == [True, False, True]
     for trial in (trials[0], trials[2]):
-        alone = Work(trial, Placement()).advance(600.0).training
+        alone = TrialRunner(trial, Placement()).advance(600.0).training
         assert alone is not None
         training = found[trial.id].training
         assert without_seconds(training.epochs) == without_seconds(alone.epochs)

@@ -13,12 +13,12 @@ from tests.tuner.execution.spoken_workers import FIVE, OTHERS, Workers, packs, s
 from tests.user_applications import Here, hang_until_mended
 from zerotune.trainers.packing.benchmark import PACK_SIZES
 from zerotune.tuner.errors import Unreachable
-from zerotune.tuner.execution.failures import MAX_DEATHS
+from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.ray import dispatcher as dispatch
-from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_DEATHS, Dispatch
-from zerotune.tuner.execution.ray.messages import STOP, Assignment, Measurement, Slices
+from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_FAILURES, Dispatcher
+from zerotune.tuner.execution.ray.messages import STOP, Assignment, BenchmarkTask, ProgressUpdates
 from zerotune.tuner.execution.serial import run_serial
-from zerotune.tuner.execution.time_limit import OutOfTime, end_process_after, limited
+from zerotune.tuner.execution.time_limit import OutOfTime, end_process_after, raise_after
 from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.journal import read_journal
 
@@ -34,14 +34,14 @@ def forever() -> None:
 
 def test_what_hangs_is_left_when_the_time_is_over() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(OutOfTime), limited(0.05):
+    with pytest.raises(OutOfTime), raise_after(0.05):
         forever()
     assert (before, (0.0, 0.0)) == (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL))
 
 
 @pytest.mark.parametrize("seconds", [None, 1000.0])
 def test_what_ends_in_time_leaves_no_timer(seconds: float | None) -> None:
-    with limited(seconds):
+    with raise_after(seconds):
         left = signal.getitimer(signal.ITIMER_REAL)[0]
     assert (0.0 if seconds is None else pytest.approx(seconds, rel=0.1)) == left
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -137,7 +137,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def limited_workers(agenda: ListAgenda, packing: int | str = "off") -> Workers:
     workers = Workers(agenda)
-    workers.dispatch = Dispatch(agenda, Execution(packing=packing, time_limit=60.0), workers.post)  # type: ignore[arg-type]
+    workers.dispatch = Dispatcher(agenda, Execution(packing=packing, time_limit=60.0), workers.post)  # type: ignore[arg-type]
     return workers
 
 
@@ -202,7 +202,7 @@ def test_a_measurement_of_packs_has_a_limit_too(clock: Clock) -> None:
     workers = limited_workers(ListAgenda([*OTHERS]), packing="auto")
     workers.ready("one")
     (request,) = workers.post.items["one"]
-    assert isinstance(request, Measurement)
+    assert isinstance(request, BenchmarkTask)
     assert request.time_limit == max(PACK_SIZES) * 60.0
 
 
@@ -232,9 +232,9 @@ def test_without_a_limit_nothing_is_timed() -> None:
 def test_a_trial_that_killed_its_workers_says_what_is_known_of_the_last_death(last: str, told: str) -> None:
     workers = Workers(ListAgenda([A]))
     said = ""
-    for death in range(MAX_DEATHS):
+    for death in range(MAX_WORKER_FAILURES):
         workers.ready("one", f"life {death}")
-        said += (last if death == MAX_DEATHS - 1 else MONITOR).format(n=death + 1)
+        said += (last if death == MAX_WORKER_FAILURES - 1 else MONITOR).format(n=death + 1)
         workers.die("one", said)
     (result,) = workers.agenda.told
     assert ("failed", told) == (result.status, result.error)
@@ -242,7 +242,7 @@ def test_a_trial_that_killed_its_workers_says_what_is_known_of_the_last_death(la
 
 def test_workers_that_die_before_they_are_given_anything_end_the_study_with_a_sentence() -> None:
     workers = Workers(ListAgenda([A, B]))
-    for _ in range(MAX_IDLE_DEATHS):
+    for _ in range(MAX_IDLE_FAILURES):
         workers.die("one", "Failure # 9 (occurred at x)\nno module named trainers\n")
     with pytest.raises(Unreachable, match=r"20 died one after the other .* no module named trainers$"):
         workers.die("one", "Failure # 9 (occurred at x)\nno module named trainers\n")
@@ -252,12 +252,12 @@ def test_workers_that_die_before_they_are_given_anything_end_the_study_with_a_se
 def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:
     workers = Workers(ListAgenda([A, B]))
     for _ in range(3):
-        for _ in range(MAX_IDLE_DEATHS):
+        for _ in range(MAX_IDLE_FAILURES):
             workers.die("two")
         workers.ready("one", "life")
-        trial = next(iter(workers.dispatch._held["one"].trials.values()))
-        workers.say("one", Slices({trial.id: slice_(1, of=2)}))
-    assert dispatch.MAX_IDLE_DEATHS == workers.dispatch._idle_deaths + MAX_IDLE_DEATHS
+        trial = next(iter(workers.dispatch._assigned["one"].trials.values()))
+        workers.say("one", ProgressUpdates({trial.id: slice_(1, of=2)}))
+    assert dispatch.MAX_IDLE_FAILURES == workers.dispatch._idle_failures + MAX_IDLE_FAILURES
 
 
 # -- a study -----------------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from torch import Tensor
 from tests.tuner.execution.agendas import NUM_TRAIN, ListAgenda, make_trial
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.failures import LESS_MEMORY, describe
+from zerotune.tuner.execution.failures import LESS_MEMORY, describe_error
 from zerotune.tuner.execution.progress_update import conclude
 from zerotune.tuner.execution.serial import run_serial
-from zerotune.tuner.execution.trial_runner import Execution, Work
+from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
 
 
 def test_an_agenda_that_waits_for_nothing_is_an_error_not_an_endless_loop() -> None:
@@ -26,9 +26,9 @@ def test_an_agenda_that_waits_for_nothing_is_an_error_not_an_endless_loop() -> N
 def test_work_is_taken_up_from_the_checkpoint_and_only_new_epochs_are_reported(tmp_path: Path) -> None:
     placement = Placement(checkpoint=str(tmp_path / "trial.pt"), checkpoint_seconds=0.0)
     trial = make_trial(0, epochs=2)
-    first = Work(trial, placement).advance(0.0)
+    first = TrialRunner(trial, placement).advance(0.0)
     assert ([1], False) == ([epoch.epoch for epoch in first.new_epochs], first.done)
-    second = Work(trial, placement).advance(0.0)
+    second = TrialRunner(trial, placement).advance(0.0)
     assert ([2], True) == ([epoch.epoch for epoch in second.new_epochs], second.done)
     result = conclude(trial, second)
     assert first.new_epochs + second.new_epochs == result.epochs
@@ -51,8 +51,8 @@ def test_a_training_that_raises_in_its_second_epoch_is_billed_for_its_first(
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(application, loss=loss))
     placement = Placement(checkpoint=str(tmp_path / "trial.pt"), checkpoint_seconds=0.0)
     trial = make_trial(0, epochs=3)
-    piece = Work(trial, placement).advance(60.0)
-    result = conclude(trial, piece)
+    update = TrialRunner(trial, placement).advance(60.0)
+    result = conclude(trial, update)
     assert ("failed", None, 1) == (result.status, result.validation_score, result.cost.epochs)
     assert result.error is not None
     place = "(at test_trial_runner.py:"
@@ -75,14 +75,14 @@ def test_the_updates_of_an_epoch_that_raises_are_billed(monkeypatch: pytest.Monk
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(application, loss=loss))
     trial = make_trial(0, epochs=3)
     trial = replace(trial, batch_size=NUM_TRAIN // 2, config=replace(trial.config, batch_size=NUM_TRAIN // 2))
-    piece = Work(trial, Placement()).advance(60.0)
-    cost = conclude(trial, piece).cost
-    flops_per_sample = piece.new_epochs[0].flops // NUM_TRAIN
+    update = TrialRunner(trial, Placement()).advance(60.0)
+    cost = conclude(trial, update).cost
+    flops_per_sample = update.new_epochs[0].flops // NUM_TRAIN
     samples = NUM_TRAIN + NUM_TRAIN // 2
     expected = (1, 3, samples, samples * flops_per_sample, 3 * 61_706)
     assert expected == (cost.epochs, cost.iterations, cost.samples, cost.flops, cost.words)
-    assert piece.training is not None
-    assert cost.device_seconds > piece.training.setup_seconds + piece.new_epochs[0].device_seconds
+    assert update.training is not None
+    assert cost.device_seconds > update.training.setup_seconds + update.new_epochs[0].device_seconds
 
 
 def test_trials_that_share_a_machines_meter_share_what_it_counts() -> None:
@@ -119,13 +119,13 @@ def test_a_trial_is_placed_as_the_execution_says(tmp_path: Path, gpus: float, de
 )
 def test_being_out_of_memory_is_told_apart_from_a_bug(error: Exception, out_of_memory: bool) -> None:
     told = f"{type(error).__name__}: {error}"
-    assert (f"out of memory: {LESS_MEMORY}; {told}" if out_of_memory else told) == describe(error)
+    assert (f"out of memory: {LESS_MEMORY}; {told}" if out_of_memory else told) == describe_error(error)
 
 
 def test_memory_that_torch_cannot_have_is_told_as_such() -> None:
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
-    assert describe(error.value).startswith("out of memory: ")
+    assert describe_error(error.value).startswith("out of memory: ")
 
 
 @pytest.mark.parametrize("spoilt", [b"garbage", b""])

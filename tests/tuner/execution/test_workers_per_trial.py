@@ -17,7 +17,7 @@ from tests.tuner.execution.agendas import NUM_TRAIN, ListAgenda, make_trial
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
-from zerotune.tuner.execution.trial_runner import Execution, Work
+from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
 from zerotune.tuner.trial import Progress, Trial, TrialResult
 
 pytestmark = pytest.mark.skipif(
@@ -82,7 +82,7 @@ def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
 
 def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
     for trial in (PLAIN, HIT, AFTER):
-        alone = Work(trial, Placement()).advance(600.0).training
+        alone = TrialRunner(trial, Placement()).advance(600.0).training
         result = ran.result(trial)
         assert alone is not None
         assert (result.status, result.num_workers) == ("finished", 2)

@@ -19,7 +19,7 @@ from zerotune.tuner.reports.export import export
 from zerotune.tuner.reports.tables.csv_files import escape_cell, write_csv
 from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
 from zerotune.tuner.run.answer import study_facts
-from zerotune.tuner.sanitize import UNSEEN
+from zerotune.tuner.sanitize import INVISIBLE
 from zerotune.tuner.trial import TrialResult
 
 HOSTILE = (
@@ -93,7 +93,7 @@ def test_pages_have_no_tag_or_attribute_of_it(files: list[Path]) -> None:
         assert {attributes.get("type") for tag, attributes in tags if tag == "script"} == {"application/json"}
         assert not [name for _, attributes in tags for name in attributes if HANDLER.fullmatch(name)]
         assert not [a["href"] for tag, a in tags if tag == "a" and not a["href"].startswith("#")]
-        assert UNSEEN.search(body) is None
+        assert INVISIBLE.search(body) is None
 
 
 def test_figures_take_it_for_no_tag_of_theirs(files: list[Path]) -> None:
@@ -101,7 +101,7 @@ def test_figures_take_it_for_no_tag_of_theirs(files: list[Path]) -> None:
     figures = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
     texts = [found for figure in figures for found in strings(json.loads(figure))]
     assert any("alert(1)" in found for found in texts)
-    assert not [found for found in texts if "<script" in found or "<img" in found or UNSEEN.search(found)]
+    assert not [found for found in texts if "<script" in found or "<img" in found or INVISIBLE.search(found)]
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -117,7 +117,7 @@ def test_spreadsheets_are_given_no_formula(files: list[Path]) -> None:
         with table.open(encoding="utf-8", newline="") as file:
             cells = [text for row in csv.DictReader(file) for text in row.values()]
         assert not [text for text in cells if re.match(r"[=@\t\r]|[+-](?![\d.]|inf)", text)]
-        assert not [text for text in cells if UNSEEN.search(text)]
+        assert not [text for text in cells if INVISIBLE.search(text)]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -132,7 +132,7 @@ def test_markdown_has_no_tag_and_no_link_of_it(subject: Subject) -> None:
     assert "alert(1)" in text
     assert "<" not in text
     assert not re.search(r"(?<!\\)\]\(", text)
-    assert UNSEEN.search(text) is None
+    assert INVISIBLE.search(text) is None
 
 
 def test_latex_has_no_command_of_it(subject: Subject) -> None:
@@ -140,10 +140,10 @@ def test_latex_has_no_command_of_it(subject: Subject) -> None:
     assert "alert(1)" in text
     code = [line for line in text.splitlines() if not line.startswith("% ")]
     assert not [line for line in code if r"\input" in line or re.search(r"(?<!\\)[%#]", line)]
-    assert UNSEEN.search(text) is None
+    assert INVISIBLE.search(text) is None
 
 
 def test_json_holds_it_as_it_is_in_characters_that_are_seen(subject: Subject) -> None:
     text = report_json(subject)
-    assert UNSEEN.search(text) is None
+    assert INVISIBLE.search(text) is None
     assert json.loads(text)["comparison"]["facts"]["question"] == HOSTILE

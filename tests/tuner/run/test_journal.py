@@ -18,8 +18,8 @@ from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.trainers.spec import DecaySpec, EpochMetrics
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.errors import BadInput, StudyLocked
-from zerotune.tuner.execution.progress_update import failed
-from zerotune.tuner.run.journal import Journal, read_journal, sealed
+from zerotune.tuner.execution.progress_update import failed_result
+from zerotune.tuner.run.journal import Journal, format_line, read_journal
 from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
 
 DEFINITION = {"name": "small", "epochs": 3, "arms": ["date"]}
@@ -29,7 +29,7 @@ NOTES = {"version.torch": "2.13.0"}
 def write(folder: Path, results: list[TrialResult]) -> bytes:
     """A journal of a study with these results, every trial with its first epochs noted on the way."""
     journal = Journal(folder)
-    journal.begin(DEFINITION, NOTES)
+    journal.start_study(DEFINITION, NOTES)
     for result in results:
         journal.start(result.trial.id)
         journal.progress(result.trial.id, result.epochs[:-1])
@@ -126,7 +126,7 @@ def test_a_journal_cut_anywhere_keeps_what_stood_before_the_cut_and_takes_more(
     assert kept == journal.content.results
     assert (DEFINITION if cut >= ends[0] else {}) == journal.content.definition
     if not journal.content.definition:
-        journal.begin(DEFINITION, NOTES)
+        journal.start_study(DEFINITION, NOTES)
     added = make_result(seed=3)
     journal.start(added.trial.id)
     journal.finish(added)
@@ -159,7 +159,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    "garbage", [*GARBAGE, *(sealed(line).encode() for line in WRONG)], ids=lambda line: line[:30].decode("latin-1")
+    "garbage", [*GARBAGE, *(format_line(line).encode() for line in WRONG)], ids=lambda line: line[:30].decode("latin-1")
 )
 def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, garbage: bytes) -> None:
     results = [make_result(seed=1), make_result(seed=2)]
@@ -183,7 +183,9 @@ def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
 ANOTHER_FORMAT = '{"kind":"study","format":99,"definition":{"name":"x"},"provenance":{}}'
 
 
-@pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode(), sealed(ANOTHER_FORMAT).encode()])
+@pytest.mark.parametrize(
+    "first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode(), format_line(ANOTHER_FORMAT).encode()]
+)
 def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: bytes) -> None:
     _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
     path = tmp_path / "journal.jsonl"
@@ -259,7 +261,7 @@ def test_a_trial_given_up_is_billed_every_epoch_that_was_reported(tmp_path: Path
     for seconds in (1.0, 2.0, 4.0):
         journal.start(trial.id)
         journal.progress(trial.id, [metrics(1, seconds)])
-    written = journal.finish(failed(trial, "its worker died 3 times"))
+    written = journal.finish(failed_result(trial, "its worker died 3 times"))
     journal.close()
     assert Cost(trials=1, epochs=3, iterations=6, samples=180, flops=1800, device_seconds=7.0) == written.cost
 
@@ -271,7 +273,7 @@ import sys, time
 from pathlib import Path
 from zerotune.tuner.run.journal import Journal
 journal = Journal(Path(sys.argv[1]))
-journal.begin({"name": "small"}, {})
+journal.start_study({"name": "small"}, {})
 print("held", flush=True)
 time.sleep(600)
 """

@@ -16,7 +16,7 @@ from tests.synthetic_study import facts
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.run.journal import Journal, JournalContent, read_journal, record_of, sealed
+from zerotune.tuner.run.journal import Journal, JournalContent, format_line, parse_line, read_journal
 from zerotune.tuner.store import record
 from zerotune.tuner.trial import TrialResult
 
@@ -46,7 +46,7 @@ def lines() -> tuple[bytes, ...]:
     """A journal's lines; written once, since every write is forced to disk."""
     with tempfile.TemporaryDirectory() as folder:
         with closing(Journal(Path(folder))) as journal:
-            journal.begin(DEFINITION, SESSION)
+            journal.start_study(DEFINITION, SESSION)
             for result in results():
                 journal.start(result.trial.id)
                 journal.progress(result.trial.id, result.epochs)
@@ -56,9 +56,9 @@ def lines() -> tuple[bytes, ...]:
 
 
 def resealed(content: dict[str, Any]) -> bytes:
-    """The line of a record that `record_of` gave, perhaps changed, with the checksum of what it is now."""
+    """The line of a record that `parse_line` gave, perhaps changed, with the checksum of what it is now."""
     content.pop("sum", None)
-    return sealed(json.dumps(content)).encode()
+    return format_line(json.dumps(content)).encode()
 
 
 def resumed(path: Path, content: bytes) -> JournalContent | None:
@@ -81,7 +81,7 @@ def resumed(path: Path, content: bytes) -> JournalContent | None:
 def gone_on(path: Path) -> tuple[JournalContent, TrialResult]:
     with closing(Journal(path.parent)) as journal:
         if not journal.content.definition:
-            journal.begin(DEFINITION, SESSION)
+            journal.start_study(DEFINITION, SESSION)
         journal.resume(SESSION)
         return journal.content, journal.finish(make_result("legw", seed=9))
 
@@ -109,7 +109,7 @@ def test_a_record_with_any_value_at_any_key_is_taken_or_skipped(
     tmp_path: Path, number: int, place: int, value: object
 ) -> None:
     number %= len(lines())
-    content = changed(record_of(lines()[number]), place, value)
+    content = changed(parse_line(lines()[number]), place, value)
     changed_lines = [*lines()[:number], resealed(content), *lines()[number + 1 :]]
     resumed(tmp_path / "journal.jsonl", b"\n".join(changed_lines))
 
@@ -180,7 +180,7 @@ def test_any_bytes_are_no_journal_or_a_new_one(tmp_path: Path, garbage: bytes) -
     ],
     ids=lambda line: line[:50],
 )
-@pytest.mark.parametrize("seal", [sealed, str], ids=["sealed", "unsealed"])
+@pytest.mark.parametrize("seal", [format_line, str], ids=["format_line", "unsealed"])
 def test_a_line_of_a_wrong_kind_is_skipped(tmp_path: Path, line: str, seal: Callable[[str], str]) -> None:
     found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), seal(line).encode(), b""]))
     assert found is not None
@@ -194,7 +194,7 @@ def test_a_line_of_a_wrong_kind_is_skipped(tmp_path: Path, line: str, seal: Call
 )
 def test_a_cost_that_no_training_has_is_no_result(tmp_path: Path, key: str, value: float) -> None:
     number = next(i for i, line in enumerate(lines()) if b'"kind":"result"' in line)
-    damaged = record_of(lines()[number])
+    damaged = parse_line(lines()[number])
     damaged["result"]["cost"][key] = value
     found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), resealed(damaged), b""]))
     assert found is not None
@@ -202,7 +202,7 @@ def test_a_cost_that_no_training_has_is_no_result(tmp_path: Path, key: str, valu
 
 
 def test_an_epoch_that_no_training_has_is_not_billed(tmp_path: Path) -> None:
-    damaged = record_of(next(line for line in lines() if b'"kind":"epochs"' in line))
+    damaged = parse_line(next(line for line in lines() if b'"kind":"epochs"' in line))
     damaged["trial"] = "another"
     damaged["epochs"][0]["device_seconds"] = -1.0
     found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines(), resealed(damaged), b""]))
@@ -214,5 +214,5 @@ def test_an_epoch_that_no_training_has_is_not_billed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["definition", "provenance"])
 @pytest.mark.parametrize("value", ["text", 17, [1], None])
 def test_a_first_line_of_a_wrong_kind_is_refused(tmp_path: Path, key: str, value: object) -> None:
-    first = {**record_of(lines()[0]), key: value}
+    first = {**parse_line(lines()[0]), key: value}
     assert resumed(tmp_path / "journal.jsonl", b"\n".join([resealed(first), *lines()[1:], b""])) is None

@@ -14,7 +14,7 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.applications.classification import num_correct_in_top5
 from zerotune.trainers.loop import train
 from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig, TrainResult
-from zerotune.tuner.execution.progress_update import Slice, conclude
+from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
 from zerotune.tuner.store.record import points
@@ -49,7 +49,7 @@ every_result = pytest.mark.parametrize("make", RESULTS, ids=["finished", "diverg
 def test_a_journal_gives_them_back_exactly(make: Callable[[], TrialResult], tmp_path: Path) -> None:
     result = make()
     journal = Journal(tmp_path)
-    journal.begin({"name": "small"}, {})
+    journal.start_study({"name": "small"}, {})
     journal.start(result.trial.id)
     journal.progress(result.trial.id, result.epochs)
     journal.finish(result)
@@ -129,7 +129,7 @@ def test_those_on_test_are_kept_for_confirmations_only(role: Role, kept: dict[st
         test_score=0.4,
         test_other_scores={"top5": 0.75},
     )
-    last = Slice(new_epochs=(), training=training, error=None, host="", device="")
+    last = ProgressUpdate(new_epochs=(), training=training, error=None, host="", device="")
     assert conclude(trained.trial, last).test_other_scores == kept
 
 

@@ -6,18 +6,20 @@ from dataclasses import replace
 from rich.console import Console
 
 from tests.tuner.analysis.synthetic_results import make_result
-from zerotune.tuner.execution.progress_update import failed
-from zerotune.tuner.run.progress_display import Display
+from zerotune.tuner.execution.progress_update import failed_result
+from zerotune.tuner.run.progress_display import ProgressDisplay
 from zerotune.tuner.trial import Progress, TrialResult
 
 RESULT = make_result()
 CELL = (RESULT.trial.arm, RESULT.trial.batch_size)
 
 
-def display(*, terminal: bool = False, width: int = 100, higher_is_better: bool = True) -> tuple[Display, io.StringIO]:
+def display(
+    *, terminal: bool = False, width: int = 100, higher_is_better: bool = True
+) -> tuple[ProgressDisplay, io.StringIO]:
     written = io.StringIO()
     console = Console(file=written, width=width, force_terminal=terminal, color_system=None, markup=False)
-    return Display(console, [(CELL, 3)], metric="accuracy", higher_is_better=higher_is_better), written
+    return ProgressDisplay(console, [(CELL, 3)], metric="accuracy", higher_is_better=higher_is_better), written
 
 
 def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[str]:
@@ -25,9 +27,9 @@ def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[st
     shown, written = display(width=width)
     with shown:
         for position, result in enumerate(results):
-            shown.started(result.trial)
-            shown.progressed(Progress(trial=result.trial, new_epochs=result.epochs))
-            shown.finished(result, replayed=position < replayed)
+            shown.show_start(result.trial)
+            shown.show_progress(Progress(trial=result.trial, new_epochs=result.epochs))
+            shown.show_result(result, replayed=position < replayed)
     return written.getvalue().splitlines()
 
 
@@ -51,15 +53,15 @@ def test_trials_of_an_earlier_run_are_counted_and_not_shown_again() -> None:
 
 
 def test_a_failed_trial_shows_its_reason() -> None:
-    (line,) = lines(failed(RESULT.trial, "RuntimeError: [no] memory"))
+    (line,) = lines(failed_result(RESULT.trial, "RuntimeError: [no] memory"))
     assert line.endswith("failed: RuntimeError: [no] memory")
 
 
 def test_a_diverged_trial_is_not_the_best_one() -> None:
     shown, written = display(terminal=True)
     with shown:
-        shown.finished(replace(RESULT, status="finished", validation_score=0.5))
-        shown.finished(replace(RESULT, status="diverged", validation_score=0.9))
+        shown.show_result(replace(RESULT, status="finished", validation_score=0.5))
+        shown.show_result(replace(RESULT, status="diverged", validation_score=0.9))
     assert "0.5000" in table_row(written)
 
 
@@ -67,20 +69,20 @@ def test_the_best_of_scores_where_less_is_better_is_the_least_even_if_that_is_ze
     shown, written = display(terminal=True, higher_is_better=False)
     with shown:
         for score in (0.0, 2.0):
-            shown.finished(replace(RESULT, status="finished", validation_score=score))
+            shown.show_result(replace(RESULT, status="finished", validation_score=score))
     assert "0.0000" in table_row(written)
 
 
 def test_the_table_lists_the_epochs_of_what_is_being_trained() -> None:
     shown, written = display(terminal=True)
     with shown:
-        shown.finished(replace(RESULT, validation_score=0.5))
-        shown.finished(RESULT, replayed=True)
+        shown.show_result(replace(RESULT, validation_score=0.5))
+        shown.show_result(RESULT, replayed=True)
         other = make_result(seed=7).trial
-        shown.started(RESULT.trial)
-        shown.progressed(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
-        shown.started(RESULT.trial)  # said again, it has not begun anew
-        shown.started(other)
+        shown.show_start(RESULT.trial)
+        shown.show_progress(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
+        shown.show_start(RESULT.trial)  # said again, it has not begun anew
+        shown.show_start(other)
     assert table_row(written).endswith("2, 0")
 
 

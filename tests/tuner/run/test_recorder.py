@@ -7,9 +7,9 @@ from tests.tuner.silent import Silent
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.reuse import Sharing
-from zerotune.tuner.run.run import begin
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.reuse import ResultReuse
+from zerotune.tuner.run.run import open_session
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, Trial
 
@@ -54,7 +54,7 @@ def epoch(number: int) -> EpochMetrics:
     )
 
 
-def searched(recorder: Recorder) -> Trial:
+def searched(recorder: RecordingAgenda) -> Trial:
     """The next trial that may be pruned."""
     while isinstance(trial := recorder.ask(), Trial):
         if recorder.may_prune(trial):
@@ -69,9 +69,9 @@ def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(t
     asked, heard = [], []
     for _ in range(2):
         journal = Journal(tmp_path / "pruned")
-        begin(definition, journal, {"torch": "2"})
+        open_session(definition, journal, {"torch": "2"})
         campaign = Hearing(definition, journal.content.results)
-        recorder = Recorder(campaign, journal, silent, silent, Sharing(None))
+        recorder = RecordingAgenda(campaign, journal, silent, silent, ResultReuse(None))
         asked.append(searched(recorder))
         heard.append(list(campaign.heard))
         if len(asked) == 1:

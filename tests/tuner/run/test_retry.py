@@ -15,11 +15,11 @@ from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.execution.progress_update import failed
-from zerotune.tuner.run.answer import answer
-from zerotune.tuner.run.journal import Journal, JournalContent, read_journal, sealed
-from zerotune.tuner.run.retry import failed_trials
-from zerotune.tuner.run.reuse import may_share
+from zerotune.tuner.execution.progress_update import failed_result
+from zerotune.tuner.run.answer import load_answer
+from zerotune.tuner.run.dry_run import find_failed_trials
+from zerotune.tuner.run.journal import Journal, JournalContent, format_line, read_journal
+from zerotune.tuner.run.reuse import may_reuse
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.trial import Trial, TrialResult
 
@@ -28,7 +28,7 @@ from zerotune.tuner.trial import Trial, TrialResult
 
 def begun(folder: Path, *results: TrialResult) -> Journal:
     journal = Journal(folder)
-    journal.begin({"name": "small"}, {})
+    journal.start_study({"name": "small"}, {})
     for each in results:
         journal.finish(each)
     return journal
@@ -43,7 +43,7 @@ def test_a_result_that_was_taken_back_is_to_be_run_again_and_stays_billed(tmp_pa
     lost = make_result(status="failed")
     journal = begun(tmp_path, lost, make_result(seed=1))
     before = journal.path.read_bytes()
-    journal.take_back(lost.trial.id)
+    journal.retry_trial(lost.trial.id)
     assert journal.path.read_bytes().startswith(before)
     journal = reopened(journal)
     content = journal.content
@@ -58,9 +58,9 @@ def test_the_failed_attempt_is_billed_whole_and_once_with_the_new_one(tmp_path: 
     first, second, third = good.epochs
     journal = begun(tmp_path)
     journal.progress(good.trial.id, [first, second])
-    dead = journal.finish(failed(good.trial, "its worker died"))
+    dead = journal.finish(failed_result(good.trial, "its worker died"))
     assert (1, 2, 120_000) == (dead.cost.trials, dead.cost.epochs, dead.cost.samples)
-    journal.take_back(good.trial.id)
+    journal.retry_trial(good.trial.id)
     journal = reopened(journal)
     # The same seconds as in the failed attempt: as an epoch of the new attempt, it is billed all the same.
     journal.progress(good.trial.id, [first])
@@ -83,7 +83,7 @@ def test_a_trial_that_fails_twice_is_billed_three_times_and_told_as_it_failed_fi
     first = replace(make_result(status="failed"), epochs=())
     journal = begun(tmp_path, first)
     for error in ("again", None):
-        journal.take_back(first.trial.id)
+        journal.retry_trial(first.trial.id)
         journal.finish(replace(first, status="failed" if error else "finished", error=error))
     assert first == journal.content.first_failures[first.trial.id]
     assert 3 * first.cost.samples == journal.content.results[first.trial.id].cost.samples
@@ -97,7 +97,7 @@ def test_only_failed_results_are_taken_back(tmp_path: Path) -> None:
     journal.close()
     with journal.path.open("a") as file:
         for trial in (good.trial.id, "unknown"):
-            file.write(sealed(f'{{"kind":"retried","trial":"{trial}"}}') + "\n")
+            file.write(format_line(f'{{"kind":"retried","trial":"{trial}"}}') + "\n")
     content = read_journal(journal.path)
     assert (2, set(), good) == (content.unreadable_lines, content.retried, content.result_of(good.trial.id))
 
@@ -105,11 +105,11 @@ def test_only_failed_results_are_taken_back(tmp_path: Path) -> None:
 # -- the campaign ------------------------------------------------------------------------------------------------------
 
 
-def as_journal(results: Mapping[str, TrialResult], *, take_back: bool) -> JournalContent:
+def as_journal(results: Mapping[str, TrialResult], *, retry_trial: bool) -> JournalContent:
     content = JournalContent(results=dict(results))
     for each in results.values():
-        if take_back and each.status == "failed":
-            content._take_back(each.trial.id)
+        if retry_trial and each.status == "failed":
+            content._retry_trial(each.trial.id)
     return content
 
 
@@ -123,7 +123,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
     num_workers: int,
 ) -> None:
     before = execute(Campaign(study()), some_fail)
-    content = as_journal(before.results, take_back=True)
+    content = as_journal(before.results, retry_trial=True)
     kept = {i: r for i, r in before.results.items() if r.status != "failed"}
     for seed in range(5):
         campaign = Campaign(study(), content.results, content.first_failures)
@@ -135,7 +135,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
             third = next(t for t in again.of("tuned", "search", trial.batch_size) if t.index == 2)
             assert third.params == trial.params
     # And so it does when the study is resumed after that.
-    content = as_journal({**before.results, **again.results}, take_back=False)
+    content = as_journal({**before.results, **again.results}, retry_trial=False)
     content.first_failures.update({i: before.results[i] for i in before.results if i not in kept})
     replayed = execute(Campaign(study(), content.results, content.first_failures), known=content.results)
     assert (again.ids(), {}) == (replayed.ids(), replayed.results)
@@ -144,7 +144,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
 def test_a_trial_that_is_run_again_is_not_pruned_and_not_taken_over() -> None:
     pruned = study(("    trials: 6\n", "    trials: 6\n    pruner: median\n"))
     before = execute(Campaign(pruned), some_fail)
-    content = as_journal(before.results, take_back=True)
+    content = as_journal(before.results, retry_trial=True)
     campaign = Campaign(pruned, content.results, content.first_failures)
     seen = set()
     while isinstance(trial := campaign.ask(), Trial):
@@ -153,7 +153,7 @@ def test_a_trial_that_is_run_again_is_not_pruned_and_not_taken_over() -> None:
             continue
         if trial.id in content.retried:
             seen.add(trial.id)
-            assert (False, False) == (campaign.may_prune(trial), may_share(trial, campaign, content))
+            assert (False, False) == (campaign.may_prune(trial), may_reuse(trial, campaign, content))
         campaign.tell(result(trial, 0.5))
     assert content.retried == seen
 
@@ -161,7 +161,7 @@ def test_a_trial_that_is_run_again_is_not_pruned_and_not_taken_over() -> None:
 def test_a_budget_counts_a_trial_once_and_its_seconds_in_full() -> None:
     seconds = study(("reference: tuned\n", "reference: tuned\nbudget: {device_seconds: 1000000}\n"))
     before = execute(Campaign(seconds), some_fail)
-    content = as_journal(before.results, take_back=True)
+    content = as_journal(before.results, retry_trial=True)
     campaign = Campaign(seconds, content.results, content.first_failures)
     spent, trials = campaign._spent_seconds, campaign._spent_trials
     again = execute(
@@ -182,8 +182,8 @@ def test_failed_trials_that_nobody_asks_for_any_more_are_left_alone() -> None:
     results = execute(Campaign(study()), all_confirmations_fail).results
     former = next(r for r in results.values() if r.trial.arm == "tuned" and r.trial.role == "confirmation")
     other = replace(former, trial=replace(former.trial, params={"lr": 1.0}))
-    content = as_journal({**results, other.trial.id: other}, take_back=False)
-    found = [trial.id for trial in failed_trials(Campaign(study(), content.results), content)]
+    content = as_journal({**results, other.trial.id: other}, retry_trial=False)
+    found = [trial.id for trial in find_failed_trials(Campaign(study(), content.results), content)]
     assert {r.trial.id for r in results.values() if r.status == "failed"} == set(found)
 
 
@@ -244,7 +244,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert len(new) == len(former) == 2
 
     # The former choice's confirmations are in the bill, and in no verdict.
-    comparison = answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
+    comparison = load_answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
     row = comparison.row("tuned", 60)
     assert ({"lr": BEST_LR}, 2, 0) == (row.params, row.num_seeds, row.num_failed)
     assert comparison.ledger.total.trials == 10
@@ -310,6 +310,6 @@ def test_a_journal_that_cannot_be_written_ends_a_retry_with_a_sentence(tmp_path:
 
     journal._file = type("Full", (), {"write": full, "close": lambda self: None})()
     with pytest.raises(BadInput, match=r"the journal cannot be written \(No space left on device\): mend that"):
-        journal.take_back(lost.trial.id)
+        journal.retry_trial(lost.trial.id)
     assert journal.content.result_of(lost.trial.id) == lost
     journal.close()

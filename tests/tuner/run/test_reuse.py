@@ -16,13 +16,13 @@ from zerotune.tuner.analysis.ledger import cost_ledger
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost, epochs_cost, total_cost
-from zerotune.tuner.execution.progress_update import failed
+from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.answer import stored_definition, study_facts
-from zerotune.tuner.run.earlier import EarlierResults
+from zerotune.tuner.run.dry_run import DryRun, dry_run
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.reuse import Foresight, Sharing, foresee
-from zerotune.tuner.run.run import begin
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.reuse import ResultReuse, ReusableResults
+from zerotune.tuner.run.run import open_session
 from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
@@ -69,7 +69,7 @@ def score_of(trial: Trial) -> float:
 def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
     """The result of a training that took a second an epoch and half a second of setting up."""
     if status == "failed":
-        return replace(failed(trial, "out of memory"), device=DEVICE)
+        return replace(failed_result(trial, "out of memory"), device=DEVICE)
     score = score_of(trial)
     epochs = tuple(
         EpochMetrics(
@@ -135,11 +135,11 @@ def run(
     """Runs a study whose trainings are made up; the trial that was begun first ends first."""
     journal, ran = Journal(store / definition.name), Ran()
     running: list[Trial] = []
-    begin(definition, journal, session)
-    earlier = None if retrain else EarlierResults(store, definition.name, session, device)
+    open_session(definition, journal, session)
+    reusable = None if retrain else ReusableResults(store, definition.name, session, device)
     silent: Any = Silent()
     campaign = Campaign(definition, journal.content.results)
-    recorder = Recorder(campaign, journal, silent, silent, Sharing(earlier))
+    recorder = RecordingAgenda(campaign, journal, silent, silent, ResultReuse(reusable))
     while stop_after is None or len(ran.trained) < stop_after:
         asked = recorder.ask() if len(running) < workers else "wait"
         if isinstance(asked, Trial):
@@ -324,7 +324,7 @@ def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path
     """Another study trained the same meanwhile: the epoch that this one had done is billed to it all the same."""
     run(study(), tmp_path)
     held = Journal(tmp_path / "second")
-    begin(study(SECOND[0]), held, SESSION)
+    open_session(study(SECOND[0]), held, SESSION)
     (begun,) = [r for r in read_journal(journal(tmp_path)).results.values() if r.trial.params == {"lr": 0.02}][:1]
     trial = replace(begun.trial, study="second")
     held.start(trial.id)
@@ -410,20 +410,20 @@ def test_beyond_a_damaged_line_nothing_is_taken_since_it_may_have_named_another_
 
 def test_a_result_that_has_gone_since_the_study_began_is_trained(tmp_path: Path) -> None:
     run(study(), tmp_path)
-    earlier = EarlierResults(tmp_path, "second", SESSION, DEVICE)
+    reusable = ReusableResults(tmp_path, "second", SESSION, DEVICE)
     (trial, *_) = [result.trial for result in read_journal(journal(tmp_path)).results.values()]
-    assert earlier.find(trial) is not None
+    assert reusable.find(trial) is not None
     journal(tmp_path).unlink()
-    assert earlier.find(trial) is None
+    assert reusable.find(trial) is None
 
 
 def test_a_finished_study_is_foreseen_to_have_nothing_left(tmp_path: Path) -> None:
     run(study(), tmp_path)
     held = Journal(tmp_path / "first")
-    earlier = EarlierResults(tmp_path, "first", SESSION, DEVICE)
-    for known in (earlier, None):
-        foreseen = foresee(Campaign(study(), held.content.results), held.content, known)
-        assert foreseen == Foresight(taken_over=0, is_complete=True)
+    reusable = ReusableResults(tmp_path, "first", SESSION, DEVICE)
+    for known in (reusable, None):
+        found = dry_run(Campaign(study(), held.content.results), held.content, known)
+        assert found == DryRun(num_reused=0, is_complete=True)
     held.close()
 
 
@@ -433,16 +433,16 @@ def test_results_taken_over_do_not_complete_a_study_that_is_to_train_everything(
     run(second, tmp_path)
     held = Journal(tmp_path / "second")
     assert all(result.reused_from for result in held.content.results.values())
-    assert foresee(Campaign(second, held.content.results), held.content, None).is_complete is False
+    assert dry_run(Campaign(second, held.content.results), held.content, None).is_complete is False
     held.close()
 
 
 def test_it_is_said_beforehand_how_many_trials_are_taken_over(tmp_path: Path) -> None:
     run(study(), tmp_path)
     second = study(*SECOND)
-    earlier = EarlierResults(tmp_path, "second", SESSION, DEVICE)
+    reusable = ReusableResults(tmp_path, "second", SESSION, DEVICE)
     held = Journal(tmp_path / "second")
-    foreseen = foresee(Campaign(second), held.content, earlier)
-    assert foreseen == Foresight(taken_over=SEEDS + GRID - 1, is_complete=False)
+    found = dry_run(Campaign(second), held.content, reusable)
+    assert found == DryRun(num_reused=SEEDS + GRID - 1, is_complete=False)
     held.close()
     assert len(run(second, tmp_path).taken_over()) == SEEDS + (GRID - 1) + SEEDS  # the choice was known only then

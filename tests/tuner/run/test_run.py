@@ -11,10 +11,11 @@ from rich.console import Console
 
 import zerotune.tuner.run.run
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
-from zerotune.tuner.run.answer import Answer, answer
+from zerotune.tuner.run.answer import Answer, load_answer
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.recorder import Recorder
-from zerotune.tuner.run.run import Place, run_study
+from zerotune.tuner.run.options import RunOptions
+from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, TrialResult
@@ -40,8 +41,8 @@ Run = Callable[..., Answer]
 
 
 def run(store: Path, text: str = STUDY, *, tracking_uri: str | None = None) -> Answer:
-    place = Place(store=store, driver="serial", tracking_uri=tracking_uri)
-    return run_study(study_from_text(text, "tiny.yaml"), place, QUIET)
+    place = RunOptions(store=store, driver="serial", tracking_uri=tracking_uri)
+    return run_study(study_from_text(text, "tiny.yaml"), **vars(place))
 
 
 def journal(store: Path) -> Path:
@@ -67,7 +68,7 @@ def numbers(store: Path) -> dict[str, tuple[object, ...]]:
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures have tests of their own, and take longer than these studies."""
-    monkeypatch.setattr(zerotune.tuner.run.run, "draw", lambda *_: [])
+    monkeypatch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a study that was never disturbed."""
     store = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zerotune.tuner.run.run, "draw", lambda *_: [])
+        patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
         run(store)
     return store
 
@@ -98,10 +99,10 @@ def test_an_interrupted_study_resumes_to_the_numbers_of_an_undisturbed_one(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the middle of its fourth trial, after that trial's first epoch."""
-    report = Recorder.report
+    report = RecordingAgenda.report
     reports = 0
 
-    def interrupting(self: Recorder, progress: Progress) -> bool:
+    def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
         nonlocal reports
         reports += 1
         answer = report(self, progress)
@@ -109,7 +110,7 @@ def test_an_interrupted_study_resumes_to_the_numbers_of_an_undisturbed_one(
             raise KeyboardInterrupt
         return answer
 
-    monkeypatch.setattr(Recorder, "report", interrupting)
+    monkeypatch.setattr(RecordingAgenda, "report", interrupting)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
     assert len(read_journal(journal(tmp_path)).results) == 3
@@ -155,13 +156,13 @@ def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, fi
 
 def test_the_answer_of_a_run_is_the_one_that_the_store_gives(finished: Path) -> None:
     found = run(finished)
-    assert found == answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
+    assert found == load_answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
 
 
 def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
     run(copied)
     found = run(copied, STUDY + "question: Is it?\n")
-    assert found == answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
+    assert found == load_answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
     assert found.comparison.facts.question == "Is it?"
 
 
@@ -241,8 +242,8 @@ def rewrite(store: Path, result: TrialResult) -> None:
 
 
 def test_data_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Path) -> None:
-    place = Place(store=tmp_path, driver="serial", data_folder=str(tmp_path / "nowhere"))
+    place = RunOptions(store=tmp_path, driver="serial", data_folder=str(tmp_path / "nowhere"))
     study = study_from_text(STUDY.replace("mnist5k", "mnist"), "tiny.yaml")
     with pytest.raises(BadInput, match=r"data source 'mnist': .*nowhere: no such folder"):
-        run_study(study, place, QUIET)
+        run_study(study, **vars(place))
     assert not (tmp_path / "tiny").exists()

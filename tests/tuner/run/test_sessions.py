@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.tuner.analysis.provenance import BEGUN_AT, collect_provenance
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.run import begin
+from zerotune.tuner.run.run import open_session
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 
@@ -30,7 +30,7 @@ OTHER = {**SAME, "git.commit": "b" * 40}
 def go_on(folder: Path, session: Mapping[str, str]) -> None:
     """Starts or resumes the study as that program."""
     journal = Journal(folder)
-    begin(study_from_text(STUDY, "small.yaml"), journal, session)
+    open_session(study_from_text(STUDY, "small.yaml"), journal, session)
     journal.close()
 
 
@@ -60,6 +60,6 @@ def test_a_store_gives_sessions_back_and_takes_more_or_fewer(tmp_path: Path) -> 
     assert read_results(uri, "small").sessions == ()
     many = [{**FIRST, "note": "x" * 900, "number": str(number)} for number in range(20)]
     for sessions in ([FIRST], many, [FIRST, OTHER]):
-        open_store(uri).keep_sessions(sessions)
+        open_store(uri).write_sessions(sessions)
         assert read_results(uri, "small").sessions == tuple(sessions)
     assert read_results(uri, "small").results[0].trial.id == make_result().trial.id

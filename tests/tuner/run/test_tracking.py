@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-import zerotune.tuner.run.tracking
+import zerotune.tuner.run.answer
 from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.recorder import Recorder
+from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.trial import TrialResult
 
@@ -99,28 +99,28 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
     def drawn(found: Answer, folder: Path) -> list[Path]:
         (folder / "report").mkdir(parents=True, exist_ok=True)
         file = folder / "report" / "drawn.csv"
-        file.write_text(f"{len(found.subject().results)}\n", encoding="utf-8")
+        file.write_text(f"{len(found.results)}\n", encoding="utf-8")
         return [file]
 
     found = Away(here)
-    tell_store, tell = zerotune.tuner.run.tracking.tell_store, Recorder.tell
+    report_store_state, tell = zerotune.tuner.run.answer.report_store_state, RecordingAgenda.tell
     results = 0
 
     def telling(console: Any, command: str, sentence: str, is_behind: bool) -> None:
-        tell_store(console, command, sentence, is_behind)
+        report_store_state(console, command, sentence, is_behind)
         found.note(sentence, is_behind)
 
-    def counting(self: Recorder, result: TrialResult) -> None:
+    def counting(self: RecordingAgenda, result: TrialResult) -> None:
         nonlocal results
         tell(self, result)
         results += 1
         found.at.pop(results, lambda: None)()
 
-    monkeypatch.setattr("zerotune.tuner.run.run.tell_store", telling)
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync"):
-        monkeypatch.setattr(f"{module}.draw", drawn)
+    monkeypatch.setattr("zerotune.tuner.run.run.report_store_state", telling)
+    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
+        monkeypatch.setattr(f"{module}.write_report", drawn)
     monkeypatch.setattr("zerotune.tuner.store.background.RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(Recorder, "tell", counting)
+    monkeypatch.setattr(RecordingAgenda, "tell", counting)
     yield found
     found.server.end(signal.SIGKILL)
 
@@ -264,15 +264,15 @@ def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, m
 
 
 def test_what_there_is_of_an_interrupted_study_is_brought_in(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell, results = Recorder.tell, []
+    tell, results = RecordingAgenda.tell, []
 
-    def interrupting(self: Recorder, result: TrialResult) -> None:
+    def interrupting(self: RecordingAgenda, result: TrialResult) -> None:
         tell(self, result)
         results.append(result)
         if len(results) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Recorder, "tell", interrupting)
+    monkeypatch.setattr(RecordingAgenda, "tell", interrupting)
     assert here.zerotune(*RUN, "--tracking-uri", DEAD)[0] == 130
     out = here.done(*SYNC)
     assert out.endswith("/mlflow.db, 0 there before; figures and summaries follow once the study has ended\n")

@@ -14,7 +14,7 @@ def open_store(uri: str, fingerprint: str = FINGERPRINT, name: str = "small") ->
     return Store(uri, name, fingerprint, DEFINITION, {"date": "date", "grid": "grid search"})
 
 
-def runs_of(uri: str, filter_string: str = "", name: str = "small") -> list[Any]:
+def find_runs(uri: str, filter_string: str = "", name: str = "small") -> list[Any]:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None

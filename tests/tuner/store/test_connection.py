@@ -11,10 +11,10 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from tests.tuner.store.small_stores import open_store
-from zerotune.tuner.addresses import has_credentials, redact, secrets_in
+from zerotune.tuner.addresses import find_secrets, has_credentials, redact
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.store import default_tracking_uri
-from zerotune.tuner.store.connection import told_plainly
+from zerotune.tuner.store.connection import translate_errors
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypa
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")
     uri = "postgresql://ann:p%40ss@host/mlflow?sslpassword=of-the-key"
     error = OSError(f"cannot use {uri}, p%40ss, p@ss, of-the-key, from-the-environment")
-    with pytest.raises(Unreachable) as told, told_plainly(uri, "answer"):
+    with pytest.raises(Unreachable) as told, translate_errors(uri, "answer"):
         raise error
     assert str(told.value) == (
         "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
@@ -118,7 +118,7 @@ def test_a_database_that_refuses_the_user_is_not_taken_for_one_that_is_away(
     as_mlflow.__cause__ = as_sqlalchemy
     for raised in (as_sqlalchemy, as_mlflow):
         refused = pytest.raises(expected, match="the MLflow store at postgresql://")
-        with refused, told_plainly("postgresql://ann@host/mlflow", "answer"):
+        with refused, translate_errors("postgresql://ann@host/mlflow", "answer"):
             raise raised
 
 
@@ -155,14 +155,14 @@ def test_no_credential_survives_redaction(uri: str) -> None:
 def test_one_rule_says_what_a_credential_is_and_hides_it(uri: str) -> None:
     assert has_credentials(uri)
     assert "SECRET" not in redact(uri)
-    assert any("SECRET" in secret for secret in secrets_in(uri))
+    assert any("SECRET" in secret for secret in find_secrets(uri))
 
 
 def test_a_secret_is_known_as_it_stands_there_and_as_it_is_meant() -> None:
-    found = secrets_in("postgresql://ann:p%40ss@host/db?sslpassword=a%40+b")
+    found = find_secrets("postgresql://ann:p%40ss@host/db?sslpassword=a%40+b")
     assert found == ["p%40ss", "p@ss", "a%40+b", "a@+b", "a@ b"]
     encoded = "UID%3Dann%3BPWD%3Dx%2By"
-    found = secrets_in(f"mssql+pyodbc:///?odbc_connect={encoded}")
+    found = find_secrets(f"mssql+pyodbc:///?odbc_connect={encoded}")
     assert found == [encoded, "UID=ann;PWD=x+y", "x+y", "x y"]
 
 
@@ -177,7 +177,7 @@ def test_a_secret_is_known_as_it_stands_there_and_as_it_is_meant() -> None:
 )
 def test_an_address_without_credentials_is_one(uri: str) -> None:
     assert not has_credentials(uri)
-    assert secrets_in(uri) == []
+    assert find_secrets(uri) == []
     if "@" not in uri:  # before which everything is hidden, to be sure
         assert redact(uri) == uri
 

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.tracking._tracking_service import utils
 
-from tests.tuner.store.small_stores import open_store, runs_of
+from tests.tuner.store.small_stores import find_runs, open_store
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.store.connection import connect
 
@@ -30,7 +30,7 @@ def put(uri: str, tmp_path: Path, name: str) -> None:
 
 
 def files(uri: str) -> list[str]:
-    (study,) = runs_of(uri, "tags.role = 'study'")
+    (study,) = find_runs(uri, "tags.role = 'study'")
     client = MlflowClient(uri)
     found = [file.path for file in client.list_artifacts(study.info.run_id, "report")]
     return [Path(client.download_artifacts(study.info.run_id, path)).read_text(encoding="utf-8") for path in found]
@@ -78,6 +78,8 @@ def test_a_moved_store_that_may_not_be_written_is_read(old: Path, tmp_path: Path
     new.chmod(0o555)
     try:
         connect(default_tracking_uri(new), create=False)
-        assert [run.data.tags["role"] for run in runs_of(default_tracking_uri(new), "tags.role = 'study'")] == ["study"]
+        assert [run.data.tags["role"] for run in find_runs(default_tracking_uri(new), "tags.role = 'study'")] == [
+            "study"
+        ]
     finally:
         new.chmod(0o755)

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from tests.tuner.store.postgresql_server import USER, postgresql_server, programs
 from tests.user_applications import NUM_TRIALS, Here
 from zerotune.tuner.run.journal import read_journal
-from zerotune.tuner.run.recorder import Recorder
+from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.store import read_results
 from zerotune.tuner.trial import TrialResult
 
@@ -32,17 +32,17 @@ def holding_the_password(folder: Path) -> list[Path]:
 
 
 def test_a_database_that_is_lost_and_back_holds_every_trial_once(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell, results = Recorder.tell, []
+    tell, results = RecordingAgenda.tell, []
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with postgresql_server(PASSWORD) as server:
 
-        def losing(self: Recorder, result: TrialResult) -> None:
+        def losing(self: RecordingAgenda, result: TrialResult) -> None:
             tell(self, result)
             results.append(result)
             if len(results) == 3:
                 server.end()
 
-        monkeypatch.setattr(Recorder, "tell", losing)
+        monkeypatch.setattr(RecordingAgenda, "tell", losing)
         uri = f"postgresql://{USER}@127.0.0.1:{server.port}/postgres"
         out = here.done("run", "plane.yaml", "--driver", "serial", *APP, "--tracking-uri", uri)
         assert "The study goes on" in " ".join(out.split())

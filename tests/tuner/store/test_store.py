@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.mlflow_server import mlflow_server
-from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, open_store, runs_of
+from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, find_runs, open_store
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.store import default_tracking_uri, list_studies, read_results, runs, ui_command, ui_links
 from zerotune.tuner.trial import TrialStatus
@@ -60,7 +60,7 @@ def test_losses_that_are_not_finite_and_huge_counts_are_read_back_exactly(uri: s
     open_store(uri).write(result)
 
     assert read_results(uri, "small", with_epochs=True).results == (result,)
-    run = runs_of(uri, "tags.status = 'diverged'")[0]
+    run = find_runs(uri, "tags.status = 'diverged'")[0]
     assert run.data.tags["not_finite"] == "train_loss, validation_loss"
     assert run.data.metrics["train_loss"] == second.train_loss
     assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
@@ -72,7 +72,7 @@ def test_a_loss_of_nan_is_left_out_of_the_metrics_and_read_back_as_nan(uri: str)
     open_store(uri).write(result)
 
     assert math.isnan(read_results(uri, "small", with_epochs=True).results[0].epochs[0].train_loss)
-    assert "train_loss" not in runs_of(uri, "tags.status = 'diverged'")[0].data.metrics
+    assert "train_loss" not in find_runs(uri, "tags.status = 'diverged'")[0].data.metrics
 
 
 @pytest.mark.parametrize("num_epochs", [0, 130])
@@ -95,13 +95,13 @@ def test_runs_carry_names_tags_parameters_and_costs_to_compare_by(uri: str) -> N
     for result in results:
         store.write(result)
 
-    grid, date, baseline = (runs_of(uri, f"tags.`zerotune.trial` = '{result.trial.id}'")[0] for result in results)
+    grid, date, baseline = (find_runs(uri, f"tags.`zerotune.trial` = '{result.trial.id}'")[0] for result in results)
     assert [run.info.run_name for run in (grid, date, baseline)] == [
         "grid B=8192 lr=0.00354 search #5",
         "date B=8192 lr=0.00354 confirm seed=2",
         "baseline B=8192 lr=0.00354 #1",
     ]
-    parents = {run.info.run_name: run.info.run_id for run in runs_of(uri, "tags.role = 'arm'")}
+    parents = {run.info.run_name: run.info.run_id for run in find_runs(uri, "tags.role = 'arm'")}
     assert set(parents) == {"grid B=8192", "date B=8192", "baseline B=8192"}
     shown = ("arm", "batch_size", "role", "status", "method", "mlflow.parentRunId")
     assert [date.data.tags[key] for key in shown] == [
@@ -152,7 +152,7 @@ def test_a_runs_status_and_last_score_are_the_trials(
     uri: str, status: TrialStatus, run_status: str, score: float
 ) -> None:
     open_store(uri).write(make_result(status=status, lr=0.0035))
-    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    run = find_runs(uri, "tags.role = 'confirmation'")[0]
     assert (run.info.status, run.data.tags["status"]) == (run_status, status)
     assert run.data.metrics["validation_score"] == pytest.approx(score)
 
@@ -160,17 +160,17 @@ def test_a_runs_status_and_last_score_are_the_trials(
 def test_a_run_has_what_the_batch_was_made_of(uri: str) -> None:
     shared = replace(make_result(), num_workers=2, accumulation_steps=4, micro_batch_size=1024)
     open_store(uri).write(shared)
-    tags = runs_of(uri, "tags.role = 'confirmation'")[0].data.tags
+    tags = find_runs(uri, "tags.role = 'confirmation'")[0].data.tags
     assert [tags[name] for name in ("micro_batch_size", "accumulation_steps", "num_workers")] == ["1024", "4", "2"]
 
 
 def test_writing_a_trial_again_changes_nothing(uri: str) -> None:
     store = open_store(uri)
     assert store.write(make_result())
-    before = [(run.info.run_id, run.info.end_time) for run in runs_of(uri)]
+    before = [(run.info.run_id, run.info.end_time) for run in find_runs(uri)]
     assert not store.write(make_result())
     assert not open_store(uri).write(make_result())
-    assert [(run.info.run_id, run.info.end_time) for run in runs_of(uri)] == before
+    assert [(run.info.run_id, run.info.end_time) for run in find_runs(uri)] == before
 
 
 def test_a_changed_result_takes_the_place_of_the_former(uri: str) -> None:
@@ -184,12 +184,12 @@ def test_sync_writes_only_what_is_missing(uri: str) -> None:
     results = [make_result(seed=seed) for seed in range(4)]
     store = open_store(uri)
     store.write(results[1])
-    kept = runs_of(uri, "tags.role = 'confirmation'")[0].info.run_id
+    kept = find_runs(uri, "tags.role = 'confirmation'")[0].info.run_id
 
     assert open_store(uri).sync(results) == 3
     assert open_store(uri).sync(results) == 0
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
-    assert kept in {run.info.run_id for run in runs_of(uri)}
+    assert kept in {run.info.run_id for run in find_runs(uri)}
 
 
 def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,22 +199,24 @@ def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeyp
         for seed in range(2):
             with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
                 store.write(make_result(seed=seed))
-    assert len(runs_of(uri, "status = 'RUNNING' AND tags.role = 'confirmation'")) == 2
+    assert len(find_runs(uri, "status = 'RUNNING' AND tags.role = 'confirmation'")) == 2
     assert read_results(uri, "small").results == ()
 
     assert open_store(uri).sync([make_result(seed=0)]) == 1
-    statuses = {run.data.tags["zerotune.trial"]: run.info.status for run in runs_of(uri, "tags.role = 'confirmation'")}
+    statuses = {
+        run.data.tags["zerotune.trial"]: run.info.status for run in find_runs(uri, "tags.role = 'confirmation'")
+    }
     assert statuses == {make_result(seed=0).trial.id: "FINISHED", make_result(seed=1).trial.id: "KILLED"}
     assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=0),)
 
 
 def test_of_two_runs_of_one_trial_one_is_kept(uri: str) -> None:
     open_store(uri).write(make_result())
-    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    run = find_runs(uri, "tags.role = 'confirmation'")[0]
     MlflowClient(uri).create_run(run.info.experiment_id, tags=dict(run.data.tags))
 
     assert open_store(uri).sync([make_result()]) == 0
-    assert [found.info.run_id for found in runs_of(uri, "tags.role = 'confirmation'")] == [run.info.run_id]
+    assert [found.info.run_id for found in find_runs(uri, "tags.role = 'confirmation'")] == [run.info.run_id]
 
 
 def test_a_changed_definition_does_not_mix_with_the_former(uri: str) -> None:
@@ -247,15 +249,15 @@ def test_a_summary_and_files_stand_where_the_ui_shows_them(uri: str, tmp_path: P
     store.log_artifacts([figure], "figures")
     store.finish()
 
-    parent = runs_of(uri, "tags.role = 'arm'")[0]
+    parent = find_runs(uri, "tags.role = 'arm'")[0]
     assert (parent.data.metrics, parent.data.tags["verdict"]) == ({"mean_test_score": 0.9}, "matches")
-    study = runs_of(uri, "tags.role = 'study'")[0]
+    study = find_runs(uri, "tags.role = 'study'")[0]
     client = MlflowClient(uri)
     assert [file.path for file in client.list_artifacts(study.info.run_id)] == ["figures", "study.json"]
     saved = Path(client.download_artifacts(study.info.run_id, "study.json", str(tmp_path)))
     assert json.loads(saved.read_text(encoding="utf-8")) == DEFINITION
-    assert {run.info.status for run in runs_of(uri)} == {"FINISHED"}
-    assert runs_of(uri, "tags.role = 'arm'")[0].info.end_time == int(make_result().finished_at * 1000)
+    assert {run.info.status for run in find_runs(uri)} == {"FINISHED"}
+    assert find_runs(uri, "tags.role = 'arm'")[0].info.end_time == int(make_result().finished_at * 1000)
     with pytest.raises(BadInput, match="no trial of arm 'grid' at batch size 8192"):
         store.summarise("grid", 8192, {})
 
@@ -301,9 +303,9 @@ def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path)
 def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
     """A request that is sent again while a server starts may make a run twice."""
     store = open_store(uri)
-    store.keep_sessions([{"python": "3.11"}])
+    store.write_sessions([{"python": "3.11"}])
     store.write(make_result(seed=0))
-    kept = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+    kept = find_runs(uri, "tags.role = 'study'") + find_runs(uri, "tags.role = 'arm'")
     client = MlflowClient(uri)
 
     def make_again() -> None:
@@ -314,9 +316,9 @@ def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> No
     for again in (store, None):
         make_again()
         (again or open_store(uri)).sync([make_result(seed=0), make_result(seed=1)])
-        left = runs_of(uri, "tags.role = 'study'") + runs_of(uri, "tags.role = 'arm'")
+        left = find_runs(uri, "tags.role = 'study'") + find_runs(uri, "tags.role = 'arm'")
         assert [run.info.run_id for run in left] == [run.info.run_id for run in kept]
-    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(uri, "tags.role = 'confirmation'")}
+    parents = {run.data.tags["mlflow.parentRunId"] for run in find_runs(uri, "tags.role = 'confirmation'")}
     assert parents == {kept[1].info.run_id}
     assert read_results(uri, "small").sessions == ({"python": "3.11"},)
 
@@ -327,16 +329,16 @@ def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monke
         broken.setattr(MlflowClient, "log_batch", fail)
         with pytest.raises(Unreachable, match="disk is full"):
             store.write(make_result())
-    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    (arm,) = find_runs(uri, "tags.role = 'arm'")
     assert arm.data.params == {}
     open_store(uri).sync([make_result()])
-    (arm,) = runs_of(uri, "tags.role = 'arm'")
+    (arm,) = find_runs(uri, "tags.role = 'arm'")
     assert arm.data.params == {"arm": "date", "batch_size": "8192"}
 
 
 def test_a_damaged_record_is_told(uri: str) -> None:
     open_store(uri).write(make_result())
-    run = runs_of(uri, "tags.role = 'confirmation'")[0]
+    run = find_runs(uri, "tags.role = 'confirmation'")[0]
     MlflowClient(uri).set_tag(run.info.run_id, "mlflow.zerotune.record.0", '{"epochs":3')
     with pytest.raises(BadInput, match=r"the MLflow run 'date B=8192 .*' \(.*\) cannot be read: .* It was damaged"):
         read_results(uri, "small")
@@ -396,7 +398,8 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     assert links["all runs"] == "http://127.0.0.1:5123/#/experiments/2/runs?viewStateShareKey=zerotune"
     assert links["figures and tables"].endswith("/artifacts")
     confirmed = {
-        run.data.tags["arm"]: run.info.run_id for run in runs_of(uri, "tags.batch_size = '8192' and tags.role != 'arm'")
+        run.data.tags["arm"]: run.info.run_id
+        for run in find_runs(uri, "tags.batch_size = '8192' and tags.role != 'arm'")
     }
     compared = links["compare date, grid at B=8192"]
     assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]

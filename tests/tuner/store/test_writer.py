@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.tuner.analysis.synthetic_results import make_result
-from tests.tuner.store.small_stores import fail_for_trials, open_store, runs_of
+from tests.tuner.store.small_stores import fail_for_trials, find_runs, open_store
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.store import Store, Writer, read_results
 
@@ -46,7 +46,7 @@ def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
     assert writer.finish(lambda store: store.finish())
     assert len(told) == 2
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
-    assert {run.info.status for run in runs_of(uri)} == {"FINISHED"}
+    assert {run.info.status for run in find_runs(uri)} == {"FINISHED"}
 
 
 def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

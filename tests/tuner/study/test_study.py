@@ -13,15 +13,14 @@ from torch import nn
 from tests.tuner.study.example_study import SQRT, TEXT, mistakes, study
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.models.lenet import LeNet5
-from zerotune.trainers.scaling import scale
-from zerotune.trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
+from zerotune.trainers.spec import Baseline, Configuration, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import (
-    Configuration,
     Study,
     baseline_config,
     describe_changes,
     load_study,
+    rule_config,
     search_config,
     shipped_studies,
 )
@@ -57,8 +56,8 @@ def test_an_arm_takes_the_baselines_optimizer_and_date_its_own() -> None:
 
 def test_a_recipe_is_read_as_written_and_is_none_where_it_is_not_stated() -> None:
     stated = study(("epochs: 12\n", "epochs: 12\nrecipe: {clip_norm: 1, label_smoothing: 0.1, micro_batch_size: 64}\n"))
-    assert stated.recipe.spec() == Recipe(clip_norm=1.0, label_smoothing=0.1, micro_batch_size=64)
-    assert study().recipe.spec() == Recipe()
+    assert stated.recipe == Recipe(clip_norm=1.0, label_smoothing=0.1, micro_batch_size=64)
+    assert study().recipe == Recipe()
 
 
 def test_ghost_batches_are_for_models_with_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +67,7 @@ def test_ghost_batches_are_for_models_with_batch_norm(monkeypatch: pytest.Monkey
     lenet = APPLICATIONS["lenet_mnist"]
     edit = ("epochs: 12\n", "epochs: 12\nrecipe: {ghost_batch_size: 32, micro_batch_size: 128}\n")
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(lenet, build_model=build_model))
-    assert study(edit).recipe.spec() == Recipe(ghost_batch_size=32, micro_batch_size=128)
+    assert study(edit).recipe == Recipe(ghost_batch_size=32, micro_batch_size=128)
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lenet)
     assert mistakes(edit) == ["x.yaml:5: recipe.ghost_batch_size: has no effect: the model has no batch normalisation."]
 
@@ -95,8 +94,7 @@ def test_labels_are_smoothed_only_where_classes_are_told_apart(monkeypatch: pyte
 
 
 def configured(example: Study, params: Mapping[str, OptionValue], arm: str = "tuned") -> Configuration:
-    epochs = example.epochs_of(example.arm(arm))
-    return search_config(example.arm(arm), example.baseline, example.recipe.spec(), params, epochs=epochs)
+    return search_config(example, example.arm(arm), params, batch_size=128)
 
 
 def test_a_search_overrides_fixed_values_and_these_override_the_baseline() -> None:
@@ -116,7 +114,7 @@ def test_a_searched_decay_of_the_baselines_name_has_the_baselines_options() -> N
 
 
 def test_the_baseline_takes_what_its_tuning_chose() -> None:
-    assert baseline_config(study().baseline, {"lr": 0.02}) == Baseline(
+    assert baseline_config(study().baseline, Recipe(), {"lr": 0.02}) == Baseline(
         batch_size=32,
         schedule=ScheduleSpec(peak_lr=0.02),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.8, "weight_decay": 0.0, "nesterov": False}),
@@ -144,8 +142,7 @@ def test_a_rule_may_tune_a_baseline_of_its_own() -> None:
 
 def test_a_rule_scales_the_baseline_that_the_study_defines() -> None:
     example = study()
-    baseline = baseline_config(example.baseline_of(example.arm("date")), {})
-    scaled = scale("date", baseline, batch_size=512, epochs=example.epochs)
+    scaled = rule_config(example, example.arm("date"), {}, batch_size=512, epochs=example.epochs)
     assert (scaled.schedule.peak_lr, scaled.schedule.warmup_epochs) == (0.012, 4.0)
 
 
@@ -178,16 +175,14 @@ def test_every_warmup_and_decay_can_be_named_by_a_study() -> None:
 def test_date_as_printed_can_be_reached_from_a_study() -> None:
     decay = "{name: date, as_printed: true, baseline_warmup_epochs: 0.25}"
     example = study(("warmup_epochs: 0.25}", f"warmup_epochs: 0.25, decay: {decay}}}"))
-    scaled = scale("date", baseline_config(example.baseline_of(example.arm("date")), {}), batch_size=128, epochs=12)
+    scaled = rule_config(example, example.arm("date"), {}, batch_size=128, epochs=12)
     assert dict(scaled.schedule.decay.options) == {"as_printed": True, "baseline_warmup_epochs": 0.25}
 
 
 def test_adam_sde_starts_from_the_optimizers_own_defaults() -> None:
     arm = SQRT.replace("sqrt", "adam-sde") + "    optimizer: adam\n    baseline: {lr: 0.001}\n"
     example = study(("[512, 128]", "[128]"), (SQRT, arm))
-    scaled = scale(
-        "adam-sde", baseline_config(example.baseline_of(example.arm("adam-sde")), {}), batch_size=128, epochs=12
-    )
+    scaled = rule_config(example, example.arm("adam-sde"), {}, batch_size=128, epochs=12)
     options = scaled.optimizer.options
     assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx([0.6, 0.996, 5e-9])
 

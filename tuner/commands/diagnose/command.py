@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ...errors import BadInput
 from ...run.command_text import STORE
-from ..options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, named_study
+from ..options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, load_named_study
 
 if TYPE_CHECKING:
     from ...study import Study
@@ -91,7 +91,7 @@ def add_diagnose_command(app: typer.Typer, console: Console) -> None:
         """Train an arm and look inside: curvature, trust ratios, distance, loss gap, gradient noise."""
         if every is not None and points is not None:
             raise BadInput("--points has no effect beside --every: leave one of them out")
-        definition = named_study(study, own)
+        definition = load_named_study(study, own)
         from ...store import store_uri
         from .diagnosis import DiagnosisQuestion
         from .export import export_diagnosis

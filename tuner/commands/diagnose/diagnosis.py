@@ -16,7 +16,7 @@ from ...study import Study
 
 LATE_SHARE = 0.2
 """The share of the observations, the last ones, whose median is a training's noise scale."""
-Move = Literal["later", "earlier", "neither"]
+PeakShift = Literal["later", "earlier", "neither"]
 """How times change from each batch size to the next larger one: always up, always down, or not always the same."""
 RISE = 2.0
 """A maximum of the Lipschitz constant counts as a peak where it is above this multiple of the first value."""
@@ -150,7 +150,7 @@ class Diagnosis:
     notes: tuple[str, ...]
 
     @property
-    def peaks_move(self) -> dict[Literal["updates", "epochs"], Move] | None:
+    def peak_shift(self) -> dict[Literal["updates", "epochs"], PeakShift] | None:
         """Where the peak goes as the batch grows, in updates and in epochs.
 
         None with fewer than two batch sizes, or where a training shows no peak.
@@ -162,7 +162,7 @@ class Diagnosis:
         return {"updates": _move([peak.iteration for peak in inside]), "epochs": _move([peak.epoch for peak in inside])}
 
 
-def _move(times: Sequence[float]) -> Move:
+def _move(times: Sequence[float]) -> PeakShift:
     pairs = list(pairwise(times))
     if all(one < other for one, other in pairs):
         return "later"

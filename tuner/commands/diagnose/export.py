@@ -10,7 +10,7 @@ from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import escape_html
 from .diagnosis import DiagnosedRun, Diagnosis
 from .figures import FIGURES
-from .text import distance_sentence, peak_sentences
+from .text import describe_distance, describe_peaks
 
 COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
 """Of the table: one number a row. `iteration` is the update that the number was measured before (for losses the last
@@ -40,7 +40,7 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
     write_csv(table, [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)])
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
-    sentences = [peak_sentences(diagnosis), f"{distance_sentence(diagnosis)}.", *diagnosis.notes]
+    sentences = [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}.", *diagnosis.notes]
     parts = [
         *(f"<p>{escape_html(sentence)}</p>" for sentence in sentences),
         *(figure_html(name, figure, FIGURES[name].reading) for name, figure in figures.items()),

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from ....trainers.diagnostics import LAWS, LayerNorms
 from ...reports.figures.style import COLOURS, COLUMNS, GREY, apply_style, escape, num_rows
 from .diagnosis import DiagnosedRun, Diagnosis
-from .text import distance_sentence, format_gap, format_number, peak_places, peak_sentence
+from .text import describe_distance, describe_peak_shift, format_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
 """Layers drawn; of a deeper model so many, evenly spread."""
@@ -42,9 +42,9 @@ def lipschitz(diagnosis: Diagnosis) -> go.Figure:
             peak = run.peak
             if peak is not None and peak.is_inside:
                 figure.add_trace(_star(time(peak.iteration), peak.value, place), row=1, col=column)
-    places = peak_places(diagnosis)
+    places = format_peaks(diagnosis)
     what = f"local Lipschitz constant along the gradient{f'; largest {places}' if places else ''}"
-    _dress(figure, diagnosis, title=peak_sentence(diagnosis), what=what)
+    _dress(figure, diagnosis, title=describe_peak_shift(diagnosis), what=what)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_xaxes(title_text="update", col=1)
     figure.update_xaxes(title_text="epoch", col=2)
@@ -124,7 +124,7 @@ def distances(diagnosis: Diagnosis) -> go.Figure:
             row=row + 1,
             col=column + 1,
         )
-    _dress(figure, diagnosis, title=distance_sentence(diagnosis), what="distance of the weights from their start")
+    _dress(figure, diagnosis, title=describe_distance(diagnosis), what="distance of the weights from their start")
     figure.update_xaxes(type="log", title_text="updates made", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text="|w - w0|", col=1)
     return figure

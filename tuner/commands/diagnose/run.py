@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from ....trainers.applications import APPLICATIONS
 from ....trainers.applications.registry import is_shipped
 from ....trainers.data import DataError
-from ....trainers.diagnostics import Recorder
+from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
-from ....trainers.spec import Placement, TrainConfig
+from ....trainers.spec import Configuration, Placement, TrainConfig
 from ....trainers.tables import lookup
 from ...analysis.selection import BASELINE, best_trial
 from ...errors import BadInput
-from ...study import ArmDefinition, BaselineDefinition, Configuration, Study, rule_config, search_config, tuned_config
+from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config, search_config
 from ...study.application_check import load_checked_data
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
@@ -61,12 +61,12 @@ def diagnose(
     return Diagnosis(question=question, runs=runs, notes=tuple(dict.fromkeys(notes)))
 
 
-def chosen_iterations(total: int, *, every: int | None, points: int) -> list[int]:
+def select_iterations(total: int, *, every: int | None, points: int) -> list[int]:
     """The updates to measure before, of 1 .. total: every so many, or spread evenly over the logarithm of time.
 
-    >>> chosen_iterations(10, every=4, points=50)
+    >>> select_iterations(10, every=4, points=50)
     [1, 5, 9]
-    >>> chosen_iterations(1000, every=None, points=4)
+    >>> select_iterations(1000, every=None, points=4)
     [1, 10, 100, 1000]
     """
     if every is not None:
@@ -99,8 +99,8 @@ def _run(
     try:
         training = Training(config, placement)
         total = training.schedule.total_iterations
-        iterations = chosen_iterations(total, every=question.every, points=question.points)
-        recorder = Recorder(training, iterations, method=question.method)
+        iterations = select_iterations(total, every=question.every, points=question.points)
+        recorder = TrainingObserver(training, iterations, method=question.method)
     except ValueError as error:  # DataError is one
         raise BadInput(f"arm {question.arm!r} at batch size {config.batch_size}: {error}") from None
     tell(f"B={config.batch_size:,}: {total:,} updates, measured before {len(iterations):,} of them")
@@ -121,7 +121,7 @@ def _config(
     """What is trained at a batch size, and the trial whose hyperparameters it rests on, where the study searches."""
     study = question.study
     try:
-        configuration, rested_on = configured(study, question.arm, batch_size, results)
+        configuration, rested_on = resolve_configuration(study, question.arm, batch_size, results)
     except BadInput:
         raise
     except ValueError as error:
@@ -141,7 +141,7 @@ def _config(
     return config, rested_on
 
 
-def configured(
+def resolve_configuration(
     study: Study, name: str, batch_size: int, results: Sequence[TrialResult]
 ) -> tuple[Configuration, Trial | None]:
     """What an arm of the study, or "baseline", trains with at a batch size.
@@ -160,22 +160,21 @@ def configured(
         BadInput: there is no such arm, or a search it rests on has no result.
         ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
     """
-    recipe = study.recipe.spec()
     if name == BASELINE:
         own = study.baseline.batch_size
         if batch_size != own:
             raise BadInput(f"--batch-size {batch_size}: the baseline is trained at {own} alone; for others name an arm")
         trial = _baseline_trial(study, study.baseline, BASELINE, results)
-        return tuned_config(study.baseline, recipe, trial.params if trial else {}), trial
+        return baseline_config(study.baseline, study.recipe, trial.params if trial else {}), trial
     arm = _arm(study, name)
     epochs = study.epochs_of(arm)
     if arm.is_search:
         found = _chosen(study, name, batch_size, results)
-        return search_config(arm, study.baseline, recipe, found.params, epochs=epochs), found
+        return search_config(study, arm, found.params, batch_size=batch_size), found
     definition = study.baseline_of(arm)
     trial = _baseline_trial(study, definition, f"{name} {BASELINE}" if study.has_own_tune(arm) else BASELINE, results)
     params = trial.params if trial else {}
-    return rule_config(arm, definition, recipe, params, batch_size=batch_size, epochs=epochs), trial
+    return rule_config(study, arm, params, batch_size=batch_size, epochs=epochs), trial
 
 
 def _arm(study: Study, name: str) -> ArmDefinition:

@@ -11,7 +11,7 @@ from rich.text import Text
 from .diagnosis import DiagnosedRun, Diagnosis
 
 MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": "neither earlier nor later in {unit}"}
-METHOD_WORDS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
+HESSIAN_METHODS = {"difference": "by a finite difference", "exact": "by differentiating twice"}
 
 
 def format_number(number: float | None) -> str:
@@ -25,9 +25,9 @@ def format_number(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def peak_sentence(diagnosis: Diagnosis) -> str:
+def describe_peak_shift(diagnosis: Diagnosis) -> str:
     """Whether the peak of the Lipschitz constant moves with the batch size, and in which time."""
-    moves = diagnosis.peaks_move
+    moves = diagnosis.peak_shift
     if moves is None:
         flat = [f"B={run.batch_size:,}" for run in diagnosis.runs if run.peak is None or not run.peak.is_inside]
         if flat:
@@ -37,7 +37,7 @@ def peak_sentence(diagnosis: Diagnosis) -> str:
     return f"As the batch grows the peak of the Lipschitz constant comes {in_epochs} and {in_updates}"
 
 
-def peak_places(diagnosis: Diagnosis) -> str:
+def format_peaks(diagnosis: Diagnosis) -> str:
     """Where the peaks are that stand out; empty where none does."""
     return ", ".join(
         f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {format_number(run.peak.epoch)})"
@@ -46,13 +46,13 @@ def peak_places(diagnosis: Diagnosis) -> str:
     )
 
 
-def peak_sentences(diagnosis: Diagnosis) -> str:
+def describe_peaks(diagnosis: Diagnosis) -> str:
     """The finding with its places."""
-    places = peak_places(diagnosis)
-    return f"{peak_sentence(diagnosis)}{f'; it is largest {places}' if places else ''}."
+    places = format_peaks(diagnosis)
+    return f"{describe_peak_shift(diagnosis)}{f'; it is largest {places}' if places else ''}."
 
 
-def distance_sentence(diagnosis: Diagnosis) -> str:
+def describe_distance(diagnosis: Diagnosis) -> str:
     """Which law of time fits the distance better, at how many of the batch sizes, and how well."""
     both = [run.fits for run in diagnosis.runs if len(run.fits) > 1]
     if not both:
@@ -81,17 +81,17 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     console.print()
     console.print(_table(diagnosis))
     console.print()
-    console.print(Text(peak_sentences(diagnosis)))
-    console.print(Text(f"{distance_sentence(diagnosis)}."))
+    console.print(Text(describe_peaks(diagnosis)))
+    console.print(Text(f"{describe_distance(diagnosis)}."))
     for sentence in (*diagnosis.notes, *(_ended_early(run) for run in diagnosis.runs)):
         if sentence:
             console.print(Text(sentence))
     console.print()
     console.print(
         Text(
-            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {METHOD_WORDS[question.method]}; the largest"
-            " seen, and in brackets where it is no peak: the first value is not half of it, or it is the last. R²: of"
-            " a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
+            f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {HESSIAN_METHODS[question.method]}; the"
+            " largest seen, and in brackets where it is no peak: the first value is not half of it, or it is the last."
+            " R²: of a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
             " last fifth of the measurements. Loss gap: validation less training loss of the last epoch, in nats.",
             style="dim",
         )

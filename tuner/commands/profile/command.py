@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ...errors import BadInput
 from ...run.command_text import STORE
-from ..options import CostOption, Currency, StoreOption, TrackingOption, stored_answer
+from ..options import CostOption, Currency, StoreOption, TrackingOption, read_stored_answer
 
 
 def add_profile_command(app: typer.Typer, console: Console) -> None:
@@ -41,12 +41,12 @@ def add_profile_command(app: typer.Typer, console: Console) -> None:
         tracking_uri: TrackingOption = None,
     ) -> None:
         """Compare arms over several studies: how often as good as tuning, and at how many times the lowest cost."""
-        from .profiles import profiles
+        from .profiles import performance_profiles
         from .text import print_profiles
 
-        comparisons = [stored_answer(study, store, tracking_uri, None).comparison for study in studies]
-        shown = profiles(comparisons, cost.value, with_baseline=with_baseline)
-        print_profiles(shown, profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
+        comparisons = [read_stored_answer(study, store, tracking_uri, None).comparison for study in studies]
+        shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
+        print_profiles(shown, performance_profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
         if to is None:
             return
         from .figure import write_profile

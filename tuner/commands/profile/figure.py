@@ -15,8 +15,8 @@ from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import escape_html
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import format_share
-from .profiles import TAU_MAX, ArmProfile, Profiles
-from .text import format_area, format_workloads, headline, notes, ranked
+from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
+from .text import format_area, format_workloads, headline, notes, rank_arms
 
 NAME = "profile"
 READING = (
@@ -26,12 +26,12 @@ READING = (
 )
 
 
-def profile_figure(shown: Profiles) -> go.Figure:
+def profile_figure(shown: PerformanceProfiles) -> go.Figure:
     """A step line an arm: rho(tau) against tau on a log scale, from 1 to where the area ends, a marker a workload."""
     figure = go.Figure()
     styles = arm_styles([profile.arm for profile in shown.arms])
     thinner = min(1.5, 6 / len(shown.arms))
-    for place, profile in enumerate(ranked(shown.arms)):
+    for place, profile in enumerate(rank_arms(shown.arms)):
         width = 2 + thinner * (len(shown.arms) - 1 - place)
         figure.add_trace(_line(profile, styles[profile.arm], width=width))
         figure.add_trace(_markers(profile, styles[profile.arm]))
@@ -90,7 +90,7 @@ def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
     )
 
 
-def profile_records(shown: Profiles) -> list[dict[str, object]]:
+def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
     """One record a workload and arm; the ratio is None where the arm is not shown to be as good as the reference."""
     return [
         {
@@ -109,7 +109,7 @@ def profile_records(shown: Profiles) -> list[dict[str, object]]:
     ]
 
 
-def write_profile(shown: Profiles, to: Path) -> tuple[list[Path], str | None]:
+def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str | None]:
     """Writes profile.html, profile.csv and profile.png, replacing those of an earlier time.
 
     Args:

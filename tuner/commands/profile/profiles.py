@@ -19,7 +19,7 @@ TAU_MAX = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class WorkloadEntry:
     """One arm on one workload.
 
     Attributes:
@@ -42,7 +42,7 @@ class ArmProfile:
     """An arm over all workloads: an entry each, in their order, and the area under its profile."""
 
     arm: str
-    entries: tuple[Entry, ...]
+    entries: tuple[WorkloadEntry, ...]
     area: float
 
     def share_within(self, tau: float) -> float:
@@ -51,7 +51,7 @@ class ArmProfile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profiles:
+class PerformanceProfiles:
     """The profiles of the arms that stand in all studies.
 
     Attributes:
@@ -118,7 +118,9 @@ def profile_area(ratios: Sequence[float], tau_max: float = TAU_MAX) -> float:
     return math.fsum(shares) / len(shares)
 
 
-def profiles(comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool) -> Profiles:
+def performance_profiles(
+    comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool
+) -> PerformanceProfiles:
     """The profiles of the arms that stand, by their name, in all studies.
 
     With three arms or more, which of two stands higher can depend on the third, since it may set the lowest cost
@@ -149,7 +151,7 @@ def profiles(comparisons: Sequence[Comparison], currency: str, *, with_baseline:
     }
     findings = {arm: [_finding(comparison, arm, batch_size) for comparison, batch_size in workloads] for arm in arms}
     ratios = cost_ratios({arm: _costs(bills[arm], findings[arm]) for arm in arms})
-    return Profiles(
+    return PerformanceProfiles(
         currency=currency,
         with_baseline=with_baseline,
         num_workloads=len(workloads),
@@ -157,7 +159,7 @@ def profiles(comparisons: Sequence[Comparison], currency: str, *, with_baseline:
             ArmProfile(
                 arm=arm,
                 entries=tuple(
-                    Entry(
+                    WorkloadEntry(
                         study=comparison.facts.name,
                         batch_size=batch_size,
                         finding=findings[arm][place],

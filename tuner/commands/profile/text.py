@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import pluralize
-from .profiles import TAU_MAX, ArmProfile, Profiles
+from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
 
 FACTORS = (2.0, 10.0)
 """How far from the cheapest an arm may be, in the table's columns."""
@@ -21,7 +21,7 @@ FACTORS = (2.0, 10.0)
 _NOISE = "Seconds of equal trainings differ by what else the machine did; --cost flops does not."
 
 
-def print_profiles(shown: Profiles, other: Profiles, console: Console) -> None:
+def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, console: Console) -> None:
     """Prints an arm a line, the largest area first.
 
     Args:
@@ -36,9 +36,9 @@ def print_profiles(shown: Profiles, other: Profiles, console: Console) -> None:
         console.print(Text(note, style="dim"))
 
 
-def headline(shown: Profiles) -> str:
+def headline(shown: PerformanceProfiles) -> str:
     """Which arm comes first, in one sentence."""
-    first = ranked(shown.arms)[0]
+    first = rank_arms(shown.arms)[0]
     solved = sum(math.isfinite(entry.ratio) for entry in first.entries)
     cheapest = sum(entry.ratio == 1.0 for entry in first.entries)
     return (
@@ -56,12 +56,12 @@ def format_area(area: float) -> str:
     return f"{int(100 * area + 1e-9) / 100:.2f}"
 
 
-def ranked(arms: Sequence[ArmProfile]) -> list[ArmProfile]:
+def rank_arms(arms: Sequence[ArmProfile]) -> list[ArmProfile]:
     """The arms from the largest area to the smallest; of equal ones the study's first stands first."""
     return sorted(arms, key=lambda profile: -profile.area)
 
 
-def format_workloads(shown: Profiles) -> str:
+def format_workloads(shown: PerformanceProfiles) -> str:
     """The workloads that are counted, by study.
 
     They are those of any arm, since all arms have an entry for each.
@@ -72,14 +72,14 @@ def format_workloads(shown: Profiles) -> str:
     return "; ".join(f"{study} at B={', '.join(found)}" for study, found in sizes.items())
 
 
-def _table(shown: Profiles, other_areas: dict[str, float]) -> Table:
+def _table(shown: PerformanceProfiles, other_areas: dict[str, float]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("arm", max_width=24, overflow="fold")
     within = [f"within\n{factor:g}x" for factor in FACTORS]
     other = "area without\nbaseline" if shown.with_baseline else "area incl.\nbaseline"
     for heading in ("as good", "undecided", "cheapest", *within, "area", other):
         table.add_column(heading, justify="right")
-    for profile in ranked(shown.arms):
+    for profile in rank_arms(shown.arms):
         ratios = [entry.ratio for entry in profile.entries if math.isfinite(entry.ratio)]
         undecided = sum(entry.finding == "undecided" for entry in profile.entries)
         numbers = [len(ratios), undecided, *(sum(ratio <= tau for ratio in ratios) for tau in (1.0, *FACTORS))]
@@ -92,7 +92,7 @@ def _table(shown: Profiles, other_areas: dict[str, float]) -> Table:
     return table
 
 
-def notes(shown: Profiles) -> tuple[str, ...]:
+def notes(shown: PerformanceProfiles) -> tuple[str, ...]:
     """What a reader must know to trust the profiles, and what was left out."""
     unit = cost_unit(shown.currency, []).label
     baseline = (

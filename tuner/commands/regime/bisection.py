@@ -36,7 +36,7 @@ def ladder(baseline_batch_size: int, num_train: int) -> tuple[int, ...]:
     return tuple(sorted({*(baseline_batch_size * 2**i for i in doublings), num_train} - {baseline_batch_size}))
 
 
-def rungs_between(rungs: Sequence[int], first: int | None, last: int | None) -> tuple[int, ...]:
+def select_rungs(rungs: Sequence[int], first: int | None, last: int | None) -> tuple[int, ...]:
     """The part of a ladder that is searched.
 
     Args:
@@ -76,7 +76,7 @@ class Bracket:
     contradictions: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
-def bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition) -> Bracket:
+def find_bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition) -> Bracket:
     """The bracket that verdicts leave of a boundary.
 
     Args:
@@ -84,7 +84,7 @@ def bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Defi
         verdicts: by batch size, whether it holds; those not tried are left out.
         definition: which boundary it is.
 
-    >>> bracket((64, 128, 256), {64: True, 128: False}, "first failure")
+    >>> find_bracket((64, 128, 256), {64: True, 128: False}, "first failure")
     Bracket(holds=64, fails=128, closed=True, contradictions=((), ()))
     """
     low, high = _positions(rungs, verdicts, definition)

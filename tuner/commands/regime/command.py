@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 
 from ...errors import BadInput
-from ...run.command_text import STORE, short
-from ..interrupt import interruptible
+from ...run.command_text import STORE, format_path
+from ..interrupt import exit_on_interrupt
 from ..options import (
     AddressOption,
     AppOption,
@@ -18,7 +18,7 @@ from ..options import (
     StoreOption,
     StudyArgument,
     TrackingOption,
-    Training,
+    TrainingOptions,
 )
 
 SEARCHED = "What is searched"
@@ -76,7 +76,7 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
 
         Full: all training samples (LIMIT, arXiv 2006.08517, Definitions 2.1 to 2.3).
         """
-        training = Training(
+        training = TrainingOptions(
             study=study,
             store=store,
             tracking_uri=tracking_uri,
@@ -89,23 +89,23 @@ def add_regime_command(app: typer.Typer, console: Console) -> None:
         again = training.command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
         again += ("" if check else " --no-check") + (" --retrain" if retrain else "")
         again += " --retry-failed" if retry_failed else ""
-        with interruptible(again, console), training.cluster_ahead():
-            from .run import Range, find_regime, folder_of
-            from .table import print_regime
+        with exit_on_interrupt(again, console), training.start_cluster_early():
+            from .run import SearchRange, find_regime, regime_folder
+            from .text import print_regime
 
             definition, place = training.definition(), training.place()
-            if retry_failed and not (folder_of(definition, place) / "journal.jsonl").exists():
+            if retry_failed and not (regime_folder(definition, place) / "journal.jsonl").exists():
                 raise BadInput(
                     f"--retry-failed: no regime search of study {definition.name!r} in the store {store}: nothing has "
                     "failed; leave it out"
                 )
-            span = Range(first=first, last=last, check=check, max_trainings=budget_trials)
+            span = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
             found = find_regime(
                 definition, place, span, console, retrain=retrain, retry_failed=retry_failed, bring_in=again
             )
             print_regime(found, console)
         console.print("\nFigure and numbers:")
         for file in ("regime.html", "regime.png", "regime.csv", "regime.json"):
-            path = folder_of(definition, place) / "report" / file
+            path = regime_folder(definition, place) / "report" / file
             if path.is_file():
-                console.print(f"  {short(path)}", soft_wrap=True)
+                console.print(f"  {format_path(path)}", soft_wrap=True)

@@ -13,8 +13,7 @@ from ...reports.html.document import figure_html, render_document
 from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import escape_html
 from .figure import READING, regime_figure
-from .table import cells, headings
-from .text import headline, loss_ratio, notes, score_share, sentences
+from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
 
 
@@ -73,8 +72,8 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
         "headline": headline(regime),
         "sentences": list(sentences(regime)),
         "notes": list(notes(regime)),
-        "large": {**asdict(regime.large), "shown": asdict(regime.shown_large)},
-        "huge": {**asdict(regime.huge), "shown": asdict(regime.shown_huge)},
+        "large": {**asdict(regime.large), "shown": asdict(regime.certain_large)},
+        "huge": {**asdict(regime.huge), "shown": asdict(regime.certain_huge)},
         "full": regime.question.num_train,
         "attempts": attempt_records(regime),
         "others": [asdict(line) for line in regime.others],
@@ -103,7 +102,7 @@ def _list(lines: tuple[str, ...]) -> str:
 
 
 def _table(regime: Regime) -> str:
-    head = "".join(f"<th>{escape_html(heading)}</th>" for heading in headings(regime))
-    rows = ["".join(f"<td>{escape_html(cell)}</td>" for cell in row) for row in cells(regime)]
+    head = "".join(f"<th>{escape_html(heading)}</th>" for heading in table_headings(regime))
+    rows = ["".join(f"<td>{escape_html(cell)}</td>" for cell in row) for row in table_rows(regime)]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'

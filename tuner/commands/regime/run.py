@@ -18,39 +18,36 @@ from ...analysis.provenance import collect_provenance, training_provenance
 from ...campaign.cell import Cell
 from ...errors import BadInput, StudyFailed
 from ...reports.text.format import pluralize
-from ...run.answer import stored_definition
+from ...run.answer import make_store_opener, report_store_state, stored_definition
 from ...run.command_text import format_command
-from ...run.earlier import earlier_results
+from ...run.dry_run import dry_run
 from ...run.journal import Journal
-from ...run.progress_display import Display
-from ...run.recorder import Recorder
-from ...run.retry import take_back_failed
-from ...run.reuse import Sharing, foresee
+from ...run.options import RunOptions, build_execution, check_workload
+from ...run.progress_display import ProgressDisplay
+from ...run.recorder import RecordingAgenda
+from ...run.reuse import ResultReuse, find_reusable_results
 from ...run.run import (
-    Place,
-    begin,
     check_definition,
-    check_workload,
-    drive,
-    driver_for,
-    execution_of,
-    getting_ready,
-    tell_damage,
+    choose_driver,
+    open_session,
+    retry_failed_trials,
+    run_agenda,
+    starting_cluster,
+    warn_about_damage,
 )
-from ...run.tracking import store_opener, tell_store
 from ...store import Store, Writer, redact
 from ...study import Study
 from ...study.checks import find_problems
-from .bisection import ladder, rungs_between
+from .bisection import ladder, select_rungs
 from .export import write_regime
-from .scheduler import RegimeFinder, question_of, with_linear
-from .verdict import Attempt, Question, Regime
+from .scheduler import RegimeScheduler, add_linear_arm, build_question
+from .verdict import Attempt, Regime, RegimeQuestion
 
 SUFFIX = "-regime"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class SearchRange:
     """What is searched, and for how long.
 
     Attributes:
@@ -66,15 +63,15 @@ class Range:
     max_trainings: int | None = None
 
 
-def folder_of(study: Study, place: Place) -> Path:
+def regime_folder(study: Study, place: RunOptions) -> Path:
     """Where the search of a study keeps its journal and its report."""
     return place.folder(_renamed(study))
 
 
 def find_regime(
     study: Study,
-    place: Place,
-    span: Range,
+    place: RunOptions,
+    span: SearchRange,
     console: Console,
     *,
     retrain: bool = False,
@@ -99,17 +96,17 @@ def find_regime(
         ZerotuneError: as a sentence, whatever the user can mend.
         KeyboardInterrupt: the user stopped it; it can be resumed.
     """
-    uri, execution = place.uri(study), execution_of(_renamed(study), place)
+    uri, execution = place.uri(study), build_execution(_renamed(study), place)
     num_train, data = check_workload(study, execution.data_folder)
-    whole, question = _prepared(study, num_train, span)
+    whole, question = _prepare(study, num_train, span)
     definition = stored_definition(whole, metric=question.metric, higher_is_better=question.higher_is_better)
     with closing(Journal(place.folder(whole))) as journal, ExitStack() as ready:
         session = {**collect_provenance(), **training_provenance(whole, data)}
-        begin(whole, journal, session)
-        tell_damage(journal, console)
+        open_session(whole, journal, session)
+        warn_about_damage(journal, console)
         known = journal.content.results
         new_finder = partial(
-            RegimeFinder,
+            RegimeScheduler,
             whole,
             question,
             known=known,
@@ -118,26 +115,28 @@ def find_regime(
             max_trainings=span.max_trainings,
         )
         if retry_failed:
-            console.print(take_back_failed(new_finder(), whole.name, journal, execution.checkpoints))
-        earlier = None if retrain else earlier_results(whole, place.store, session, on_a_cluster=bool(place.address))
-        driver = driver_for(foresee(new_finder(), journal.content, earlier), place)
-        ready.enter_context(getting_ready(execution, driver))
+            console.print(retry_failed_trials(new_finder(), whole.name, journal, execution.checkpoints))
+        reusable = (
+            None if retrain else find_reusable_results(whole, place.store, session, on_a_cluster=bool(place.address))
+        )
+        driver = choose_driver(dry_run(new_finder(), journal.content, reusable), place)
+        ready.enter_context(starting_cluster(execution, driver))
         where = {"--store": str(place.store), "--tracking-uri": place.tracking_uri}
-        tell = partial(tell_store, console, bring_in or format_command("regime", study.name, where))
-        open_store = store_opener(whole, uri, definition, journal.content.sessions)
+        tell = partial(report_store_state, console, bring_in or format_command("regime", study.name, where))
+        open_store = make_store_opener(whole, uri, definition, journal.content.sessions)
         writer = Writer(open_store, known.values(), tell)
-        display = Display(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
+        display = ProgressDisplay(console, (), metric=question.metric, higher_is_better=question.higher_is_better)
 
         def announce(cell: Cell) -> None:
-            display.plan((cell.arm, cell.batch_size), cell.planned)
+            display.plan((cell.arm, cell.batch_size), cell.num_planned)
 
         finder = new_finder(announce=announce)
         num_done = len(known) - len(journal.content.retried)
-        console.print(Text(_opening(question, place, whole, num_done)))
+        console.print(Text(_format_opening(question, place, whole, num_done)))
         writer.start()
         try:
             with display:
-                drive(Recorder(finder, journal, writer, display, Sharing(earlier)), execution, driver)
+                run_agenda(RecordingAgenda(finder, journal, writer, display, ResultReuse(reusable)), execution, driver)
         finally:
             writer.close()
         results = list(journal.content.results.values())
@@ -154,14 +153,14 @@ def find_regime(
     return regime
 
 
-def recorded_search(study: Study, journal: Journal) -> Study:
+def read_recorded_study(study: Study, journal: Journal) -> Study:
     """The study of a search that has a journal, over the batch sizes it was begun with: the data are not looked at.
 
     Raises:
         BadInput: no such search can have been of this study.
         StudyChanged: the journal is of another definition.
     """
-    complete, _ = with_linear(study)
+    complete, _ = add_linear_arm(study)
     sizes = tuple(journal.content.definition["batch_sizes"])
     whole = _renamed(complete).model_copy(update={"batch_sizes": sizes})
     check_definition(whole, journal)
@@ -172,29 +171,29 @@ def _renamed(study: Study) -> Study:
     return study.model_copy(update={"name": f"{study.name}{SUFFIX}"})
 
 
-def _prepared(study: Study, num_train: int, span: Range) -> tuple[Study, Question]:
+def _prepare(study: Study, num_train: int, span: SearchRange) -> tuple[Study, RegimeQuestion]:
     """The study over all batch sizes there are, and what is asked of it over those that are searched.
 
     Raises:
         BadInput: there is nothing to search, or an arm cannot be followed at one of the batch sizes.
     """
-    complete, linear = with_linear(study)
+    complete, linear = add_linear_arm(study)
     all_rungs = ladder(study.baseline.batch_size, num_train)
     if not all_rungs:
         raise BadInput(
             f"study {study.name!r}: its baseline's batch size {study.baseline.batch_size} is the full batch already: "
             "there is nothing above it to search"
         )
-    rungs = rungs_between(all_rungs, span.first, span.last)
+    rungs = select_rungs(all_rungs, span.first, span.last)
     wrong = find_problems(complete.model_copy(update={"batch_sizes": rungs}))
     if wrong:
         found = "\n".join(f"  {message}" for _, message in wrong)
         raise BadInput(f"study {study.name!r} cannot be followed over {rungs[0]:,} to {rungs[-1]:,}:\n{found}")
     whole = _renamed(complete).model_copy(update={"batch_sizes": all_rungs})
-    return whole, question_of(complete, linear, rungs, num_train)
+    return whole, build_question(complete, linear, rungs, num_train)
 
 
-def _opening(question: Question, place: Place, whole: Study, known: int) -> str:
+def _format_opening(question: RegimeQuestion, place: RunOptions, whole: Study, known: int) -> str:
     """What is about to happen, in one line."""
     done = f", {pluralize(known, 'training')} done before" if known else ""
     uri = place.tracking_uri or whole.tracking_uri

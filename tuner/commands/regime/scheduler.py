@@ -21,13 +21,13 @@ from ...errors import BadInput
 from ...study import ArmDefinition, Study
 from ...trial import Progress, Trial, TrialResult
 from .bisection import next_rung
-from .verdict import Attempt, Judge, Question, Regime, brackets, linear_verdicts, method_verdicts
+from .verdict import Attempt, Judge, Regime, RegimeQuestion, find_brackets, linear_verdicts, method_verdicts
 
 LINEAR = "linear"
 """The rule of Definition 2.1: B eta / B0. It is also the name of its arm where a study has none."""
 
 
-def with_linear(study: Study) -> tuple[Study, str]:
+def add_linear_arm(study: Study) -> tuple[Study, str]:
     """The study with linear scaling of its baseline among its arms, and the name of that arm.
 
     Raises:
@@ -53,11 +53,11 @@ def with_linear(study: Study) -> tuple[Study, str]:
     return study, name
 
 
-def question_of(study: Study, linear: str, rungs: tuple[int, ...], num_train: int) -> Question:
+def build_question(study: Study, linear: str, rungs: tuple[int, ...], num_train: int) -> RegimeQuestion:
     """What is asked; linear scaling is tried first, then the rules, then the searches, cheap ones before dear ones."""
     application = APPLICATIONS[study.application]
     ordered = sorted(study.arms, key=lambda arm: (arm.name != linear, arm.is_search))
-    return Question(
+    return RegimeQuestion(
         study=study.name,
         application=study.application,
         metric=application.metric,
@@ -73,7 +73,7 @@ def question_of(study: Study, linear: str, rungs: tuple[int, ...], num_train: in
     )
 
 
-class RegimeFinder:
+class RegimeScheduler:
     """The agenda of a regime search.
 
     Args:
@@ -90,7 +90,7 @@ class RegimeFinder:
     def __init__(
         self,
         study: Study,
-        question: Question,
+        question: RegimeQuestion,
         *,
         known: Mapping[str, TrialResult] = MappingProxyType({}),
         first_failures: Mapping[str, TrialResult] = MappingProxyType({}),
@@ -117,7 +117,7 @@ class RegimeFinder:
     def ask(self) -> Trial | Literal["wait", "done"]:
         """The next trial that has not been told of yet."""
         while not self._ended:
-            if self._campaign is None and not self._begin_step():
+            if self._campaign is None and not self._start_step():
                 break
             assert self._campaign is not None
             trial = self._campaign.ask()
@@ -137,21 +137,21 @@ class RegimeFinder:
 
     def may_prune(self, trial: Trial) -> bool:
         """Whether the trial's method may end it early."""
-        return self._of_step().may_prune(trial)
+        return self._current_campaign().may_prune(trial)
 
     def report(self, progress: Progress) -> bool:
         """Passes validation scores to the method; False ends the trial as pruned."""
-        return self._of_step().report(progress)
+        return self._current_campaign().report(progress)
 
     def tell(self, result: TrialResult) -> None:
         """Takes the result of a trial that was asked for."""
         self._running.discard(result.trial.id)
         self._results[result.trial.id] = result
-        self._of_step().tell(result)
+        self._current_campaign().tell(result)
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Seconds the method took to propose this trial."""
-        return self._of_step().searcher_seconds(trial)
+        return self._current_campaign().searcher_seconds(trial)
 
     def found(self) -> Regime | None:
         """What is known by now; None where the baseline has no score."""
@@ -163,7 +163,7 @@ class RegimeFinder:
         results = {**self._known, **self._results}.values()
         ledger = cost_ledger(results)
         judged = {self._baseline_cell, *((a.arm, a.batch_size) for a in attempts)}
-        large, huge = brackets(question, attempts)
+        large, huge = find_brackets(question, attempts)
         return Regime(
             question=question,
             baseline=self._judge.attempt(*self._baseline_cell, self._judge.baseline, self._cost(*self._baseline_cell)),
@@ -185,7 +185,7 @@ class RegimeFinder:
         results = {**self._known, **self._results}.values()
         return total_cost(r.cost for r in results if (r.trial.arm, r.trial.batch_size) == (arm, batch_size))
 
-    def _of_step(self) -> Campaign:
+    def _current_campaign(self) -> Campaign:
         """The campaign that every running trial is of: a step ends when all its trials were told."""
         assert self._campaign is not None
         return self._campaign
@@ -195,7 +195,7 @@ class RegimeFinder:
             return True
         return len(self._known.keys() | self._results.keys() | self._running) < self._max_trainings
 
-    def _begin_step(self) -> bool:
+    def _start_step(self) -> bool:
         """Chooses an arm and a batch size; False where both boundaries are found."""
         step = self._next_step()
         if step is None:

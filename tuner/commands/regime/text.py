@@ -1,29 +1,34 @@
 """The regimes of an application in words, shared by terminal, page, figure and JSON, so that they say the same.
 
-This module must not know rich or plotly.
+It must not know plotly.
 """
 
 from collections.abc import Sequence
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from ...reports.text.costs import cost_unit, format_reused
 from ...reports.text.format import format_amount, pluralize
-from ...reports.text.scores import format_score
+from ...reports.text.scores import format_interval, format_score
 from .bisection import Bracket
-from .verdict import LOSS_FACTOR, Attempt, Question, Regime, Shown
+from .verdict import LOSS_FACTOR, Attempt, CertainBounds, Regime, RegimeQuestion
 
 
 def headline(regime: Regime) -> str:
     """The three boundaries in a line."""
-    parts = (_large_words(regime), _huge_words(regime), f"full at {regime.question.num_train:,}")
+    parts = (_large_headline(regime), _huge_headline(regime), f"full at {regime.question.num_train:,}")
     return ", ".join(parts).capitalize()
 
 
-def _large_words(regime: Regime) -> str:
+def _large_headline(regime: Regime) -> str:
     found = regime.large
     return f"not large up to {found.holds:,}" if found.fails is None else f"large from {_from(regime, found)}"
 
 
-def _huge_words(regime: Regime) -> str:
+def _huge_headline(regime: Regime) -> str:
     found = regime.huge
     if found.fails is not None:
         return f"huge above {_above(regime, found)}"
@@ -56,9 +61,9 @@ def _above(regime: Regime, found: Bracket) -> str:
 def sentences(regime: Regime) -> tuple[str, ...]:
     """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
     large = _format_shown(
-        regime, regime.large, regime.shown_large, holding="linear scaling holds", failing="linear scaling fails"
+        regime, regime.large, regime.certain_large, holding="linear scaling holds", failing="linear scaling fails"
     )
-    huge = _format_shown(regime, regime.huge, regime.shown_huge, holding="a method holds", failing="all methods fail")
+    huge = _format_shown(regime, regime.huge, regime.certain_huge, holding="a method holds", failing="all methods fail")
     return (
         f"{_format_large(regime)} {large}",
         f"{_format_huge(regime)} {huge}",
@@ -85,7 +90,9 @@ def _format_huge(regime: Regime) -> str:
     if found.fails is None:
         assert found.holds is not None
         which = "the full batch" if found.holds == question.num_train else "the largest tried"
-        return f"Huge (B_H): above {found.holds:,} at least; {_holder(regime, found.holds)} holds there, {which}."
+        return (
+            f"Huge (B_H): above {found.holds:,} at least; {_first_holding(regime, found.holds)} holds there, {which}."
+        )
     tried = regime.at(found.fails)
     best = min(tried, key=lambda attempt: _rank(question, attempt))
     none = f"none of {pluralize(len(tried), 'method')}"
@@ -93,14 +100,16 @@ def _format_huge(regime: Regime) -> str:
     start = f"Huge (B_H): above {_above(regime, found)};"
     if found.holds is None:
         return f"{start} {none} holds at {found.fails:,}, the smallest tried {nearest}."
-    return f"{start} {_holder(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    return (
+        f"{start} {_first_holding(regime, found.holds)} holds at {found.holds:,}, {none} at {found.fails:,} {nearest}."
+    )
 
 
-def _holder(regime: Regime, batch_size: int) -> str:
+def _first_holding(regime: Regime, batch_size: int) -> str:
     return next(attempt.arm for attempt in regime.at(batch_size) if attempt.keeps_score)
 
 
-def _rank(question: Question, attempt: Attempt) -> float:
+def _rank(question: RegimeQuestion, attempt: Attempt) -> float:
     if attempt.score is None:
         return float("inf")
     return -attempt.score.mean if question.higher_is_better else attempt.score.mean
@@ -140,7 +149,7 @@ def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
     return ratio if abs(ratio) < float("inf") else None
 
 
-def _format_shown(regime: Regime, found: Bracket, shown: Shown, *, holding: str, failing: str) -> str:
+def _format_shown(regime: Regime, found: Bracket, shown: CertainBounds, *, holding: str, failing: str) -> str:
     """What the intervals show beside what the means decide."""
     seeds = pluralize(regime.question.num_seeds, "seed")
     if (shown.low, shown.high) == (_floor(regime, found), found.fails):
@@ -183,9 +192,9 @@ def _format_monotone(regime: Regime) -> list[str]:
         ("all methods fail", "one holds again", regime.huge),
     )
     found = [
-        f"Not monotone: {fails} at {_listed(found.contradictions[0])}, but {holds} at "
-        f"{_listed(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether it "
-        "is chance, --from and --to another one."
+        f"Not monotone: {fails} at {_join_sizes(found.contradictions[0])}, but {holds} at "
+        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether "
+        "it is chance, --from and --to another one."
         for fails, holds, found in subjects
         if found.contradictions[0]
     ]
@@ -196,7 +205,7 @@ def _format_monotone(regime: Regime) -> list[str]:
     ]
 
 
-def _listed(sizes: Sequence[int]) -> str:
+def _join_sizes(sizes: Sequence[int]) -> str:
     return ", ".join(f"{size:,}" for size in sizes)
 
 
@@ -218,3 +227,56 @@ def format_verdict(regime: Regime, attempt: Attempt) -> str:
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")
     return ("holds" if attempt.keeps_score else "fails") + ("" if attempt.score_is_certain else " ?")
+
+
+def table_rows(regime: Regime) -> list[tuple[str, ...]]:
+    """The table: the baseline, every attempt, and the rest of the bill.
+
+    Trainings and seconds add up to what was spent and what was taken over.
+    """
+    question = regime.question
+    rows = []
+    for attempt in (regime.baseline, *regime.attempts):
+        share, ratio = score_share(regime, attempt), loss_ratio(regime, attempt)
+        score = "none" if attempt.score is None else format_interval(attempt.score, question.metric)
+        verdict = "baseline" if attempt is regime.baseline else format_verdict(regime, attempt)
+        measured = (score, "-" if share is None else f"{100 * share:.2f}%", "-" if ratio is None else f"{ratio:.3g}")
+        rows.append((attempt.batch_size, attempt.arm, *measured, verdict, attempt.cost))
+    rows += [(line.batch_size, f"{line.arm}, {line.role}", "", "", "", "", line.full_cost) for line in regime.others]
+    return [
+        (f"{batch_size:,}", *words, str(cost.trials), format_amount(cost.device_seconds))
+        for batch_size, *words, cost in sorted(rows, key=lambda row: row[0])
+    ]
+
+
+def table_headings(regime: Regime) -> tuple[str, ...]:
+    """Of the columns of `cells`."""
+    metric = f"test {regime.question.metric}"
+    return ("B", "method", metric, "of B0's", "loss /\nB0's", "holds", "trials", "device-\nseconds")
+
+
+_STYLES = {"holds": "green", "fails": "red", "score only": "yellow"}
+
+
+def print_regime(regime: Regime, console: Console) -> None:
+    """Prints the boundaries, the table of what was tried, and the notes."""
+    question = regime.question
+    console.print(Text(f"{question.study}, {question.application}: {headline(regime)}", style="bold"))
+    console.print()
+    for sentence in sentences(regime):
+        console.print(Text(f"• {sentence}"))
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    for place, heading in enumerate(table_headings(regime)):
+        justify = "left" if place in (1, 5) else "right"
+        table.add_column(heading, justify=justify, no_wrap=place == 5, overflow="fold")  # type: ignore[arg-type]
+    previous = ""
+    for row in table_rows(regime):
+        shown = [Text("" if row[0] == previous else row[0]), *map(Text, row[1:])]
+        shown[5].stylize(_STYLES.get(row[5].removesuffix(" ?"), ""))
+        previous = row[0]
+        table.add_row(*shown)
+    console.print(table)
+    console.print()
+    for note in notes(regime):
+        console.print(Text(note, style="dim"))

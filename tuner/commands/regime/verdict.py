@@ -15,7 +15,7 @@ from ...analysis.evidence import Interval, paired_verdict, t_interval
 from ...analysis.ledger import LedgerLine
 from ...cost import Cost
 from ...trial import TrialResult
-from .bisection import Bracket, bracket
+from .bisection import Bracket, find_bracket
 
 LOSS_FACTOR = 1.2
 """How many times the baseline's validation loss linear scaling may have below B_L (LIMIT, Definition 2.1)."""
@@ -95,10 +95,10 @@ class Judge:
             ValueError: no run of the baseline has a score.
         """
         scores, losses = scores_by_seed(confirmations), losses_by_seed(confirmations)
-        keeps_score, score_is_certain = _kept(
+        keeps_score, score_is_certain = _keeps_margin(
             scores, scores_by_seed(self.baseline), margin=self.margin, higher_is_better=self.higher_is_better
         )
-        keeps_loss, loss_is_certain = _kept(
+        keeps_loss, loss_is_certain = _keeps_margin(
             losses, losses_by_seed(self.baseline), margin=2.0 - LOSS_FACTOR, higher_is_better=False
         )
         errors = [result.error for result in confirmations if result.test_score is None]
@@ -133,7 +133,7 @@ def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
     }
 
 
-def _kept(
+def _keeps_margin(
     values: Mapping[int, float], baseline: Mapping[int, float], *, margin: float, higher_is_better: bool
 ) -> tuple[bool, bool]:
     """Whether the mean keeps the margin of the baseline's mean, and whether the paired interval shows as much."""
@@ -158,7 +158,7 @@ def _kept(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class RegimeQuestion:
     """What is asked of an application.
 
     Attributes:
@@ -191,7 +191,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class CertainBounds:
     """What the intervals show of a boundary: it lies above `low` and not above `high`; None where nothing shows it."""
 
     low: int
@@ -214,7 +214,7 @@ class Regime:
         ended_early: whether the budget ended the search.
     """
 
-    question: Question
+    question: RegimeQuestion
     baseline: Attempt
     attempts: tuple[Attempt, ...]
     large: Bracket
@@ -229,23 +229,25 @@ class Regime:
         return tuple(attempt for attempt in self.attempts if attempt.batch_size == batch_size)
 
     @property
-    def shown_large(self) -> Shown:
+    def certain_large(self) -> CertainBounds:
         """What the intervals show of B_L."""
         linear = [attempt for attempt in self.attempts if attempt.arm == self.question.linear]
         return self._shown(self.large, {attempt.batch_size for attempt in linear if attempt.both_are_certain})
 
     @property
-    def shown_huge(self) -> Shown:
+    def certain_huge(self) -> CertainBounds:
         """What the intervals show of B_H: that one method holds, or that all of them fail."""
         holding = {a.batch_size for a in self.attempts if a.keeps_score and a.score_is_certain}
         sizes = {attempt.batch_size for attempt in self.attempts}
         failing = {size for size in sizes if all(not a.keeps_score and a.score_is_certain for a in self.at(size))}
         return self._shown(self.huge, holding | failing)
 
-    def _shown(self, found: Bracket, certain: set[int]) -> Shown:
+    def _shown(self, found: Bracket, certain: set[int]) -> CertainBounds:
         holding = [size for size in certain if found.holds is not None and size <= found.holds]
         failing = [size for size in certain if found.fails is not None and size >= found.fails]
-        return Shown(low=max(holding, default=self.question.baseline_batch_size), high=min(failing, default=None))
+        return CertainBounds(
+            low=max(holding, default=self.question.baseline_batch_size), high=min(failing, default=None)
+        )
 
 
 def linear_verdicts(attempts: Sequence[Attempt], linear: str) -> dict[int, bool]:
@@ -263,9 +265,9 @@ def method_verdicts(attempts: Sequence[Attempt], arms: Sequence[str]) -> dict[in
     }
 
 
-def brackets(question: Question, attempts: Sequence[Attempt]) -> tuple[Bracket, Bracket]:
+def find_brackets(question: RegimeQuestion, attempts: Sequence[Attempt]) -> tuple[Bracket, Bracket]:
     """The brackets of B_L and of B_H."""
     return (
-        bracket(question.rungs, linear_verdicts(attempts, question.linear), "first failure"),
-        bracket(question.rungs, method_verdicts(attempts, question.arms), "last success"),
+        find_bracket(question.rungs, linear_verdicts(attempts, question.linear), "first failure"),
+        find_bracket(question.rungs, method_verdicts(attempts, question.arms), "last success"),
     )

@@ -57,7 +57,7 @@ class RuleRow:
     rule_warmup_epochs: float
 
     @property
-    def moments(self) -> "dict[str, Moment]":
+    def moments(self) -> "dict[str, SchedulePoint]":
         """Some iterations by name, in their order; those of the warm-up or after it only where there are any."""
         total, warmup = self.schedule.total_iterations, self.schedule.warmup_iterations
         iterations = {"first": 1, "end_of_warmup": warmup, "after_warmup": warmup + 1}
@@ -66,11 +66,11 @@ class RuleRow:
             del iterations["end_of_warmup"], iterations["after_warmup"]
         if warmup == total:
             del iterations["after_warmup"], iterations["middle_of_decay"]
-        return {name: Moment(iteration=t, lr=self.schedule.lr(t)) for name, t in iterations.items()}
+        return {name: SchedulePoint(iteration=t, lr=self.schedule.lr(t)) for name, t in iterations.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class SchedulePoint:
     """An iteration, 1 .. T, and its learning rate."""
 
     iteration: int
@@ -125,13 +125,13 @@ def answer_rule(question: RuleQuestion) -> RuleAnswer:
     return RuleAnswer(question=question, baseline=own, rows=tuple(rows))
 
 
-def curve(schedule: Schedule) -> list[Moment]:
+def lr_curve(schedule: Schedule) -> list[SchedulePoint]:
     """The learning rate over the run, at most `MAX_POINTS` iterations of it and those about the end of warm-up."""
     total, warmup = schedule.total_iterations, schedule.warmup_iterations
     num = min(total, MAX_POINTS)
     iterations = {1 + round(i * (total - 1) / max(1, num - 1)) for i in range(num)}
     iterations |= {t for t in (warmup, warmup + 1) if 1 <= t <= total}
-    return [Moment(iteration=t, lr=schedule.lr(t)) for t in sorted(iterations)]
+    return [SchedulePoint(iteration=t, lr=schedule.lr(t)) for t in sorted(iterations)]
 
 
 def answer_as_json(answer: RuleAnswer) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..user_application import check_used, enter_own
+from ..user_application import check_application_is_used, register_user_application
 
 BASELINE = "The baseline"
 RUN = "The run"
@@ -133,13 +133,13 @@ def add_rule_command(app: typer.Typer, console: Console) -> None:
     ) -> None:
         """Show what a scaling rule gives for a baseline at any batch size: learning rate, warm-up, iterations."""
         from .answer import answer_as_json
-        from .options import RuleWords, answer_words
+        from .options import RuleOptions, answer_options
         from .text import print_rule
 
-        name = enter_own(own)
+        name = register_user_application(own)
         application = application or name
-        check_used(own, name, application or "", "--application")
-        words = RuleWords(
+        check_application_is_used(own, name, application or "", "--application")
+        words = RuleOptions(
             rule=rule,
             batch_sizes=tuple(batch_size or ()),
             application=application,
@@ -163,7 +163,7 @@ def add_rule_command(app: typer.Typer, console: Console) -> None:
             from .figure import check_plot, write_plot
 
             check_plot(plot)
-        answer = answer_words(words)
+        answer = answer_options(words)
         if as_json:
             console.print(json.dumps(answer_as_json(answer), indent=2), soft_wrap=True)
         else:

@@ -14,7 +14,7 @@ from ...reports.figures.images import FORMATS, write_images
 from ...reports.figures.style import COLOURS, GREY, apply_style
 from ...reports.html.document import figure_html, render_document
 from ...reports.text.format import format_epochs, format_lr, pluralize
-from .answer import RuleAnswer, curve
+from .answer import RuleAnswer, lr_curve
 from .text import format_schedule
 
 PLOT_ENDINGS = ("html", *FORMATS)
@@ -41,7 +41,7 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
 
 
 def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatter:
-    points = curve(schedule)
+    points = lr_curve(schedule)
     share = schedule.batch_size / schedule.num_samples
     return go.Scatter(
         x=[min(point.iteration * share, schedule.epochs) for point in points],

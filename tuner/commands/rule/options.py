@@ -22,7 +22,7 @@ EXAMPLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleWords:
+class RuleOptions:
     """What was said: the command's options by name, None or empty where they were not given."""
 
     rule: str
@@ -45,7 +45,7 @@ class RuleWords:
     on_long_warmup: OnLongWarmup = "error"
 
 
-def answer_words(words: RuleWords) -> RuleAnswer:
+def answer_options(words: RuleOptions) -> RuleAnswer:
     """What the rule gives for what was said.
 
     Raises:
@@ -59,7 +59,7 @@ def answer_words(words: RuleWords) -> RuleAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class ApplicationDefaults:
     """What an application knows, None where it does not, and sentences about it."""
 
     baseline: Baseline | None
@@ -68,10 +68,10 @@ class Known:
     notes: tuple[str, ...]
 
 
-def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
+def _question(words: RuleOptions, entry: Rule) -> RuleQuestion:
     if words.application is None and words.data_source is not None:
         raise BadInput("--data-source has no effect without --application: leave it out, or give --num-samples")
-    known = _of_application(words.application, words) if words.application else None
+    known = _application_defaults(words.application, words) if words.application else None
     baseline = known.baseline if known else None
     batch_size = words.baseline_batch_size or (baseline.batch_size if baseline else None)
     lr = words.lr if words.lr is not None or baseline is None else baseline.schedule.peak_lr
@@ -85,7 +85,7 @@ def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
             "--num-samples": num_samples,
             "--batch-size": words.batch_sizes or None,
         }
-        raise BadInput(_missing_sentence(words, [option for option, value in needed.items() if value is None]))
+        raise BadInput(_describe_missing(words, [option for option, value in needed.items() if value is None]))
     return RuleQuestion(
         rule=words.rule,
         baseline=Baseline(
@@ -101,7 +101,7 @@ def _question(words: RuleWords, entry: Rule) -> RuleQuestion:
     )
 
 
-def _missing_sentence(words: RuleWords, missing: Sequence[str]) -> str:
+def _describe_missing(words: RuleOptions, missing: Sequence[str]) -> str:
     are = "is" if len(missing) == 1 else "are"
     listed = f"{', '.join(missing[:-1])} and {missing[-1]}" if len(missing) > 1 else missing[0]
     instead = "" if words.application or missing == ["--batch-size"] else " (or name an --application that knows them)"
@@ -111,7 +111,7 @@ def _missing_sentence(words: RuleWords, missing: Sequence[str]) -> str:
     )
 
 
-def _of_application(name: str, words: RuleWords) -> Known:
+def _application_defaults(name: str, words: RuleOptions) -> ApplicationDefaults:
     from ....trainers.applications.registry import find_application
     from ...study.definition import RULE_OPTIMIZERS
 
@@ -133,10 +133,10 @@ def _of_application(name: str, words: RuleWords) -> Known:
             f"Rule {words.rule} trains with the optimizer {solver}, but {name}'s learning rate was tuned with"
             f" {baseline.optimizer.name}, which says little about it: tune it at B0, and give --lr."
         )
-    return Known(baseline=baseline, epochs=entry.epochs, num_samples=num_train, notes=tuple(notes))
+    return ApplicationDefaults(baseline=baseline, epochs=entry.epochs, num_samples=num_train, notes=tuple(notes))
 
 
-def _schedule(words: RuleWords, baseline: Baseline | None, lr: float) -> ScheduleSpec:
+def _schedule(words: RuleOptions, baseline: Baseline | None, lr: float) -> ScheduleSpec:
     """The application's schedule, or the default one, with what was said in its place."""
     start = replace(baseline.schedule, peak_lr=lr) if baseline else ScheduleSpec(peak_lr=lr)
     said: dict[str, Any] = {
@@ -169,7 +169,7 @@ def _decay_option(text: str) -> tuple[str, OptionValue]:
         ) from None
 
 
-def _optimizer(words: RuleWords, entry: Rule, baseline: Baseline | None) -> OptimizerSpec:
+def _optimizer(words: RuleOptions, entry: Rule, baseline: Baseline | None) -> OptimizerSpec:
     """The baseline's optimizer, complete where the rule changes it; "adam" where none was named."""
     said = {name: value for name in ("beta1", "beta2", "eps") if (value := getattr(words, name)) is not None}
     if not entry.optimizer_options:

@@ -1,4 +1,4 @@
-"""What a scaling rule gives, on a terminal: the numbers as tables, the learning rate as a curve.
+"""What a scaling rule gives, on a terminal: as tables.
 
 This module must not know plotly, nor where a baseline comes from.
 """
@@ -14,12 +14,8 @@ from ....trainers.scaling import RULES
 from ....trainers.schedules import DECAYS, Schedule
 from ....trainers.spec import OptionValue
 from ...reports.text.format import format_epochs, format_lr
-from .answer import RuleAnswer, RuleRow
-from .braille import braille
+from .answer import RuleAnswer
 
-MAX_CURVE_WIDTH = 72
-"""Characters of a curve on a wide terminal."""
-LABEL_WIDTH = 8
 MOMENTS = {
     "first": "the first",
     "end_of_warmup": "warm-up's end",
@@ -31,7 +27,7 @@ MOMENTS = {
 
 
 def print_rule(answer: RuleAnswer, console: Console) -> None:
-    """Prints what a rule gives: the question in words, a row a batch size, and the curves where characters allow."""
+    """Prints what a rule gives: the question in words, a row a batch size, and notes."""
     for line in _headings(answer):
         console.print(line)
     console.print()
@@ -43,12 +39,6 @@ def print_rule(answer: RuleAnswer, console: Console) -> None:
         console.print()
     for sentence in notes:
         console.print(Text(sentence, style="dim"))
-    if not console.options.ascii_only:
-        width = min(MAX_CURVE_WIDTH, console.width - LABEL_WIDTH - 2)
-        for row in answer.rows:
-            console.print()
-            for line in _drawn(row, width=max(10, width), height=8 if len(answer.rows) == 1 else 4):
-                console.print(line, soft_wrap=True)
 
 
 def _headings(answer: RuleAnswer) -> list[Text]:
@@ -154,20 +144,3 @@ def _notes(answer: RuleAnswer) -> list[str]:
                 f"{start}: it ends at {format_lr(row.moments['last'].lr)}, with no decay (--on-long-warmup keep)."
             )
     return notes
-
-
-def _drawn(row: RuleRow, *, width: int, height: int) -> list[Text]:
-    """The learning rate over the epochs, axes included."""
-    schedule = row.schedule
-    total, peak = schedule.total_iterations, schedule.spec.peak_lr
-    columns = [1 + round(i * (total - 1) / (2 * width - 1)) for i in range(2 * width)]
-    lines = braille([schedule.lr(iteration) / peak for iteration in columns], height)
-    labels = [format_lr(peak), *[""] * (height - 2), "0"]
-    marks = ["┤", *"│" * (height - 2), "┤"]
-    drawn = [Text(f"LR at B={row.batch_size:,}", style="bold")]
-    for label, mark, line in zip(labels, marks, lines, strict=True):
-        drawn.append(Text.assemble(f"{label:>{LABEL_WIDTH}}{mark}", (line, "cyan")))
-    drawn.append(Text(f"{'':{LABEL_WIDTH}}└{'─' * width}"))
-    end = format_epochs(schedule.epochs)
-    drawn.append(Text(f"{'':{LABEL_WIDTH}} 0{end:>{width - 1}}"))
-    return drawn

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 
 from ...errors import BadInput
-from ..options import AppOption, DataOption, StudyArgument, named_study
+from ..options import AppOption, DataOption, StudyArgument, load_named_study
 
 
-def add_scale_command(app: typer.Typer, console: Console) -> None:
+def add_weak_scaling_command(app: typer.Typer, console: Console) -> None:
     """Adds the command to a program.
 
     Args:
@@ -49,11 +49,11 @@ def add_scale_command(app: typer.Typer, console: Console) -> None:
         own: AppOption = None,
     ) -> None:
         """Measure weak scaling here, the same share for every worker, and forecast it for many devices."""
-        definition = named_study(study, own)
-        from .measure import ScaleQuestion, default_samples, weak_scaling
-        from .text import print_scaling
+        definition = load_named_study(study, own)
+        from .measure import WeakScalingRequest, default_samples, measure_weak_scaling
+        from .text import print_weak_scaling
 
-        question = ScaleQuestion(
+        question = WeakScalingRequest(
             study=definition,
             workers=sorted(set(workers or [2])),
             samples=samples or default_samples(definition),
@@ -62,15 +62,15 @@ def add_scale_command(app: typer.Typer, console: Console) -> None:
             hidden=hidden,
             data_folder=data_folder,
         )
-        found = weak_scaling(question, lambda line: console.print(line, style="dim"))
+        found = measure_weak_scaling(question, lambda line: console.print(line, style="dim"))
         console.print()
-        print_scaling(found, definition.application, console)
+        print_weak_scaling(found, definition.application, console)
         if to is None:
             return
-        from .figure import write_scaling
+        from .figure import write_weak_scaling
 
         try:
-            files, notice = write_scaling(found, definition.application, to)
+            files, notice = write_weak_scaling(found, definition.application, to)
         except OSError as error:
             raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
         console.print()

@@ -15,7 +15,7 @@ from ...reports.tables.csv_files import write_csv
 from ...reports.tables.markup import escape_html
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
-from .text import FORECAST_WORKERS, format_si, headline, machine_lines, notes
+from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
 
 NAME = "scale"
 ROOFLINE = "scale_roofline"
@@ -26,7 +26,7 @@ READING = (
 OWN, SHARED, MEASURED = "forecast: a device each", "forecast: as beside others here", "measured"
 
 
-def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
+def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     """Efficiency against the number of workers on a log scale: measured, and by two forecasts."""
     styles = arm_styles([OWN, SHARED, MEASURED])
     workers = [1, 2, *FORECAST_WORKERS]
@@ -58,7 +58,7 @@ def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     apply_style(
         figure,
         title=headline(found, name),
-        subtitle=f"{found.samples_a_worker} samples a worker; computational intensity {format_si(found.intensity)}",
+        subtitle=f"{found.samples_per_worker} samples a worker; computational intensity {format_si(found.intensity)}",
         num_panels=1,
     )
     ticks = [4**power for power in range(6)]
@@ -73,7 +73,7 @@ def scaling_figure(found: WeakScaling, name: str) -> go.Figure:
     return figure
 
 
-def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
+def weak_scaling_records(found: WeakScaling) -> list[dict[str, object]]:
     """One record a number of workers: measured, with its forecast, or forecast only."""
     own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
     measured = {point.num_workers: point for point in found.points}
@@ -83,7 +83,7 @@ def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
         records.append(
             {
                 "workers": number,
-                "batch_size": number * found.samples_a_worker,
+                "batch_size": number * found.samples_per_worker,
                 "update_seconds": point and point.update_seconds,
                 "apart_seconds": point and point.apart_seconds,
                 "sum_seconds": point and point.sum_seconds,
@@ -98,7 +98,7 @@ def scaling_records(found: WeakScaling) -> list[dict[str, object]]:
     return records
 
 
-def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
+def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
     """Writes scale.html, scale.csv, scale.png and scale_roofline.png, replacing those of an earlier time.
 
     Args:
@@ -110,9 +110,9 @@ def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], 
         The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
     """
     to.mkdir(parents=True, exist_ok=True)
-    figures = {NAME: scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
+    figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*machine_lines(found), *notes(found)))
+    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*describe_machine(found), *notes(found)))
     page.write_text(
         render_document(
             headline(found, name),
@@ -124,6 +124,6 @@ def write_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], 
         ),
         encoding="utf-8",
     )
-    write_csv(table, scaling_records(found))
+    write_csv(table, weak_scaling_records(found))
     pictures, notice = write_images(figures, to, formats=("png",))
     return [page, table, *pictures], notice

@@ -21,12 +21,12 @@ ALL_REDUCE_FACTOR = 2.0
 """Words that a worker of many sends and takes for each of the gradient."""
 
 
-def words_carried(num_words: int, num_workers: int) -> float:
+def communicated_words(num_words: int, num_workers: int) -> float:
     """2 (P - 1) / P W: words that each worker's link carries where a gradient of W words is added up over P workers.
 
     Source: Patarasuk and Yuan (2009), the bandwidth-optimal all-reduce.
 
-    >>> words_carried(1_000, 4)
+    >>> communicated_words(1_000, 4)
     1500.0
     """
     return 2 * (num_workers - 1) / num_workers * num_words
@@ -49,22 +49,22 @@ class Link:
         if num_workers == 1:
             return 0.0
         steps = math.ceil(math.log2(num_workers))
-        return words_carried(num_words, num_workers) / self.words + steps * self.latency
+        return communicated_words(num_words, num_workers) / self.words + steps * self.latency
 
 
-def link_of(point: ScalingPoint) -> Link:
+def estimate_link(point: ScalingPoint) -> Link:
     """The link that a measurement with several workers shows.
 
     >>> point = ScalingPoint(num_workers=2, samples=2, update_seconds=1.0, apart_seconds=1.0, sum_seconds=0.3,
     ...     small_sum_seconds=0.1, num_parameters=1000, flops_per_sample=1)
-    >>> link = link_of(point)
+    >>> link = estimate_link(point)
     >>> round(link.words), link.latency, round(link.sum_seconds(1000, 2), 3)
     (5000, 0.1, 0.3)
     """
     num_workers = point.num_workers
     latency = point.small_sum_seconds / math.ceil(math.log2(num_workers))
     carrying = max(1e-9, point.sum_seconds - point.small_sum_seconds)
-    return Link(words=words_carried(point.num_parameters, num_workers) / carrying, latency=latency)
+    return Link(words=communicated_words(point.num_parameters, num_workers) / carrying, latency=latency)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +74,14 @@ class Forecast:
     Attributes:
         compute_seconds: c.
         num_words: W.
-        samples_a_worker: of an update.
+        samples_per_worker: of an update.
         link: alpha and beta.
         hidden: h, in [0, 1].
     """
 
     compute_seconds: float
     num_words: int
-    samples_a_worker: int
+    samples_per_worker: int
     link: Link
     hidden: float
 
@@ -94,9 +94,9 @@ class Forecast:
         """t(1) / t(P): the part of perfect weak scaling that is left."""
         return self.compute_seconds / self.update_seconds(num_workers)
 
-    def samples_a_second(self, num_workers: int) -> float:
+    def samples_per_second(self, num_workers: int) -> float:
         """Of all workers."""
-        return num_workers * self.samples_a_worker / self.update_seconds(num_workers)
+        return num_workers * self.samples_per_worker / self.update_seconds(num_workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ class WeakScaling:
         return self.points[0]
 
     @property
-    def samples_a_worker(self) -> int:
+    def samples_per_worker(self) -> int:
         """Of an update."""
         return self.alone.samples
 
@@ -134,12 +134,12 @@ class WeakScaling:
     @property
     def flops(self) -> float:
         """Floating-point operations a second of one worker alone, forward and backward."""
-        return self.alone.flops_per_sample * self.samples_a_worker / self.alone.update_seconds
+        return self.alone.flops_per_sample * self.samples_per_worker / self.alone.update_seconds
 
     @property
     def exchange_energy_share(self) -> float:
         """The part of an update's modelled energy that its exchange takes (DATE, Section 4.5)."""
-        flops = self.alone.flops_per_sample * self.samples_a_worker
+        flops = self.alone.flops_per_sample * self.samples_per_worker
         energy = modelled_energy(flops, self.alone.num_parameters, all_reduce_factor=ALL_REDUCE_FACTOR)
         return energy.communication_joules / energy.joules
 
@@ -158,8 +158,8 @@ class WeakScaling:
         return Forecast(
             compute_seconds=seconds,
             num_words=largest.num_parameters,
-            samples_a_worker=self.samples_a_worker,
-            link=link_of(largest),
+            samples_per_worker=self.samples_per_worker,
+            link=estimate_link(largest),
             hidden=self.hidden,
         )
 

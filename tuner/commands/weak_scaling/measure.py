@@ -15,7 +15,7 @@ from ....trainers.recipe import ghost_problems
 from ....trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig
 from ....trainers.weak_scaling import measure_machine_rates, measure_scaling
 from ...errors import BadInput, Unreachable
-from ...run.run import check_workload
+from ...run.options import check_workload
 from ...study import Study
 from .forecast import WeakScaling
 
@@ -24,7 +24,7 @@ LR = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleQuestion:
+class WeakScalingRequest:
     """What is measured.
 
     Attributes:
@@ -46,7 +46,7 @@ class ScaleQuestion:
     data_folder: str | None = None
 
 
-def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakScaling:
+def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], None]) -> WeakScaling:
     """Measures one worker, then several.
 
     Args:
@@ -59,7 +59,7 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
     """
     study, resources = question.study, question.study.resources
     folder = question.data_folder or study.data.folder
-    if problem := _uneven_shares(question):
+    if problem := _uneven_batches(question):
         raise BadInput(problem)
     num_train, _ = check_workload(study, folder)
     largest = question.samples * max(question.workers) * question.updates
@@ -78,7 +78,7 @@ def weak_scaling(question: ScaleQuestion, tell: Callable[[str], None]) -> WeakSc
         tell(f"{num_workers} worker{'s' if num_workers > 1 else ''} with {question.samples} samples each")
         try:
             point = measure_scaling(
-                scaling_config(study, question.samples, num_workers),
+                weak_scaling_config(study, question.samples, num_workers),
                 placement,
                 application_file(study.application),
                 num_workers=num_workers,
@@ -104,7 +104,7 @@ def _whole_ghosts(samples: int, ghost_batch_size: int) -> int:
     return -(-samples // ghost_batch_size) * ghost_batch_size
 
 
-def _uneven_shares(question: ScaleQuestion) -> str | None:
+def _uneven_batches(question: WeakScalingRequest) -> str | None:
     """What is wrong where workers cannot have as many samples each; None where they can."""
     samples, ghosts = question.samples, question.study.recipe.ghost_batch_size
     if ghosts is None or samples % ghosts == 0:
@@ -116,9 +116,9 @@ def _uneven_shares(question: ScaleQuestion) -> str | None:
     )
 
 
-def scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:
+def weak_scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:
     """What so many workers train; batch normalisation takes each worker's own statistics where nothing is said."""
-    recipe: Recipe = study.recipe.spec()
+    recipe: Recipe = study.recipe
     options = study.model_options()
     application = APPLICATIONS[study.application]
     if recipe.ghost_batch_size is None and any(ghost_problems(recipe, application, options, num_workers=2)):

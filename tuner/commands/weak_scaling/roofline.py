@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from ...reports.figures.style import GREY, apply_style, arm_styles, log_ticks, marker_trace
 from ...reports.text.format import format_share
-from .forecast import WeakScaling, words_carried
+from .forecast import WeakScaling, communicated_words
 from .text import format_si
 
 READING = (
@@ -36,9 +36,10 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     largest = several[-1]
     model = found.forecast(shares_machine=True)
     roof, link = found.rates.flops, model.link.words
-    update_flops = found.alone.flops_per_sample * found.samples_a_worker
+    update_flops = found.alone.flops_per_sample * found.samples_per_worker
     places = {
-        point.num_workers: update_flops / words_carried(largest.num_parameters, point.num_workers) for point in several
+        point.num_workers: update_flops / communicated_words(largest.num_parameters, point.num_workers)
+        for point in several
     }
     bend, here = roof / link, places[largest.num_workers]
     low, high = min(bend, here, *places.values()) / _AROUND, max(bend, here, *places.values()) * _AROUND
@@ -77,7 +78,7 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             mode="lines",
             line={"color": styles[MODEL].colour, "width": 2.5},
             name=MODEL,
-            customdata=[place / here * found.samples_a_worker for place in along],
+            customdata=[place / here * found.samples_per_worker for place in along],
             hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>",
         )
     )
@@ -90,10 +91,10 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     bound = "its link" if here < bend else "its matrix products"
     apply_style(
         figure,
-        title=f"{name} with {found.samples_a_worker} samples a worker: bound by {bound}",
+        title=f"{name} with {found.samples_per_worker} samples a worker: bound by {bound}",
         subtitle=(
             f"{format_si(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {format_si(bend)}: "
-            f"{format_si(bend / here * found.samples_a_worker)} samples a worker"
+            f"{format_si(bend / here * found.samples_per_worker)} samples a worker"
         ),
         num_panels=1,
     )

@@ -15,7 +15,7 @@ from .forecast import WeakScaling
 FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
+def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
     """Prints what was measured, what the machine can do, the forecast and its assumptions.
 
     Args:
@@ -26,7 +26,7 @@ def print_scaling(found: WeakScaling, name: str, console: Console) -> None:
     console.print(Text(headline(found, name), style="bold"))
     console.print()
     console.print(_measured(found))
-    for line in machine_lines(found):
+    for line in describe_machine(found):
         console.print(Text(line))
     console.print()
     console.print(_forecast(found))
@@ -51,7 +51,7 @@ def headline(found: WeakScaling, name: str) -> str:
     """The efficiency of the largest process group measured, in one sentence."""
     largest = found.points[-1]
     return (
-        f"{name}: {largest.num_workers} workers with {found.samples_a_worker} samples each do "
+        f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
         f"{format_share(found.efficiency(largest))} of what as many alone would"
     )
 
@@ -90,12 +90,12 @@ def _measured(found: WeakScaling) -> Table:
     return table
 
 
-def machine_lines(found: WeakScaling) -> list[str]:
+def describe_machine(found: WeakScaling) -> list[str]:
     """What one worker reaches of what its device can do, and how much the model computes for each word exchanged."""
     alone, rates = found.alone, found.rates
     link, energy = found.forecast(shares_machine=True).link, EnergyConstants()
     balance = rates.flops / link.words
-    needed = alone.flops_per_sample * found.samples_a_worker / (2 * alone.num_parameters)
+    needed = alone.flops_per_sample * found.samples_per_worker / (2 * alone.num_parameters)
     return [
         f"One worker: {format_si(found.flops / 1e9)} GFLOP/s of the {format_si(rates.flops / 1e9)} of a matrix "
         f"product; memory {format_si(rates.bytes / 1e9)} GB/s.",
@@ -115,9 +115,9 @@ def _forecast(found: WeakScaling) -> Table:
         table.add_row(
             f"{num_workers:,}",
             format_share(own.efficiency(num_workers)),
-            format_si(own.samples_a_second(num_workers)),
+            format_si(own.samples_per_second(num_workers)),
             format_share(found.alone.update_seconds / shared.update_seconds(num_workers)),
-            format_si(shared.samples_a_second(num_workers)),
+            format_si(shared.samples_per_second(num_workers)),
         )
     return table
 

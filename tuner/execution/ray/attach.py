@@ -1,12 +1,18 @@
-"""Joining a Ray cluster that runs already: versions first, then whether every machine can run the study."""
+"""Joining a Ray cluster that runs already: versions first, then whether every machine can run the study.
+
+With Ray's client, ray://HOST:PORT, this program is on no machine of the cluster, and all it asks for goes through a
+port. Ray Tune would send itself there, with a copy of what it was given, so that what the workers say would never come
+back. It is kept here instead (`_remote=False` in `tuner.execution.ray.tune_worker`), where it looks for a folder that
+only a machine of the cluster has.
+"""
 
 import platform
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -14,18 +20,21 @@ from .settings import HAS_TOKEN, ray  # before Ray itself, which reads its setti
 
 # isort: split
 from ray.exceptions import RayError
+from ray.train._internal import storage
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...errors import BadInput, Unreachable
-from ..preflight import Findings, Inspection, inspect, told
+from ..preflight import Findings, Inspection, check_findings, inspect_machine
 from ..trial_runner import Execution
-from .auth import warned_without_token
-from .jobs import shipping
+from .auth import warn_without_token
+from .health_check import format_lost_cluster
+from .jobs import runtime_environment
 
 CONNECT_SECONDS = 60.0
 """How long a cluster may take to answer; Ray's client takes 40 to find out that what should serve it has died."""
 JOIN_ATTEMPTS = 3
 """How often a cluster is asked, where the process that it starts for each client of ray:// dies before it answers."""
+_CLIENT_SCHEME = "ray://"
 INSPECT_SECONDS = 300.0
 """How long its machines may take to get ready: the first use of the package there, and a download of the data."""
 
@@ -44,7 +53,7 @@ def attach(address: str) -> None:
     token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
     for attempts_left in reversed(range(JOIN_ATTEMPTS)):
         try:
-            _begin_to_join(address).result(timeout=CONNECT_SECONDS)
+            _start_joining(address).result(timeout=CONNECT_SECONDS)
             return
         except FutureTimeout:
             raise Unreachable(
@@ -59,21 +68,21 @@ def attach(address: str) -> None:
                 raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}{hint}") from None
 
 
-def _begin_to_join(address: str) -> Future[None]:
+def _start_joining(address: str) -> Future[None]:
     """Joins in another thread, which may wait for good."""
-    joined: Future[None] = Future()
+    connected: Future[None] = Future()
 
     def join() -> None:
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=shipping())
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_environment())
         except BaseException as error:  # whatever it is, it is raised where the result is asked for
-            joined.set_exception(error)
+            connected.set_exception(error)
         else:
-            joined.set_result(None)
+            connected.set_result(None)
 
     # A daemon: the thread of a pool that still waits would hold up the end of the program.
     Thread(target=join, name="ray-join", daemon=True).start()
-    return joined
+    return connected
 
 
 def _reason(error: Exception) -> str:
@@ -104,7 +113,7 @@ def _check_port(address: str) -> None:
         ) from None
 
 
-def looked_over(execution: Execution) -> Sequence[str]:
+def inspect_machines(execution: Execution) -> Sequence[str]:
     """Looks at every machine of the cluster: what it is, and whether a trial can run there.
 
     Returns:
@@ -116,8 +125,8 @@ def looked_over(execution: Execution) -> Sequence[str]:
     """
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     probe = _probe(execution.checkpoints)
-    inspection = inspection_of(execution, probe)
-    task = ray.remote(num_cpus=0, max_retries=0)(inspect)
+    inspection = make_inspection(execution, probe)
+    task = ray.remote(num_cpus=0, max_retries=0)(inspect_machine)
     try:
         waiting = {
             node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(inspection)
@@ -140,12 +149,12 @@ def looked_over(execution: Execution) -> Sequence[str]:
     return (
         f"Ray {ray.__version__} and Python {platform.python_version()} here and on the cluster at {execution.address}: "
         f"{machines}, {' and '.join(amounts)}; token authentication {'on' if HAS_TOKEN else 'off'}",
-        *(() if HAS_TOKEN else warned_without_token(findings)),
-        *told(findings),
+        *(() if HAS_TOKEN else warn_without_token(findings)),
+        *check_findings(findings),
     )
 
 
-def inspection_of(execution: Execution, probe: Path | None = None) -> Inspection:
+def make_inspection(execution: Execution, probe: Path | None = None) -> Inspection:
     """What a machine is asked before it trains anything; `probe` as `Inspection` has it."""
     return Inspection(
         workload=execution.workload,
@@ -163,3 +172,36 @@ def _probe(checkpoints: Path | None) -> Path | None:
     file = checkpoints / f"seen-{uuid.uuid4().hex}"
     file.touch()
     return file
+
+
+def client_port(address: str | None) -> str | None:
+    """HOST:PORT of the cluster's port for clients; None where this program is no client.
+
+    >>> client_port("ray://head:10001"), client_port("head:6379"), client_port(None)
+    ('head:10001', None, None)
+    """
+    return address.removeprefix(_CLIENT_SCHEME) if address is not None and address.startswith(_CLIENT_SCHEME) else None
+
+
+@contextmanager
+def run_tune_locally(address: str | None, folder: str) -> Iterator[None]:
+    """Inside, Ray Tune runs in this program, whether that is on a machine of the cluster or not.
+
+    Args:
+        address: the cluster's, as the user gave it.
+        folder: where Tune keeps its own files, in the place of the folder that only the cluster's machines have.
+
+    Raises:
+        Unreachable: a client has lost its connection, and half a minute's attempts of Ray's to renew it were in vain.
+    """
+    before = storage._get_ray_train_session_dir
+    storage._get_ray_train_session_dir = lambda: folder
+    try:
+        yield
+    except Exception:  # Ray's client raises bare ones then, and other ones of Tune's follow from them
+        port = client_port(address)
+        if port is None or ray.util.client.ray.is_connected():
+            raise
+        raise Unreachable(format_lost_cluster(port)) from None
+    finally:
+        storage._get_ray_train_session_dir = before

@@ -1,7 +1,7 @@
 """The token of a Ray cluster. Whoever has it may run any code there: it is used where it is at hand, and kept private.
 
 Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported:
-`use_token_at_hand` must be used before, and this module must not import Ray. A program that has imported Ray already
+`use_available_token` must be used before, and this module must not import Ray. A program that has imported Ray already
 has decided for itself.
 """
 
@@ -23,7 +23,7 @@ def token_file() -> Path:
     return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
 
 
-def use_token_at_hand() -> bool:
+def use_available_token() -> bool:
     """Turns token authentication on where a token is at hand and nobody has decided otherwise.
 
     Without that a client that has the right token hangs and fails on a cluster that asks for one.
@@ -46,10 +46,10 @@ def keep_token_private() -> None:
             file.chmod(0o600)
 
 
-def warned_without_token(machines: Iterable[str]) -> Sequence[str]:
+def warn_without_token(machines: Iterable[str]) -> Sequence[str]:
     """What is said of a cluster that asks for no token: nothing where nobody else's machine can reach it.
 
-    >>> warned_without_token(["127.0.0.1", "127.0.0.2"])
+    >>> warn_without_token(["127.0.0.1", "127.0.0.2"])
     ()
     """
     reached = [machine for machine in machines if not is_loopback(machine)]
@@ -62,7 +62,7 @@ def warned_without_token(machines: Iterable[str]) -> Sequence[str]:
     )
 
 
-def use_token_of_own_cluster() -> None:
+def enable_local_token() -> None:
     """Turns token authentication on as Ray does in a program that starts a cluster, where nobody has decided otherwise.
 
     The process that started the cluster did so for itself; who connects to an address must do it on its own.

@@ -8,11 +8,11 @@ from threading import current_thread, main_thread
 
 from ...errors import BadInput
 from ..trial_runner import Execution
-from .attach import attach, looked_over
-from .auth import use_token_of_own_cluster
-from .local_cluster import Head, not_started, take
+from .attach import attach, inspect_machines
+from .auth import enable_local_token
+from .local_cluster import LocalHead, make_start_error, take
 from .local_head import for_one_program
-from .session_dir import remove_session_folders
+from .session_dir import remove_session_dirs
 from .settings import ray
 
 
@@ -26,13 +26,13 @@ class Slots:
         notes: sentences worth showing about the cluster.
     """
 
-    in_all: int
-    on_one_machine: int
+    total: int
+    per_machine: int
     notes: Sequence[str] = ()
 
 
 @contextmanager
-def connected(execution: Execution) -> Iterator["Slots"]:
+def connect(execution: Execution) -> Iterator["Slots"]:
     """A connection to the cluster for the length of a study.
 
     Raises:
@@ -41,38 +41,38 @@ def connected(execution: Execution) -> Iterator["Slots"]:
             needs.
     """
     on_terminate = signal.getsignal(signal.SIGTERM)
-    head = take(execution.own_cores) if execution.address is None else None
+    head = take(execution.local_cores) if execution.address is None else None
     try:
         if head is not None:
-            _connect(head)
+            _connect_to_local(head)
         else:
             assert execution.address is not None
             attach(execution.address)
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, on_terminate)  # Ray's own would end the program without a word
         slots, most_on_one = _slots(execution)
-        notes = () if execution.address is None else looked_over(execution)
-        yield Slots(in_all=slots, on_one_machine=most_on_one, notes=notes)
+        notes = () if execution.address is None else inspect_machines(execution)
+        yield Slots(total=slots, per_machine=most_on_one, notes=notes)
     finally:
         ray.shutdown()
         if head is not None:
             head.stop()
-        remove_session_folders()
+        remove_session_dirs()
 
 
-def _connect(head: Head) -> None:
+def _connect_to_local(head: LocalHead) -> None:
     """Connects to an embedded cluster.
 
     Raises:
         Unreachable: it could not be started.
     """
     address = head.address()
-    use_token_of_own_cluster()
+    enable_local_token()
     try:
         with for_one_program():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
     except Exception as error:  # Ray raises bare ones
-        raise not_started(str(error).strip().split("\n")[0]) from None
+        raise make_start_error(str(error).strip().split("\n")[0]) from None
 
 
 def _slots(execution: Execution) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Handing out trials: the driver's side of the conversation with the workers that Ray Tune keeps alive.
 
-Dispatch hears every word of a worker, because Tune tells it as it would tell a scheduler, and answers through the
+Dispatch hears every message of a worker, because Tune tells it as it would tell a scheduler, and answers through the
 worker's mailbox. What is trained, the agenda decides; what goes to one worker together, `tuner.execution.batching`.
 """
 
@@ -18,20 +18,30 @@ from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
 from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Progress, Trial, TrialResult
-from ..batching import Hand, Hands, ToMeasure
-from ..failures import Deaths, death_text, ended_from_outside
-from ..packing import Packing
-from ..progress_update import Slice, conclude, failed
-from ..time_limit import out_of_time_text
-from ..trial_runner import Execution, RecordingAgenda, remove_checkpoint
-from .messages import CONTINUE, MAILBOX_LOST, PRUNED, STOP, Assignment, Measured, Measurement, Ready, Slices
+from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
+from ..failures import WorkerFailures, format_worker_failure, is_external_failure
+from ..packing import PackPlanner
+from ..progress_update import ProgressUpdate, conclude, failed_result
+from ..time_limit import format_out_of_time
+from ..trial_runner import DriverAgenda, Execution, remove_checkpoint
+from .messages import (
+    CONTINUE,
+    MAILBOX_LOST,
+    PRUNED,
+    STOP,
+    Assignment,
+    BenchmarkResult,
+    BenchmarkTask,
+    ProgressUpdates,
+    Ready,
+)
 
-MAX_IDLE_DEATHS = 20
+MAX_IDLE_FAILURES = 20
 """Workers that may die one after the other while holding no trial before the cluster is given up."""
 
 
 @dataclass(kw_only=True)
-class _Held:
+class _Assigned:
     """What a worker was given.
 
     Attributes:
@@ -44,12 +54,12 @@ class _Held:
 
     trials: dict[str, Trial]
     num_given: int
-    at_once: bool
+    as_pack: bool
     since: float
-    told_seconds: float = 0.0
+    reported_seconds: float = 0.0
 
 
-class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
+class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
     """Hears what the workers say, and answers through their mailboxes.
 
     Args:
@@ -58,21 +68,21 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         post: handle of the `Mailbox` actor.
     """
 
-    def __init__(self, agenda: RecordingAgenda, execution: Execution, post: Any) -> None:
+    def __init__(self, agenda: DriverAgenda, execution: Execution, post: Any) -> None:
         super().__init__()
         self._agenda = agenda
         self._execution = execution
         self._post = post
         self._mailboxes: dict[str, str] = {}
         packing = execution.packing if execution.workers_per_trial == 1 else "off"
-        self._packing = Packing(packing, on_gpu=execution.gpus_per_trial > 0)
-        self._hands = Hands(agenda, self._packing)
-        self._held: dict[str, _Held] = {}
+        self._packing = PackPlanner(packing, on_gpu=execution.gpus_per_trial > 0)
+        self._batcher = TrialBatcher(agenda, self._packing)
+        self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
         self._unfinished: dict[str, Cost] = {}
-        self._deaths = Deaths()
-        self._idle_deaths = 0
+        self._failures = WorkerFailures()
+        self._idle_failures = 0
         self._unfit: set[str] = set()
         self.finished = False
         self.error: Exception | None = None
@@ -81,21 +91,21 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
         return FIFOScheduler, ()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Forgets the mailboxes, which end with the cluster."""
         self._post = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Called by Tune with every word of a worker."""
-        worker, word = trial.trial_id, result["word"]
-        with self._kept():
-            if isinstance(word, Ready):
-                self._on_ready(worker, word)
-            elif isinstance(word, Measured):
-                self._on_measured(worker, word.speed)
-            elif isinstance(word, Slices):
-                self._on_slices(worker, word.pieces)
-            self._hand_out()
+        """Called by Tune with every message of a worker."""
+        worker, message = trial.trial_id, result["message"]
+        with self._keep_error():
+            if isinstance(message, Ready):
+                self._on_ready(worker, message)
+            elif isinstance(message, BenchmarkResult):
+                self._on_benchmark(worker, message.speed)
+            elif isinstance(message, ProgressUpdates):
+                self._on_updates(worker, message.updates)
+            self._dispatch()
         return str(self.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -105,24 +115,24 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             Unreachable: workers die again and again without having been given anything, or nothing can be given to
                 them any more.
         """
-        with self._kept():
+        with self._keep_error():
             said = _last_error(trial)
             if MAILBOX_LOST in said:
                 raise Unreachable(
                     "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
                     "killed from outside. What was measured is kept; run the study again to go on"
                 )
-            self._idle_deaths = 0 if trial.trial_id in self._held else self._idle_deaths + 1
-            if self._idle_deaths > MAX_IDLE_DEATHS:
+            self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
+            if self._idle_failures > MAX_IDLE_FAILURES:
                 raise Unreachable(
-                    f"the Ray cluster cannot keep workers: {MAX_IDLE_DEATHS} died one after the other before they were "
-                    f"given anything to train; of the last Ray says: {said[:500] or 'nothing'}"
+                    f"the Ray cluster cannot keep workers: {MAX_IDLE_FAILURES} died one after the other before they "
+                    f"were given anything to train; of the last Ray says: {said[:500] or 'nothing'}"
                 )
-            self._forget(trial.trial_id, said)
-            self._hand_out()
+            self._drop_worker(trial.trial_id, said)
+            self._dispatch()
 
     @contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _keep_error(self) -> Iterator[None]:
         """Keeps what the agenda raises: Tune passes on the text of a traceback only."""
         try:
             yield
@@ -130,22 +140,22 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self.error = error
             raise
 
-    def _on_ready(self, worker: str, word: Ready) -> None:
-        self._forget(worker)
-        if word.problem is not None:
+    def _on_ready(self, worker: str, message: Ready) -> None:
+        self._drop_worker(worker)
+        if message.problem is not None:
             self._mailboxes.pop(worker, None)
-            self._tell_unfit(word.problem)
+            self._note_unfit(message.problem)
             return
-        self._mailboxes[worker] = word.mailbox
+        self._mailboxes[worker] = message.mailbox
         self._idle.append(worker)
 
-    def _tell_unfit(self, problem: str) -> None:
+    def _note_unfit(self, problem: str) -> None:
         """A machine that joined cannot train this study; its worker, which waits there, is given nothing."""
         if problem not in self._unfit:
             self._unfit.add(problem)
-            self._agenda.note(f"A machine that joined is given nothing to train, since it could not: {problem}")
+            self._agenda.add_note(f"A machine that joined is given nothing to train, since it could not: {problem}")
 
-    def _forget(self, worker: str, said: str = "") -> None:
+    def _drop_worker(self, worker: str, said: str = "") -> None:
         """A worker's process is gone: what it held goes to others, but for trials that have killed too many.
 
         Args:
@@ -156,29 +166,31 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
             self._idle.remove(worker)
         measured = self._measuring.pop(worker, None)
         if measured is not None:
-            self._packing.learn(measured, None)  # it may be what killed the worker: such trials are trained alone
-        given = self._held.pop(worker, None)
+            # The benchmark may be what killed the worker: train such trials one at a time.
+            self._packing.record_speed(measured, None)
+        given = self._assigned.pop(worker, None)
         for trial in given.trials.values() if given else ():
-            was_last = self._deaths.add(trial.id)
-            if given and given.num_given == 1 and self._is_out_of_time(given) and not ended_from_outside(said):
-                self._tell_out_of_time(trial, given)
+            was_last = self._failures.add(trial.id)
+            if given and given.num_given == 1 and self._is_out_of_time(given) and not is_external_failure(said):
+                self._fail_out_of_time(trial, given)
             elif was_last:
-                self._tell(failed(trial, death_text(said), num_workers=self._execution.workers_per_trial))
+                num_workers = self._execution.workers_per_trial
+                self._tell(failed_result(trial, format_worker_failure(said), num_workers=num_workers))
             else:
-                self._hands.lose(trial)
+                self._batcher.requeue(trial)
 
-    def _is_out_of_time(self, given: _Held) -> bool:
+    def _is_out_of_time(self, given: _Assigned) -> bool:
         """Whether the worker may have ended itself; its clock began later than ours."""
         limit = self._execution.time_limit
         return limit is not None and time.monotonic() - given.since >= limit
 
-    def _tell_out_of_time(self, trial: Trial, given: _Held) -> None:
+    def _fail_out_of_time(self, trial: Trial, given: _Assigned) -> None:
         """The device was held until now, also where no epoch tells it."""
         assert self._execution.time_limit is not None
         num_workers = self._execution.workers_per_trial
-        result = failed(trial, out_of_time_text(self._execution.time_limit), num_workers=num_workers)
+        result = failed_result(trial, format_out_of_time(self._execution.time_limit), num_workers=num_workers)
         device_seconds = num_workers * (time.monotonic() - given.since)
-        untold = device_cost(max(0.0, device_seconds - given.told_seconds))
+        untold = device_cost(max(0.0, device_seconds - given.reported_seconds))
         self._tell(replace(result, cost=result.cost + untold))
 
     def _tell(self, result: TrialResult) -> None:
@@ -186,90 +198,90 @@ class Dispatch(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for str
         lost = self._unfinished.pop(result.trial.id, Cost())
         self._agenda.tell(replace(result, cost=result.cost + lost))
 
-    def _on_measured(self, worker: str, speed: PackSpeed | None) -> None:
+    def _on_benchmark(self, worker: str, speed: PackSpeed | None) -> None:
         trial = self._measuring.pop(worker)
-        self._packing.learn(trial, speed)
+        self._packing.record_speed(trial, speed)
         self._idle.append(worker)
         if speed is not None:
-            self._agenda.packs_measured(trial, speed)
+            self._agenda.record_pack_speed(trial, speed)
 
-    def _on_slices(self, worker: str, pieces: Mapping[str, Slice]) -> None:
-        given = self._held[worker]
-        self._idle_deaths = 0
-        for trial_id, piece in pieces.items():
-            for epoch in piece.new_epochs:
-                given.told_seconds += epoch.device_seconds
-                self._deaths.got_to(trial_id, epoch.epoch)
-            if piece.lost is not None:  # its worker ends in the next step
-                given.told_seconds += piece.unfinished.device_seconds
-                self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + piece.unfinished
-            self._on_slice(worker, given.trials, given.trials[trial_id], piece)
-        self._tell_begun(given)
+    def _on_updates(self, worker: str, updates: Mapping[str, ProgressUpdate]) -> None:
+        given = self._assigned[worker]
+        self._idle_failures = 0
+        for trial_id, update in updates.items():
+            for epoch in update.new_epochs:
+                given.reported_seconds += epoch.device_seconds
+                self._failures.record_epoch(trial_id, epoch.epoch)
+            if update.lost is not None:  # its worker ends in the next step
+                given.reported_seconds += update.unfinished.device_seconds
+                self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + update.unfinished
+            self._on_update(worker, given.trials, given.trials[trial_id], update)
+        self._mark_started(given)
         if not given.trials:
-            del self._held[worker]
+            del self._assigned[worker]
             self._idle.append(worker)
 
-    def _tell_begun(self, given: _Held) -> None:
+    def _mark_started(self, given: _Assigned) -> None:
         """Tells which of the trials that a worker holds are being trained; the others wait for their turn there."""
         trials = list(given.trials.values())
-        for trial in trials if given.at_once else trials[:1]:
-            self._agenda.begins(trial)
+        for trial in trials if given.as_pack else trials[:1]:
+            self._agenda.mark_started(trial)
 
-    def _on_slice(self, worker: str, left: dict[str, Trial], trial: Trial, piece: Slice) -> None:
-        for sentence in piece.warnings:
-            self._agenda.warned(trial, sentence)
-        if piece.done:
+    def _on_update(self, worker: str, left: dict[str, Trial], trial: Trial, update: ProgressUpdate) -> None:
+        for sentence in update.warnings:
+            self._agenda.add_warning(trial, sentence)
+        if update.done:
             del left[trial.id]
-            self._hands.learn_length(trial, piece)
-            self._tell(conclude(trial, piece))
-        elif piece.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=piece.new_epochs)):
+            self._batcher.record_duration(trial, update)
+            self._tell(conclude(trial, update))
+        elif update.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
             del left[trial.id]
             self._send(worker, PRUNED)  # nothing else may follow for long, while the worker's time limit runs
             remove_checkpoint(self._execution.placement(trial))  # the worker may die before it hears of it
-            self._tell(conclude(trial, piece, pruned=True))
+            self._tell(conclude(trial, update, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)
 
     def _send(self, worker: str, item: object) -> None:
         self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
 
-    def _hand_out(self) -> None:
+    def _dispatch(self) -> None:
         """Gives idle workers trials, while there are any; stops them when nothing will follow."""
         while self._idle and not self.finished and not self._measuring:
-            hand = self._hands.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
-            if hand == "wait":
+            batch = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
+            if batch == "wait":
                 return
-            if hand == "done":
-                self.finished = not self._held
+            if batch == "done":
+                self.finished = not self._assigned
                 break
             worker = self._idle.pop(0)
-            if isinstance(hand, ToMeasure):
-                self._measure(worker, hand.trial)
+            if isinstance(batch, BenchmarkRequest):
+                self._request_benchmark(worker, batch.trial)
             else:
-                self._give(worker, hand)
+                self._assign(worker, batch)
         if self.finished:
             for worker in self._idle:
                 self._send(worker, STOP)
             self._idle.clear()
 
-    def _measure(self, worker: str, trial: Trial) -> None:
+    def _request_benchmark(self, worker: str, trial: Trial) -> None:
         self._measuring[worker] = trial
         placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
-        self._send(worker, Measurement(trial=trial, placement=placement, time_limit=limit))
+        self._send(worker, BenchmarkTask(trial=trial, placement=placement, time_limit=limit))
 
-    def _give(self, worker: str, hand: Hand) -> None:
-        trials = hand.trials
-        self._held[worker] = _Held(
+    def _assign(self, worker: str, batch: TrialBatch) -> None:
+        trials = batch.trials
+        self._assigned[worker] = _Assigned(
             trials={trial.id: trial for trial in trials},
             num_given=len(trials),
-            at_once=hand.at_once,
+            as_pack=batch.as_pack,
             since=time.monotonic(),
         )
-        self._tell_begun(self._held[worker])
+        self._mark_started(self._assigned[worker])
         assignment = Assignment(
             trials=tuple(trials),
             placements=tuple(self._execution.placement(trial) for trial in trials),
-            at_once=hand.at_once,
+            as_pack=batch.as_pack,
             may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
             time_limit=self._time_limit(len(trials)),
         )

@@ -25,7 +25,7 @@ ATTACHED_PATIENCE = 45.0
 """How long that of an existing one may not: it may be restarted, which Ray waits a minute for."""
 
 
-def lost_text(address: str) -> str:
+def format_lost_cluster(address: str) -> str:
     """What is said of a cluster whose head, at HOST:PORT, is lost."""
     return (
         f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
@@ -43,7 +43,7 @@ def end_program(sentence: str) -> NoReturn:
 
 
 @contextmanager
-def watched_head(address: str, *, patience: float, end: Callable[[str], object] = end_program) -> Iterator[None]:
+def watch_head(address: str, *, patience: float, end: Callable[[str], object] = end_program) -> Iterator[None]:
     """Inside, the head is asked every two seconds whether it is there.
 
     Args:
@@ -59,7 +59,7 @@ def watched_head(address: str, *, patience: float, end: Callable[[str], object] 
         while not over.wait(PROBE_SECONDS):
             silent = 0.0 if _answers(host.strip("[]"), int(port)) else silent + PROBE_SECONDS
             if silent > patience:
-                end(lost_text(address))
+                end(format_lost_cluster(address))
                 return
 
     Thread(target=watch, name="head-watch", daemon=True).start()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ....trainers.child_process import PACKAGE
-from ...addresses import redact, secrets_in
+from ...addresses import find_secrets, redact
 from ...errors import Unreachable
 from .settings import QUIET, ray
 
@@ -17,14 +17,14 @@ IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray where a program runs as a job: its workers have the job's packages already."""
 
 
-def packages() -> list[str]:
+def package_folders() -> list[str]:
     """The folder of this package, to be shipped to machines that may not have it."""
     return [str(PACKAGE)]
 
 
-def shipping() -> dict[str, Any]:
+def runtime_environment() -> dict[str, Any]:
     """The runtime environment of a program's workers; a job's own is theirs already."""
-    return {} if IN_A_JOB in os.environ else {"py_modules": packages(), "env_vars": QUIET}
+    return {} if IN_A_JOB in os.environ else {"py_modules": package_folders(), "env_vars": QUIET}
 
 
 class Jobs:
@@ -65,7 +65,7 @@ class Jobs:
             Unreachable: the cluster refused it.
         """
         job = f"{name}-{uuid.uuid4().hex[:8]}"
-        environment = {"working_dir": str(folder), "py_modules": packages(), "env_vars": QUIET}
+        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": QUIET}
         try:
             return str(self._client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment))
         except Exception as error:
@@ -93,7 +93,7 @@ class Jobs:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = " ".join(str(error).split())
-        for secret in secrets_in(self._address):
+        for secret in find_secrets(self._address):
             reason = reason.replace(secret, "***")
         return Unreachable(
             f"--address {redact(self._address)}: no job could be given to the cluster (Ray {ray.__version__} here): "

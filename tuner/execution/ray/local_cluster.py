@@ -20,7 +20,7 @@ _END_SECONDS: Final = 20.0
 """How long a cluster may take to go down, before its head is killed and the rest of it goes with the head."""
 
 
-def not_started(reason: str) -> Unreachable:
+def make_start_error(reason: str) -> Unreachable:
     """What the user is told of a cluster that could not be started; `reason` is a sentence of Ray's."""
     return Unreachable(
         f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
@@ -33,7 +33,7 @@ def _command(num_cpus: int) -> list[str]:
     return command_of(f"{__package__}.local_head", str(num_cpus))
 
 
-class Head:
+class LocalHead:
     """The process at the head of an embedded cluster. It takes the cluster down when this program lets go or ends.
 
     Args:
@@ -61,9 +61,9 @@ class Head:
         line = self._process.stdout.readline().strip()
         if line and not line.startswith(FAILED):
             return line
-        raise not_started(line.removeprefix(FAILED) or "the process at its head was ended.")
+        raise make_start_error(line.removeprefix(FAILED) or "the process at its head was ended.")
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Has the cluster taken down, and waits for nothing."""
         self._close()
         Thread(target=self._process.wait, name="ray-end", daemon=True).start()
@@ -83,16 +83,16 @@ class Head:
             self._process.stdin.close()
 
 
-_ahead: list[Head] = []
+_ahead: list[LocalHead] = []
 """Heads that were started and that nobody has taken yet."""
 
 
 @contextmanager
-def started_ahead(num_cpus: int) -> Iterator[None]:
+def start_ahead(num_cpus: int) -> Iterator[None]:
     """Starts a cluster while the caller gets ready for it, and lets it go where nobody has taken it in the end.
 
     One that was started ahead already, for as many cores, is kept in its place. What goes wrong is told by its
-    `Head.address`.
+    `LocalHead.address`.
 
     Args:
         num_cpus: cores that its trials may have, 1 or more.
@@ -104,13 +104,13 @@ def started_ahead(num_cpus: int) -> Iterator[None]:
     finally:
         if head in _ahead:
             _ahead.remove(head)
-            head.let_go()
+            head.release()
 
 
-def take(num_cpus: int) -> Head:
+def take(num_cpus: int) -> LocalHead:
     """The head of a cluster with so many cores: one that was started ahead, or a new one. The caller stops it."""
     for head in _ahead:
         if head.num_cpus == num_cpus:
             _ahead.remove(head)
             return head
-    return Head(num_cpus)
+    return LocalHead(num_cpus)

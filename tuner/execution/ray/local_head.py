@@ -12,7 +12,7 @@ from typing import Any
 
 from .auth import keep_token_private
 from .local_cluster import FAILED
-from .session_dir import new_session_folder, remove_session_folders
+from .session_dir import make_session_dir, remove_session_dirs
 from .settings import Node, ray, ray_constants
 
 _FOR_OTHERS = ("start_monitor", "start_log_monitor", "start_api_server")
@@ -55,7 +55,7 @@ def serve(num_cpus: int) -> None:
         with for_one_program():
             ray.init(
                 address="local",
-                _temp_dir=new_session_folder(),
+                _temp_dir=make_session_dir(),
                 num_cpus=num_cpus,
                 include_dashboard=False,
                 log_to_driver=False,
@@ -71,7 +71,7 @@ def serve(num_cpus: int) -> None:
         sys.stdin.read()
     finally:
         ray.shutdown()
-        remove_session_folders()
+        remove_session_dirs()
 
 
 if __name__ == "__main__":

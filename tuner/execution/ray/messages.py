@@ -1,24 +1,34 @@
 """What the Ray driver and its workers say to each other.
 
-A worker's step says `Ready`, `Idle`, `Measured` or the slices of what it trains; the driver answers into the worker's
-mailbox with an `Assignment`, a `Measurement` to make, CONTINUE or PRUNED (after a slice of a trial that may be pruned)
-or STOP.
+A worker's step returns `Ready`, `Idle`, `BenchmarkResult` or `ProgressUpdates`. The driver answers into the worker's
+mailbox with an `Assignment`, a `BenchmarkTask`, CONTINUE or PRUNED (after an update of a trial that may be pruned), or
+STOP.
+
+Tune has no channel from the driver to a running trial; the mailbox, a small actor, is one. This module must not import
+torch, which would take that actor's process seconds.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-from ....trainers.packing.benchmark import PackSpeed
-from ....trainers.spec import Placement
-from ...trial import Trial
-from ..progress_update import Slice
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing torch would take the mailbox's process seconds
+    from collections.abc import Mapping
+
+    from ....trainers.packing.benchmark import PackSpeed
+    from ....trainers.spec import Placement
+    from ...trial import Trial
+    from ..progress_update import ProgressUpdate
 
 CONTINUE = "continue"
 PRUNED = "pruned"
 STOP = "stop"
 MAILBOX_LOST = "MAILBOX LOST"
 """Said by a worker that dies because it cannot read its mailbox any more."""
-SLICE_SECONDS = 2.0
+UPDATE_SECONDS = 2.0
 """How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
 
 
@@ -41,10 +51,10 @@ class Idle:
 
 
 @dataclass(frozen=True)
-class Slices:
+class ProgressUpdates:
     """A piece of the work on the trials that a worker holds, by trial id. No dict: Tune would flatten it."""
 
-    pieces: Mapping[str, Slice]
+    updates: Mapping[str, ProgressUpdate]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +71,13 @@ class Assignment:
 
     trials: tuple[Trial, ...]
     placements: tuple[Placement, ...]
-    at_once: bool = False
+    as_pack: bool = False
     may_be_pruned: bool = False
     time_limit: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
+class BenchmarkTask:
     """A request to find out how fast packs of trainings of this form are; `time_limit` as of an `Assignment`."""
 
     trial: Trial
@@ -76,7 +86,29 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class BenchmarkResult:
     """What was found; None where the training itself cannot be begun, which its own attempt will tell."""
 
     speed: PackSpeed | None
+
+
+class Mailbox:
+    """Queues by name, to be made a Ray actor.
+
+    A worker names a new queue each time it starts, so that nothing is ever handed to a process that has died. Items are
+    bytes: to read them would take this process the seconds of importing torch.
+    """
+
+    def __init__(self) -> None:
+        self._queues: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
+
+    async def put(self, name: str, item: bytes) -> None:
+        """Leaves an item."""
+        await self._queues[name].put(item)
+
+    async def take(self, name: str, seconds: float) -> bytes | None:
+        """The oldest item left under this name; None where none came within `seconds`."""
+        try:
+            return await asyncio.wait_for(self._queues[name].get(), seconds)
+        except TimeoutError:
+            return None

@@ -25,7 +25,7 @@ _open = ExitStack()
 """The folders of this process, and the locks on them."""
 
 
-def new_session_folder() -> str:
+def make_session_dir() -> str:
     """The path of a folder to be made, inside a new one that only this user may enter, where temporary files go."""
     place = tempfile.gettempdir()
     place = place if len(place) <= _LONGEST else "/tmp"
@@ -38,7 +38,7 @@ def new_session_folder() -> str:
     return str(Path(name) / "r")  # Ray opens to everyone what it is given, and makes it where it is missing
 
 
-def remove_session_folders() -> None:
+def remove_session_dirs() -> None:
     """Removes the folders, once no cluster uses them."""
     _open.close()
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .auth import use_token_at_hand
+from .auth import use_available_token
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -17,7 +17,7 @@ QUIET = {
 """No usage reports, no logger files, no second table; the journal is what resumes a study."""
 
 os.environ.update(QUIET)
-HAS_TOKEN = use_token_at_hand()
+HAS_TOKEN = use_available_token()
 
 import ray  # noqa: E402
 from ray._private import ray_constants  # noqa: E402

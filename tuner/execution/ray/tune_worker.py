@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ....trainers.applications.registry import enter_application
+from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
 from ....trainers.memory import configure_malloc
@@ -31,26 +31,36 @@ from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
 from ...errors import Unreachable
 from ...trial import Trial
-from ..packing import PackWork
-from ..preflight import problem_here
-from ..progress_update import Slice
+from ..packing import PackRunner
+from ..preflight import find_problem
+from ..progress_update import ProgressUpdate
 from ..time_limit import end_process_after
-from ..trial_runner import Execution, OtherWorkers, RecordingAgenda, Work
-from .attach import inspection_of
-from .client import client_port, driven_from_here
-from .cluster import Slots, connected
-from .dispatcher import Dispatch
-from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watched_head
-from .mailbox import Mailbox
-from .messages import MAILBOX_LOST, PRUNED, SLICE_SECONDS, STOP, Assignment, Idle, Measured, Measurement, Ready, Slices
-from .session_dir import new_session_folder
+from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
+from .attach import client_port, make_inspection, run_tune_locally
+from .cluster import Slots, connect
+from .dispatcher import Dispatcher
+from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watch_head
+from .messages import (
+    MAILBOX_LOST,
+    PRUNED,
+    STOP,
+    UPDATE_SECONDS,
+    Assignment,
+    BenchmarkResult,
+    BenchmarkTask,
+    Idle,
+    Mailbox,
+    ProgressUpdates,
+    Ready,
+)
+from .session_dir import make_session_dir
 from .worker_group import WorkerGroup
 
 IDLE_SECONDS = 2.0
 """How long a worker waits for a letter before it says that none came."""
 
 
-class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
+class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
     """One slot: trains what it finds in its mailbox until told to stop."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -61,69 +71,69 @@ class Worker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for stri
         self._others = WorkerGroup(**config["worker_group"])
         self._mailbox = uuid.uuid4().hex
         inspection = config.get("inspection")
-        problem = None if inspection is None else problem_here(inspection)
+        problem = None if inspection is None else find_problem(inspection)
         self._problem = None if problem is None else f"{socket.gethostname()}: {problem}"
         self._introduced = False
-        self._work: _InTurn | PackWork | None = None
+        self._work: _TrialSequence | PackRunner | None = None
         self._asks_after_each_epoch = False
 
     def step(self) -> dict[str, Any]:
         """One word of the conversation."""
         if not self._introduced:
             self._introduced = True
-            return {"word": Ready(mailbox=self._mailbox, problem=self._problem)}
+            return {"message": Ready(mailbox=self._mailbox, problem=self._problem)}
         if self._problem is not None:
             time.sleep(IDLE_SECONDS)
-            return {"word": Idle()}
+            return {"message": Idle()}
         if self._work is None or self._asks_after_each_epoch:
             try:
                 letter = ray.get(self._post.take.remote(self._mailbox, IDLE_SECONDS))
             except RayActorError as error:
                 raise RuntimeError(MAILBOX_LOST) from error
             if letter is None:
-                return {"word": Idle()}
+                return {"message": Idle()}
             item = cloudpickle.loads(letter)
             if item == PRUNED:
-                if isinstance(self._work, _InTurn):
+                if isinstance(self._work, _TrialSequence):
                     self._work.discard()
                 self._end_work()
-                return {"word": Idle()}
+                return {"message": Idle()}
             if item == STOP:
-                return {"word": Idle(), "done": True}
-            if isinstance(item, Measurement):
-                return {"word": self._measured(item)}
+                return {"message": Idle(), "done": True}
+            if isinstance(item, BenchmarkTask):
+                return {"message": self._benchmark(item)}
             if isinstance(item, Assignment):
-                self._work = self._begun(item)
+                self._work = self._start(item)
                 self._asks_after_each_epoch = item.may_be_pruned
         assert self._work is not None
-        pieces = self._work.advance(0.0 if self._asks_after_each_epoch else SLICE_SECONDS)
+        updates = self._work.advance(0.0 if self._asks_after_each_epoch else UPDATE_SECONDS)
         if self._work.done:
             self._end_work()
-        return {"word": Slices(pieces)}
+        return {"message": ProgressUpdates(updates)}
 
     def _end_work(self) -> None:
         self._work = None
         end_process_after(None)
 
-    def _begun(self, item: Assignment) -> "_InTurn | PackWork":
+    def _start(self, item: Assignment) -> "_TrialSequence | PackRunner":
         end_process_after(item.time_limit)
-        if item.at_once:
-            return PackWork(item.trials, item.placements, self._application)
-        return _InTurn(item.trials, item.placements, self._application, self._others)
+        if item.as_pack:
+            return PackRunner(item.trials, item.placements, self._application)
+        return _TrialSequence(item.trials, item.placements, self._application, self._others)
 
-    def _measured(self, item: Measurement) -> Measured:
+    def _benchmark(self, item: BenchmarkTask) -> BenchmarkResult:
         end_process_after(item.time_limit)
         try:
             if self._application is not None:
-                enter_application(self._application)
-            return Measured(speed=measure_packs(item.trial.config, item.placement))
+                register_application(self._application)
+            return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
         except Exception:  # the trial itself will meet it too, and tell
-            return Measured(speed=None)
+            return BenchmarkResult(speed=None)
         finally:
             end_process_after(None)
 
 
-class _InTurn:
+class _TrialSequence:
     """Trials that are trained one after the other, mostly a single one.
 
     Args:
@@ -138,11 +148,11 @@ class _InTurn:
         trials: Sequence[Trial],
         placements: Sequence[Placement],
         application: ApplicationFile | None = None,
-        others: OtherWorkers | None = None,
+        others: PeerWorkers | None = None,
     ) -> None:
         self._lost: str | None = None
         self._left = deque(
-            (trial.id, Work(trial, placement, application, others=others))
+            (trial.id, TrialRunner(trial, placement, application, others=others))
             for trial, placement in zip(trials, placements, strict=True)
         )
 
@@ -151,7 +161,7 @@ class _InTurn:
         """Whether every trial has ended."""
         return not self._left
 
-    def advance(self, seconds: float) -> dict[str, Slice]:
+    def advance(self, seconds: float) -> dict[str, ProgressUpdate]:
         """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to.
 
         Raises:
@@ -159,32 +169,32 @@ class _InTurn:
         """
         if self._lost is not None:
             raise WorkerLost(self._lost)
-        end, slices = time.perf_counter() + seconds, {}
+        end, updates = time.perf_counter() + seconds, {}
         while self._left:
             trial_id, work = self._left[0]
-            slices[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
-            self._lost = slices[trial_id].lost
-            if slices[trial_id].done:
+            updates[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
+            self._lost = updates[trial_id].lost
+            if updates[trial_id].done:
                 self._left.popleft()
             if time.perf_counter() >= end or self._lost is not None:
                 break
-        return slices
+        return updates
 
     def discard(self) -> None:
         """Removes the checkpoint of the trial that is being trained."""
         self._left[0][1].discard()
 
 
-def new_mailbox() -> Any:
+def start_mailbox() -> Any:
     """A mailbox on the machine that this program is connected through: with another it could be lost on its own."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
 
 
-class _WhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
+class _StopWhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
     """Ends the run when the study is done, also where a worker still waits for a machine to run on."""
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, dispatch: Dispatcher) -> None:
         self._dispatch = dispatch
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -198,17 +208,17 @@ def num_workers(execution: Execution, slots: Slots) -> int:
     """How many workers to ask for: those that fit, or on a cluster that may grow as many as the study allows."""
     if execution.address is not None and execution.max_concurrent is not None:
         return execution.max_concurrent
-    return slots.in_all
+    return slots.total
 
 
-def _head_watched(execution: Execution) -> AbstractContextManager[None]:
+def _watch_head(execution: Execution) -> AbstractContextManager[None]:
     """Ends the program where the head is lost; a client knows it by its port for clients."""
     patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
     head = client_port(execution.address) or ray.get_runtime_context().gcs_address
-    return watched_head(head, patience=patience)
+    return watch_head(head, patience=patience)
 
 
-def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
+def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
     """Runs everything the agenda asks for on a Ray cluster.
 
     Args:
@@ -222,22 +232,22 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
     """
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    scratch = new_session_folder()  # removed with the cluster's own, by the next program where this one is killed
+    scratch = make_session_dir()  # removed with the cluster's own, by the next program where this one is killed
     try:
-        with connected(execution) as slots, _head_watched(execution), driven_from_here(execution.address, scratch):
+        with connect(execution) as slots, _watch_head(execution), run_tune_locally(execution.address, scratch):
             for note in slots.notes:
-                agenda.note(note)
-            post = new_mailbox()
-            dispatch = Dispatch(agenda, replace(execution, workers_per_machine=slots.on_one_machine), post)
+                agenda.add_note(note)
+            post = start_mailbox()
+            dispatch = Dispatcher(agenda, replace(execution, workers_per_machine=slots.per_machine), post)
             try:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
                 worker_group = {"world_size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
                 # A machine that joins later was not looked at before the first trial.
-                inspection = None if execution.address is None else inspection_of(execution)
+                inspection = None if execution.address is None else make_inspection(execution)
                 application = execution.application
                 tune.run(
-                    Worker,
+                    TuneWorker,
                     name="workers",
                     config={
                         "post": post,
@@ -248,7 +258,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                     resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
                     num_samples=num_workers(execution, slots),
                     scheduler=dispatch,
-                    stop=_WhenFinished(dispatch),
+                    stop=_StopWhenFinished(dispatch),
                     storage_path=scratch,
                     verbose=0,
                     max_failures=-1,  # the dispatch ends it
@@ -258,7 +268,7 @@ def run_ray(agenda: RecordingAgenda, execution: Execution) -> None:
                 )
             finally:
                 del post
-                dispatch.let_go()
+                dispatch.release()
                 gc.collect()  # Ray ends a program that lets go of something of a cluster's after the cluster
     except tune.TuneError:
         if dispatch.error is None:

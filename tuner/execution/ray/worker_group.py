@@ -16,7 +16,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from ....trainers.applications.registry import enter_application
+from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from ....trainers.distributed.local_workers import WorkerLost
@@ -30,7 +30,7 @@ from ....trainers.distributed.rendezvous import (
 from ....trainers.loop import train_as_worker
 from ....trainers.memory import configure_malloc
 from ....trainers.spec import Placement, TrainConfig
-from ..failures import describe
+from ..failures import describe_error
 
 GRACE_SECONDS = 20.0
 """How long this worker may take to notice that another is lost; its connection may be to a machine that is gone."""
@@ -38,7 +38,7 @@ FAILURE_SECONDS = 10.0
 """How long a worker that failed may take to say so."""
 
 
-def this_address() -> str:
+def local_address() -> str:
     """The address by which other machines of the cluster reach this one; loopback on a cluster of one machine."""
     own = ray.util.get_node_ip_address()
     nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
@@ -58,7 +58,7 @@ class WorkerActor:
 
     def join(self, rank: int, rendezvous: Rendezvous, device: str) -> None:
         """Joins the process group."""
-        address = LOOPBACK if rendezvous.host == LOOPBACK else this_address()
+        address = LOOPBACK if rendezvous.host == LOOPBACK else local_address()
         entering = join_process_group(rank, rendezvous, device=device, address=address)
         self._process_group = self._open.enter_context(entering)
 
@@ -66,10 +66,10 @@ class WorkerActor:
         """Trains its part, and says how it failed; its connections then end, and with them what the others wait for."""
         try:
             if application is not None:
-                enter_application(application)
+                register_application(application)
             train_as_worker(config, placement, self._process_group)
         except Exception as error:  # whatever a model or a data set raises
-            said = describe(error)
+            said = describe_error(error)
             self._open.close()
             return said
         return None
@@ -121,7 +121,7 @@ class WorkerGroup:
             for rank in range(1, self._world_size)
         ]
         ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
-        host = this_address()
+        host = local_address()
         listener = listening_socket(host)
         rendezvous = Rendezvous(host=host, port=listener.getsockname()[1], world_size=self._world_size)
         joining = [other.join.remote(rank, rendezvous, device) for rank, other in enumerate(self._others, start=1)]

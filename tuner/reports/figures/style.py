@@ -11,7 +11,7 @@ from statistics import quantiles
 
 import plotly.graph_objects as go
 
-from ...sanitize import visible
+from ...sanitize import sanitize_text
 from ..text.scores import is_share
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -109,7 +109,7 @@ def escape(text: str) -> str:
     >>> escape("<b>date</b> & co")
     '&lt;b&gt;date&lt;/b&gt; &amp; co'
     """
-    return html.escape(visible(text), quote=False)
+    return html.escape(sanitize_text(text), quote=False)
 
 
 def wrap_text(sentence: str, width: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ...sanitize import visible
+from ...sanitize import sanitize_text
 
 _BEGINS_A_FORMULA: Final = tuple("=+-@\t\r")
 
@@ -21,7 +21,7 @@ def escape_cell(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    text = visible(value)
+    text = sanitize_text(value)
     return f"'{text}" if text.startswith(_BEGINS_A_FORMULA) else text
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...analysis.subject import Subject
-from ...sanitize import visible, visible_json
+from ...sanitize import sanitize_json, sanitize_text
 from ..text.caveats import caveats
 from ..text.provenance import origin_as_json
 from ..text.verdict import findings, verdict_sentence
@@ -35,7 +35,7 @@ _LATEX = {
 
 def escape_html(text: str) -> str:
     """Text that HTML shows as it is, in an element or a quoted attribute."""
-    return html.escape(visible(text))
+    return html.escape(sanitize_text(text))
 
 
 def html_list(sentences: Iterable[str]) -> str:
@@ -80,7 +80,7 @@ def escape_markdown(text: str) -> str:
     >>> escape_markdown("a|b *c* <i>")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt;'
     """
-    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in visible(text))
+    escaped = "".join(f"\\{character}" if character in "\\`*_[]|~#" else character for character in sanitize_text(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
 
 
@@ -101,7 +101,7 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("95.2% ± 0.3, a_b, -25%")
     '95.2\\% $\\pm$ 0.3, a\\_b, $-$25\\%'
     """
-    text = " ".join(visible(text).splitlines())
+    text = " ".join(sanitize_text(text).splitlines())
     signed = [
         "$-$" if character == "-" and _is_minus(text, i) else _LATEX.get(character, character)
         for i, character in enumerate(text)
@@ -163,7 +163,7 @@ def report_json(subject: Subject) -> str:
         "caveats": caveats(subject),
         "provenance": origin_as_json(subject),
     }
-    return visible_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
+    return sanitize_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 def report_markdown(subject: Subject) -> str:
@@ -199,7 +199,7 @@ def report_latex(subject: Subject) -> str:
 
 def _comment(text: str) -> str:
     """Text for the rest of one line."""
-    return " ".join(visible(text).split())
+    return " ".join(sanitize_text(text).split())
 
 
 def _markdown_list(sentences: tuple[str, ...]) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.user_applications import Here
-from zerotune.trainers.spec import EpochMetrics
+from zerotune.trainers.spec import Configuration, EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.figures import FIGURES
-from zerotune.tuner.commands.diagnose.run import chosen_iterations, configured, diagnose, needs_results
+from zerotune.tuner.commands.diagnose.run import diagnose, needs_results, resolve_configuration, select_iterations
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.study import Configuration, Study, study_from_text
+from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult
 
 STUDY = """
@@ -61,9 +61,12 @@ def test_the_configuration_is_the_one_that_the_study_confirms(text: str) -> None
     confirmed = [result.trial for result in results if result.trial.role == "confirmation"]
     assert {trial.arm for trial in confirmed} == {"baseline", "tuned", "linear", "legw", "date"}
     for trial in confirmed:
-        found, _ = configured(definition, trial.arm, trial.batch_size, results)
+        found, _ = resolve_configuration(definition, trial.arm, trial.batch_size, results)
         asked = Configuration(
-            schedule=trial.config.schedule, optimizer=trial.config.optimizer, recipe=trial.config.recipe
+            batch_size=trial.batch_size,
+            schedule=trial.config.schedule,
+            optimizer=trial.config.optimizer,
+            recipe=trial.config.recipe,
         )
         assert found == asked, trial.name
 
@@ -75,14 +78,14 @@ def test_only_what_a_search_has_chosen_needs_the_store() -> None:
 
 
 def test_a_rule_is_diagnosed_at_batch_sizes_the_study_has_not() -> None:
-    found, chosen = configured(study(), "legw", 2_000, ())
+    found, chosen = resolve_configuration(study(), "legw", 2_000, ())
     schedule = found.schedule
     assert (schedule.peak_lr, schedule.warmup_epochs, chosen) == (0.02, 1.0, None)
 
 
 def refusal(arm: str, batch_size: int, results: list[TrialResult]) -> str:
     with pytest.raises(BadInput) as refused:
-        configured(study(), arm, batch_size, results)
+        resolve_configuration(study(), arm, batch_size, results)
     return str(refused.value)
 
 
@@ -99,7 +102,7 @@ def test_an_unknown_arm_is_told_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize(("total", "points"), [(1, 50), (7, 50), (1_000, 40), (1_000, 2)])
 def test_the_updates_measured_begin_with_the_first_and_end_with_the_last(total: int, points: int) -> None:
-    iterations = chosen_iterations(total, every=None, points=points)
+    iterations = select_iterations(total, every=None, points=points)
     assert (iterations[0], iterations[-1]) == (1, total)
     assert len(iterations) <= points
     assert iterations == sorted(set(iterations))

@@ -14,7 +14,7 @@ from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, Tr
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.export import records
 from zerotune.tuner.commands.diagnose.figures import FIGURES, MAX_LAYERS
-from zerotune.tuner.commands.diagnose.text import distance_sentence, peak_sentences, print_diagnosis
+from zerotune.tuner.commands.diagnose.text import describe_distance, describe_peaks, print_diagnosis
 from zerotune.tuner.study import study_from_text
 
 STUDY = study_from_text(
@@ -104,7 +104,7 @@ EARLIER = diagnosis(run(50, [1, 2, 3, 9, 1]), run(100, [1, 8, 2, 3, 1]))
     ids=["later", "same update", "earlier", "one training", "still rising"],
 )
 def test_a_peak_moves_where_every_larger_batch_has_it_on_the_same_side(given: Diagnosis, moves: dict[str, str] | None):
-    assert given.peaks_move == moves
+    assert given.peak_shift == moves
 
 
 @pytest.mark.parametrize(
@@ -125,15 +125,15 @@ def test_values_that_are_no_numbers_are_left_out_of_the_peak():
 
 
 def test_the_sentence_says_in_which_time_the_peak_moves():
-    assert peak_sentences(LATER).endswith(
+    assert describe_peaks(LATER).endswith(
         "comes later in epochs and later in updates; it is largest at B=50 before update 4 (epoch 0.2), at B=100"
         " before update 8 (epoch 0.8)."
     )
-    assert "comes later in epochs and neither earlier nor later in updates;" in peak_sentences(SAME)
-    assert "comes earlier in epochs and earlier in updates;" in peak_sentences(EARLIER)
+    assert "comes later in epochs and neither earlier nor later in updates;" in describe_peaks(SAME)
+    assert "comes earlier in epochs and earlier in updates;" in describe_peaks(EARLIER)
     flat = diagnosis(run(50, [1, 2, 9, 3]), run(100, [1, 1, 1, 1]))
-    assert "shows no peak inside the run at B=100; it is largest at B=50 before update 4" in peak_sentences(flat)
-    assert peak_sentences(diagnosis(run(50, [1, 1]))).endswith("no peak inside the run at B=50.")
+    assert "shows no peak inside the run at B=100; it is largest at B=50 before update 4" in describe_peaks(flat)
+    assert describe_peaks(diagnosis(run(50, [1, 1]))).endswith("no peak inside the run at B=50.")
 
 
 def test_the_law_that_made_the_distances_is_found():
@@ -141,7 +141,7 @@ def test_the_law_that_made_the_distances_is_found():
     assert fits["log t"].r_squared == pytest.approx(1.0)
     assert (fits["log t"].intercept, fits["log t"].slope) == pytest.approx((2.0, 3.0))
     assert fits["sqrt t"].r_squared < 0.99
-    assert distance_sentence(LATER).endswith("better by log t at 2 of 2 batch sizes, with an R² of 1.00")
+    assert describe_distance(LATER).endswith("better by log t at 2 of 2 batch sizes, with an R² of 1.00")
 
 
 def test_the_noise_scale_of_the_end_is_the_median_of_the_last_fifth():

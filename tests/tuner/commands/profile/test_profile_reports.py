@@ -20,7 +20,7 @@ from zerotune.tuner.commands.profile import command as profile_command_module
 from zerotune.tuner.commands.profile import figure as profile_figure_module
 from zerotune.tuner.commands.profile.command import add_profile_command
 from zerotune.tuner.commands.profile.figure import profile_figure, write_profile
-from zerotune.tuner.commands.profile.profiles import TAU_MAX, Profiles, profiles
+from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfiles, performance_profiles
 from zerotune.tuner.commands.profile.text import print_profiles
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.figures.style import arm_styles
@@ -42,18 +42,18 @@ def comparisons() -> list[Comparison]:
 
 
 @pytest.fixture(scope="module")
-def found(comparisons: list[Comparison]) -> Profiles:
-    return profiles(comparisons, "trials", with_baseline=False)
+def found(comparisons: list[Comparison]) -> PerformanceProfiles:
+    return performance_profiles(comparisons, "trials", with_baseline=False)
 
 
-def printed(found: Profiles, other: Profiles, width: int) -> str:
+def printed(found: PerformanceProfiles, other: PerformanceProfiles, width: int) -> str:
     console = Console(width=width, file=io.StringIO())
     print_profiles(found, other, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def renamed(found: Profiles, name: str) -> Profiles:
+def renamed(found: PerformanceProfiles, name: str) -> PerformanceProfiles:
     return replace(found, arms=tuple(replace(profile, arm=name) for profile in found.arms[:1]))
 
 
@@ -62,9 +62,9 @@ def renamed(found: Profiles, name: str) -> Profiles:
 
 @pytest.mark.parametrize("width", [80, 110])
 def test_the_table_counts_workloads_and_shows_both_areas(
-    comparisons: list[Comparison], found: Profiles, width: int
+    comparisons: list[Comparison], found: PerformanceProfiles, width: int
 ) -> None:
-    with_baseline = profiles(comparisons, "trials", with_baseline=True)
+    with_baseline = performance_profiles(comparisons, "trials", with_baseline=True)
     text = printed(found, with_baseline, width)
     cells = [re.split(r"(?<!of) +(?!of)", line) for line in text.splitlines()]
     rows = {row[0]: [re.sub(" +", " ", cell) for cell in row[1:]] for row in cells if row[0] in ("tuned", "date")}
@@ -81,13 +81,13 @@ def test_the_table_counts_workloads_and_shows_both_areas(
     assert max(map(len, text.splitlines())) <= width
 
 
-def test_the_arm_with_the_largest_area_stands_first_and_in_the_headline(found: Profiles) -> None:
+def test_the_arm_with_the_largest_area_stands_first_and_in_the_headline(found: PerformanceProfiles) -> None:
     text = printed(found, found, 110)
     assert text.index("\ndate ") < text.index("\ntuned ")
     assert text.startswith("date comes first, with an area of 0.75: cheapest of the arms as good as the reference on 3")
 
 
-def test_names_are_never_read_as_markup(found: Profiles) -> None:
+def test_names_are_never_read_as_markup(found: PerformanceProfiles) -> None:
     odd = renamed(found, NAME)
     assert NAME in printed(odd, odd, 110)
     assert "<b>date" not in str(profile_figure(odd).to_plotly_json()["data"])
@@ -96,7 +96,7 @@ def test_names_are_never_read_as_markup(found: Profiles) -> None:
 # The figure
 
 
-def test_the_line_of_an_arm_is_its_profile(found: Profiles) -> None:
+def test_the_line_of_an_arm_is_its_profile(found: PerformanceProfiles) -> None:
     figure = profile_figure(found)
     lines = {trace.legendgroup: trace for trace in figure.data if trace.mode == "lines"}
     assert list(lines["date"].x) == [1.0, TAU_MAX]
@@ -110,7 +110,7 @@ def test_the_line_of_an_arm_is_its_profile(found: Profiles) -> None:
     }
 
 
-def test_a_marker_is_a_workload_that_the_arm_solved(found: Profiles) -> None:
+def test_a_marker_is_a_workload_that_the_arm_solved(found: PerformanceProfiles) -> None:
     markers = {trace.legendgroup: trace for trace in profile_figure(found).data if trace.mode == "markers"}
     assert list(markers["date"].x) == [1.0, 1.0, 1.0]
     assert list(markers["tuned"].x) == [1.0, 5.0, 13.0, 13.0]
@@ -123,7 +123,7 @@ def test_a_marker_is_a_workload_that_the_arm_solved(found: Profiles) -> None:
 
 
 def test_the_files_hold_the_figure_and_every_number_behind_it(
-    found: Profiles, tmp_path: Path, monkeypatch: Any
+    found: PerformanceProfiles, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(profile_figure_module, "write_images", lambda *_, **__: ([], "no browser"))
     files, notice = write_profile(found, tmp_path / "new")
@@ -150,7 +150,7 @@ def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             profile_command_module,
-            "stored_answer",
+            "read_stored_answer",
             lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
         )
         ended = CliRunner().invoke(app, list(words))
@@ -160,8 +160,8 @@ def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseE
 def test_the_command_reads_every_study_and_prints_the_table(comparisons: list[Comparison]) -> None:
     code, text, _ = command(comparisons, "synthetic", "other", "--cost", "trials")
     assert code == 0
-    without = profiles(comparisons, "trials", with_baseline=False)
-    assert text == printed(without, profiles(comparisons, "trials", with_baseline=True), 110)
+    without = performance_profiles(comparisons, "trials", with_baseline=False)
+    assert text == printed(without, performance_profiles(comparisons, "trials", with_baseline=True), 110)
 
 
 def test_the_command_bills_the_baseline_where_asked_and_writes_where_told(

@@ -11,10 +11,10 @@ from tests.synthetic_study import confirmations, facts, result, study_results
 from zerotune.tuner.analysis.comparison import Comparison, compare
 from zerotune.tuner.commands.profile.profiles import (
     TAU_MAX,
-    Profiles,
+    PerformanceProfiles,
     cost_ratios,
+    performance_profiles,
     profile_area,
-    profiles,
     share_within,
 )
 from zerotune.tuner.errors import BadInput
@@ -37,7 +37,7 @@ def small(name: str, **arms: list[float]) -> Comparison:
     return compare(facts(name=name, arms=tuple(arms), batch_sizes=(1024,)), results)
 
 
-def ratios(found: Profiles) -> dict[str, list[float]]:
+def ratios(found: PerformanceProfiles) -> dict[str, list[float]]:
     return {profile.arm: [entry.ratio for entry in profile.entries] for profile in found.arms}
 
 
@@ -75,7 +75,7 @@ def test_the_area_is_one_for_the_cheapest_everywhere_and_zero_where_nothing_is_s
 
 
 def test_an_arm_solves_a_workload_where_it_beats_or_matches_and_the_reference_always_does(study):
-    found = profiles([study], "flops", with_baseline=False)
+    found = performance_profiles([study], "flops", with_baseline=False)
     for profile in found.arms:
         for entry, batch_size in zip(profile.entries, (1024, 2048, 4096), strict=True):
             verdict = study.row(profile.arm, batch_size).verdict
@@ -87,19 +87,19 @@ def test_an_arm_solves_a_workload_where_it_beats_or_matches_and_the_reference_al
 
 
 def test_the_cost_is_that_to_a_model_with_all_search_trials(study):
-    found = ratios(profiles([study], "trials", with_baseline=False))
+    found = ratios(performance_profiles([study], "trials", with_baseline=False))
     assert found["date"] == [1.0, 1.0, INF]
     assert found["tuned"] == [13.0, 13.0, 1.0]  # at 4,096 no other arm is as good
 
 
 def test_the_baselines_search_is_billed_to_every_workload_where_asked(study):
-    found = ratios(profiles([study], "trials", with_baseline=True))
+    found = ratios(performance_profiles([study], "trials", with_baseline=True))
     assert found["date"] == [1.0, 1.0, INF]  # 12 trials of the baseline and one training, as many as tuned's
     assert found["tuned"] == [1.0, 1.0, 1.0]
 
 
 def test_every_study_and_batch_size_is_a_workload():
-    found = profiles(
+    found = performance_profiles(
         [
             small("one", tuned=[0.90, 0.91, 0.92], date=[0.90, 0.91, 0.92]),
             small("two", tuned=[0.90, 0.91, 0.92], date=[0.80, 0.82, 0.81]),
@@ -117,7 +117,7 @@ def test_every_study_and_batch_size_is_a_workload():
 
 def test_arms_that_do_not_stand_in_all_studies_are_named_with_where_they_are_missing():
     scores = [0.90, 0.91, 0.92]
-    found = profiles(
+    found = performance_profiles(
         [
             small("one", tuned=scores, legw=scores, sqrt=scores, date=scores),
             small("two", tuned=scores, linear=scores, date=scores),
@@ -135,7 +135,7 @@ def test_arms_that_do_not_stand_in_all_studies_are_named_with_where_they_are_mis
 def test_a_workload_that_is_not_confirmed_yet_is_left_out_for_all_arms():
     begun = small("begun", tuned=[0.90, 0.91, 0.92], date=[])
     done = small("done", tuned=[0.90, 0.91, 0.92], date=[0.90, 0.91, 0.92])
-    found = profiles([begun, done], "trials", with_baseline=False)
+    found = performance_profiles([begun, done], "trials", with_baseline=False)
     assert ratios(found) == {"tuned": [5.0], "date": [1.0]}
     assert found.left_out == ("Left out: begun at B=1024, where date has no confirmed score.",)
 
@@ -146,25 +146,25 @@ def test_an_arm_all_of_whose_runs_failed_has_solved_nothing():
         result("date", 1024, "confirmation", 0, validation=None, status="failed"),
     ]
     study = compare(facts(arms=("tuned", "date"), batch_sizes=(1024,)), results)
-    (_, date) = profiles([study], "trials", with_baseline=False).arms
+    (_, date) = performance_profiles([study], "trials", with_baseline=False).arms
     assert [(entry.finding, entry.bill, entry.ratio) for entry in date.entries] == [("failed", None, INF)]
 
 
 def test_what_cannot_be_profiled_is_refused_in_a_sentence(study):
     scores = [0.90, 0.91, 0.92]
     with pytest.raises(BadInput, match=r"^synthetic: named twice"):
-        profiles([study, study], "flops", with_baseline=False)
+        performance_profiles([study, study], "flops", with_baseline=False)
     with pytest.raises(BadInput, match=r"^unknown cost axis 'dollars': choose one of trials"):
-        profiles([study], "dollars", with_baseline=False)
+        performance_profiles([study], "dollars", with_baseline=False)
     one, two = small("one", legw=scores, sqrt=scores), small("two", linear=scores)
     with pytest.raises(BadInput, match=r"^no arm stands in all studies.*: one has legw, sqrt; two has linear$"):
-        profiles([one, two], "trials", with_baseline=False)
+        performance_profiles([one, two], "trials", with_baseline=False)
     with pytest.raises(BadInput, match=r"^no workload can be counted: Left out: begun at B=1024, where tuned has no"):
-        profiles([small("begun", tuned=[], date=scores)], "trials", with_baseline=False)
+        performance_profiles([small("begun", tuned=[], date=scores)], "trials", with_baseline=False)
 
 
 def test_a_currency_that_was_not_measured_is_refused():
     results = [result("tuned", 1024, "confirmation", seed, validation=0.9, test=0.9, seconds=0.0) for seed in (0, 1)]
     study = compare(facts(arms=("tuned",), batch_sizes=(1024,)), results)
     with pytest.raises(BadInput, match=r"^tuned at B=1024 has a bill of 0 device_seconds: choose another currency"):
-        profiles([study], "device_seconds", with_baseline=False)
+        performance_profiles([study], "device_seconds", with_baseline=False)

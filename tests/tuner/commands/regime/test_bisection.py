@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from zerotune.tuner.commands.regime.bisection import Bracket, Definition, bracket, ladder, next_rung, rungs_between
+from zerotune.tuner.commands.regime.bisection import Bracket, Definition, find_bracket, ladder, next_rung, select_rungs
 from zerotune.tuner.errors import BadInput
 
 DEFINITIONS: tuple[Definition, ...] = ("first failure", "last success")
@@ -21,7 +21,7 @@ def searched(
     while (rung := next_rung(rungs, verdicts, definition, check=check)) is not None:
         assert rung not in verdicts
         verdicts[rung] = truth[rung]
-    return bracket(rungs, verdicts, definition), verdicts
+    return find_bracket(rungs, verdicts, definition), verdicts
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -81,8 +81,8 @@ def test_a_method_that_holds_again_above_is_the_boundary_of_the_last_success_and
 
 def test_a_search_that_was_cut_off_leaves_an_open_bracket() -> None:
     rungs = (64, 128, 256, 512)
-    assert bracket(rungs, {64: True, 512: False}, "first failure") == Bracket(holds=64, fails=512, closed=False)
-    assert bracket(rungs, {}, "last success") == Bracket(holds=None, fails=None, closed=False)
+    assert find_bracket(rungs, {64: True, 512: False}, "first failure") == Bracket(holds=64, fails=512, closed=False)
+    assert find_bracket(rungs, {}, "last success") == Bracket(holds=None, fails=None, closed=False)
 
 
 def test_the_ladder_doubles_the_baselines_batch_size_up_to_the_full_batch() -> None:
@@ -95,9 +95,9 @@ def test_the_ladder_doubles_the_baselines_batch_size_up_to_the_full_batch() -> N
 
 def test_a_range_is_a_part_of_the_ladder() -> None:
     rungs = ladder(32, 3000)
-    assert rungs_between(rungs, None, None) == rungs
-    assert rungs_between(rungs, 128, 512) == (128, 256, 512)
-    assert rungs_between(rungs, 3000, None) == (3000,)
+    assert select_rungs(rungs, None, None) == rungs
+    assert select_rungs(rungs, 128, 512) == (128, 256, 512)
+    assert select_rungs(rungs, 3000, None) == (3000,)
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_a_range_is_a_part_of_the_ladder() -> None:
 )
 def test_a_range_that_cannot_be_searched_is_refused(first: int | None, last: int | None, said: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        rungs_between(ladder(32, 300), first, last)
+        select_rungs(ladder(32, 300), first, last)
     assert said in str(refusal.value)

@@ -84,17 +84,17 @@ def test_a_budget_ends_a_search_which_then_goes_on(quick: Here) -> None:
 def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     quick: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zerotune.tuner.run.recorder import Recorder
+    from zerotune.tuner.run.recorder import RecordingAgenda
 
-    report, reports = Recorder.report, []
+    report, reports = RecordingAgenda.report, []
 
-    def interrupting(self: Recorder, progress: object) -> bool:
+    def interrupting(self: RecordingAgenda, progress: object) -> bool:
         reports.append(progress)
         if len(reports) == 4:
             raise KeyboardInterrupt
         return report(self, progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Recorder, "report", interrupting)
+    monkeypatch.setattr(RecordingAgenda, "report", interrupting)
     code, out, _ = quick.zerotune(*COMMAND, "--to", "80", "--no-check")
     assert code == 130
     assert "\n  zerotune regime plane.yaml --to 80 --app plane.py:sides --driver serial --no-check\n" in out

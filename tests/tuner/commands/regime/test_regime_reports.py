@@ -11,8 +11,7 @@ from rich.console import Console
 from tests.regime_responses import TEXT, holding_up_to, search
 from zerotune.tuner.commands.regime.export import regime_as_json, regime_page, write_regime
 from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
-from zerotune.tuner.commands.regime.table import cells, headings, print_regime
-from zerotune.tuner.commands.regime.text import headline, notes, sentences
+from zerotune.tuner.commands.regime.text import headline, notes, print_regime, sentences, table_headings, table_rows
 from zerotune.tuner.commands.regime.verdict import Regime
 from zerotune.tuner.reports.figures.images import write_images
 from zerotune.tuner.trial import Trial, TrialStatus
@@ -102,7 +101,7 @@ def test_the_loss_that_ended_linear_scaling_is_said() -> None:
     regime = search(holding_up_to({}, loss_limit=128)).regime
     assert regime is not None
     assert "fails at 256 (2 times its validation loss, 1.2 allowed)" in sentences(regime)[0]
-    assert ("256", "linear", "score only") in {(row[0], row[1], row[5]) for row in cells(regime)}
+    assert ("256", "linear", "score only") in {(row[0], row[1], row[5]) for row in table_rows(regime)}
 
 
 def test_means_that_no_interval_shows_are_called_means() -> None:
@@ -115,7 +114,7 @@ def test_means_that_no_interval_shows_are_called_means() -> None:
     regime = search(response).regime
     assert regime is not None
     assert "So say the means over 2 seeds; their 95% intervals show none of it." in sentences(regime)[0]
-    assert {row[5] for row in cells(regime)} == {"baseline", "holds ?", "fails ?"}
+    assert {row[5] for row in table_rows(regime)} == {"baseline", "holds ?", "fails ?"}
 
 
 def test_a_response_that_is_not_monotone_is_said() -> None:
@@ -143,9 +142,9 @@ def test_runs_that_were_lost_are_said() -> None:
 
 def test_the_tables_trials_add_up_to_the_bill() -> None:
     regime = found(span=(64, 512))
-    rows = cells(regime)
+    rows = table_rows(regime)
     assert sum(int(row[6]) for row in rows) == regime.total.trials
-    assert {len(row) for row in rows} == {len(headings(regime))}
+    assert {len(row) for row in rows} == {len(table_headings(regime))}
     assert f"Spent: {regime.total.trials} trainings" in " ".join(notes(regime))
 
 

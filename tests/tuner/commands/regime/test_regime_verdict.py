@@ -11,18 +11,18 @@ from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
 from zerotune.tuner.commands.regime.bisection import Bracket
 from zerotune.tuner.commands.regime.verdict import (
     Attempt,
+    CertainBounds,
     Judge,
-    Question,
     Regime,
-    Shown,
-    brackets,
+    RegimeQuestion,
+    find_brackets,
     linear_verdicts,
     method_verdicts,
 )
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
-QUESTION = Question(
+QUESTION = RegimeQuestion(
     study="x",
     application="lenet_mnist",
     metric="accuracy",
@@ -176,7 +176,7 @@ def test_a_batch_size_is_huge_once_all_methods_failed_there() -> None:
     ]
     assert linear_verdicts(attempts, "linear") == {64: True, 128: False, 256: False, 512: False, 1000: False}
     assert method_verdicts(attempts, ("linear", "legw")) == {64: True, 128: True, 256: True, 512: False}
-    assert brackets(QUESTION, attempts) == (
+    assert find_brackets(QUESTION, attempts) == (
         Bracket(holds=64, fails=128, closed=True),
         Bracket(holds=256, fails=512, closed=True),
     )
@@ -193,7 +193,7 @@ def test_what_the_intervals_show_is_the_nearest_certain_verdict_on_either_side()
         given("linear", 1000, keeps=False),
         given("legw", 1000, keeps=False),
     )
-    large, huge = brackets(QUESTION, attempts)
+    large, huge = find_brackets(QUESTION, attempts)
     regime = Regime(
         question=QUESTION,
         baseline=given("baseline", 32, keeps=True),
@@ -204,5 +204,5 @@ def test_what_the_intervals_show_is_the_nearest_certain_verdict_on_either_side()
         total=Cost(),
         ended_early=False,
     )
-    assert (large.holds, large.fails, regime.shown_large) == (128, 256, Shown(low=64, high=512))
-    assert (huge.holds, huge.fails, regime.shown_huge) == (256, 512, Shown(low=256, high=1000))
+    assert (large.holds, large.fails, regime.certain_large) == (128, 256, CertainBounds(low=64, high=512))
+    assert (huge.holds, huge.fails, regime.certain_huge) == (256, 512, CertainBounds(low=256, high=1000))

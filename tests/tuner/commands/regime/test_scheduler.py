@@ -6,7 +6,7 @@ import pytest
 
 from tests.regime_responses import NUM_BASELINE, NUM_RULE, NUM_SEARCH, TEXT, Searched, holding_up_to, prepared, search
 from zerotune.tuner.commands.regime.bisection import Bracket
-from zerotune.tuner.commands.regime.scheduler import with_linear
+from zerotune.tuner.commands.regime.scheduler import add_linear_arm
 from zerotune.tuner.cost import total_cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import study_from_text
@@ -215,11 +215,11 @@ def test_an_arm_that_is_linear_scaling_is_not_added_again() -> None:
 )
 def test_another_arm_of_the_name_linear_is_refused(arms: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        with_linear(study_from_text(TEXT.replace("{name: sqrt, method: sqrt}", arms), "x.yaml"))
+        add_linear_arm(study_from_text(TEXT.replace("{name: sqrt, method: sqrt}", arms), "x.yaml"))
 
 
 def test_a_study_of_linear_scaling_alone_is_refused() -> None:
     study = study_from_text(TEXT, "x.yaml")
     alone = study.arms[1].model_copy(update={"method": "linear", "name": "linear"})
     with pytest.raises(BadInput, match="has no arm that could hold where linear scaling fails"):
-        with_linear(study.model_copy(update={"arms": (alone,)}))
+        add_linear_arm(study.model_copy(update={"arms": (alone,)}))

@@ -12,11 +12,11 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.scaling import RULES
 from zerotune.trainers.schedules import build_schedule
 from zerotune.trainers.spec import DecaySpec, ScheduleSpec
-from zerotune.tuner.commands.rule.answer import MAX_POINTS, RuleAnswer, answer_as_json, curve
-from zerotune.tuner.commands.rule.options import RuleWords, answer_words
+from zerotune.tuner.commands.rule.answer import MAX_POINTS, RuleAnswer, answer_as_json, lr_curve
+from zerotune.tuner.commands.rule.options import RuleOptions, answer_options
 from zerotune.tuner.errors import BadInput
 
-DATE_36 = RuleWords(
+DATE_36 = RuleOptions(
     rule="date",
     batch_sizes=(8192,),
     baseline_batch_size=1024,
@@ -25,13 +25,13 @@ DATE_36 = RuleWords(
     epochs=30,
     num_samples=60_000,
 )
-LENET = RuleWords(rule="sqrt", batch_sizes=(1024,), application="lenet_mnist")
+LENET = RuleOptions(rule="sqrt", batch_sizes=(1024,), application="lenet_mnist")
 ADAM = replace(DATE_36, rule="adam-sde", batch_sizes=(4096,))
 
 
-def refusal(words: RuleWords) -> str:
+def refusal(words: RuleOptions) -> str:
     with pytest.raises(BadInput) as refused:
-        answer_words(words)
+        answer_options(words)
     return str(refused.value)
 
 
@@ -40,7 +40,7 @@ def spec(answer: RuleAnswer) -> ScheduleSpec:
 
 
 def test_the_example_of_date_36_gives_the_papers_numbers() -> None:
-    (row,) = answer_words(DATE_36).rows
+    (row,) = answer_options(DATE_36).rows
     schedule = row.schedule
     assert (row.k, schedule.spec.warmup_epochs, schedule.spec.decay.name) == (8.0, 16.0, "date")
     assert (schedule.warmup_iterations, schedule.total_iterations) == (117, 220)
@@ -48,7 +48,7 @@ def test_the_example_of_date_36_gives_the_papers_numbers() -> None:
 
 
 def test_the_moments_of_date_36_are_in_the_order_of_its_iterations() -> None:
-    (row,) = answer_words(DATE_36).rows
+    (row,) = answer_options(DATE_36).rows
     assert {name: moment.iteration for name, moment in row.moments.items()} == {
         "first": 1,
         "end_of_warmup": 117,
@@ -61,8 +61,8 @@ def test_the_moments_of_date_36_are_in_the_order_of_its_iterations() -> None:
 
 def test_moments_that_a_run_does_not_have_are_left_out() -> None:
     without, kept = (
-        answer_words(replace(DATE_36, warmup_epochs=0.0)),
-        answer_words(replace(DATE_36, batch_sizes=(16384,), on_long_warmup="keep")),
+        answer_options(replace(DATE_36, warmup_epochs=0.0)),
+        answer_options(replace(DATE_36, batch_sizes=(16384,), on_long_warmup="keep")),
     )
     assert list(without.rows[0].moments) == ["first", "middle_of_decay", "last"]
     assert list(kept.rows[0].moments) == ["first", "end_of_warmup", "last"]
@@ -70,7 +70,7 @@ def test_moments_that_a_run_does_not_have_are_left_out() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_answers_for_several_batch_sizes_in_the_order_said(rule: str) -> None:
-    answer = answer_words(replace(DATE_36, rule=rule, batch_sizes=(4096, 512, 4096)))
+    answer = answer_options(replace(DATE_36, rule=rule, batch_sizes=(4096, 512, 4096)))
     assert [(row.batch_size, row.k) for row in answer.rows] == [(4096, 4.0), (512, 0.5)]
 
 
@@ -83,7 +83,7 @@ def test_the_schedule_said_is_the_baselines() -> None:
         decay="multistep",
         decay_options=("milestones=10,20,27", "factor=0.5"),
     )
-    assert answer_words(words).question.baseline.schedule == ScheduleSpec(
+    assert answer_options(words).question.baseline.schedule == ScheduleSpec(
         peak_lr=1.25e-3,
         warmup_epochs=2.0,
         warmup="quadratic",
@@ -94,21 +94,21 @@ def test_the_schedule_said_is_the_baselines() -> None:
 
 def test_decay_options_are_read_as_what_they_are() -> None:
     said = ("as_printed=true", "baseline_warmup_epochs=2", "floor=1e-5")
-    answer = answer_words(replace(DATE_36, decay="date", decay_options=said))
+    answer = answer_options(replace(DATE_36, decay="date", decay_options=said))
     assert spec(answer).decay.options == {"as_printed": True, "baseline_warmup_epochs": 2, "floor": 1e-5}
     assert answer.rows[0].moments["after_warmup"].lr / spec(answer).peak_lr == pytest.approx(0.497, abs=5e-4)
-    (one,) = answer_words(replace(LENET, decay="multistep", decay_options=("milestones=10,",))).rows
+    (one,) = answer_options(replace(LENET, decay="multistep", decay_options=("milestones=10,",))).rows
     assert one.schedule.decay_options["milestones"] == (10.0,)
 
 
 def test_a_constant_warmup_stays_at_the_baselines_learning_rate() -> None:
-    answer = answer_words(replace(DATE_36, rule="linear-warmup", warmup="constant"))
+    answer = answer_options(replace(DATE_36, rule="linear-warmup", warmup="constant"))
     assert answer.rows[0].moments["end_of_warmup"].lr == pytest.approx(1.25e-3)
     assert answer.rows[0].moments["after_warmup"].lr == pytest.approx(0.01)
 
 
 def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source_to_tune_on() -> None:
-    question = answer_words(LENET).question
+    question = answer_options(LENET).question
     application = APPLICATIONS["lenet_mnist"]
     num_train = application.data_sources["mnist"].num_train
     assert (question.baseline, question.epochs, question.num_samples) == (application.baseline, 30, num_train)
@@ -118,34 +118,34 @@ def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source_to_
 def test_date_36_is_worked_out_on_all_60000_images() -> None:
     """DATE 3.6: 117 iterations of warm-up and 220 in all at batch 8,192."""
     said = {"baseline_batch_size": 1024, "lr": 1.25e-3, "warmup_epochs": 2.0, "data_source": "mnist60k"}
-    (row,) = answer_words(replace(LENET, rule="date", batch_sizes=(8192,), **said)).rows
+    (row,) = answer_options(replace(LENET, rule="date", batch_sizes=(8192,), **said)).rows
     assert (row.schedule.warmup_iterations, row.schedule.total_iterations) == (117, 220)
 
 
 def test_what_is_said_comes_before_what_an_application_knows() -> None:
     words = replace(LENET, baseline_batch_size=512, lr=0.1, epochs=7, data_source="mnist5k", decay="poly")
-    question = answer_words(words).question
+    question = answer_options(words).question
     num_train = APPLICATIONS["lenet_mnist"].data_sources["mnist5k"].num_train
     assert (question.baseline.batch_size, question.epochs, question.num_samples) == (512, 7, num_train)
     assert question.baseline.schedule == ScheduleSpec(peak_lr=0.1, decay=DecaySpec(name="poly"))
 
 
 def test_a_learning_rate_tuned_with_another_optimizer_than_the_rules_is_noted() -> None:
-    (_, note) = answer_words(replace(LENET, rule="date")).question.notes
+    (_, note) = answer_options(replace(LENET, rule="date")).question.notes
     assert note.startswith(
         "Rule date trains with the optimizer date, but lenet_mnist's learning rate was tuned with mom"
     )
-    assert len(answer_words(replace(LENET, rule="date", lr=0.003)).question.notes) == 1
+    assert len(answer_options(replace(LENET, rule="date", lr=0.003)).question.notes) == 1
 
 
 def test_adam_sde_fills_in_what_was_not_said_of_the_optimizer() -> None:
-    options = answer_words(replace(ADAM, optimizer="lamb", beta1=0.8)).rows[0].optimizer.options
+    options = answer_options(replace(ADAM, optimizer="lamb", beta1=0.8)).rows[0].optimizer.options
     assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx([0.2, 0.996, 5e-7])
-    assert answer_words(ADAM).rows[0].optimizer.name == "adam"
+    assert answer_options(ADAM).rows[0].optimizer.name == "adam"
 
 
 def test_json_holds_the_numbers_in_full() -> None:
-    content = json.loads(json.dumps(answer_as_json(answer_words(DATE_36))))
+    content = json.loads(json.dumps(answer_as_json(answer_options(DATE_36))))
     (row,) = content["rows"]
     assert (row["schedule"]["peak_lr"], row["warmup_iterations"], row["total_iterations"]) == (
         1.25e-3 * math.sqrt(8),
@@ -154,23 +154,23 @@ def test_json_holds_the_numbers_in_full() -> None:
     )
     assert row["moments"]["end_of_warmup"]["iteration"] == 117
     assert "optimizer" not in row
-    assert answer_as_json(answer_words(ADAM))["rows"][0]["optimizer"]["options"]["beta1"] == pytest.approx(0.6)
+    assert answer_as_json(answer_options(ADAM))["rows"][0]["optimizer"]["options"]["beta1"] == pytest.approx(0.6)
 
 
 def test_a_curve_is_exact_where_it_fits_and_keeps_the_end_of_warmup_where_not() -> None:
-    (short,) = answer_words(DATE_36).rows
-    assert [point.iteration for point in curve(short.schedule)] == list(range(1, 221))
+    (short,) = answer_options(DATE_36).rows
+    assert [point.iteration for point in lr_curve(short.schedule)] == list(range(1, 221))
     long = build_schedule(
         ScheduleSpec(peak_lr=1.0, warmup_epochs=0.3125), num_samples=1_281_167, batch_size=1024, epochs=90
     )
-    iterations = [point.iteration for point in curve(long)]
+    iterations = [point.iteration for point in lr_curve(long)]
     assert {1, 390, 391, long.total_iterations} <= set(iterations)
     assert MAX_POINTS <= len(iterations) <= MAX_POINTS + 2
     assert iterations == sorted(set(iterations))
 
 
 def test_a_rule_alone_is_told_what_it_needs_with_an_example_that_works() -> None:
-    sentence = refusal(RuleWords(rule="date"))
+    sentence = refusal(RuleOptions(rule="date"))
     assert sentence.startswith(
         "rule date starts from a baseline and gives what to train with at a batch size: --baseline-batch-size, --lr, "
         "--epochs, --num-samples and --batch-size are missing (or name an --application that knows them). For example: "
@@ -210,17 +210,17 @@ def test_a_rule_alone_is_told_what_it_needs_with_an_example_that_works() -> None
         ),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_a_sentence(words: RuleWords, sentence: str) -> None:
+def test_what_cannot_be_answered_is_told_in_a_sentence(words: RuleOptions, sentence: str) -> None:
     assert sentence in refusal(words)
 
 
 def test_an_answer_without_an_application_needs_no_torch() -> None:
     script = (
         "import sys\n"
-        "from zerotune.tuner.commands.rule.options import RuleWords, answer_words\n"
+        "from zerotune.tuner.commands.rule.options import RuleOptions, answer_options\n"
         "import zerotune.tuner.commands.rule.text\n"
         "sizes = {'batch_sizes': (64,), 'baseline_batch_size': 8, 'epochs': 1, 'num_samples': 99}\n"
-        "answer_words(RuleWords(rule='legw', lr=1.0, **sizes))\n"
+        "answer_options(RuleOptions(rule='legw', lr=1.0, **sizes))\n"
         "print([name for name in ('torch', 'plotly', 'numpy', 'pydantic') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What a rule gives, as text, as a curve of characters and as a figure."""
+"""What a rule gives, as text and as a figure."""
 
 import io
 import shutil
@@ -11,13 +11,12 @@ from rich.console import Console
 from zerotune.trainers.scaling import RULES
 from zerotune.tuner.commands.rule import figure as rule_figure_module
 from zerotune.tuner.commands.rule.answer import RuleAnswer
-from zerotune.tuner.commands.rule.braille import braille
 from zerotune.tuner.commands.rule.figure import rule_figure, write_plot
-from zerotune.tuner.commands.rule.options import RuleWords, answer_words
+from zerotune.tuner.commands.rule.options import RuleOptions, answer_options
 from zerotune.tuner.commands.rule.text import print_rule
 from zerotune.tuner.errors import BadInput
 
-WORDS = RuleWords(
+WORDS = RuleOptions(
     rule="date",
     batch_sizes=(8192, 512),
     baseline_batch_size=1024,
@@ -31,7 +30,7 @@ FIND_CHROME = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 @pytest.fixture(scope="module")
 def answer() -> RuleAnswer:
-    return answer_words(WORDS)
+    return answer_options(WORDS)
 
 
 def printed(answer: RuleAnswer, width: int = 80) -> str:
@@ -60,11 +59,11 @@ def test_the_tables_hold_the_papers_numbers(answer: RuleAnswer) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_what_a_rule_gives_fits_the_terminal(rule: str, width: int) -> None:
     words = replace(WORDS, rule=rule, decay="multistep", decay_options=("milestones=10,20,27",), warmup="quadratic")
-    assert max(map(len, printed(answer_words(words), width).splitlines())) <= width
+    assert max(map(len, printed(answer_options(words), width).splitlines())) <= width
 
 
 def test_a_rule_that_changes_the_optimizer_shows_its_options() -> None:
-    text = printed(answer_words(replace(WORDS, rule="adam-sde", batch_sizes=(4096,))))
+    text = printed(answer_options(replace(WORDS, rule="adam-sde", batch_sizes=(4096,))))
     assert words_of(text, "4,096")[0] == ["4,096", "4", "2.5e-3", "8", "117", "440", "0.6", "0.996", "5e-9"]
 
 
@@ -76,23 +75,15 @@ def test_a_rule_that_changes_the_optimizer_shows_its_options() -> None:
     ],
 )
 def test_a_warmup_that_outlasts_the_run_does_not_pass_in_silence(way: str, sentence: str) -> None:
-    text = printed(answer_words(replace(WORDS, batch_sizes=(16384,), on_long_warmup=way)), 110)  # type: ignore[arg-type]
+    text = printed(answer_options(replace(WORDS, batch_sizes=(16384,), on_long_warmup=way)), 110)  # type: ignore[arg-type]
     assert sentence in " ".join(text.split())
 
 
-def test_a_terminal_without_braille_has_the_tables_alone(answer: RuleAnswer) -> None:
+def test_a_terminal_of_ascii_characters_shows_the_tables(answer: RuleAnswer) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
     print_rule(answer, Console(width=80, file=file))
     file.seek(0)
-    text = file.read()
-    assert "3.54e-3" in text
-    assert "LR at B=" not in text
-
-
-def test_a_braille_curve_has_a_dot_at_every_value_and_lines_across_jumps() -> None:
-    assert braille([0.0, 0.0, 1.0, 1.0], 2) == [" ⡏", "⣀⠇"]
-    assert braille([1.0, 1.0, 0.0, 0.0], 2) == ["⠉⡆", " ⣇"]
-    assert braille([2 / 3, 2 / 3], 1) == ["⠒"]
+    assert "3.54e-3" in file.read()
 
 
 def test_the_figure_holds_every_iteration_and_the_baselines(answer: RuleAnswer) -> None:

@@ -11,11 +11,18 @@ from rich.console import Console
 from zerotune.trainers.distributed.data_parallel import shard_bounds
 from zerotune.trainers.weak_scaling import MachineRates, ScalingPoint
 from zerotune.tuner.cli import app
-from zerotune.tuner.commands.weak_scaling.figure import scaling_figure, scaling_records
-from zerotune.tuner.commands.weak_scaling.forecast import Link, WeakScaling, link_of
-from zerotune.tuner.commands.weak_scaling.measure import ScaleQuestion, default_samples, scaling_config, weak_scaling
+from zerotune.tuner.commands.weak_scaling import figure as figures
+from zerotune.tuner.commands.weak_scaling import measure
+from zerotune.tuner.commands.weak_scaling.figure import weak_scaling_figure, weak_scaling_records
+from zerotune.tuner.commands.weak_scaling.forecast import Link, WeakScaling, estimate_link
+from zerotune.tuner.commands.weak_scaling.measure import (
+    WeakScalingRequest,
+    default_samples,
+    measure_weak_scaling,
+    weak_scaling_config,
+)
 from zerotune.tuner.commands.weak_scaling.roofline import roofline_figure
-from zerotune.tuner.commands.weak_scaling.text import FORECAST_WORKERS, machine_lines, notes, print_scaling
+from zerotune.tuner.commands.weak_scaling.text import FORECAST_WORKERS, describe_machine, notes, print_weak_scaling
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import study_from_text
 
@@ -57,7 +64,7 @@ arms:
 
 
 def test_the_link_is_what_the_sums_say() -> None:
-    link = link_of(FOUR)
+    link = estimate_link(FOUR)
     assert link.words == pytest.approx(50_000)
     assert link.latency == pytest.approx(0.002)
     assert link.sum_seconds(1_000, 4) == pytest.approx(0.034)
@@ -74,7 +81,7 @@ def test_the_forecast_of_a_device_each_starts_from_one_alone() -> None:
     forecast = FOUND.forecast(shares_machine=False)
     assert forecast.efficiency(1) == 1.0
     assert forecast.update_seconds(4) == pytest.approx(0.134)
-    assert forecast.samples_a_second(4) == pytest.approx(40 / 0.134)
+    assert forecast.samples_per_second(4) == pytest.approx(40 / 0.134)
     assert forecast.efficiency(1024) == pytest.approx(0.1 / (0.1 + 2 * 1023 / 1024 * 0.02 + 10 * 0.002))
 
 
@@ -99,22 +106,22 @@ def test_intensity_and_energy_are_dates() -> None:
 
 
 def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
-    print_scaling(FOUND, "lenet_mnist", Console(width=100))
+    print_weak_scaling(FOUND, "lenet_mnist", Console(width=100))
     text = capsys.readouterr().out
     assert text.startswith("lenet_mnist: 4 workers with 10 samples each do 50% of what as many alone would\n")
     assert max(len(line) for line in text.splitlines()) <= 100
     row = next(line for line in text.splitlines() if line.strip().startswith("4 "))
     assert row.split() == ["4", "40", "0.2", "200", "50%", "40%", "1.20x", "-23.0%"]
-    assert "0.05 GFLOP/s of the 0.1 of a matrix" in machine_lines(FOUND)[0]
+    assert "0.05 GFLOP/s of the 0.1 of a matrix" in describe_machine(FOUND)[0]
     assert "slowdown come from the 4 workers too: theirs is how well the model fits" in notes(FOUND)[-1]
 
 
 def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
-    figure = scaling_figure(FOUND, "lenet_mnist")
+    figure = weak_scaling_figure(FOUND, "lenet_mnist")
     names = [trace.name for trace in figure.data]
     assert names == ["forecast: a device each", "forecast: as beside others here", "measured"]
     assert list(figure.data[2].y) == [1.0, pytest.approx(0.5)]
-    records = scaling_records(FOUND)
+    records = weak_scaling_records(FOUND)
     assert [record["workers"] for record in records] == [1, *FORECAST_WORKERS]
     assert records[2]["efficiency"] is None
 
@@ -167,7 +174,7 @@ def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", lambda question, tell: FOUND)
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.figure.write_images", lambda *_, **__: ([], None))
+    monkeypatch.setattr(figures, "write_images", lambda *_, **__: ([], None))
     (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
     with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
@@ -180,8 +187,8 @@ def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_batch_normalisation_takes_each_workers_statistics() -> None:
     text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
     study = study_from_text(text, "x.yaml")
-    assert scaling_config(study, 16, 4).recipe.ghost_batch_size == 16
-    assert scaling_config(study_from_text(STUDY, "x.yaml"), 16, 4).recipe.ghost_batch_size is None
+    assert weak_scaling_config(study, 16, 4).recipe.ghost_batch_size == 16
+    assert weak_scaling_config(study_from_text(STUDY, "x.yaml"), 16, 4).recipe.ghost_batch_size is None
 
 
 def test_every_worker_has_as_many_whole_ghost_batches() -> None:
@@ -189,14 +196,14 @@ def test_every_worker_has_as_many_whole_ghost_batches() -> None:
     study = study_from_text(text + "recipe: {ghost_batch_size: 24}\n", "x.yaml")
     samples = default_samples(study)
     assert samples == 48  # the baseline's 32 would give one worker of two 48 of 64, and the other 16
-    config = scaling_config(study, samples, 3)
+    config = weak_scaling_config(study, samples, 3)
     cuts = shard_bounds(config.batch_size, 3, batch_size=config.batch_size, ghost_batch_size=24)
     assert cuts == [0, 48, 96, 144]
     assert default_samples(study_from_text(STUDY, "x.yaml")) == 32
-    uneven = ScaleQuestion(study=study, workers=[2], samples=32, updates=1, rounds=1)
+    uneven = WeakScalingRequest(study=study, workers=[2], samples=32, updates=1, rounds=1)
     message = r"whole ghost batches of 24 samples, so 32 a worker would not be shared equally: ask for --samples 48 or"
     with pytest.raises(BadInput, match=message):
-        weak_scaling(uneven, print)
+        measure_weak_scaling(uneven, print)
 
 
 @pytest.mark.parametrize(("options", "samples"), [([], 48), (["--samples", "16"], 16)])
@@ -205,11 +212,11 @@ def test_the_command_asks_for_the_default_where_no_samples_are_given(
 ) -> None:
     asked: list[int] = []
 
-    def found(question: ScaleQuestion, tell: object) -> WeakScaling:
+    def found(question: WeakScalingRequest, tell: object) -> WeakScaling:
         asked.append(question.samples)
         return FOUND
 
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", found)
+    monkeypatch.setattr(measure, "measure_weak_scaling", found)
     text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
     (tmp_path / "scaled.yaml").write_text(text + "recipe: {ghost_batch_size: 48}\n", encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)

@@ -9,7 +9,7 @@ from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.preflight import Findings
 from zerotune.tuner.execution.ray import attach as attach_module
 from zerotune.tuner.execution.ray import cluster
-from zerotune.tuner.execution.ray.attach import _reason, attach, looked_over
+from zerotune.tuner.execution.ray.attach import _reason, attach, inspect_machines
 from zerotune.tuner.execution.ray.cluster import Slots, _slots
 from zerotune.tuner.execution.trial_runner import Execution
 
@@ -66,14 +66,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def test_an_embedded_cluster_is_taken_connected_to_and_stopped(stand_in: StandIn) -> None:
-    with cluster.connected(Execution()) as slots:
-        assert slots == Slots(in_all=2, on_one_machine=2)
+    with cluster.connect(Execution()) as slots:
+        assert slots == Slots(total=2, per_machine=2)
         assert ["connect to 127.0.0.1:6"] == stand_in.calls[1:]
     assert ["disconnect", "stop"] == stand_in.calls[2:]
 
 
 def test_it_has_the_cores_that_a_trial_asks_for(stand_in: StandIn) -> None:
-    with pytest.raises(BadInput, match="300 CPUs"), cluster.connected(Execution(cpus_per_trial=300)):
+    with pytest.raises(BadInput, match="300 CPUs"), cluster.connect(Execution(cpus_per_trial=300)):
         pass
     assert stand_in.calls[0] == "take 300 cores"
     assert stand_in.calls[-1] == "stop"
@@ -81,7 +81,7 @@ def test_it_has_the_cores_that_a_trial_asks_for(stand_in: StandIn) -> None:
 
 def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand_in: StandIn) -> None:
     stand_in.failure = Exception("The current node timed out during startup.\nMore of it.")
-    with pytest.raises(Unreachable) as refused, cluster.connected(Execution()):
+    with pytest.raises(Unreachable) as refused, cluster.connect(Execution()):
         pass
     assert str(refused.value) == (
         "a local Ray cluster could not be started: The current node timed out during startup. Run it again when the "
@@ -122,7 +122,7 @@ def test_a_cluster_that_others_can_reach_and_that_asks_for_no_token_is_warned_of
     monkeypatch.setattr(attach_module, "ray", ray)
     monkeypatch.setattr(attach_module, "NodeAffinitySchedulingStrategy", MagicMock())
     monkeypatch.setattr(attach_module, "HAS_TOKEN", has_token)
-    warnings = [sentence for sentence in looked_over(Execution(address="h:1")) if sentence.startswith("WARNING")]
+    warnings = [sentence for sentence in inspect_machines(Execution(address="h:1")) if sentence.startswith("WARNING")]
     if named is None:
         assert warnings == []
     else:

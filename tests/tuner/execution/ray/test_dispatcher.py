@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tests.tuner.execution.agendas import ListAgenda, make_trial
 from tests.tuner.execution.spoken_workers import Workers, slice_
-from zerotune.tuner.execution.failures import MAX_DEATHS
-from zerotune.tuner.execution.ray.dispatcher import Dispatch
-from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Idle, Slices
+from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
+from zerotune.tuner.execution.ray.dispatcher import Dispatcher
+from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Idle, ProgressUpdates
 from zerotune.tuner.execution.trial_runner import Execution
 
 A, B, C = (make_trial(index, epochs=2) for index in range(3))
@@ -74,7 +74,7 @@ def test_a_pruned_trial_leaves_no_checkpoint_though_its_worker_dies_before_it_he
     hopeless = make_trial(3, epochs=5)
     workers = Workers(ListAgenda([hopeless, B], pruned_at={hopeless.id: 1}))
     execution = Execution(checkpoints=tmp_path)
-    workers.dispatch = Dispatch(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
+    workers.dispatch = Dispatcher(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
     workers.ready("one")
     file = Path(str(execution.placement(hopeless).checkpoint))
     file.touch()
@@ -107,7 +107,7 @@ def test_a_worker_that_was_started_again_reads_its_new_mailbox_only() -> None:
     workers.die("one")
     workers.ready("one", "after")
     assert ([A], [A]) == (workers.got("before"), workers.got("after"))
-    workers.say("one", Slices({A.id: slice_(2, of=2)}))
+    workers.say("one", ProgressUpdates({A.id: slice_(2, of=2)}))
     assert ([A], [A, STOP]) == (workers.got("before"), workers.got("after"))
     assert [A] == [result.trial for result in workers.agenda.told]
 
@@ -121,7 +121,7 @@ def test_a_restart_that_was_not_announced_counts_as_a_death() -> None:
 
 def test_a_trial_under_which_workers_keep_dying_fails_and_the_rest_goes_on() -> None:
     workers = Workers(ListAgenda([A, B]))
-    for death in range(MAX_DEATHS):
+    for death in range(MAX_WORKER_FAILURES):
         assert [] == workers.agenda.told
         workers.ready("one", f"life {death}")
         assert [A] == workers.got(f"life {death}")
@@ -135,7 +135,7 @@ def test_a_trial_under_which_workers_keep_dying_fails_and_the_rest_goes_on() -> 
 
 def test_deaths_count_anew_where_a_trial_gets_further() -> None:
     workers = Workers(ListAgenda([A]))
-    for life in range(3 * MAX_DEATHS):
+    for life in range(3 * MAX_WORKER_FAILURES):
         workers.ready("one", f"life {life}")
         assert ([A], []) == (workers.got(f"life {life}"), workers.agenda.told)
         workers.post.items["one"] = workers.post.items[f"life {life}"]
@@ -145,7 +145,7 @@ def test_deaths_count_anew_where_a_trial_gets_further() -> None:
 
 def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
     workers = Workers(ListAgenda([A]))
-    for life in range(MAX_DEATHS):
+    for life in range(MAX_WORKER_FAILURES):
         workers.ready("one", f"life {life}")
         workers.post.items["one"] = workers.post.items[f"life {life}"]
         workers.slice("one", slice_(7, of=99))

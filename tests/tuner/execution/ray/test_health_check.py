@@ -16,7 +16,7 @@ import pytest
 from tests.user_applications import hang_until_mended
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.execution.ray import health_check as head_watch
-from zerotune.tuner.execution.ray.health_check import watched_head
+from zerotune.tuner.execution.ray.health_check import watch_head
 from zerotune.tuner.run.journal import JournalContent, read_journal
 
 
@@ -28,18 +28,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_head_that_goes_away_is_told_once() -> None:
     told: list[str] = []
-    heard = Event()
+    is_over = Event()
 
     def end(sentence: str) -> None:
         told.append(sentence)
-        heard.set()
+        is_over.set()
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with watched_head(address, patience=0.1, end=end):
-            assert not heard.wait(0.5)
+        with watch_head(address, patience=0.1, end=end):
+            assert not is_over.wait(0.5)
             server.close()
-            assert heard.wait(60.0)
+            assert is_over.wait(60.0)
     assert [
         f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
         "measured is kept; run the study again to go on"
@@ -51,7 +51,7 @@ def test_nothing_is_watched_afterwards() -> None:
     """Nothing answers there: a watch that went on would tell of it after a second."""
     told: list[str] = []
     before = set(threading.enumerate())
-    with watched_head("127.0.0.1:9", patience=1.0, end=told.append):
+    with watch_head("127.0.0.1:9", patience=1.0, end=told.append):
         (watch,) = set(threading.enumerate()) - before
     watch.join(60.0)
     assert not watch.is_alive()

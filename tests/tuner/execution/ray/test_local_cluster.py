@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from zerotune.tuner.execution.ray.session_dir import new_session_folder, remove_session_folders
+from zerotune.tuner.execution.ray.session_dir import make_session_dir, remove_session_dirs
 from zerotune.tuner.execution.trial_runner import Execution
 
 ROOT = Path(__file__).parents[4]
@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[4]
 def test_it_listens_on_loopback_alone_has_no_program_for_others_and_leaves_no_folder() -> None:
     import ray
 
-    from zerotune.tuner.execution.ray.cluster import connected
+    from zerotune.tuner.execution.ray.cluster import connect
 
-    with connected(Execution()):
+    with connect(Execution()):
         folder = Path(ray._private.worker._global_node.get_session_dir_path()).parents[1]
         assert folder.stat().st_mode & 0o777 == 0o700
         assert (folder / "r").is_dir()
@@ -42,11 +42,11 @@ def test_it_listens_on_loopback_alone_has_no_program_for_others_and_leaves_no_fo
 
 
 def test_every_cluster_has_a_folder_of_its_own_that_nobody_else_enters() -> None:
-    one, other = Path(new_session_folder()), Path(new_session_folder())
+    one, other = Path(make_session_dir()), Path(make_session_dir())
     assert one.parent != other.parent
     assert [0o700, 0o700] == [path.parent.stat().st_mode & 0o777 for path in (one, other)]
     assert not one.exists()
-    remove_session_folders()
+    remove_session_dirs()
     assert not one.parent.exists()
     assert not other.parent.exists()
 
@@ -69,8 +69,8 @@ def test_what_a_killed_program_left_is_removed_and_what_a_living_one_uses_is_not
         killed.kill()
         killed.wait()
         assert left.is_dir()
-        new_session_folder()
-        remove_session_folders()
+        make_session_dir()
+        remove_session_dirs()
         assert (left.exists(), used.exists()) == (False, True)
         living.communicate("")
     assert not used.exists()
@@ -82,6 +82,6 @@ def test_a_folder_for_temporary_files_with_a_long_name_leaves_room_for_a_socket(
     long = tmp_path / ("x" * 60)
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
-    folder = new_session_folder()
-    remove_session_folders()
+    folder = make_session_dir()
+    remove_session_dirs()
     assert len(f"{folder}/session_2026-11-21_23-15-25_765239_4194304/sockets/plasma_store") <= 107

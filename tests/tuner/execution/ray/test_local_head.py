@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from zerotune.trainers.cores import num_cores
-from zerotune.tuner.commands.options import DriverName, Training
+from zerotune.tuner.commands.options import DriverName, TrainingOptions
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.ray import local_cluster as embedded
-from zerotune.tuner.execution.ray.local_cluster import Head, started_ahead, take
+from zerotune.tuner.execution.ray.local_cluster import LocalHead, start_ahead, take
 
 ROOT = Path(__file__).parents[4]
 WORKING = "import sys; print(f'127.0.0.1:{sys.argv[1]}', flush=True); sys.stdin.read()"
@@ -26,17 +26,17 @@ def replace_head(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 
 @pytest.fixture
-def heads(monkeypatch: pytest.MonkeyPatch) -> list[Head]:
+def heads(monkeypatch: pytest.MonkeyPatch) -> list[LocalHead]:
     """The heads that a test starts; none of them starts Ray."""
-    started: list[Head] = []
-    begin = Head.__init__
+    started: list[LocalHead] = []
+    begin = LocalHead.__init__
 
-    def init(head: Head, num_cpus: int) -> None:
+    def init(head: LocalHead, num_cpus: int) -> None:
         begin(head, num_cpus)
         started.append(head)
 
     replace_head(monkeypatch, WORKING)
-    monkeypatch.setattr(Head, "__init__", init)
+    monkeypatch.setattr(LocalHead, "__init__", init)
     return started
 
 
@@ -50,16 +50,16 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     return True
 
 
-def has_ended(head: Head) -> bool:
+def is_finished(head: LocalHead) -> bool:
     return head._process.poll() is not None
 
 
-def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[Head]) -> None:
-    head = Head(3)
+def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[LocalHead]) -> None:
+    head = LocalHead(3)
     assert head.address() == "127.0.0.1:3"
-    assert not has_ended(head)
+    assert not is_finished(head)
     head.stop()
-    assert has_ended(head)
+    assert is_finished(head)
     head.stop()  # once more does no harm
 
 
@@ -74,7 +74,7 @@ def test_a_head_without_a_cluster_is_told_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     replace_head(monkeypatch, program)
-    head = Head(1)
+    head = LocalHead(1)
     with pytest.raises(Unreachable) as refused:
         head.address()
     head.stop()
@@ -84,51 +84,51 @@ def test_a_head_without_a_cluster_is_told_in_a_sentence(
     )
 
 
-def test_a_head_that_does_not_end_is_killed(heads: list[Head], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_does_not_end_is_killed(heads: list[LocalHead], monkeypatch: pytest.MonkeyPatch) -> None:
     replace_head(monkeypatch, "import time; print('here', flush=True); time.sleep(600)")
     monkeypatch.setattr(embedded, "_END_SECONDS", 0.2)
-    head = Head(1)
+    head = LocalHead(1)
     assert head.address() == "here"
     head.stop()
     assert head._process.returncode == -9
 
 
-def test_what_was_started_ahead_is_taken_once(heads: list[Head]) -> None:
-    with started_ahead(2):
+def test_what_was_started_ahead_is_taken_once(heads: list[LocalHead]) -> None:
+    with start_ahead(2):
         first, second = take(2), take(2)
     assert heads == [first, second]
     assert first is not second
-    assert [has_ended(first), has_ended(second)] == [False, False], "who takes one stops it"
+    assert [is_finished(first), is_finished(second)] == [False, False], "who takes one stops it"
     for head in heads:
         head.stop()
 
 
-def test_of_two_that_are_started_ahead_for_as_many_cores_there_is_one(heads: list[Head]) -> None:
-    with started_ahead(2), started_ahead(2):
+def test_of_two_that_are_started_ahead_for_as_many_cores_there_is_one(heads: list[LocalHead]) -> None:
+    with start_ahead(2), start_ahead(2):
         taken = take(2)
     assert heads == [taken]
     taken.stop()
 
 
-def test_a_study_that_needs_other_cores_gets_another_cluster(heads: list[Head]) -> None:
-    with started_ahead(2):
-        with started_ahead(8):
+def test_a_study_that_needs_other_cores_gets_another_cluster(heads: list[LocalHead]) -> None:
+    with start_ahead(2):
+        with start_ahead(8):
             taken = take(8)
         assert taken.address() == "127.0.0.1:8"
         taken.stop()
     assert [2, 8] == [head.num_cpus for head in heads]
-    assert until(lambda: has_ended(heads[0])), "nobody has taken it"
+    assert until(lambda: is_finished(heads[0])), "nobody has taken it"
 
 
 def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
-    heads: list[Head], monkeypatch: pytest.MonkeyPatch
+    heads: list[LocalHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A study with a mistake is not held up by a cluster that it does not need."""
     replace_head(monkeypatch, WORKING + "; import time; time.sleep(1)")
-    with pytest.raises(BadInput, match="the study"), started_ahead(2):
+    with pytest.raises(BadInput, match="the study"), start_ahead(2):
         raise BadInput("the study has a mistake")
-    assert not has_ended(heads[0])
-    assert until(lambda: has_ended(heads[0]))
+    assert not is_finished(heads[0])
+    assert until(lambda: is_finished(heads[0]))
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,11 @@ def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
     [(DriverName.ray, None, 1), (DriverName.serial, None, 0), (DriverName.ray, "auto", 0)],
 )
 def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
-    heads: list[Head], driver: DriverName, address: str | None, num_started: int
+    heads: list[LocalHead], driver: DriverName, address: str | None, num_started: int
 ) -> None:
     nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
-    with Training(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere).cluster_ahead():
+    options = TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere)
+    with options.start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
 
 

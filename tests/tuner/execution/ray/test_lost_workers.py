@@ -20,13 +20,13 @@ from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
 from zerotune.tuner.cost import Cost, device_cost
 from zerotune.tuner.execution import serial
-from zerotune.tuner.execution.failures import MAX_DEATHS
+from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.progress_update import conclude
-from zerotune.tuner.execution.ray.dispatcher import Dispatch
+from zerotune.tuner.execution.ray.dispatcher import Dispatcher
 from zerotune.tuner.execution.ray.messages import Assignment
-from zerotune.tuner.execution.ray.tune_worker import Worker
+from zerotune.tuner.execution.ray.tune_worker import TuneWorker
 from zerotune.tuner.execution.serial import run_serial
-from zerotune.tuner.execution.trial_runner import Execution, Work
+from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.trial import Progress
 
@@ -74,8 +74,8 @@ def lost_in_epoch_2(others: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_trial_whose_workers_of_rays_are_lost_keeps_their_number(time_limit: float | None) -> None:
     workers = Workers(ListAgenda([TRIAL]))
     execution = Execution(workers_per_trial=3, time_limit=time_limit)
-    workers.dispatch = Dispatch(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
-    for _ in range(1 if time_limit else MAX_DEATHS):
+    workers.dispatch = Dispatcher(workers.agenda, execution, workers.post)  # type: ignore[arg-type]
+    for _ in range(1 if time_limit else MAX_WORKER_FAILURES):
         workers.ready("one")
         workers.die("one")
     assert [("failed", 3)] == [(result.status, result.num_workers) for result in workers.agenda.told]
@@ -92,13 +92,13 @@ def test_a_trial_whose_workers_here_are_lost_keeps_their_number(monkeypatch: pyt
 
 
 def test_a_trial_that_fails_keeps_how_it_was_trained() -> None:
-    piece = slice_(1, of=4, error="ValueError: no")
-    assert piece.training is not None
-    training = replace(piece.training, num_workers=3, micro_batch_size=50, accumulation_steps=4)
-    result = conclude(TRIAL, replace(piece, training=training, num_workers=3))
+    update = slice_(1, of=4, error="ValueError: no")
+    assert update.training is not None
+    training = replace(update.training, num_workers=3, micro_batch_size=50, accumulation_steps=4)
+    result = conclude(TRIAL, replace(update, training=training, num_workers=3))
     assert (result.status, result.num_workers) == ("failed", 3)
     assert (result.micro_batch_size, result.accumulation_steps) == (50, 4)
-    begun = conclude(TRIAL, replace(piece, training=None, num_workers=3))
+    begun = conclude(TRIAL, replace(update, training=None, num_workers=3))
     assert (begun.status, begun.num_workers) == ("failed", 3)
 
 
@@ -130,14 +130,14 @@ def test_setting_up_is_billed_once(
     from_checkpoint: bool, others: LocalWorkers, lost_in_epoch_2: None, tmp_path: Path
 ) -> None:
     checkpoint = str(tmp_path / "a.pt") if from_checkpoint else None
-    work = Work(SHORT, Placement(num_workers=2, checkpoint=checkpoint, checkpoint_seconds=0.0), others=others)
+    work = TrialRunner(SHORT, Placement(num_workers=2, checkpoint=checkpoint, checkpoint_seconds=0.0), others=others)
     first = work.advance(0.0)
     assert first.training is not None
     assert work._setup.device_seconds >= first.training.setup_seconds
     work._setup = device_cost(1e9)  # not to be mistaken for what the broken epoch took
-    piece = work.advance(0.0)
-    assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)
-    assert (piece.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
+    update = work.advance(0.0)
+    assert (update.lost, update.done) == ("worker 1 of 2 was lost", False)
+    assert (update.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
     again = work.advance(0.0)
     assert again.training is not None
     assert again.training.resumed_epochs == int(from_checkpoint)
@@ -181,14 +181,14 @@ def test_a_worker_of_rays_whose_other_was_lost_tells_it_before_it_ends(monkeypat
 
     letter = cloudpickle.dumps(Assignment(trials=(TRIAL,), placements=(Placement(num_workers=2),)))
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
-    worker = Worker.__new__(Worker)
+    worker = TuneWorker.__new__(TuneWorker)
     worker.setup(
         {"post": SimpleNamespace(take=SimpleNamespace(remote=lambda *_: letter)), "worker_group": SINGLE_WORKER}
     )
     worker._others = SimpleNamespace(start_training=lost, close=lambda: None)
     worker.step()
-    (piece,) = worker.step()["word"].pieces.values()
-    assert (piece.lost, piece.done) == ("worker 1 of 2 was lost", False)
-    assert piece.unfinished.device_seconds > 0
+    (update,) = worker.step()["message"].updates.values()
+    assert (update.lost, update.done) == ("worker 1 of 2 was lost", False)
+    assert update.unfinished.device_seconds > 0
     with pytest.raises(WorkerLost):
         worker.step()

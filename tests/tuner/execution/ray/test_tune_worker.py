@@ -11,14 +11,22 @@ from ray import cloudpickle
 
 from tests.tuner.execution.agendas import SINGLE_WORKER, make_trial
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.ray.mailbox import Mailbox
-from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Assignment, Idle, Ready, Slices
-from zerotune.tuner.execution.ray.tune_worker import IDLE_SECONDS, Worker
+from zerotune.tuner.execution.ray.messages import (
+    CONTINUE,
+    PRUNED,
+    STOP,
+    Assignment,
+    Idle,
+    Mailbox,
+    ProgressUpdates,
+    Ready,
+)
+from zerotune.tuner.execution.ray.tune_worker import IDLE_SECONDS, TuneWorker
 from zerotune.tuner.trial import Trial
 
 
 @pytest.fixture
-def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
+def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
     """A worker in this process, and the items that it will find in its mailbox."""
     items: list[Any] = []
 
@@ -27,15 +35,15 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[Worker, list[Any]]:
         return cloudpickle.dumps(items.pop(0)) if items else None
 
     monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
-    worker = Worker.__new__(Worker)
+    worker = TuneWorker.__new__(TuneWorker)
     worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     return worker, items
 
 
-def epochs(word: Slices) -> list[int]:
+def epochs(word: ProgressUpdates) -> list[int]:
     """Those of the one trial that the worker has."""
-    (piece,) = word.pieces.values()
-    return [epoch.epoch for epoch in piece.new_epochs]
+    (update,) = word.updates.values()
+    return [epoch.epoch for epoch in update.new_epochs]
 
 
 def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = None) -> Assignment:
@@ -43,29 +51,29 @@ def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = N
     return Assignment(trials=(trial,), placements=(placement,), may_be_pruned=may_be_pruned)
 
 
-def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[Worker, list[Any]]) -> None:
+def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[TuneWorker, list[Any]]) -> None:
     worker, _ = spoken_to
-    first = worker.step()["word"]
+    first = worker.step()["message"]
     worker.setup({"post": None, "worker_group": SINGLE_WORKER})
-    second = worker.step()["word"]
+    second = worker.step()["message"]
     assert (Ready, Ready) == (type(first), type(second))
     assert first.mailbox != second.mailbox
 
 
-def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[Worker, list[Any]]) -> None:
+def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[TuneWorker, list[Any]]) -> None:
     worker, items = spoken_to
     worker.step()
-    assert {"word": Idle()} == worker.step()
+    assert {"message": Idle()} == worker.step()
     items.append(assignment(make_trial(0), may_be_pruned=False))
-    (piece,) = worker.step()["word"].pieces.values()
-    assert (True, 1) == (piece.done, len(piece.new_epochs))
-    assert {"word": Idle()} == worker.step()
+    (update,) = worker.step()["message"].updates.values()
+    assert (True, 1) == (update.done, len(update.new_epochs))
+    assert {"message": Idle()} == worker.step()
     items.append(STOP)
-    assert {"word": Idle(), "done": True} == worker.step()
+    assert {"message": Idle(), "done": True} == worker.step()
 
 
 def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
-    spoken_to: tuple[Worker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spoken_to: tuple[TuneWorker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, items = spoken_to
     limits: list[float | None] = []
@@ -73,17 +81,17 @@ def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
     worker.step()
     hopeless = assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt")
     items.append(replace(hopeless, time_limit=60.0))
-    assert [1] == epochs(worker.step()["word"])
-    assert {"word": Idle()} == worker.step()
+    assert [1] == epochs(worker.step()["message"])
+    assert {"message": Idle()} == worker.step()
     items.append(CONTINUE)
-    assert [2] == epochs(worker.step()["word"])
+    assert [2] == epochs(worker.step()["message"])
     assert ([tmp_path / "pruned.pt"], [60.0]) == (list(tmp_path.iterdir()), limits)
     items.append(PRUNED)
-    assert {"word": Idle()} == worker.step()
+    assert {"message": Idle()} == worker.step()
     assert ([], [60.0, None]) == (list(tmp_path.iterdir()), limits), "while it waits it must not end itself"
     items.append(assignment(make_trial(1), may_be_pruned=False))
-    (piece,) = worker.step()["word"].pieces.values()
-    assert piece.done
+    (update,) = worker.step()["message"].updates.values()
+    assert update.done
 
 
 def test_mailboxes_keep_the_order_and_do_not_mix() -> None:

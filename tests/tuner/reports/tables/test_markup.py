@@ -15,9 +15,9 @@ from zerotune.tuner.reports.tables.markup import (
     markdown_table,
 )
 from zerotune.tuner.reports.tables.result_tables import Table
-from zerotune.tuner.sanitize import visible
+from zerotune.tuner.sanitize import sanitize_text
 
-ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(visible)
+ANY_TEXT = st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"])).map(sanitize_text)
 TABLE = Table(
     caption="What & why",
     columns=("batch size", "arm", "score"),

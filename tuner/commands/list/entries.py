@@ -6,21 +6,21 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ...trainers.applications import APPLICATIONS, Application
-from ...trainers.applications.registry import SHIPPED, packaged_applications
-from ...trainers.optimizers import OPTIMIZERS
-from ...trainers.scaling import RULES
-from ...trainers.schedules import DECAYS, WARMUPS
-from ...trainers.spec import OptionValue
-from ..errors import BadInput
-from ..search import METHODS
-from ..study import load_study, shipped_studies
+from ....trainers.applications import APPLICATIONS, Application
+from ....trainers.applications.registry import SHIPPED, packaged_applications
+from ....trainers.optimizers import OPTIMIZERS
+from ....trainers.scaling import RULES
+from ....trainers.schedules import DECAYS, WARMUPS
+from ....trainers.spec import OptionValue
+from ...errors import BadInput
+from ...search import METHODS
+from ...study import load_study, shipped_studies
 
-Listing = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
+EntryTable = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Column names and rows."""
 
 
-def listing(what: str) -> Listing:
+def list_entries(what: str) -> EntryTable:
     """The entries of one kind.
 
     Args:
@@ -36,7 +36,7 @@ def listing(what: str) -> Listing:
     }[what]()
 
 
-def _applications() -> Listing:
+def _applications() -> EntryTable:
     rows = [
         (name, entry.description, _target(entry), _sources(entry), _options(entry.model_options.defaults), entry.source)
         for name, entry in APPLICATIONS.items()
@@ -61,12 +61,12 @@ def _target(entry: Application) -> str:
     return f"{entry.metric}{target}" + ("" if entry.epochs is None else f" in {entry.epochs} epochs")
 
 
-def _optimizers() -> Listing:
+def _optimizers() -> EntryTable:
     rows = [(name, e.description, _options(e.defaults), e.source) for name, e in OPTIMIZERS.items()]
     return ("optimizer", "what it is", "options", "source"), rows
 
 
-def _schedules() -> Listing:
+def _schedules() -> EntryTable:
     warmups = [(name, f"a warm-up: {e.description}", "", e.source) for name, e in WARMUPS.items()]
     decays = [
         (name, f"a decay: {e.description}", _options(e.defaults, required=e.required), e.source)
@@ -75,17 +75,17 @@ def _schedules() -> Listing:
     return ("schedule", "what it is", "options", "source"), warmups + decays
 
 
-def _rules() -> Listing:
+def _rules() -> EntryTable:
     return ("rule", "what it does", "source"), [(name, e.description, e.source) for name, e in RULES.items()]
 
 
-def _methods() -> Listing:
+def _methods() -> EntryTable:
     searching = [(name, f"searches: {entry.description}") for name, entry in METHODS.items()]
     rules = [(name, f"a rule: {entry.description}") for name, entry in RULES.items()]
     return ("method", "what it does"), searching + rules
 
 
-def _studies() -> Listing:
+def _studies() -> EntryTable:
     rows = []
     for name, path in shipped_studies().items():
         try:
@@ -103,7 +103,7 @@ def _options(defaults: Mapping[str, OptionValue], *, required: Iterable[str] = (
     return ", ".join([*needed, *(f"{name}={value}" for name, value in shown.items())])
 
 
-def print_listing(listing: Listing, console: Console) -> None:
+def print_entries(listing: EntryTable, console: Console) -> None:
     """Prints entries: the name at the left, all else beside it, one line a column, so that nothing is squeezed."""
     columns, rows = listing
     table = Table.grid(padding=(0, 2))

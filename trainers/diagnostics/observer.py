@@ -46,7 +46,7 @@ class Observation:
     layers: tuple[LayerNorms, ...]
 
 
-class Recorder:
+class TrainingObserver:
     """Measures a training at chosen updates; set it as the training's observer.
 
     The loss is the one trained (label smoothing included), in the weights' own number format, without the products in
@@ -83,7 +83,7 @@ class Recorder:
         if iteration not in self._iterations:
             return
         training, probe = self._training, self._probe
-        probe.move_to(training.model)
+        probe.load_weights(training.model)
         gradient, noise = probe_noise(probe)
         self.observations.append(
             Observation(

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ..campaign.campaign import Campaign
-from ..errors import BadInput
-from ..run.journal import Journal, JournalContent
-from ..run.run import Place, answer_at_hand, check_definition, definition_of, draw, tell_damage
-from ..run.tracking import keep, store_opener
-from ..store import redact
-from ..study import Study
-from ..trial import Trial
-from .regime.run import folder_of, recorded_search
+from ...campaign.campaign import Campaign
+from ...errors import BadInput
+from ...run.answer import make_store_opener, write_answer
+from ...run.journal import Journal, JournalContent
+from ...run.options import RunOptions
+from ...run.run import answer_from_journal, check_definition, stored_definition_of, warn_about_damage, write_report
+from ...store import redact
+from ...study import Study
+from ...trial import Trial
+from ..regime.run import read_recorded_study, regime_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synced:
+class SyncSummary:
     """What was done.
 
     Attributes:
@@ -35,7 +36,7 @@ class Synced:
     rest: str
 
 
-def sync_study(study: Study, place: Place, console: Console) -> list[Synced]:
+def sync_study(study: Study, place: RunOptions, console: Console) -> list[SyncSummary]:
     """Writes what the store lacks of a study, and of the regime search over it where there is one.
 
     Of a study that has ended its figures and the arms' summaries are written too; those of a regime search are what
@@ -56,40 +57,41 @@ def sync_study(study: Study, place: Place, console: Console) -> list[Synced]:
         Unreachable: the store does not answer.
     """
     folder, uri = place.folder(study), place.uri(study)
-    both = ((folder, _sync_own), (folder_of(study, place), _sync_regime))
+    both = ((folder, _sync_own), (regime_folder(study, place), _sync_regime))
     present = [(where, what) for where, what in both if (where / "journal.jsonl").exists()]
     if not present:
         raise BadInput(f"{folder}: holds no journal: run study {study.name!r} first, or name its --store")
     done = []
     for where, what in present:
         with closing(Journal(where)) as journal:
-            tell_damage(journal, console)
+            warn_about_damage(journal, console)
             done.append(what(study, place, uri, journal))
     return done
 
 
-def _sync_own(study: Study, place: Place, uri: str, journal: Journal) -> Synced:
+def _sync_own(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
     results, sessions = journal.content.results, journal.content.sessions
-    store = store_opener(study, uri, definition_of(study), sessions)()
+    store = make_store_opener(study, uri, stored_definition_of(study), sessions)()
     written = store.sync(results.values())
-    is_complete = has_ended(study, journal.content)
+    is_complete = is_finished(study, journal.content)
     if is_complete:
-        found = answer_at_hand(study, place, results.values(), tuple(sessions))
-        keep(store, found, draw(found, place.folder(study)))
+        found = answer_from_journal(study, place, results.values(), tuple(sessions))
+        write_answer(store, found, write_report(found, place.folder(study)))
     rest = "" if is_complete else "; figures and summaries follow once the study has ended"
-    return Synced(study=study.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
+    return SyncSummary(study=study.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
 
 
-def _sync_regime(study: Study, place: Place, uri: str, journal: Journal) -> Synced:
-    whole = recorded_search(study, journal)
+def _sync_regime(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+    whole = read_recorded_study(study, journal)
     results = journal.content.results
-    written = store_opener(whole, uri, definition_of(whole), journal.content.sessions)().sync(results.values())
+    store = make_store_opener(whole, uri, stored_definition_of(whole), journal.content.sessions)()
+    written = store.sync(results.values())
     rest = "; figures and summaries follow when zerotune regime is run again"
-    return Synced(study=whole.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
+    return SyncSummary(study=whole.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
 
 
-def has_ended(study: Study, content: JournalContent) -> bool:
+def is_finished(study: Study, content: JournalContent) -> bool:
     """Whether a journal's results leave the study nothing to train, and at least one of them did not fail."""
     results = content.results
     campaign = Campaign(study, results, content.first_failures)

@@ -1,0 +1,1 @@
+"""`zerotune list`: the names that a study can use."""

@@ -1,0 +1,1 @@
+"""`zerotune sync`: bring journals into an MLflow store."""

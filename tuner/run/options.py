@@ -1,0 +1,101 @@
+"""What a run is told beside its study: where it is kept and where its trials run, and what follows from the two.
+
+This module must not know what a run does with it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...trainers.applications import APPLICATIONS
+from ...trainers.applications.registry import application_file, is_shipped
+from ...trainers.data import DataError
+from ...trainers.data.identity import content_identity, folder_identity
+from ..errors import BadInput
+from ..execution.preflight import Workload
+from ..execution.trial_runner import Execution
+from ..store import store_uri
+from ..study import Study, size_problems
+from ..study.application_check import load_checked_data
+
+Driver = Literal["ray", "serial"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a study lives and runs.
+
+    Attributes:
+        store: folder of the local store; the study's journal is in its sub-folder of the study's name.
+        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
+        driver: "ray" or "serial".
+        address: an existing Ray cluster, or None for a local one.
+        data_folder: overrides the study's data folder.
+    """
+
+    store: Path
+    tracking_uri: str | None = None
+    driver: Driver = "ray"
+    address: str | None = None
+    data_folder: str | None = None
+
+    def uri(self, study: Study) -> str:
+        """The MLflow store of a study run here.
+
+        Raises:
+            BadInput: as `tuner.store.store_uri`.
+        """
+        return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
+
+    def folder(self, study: Study) -> Path:
+        """The study's own folder: journal, lock, checkpoints, figures."""
+        return self.store / study.name
+
+
+def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
+    """Finds out before any trial that what the application needs is installed, and that the data are there.
+
+    One that is not shipped is rehearsed on them too.
+
+    Returns:
+        The number of training samples, and what identifies the data; None where nothing does.
+
+    Raises:
+        BadInput: they are not, or a batch size is above the number of training samples.
+    """
+    application = APPLICATIONS[study.application]
+    for sentence in application.missing_packages():
+        raise BadInput(f"application {study.application!r}: {sentence}")
+    try:
+        if is_shipped(study.application):
+            num_train = application.data_sources[study.data.source].count(folder, study.data_options())
+            identity = folder_identity(folder)
+        else:
+            data = load_checked_data(study, folder)
+            num_train, identity = len(data.train), content_identity(data)
+    except DataError as error:
+        raise BadInput(f"data source {study.data.source!r}: {error}") from None
+    for where, message in size_problems(study, num_train):
+        raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
+    return num_train, identity
+
+
+def build_execution(study: Study, options: RunOptions) -> Execution:
+    """Where and how the trials of a study run."""
+    folder = options.data_folder or study.data.folder
+    return Execution(
+        cpus_per_trial=study.resources.cpus_per_trial,
+        gpus_per_trial=study.resources.gpus_per_trial,
+        workers_per_trial=study.resources.workers_per_trial,
+        max_concurrent=study.resources.max_concurrent,
+        # absolute: a worker has another working directory
+        data_folder=None if folder is None else str(Path(folder).resolve()),
+        checkpoints=options.folder(study).resolve() / "checkpoints",
+        address=options.address,
+        application=application_file(study.application),
+        packing=study.resources.packing,
+        workload=Workload(
+            application=study.application, data_source=study.data.source, data_options=study.data_options()
+        ),
+        time_limit=study.resources.time_limit,
+    )
