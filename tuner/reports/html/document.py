@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ...sanitize import visible
+from ...sanitize import sanitize_text
 from ..tables.result_tables import Table
 from .responsive import layouts, smallest_width, split_title
 
@@ -129,7 +129,7 @@ def environment() -> Environment:
 
 def _make_visible(value: object) -> object:
     """Text of a study without characters that are not seen; what a template wrote itself stays as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return sanitize_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _read(name: str) -> str:

@@ -141,6 +141,6 @@ LEGEND_ABOVE: Plain = {
     "y": 1,
     "yanchor": "top",
     "bordercolor": "rgba(0, 0, 0, 0)",  # so that the titles of panels have room below it
-    "borderwidth": 14,
+    "borderwidth": 10,
 }
 """A legend in rows at the top, for which plotly makes room."""
