@@ -196,7 +196,7 @@ def _unknown_key(location: Location) -> str:
     raise AssertionError(f"{location} is a known key")
 
 
-def _keys_of(part: type) -> dict[str, Any]:
+def _keys_of(part: Any) -> dict[str, Any]:
     """The keys of a part of a study and their types."""
     if issubclass(part, Definition):
         return {name: field.annotation for name, field in part.model_fields.items()}
