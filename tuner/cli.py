@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from .. import __version__
+from ..trainers.child_process import demote_current_folder
 from .commands.diagnose.command import add_diagnose_command
 from .commands.interrupt import exit_on_interrupt
 from .commands.options import (
@@ -254,6 +255,7 @@ def _check_can_listen(host: str, port: int) -> None:
 
 def main() -> None:
     """The entry point: every error the user can mend is a sentence and an exit code, never a traceback."""
+    demote_current_folder()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ± shows a ?

@@ -53,8 +53,8 @@ def test_every_cluster_has_a_folder_of_its_own_that_nobody_else_enters() -> None
 
 def test_what_a_killed_program_left_is_removed_and_what_a_living_one_uses_is_not() -> None:
     program = (
-        "from zerotune.tuner.execution.ray.session_dir import new_session_folder; import pathlib, sys; "
-        "path = new_session_folder(); (pathlib.Path(path) / 'session').mkdir(parents=True); "
+        "from zerotune.tuner.execution.ray.session_dir import make_session_dir; import pathlib, sys; "
+        "path = make_session_dir(); (pathlib.Path(path) / 'session').mkdir(parents=True); "
         "print(path, flush=True); sys.stdin.read()"
     )
     with contextlib.ExitStack() as stack:
