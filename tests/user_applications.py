@@ -9,7 +9,8 @@ import pytest
 
 from zerotune.trainers.applications import APPLICATIONS, registry
 from zerotune.trainers.applications import user_file as own_file
-from zerotune.tuner.cli import PLAIN_WIDTH, console, main
+from zerotune.tuner.cli import main
+from zerotune.tuner.commands.terminal import PLAIN_WIDTH, console
 
 OWN = '''"""Which of two sides of a plane?"""
 

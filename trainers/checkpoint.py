@@ -1,6 +1,6 @@
-"""A training's progress in one file: written whole or not at all, read only where it is intact and the training's own.
+"""Checkpoints: a training's progress in one file, written atomically and read only if it is intact.
 
-A checkpoint saves work; losing one costs some, and never the training. This module must not know what the state means.
+Losing a checkpoint costs work, never the training. This module must not know what the state means.
 """
 
 import copy
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 Rest = TypeVar("Rest")
 
 COST_SHARE = 0.01
-"""The part of a training's time that checkpoints may take."""
+"""Fraction of a training's time that checkpoints may take."""
 INTERVAL_SECONDS = (2.0, 60.0)
-"""Between two checkpoints at least and at most, where their placement does not say."""
+"""Shortest and longest time between two checkpoints, if the placement sets none."""
 
 
 class CheckpointClock:
-    """Says when a training's next checkpoint is due: what is lost and what is spent are weighed against each other.
+    """Tells when the next checkpoint is due, balancing the work that may be lost against the time that writing takes.
 
     Args:
-        seconds: between two; None for `COST_SHARE` of the time by what the last one took, within
-            `INTERVAL_SECONDS`.
+        seconds: time between two checkpoints. None to choose it within `INTERVAL_SECONDS` so that writing takes
+            `COST_SHARE` of the time, as measured with the last checkpoint.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -44,12 +44,12 @@ class CheckpointClock:
         self._since = time.perf_counter()
 
     def is_due(self) -> bool:
-        """Whether it is time."""
+        """Return whether the next checkpoint is due."""
         return time.perf_counter() - self._since >= self._between
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Inside, a checkpoint is written, whether that succeeds or not."""
+    def time_write(self) -> Iterator[None]:
+        """Time the writing of a checkpoint in this block, whether it succeeds or not."""
         begin = time.perf_counter()
         try:
             yield
@@ -61,32 +61,32 @@ class CheckpointClock:
 
 
 class Stateful(Protocol):
-    """A model or an optimizer."""
+    """A model or an optimizer: something whose state can be saved and restored."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Its state."""
+        """Return the state."""
         ...
 
     def load_state_dict(self, state: dict[str, Any], /) -> Any:
-        """Takes a state."""
+        """Restore a state."""
         ...
 
 
 def config_fingerprint(config: TrainConfig) -> str:
-    """A name for a training, made of its configuration's content."""
+    """Return a hash of a configuration's content, which identifies its training."""
     return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()
 
 
 def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> None:
-    """Replaces the file at `path`; a crash leaves the old one or the new one, never a mixture.
+    """Write a checkpoint atomically: a crash leaves the old file or the new one.
 
     Args:
-        path: the file; its folder is made where it is missing.
-        fingerprint: names the training; `read_checkpoint` must be given the same.
+        path: the file; missing folders are created.
+        fingerprint: identifies the training; `read_checkpoint` must be given the same.
         state: tensors and plain values.
 
     Raises:
-        OSError, RuntimeError: it cannot be written (a full disk, say); the old file stays.
+        OSError, RuntimeError: the file cannot be written (a full disk, for example); the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
@@ -104,24 +104,24 @@ def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> 
 
 @contextmanager
 def tolerate_write_errors(path: Path) -> Iterator[None]:
-    """Inside, a checkpoint that cannot be written or removed is a logged warning."""
+    """Log a warning if a checkpoint cannot be written or removed in this block."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # the latter is torch's writer's
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
         reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
         logger.warning("%s: the checkpoint cannot be written (%s): the training goes on without.", path, reason)
 
 
 def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any] | None:
-    """The state written last, or None where there is none to trust.
+    """Return the state written last; None if there is none to trust.
 
-    A damaged file, or one of another training, is left out with a logged warning: the training then starts anew.
+    A damaged file, or one of another training, is ignored with a logged warning: the training then starts anew.
     Nothing in the file is executed (`weights_only=True`).
 
     Args:
         path: the file.
-        fingerprint: the training it must belong to.
-        device: where its tensors shall lie.
+        fingerprint: identifies the training that the file must belong to.
+        device: where its tensors are put.
     """
     try:
         if not path.exists():
@@ -131,7 +131,7 @@ def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[
         if damaged is not None:
             raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
         content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # whatever the damage is, the answer is the same
+    except Exception as error:  # any damage has the same consequence
         logger.warning("%s: not a readable checkpoint (%r): the training starts anew.", path, error)
         return None
     if not isinstance(content, dict) or content.get("fingerprint") != fingerprint:
@@ -148,18 +148,18 @@ def restore_checkpoint(
     parts: Mapping[str, Stateful],
     read_rest: Callable[[Mapping[str, Any]], Rest],
 ) -> Rest | None:
-    """Puts parts of a training into the state written last, or leaves all of them as they are.
+    """Restore all parts of a training from its checkpoint, or leave all of them as they are.
 
     Args:
-        path: as of `read_checkpoint`.
-        fingerprint: as of `read_checkpoint`.
-        device: as of `read_checkpoint`.
-        parts: those whose state was written, by name.
-        read_rest: makes of the state what its caller needs of it.
+        path: as for `read_checkpoint`.
+        fingerprint: as for `read_checkpoint`.
+        device: as for `read_checkpoint`.
+        parts: the parts whose state was written, by name.
+        read_rest: reads what else the caller needs from the state.
 
     Returns:
-        What `read_rest` gives; None where there is no state to trust, or where it does not fit: another version of this
-        program wrote it. A warning is logged then.
+        The value of `read_rest`. None, with a logged warning, if there is no state to trust or if it does not fit,
+        since another version of this program wrote it.
     """
     state = read_checkpoint(path, fingerprint, device)
     if state is None:
@@ -169,7 +169,7 @@ def restore_checkpoint(
         rest = read_rest(state)
         for name, part in parts.items():
             part.load_state_dict(state[name])
-    except Exception as error:  # whatever does not fit
+    except Exception as error:  # anything that does not fit
         logger.warning("%s: this checkpoint does not fit (%s): the training starts anew.", path, error)
         for name, part in parts.items():
             part.load_state_dict(before[name])

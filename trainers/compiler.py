@@ -1,7 +1,8 @@
-"""Keeping torch's compiler out of programs that compile nothing.
+"""Keep torch's compiler out of programs that compile nothing.
 
-The first time that torch makes an optimizer, steps one, or counts operations, it imports its compiler (two seconds of a
-core, in every process) in order to tell it to leave those functions alone. This module must not know what is trained.
+The first time that torch makes an optimizer, steps one or counts operations, it imports its compiler in order to
+exclude those functions from compilation. That takes two seconds of a core in every process. This module must not know
+what is trained.
 """
 
 import inspect
@@ -13,14 +14,14 @@ import torch
 from torch.optim import Optimizer
 
 _ANSWER = "__dynamo_disable"
-"""Where torch (`torch._compile`) keeps what it calls in the place of a guarded function, once it has made it."""
+"""Attribute in which torch (`torch._compile`) keeps the replacement of a guarded function, once it has made one."""
 
 
 def bypass_compiler(*guarded: Callable[..., Any]) -> None:
-    """Lets functions that torch guards from its compiler be called without importing it.
+    """Have functions that torch guards from its compiler called without importing the compiler.
 
-    Nothing is done where the compiler has been imported already, or where a function is not guarded as in torch 2.6 to
-    2.13: it is then called as torch has it. A program that compiles a call of such a function later has it traced.
+    No effect if the compiler has been imported already, or on a function that is not guarded as in torch 2.9 to 2.13:
+    it is then called as torch defines it. If a program later compiles a call of such a function, it is traced.
 
     Args:
         guarded: functions that torch has decorated with `torch._disable_dynamo`.
@@ -37,13 +38,13 @@ def bypass_compiler(*guarded: Callable[..., Any]) -> None:
 
 
 def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
-    """The same solver of torch.optim, of the same name, whose step does not import the compiler.
+    """Return a subclass of a torch.optim solver, of the same name, whose step does not import the compiler.
 
-    Differs from torch's: the step records no gradients even where the solver's `differentiable` is set.
+    Differs from torch's: the step records no gradients even if the solver's `differentiable` is set.
 
     >>> solver = bypass_compiler_in_step(torch.optim.SGD)
     >>> solver.__name__, issubclass(solver, torch.optim.SGD)
     ('SGD', True)
     """
-    plain = inspect.unwrap(solver.step)  # within torch's break of the graph and its profiler's hook
+    plain = inspect.unwrap(solver.step)  # inside torch's graph break and its profiler hook
     return type(solver.__name__, (solver,), {"__module__": solver.__module__, "step": torch.no_grad()(plain)})

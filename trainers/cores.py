@@ -1,6 +1,6 @@
-"""Cores that this process may use, which are fewer than the machine's where somebody has set limits.
+"""The number of cores that this process may use, which limits can make smaller than the machine's.
 
-This module must import nothing that takes long: it is asked before everything else is imported.
+This module must import nothing that takes long: it is used before everything else is imported.
 """
 
 import os
@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-"""The time of a container: "MICROSECONDS PERIOD" or "max PERIOD"."""
+"""A container's CPU quota: "MICROSECONDS PERIOD" or "max PERIOD"."""
 
 
 def num_cores() -> int:
-    """Cores that this process may use, 1 or more: those it is bound to, or a container's quota of time where less.
+    """Return the number of cores that this process may use, >= 1.
 
-    Programs such as taskset and Slurm bind a process. A part of a core counts as one.
+    That is the number of cores that the process is bound to, by taskset or Slurm for example, or a container's CPU
+    quota if that is less. A fraction of a core counts as one.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError, ZeroDivisionError):  # no such file, or "max"

@@ -1,15 +1,15 @@
-"""What a device has drawn, by the machine's own counters: RAPL for processors, NVML for an NVIDIA GPU.
+"""The energy that a device draws, by the machine's own counters: RAPL for processors, NVML for NVIDIA GPUs.
 
-Two readings and what lies between them:
+Energy is the difference of two readings:
 
-- CPU: the sum of the processor packages in Linux's powercap tree (`/sys/class/powercap`, Intel and AMD): cores, caches
-  and memory controllers. Memory, disks, fans and the power supply's losses are not in it.
-- CUDA: the board of that GPU, its memory included (`nvmlDeviceGetTotalEnergyConsumption`), where the package
-  nvidia-ml-py is installed. The host's processor is not in it.
+- CPU: the sum of the processor packages in Linux's powercap tree (`/sys/class/powercap`, Intel and AMD), which covers
+  cores, caches and memory controllers. It excludes memory, disks, fans and the power supply's losses.
+- CUDA: the board of the GPU with its memory (`nvmlDeviceGetTotalEnergyConsumption`), if the package nvidia-ml-py is
+  installed. It excludes the host's processor.
 
-A counter belongs to a device and not to a process: it counts for everyone who uses the device, and for idle cores.
-Whoever shares it out among trainings, by their number, makes an estimate of each; the sum of the shares is no estimate.
-What cannot be read is None, never zero. This module must not know what a training does.
+A counter belongs to a device, not to a process: it includes all users of the device, and idle cores. Dividing it among
+the trainings that share the device is an estimate for each of them; the sum of their parts is measured. What cannot be
+read is None, never zero. This module must not know what a training does.
 """
 
 import re
@@ -24,22 +24,22 @@ import torch
 
 POWERCAP = Path("/sys/class/powercap")
 MAX_PACKAGE_WATTS = 1000
-"""More than a processor package draws. A counter that this much power would have turned round between two readings may
-have turned more than once, so that the difference says nothing."""
+"""More power than a processor package draws. If it could wrap a counter around between two readings, the counter may
+have wrapped more than once, and their difference is meaningless."""
 
 
 class MeterMissingError(Exception):
-    """Why a device's energy cannot be read, in words."""
+    """A device's energy cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """An energy counter, read once.
+    """One reading of an energy counter.
 
     Attributes:
-        name: of the counter on its machine.
-        microjoules: since an unknown moment, >= 0.
-        range_microjoules: largest value, after which it starts again at 0; None where that takes years.
+        name: name of the counter on its machine.
+        microjoules: energy since an unknown time, >= 0.
+        range_microjoules: largest value, after which the counter restarts at 0; None if that takes years.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Counter:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """All counters of a device, read at the same moment.
+    """A reading of all counters of a device at the same time.
 
     Attributes:
-        seconds: when, by a clock that runs evenly.
+        seconds: time of the reading, by a monotonic clock.
         counters: one or more.
     """
 
@@ -61,7 +61,7 @@ class Reading:
 
 
 def read_energy(device: torch.device) -> Reading | None:
-    """The device's energy counters now; None where it has none or they cannot be read (`describe_meter` says why)."""
+    """Read the energy counters of a device; None if there are none to read (`describe_meter` says why)."""
     try:
         return Reading(seconds=time.perf_counter(), counters=tuple(_counters(device)))
     except MeterMissingError:
@@ -69,7 +69,7 @@ def read_energy(device: torch.device) -> Reading | None:
 
 
 def describe_meter(device: str) -> str:
-    """What counts the energy of a device ("cpu", "cuda:0"), or why nothing does, such as "none: ... cannot be read"."""
+    """Name the energy counters of a device ("cpu", "cuda:0"), or say why there are none: "none: ... cannot be read"."""
     try:
         return ", ".join(counter.name for counter in _counters(torch.device(device)))
     except MeterMissingError as reason:
@@ -77,12 +77,12 @@ def describe_meter(device: str) -> str:
 
 
 def joules_between(begin: Reading | None, end: Reading | None) -> float | None:
-    """What a device drew between two readings, in joules.
+    """Return the energy that a device drew between two readings, in joules.
 
-    A counter that started again at 0 is followed once round.
+    A counter may have wrapped around once.
 
     Returns:
-        The joules; None where a reading or a counter is missing, or where a counter may have turned more than once.
+        The joules; None if a reading or a counter is missing, or if a counter may have wrapped around more than once.
 
     >>> begin = Reading(seconds=0.0, counters=(Counter(name="package-0", microjoules=900, range_microjoules=1_000),))
     >>> end = Reading(seconds=1e-9, counters=(Counter(name="package-0", microjoules=400, range_microjoules=1_000),))
@@ -94,24 +94,24 @@ def joules_between(begin: Reading | None, end: Reading | None) -> float | None:
     seconds = end.seconds - begin.seconds
     microjoules = 0
     for first, last in zip(begin.counters, end.counters, strict=True):
-        turn = last.range_microjoules
-        if turn is not None and seconds * MAX_PACKAGE_WATTS * 1e6 >= turn:
+        wrap = last.range_microjoules
+        if wrap is not None and seconds * MAX_PACKAGE_WATTS * 1e6 >= wrap:
             return None
         difference = last.microjoules - first.microjoules
-        if difference < 0 and turn is None:
+        if difference < 0 and wrap is None:
             return None
-        microjoules += difference if difference >= 0 else difference + (turn or 0)
+        microjoules += difference if difference >= 0 else difference + (wrap or 0)
     return 1e-6 * microjoules
 
 
 def package_counters(powercap: Path = POWERCAP) -> list[Counter]:
-    """The energy counter of every processor package of the machine.
+    """Read the energy counter of every processor package of the machine.
 
-    The tree also holds parts of packages (cores, memory) and the whole board (psys), which would count twice, and on
-    some machines the same package by two ways (`intel-rapl` and `intel-rapl-mmio`), of which one is read.
+    The tree also holds parts of packages (cores, memory) and the whole board (psys), which would count twice. On some
+    machines it holds the same package twice (`intel-rapl` and `intel-rapl-mmio`), of which one is read.
 
     Args:
-        powercap: the tree's folder.
+        powercap: folder of the tree.
 
     Raises:
         MeterMissingError: there is no package, or one of them cannot be read.
@@ -155,7 +155,7 @@ def _gpu_counter(index: int) -> Counter:
 
 @lru_cache
 def _gpu(index: int) -> tuple[Any, Any, str]:
-    """NVML, its handle of a GPU of torch's, and a name of that GPU; torch's numbers are not NVML's."""
+    """Return NVML, its handle of one of torch's GPUs, and that GPU's name; torch's indices are not NVML's."""
     try:
         import pynvml
     except ImportError:

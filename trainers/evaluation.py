@@ -1,14 +1,14 @@
 """Evaluation of a model on a split, at the weights that its optimizer wants evaluated.
 
-Some optimizers train at other weights than those they are evaluated at: Schedule-Free's iterates and their average, or
-any that keeps an average. They say so with the methods `train()` and `eval()`, the protocol of the package
-schedulefree. Some models carry a state from one batch to the next, and must forget it before a pass over other data.
-This module must not know any of them, nor epochs.
+Some optimizers are evaluated at other weights than those they train at: Schedule-Free at an average of its iterates,
+for example. They offer the methods `train()` and `eval()`, the protocol of the package schedulefree. Some models carry
+a state from one batch to the next, and must reset it before a pass over other data. This module must not know any of
+them, nor epochs.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -19,13 +19,16 @@ from .applications.application import Application, ScoreSum, Split
 
 @runtime_checkable
 class SwitchesWeights(Protocol):
-    """An optimizer that is evaluated at other weights than it trains: both methods change the parameters in place."""
+    """An optimizer whose evaluation weights are not its training weights; both methods change the parameters in place.
+
+    Call `train` before `step`, and `eval` before evaluating or saving.
+    """
 
     def train(self) -> None:
-        """Puts the training weights into the parameters; needed before `step`."""
+        """Put the training weights into the parameters."""
 
     def eval(self) -> None:
-        """Puts the evaluation weights into the parameters; needed before evaluating and before saving."""
+        """Put the evaluation weights into the parameters."""
 
 
 @runtime_checkable
@@ -33,42 +36,49 @@ class CarriesState(Protocol):
     """A model that carries a state from one batch to the next, as a language model does along a text."""
 
     def reset_state(self) -> None:
-        """Forgets the state: the next batch begins its texts anew."""
+        """Reset the state: the next batch begins new texts."""
 
 
 def reset_state(model: nn.Module) -> None:
-    """Makes a model forget what it carries from batch to batch; nothing happens where it carries nothing."""
+    """Reset a model's state between batches; no effect on a model without one."""
     if isinstance(model, CarriesState):
         model.reset_state()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What an evaluation found on a split.
+    """Loss and scores on a split.
 
     Attributes:
         loss: mean over the samples (nats).
         score: the application's metric.
-        other_scores: its other scores by name.
+        other_scores: the application's other scores by name.
     """
 
     loss: float
     score: float
-    other_scores: Mapping[str, float]
+    other_scores: Mapping[str, float] = field(default_factory=dict)
+
+
+NOT_EVALUATED = Evaluation(loss=math.nan, score=math.nan)
+"""Stands for the evaluation of a training that has diverged, or that another worker evaluates."""
 
 
 @torch.inference_mode()
 def evaluate(
     model: nn.Module, forward: Callable[[Any], Tensor], application: Application, split: Split, device: torch.device
 ) -> Evaluation:
-    """Loss and scores on a split.
+    """Compute loss and scores on a split.
 
     Args:
-        model: in evaluation mode.
-        forward: inputs -> outputs, of that model.
-        application: its loss and scores.
+        model: the model, in evaluation mode.
+        forward: inputs -> outputs of that model.
+        application: gives loss and scores.
         split: at least one sample, on `device`.
-        device: where the sums are kept until the end, so that no batch waits for the host.
+        device: where sums are kept until the end, so that no batch waits for the host.
+
+    Raises:
+        ValueError: the application has neither `score_sum` nor `measure`.
     """
     sums_of = score_sums(application)
     sums = torch.zeros(1 + len(sums_of), dtype=torch.float64, device=device)
@@ -89,7 +99,7 @@ def evaluate(
 
 
 def score_sums(application: Application) -> dict[str, ScoreSum]:
-    """What is summed over a split's samples besides the loss, by the score's name."""
+    """Return the functions that are summed over a split's samples besides the loss, by the score's name."""
     sums_of = dict(application.other_scores)
     if application.score_sum is not None:
         sums_of[application.metric] = application.score_sum
@@ -97,12 +107,12 @@ def score_sums(application: Application) -> dict[str, ScoreSum]:
 
 
 def make_evaluation(application: Application, loss: float, means: Sequence[float]) -> Evaluation:
-    """The evaluation of an application that sums its score over samples.
+    """Make the evaluation of an application with `score_sum` from means over the samples.
 
     Args:
-        application: one with `score_sum`.
-        loss: mean over the samples.
-        means: means of what `score_sums` names, in its order.
+        application: an application with `score_sum`.
+        loss: mean loss.
+        means: mean of each of `score_sums`, in its order.
     """
     scores = dict(zip(score_sums(application), means, strict=True))
     score = application.finish_score(scores.pop(application.metric))
@@ -110,13 +120,13 @@ def make_evaluation(application: Application, loss: float, means: Sequence[float
 
 
 def recompute_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replaces the running statistics of batch normalisation by the mean over the batches at the model's weights now.
+    """Replace the running statistics of batch normalisation by their mean over the batches at the current weights.
 
-    The statistics that training gathered belong to the training weights. Nothing happens where the model has no batch
-    normalisation. Uses torch's random numbers where the model has dropout.
+    The statistics gathered in training belong to the training weights. No effect on a model without batch
+    normalisation. Draws from torch's random numbers if the model has dropout.
 
     Args:
-        model: its mode is left as it is.
-        batches: inputs (B, ...), as training sees them.
+        model: the model; keeps its mode.
+        batches: inputs (B, ...) as in training.
     """
     torch.optim.swa_utils.update_bn(batches, model)

@@ -1,8 +1,6 @@
-"""What a training costs on this machine: floating-point operations, memory, and the device it held."""
+"""What a training costs on this machine: floating-point operations, memory and time, and the device that it uses."""
 
 import platform
-import resource
-import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -16,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 
 from .applications.application import Application, Dataset
 from .compiler import bypass_compiler
-from .memory import configure_malloc
+from .memory import configure_malloc, peak_bytes
 from .recipe import to_fast_memory_format
 from .spec import OptionValue
 
 _COUNTING: Any = getattr(flop_counter, "_FlopCounterMode", flop_counter.FlopCounterMode)
-"""The class whose `__torch_dispatch__` torch keeps from its compiler; an inner one in newer versions."""
+"""The class whose `__torch_dispatch__` torch guards from its compiler; an inner class in newer versions."""
 
 
 def _convolution_backward_flops(
@@ -38,10 +36,10 @@ def _convolution_backward_flops(
     output_mask: list[bool],
     **_: Any,
 ) -> int:
-    """Operations of a convolution's gradients, of shapes: by the inputs and by the weight, each as many as forward.
+    """Count the operations of a convolution's gradients: by inputs and by weight, each as many as forward.
 
-    In the place of torch's formula, which counts the gradient by the weight as if there were no groups: a depthwise
-    convolution of C channels C times.
+    Replaces torch's formula, which ignores groups in the gradient by the weight: it counts a depthwise convolution of
+    C channels C times.
     """
     forward: int = flop_counter.conv_flop_count(inputs, weight, gradient, transposed=transposed)
     return forward * (output_mask[0] + output_mask[1])
@@ -55,15 +53,15 @@ _flops_by_workload: dict[tuple[object, ...], int] = {}
 def training_flops_per_sample(
     application: Application, data: Dataset, model_options: Mapping[str, OptionValue] = MappingProxyType({})
 ) -> int:
-    """Floating-point operations of one forward and backward pass, a sample; a multiply-add counts as two.
+    """Count the floating-point operations of a sample's forward and backward pass; a multiply-add counts as two.
 
-    Matrix products and convolutions count (torch's FlopCounterMode, grouped convolutions as they are), element-wise
-    operations and the optimizer's step do not. The step is run on the CPU, once a process for each application, its
-    options and sample shape, on two samples that the training split calls typical; torch's random state is left as it
-    was.
+    Matrix products and convolutions count (torch's FlopCounterMode, with grouped convolutions counted as such).
+    Element-wise operations and the optimizer's step do not. The pass is run on the CPU on two typical samples of the
+    training split, once in a process for each application, its options and sample shape. Torch's random state is left
+    alone.
 
     Args:
-        application: its model and loss.
+        application: gives model and loss.
         data: at least two training samples.
         model_options: as `TrainConfig.model_options`.
     """
@@ -73,8 +71,8 @@ def training_flops_per_sample(
     workload = (application.build_model, application.loss, tuple(sorted(data.info.items())), options, shapes)
     if workload not in _flops_by_workload:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
-            # oneDNN's fused LSTM is one operator, which counts as nothing: it is switched off.
+            warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on warns about TF32
+            # oneDNN's fused LSTM is one operator, which is not counted: oneDNN is switched off.
             with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
                 model = application.new_model(data.info, model_options)
                 bypass_compiler(_COUNTING.__torch_dispatch__)
@@ -85,15 +83,14 @@ def training_flops_per_sample(
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The largest amount of memory held so far: by this process (CPU), or of the device by torch (CUDA)."""
+    """Return the peak memory in bytes: of this process (CPU), or of torch on the device (CUDA)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == "darwin" else largest * 1024
+    return peak_bytes()
 
 
 def device_model(device: str) -> str:
-    """The maker's name of a device ("cpu", "cuda:0"), such as "AMD EPYC 7763 64-Core Processor"."""
+    """Return the model name of a device ("cpu", "cuda:0"), such as "AMD EPYC 7763 64-Core Processor"."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     cpu_facts = Path("/proc/cpuinfo")
@@ -111,14 +108,14 @@ def seconds_per_sample(
     batch_size: int,
     model_options: Mapping[str, OptionValue] = MappingProxyType({}),
 ) -> float:
-    """Seconds of one CPU thread for a sample's forward and backward pass at this batch size, measured here and now.
+    """Measure the seconds that one CPU thread takes for a sample's forward and backward pass at a batch size.
 
     Sets glibc's memory settings for the process, as a training does.
 
     Args:
         application: gives model and loss.
-        data: training samples to measure with, on the CPU.
-        batch_size: samples a step, 1 .. number of training samples.
+        data: training samples, on the CPU.
+        batch_size: samples of a step, 1 .. number of training samples.
         model_options: as `TrainConfig.model_options`.
     """
     configure_malloc()
@@ -131,7 +128,7 @@ def seconds_per_sample(
             model = to_fast_memory_format(application.new_model(data.info, model_options), inputs)
         steps = max(1, 2048 // batch_size)
         seconds = 0.0
-        for warm in (False, True):  # the first round pays for memory and for oneDNN's choices
+        for warm in (False, True):  # the first round allocates memory and lets oneDNN choose its kernels
             begin = time.perf_counter()
             for _ in range(steps if warm else 1):
                 application.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""The one training loop: a configuration in, what it learned and cost out.
+"""The training loop: a configuration in, what it learned and what it cost out.
 
 T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section 3.6: 220 updates for n = 60,000,
-B = 8,192, E = 30), in the order that the data's split gives; `trainers.updates` makes them.
+B = 8,192, E = 30), in the order that the data's split gives. `trainers.updates` makes the updates of an epoch.
 
 Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
 module must not know who chose the configuration, or why.
@@ -23,10 +23,9 @@ from .data import Split, load_on_device
 from .distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from .distributed.local_workers import local_workers
 from .energy_meter import Reading, joules_between, read_energy
-from .evaluation import Evaluation, evaluate
+from .evaluation import NOT_EVALUATED, Evaluation, evaluate
 from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from .memory import configure_malloc
-from .models.ghost_batch_norm import ghost_batch_sizes
 from .optimizers import build_optimizer
 from .outcome import has_diverged, result_from_state, update_result
 from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
@@ -44,21 +43,21 @@ def train(
     placement: Placement | None = None,
     report: Callable[[EpochMetrics], bool] | None = None,
 ) -> TrainResult:
-    """Trains once, from the start or from the placement's checkpoint.
+    """Train one configuration, from the start or from the placement's checkpoint.
 
     Args:
         config: what to train.
         placement: where and how; None for one CPU thread without checkpoints.
-        report: called after every epoch of this attempt; False ends the training there.
+        report: called after every epoch of this attempt; if it returns False, the training stops there.
 
     Returns:
-        The result; its status is "running" where `report` ended it early, and the checkpoint is then left in place.
+        The result. Its status is "running" if `report` stopped the training; the checkpoint is then left in place.
 
     Raises:
         ValueError: the configuration cannot be trained (an unknown name, a batch larger than the data ...).
         DataError: the data source's files cannot be used.
-        WorkerLost: another of several workers was lost; the same call takes the training up from its checkpoint.
-        RuntimeError: what failed at another of several workers, or here.
+        WorkerLost: another of several workers was lost; the same call resumes the training from its checkpoint.
+        RuntimeError: another of several workers failed, or this one did.
 
     Example:
         >>> from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec
@@ -71,7 +70,7 @@ def train(
     """
     placement = placement or Placement()
     with local_workers(placement.num_workers) as workers:
-        if placement.device == "cpu":  # the workers share its meter
+        if placement.device == "cpu":  # the workers share one energy meter
             placement = replace(placement, energy_share=placement.energy_share / placement.num_workers)
         training = Training(config, placement, workers.start_training(config, placement))
         while not training.finished:
@@ -83,26 +82,27 @@ def train(
 
 
 class Training:
-    """A training that its caller moves on epoch by epoch; `train` is the short way.
+    """A training that its caller runs epoch by epoch; `train` runs all of them.
 
-    Resumes from `placement.checkpoint` where that file is intact and of the same configuration; on a CPU, a training
-    that was interrupted and resumed equals one that was not, bit for bit (of three workers or more to rounding: torch
-    orders the first update's sums otherwise). The file is removed when training finishes.
+    Resumes from `placement.checkpoint` if that file is intact and belongs to the same configuration. On a CPU, a
+    resumed training equals an uninterrupted one bit for bit (to rounding with three workers or more, since torch orders
+    the first update's sums otherwise). The file is removed when training finishes.
+
     Sets torch's thread count and glibc's memory settings for the process; leaves torch's random state alone.
 
-    Of several workers that train together (`trainers.distributed.data_parallel`), every one has a `Training` of its own
-    and moves it on: worker 0 as it likes, the others as it does (`train_as_worker`). Counts are those of all
-    workers, seconds and joules their sum. What is random for each sample besides its order, dropout say, is drawn by
-    each worker for its local batch. Scores are worker 0's; the others know the first only.
+    With several workers (`trainers.distributed.data_parallel`), every worker has a `Training` of its own. Rank 0's
+    caller decides when an epoch is run; the others follow it (`train_as_worker`). Counts cover all workers; seconds and
+    joules are their sum. What is random for each sample besides its order, such as dropout, is drawn by each worker for
+    its local batch. Scores are rank 0's; the others know the first one only.
 
     Args:
         config: what to train.
         placement: where and how this worker trains.
-        process_group: the workers; this one alone where nothing is said.
+        process_group: the workers; by default this one alone.
 
     Attributes:
         flops_per_sample: floating-point operations of one training sample.
-        updates: what trains the model; after an exception, with the counts of the epoch that it ended.
+        updates: makes the updates; after an exception, it holds the counts of the interrupted epoch.
 
     Raises:
         ValueError: the configuration cannot be trained.
@@ -115,13 +115,17 @@ class Training:
         torch.set_num_threads(placement.num_threads)
         self.config, self.placement, self.process_group = config, placement, process_group
         self.device = torch.device(placement.device)
-        metered = read_energy(self.device)
+        energy_before = read_energy(self.device)
+
+        # Application and data.
         self.application = find_application(config.application)
         check_recipe(config.recipe, self.application)
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
         loaded = load_on_device(source, placement.data_folder, self.device, config.data_options)
         self.flops_per_sample = training_flops_per_sample(self.application, loaded, config.model_options)
         self.data = prepare_data(loaded, config.recipe.precision)
+
+        # Schedule, model and optimizer.
         self.schedule = build_schedule(
             config.schedule, num_samples=len(self.data.train), batch_size=config.batch_size, epochs=config.epochs
         )
@@ -135,23 +139,24 @@ class Training:
             config, self.application, self.data.train, self.model, self.optimizer, self.schedule, process_group
         )
         self._forward = make_forward(config.recipe.precision, self.device, self.model)
+
+        # Progress so far: none, or the checkpoint's.
         self._progress = TrainResult(
             status="running", epochs=(), validation_score=self.application.chance_score, setup_joules=0.0
         )
         self._resume()
-        so_far, joules = self._progress, self._joules_since(metered)
-        share = self.updates.local_batch_size
-        pieces = ghost_batch_sizes(share, self.updates.micro_batch_size or share)
-        is_whole = max(pieces) == config.batch_size and config.recipe.micro_batch_size != "auto"
+        before, joules = self._progress, self._joules_since(energy_before)
+        micro_batches = self.updates.micro_batch_sizes()
+        is_whole_batch = max(micro_batches) == config.batch_size and config.recipe.micro_batch_size != "auto"
         self._progress = replace(
-            so_far,
+            before,
             num_parameters=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            setup_seconds=so_far.setup_seconds + process_group.world_size * (time.perf_counter() - started),
-            setup_joules=None if joules is None or so_far.setup_joules is None else so_far.setup_joules + joules,
-            resumed_epochs=len(so_far.epochs),
-            micro_batch_size=None if is_whole else max(pieces),
+            setup_seconds=before.setup_seconds + process_group.world_size * (time.perf_counter() - started),
+            setup_joules=None if joules is None or before.setup_joules is None else before.setup_joules + joules,
+            resumed_epochs=len(before.epochs),
+            micro_batch_size=None if is_whole_batch else max(micro_batches),
             num_workers=process_group.world_size,
-            accumulation_steps=len(pieces),
+            accumulation_steps=len(micro_batches),
         )
         self._checkpoints = CheckpointClock(placement.checkpoint_seconds)
 
@@ -161,16 +166,16 @@ class Training:
         return self._progress.status != "running"
 
     def result(self) -> TrainResult:
-        """What the training gave so far; before the first epoch, its validation score is that of chance."""
+        """Return the result so far; before the first epoch, its validation score is that of chance."""
         return replace(self._progress, peak_memory_bytes=peak_memory_bytes(self.device))
 
     def run_epoch(self) -> EpochMetrics:
-        """Trains the next epoch and evaluates it; after the last one, evaluates the test split too.
+        """Train the next epoch and evaluate it; after the last one, evaluate the test split too.
 
-        A loss that is not finite (seen in training or on validation), or a training loss above `divergence_factor`
-        times the first epoch's, ends the training as diverged, with the scores of chance. A training loss that is not
-        finite ends the epoch too, and nothing is evaluated any more; it is looked for every `CHECK_UPDATES` updates,
-        so that hardly any of them waits for the device.
+        Training ends as diverged, with the scores of chance, where a training or validation loss is not finite, or
+        where the training loss exceeds `divergence_factor` times the first epoch's. A training loss that is not finite
+        ends the epoch at once, without an evaluation. It is looked for every `CHECK_UPDATES` updates, so that few of
+        them wait for the device.
 
         Returns:
             The epoch's metrics.
@@ -181,21 +186,23 @@ class Training:
         if self.finished:
             raise RuntimeError(f"this training has {self._progress.status}: no epoch is left to run.")
         if self.process_group.is_rank_zero:
-            self._broadcast_continue(goes_on=True)
-        started, metered = time.perf_counter(), read_energy(self.device)
-        config, epoch = self.config, len(self._progress.epochs) + 1
+            self._broadcast_continue(True)
+        started, energy_before = time.perf_counter(), read_energy(self.device)
+        config, updates, epoch = self.config, self.updates, len(self._progress.epochs) + 1
 
+        # Train.
         first, _, order = self.data.train.order(config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size)
-        updates = self.updates
         train_loss = updates.train(epoch, first, order)
+
+        # Evaluate.
+        validation = NOT_EVALUATED
         if math.isfinite(train_loss):
             updates.use_evaluation_weights(epoch, order)
             validation = self._evaluate(self.data.validation)
-        else:
-            validation = Evaluation(loss=math.nan, score=math.nan, other_scores={})
-
         diverged = has_diverged(config, self._progress, train_loss=train_loss, validation_loss=validation.loss)
         test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
+
+        # Record.
         metrics = EpochMetrics(
             epoch=epoch,
             lr=self.schedule.lr(first + updates.iterations - 1),
@@ -207,33 +214,33 @@ class Training:
             flops=self.flops_per_sample * updates.samples,
             words=self._progress.num_parameters * updates.iterations,
             device_seconds=self.process_group.world_size * (time.perf_counter() - started),
-            measured_joules=self._joules_since(metered),
+            measured_joules=self._joules_since(energy_before),
             other_scores=validation.other_scores,
         )
         self._progress = update_result(self._progress, metrics, self.application, diverged=diverged, test=test)
         updates.end_epoch()
-        self._keep_checkpoint()
+        self._update_checkpoint()
         return self._progress.epochs[-1]
 
     def stop(self) -> None:
-        """Ends the training early for all its workers; nothing happens where there is one, or where it has ended."""
+        """End the training early for all its workers; no effect with one worker, or after the training has ended."""
         if not self.finished:
-            self._broadcast_continue(goes_on=False)
+            self._broadcast_continue(False)
 
     def wait_for_rank_zero(self) -> bool:
-        """Waits for worker 0 to begin an epoch or to leave."""
-        return self._broadcast_continue(goes_on=False)
+        """Wait until rank 0 starts an epoch or stops; return whether an epoch follows."""
+        return self._broadcast_continue(False)
 
-    def _broadcast_continue(self, *, goes_on: bool) -> bool:
-        """Whether another epoch follows, by what worker 0 says."""
-        return self.process_group.broadcast([float(goes_on)], self.device) == [1.0]
+    def _broadcast_continue(self, continues: bool) -> bool:
+        """Return rank 0's answer to whether another epoch follows; the others' arguments are ignored."""
+        return self.process_group.broadcast([float(continues)], self.device) == [1.0]
 
     def time_updates(self, num_updates: int, *, sync_gradients: bool = True) -> float:
-        """Seconds of the first updates of an epoch, the device's work included; the training is of no use afterwards.
+        """Time the first updates of an epoch, in seconds; the training must not be used afterwards.
 
         Args:
-            num_updates: >= 1; no more than an epoch has are made.
-            sync_gradients: whether the workers add up their gradients; without, each trains by itself.
+            num_updates: number of updates, >= 1; at most those of an epoch are made.
+            sync_gradients: whether gradients are summed over the workers; if not, each worker trains by itself.
         """
         self.updates.sync_gradients(enabled=sync_gradients)
         config = self.config
@@ -243,10 +250,10 @@ class Training:
         return time.perf_counter() - begin
 
     def save(self, path: str | Path) -> None:
-        """Writes a checkpoint from which the same configuration can be resumed.
+        """Write a checkpoint from which the same configuration can be resumed.
 
-        Its weights are those of evaluation, as between any two epochs: an optimizer that trains at others makes them
-        from these when the next epoch begins, whether the training was resumed or not.
+        It holds the evaluation weights, as between any two epochs. An optimizer that trains at other weights derives
+        them from these when the next epoch begins, whether the training was resumed or not.
         """
         state = {
             "model": self.model.state_dict(),
@@ -255,27 +262,26 @@ class Training:
         }
         write_checkpoint(Path(path), config_fingerprint(self.config), state)
 
-    def _joules_since(self, begin: Reading | None) -> float | None:
-        """This training's share of what its devices have drawn since then."""
-        joules = joules_between(begin, read_energy(self.device))
-        own = math.nan if joules is None else self.placement.energy_share * joules
-        total = self.process_group.all_reduce_sum(torch.tensor(own, dtype=torch.float64, device=self.device)).item()
+    def _joules_since(self, before: Reading | None) -> float | None:
+        """Return the joules that this training's devices have drawn since a reading; None if one has no meter."""
+        drawn = joules_between(before, read_energy(self.device))
+        local = math.nan if drawn is None else self.placement.energy_share * drawn
+        total = self.process_group.all_reduce_sum(torch.tensor(local, dtype=torch.float64, device=self.device)).item()
         return None if math.isnan(total) else total
 
     def _evaluate(self, split: Split) -> Evaluation:
-        """What worker 0 finds on a split; of its scores the other workers know one."""
+        """Evaluate a split on rank 0; the other workers get the loss and the first score."""
+        found = NOT_EVALUATED
         if self.process_group.is_rank_zero:
             found = evaluate(self.model, self._forward, self.application, split, self.device)
-        else:
-            found = Evaluation(loss=math.nan, score=math.nan, other_scores={})
         loss, score = self.process_group.broadcast([found.loss, found.score], self.device)
         return replace(found, loss=loss, score=score)
 
     def _resume(self) -> None:
-        """Takes up the checkpoint, where there is one to trust.
+        """Restore the checkpoint if there is one to trust.
 
         Raises:
-            RuntimeError: one worker could read it and another not; what they went on with would be two trainings.
+            RuntimeError: only some of the workers could read it, so that they would train different models.
         """
         if self.placement.checkpoint is None:
             return
@@ -283,19 +289,19 @@ class Training:
         if not self.process_group.all_equal(_size_and_time(path), self.device):
             _logger.warning("%s: not all workers have this checkpoint: the training starts anew.", path)
             return
-        found = restore_checkpoint(
+        restored = restore_checkpoint(
             path,
             config_fingerprint(self.config),
             self.device,
             {"model": self.model, "optimizer": self.optimizer},
             result_from_state,
         )
-        self._progress = found or self._progress
+        self._progress = restored or self._progress
         if not self.process_group.all_equal([float(len(self._progress.epochs))], self.device):
             raise RuntimeError(f"{path}: one worker could read this checkpoint and another could not.")
 
-    def _keep_checkpoint(self) -> None:
-        """Writes the placement's checkpoint when it is due, and removes it when nothing is left to resume."""
+    def _update_checkpoint(self) -> None:
+        """Write the placement's checkpoint when it is due; remove it when there is nothing left to resume."""
         if self.placement.checkpoint is None or not self.process_group.is_rank_zero:
             return
         path = Path(self.placement.checkpoint)
@@ -303,7 +309,7 @@ class Training:
             if self.finished:
                 path.unlink(missing_ok=True)
             elif self._checkpoints.is_due():
-                with self._checkpoints.writing():
+                with self._checkpoints.time_write():
                     self.save(path)
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
@@ -311,12 +317,12 @@ class Training:
 
 
 def train_as_worker(config: TrainConfig, placement: Placement, process_group: ProcessGroup) -> None:
-    """A worker's part in a training that worker 0 leads, to its end: every worker but that one calls this.
+    """Train this worker's part of a training that rank 0 runs, to its end; every other rank calls this.
 
     Args:
         config: what to train, the same for all workers.
         placement: where and how this worker trains.
-        process_group: as this worker sees it.
+        process_group: the workers, as this one sees them.
     """
     training = Training(config, placement, process_group)
     while not training.finished and training.wait_for_rank_zero():
@@ -324,7 +330,7 @@ def train_as_worker(config: TrainConfig, placement: Placement, process_group: Pr
 
 
 def _size_and_time(path: Path) -> tuple[float, float]:
-    """Differs where two workers do not see the same file."""
+    """Return a file's size and time of change, which differ if two workers do not see the same file."""
     with suppress(OSError):
         return path.stat().st_size, path.stat().st_mtime
     return -1.0, -1.0

@@ -1,4 +1,4 @@
-"""How large the pieces should be that a batch is computed in, found by trying them on the device.
+"""The fastest micro-batch size of a training, measured on its device.
 
 This module must not know schedules, optimizers or epochs.
 """
@@ -21,24 +21,24 @@ from .sampling import random_stream
 from .spec import ScheduleSpec, TrainConfig
 
 SMALLEST = 16
-"""Samples of the smallest piece that is tried, where nothing else is asked for."""
+"""Smallest size that is tried, unless sizes must be multiples of something else."""
 AS_FAST = 1.05
-"""A larger piece is preferred to one that is faster by less than this factor."""
+"""A larger size is preferred to one that is faster by less than this factor."""
 REPEATS = 2
 
 _found: dict[tuple[str, int, torch.device], int] = {}
-"""What was found fastest in this process, by workload, samples and device."""
+"""The fastest sizes found in this process, by workload, number of samples and device."""
 
 
 def find_micro_batch_size(config: TrainConfig, keys: Tensor, data: Split, model: nn.Module, loss: Loss) -> int:
-    """The micro-batch size that is fastest for a training, found once a process.
+    """Find the micro-batch size that is fastest for a training; measured once in a process.
 
     Args:
-        config: of the training; schedule, seed and epochs do not matter.
-        keys: of the samples that an update takes here, `fastest_micro_batch_size`'s B.
+        config: the training's configuration; schedule, seed and epochs do not matter.
+        keys: keys of the samples of an update on this worker, (B,).
         data: the training samples.
-        model: on its device; left as it is.
-        loss: that training minimises.
+        model: the model on its device; left as it is.
+        loss: the loss that training minimises.
     """
     device = next(model.parameters()).device
     workload = config_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1))
@@ -61,30 +61,31 @@ def find_micro_batch_size(config: TrainConfig, keys: Tensor, data: Split, model:
 def fastest_micro_batch_size(
     compute: Callable[[int], None], *, batch_size: int, multiple_of: int | None, device: torch.device
 ) -> int:
-    """The number of samples at once that takes the least time a sample, of those that fit into the device's memory.
+    """Measure which micro-batch size takes the least time a sample, of those that fit into the device's memory.
 
-    Pieces are tried from small to large, so that memory runs out once at most. On a CPU it must not: the system would
-    end the process, and what was held once is kept. So none is tried there that would need more than the process's part
-    of the memory, by what smaller ones took; what was kept of earlier trainings is given back before, so that it shows.
+    Sizes are tried in ascending order, so that memory runs out once at most. On a CPU it must not run out, since the
+    system would kill the process, and memory once held is kept. So a size is not tried there if it would need more than
+    this process's part of the memory, extrapolated from smaller sizes. Memory kept from earlier trainings is released
+    before, so that the extrapolation sees it.
 
     Args:
-        compute: forward and backward pass of so many samples.
-        batch_size: B, the largest number of interest.
-        multiple_of: pieces smaller than the batch are multiples of this; None where any size will do.
-        device: what the time is taken of.
+        compute: runs the forward and backward pass of so many samples.
+        batch_size: B, the largest size.
+        multiple_of: sizes below B are multiples of this; None if any size will do.
+        device: device whose time is measured.
 
     Raises:
-        Exception: that memory could not be had (`trainers.memory.is_out_of_memory`): not even the smallest piece fits.
+        Exception: an out-of-memory error (`trainers.memory.is_out_of_memory`): not even the smallest size fits.
     """
     found: dict[int, float] = {}
-    for_one = math.inf
+    budget = math.inf
     if device.type == "cpu":
         release_freed_memory()
-        for_one = memory_budget_bytes()
+        budget = memory_budget_bytes()
     before = resident_bytes()
-    a_sample = 0.0
+    bytes_per_sample = 0.0
     for size in _sizes(batch_size, multiple_of):
-        if found and before + a_sample * size > for_one:
+        if found and before + bytes_per_sample * size > budget:
             break
         try:
             found[size] = _seconds(compute, size, device) / size
@@ -92,13 +93,13 @@ def fastest_micro_batch_size(
             if not found or not is_out_of_memory(error):
                 raise
             break
-        a_sample = (resident_bytes() - before) / size
+        bytes_per_sample = (resident_bytes() - before) / size
     fastest = min(found.values())
     return max(size for size, seconds in found.items() if seconds <= AS_FAST * fastest)
 
 
 def _sizes(batch_size: int, multiple_of: int | None) -> Iterator[int]:
-    """Pieces to try, ascending, the whole batch last."""
+    """Yield the sizes to try in ascending order, the whole batch last."""
     size = multiple_of or SMALLEST
     if multiple_of is not None:
         size *= math.ceil(SMALLEST / multiple_of)
@@ -109,15 +110,15 @@ def _sizes(batch_size: int, multiple_of: int | None) -> Iterator[int]:
 
 
 def _seconds(compute: Callable[[int], None], size: int, device: torch.device) -> float:
-    compute(size)  # pays for memory and for choices of kernels
-    _wait(device)
+    compute(size)  # warm-up: memory is allocated and kernels are chosen
+    _synchronize(device)
     begin = time.perf_counter()
     for _ in range(REPEATS):
         compute(size)
-    _wait(device)
+    _synchronize(device)
     return (time.perf_counter() - begin) / REPEATS
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""What an epoch makes of a training's result: whether it has diverged, and the scores it then has.
+"""How an epoch changes a training's result: whether it has diverged, and its scores.
 
 The same for a training alone and for one in a pack. This module must not know how an epoch is computed.
 """
@@ -14,12 +14,12 @@ from .spec import EpochMetrics, TrainConfig, TrainResult
 
 
 def has_diverged(config: TrainConfig, before: TrainResult, *, train_loss: float, validation_loss: float) -> bool:
-    """Whether an epoch ends the training as diverged.
+    """Return whether an epoch ends the training as diverged.
 
-    It does where a loss is not finite, or where the training loss is above `divergence_factor` times the first epoch's.
+    It does if a loss is not finite, or if the training loss exceeds `divergence_factor` times the first epoch's.
 
     Args:
-        config: of the training.
+        config: the training's configuration.
         before: its result before this epoch.
         train_loss: mean over the epoch's samples (nats).
         validation_loss: mean over the validation split (nats).
@@ -31,14 +31,14 @@ def has_diverged(config: TrainConfig, before: TrainResult, *, train_loss: float,
 def update_result(
     before: TrainResult, metrics: EpochMetrics, application: Application, *, diverged: bool, test: Evaluation | None
 ) -> TrainResult:
-    """The result after an epoch; a diverged training scores what chance scores.
+    """Return the result after an epoch; a diverged training gets the score of chance.
 
     Args:
-        before: the result before it.
-        metrics: the epoch's; where it diverged its score is replaced.
-        application: whose chance score counts.
-        diverged: what `has_diverged` says.
-        test: the evaluation of the test split; None unless this was the last epoch and it did not diverge.
+        before: the result before the epoch.
+        metrics: the epoch's metrics; if it diverged, the validation score is replaced.
+        application: gives the score of chance.
+        diverged: the answer of `has_diverged`.
+        test: evaluation of the test split; None unless this was the last epoch and it did not diverge.
     """
     if diverged:
         metrics = replace(metrics, validation_score=application.chance_score, other_scores={})
@@ -54,10 +54,10 @@ def update_result(
 
 
 def result_from_state(state: Mapping[str, Any]) -> TrainResult:
-    """The result so far that a checkpoint's state holds.
+    """Read the result so far from a checkpoint's state.
 
     Raises:
-        KeyError, TypeError: it was written by another version of this program.
+        KeyError, TypeError: another version of this program wrote it.
     """
     progress: dict[str, Any] = state["progress"]
     return TrainResult(**{**progress, "epochs": tuple(EpochMetrics(**metrics) for metrics in progress["epochs"])})

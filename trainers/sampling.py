@@ -1,8 +1,8 @@
-"""The random streams of a training, each of the seed and a purpose alone: weights, the order of samples, noise.
+"""The random streams of a training: one each for weights, sample order and noise, from the seed and a purpose alone.
 
-So two configurations with one seed start alike, and a resumed training need not replay what it has done. All batches
-come from one continuous stream of samples, the permutations of epoch 1, 2, ... E laid end to end: update t takes the
-samples [(t-1) B, t B) of it. A text is not shuffled but read in streams. This module must not know what is trained.
+So two configurations with the same seed start alike, and a resumed training need not replay what it has done. All
+batches come from one continuous stream of samples, the permutations of epochs 1, 2, ... E one after another: update t
+takes its samples [(t-1) B, t B). A text is not shuffled but read in streams. This module must not know what is trained.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from torch import Tensor
 
 @contextmanager
 def random_stream(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
-    """Inside, torch draws from the stream of that purpose, on the CPU and on `device`; outside, nothing is noticed.
+    """Have torch draw from the stream of a purpose in this block, on the CPU and on `device`.
+
+    Torch's random state is restored after the block.
 
     >>> with random_stream(0, "weights", torch.device("cpu")):
     ...     first = torch.rand(3)
@@ -29,13 +31,13 @@ def random_stream(seed: int, purpose: str, device: torch.device) -> Iterator[Non
 
 
 def sample_order(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_size: int) -> tuple[int, int, Tensor]:
-    """The updates of one epoch, and the samples they take.
+    """Return the updates of one epoch and their samples.
 
-    An epoch ends with the update that completes it, and each has at least one, since B <= n. The last update of a
-    training takes what is left, so that T = ceil(E n / B) updates see exactly E n samples at every batch size.
+    An epoch ends with the update that completes it, and has at least one update, since B <= n. The last update of a
+    training takes the remaining samples, so that T = ceil(E n / B) updates see exactly E n samples at every batch size.
 
     Args:
-        seed: of the training.
+        seed: the training's seed.
         epoch: 1 .. `epochs`.
         epochs: E.
         num_samples: n.
@@ -47,37 +49,37 @@ def sample_order(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_
     >>> [sample_order(0, epoch, epochs=2, num_samples=5, batch_size=3)[:2] for epoch in (1, 2)]
     [(1, 2), (3, 4)]
     """
-    return _taken(lambda each: _permutation(seed, each, num_samples), epoch, epochs, num_samples, batch_size)
+    return _select(lambda each: _permutation(seed, each, num_samples), epoch, epochs, num_samples, batch_size)
 
 
 def sample_draws(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_size: int) -> Tensor:
-    """A random number in 0 .. 2^31-1 for each sample of `sample_order`, (num_samples_of_epoch,): what changes it.
+    """Return a random number in 0 .. 2^31-1 for each sample of `sample_order`, (num_samples_of_epoch,).
 
-    It belongs to the sample's place in the stream of all samples alone: whoever computes that sample, in whatever batch
-    or piece of one, draws the same. Arguments as of `sample_order`.
+    Augmentations are drawn from it. It depends on the sample's place in the stream of all samples alone, not on the
+    worker, batch or micro-batch that computes the sample. Arguments as for `sample_order`.
 
     >>> each = sample_draws(3, 1, epochs=1, num_samples=5, batch_size=1)
     >>> torch.equal(each, sample_draws(3, 1, epochs=1, num_samples=5, batch_size=4))
     True
     """
 
-    def drawn(each: int) -> Tensor:
+    def draw_pass(each: int) -> Tensor:
         generator = torch.Generator().manual_seed(_derived_seed(seed, f"draws {each}"))
         return torch.randint(2**31, (num_samples,), generator=generator)
 
-    _, _, draws = _taken(drawn, epoch, epochs, num_samples, batch_size)
+    _, _, draws = _select(draw_pass, epoch, epochs, num_samples, batch_size)
     return draws
 
 
 def sample_seeds(seed: int, start: int, count: int) -> Tensor:
-    """Seeds (count,) in 0 .. 2^32-1 for what loading each sample draws, by its place in the stream of all samples.
+    """Return seeds (count,) in 0 .. 2^32-1 for the random numbers that loading each sample draws.
 
-    No two samples of a training have the same.
+    A seed depends on the sample's place in the stream of all samples. No two samples of a training share one.
 
     Args:
-        seed: of the training.
-        start: samples of the stream before the first one, 0-based: (t - 1) B for update t.
-        count: how many.
+        seed: the training's seed.
+        start: place of the first sample, 0-based: (t - 1) B for update t.
+        count: number of samples.
 
     >>> torch.equal(sample_seeds(0, 0, 9)[4:6], sample_seeds(0, 4, 2))
     True
@@ -86,15 +88,15 @@ def sample_seeds(seed: int, start: int, count: int) -> Tensor:
 
 
 def stream_order(epoch: int, *, epochs: int, num_windows: int, batch_size: int) -> tuple[int, int, Tensor]:
-    """The updates of one epoch over a text, and the windows they take: one of each of B streams, going on where it was.
+    """Return the updates of one epoch over a text, and their windows: the next one of each of B streams.
 
-    The text is a ring of n windows. Stream s = 0 .. B-1 begins at window floor(s n / B) and moves on by one window an
-    update, through the whole training: update t takes window floor(s n / B) + t - 1, modulo n. In n / B updates every
-    stream reaches the beginning of the next, so an epoch reads the text once. The last update of a training takes the
-    first streams only, as many as are left, so that T = ceil(E n / B) updates see exactly E n windows.
+    The text is a ring of n windows. Stream s = 0 .. B-1 begins at window floor(s n / B) and advances by one window an
+    update through the whole training: update t takes window floor(s n / B) + t - 1, modulo n. In n / B updates every
+    stream reaches the beginning of the next one, so an epoch reads the text once. The last update of a training takes
+    the first streams only, as many as remain, so that T = ceil(E n / B) updates see exactly E n windows.
 
-    Where B does not divide n, an update at the seam of two epochs belongs to the first of them, and a window may be
-    read once more or once less often than another.
+    If B does not divide n, an update that spans two epochs belongs to the first of them, and some windows may be read
+    once more than others.
 
     Args:
         epoch: 1 .. `epochs`.
@@ -116,7 +118,7 @@ def stream_order(epoch: int, *, epochs: int, num_windows: int, batch_size: int) 
     (4, 5, [[3, 0], [5, 1], [0, 2], [4, 0], [6, 1]])
     """
     n = num_windows
-    before, last = _updates_done(epoch - 1, n, batch_size), _updates_done(epoch, n, batch_size)
+    before, last = _num_updates(epoch - 1, n, batch_size), _num_updates(epoch, n, batch_size)
     taken = torch.arange(before * batch_size, min(last * batch_size, epochs * n))
     streams = taken % batch_size
     windows = (streams * n // batch_size + taken // batch_size) % n
@@ -124,11 +126,14 @@ def stream_order(epoch: int, *, epochs: int, num_windows: int, batch_size: int) 
 
 
 def streams_in_order(num_windows: int, num_streams: int) -> tuple[Tensor, ...]:
-    """A text read once in streams of nearly equal length: (window, stream) of each step's samples, (num_keys, 2).
+    """Return the steps that read a text once in streams of nearly equal length.
 
     Args:
         num_windows: n, >= 1.
         num_streams: B, >= 1; a text with fewer windows is read in as many streams.
+
+    Returns:
+        (window, stream) of the samples of each step, (num_keys, 2).
 
     >>> [keys.tolist() for keys in streams_in_order(5, 2)]
     [[[0, 0], [2, 1]], [[1, 0], [3, 1]], [[4, 1]]]
@@ -141,12 +146,12 @@ def streams_in_order(num_windows: int, num_streams: int) -> tuple[Tensor, ...]:
     return tuple((keys + step * ahead)[lengths > step] for step in range(int(lengths.max())))
 
 
-def _taken(
+def _select(
     of_pass: Callable[[int], Tensor], epoch: int, epochs: int, num_samples: int, batch_size: int
 ) -> tuple[int, int, Tensor]:
-    """First and last update of an epoch, and what they take of passes laid end to end, each (num_samples,)."""
+    """Return the first and last update of an epoch, and their part of passes one after another, each (num_samples,)."""
     n = num_samples
-    before, last = _updates_done(epoch - 1, n, batch_size), _updates_done(epoch, n, batch_size)
+    before, last = _num_updates(epoch - 1, n, batch_size), _num_updates(epoch, n, batch_size)
     already_taken = before * batch_size - (epoch - 1) * n
     beyond = 0 if epoch == epochs else last * batch_size - epoch * n
     taken = of_pass(epoch)[already_taken:]
@@ -155,17 +160,17 @@ def _taken(
     return before + 1, last, taken
 
 
-def _updates_done(epoch: int, num_samples: int, batch_size: int) -> int:
-    """Updates that it takes to complete an epoch, counted from the beginning of the training."""
+def _num_updates(epoch: int, num_samples: int, batch_size: int) -> int:
+    """Return the number of updates that complete an epoch, counted from the beginning of the training."""
     return -(-epoch * num_samples // batch_size)
 
 
 def _permutation(seed: int, epoch: int, num_samples: int) -> Tensor:
-    """The order (n,) of one pass, from the seed and the epoch alone: a resumed training need not replay others."""
+    """Return the order (n,) of one pass. It depends on seed and epoch alone: resuming need not replay other passes."""
     generator = torch.Generator().manual_seed(_derived_seed(seed, f"order {epoch}"))
     return torch.randperm(num_samples, generator=generator)
 
 
 def _derived_seed(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that no two random streams of a training are related."""
+    """Return a seed for each purpose, so that no two random streams of a training are related."""
     return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:4], "big")

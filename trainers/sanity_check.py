@@ -1,7 +1,7 @@
-"""One batch through an application that someone else wrote, before any trial: what only running it can show.
+"""Sanity check of a user application: one batch of every split through it, before any trial.
 
-Every mistake becomes a sentence that begins with the field of `Application` it lies in. Nothing is trained, and torch's
-random state is left as it was. This module must not know what is studied.
+Every mistake becomes a sentence that begins with the field of `Application` where it lies. Nothing is trained, and
+torch's random state is left alone. This module must not know what is studied.
 """
 
 import math
@@ -22,21 +22,26 @@ from .flops_and_memory import training_flops_per_sample
 from .spec import OptionValue
 
 NUM_SAMPLES = 64
-"""Samples of the batch: few enough for any model, enough that an untrained one answers some of them right."""
+"""Samples of the batch: few enough for any model, enough for an untrained classifier to get some of them right."""
 
 
 def load_data(source: DataSource, folder: str | None, options: Mapping[str, OptionValue]) -> Dataset:
-    """The data of a source that someone else wrote.
+    """Load a user application's data and check them.
+
+    Args:
+        source: the application's data source.
+        folder: folder of its files; None for its default.
+        options: the source's options.
 
     Raises:
-        ApplicationError: loading them fails, or what is loaded is not a `Dataset` of three splits with samples.
-        DataError: the source says itself what is wrong with its files.
+        ApplicationError: loading fails, or does not give a `Dataset` of three splits with samples.
+        DataError: the source itself reports what is wrong with its files.
     """
     counted = None
     if source.check is not None:
-        with _named("data_sources", "check"):
+        with _attribute_to("data_sources", "check"):
             counted = source.check(folder, **options)
-    with _named("data_sources", "load"):
+    with _attribute_to("data_sources", "load"):
         data = source.load(folder, **options)
     if not isinstance(data, Dataset):
         raise ApplicationError(
@@ -48,7 +53,7 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
                 f"data_sources: {name} must be a zerotune.trainers.data.Split, got {type(split).__name__}: "
                 "zerotune.trainers.data.as_split makes one of tensors, a data set or a DataLoader"
             )
-        with _named("data_sources", f"the length of {name}"):
+        with _attribute_to("data_sources", f"the length of {name}"):
             size, least = len(split), 2 if name == "train" else 1
         if size < least:
             raise ApplicationError(f"data_sources: {name} has {size} samples, and must have at least {least}")
@@ -65,18 +70,17 @@ def run_sanity_check(
     batch_sizes: Iterable[int] = (),
     epochs: int = 1,
 ) -> None:
-    """Builds the model, and takes a batch of every split through model, loss, gradient and scores, on the CPU.
+    """Build the model, and run a batch of every split through model, loss, gradient and scores, on the CPU.
 
     Args:
-        application: to be rehearsed.
-        data: as `load_data` gives them.
+        application: the application to check.
+        data: its data, as `load_data` returns them.
         model_options: as `TrainConfig.model_options`.
-        batch_sizes: that will be trained with; the last update of a training takes what is left of the samples, which
-            may be one.
-        epochs: of those trainings.
+        batch_sizes: batch sizes of the trainings to come, whose last update may be left with a single sample.
+        epochs: epochs of those trainings.
 
     Raises:
-        ApplicationError: something cannot be used; the text begins with its field.
+        ApplicationError: a part of the application cannot be used; the message begins with its field.
     """
     with torch.random.fork_rng(devices=[]):
         model = _new_model(application, data, model_options)
@@ -84,7 +88,7 @@ def run_sanity_check(
             _check_batch(application, model, name, split)
         _check_gradient(application, model, data.train)
         _check_single_sample(model, data.train, batch_sizes, epochs)
-        with _named("build_model", "a step of two samples, whose operations are counted,"):
+        with _attribute_to("build_model", "a step of two samples, whose operations are counted,"):
             training_flops_per_sample(application, data, model_options)
 
 
@@ -93,13 +97,13 @@ def _splits(data: Dataset) -> Iterator[tuple[str, Split]]:
 
 
 @contextmanager
-def _named(field: str, what: str, about: str = "") -> Iterator[None]:
-    """Whatever is raised inside is said to be of a field; a sentence that is one already stays."""
+def _attribute_to(field: str, what: str, about: str = "") -> Iterator[None]:
+    """Turn any error of this block into an ApplicationError of a field; an ApplicationError or DataError stays."""
     try:
         yield
     except (ApplicationError, DataError):
         raise
-    except Exception as error:  # whatever an application raises
+    except Exception as error:  # an application may raise anything
         raise ApplicationError(f"{field}: {what} raised {describe_error(error)}{about}") from error
 
 
@@ -109,7 +113,7 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
 
     def build() -> Any:
         torch.manual_seed(0)
-        with _named("build_model", "it", about):
+        with _attribute_to("build_model", "it", about):
             return application.new_model(data.info, options)
 
     model, again = build(), build()
@@ -137,35 +141,35 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
 
 
 def _first_batch(name: str, split: Split) -> Batch:
-    """Some samples of a split, checked to be inputs and targets."""
-    with _named("data_sources", f"a batch of {name}"):
+    """Return the first samples of a split, checked to be inputs and targets."""
+    with _attribute_to("data_sources", f"a batch of {name}"):
         keys = next(iter(split.evaluation_keys()))[:NUM_SAMPLES]
         batch = next(iter(split.batches([keys])))
     if not isinstance(batch, tuple | list) or len(batch) != 2:
-        raise ApplicationError(f"data_sources: a batch of {name} must be (inputs, targets), got {_shape(batch)}")
+        raise ApplicationError(f"data_sources: a batch of {name} must be (inputs, targets), got {_describe(batch)}")
     inputs, targets = batch
     if not isinstance(targets, Tensor) or targets.dim() == 0 or len(targets) != len(keys):
         raise ApplicationError(
             f"data_sources: targets of {name} must be a tensor whose first dimension counts the {len(keys)} samples of "
-            f"the batch, got {_shape(targets)}"
+            f"the batch, got {_describe(targets)}"
         )
     return inputs, targets
 
 
 def _check_batch(application: Application, model: nn.Module, name: str, split: Split) -> None:
-    """One batch in evaluation: outputs, loss and scores."""
+    """Check outputs, loss and scores of one batch in evaluation mode."""
     inputs, targets = _first_batch(name, split)
     with torch.inference_mode():
         outputs = _forward(model.eval(), name, inputs, targets)
-        about = f": outputs are {_shape(outputs)}, targets {_shape(targets)}"
-        with _named("loss", f"it, on {name},", about):
+        about = f": outputs are {_describe(outputs)}, targets {_describe(targets)}"
+        with _attribute_to("loss", f"it, on {name},", about):
             loss = application.loss(outputs, targets)
         if not isinstance(loss, Tensor) or loss.dim() != 0:
             hint = ": take its mean" if isinstance(loss, Tensor) and len(loss) == len(targets) else ""
-            raise ApplicationError(f"loss: must give a scalar, the mean over the samples, got {_shape(loss)}{hint}")
+            raise ApplicationError(f"loss: must give a scalar, the mean over the samples, got {_describe(loss)}{hint}")
         if not math.isfinite(loss):
             raise ApplicationError(f"loss: is {loss.item()} on {name} before any training{about}")
-        if _grows(application.loss, outputs, targets) is True:
+        if _doubles(application.loss, outputs, targets) is True:
             raise ApplicationError(
                 "loss: of a batch twice as long is twice as large: it must be the mean over the samples, not their sum"
             )
@@ -175,24 +179,24 @@ def _check_batch(application: Application, model: nn.Module, name: str, split: S
         for field, score_sum in sums.items():
             _check_score(field, score_sum, outputs, targets, about)
         if application.score_sum is not None:
-            with _named("finish_score", "it"):
+            with _attribute_to("finish_score", "it"):
                 finished = application.finish_score(float(application.score_sum(outputs, targets)) / len(targets))
             if not isinstance(finished, int | float):
-                raise ApplicationError(f"finish_score: must give a number, got {_shape(finished)}")
+                raise ApplicationError(f"finish_score: must give a number, got {_describe(finished)}")
         if application.smoothed_loss is not None:
-            with _named("smoothed_loss", "it", about):
+            with _attribute_to("smoothed_loss", "it", about):
                 smoothed = application.smoothed_loss(outputs, targets, label_smoothing=0.1)
             if not isinstance(smoothed, Tensor) or smoothed.dim() != 0:
-                raise ApplicationError(f"smoothed_loss: must give a scalar, got {_shape(smoothed)}")
+                raise ApplicationError(f"smoothed_loss: must give a scalar, got {_describe(smoothed)}")
 
 
 def _forward(model: nn.Module, name: str, inputs: Any, targets: Tensor) -> Tensor:
     reset_state(model)
-    with _named("build_model", "the model", f": a batch of {name} has inputs {_shape(inputs)}"):
+    with _attribute_to("build_model", "the model", f": a batch of {name} has inputs {_describe(inputs)}"):
         outputs = model(inputs)
     if not isinstance(outputs, Tensor):
         raise ApplicationError(
-            f"build_model: the model must give a tensor, got {_shape(outputs)}: wrap it in a module that picks one"
+            f"build_model: the model must give a tensor, got {_describe(outputs)}: wrap it in a module that picks one"
         )
     return outputs
 
@@ -200,27 +204,27 @@ def _forward(model: nn.Module, name: str, inputs: Any, targets: Tensor) -> Tenso
 def _check_score(
     field: str, score_sum: Callable[[Tensor, Tensor], Any], outputs: Tensor, targets: Tensor, about: str
 ) -> None:
-    with _named(field, "it", about):
+    with _attribute_to(field, "it", about):
         score = score_sum(outputs, targets)
     if isinstance(score, Tensor) and score.dim() != 0:
         hint = ": add them up" if len(score) == len(targets) else ""
-        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_shape(score)}{hint}")
+        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_describe(score)}{hint}")
     if not isinstance(score, Tensor | int | float):
-        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_shape(score)}")
-    if _grows(score_sum, outputs, targets) is False:
+        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_describe(score)}")
+    if _doubles(score_sum, outputs, targets) is False:
         raise ApplicationError(
             f"{field}: of a batch twice as long is the same: it must be the sum over the samples, not their mean"
         )
 
 
-def _grows(measured: Callable[[Tensor, Tensor], Any], outputs: Tensor, targets: Tensor) -> bool | None:
-    """Whether a value doubles when every sample is there twice; None where it is zero, or neither doubles nor stays."""
+def _doubles(measured: Callable[[Tensor, Tensor], Any], outputs: Tensor, targets: Tensor) -> bool | None:
+    """Return whether a value doubles (True) or stays (False) if every sample occurs twice; None if neither, or zero."""
     if outputs.dim() == 0 or len(outputs) != len(targets):
         return None
     try:
         once = float(measured(outputs, targets))
         twice = float(measured(torch.cat([outputs, outputs]), torch.cat([targets, targets])))
-    except Exception:  # one that takes no other number of samples cannot be asked
+    except Exception:  # a function that takes no other number of samples cannot be checked
         return None
     if not math.isfinite(once) or abs(once) < 1e-12:
         return None
@@ -232,34 +236,34 @@ def _grows(measured: Callable[[Tensor, Tensor], Any], outputs: Tensor, targets: 
 def _check_gradient(application: Application, model: nn.Module, train: Split) -> None:
     inputs, targets = _first_batch("train", train)
     outputs = _forward(model.train(), "train", inputs, targets)
-    with _named("loss", "its gradient"):
+    with _attribute_to("loss", "its gradient"):
         application.loss(outputs, targets).backward()  # type: ignore[no-untyped-call]
     if all(parameter.grad is None for parameter in model.parameters()):
         raise ApplicationError("loss: no parameter of the model gets a gradient from it")
 
 
 def _check_single_sample(model: nn.Module, train: Split, batch_sizes: Iterable[int], epochs: int) -> None:
-    """Batch normalisation takes no statistics over one sample, which is what the last update may be left with."""
-    lonely = [size for size in batch_sizes if size > 1 and epochs * len(train) % size == 1]
-    if not lonely:
+    """Check that a last update of a single sample works, which batch normalisation, for one, refuses."""
+    single = [size for size in batch_sizes if size > 1 and epochs * len(train) % size == 1]
+    if not single:
         return
     inputs, _ = _first_batch("train", train)
     try:
         model.train()
         reset_state(model)
         model(tree_map(lambda tensor: tensor[:1], inputs))
-    except Exception as error:  # whatever a model raises
+    except Exception as error:  # a model may raise anything
         raise ApplicationError(
             f"build_model: the model takes no batch of one sample ({describe_error(error)}), but with {len(train)} "
-            f"training samples and {epochs} epochs the last update at batch size {lonely[0]} has one: choose "
-            "another number"
+            f"training samples and {epochs} epochs the last update at batch size {single[0]} has one: choose another "
+            "number"
         ) from error
 
 
-def _shape(value: Any) -> str:
-    """A value as its shape and kind."""
+def _describe(value: Any) -> str:
+    """Describe a value by its type and shape."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     if isinstance(value, tuple | list) and len(value) <= 8:
-        return f"{type(value).__name__} of ({', '.join(_shape(part) for part in value)})"
+        return f"{type(value).__name__} of ({', '.join(_describe(part) for part in value)})"
     return f"a value of type {type(value).__name__}"

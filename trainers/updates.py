@@ -1,7 +1,7 @@
-"""The updates of a training: the gradient of a batch, clipped where the recipe asks for it, and the optimizer's step.
+"""The updates of an epoch: the gradient of a batch, clipping if the recipe asks for it, and the optimizer's step.
 
-What stands around model and optimizer, micro-batches or ghosts, are the pieces of `trainers.recipe`; where nothing is
-asked of them, nothing is done. This module must not know scores, checkpoints or what a training costs.
+Micro-batches, ghost batches and precision come from `trainers.recipe`; with the default recipe they cost nothing. This
+module must not know scores, checkpoints or what a training costs.
 """
 
 import math
@@ -17,6 +17,7 @@ from .data import Batch, Split
 from .distributed.data_parallel import LocalBatch, ProcessGroup, Replica
 from .evaluation import SwitchesWeights, recompute_batch_norm, reset_state
 from .micro_batch import find_micro_batch_size
+from .models.ghost_batch_norm import ghost_batch_sizes
 from .recipe import (
     AUTO_NEEDS_GHOSTS,
     add_gradient,
@@ -31,33 +32,32 @@ from .schedules import Schedule
 from .spec import TrainConfig
 
 CHECK_UPDATES = 50
-"""How often within an epoch a training is looked at for divergence."""
+"""Number of updates between two checks for divergence within an epoch."""
 
 
 class Updates:
-    """What trains a model on the batches of an epoch, on one worker of a process group.
+    """Trains a model on the batches of an epoch, as one worker of a process group.
 
     Args:
-        config: of the training.
-        application: its loss.
+        config: the training's configuration.
+        application: gives the loss.
         data: the training samples.
-        model: on its device.
-        optimizer: of that model's parameters.
+        model: the model on its device.
+        optimizer: optimizer of that model's parameters.
         schedule: the learning rate of every update.
         process_group: the workers that train together.
 
     Attributes:
-        config: of the training.
-        iterations: updates of the epoch that runs, or that an exception ended; 0 between epochs.
-        samples: the process group's samples of those updates.
-        observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer
-            steps; it may look at everything and must change nothing. Its time is in the epoch's device_seconds.
-        share_size: the most samples of a full batch that fall to one worker.
-        micro_batch_size: the samples of a share that are computed at once; None for all.
+        config: the training's configuration.
+        iterations: updates of the epoch that is running or was interrupted by an exception; 0 between epochs.
+        samples: samples of those updates, of all workers.
+        observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer's
+            step. It may look at everything and must change nothing. Its time counts in the epoch's device_seconds.
+        micro_batch_size: most samples of a local batch that are computed at once; None for all.
 
     Raises:
-        ValueError: the recipe leaves the micro-batch size to a measurement, and the model's results would depend on it;
-            or the process group's statistics of batch normalisation would not be those of one worker.
+        ValueError: the micro-batch size is "auto" and would change the model's results, or batch normalisation would
+            see statistics that one worker would not.
     """
 
     def __init__(
@@ -82,109 +82,113 @@ class Updates:
             model, process_group, batch_size=config.batch_size, ghost_batch_size=recipe.ghost_batch_size
         )
         self._forward = make_forward(recipe.precision, self._device, self._replica.module)
-        self.local_batch_size = max(end - begin for begin, end in pairwise(self._replica.shard_bounds()))
-        self.micro_batch_size = self._pieces_that_fit()
+        self._largest_shard = max(end - begin for begin, end in pairwise(self._replica.shard_bounds()))
+        self.micro_batch_size = self._choose_micro_batch_size()
+
+    def micro_batch_sizes(self) -> list[int]:
+        """Return the sizes of the micro-batches of the largest worker's part of a full batch."""
+        return ghost_batch_sizes(self._largest_shard, self.micro_batch_size or self._largest_shard)
 
     def train(self, epoch: int, first: int, order: Tensor) -> float:
-        """Trains on the batches of `order`, the first of which is update `first`; returns the samples' mean loss.
+        """Train on the batches of `order`, and return the mean loss of its samples.
 
-        Where that is not finite, some of the batches may not have been trained on. Counts go on until `end_epoch`.
+        Some batches may have been left out if that loss is not finite. Counts accumulate until `end_epoch`.
 
         Args:
-            epoch: the epoch they belong to, 1-based.
-            first: the number of the first update in the training, 1-based.
-            order: keys of the samples (N,), all workers' batches after one another; the last may be smaller than B.
+            epoch: the epoch of the batches, 1-based.
+            first: number of the first update within the training, 1-based.
+            order: keys of the samples (N,), the batches of all workers one after another; the last may be smaller.
         """
         optimizer, clip_norm = self._optimizer, self.config.recipe.clip_norm
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
         local_batches = self._replica.local_batches(order)
-        updates = [split_micro_batches(local_batch.keys, self.micro_batch_size) for local_batch in local_batches]
+        micro_batches = [split_micro_batches(local.keys, self.micro_batch_size) for local in local_batches]
         self._replica.module.train()
         reset_state(self._model)
         if isinstance(optimizer, SwitchesWeights):
             optimizer.train()
         worker = "" if self._process_group.is_rank_zero else f" of worker {self._process_group.rank}"
         with self._random_stream(f"noise {epoch}{worker}"), self._replica.epoch():
-            batches = self._data.batches(piece for pieces in updates for piece in pieces)
-            for iteration, (local_batch, pieces) in enumerate(zip(local_batches, updates, strict=True), start=first):
+            batches = self._data.batches(keys for pieces in micro_batches for keys in pieces)
+            for iteration, (local, pieces) in enumerate(zip(local_batches, micro_batches, strict=True), start=first):
                 lr = self._schedule.lr(iteration)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 optimizer.zero_grad(set_to_none=True)
-                loss_sum += self._add_gradient(local_batch, islice(batches, len(pieces)), len(pieces))
+                loss_sum += self._add_gradient(local, islice(batches, len(pieces)), len(pieces))
                 if clip_norm is not None:
                     nn.utils.clip_grad_norm_(self._parameters, clip_norm, foreach=True)
                 if self.observer is not None:
                     self.observer(iteration)
                 optimizer.step()
                 self.iterations += 1
-                self.samples += local_batch.num_samples
+                self.samples += local.num_samples
                 is_due = self.iterations % CHECK_UPDATES == 0
                 if is_due and not math.isfinite(self._process_group.all_reduce_sum(loss_sum).item()):
                     break
         return self._process_group.all_reduce_sum(loss_sum).item() / len(order)
 
     def end_epoch(self) -> None:
-        """Begins the counts anew, for the next epoch."""
+        """Reset the counts for the next epoch."""
         self.iterations, self.samples = 0, 0
 
     def sync_gradients(self, *, enabled: bool) -> None:
-        """Whether the workers add up their gradients; each trains by itself where they do not."""
+        """Set whether gradients are summed over the workers; if not, each worker trains by itself."""
         self._replica.syncs_gradients = enabled
 
     def use_evaluation_weights(self, epoch: int, order: Tensor) -> None:
-        """Puts the model into evaluation mode, at the weights its optimizer wants evaluated, where those are others.
+        """Put the model into evaluation mode, at the weights that its optimizer wants evaluated.
 
-        Batch normalisation then takes its statistics from one more pass over the epoch's samples `order`, cut as in
-        training, and no more of them at once than a worker's local batch. That pass is in the epoch's device_seconds,
-        but not in its samples or flops: nothing is trained.
+        If these are not the training weights, batch normalisation takes its statistics from one more pass over the
+        epoch's samples `order`, in the batches of training, with no more samples at once than a worker's local batch.
+        That pass counts in the epoch's device_seconds, but not in its samples or flops, since it trains nothing.
         """
         if isinstance(self._optimizer, SwitchesWeights):
             self._optimizer.eval()
             if self._process_group.is_rank_zero:
                 updates = torch.split(order, self.config.batch_size)
-                at_once = self._samples_for_statistics()
-                pieces = (piece for update in updates for piece in split_micro_batches(update, at_once))
-                inputs = (inputs for inputs, _ in self._data.batches(pieces))
+                size = self._statistics_batch_size()
+                micro_batches = (keys for update in updates for keys in split_micro_batches(update, size))
+                inputs = (inputs for inputs, _ in self._data.batches(micro_batches))
                 precision = self.config.recipe.precision
                 with self._random_stream(f"statistics {epoch}"), autocast(precision, self._device):
                     recompute_batch_norm(self._model, inputs)
         self._model.eval()
 
-    def _samples_for_statistics(self) -> int | None:
-        """How many samples are in memory at once in the pass for the statistics: whole ghosts of a local batch."""
+    def _statistics_batch_size(self) -> int | None:
+        """Return the samples in memory at once in the pass for the statistics: whole ghosts that fit into a shard."""
         if self._process_group.world_size == 1:
             return self.micro_batch_size
         ghosts = self.config.recipe.ghost_batch_size or 1
-        share = max(ghosts, self.local_batch_size // ghosts * ghosts)
-        return min(self.micro_batch_size or share, share)
+        shard = max(ghosts, self._largest_shard // ghosts * ghosts)
+        return min(self.micro_batch_size or shard, shard)
 
-    def _add_gradient(self, local_batch: LocalBatch, batches: Iterator[Batch], num_pieces: int) -> Tensor:
-        """Adds the gradient of an update to the parameters', that of all workers; returns this one's sum of losses."""
+    def _add_gradient(self, local: LocalBatch, batches: Iterator[Batch], num_pieces: int) -> Tensor:
+        """Add the gradient of an update, summed over the workers; return the sum of this worker's losses."""
         last = num_pieces - 1
-        with self._replica.backward_pass(local_batch):
+        with self._replica.backward_pass(local):
             losses = add_gradient(
                 self._forward,
                 self._loss,
                 batches,
-                num_samples=local_batch.num_samples if local_batch.counts else math.inf,
+                num_samples=local.num_samples if local.counts else math.inf,
                 keeping=lambda piece: self._replica.gradient_sync(is_last=piece == last),
             )
-        return losses if local_batch.counts else torch.zeros_like(losses)
+        return losses if local.counts else torch.zeros_like(losses)
 
-    def _pieces_that_fit(self) -> int | None:
-        """The recipe's micro-batch size; where that is left to a measurement, what worker 0 has found."""
+    def _choose_micro_batch_size(self) -> int | None:
+        """Return the recipe's micro-batch size; for "auto", the size that rank 0 measures to be fastest."""
         config = self.config
         if config.recipe.micro_batch_size != "auto":
             return config.recipe.micro_batch_size
         if config.recipe.ghost_batch_size is None and has_batch_norm(self._model):
             raise ValueError(f"recipe: micro_batch_size {AUTO_NEEDS_GHOSTS}.")
-        measured = 0
+        fastest = 0
         if self._process_group.is_rank_zero:
             _, _, order = self._data.order(config.seed, 1, epochs=config.epochs, batch_size=config.batch_size)
-            local_batch = self._replica.local_batches(order[: config.batch_size])[0]
-            measured = find_micro_batch_size(config, local_batch.keys, self._data, self._model, self._loss)
-        return int(self._process_group.broadcast([measured], self._device)[0])
+            local = self._replica.local_batches(order[: config.batch_size])[0]
+            fastest = find_micro_batch_size(config, local.keys, self._data, self._model, self._loss)
+        return int(self._process_group.broadcast([fastest], self._device)[0])
 
     def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
         return random_stream(self.config.seed, purpose, self._device)

@@ -1,7 +1,7 @@
-"""How fast a training is on 1, 2 ... workers of this machine, each with the same share: what weak scaling measures.
+"""Update times on 1, 2 ... workers of this machine with the same number of samples each: weak scaling.
 
-Updates are those of `trainers.loop.Training`, data included, with the workers' gradients added up and without, so that
-what the exchange costs is told apart from what workers take from each other by sharing a machine.
+Updates are those of `trainers.loop.Training`, data included, with and without the exchange of gradients. That tells the
+cost of the exchange apart from what workers lose by sharing a machine.
 """
 
 import statistics
@@ -20,24 +20,24 @@ from .loop import Training
 from .memory import configure_malloc
 from .spec import Placement, TrainConfig
 
-MATRIX = 1024
+MATRIX_SIZE = 1024
 LONGEST_SECONDS = 1.0
-"""Sums of gradients are timed at least once, and again until this is over."""
+"""Sums of gradients are timed at least once, and repeated until this time is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingPoint:
-    """What was measured with a number of workers; medians over the rounds.
+    """Measurements with a number of workers; medians over the rounds.
 
     Attributes:
         num_workers: P.
-        samples: of an update, of all workers.
-        update_seconds: of an update.
-        apart_seconds: of an update whose gradients are not added up.
-        sum_seconds: of adding up all gradients, by itself; 0 for one worker.
-        small_sum_seconds: of adding up one number; 0 for one worker.
-        num_parameters: of the model.
-        flops_per_sample: of forward and backward pass.
+        samples: samples of an update, of all workers.
+        update_seconds: seconds of an update.
+        apart_seconds: seconds of an update without the sum of gradients over the workers.
+        sum_seconds: seconds of that sum by itself; 0 for one worker.
+        small_sum_seconds: seconds of summing one number over the workers; 0 for one worker.
+        num_parameters: parameters of the model.
+        flops_per_sample: floating-point operations of a sample's forward and backward pass.
     """
 
     num_workers: int
@@ -51,17 +51,17 @@ class ScalingPoint:
 
     @property
     def exchange_share(self) -> float:
-        """The part of an update's time that the exchange of gradients takes, beyond what computing hides."""
+        """Fraction of an update's time that the exchange of gradients takes, beyond what computation hides."""
         return max(0.0, 1.0 - self.apart_seconds / self.update_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineRates:
-    """What one worker's device can do.
+    """Peak rates of one worker's device.
 
     Attributes:
-        flops: floating-point operations a second of a product of large matrices in float32.
-        bytes: bytes a second of a multiplication in place, each word read and written.
+        flops: floating-point operations a second in a product of large float32 matrices.
+        bytes: bytes a second in a multiplication in place, each number read and written.
     """
 
     flops: float
@@ -77,20 +77,20 @@ def measure_scaling(
     updates: int,
     rounds: int,
 ) -> ScalingPoint:
-    """Times updates with a number of workers on this machine.
+    """Time updates with a number of workers on this machine.
 
     Args:
-        config: what is trained; its batch size is of all workers.
-        placement: of the first worker.
-        application: the file of the user's own application; None where it is none.
+        config: what to train; its batch size covers all workers.
+        placement: placement of rank 0.
+        application: file of a user application; None for an application of zerotune's.
         num_workers: P, >= 1.
-        updates: of a round, >= 1; an epoch must have as many.
-        rounds: >= 1, after one to warm up.
+        updates: updates of a round, >= 1; an epoch must have as many.
+        rounds: number of rounds, >= 1, after one for warm-up.
 
     Raises:
         ValueError, DataError: the configuration cannot be trained.
         WorkerLost: a worker could not be started, or was lost.
-        RuntimeError: what failed at another worker, or here.
+        RuntimeError: another worker failed, or this one did.
     """
     arguments = (config, placement, application, updates, rounds)
     with local_workers(num_workers) as workers:
@@ -106,7 +106,7 @@ def measure_worker(
     updates: int,
     rounds: int,
 ) -> ScalingPoint:
-    """One worker's part in `measure_scaling`; every worker finds its own seconds."""
+    """Run one worker's part of `measure_scaling`; every worker measures its own seconds."""
     if application is not None:
         register_application(application)
     training = Training(config, replace(placement, device=device), process_group)
@@ -129,14 +129,14 @@ def measure_worker(
 
 
 def _sum_seconds(process_group: ProcessGroup, device: torch.device, num_words: int) -> float:
-    """Seconds of adding up so many words over the workers, in place as an update adds up its gradients."""
+    """Time the sum of `num_words` numbers over the workers, in place like the sum of gradients in an update."""
     if process_group.world_size == 1:
         return 0.0
-    words = torch.zeros(num_words, device=device)  # stay zeros, however often they are added up
-    torch.distributed.all_reduce(words)  # to warm up
+    words = torch.zeros(num_words, device=device)  # zeros stay zeros, however often they are summed
+    torch.distributed.all_reduce(words)  # warm-up
     seconds: list[float] = []
     while True:
-        process_group.all_reduce_sum(torch.zeros((), device=device)).item()  # all begin together
+        process_group.all_reduce_sum(torch.zeros((), device=device)).item()  # all workers begin together
         begin = time.perf_counter()
         torch.distributed.all_reduce(words)
         if device.type == "cuda":
@@ -148,14 +148,17 @@ def _sum_seconds(process_group: ProcessGroup, device: torch.device, num_words: i
 
 
 def measure_machine_rates(device_name: str, num_threads: int = 1) -> MachineRates:
-    """What one worker's device can do, measured here and now."""
+    """Measure the peak rates of one worker's device."""
     configure_malloc()
     torch.set_num_threads(num_threads)
     device = torch.device(device_name)
-    left, right = torch.ones(MATRIX, MATRIX, device=device), torch.ones(MATRIX, MATRIX, device=device)
+    left, right = (
+        torch.ones(MATRIX_SIZE, MATRIX_SIZE, device=device),
+        torch.ones(MATRIX_SIZE, MATRIX_SIZE, device=device),
+    )
     words = torch.ones(2**24, device=device)
     return MachineRates(
-        flops=2 * MATRIX**3 / _seconds_of(lambda: left @ right, device),
+        flops=2 * MATRIX_SIZE**3 / _seconds_of(lambda: left @ right, device),
         bytes=8 * words.numel() / _seconds_of(lambda: words.mul_(1.0), device),
     )
 

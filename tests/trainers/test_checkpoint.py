@@ -153,7 +153,7 @@ def test_what_ends_a_writing_leaves_the_former_file(tmp_path: Path, monkeypatch:
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zerotune.trainers.checkpoint.os.fsync", stopped)
+    monkeypatch.setattr(os, "fsync", stopped)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(path, "a", {"epoch": 2})
     assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
@@ -170,7 +170,7 @@ def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pyt
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     clock = CheckpointClock(None)
     for took, wait in ((0.001, INTERVAL_SECONDS[0]), (0.1, 10.0), (5.0, INTERVAL_SECONDS[1])):
-        with clock.writing():
+        with clock.time_write():
             now += took
         now += 0.99 * wait
         assert not clock.is_due()
@@ -184,6 +184,6 @@ def test_a_checkpoint_that_cannot_be_written_is_not_tried_again_at_once(monkeypa
     clock = CheckpointClock(30.0)
     now += 31.0
     assert clock.is_due()
-    with pytest.raises(OSError, match="disk full"), clock.writing():
+    with pytest.raises(OSError, match="disk full"), clock.time_write():
         raise OSError("disk full")
     assert not clock.is_due()

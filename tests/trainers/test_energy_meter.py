@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import zerotune.trainers.energy_meter
+from zerotune.trainers import energy_meter, loop
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.energy_meter import (
     Counter,
@@ -169,9 +169,9 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     properties = SimpleNamespace(uuid="0123-abc", name="Some GPU")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: {1: properties}[index])
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    zerotune.trainers.energy_meter._gpu.cache_clear()
+    energy_meter._gpu.cache_clear()
     yield fake
-    zerotune.trainers.energy_meter._gpu.cache_clear()
+    energy_meter._gpu.cache_clear()
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
@@ -224,14 +224,14 @@ class Drawing:
 
 
 def test_setting_up_and_every_epoch_get_the_trainings_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.trainers.loop.read_energy", Drawing())
+    monkeypatch.setattr(loop, "read_energy", Drawing())
     training = Training(CONFIG, Placement(energy_share=0.25))
     epochs = [training.run_epoch() for _ in range(3)]
     assert [training.result().setup_joules, *(epoch.measured_joules for epoch in epochs)] == [2.5] * 4
 
 
 def test_an_epoch_whose_counter_was_not_there_is_unknown_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.trainers.loop.read_energy", Drawing(missing=(5,)))  # at the end of the second epoch
+    monkeypatch.setattr(loop, "read_energy", Drawing(missing=(5,)))  # at the end of the second epoch
     training = Training(CONFIG, Placement())
     assert [training.run_epoch().measured_joules for _ in range(3)] == [10.0, None, 10.0]
 
@@ -239,7 +239,7 @@ def test_an_epoch_whose_counter_was_not_there_is_unknown_and_no_other(monkeypatc
 def test_a_training_that_was_resumed_has_what_both_of_its_attempts_drew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("zerotune.trainers.loop.read_energy", Drawing())
+    monkeypatch.setattr(loop, "read_energy", Drawing())
     placement = Placement(checkpoint=str(tmp_path / "checkpoint.pt"), checkpoint_seconds=0.0)
     first = Training(CONFIG, placement)
     first.run_epoch()

@@ -7,6 +7,7 @@ import psutil
 import pytest
 import torch
 
+from zerotune.trainers import memory
 from zerotune.trainers.memory import configure_malloc, memory_budget_bytes, peak_bytes
 
 COUNT_FAULTS = """
@@ -92,7 +93,7 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("cores", [2, 8])
 def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.MonkeyPatch, cores: int):
-    monkeypatch.setattr("zerotune.trainers.memory.num_cores", lambda: cores)
+    monkeypatch.setattr(memory, "num_cores", lambda: cores)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

@@ -1,1 +1,1 @@
-"""Train one model on several devices: a process group, its rendezvous, and the workers of one machine."""
+"""Data-parallel training: several workers train one model, each on its own device and its shard of every batch."""

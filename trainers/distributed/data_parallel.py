@@ -1,12 +1,12 @@
-"""Several workers that train one model together: torch's data parallelism, and what one logical batch asks of it.
+"""Data-parallel training: the process group, the local batch of each worker, and torch's DistributedDataParallel.
 
-Every worker is a process with the whole model, on a device of its own, and computes its share of every batch: the same
-consecutive part of it each time, so that a stream of text stays with its worker. Each sample's gradient counts 1/B, and
-torch's DistributedDataParallel adds up the workers' sums while they are computed, bucket by bucket: the update is that
-of one worker to rounding, and the weights of all workers stay the same bits.
+Every worker is a process that holds the whole model on its own device and computes its shard of every batch. A shard is
+always the same consecutive part of the batch, so that a stream of text stays with its worker. Each sample's gradient
+counts 1/B, and DistributedDataParallel sums the gradients over the workers bucket by bucket, while they are computed.
+The update therefore equals that of one worker to rounding, and the weights of all workers stay identical, bit for bit.
 
-Worker 0 leads: it alone is told what to train, evaluates, reports and writes. This module must not know how the
-processes were started, nor optimizers, schedules or epochs.
+Rank 0 alone evaluates, reports and writes. This module must not know how the processes were started, nor optimizers,
+schedules or epochs.
 """
 
 import inspect
@@ -34,15 +34,15 @@ NEEDS_EVERY_PARAMETER = (
 
 @dataclass(frozen=True)
 class LocalBatch:
-    """What one worker computes of an update's batch.
+    """The part of a batch that one worker computes.
 
     Attributes:
-        keys: of its samples; where it has none, of the batch's first ones, which it computes to no effect: every
-            worker takes part in every sum.
-        num_samples: of the whole batch.
-        counts: whether its samples count.
-        ghosts_before: pieces that batch normalisation cuts the batch into, those in earlier shares.
-        ghosts_after: and those in later ones.
+        keys: keys of its samples. A worker whose shard is empty gets the first samples of the batch, which it computes
+            without effect: every worker must take part in every sum.
+        num_samples: number of samples of the whole batch.
+        counts: whether its samples count; False for an empty shard.
+        ghosts_before: number of ghost batches in the shards before this one.
+        ghosts_after: number of ghost batches in the shards after this one.
     """
 
     keys: Tensor
@@ -54,11 +54,11 @@ class LocalBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """The workers of a training, as one of them sees them; one alone where nothing is said.
+    """The workers of a training, as one of them sees them; by default this process alone.
 
     Attributes:
-        rank: of this worker, 0 .. world_size - 1.
-        world_size: how many they are.
+        rank: rank of this worker, 0 .. world_size - 1.
+        world_size: number of workers.
     """
 
     rank: int = 0
@@ -66,11 +66,11 @@ class ProcessGroup:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this is worker 0."""
+        """Whether this worker is the one that evaluates, reports and writes."""
         return self.rank == 0
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
-        """The sum of the workers' tensors, on every worker the same bits."""
+        """Return the sum of all workers' tensors, the same bits on every worker; `value` stays as it is."""
         if self.world_size == 1:
             return value
         summed = value.clone()
@@ -78,26 +78,25 @@ class ProcessGroup:
         return summed
 
     def broadcast(self, values: Sequence[float], device: torch.device) -> list[float]:
-        """What worker 0 gives, on every worker; the others' own values are dropped, their number must be the same."""
+        """Return rank 0's values on every worker; the others pass as many values, which are ignored."""
         if self.world_size == 1:
             return list(values)
-        given = torch.tensor(values, dtype=torch.float64, device=device)
-        torch.distributed.broadcast(given, src=0)
-        return [float(value) for value in given.tolist()]
+        sent = torch.tensor(values, dtype=torch.float64, device=device)
+        torch.distributed.broadcast(sent, src=0)
+        return [float(value) for value in sent.tolist()]
 
     def all_equal(self, values: Sequence[float], device: torch.device) -> bool:
-        """Whether all workers have these values."""
-        theirs = self.broadcast(values, device)
-        differing = torch.tensor(float(theirs != list(values)), device=device)
-        return self.all_reduce_sum(differing).item() == 0.0
+        """Return whether all workers pass the same values; the answer is the same on every worker."""
+        differs = torch.tensor(float(self.broadcast(values, device) != list(values)), device=device)
+        return self.all_reduce_sum(differs).item() == 0.0
 
     def local_batch(self, batch: Tensor, *, batch_size: int, ghost_batch_size: int | None) -> LocalBatch:
-        """This worker's share of a batch.
+        """Return this worker's part of a batch.
 
         Args:
-            batch: keys of its samples, at most `batch_size`; fewer in a training's last update.
+            batch: keys of the batch's samples, at most `batch_size`; fewer in a training's last update.
             batch_size: B, samples of every other update.
-            ghost_batch_size: a share is made of whole ghost batches; None where there are none.
+            ghost_batch_size: a shard consists of whole ghost batches; None without ghost batches.
         """
         if self.world_size == 1:
             return LocalBatch(keys=batch, num_samples=len(batch))
@@ -118,20 +117,20 @@ class ProcessGroup:
 
 
 SINGLE_PROCESS = ProcessGroup()
-"""The process group of one worker."""
+"""The group of one worker."""
 
 
 def shard_bounds(num_samples: int, num_workers: int, *, batch_size: int, ghost_batch_size: int | None) -> list[int]:
-    """Where a batch is cut into the workers' shares: worker r has the samples [bounds[r], bounds[r + 1]).
+    """Cut a batch into the workers' shards: worker r has the samples [bounds[r], bounds[r + 1]).
 
-    Shares are as equal as whole ghost batches allow, and lie where they lie in a full batch: in a training's last
+    Shards are as equal as whole ghost batches allow. They begin where they begin in a full batch: in a training's last
     update, which may be smaller, the last workers have fewer samples or none.
 
     Args:
-        num_samples: of this batch, 1 .. `batch_size`.
-        num_workers: >= 1.
+        num_samples: samples of this batch, 1 .. `batch_size`.
+        num_workers: number of workers, >= 1.
         batch_size: B.
-        ghost_batch_size: g; None where samples may be cut anywhere.
+        ghost_batch_size: g; None if a batch may be cut between any two samples.
 
     >>> shard_bounds(10, 2, batch_size=10, ghost_batch_size=None)
     [0, 5, 10]
@@ -143,32 +142,32 @@ def shard_bounds(num_samples: int, num_workers: int, *, batch_size: int, ghost_b
     unit = ghost_batch_size or 1
     num_units = len(ghost_batch_sizes(batch_size, unit)) if ghost_batch_size else batch_size
     cuts = [unit * math.ceil(rank * num_units / num_workers) for rank in range(num_workers)]
-    # A single sample that is left joins the ghost batch before it.
+    # A single remaining sample joins the ghost batch before it.
     inner = [num_samples if unit > 1 and num_samples - cut == 1 else min(cut, num_samples) for cut in cuts[1:]]
     return [0, *inner, num_samples]
 
 
-_SYNCED_BUFFERS = "forward_sync_buffers"  # torch's new name of broadcast_buffers
+_SYNCED_BUFFERS = "forward_sync_buffers"  # newer torch's name of broadcast_buffers
 _OPTIONS = inspect.signature(DistributedDataParallel.__init__).parameters
 LOCAL_BUFFERS_OPTION: dict[str, Any] = {_SYNCED_BUFFERS if _SYNCED_BUFFERS in _OPTIONS else "broadcast_buffers": False}
-"""Every worker gathers its own part of the running statistics."""
+"""Have DistributedDataParallel leave buffers alone: every worker gathers its own part of the running statistics."""
 
 
 class Replica:
-    """A worker's copy of the model, as the process group trains it.
+    """One worker's copy of the model.
 
     Args:
-        model: on its device, its weights equal on all workers or those of worker 0, which the others take over.
+        model: the model on its device. DistributedDataParallel gives all workers the weights of rank 0.
         process_group: the workers.
-        batch_size: B of the process group.
-        ghost_batch_size: of batch normalisation.
+        batch_size: B, samples of all workers.
+        ghost_batch_size: samples of a ghost batch; None without ghost batches.
 
     Attributes:
         module: what is called to train.
-        syncs_gradients: whether gradients are added up over the workers; each trains by itself where they are not.
+        syncs_gradients: whether gradients are summed over the workers; if not, each worker trains by itself.
 
     Raises:
-        ValueError: the process group's statistics of batch normalisation would not be those of one worker.
+        ValueError: batch normalisation would see statistics that one worker would not.
     """
 
     def __init__(
@@ -188,12 +187,12 @@ class Replica:
         self.module = _wrap_in_ddp(model, self._reduce_state)
 
     def shard_bounds(self) -> list[int]:
-        """Where a full batch is cut into the workers' shares."""
+        """Return the bounds of the workers' shards of a full batch."""
         size, ghosts = self._batch_size, self._ghost_batch_size
         return shard_bounds(size, self._process_group.world_size, batch_size=size, ghost_batch_size=ghosts)
 
     def local_batches(self, order: Tensor) -> list[LocalBatch]:
-        """This worker's share of every update of `order`."""
+        """Return this worker's part of every update of `order`, keys (N,)."""
         return [
             self._process_group.local_batch(batch, batch_size=self._batch_size, ghost_batch_size=self._ghost_batch_size)
             for batch in torch.split(order, self._batch_size)
@@ -201,17 +200,17 @@ class Replica:
 
     @contextmanager
     def epoch(self) -> Iterator[None]:
-        """Inside, the model is trained: running statistics are each worker's part, and whole again afterwards."""
+        """Train in this block: running statistics are split over the workers inside, and merged after it."""
         self._statistics.split()
         yield
         self._statistics.merge()
 
     @contextmanager
     def backward_pass(self, batch: LocalBatch) -> Iterator[None]:
-        """Inside, the gradient of a share is computed.
+        """Compute the gradient of a local batch in this block.
 
         Raises:
-            RuntimeError: a parameter had no part in it, so that not all gradients were added up.
+            RuntimeError: a parameter got no gradient, so that not all gradients were summed.
         """
         if self._process_group.world_size == 1:
             yield
@@ -221,11 +220,11 @@ class Replica:
             yield
         if self.syncs_gradients and not self._reduce_state.is_complete:
             named = cast(nn.Module, self.module.module).named_parameters()
-            left_out = (name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
-            raise RuntimeError(NEEDS_EVERY_PARAMETER.format(next(left_out, "a parameter")))
+            without = (name for name, parameter in named if parameter.requires_grad and parameter.grad is None)
+            raise RuntimeError(NEEDS_EVERY_PARAMETER.format(next(without, "a parameter")))
 
     def gradient_sync(self, *, is_last: bool) -> AbstractContextManager[Any]:
-        """Inside, gradients are added up on this worker only: for all pieces of a share but the last."""
+        """Compute a micro-batch in this block: gradients are summed over the workers with the last one only."""
         if self._process_group.world_size == 1 or (is_last and self.syncs_gradients):
             return nullcontext()
         return cast(DistributedDataParallel, self.module).no_sync()
@@ -233,13 +232,13 @@ class Replica:
 
 @dataclass
 class _ReduceState:
-    """Whether the last bucket of an update's gradients has been added up; buckets are taken in order."""
+    """Whether the last bucket of an update's gradients has been summed; buckets are summed in order."""
 
     is_complete: bool = False
 
 
 def _wrap_in_ddp(model: nn.Module, reduce_state: _ReduceState) -> DistributedDataParallel:
-    """The model with its gradients summed over the workers, where DistributedDataParallel would average them."""
+    """Wrap a model so that gradients are summed over the workers; DistributedDataParallel's default is their mean."""
 
     # Defined here, since torch checks the annotation, which names what a build of torch may be without.
     def sum_bucket(state: None, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
@@ -257,19 +256,19 @@ def _wrap_in_ddp(model: nn.Module, reduce_state: _ReduceState) -> DistributedDat
 
 
 def _release(group: object) -> None:
-    """Called when one of torch's holders of a process group has gone, so that the group is let go from Python, last.
+    """Drop a reference to torch's process group once one of torch's own holders of it is gone.
 
-    Whoever is last waits for the group's threads to end. Torch's reducer would do so with the global interpreter lock,
-    which such a thread needs to tell `add_up` of a sum that failed, where another worker was lost: a deadlock. The
-    reference that this call holds is dropped without the lock.
+    The last holder waits for the group's threads to end. Torch's reducer would wait while it holds the global
+    interpreter lock, which such a thread needs to report to `sum_bucket` that a sum failed because another worker was
+    lost: a deadlock. The reference that this call holds is dropped without the lock.
     """
 
 
 class _RunningStatistics:
-    """Running statistics of batch normalisation that a process group gathers as one worker does, ghost after ghost.
+    """Running statistics of batch normalisation, as one worker would gather them ghost after ghost.
 
-    A ghost with mean x moves them by r <- (1 - m) r + m x. That is linear, so that every worker can gather its own
-    ghosts' part, fading it by (1 - m) for each ghost of the others; the parts add up to what one worker has.
+    A ghost batch with mean x updates them by r <- (1 - m) r + m x. That is linear. So every worker gathers the part of
+    its own ghosts, fades it by (1 - m) for each ghost of the others, and the sum of the parts is what one worker has.
     """
 
     def __init__(self, model: nn.Module, process_group: ProcessGroup) -> None:
@@ -286,14 +285,14 @@ class _RunningStatistics:
         return [buffer for layer in self.layers for buffer in layer.buffers(recurse=False)]
 
     def split(self) -> None:
-        """Leaves what was gathered so far to worker 0."""
+        """Leave what was gathered so far to rank 0; the other workers start from zero."""
         if not self._process_group.is_rank_zero:
             for buffer in self._buffers():
                 buffer.zero_()
 
     @contextmanager
     def update_from(self, batch: LocalBatch) -> Iterator[None]:
-        """Inside, this worker's ghosts of an update move its part."""
+        """Compute a local batch in this block, whose ghosts update this worker's part."""
         if batch.counts:
             self._fade(batch.ghosts_before)
             yield
@@ -313,7 +312,7 @@ class _RunningStatistics:
                     cast(Tensor, buffer).mul_((1 - layer.momentum) ** num_ghosts)
 
     def merge(self) -> None:
-        """Adds up the parts of all workers."""
+        """Sum the parts of all workers."""
         buffers = self._buffers()
         if self._process_group.world_size == 1 or not buffers:
             return

@@ -1,7 +1,7 @@
-"""A process group on this machine: this process leads, and others that it starts follow, each on its own device.
+"""Other workers on this machine: child processes of rank 0, each on its own device.
 
-What they run is `trainers.distributed.worker_process`. They are told what to train over a pair of sockets that no other
-process has.
+They run `trainers.distributed.worker_process`, and receive their tasks over a pair of sockets that no other process
+has.
 """
 
 import socket
@@ -20,12 +20,12 @@ from .rendezvous import LOOPBACK, Rendezvous, first_failure, join_process_group,
 
 
 class WorkerLost(Exception):
-    """A worker of a process group has gone without a word; the training can be taken up again from its checkpoint."""
+    """A worker died without reporting a failure; the training can be resumed from its checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTask:
-    """What a worker is told to train."""
+    """A training that a worker takes part in."""
 
     config: TrainConfig
     placement: Placement
@@ -37,9 +37,9 @@ class ChildWorker:
     """A worker that was started here.
 
     Attributes:
-        process: its.
-        connection: to it.
-        device: that it trains on.
+        process: its process.
+        connection: sends it tasks and receives its answers.
+        device: device that it trains on.
     """
 
     process: "subprocess.Popen[bytes]"
@@ -48,10 +48,10 @@ class ChildWorker:
 
 
 class LocalWorkers:
-    """The other workers of this machine, started with the first training and kept for the next ones.
+    """The other workers of this machine: started with the first training, kept for the next ones.
 
     Args:
-        world_size: workers, this process included, >= 1; nothing is started for 1.
+        world_size: number of workers, this process included, >= 1; with 1, nothing is started.
     """
 
     def __init__(self, world_size: int) -> None:
@@ -63,36 +63,36 @@ class LocalWorkers:
     def start_training(
         self, config: TrainConfig, placement: Placement, application: ApplicationFile | None = None
     ) -> ProcessGroup:
-        """Has the others train; this process trains with the process group that it is given.
+        """Have the other workers train, and return the group with which this process trains its part.
 
         Args:
             config: what to train.
-            placement: of this process; the others have the CUDA devices after its own.
-            application: the file of the user's own application; None where it is none.
+            placement: placement of this process; the others take the CUDA devices after its own.
+            application: file of a user application; None for an application of zerotune's.
 
         Raises:
-            WorkerLost: one of them could not be started.
+            WorkerLost: a worker could not be started.
         """
         process_group = self._start_process_group(placement.device)
         for child in self.children:
-            theirs = replace(placement, device=child.device)
-            send(child.connection, TrainTask(config=config, placement=theirs, application=application))
+            their_placement = replace(placement, device=child.device)
+            send(child.connection, TrainTask(config=config, placement=their_placement, application=application))
         return process_group
 
-    def call(self, device: str, part: Callable[..., object], *arguments: object) -> ProcessGroup:
-        """Has the others call a function, as `part(process_group, device, *arguments)`; this process calls it itself.
+    def call(self, device: str, function: Callable[..., object], *arguments: object) -> ProcessGroup:
+        """Have the other workers call `function(process_group, device, *arguments)`; this process calls it itself.
 
         Args:
-            device: of this process.
-            part: a function of a module's top level.
-            arguments: that can be sent to another process.
+            device: device of this process.
+            function: a function at the top level of a module.
+            arguments: arguments that can be pickled.
 
         Raises:
-            WorkerLost: one of them could not be started.
+            WorkerLost: a worker could not be started.
         """
         process_group = self._start_process_group(device)
         for child in self.children:
-            send(child.connection, (part, (child.device, *arguments)))
+            send(child.connection, (function, (child.device, *arguments)))
         return process_group
 
     def _start_process_group(self, device: str) -> ProcessGroup:
@@ -102,45 +102,47 @@ class LocalWorkers:
             return self._process_group
         listener = listening_socket(LOOPBACK)
         rendezvous = Rendezvous(host=LOOPBACK, port=listener.getsockname()[1], world_size=self._world_size)
-        self.children += [_start_child(_device(device, rank)) for rank in range(1, self._world_size)]
+        self.children += [_start_child(_device_of_rank(device, rank)) for rank in range(1, self._world_size)]
         for rank, child in enumerate(self.children, start=1):
             send(child.connection, (rank, rendezvous, child.device))
-        self._wait_for_all()  # that their imports are done
-        entering = join_process_group(0, rendezvous, device=_device(device, 0), address=LOOPBACK, listener=listener)
-        process_group = self._open.enter_context(entering)
-        self._wait_for_all()  # that they have joined too: they connect with each other after this one
+        self._wait_for_all()  # their imports are done
+        joining = join_process_group(
+            0, rendezvous, device=_device_of_rank(device, 0), address=LOOPBACK, listener=listener
+        )
+        process_group = self._open.enter_context(joining)
+        self._wait_for_all()  # they have joined too: they connect with each other after they did with this process
         self._process_group = process_group
         return process_group
 
     def _wait_for_all(self) -> None:
-        """Waits for a word of each of the others; raises WorkerLost as soon as one has ended."""
-        silent = {child.connection: rank for rank, child in enumerate(self.children, start=1)}
-        while silent:
-            for connection in wait(list(silent)):
-                rank = silent.pop(cast(Connection, connection))
+        """Wait for a message of each other worker; raise WorkerLost as soon as one has ended."""
+        waiting_for = {child.connection: rank for rank, child in enumerate(self.children, start=1)}
+        while waiting_for:
+            for connection in wait(list(waiting_for)):
+                rank = waiting_for.pop(cast(Connection, connection))
                 if receive(cast(Connection, connection)) is None:
                     self.close()
                     raise WorkerLost(f"worker {rank} of {self._world_size} ended when it was started")
 
     def failure(self) -> str | None:
-        """What one of the others says that failed; None where none says anything.
+        """Return the failure that another worker has reported; None if there is none.
 
         Raises:
-            WorkerLost: one of them has ended without a word, whatever the rest says: they fail when it is gone.
+            WorkerLost: a worker has ended without a report. Reports of others are consequences then, and are ignored.
         """
-        said: dict[int, str] = {}
+        failures: dict[int, str] = {}
         for rank, child in enumerate(self.children, start=1):
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(timeout=1.0)  # one that failed ends itself
+                child.process.wait(timeout=1.0)  # a worker that failed ends itself
             if child.process.poll() is not None:
-                last_word = receive(child.connection)
-                if last_word is None:
+                message = receive(child.connection)
+                if message is None:
                     raise WorkerLost(f"worker {rank} of {self._world_size} was lost")
-                said[rank] = last_word
-        return first_failure(said, self._world_size) if said else None
+                failures[rank] = message
+        return first_failure(failures, self._world_size) if failures else None
 
     def close(self) -> None:
-        """Ends the others; the next training starts new ones."""
+        """Stop the other workers; the next training starts new ones."""
         for child in self.children:
             child.process.kill()
             child.connection.close()
@@ -156,31 +158,31 @@ def _start_child(device: str) -> ChildWorker:
         process = subprocess.Popen(
             command_of("zerotune.trainers.distributed.worker_process", str(theirs.fileno())),
             stdin=subprocess.DEVNULL,
-            stdout=2,  # what an application prints is no answer of ours
+            stdout=2,  # an application's prints must not mix with this program's output
             pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C is for this process, which ends the others
+            start_new_session=True,  # Ctrl-C reaches this process only, which stops the others
         )
     return ChildWorker(process=process, connection=Connection(ours.detach()), device=device)
 
 
-def _device(device: str, rank: int) -> str:
-    """That of another worker: the same on CPUs, the CUDA device so many numbers after.
+def _device_of_rank(device: str, rank: int) -> str:
+    """Return the device of a rank, given that of rank 0: the same CPU, or the CUDA device `rank` places further.
 
-    >>> _device("cpu", 1), _device("cuda", 1), _device("cuda:2", 1)
+    >>> _device_of_rank("cpu", 1), _device_of_rank("cuda", 1), _device_of_rank("cuda:2", 1)
     ('cpu', 'cuda:1', 'cuda:3')
     """
-    kind, _, number = device.partition(":")
-    return kind if kind == "cpu" else f"{kind}:{int(number or 0) + rank}"
+    kind, _, index = device.partition(":")
+    return kind if kind == "cpu" else f"{kind}:{int(index or 0) + rank}"
 
 
 def send(connection: Connection, message: object) -> None:
-    """Gives the other side a message; one that has ended does not get it."""
-    with suppress(OSError):  # it has ended, which shows where its part is needed
+    """Send a message; a receiver that has ended does not get it."""
+    with suppress(OSError):  # that it has ended shows where its answer is needed
         connection.send(message)
 
 
 def receive(connection: Connection) -> Any:
-    """The next message; None where the other side has ended."""
+    """Return the next message; None if the other side has ended."""
     try:
         return connection.recv()
     except (EOFError, OSError):
@@ -189,19 +191,21 @@ def receive(connection: Connection) -> Any:
 
 @contextmanager
 def local_workers(world_size: int) -> Iterator[LocalWorkers]:
-    """The other workers for what is done inside. A sum that fails here, since one of them did, is told as what it said.
+    """Keep other workers for the `with` block, and stop them after it.
+
+    A collective operation fails in this process when another worker fails: the error raised is then that worker's.
 
     Args:
-        world_size: workers, this process included, >= 1.
+        world_size: number of workers, this process included, >= 1.
 
     Raises:
-        WorkerLost: one of them could not be started, or has ended without a word.
-        RuntimeError: what failed at another worker, or here.
+        WorkerLost: a worker could not be started, or has ended without a report.
+        RuntimeError: another worker failed, or this one did.
     """
     with closing(LocalWorkers(world_size)) as workers:
         try:
             yield workers
         except RuntimeError as error:
-            if (said := workers.failure()) is not None:
-                raise RuntimeError(said) from error
+            if (failure := workers.failure()) is not None:
+                raise RuntimeError(failure) from error
             raise

@@ -1,8 +1,7 @@
-"""How workers find each other: a socket of worker 0, and torch's process group on one network interface.
+"""How workers find each other: a TCP store of rank 0, and torch's process group on one network interface.
 
-Nothing here asks who connects, since torch's process groups do not: workers listen on one address only, that of the
-machine itself where all of them are there, else one of a network that only friends are in,
-as Ray's own.
+Torch's process groups authenticate nobody. So workers listen on one address only: the loopback address where all of
+them are on this machine, else an address of a trusted network such as Ray's own.
 """
 
 import fcntl
@@ -22,28 +21,28 @@ from .data_parallel import ProcessGroup
 
 LOOPBACK = "127.0.0.1"
 JOIN_TIMEOUT = timedelta(minutes=5)
-"""How long workers that have been started may take to find each other."""
+"""Within this time, workers that have been started must find each other."""
 WORKER_TIMEOUT = timedelta(days=1)
-"""How long a worker waits for worker 0, which may evaluate; that it is lost is seen by its connections, at once."""
+"""Longest wait of another worker for rank 0, which may be evaluating. A lost connection ends the wait at once."""
 RANK_ZERO_TIMEOUT = timedelta(hours=1)
-"""How long worker 0 waits for the others, which may still read their data.
+"""Longest wait of rank 0 for the others, which may still be reading their data.
 
-That one is lost is seen at once here too, but for a race in gloo: where the other goes just as a message to it begins,
-the wait may not be told. Nor is it where a process of the other's own still holds the connection.
+A lost worker normally ends the wait at once. Two cases need the timeout: gloo has a race where the worker dies just as
+a message to it is sent, and a process that the worker started may still hold its connection.
 """
 _CONNECTION_ERRORS = ("gloo/transport/", "DistBackendError")
-"""Of how gloo and NCCL say that another worker has gone."""
+"""Parts of the messages with which gloo and NCCL report that another worker has gone."""
 _GET_ADDRESS = 0x8915  # Linux's SIOCGIFADDR
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rendezvous:
-    """Where a process group meets.
+    """Where workers meet.
 
     Attributes:
-        host: address of worker 0's machine.
-        port: that worker 0 listens at.
-        world_size: of the process group.
+        host: address of rank 0's machine.
+        port: port that rank 0 listens on.
+        world_size: number of workers.
     """
 
     host: str
@@ -52,7 +51,7 @@ class Rendezvous:
 
 
 def listening_socket(host: str) -> socket.socket:
-    """A socket that listens on a free port of one address of this machine."""
+    """Return a socket that listens on a free port of one address of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.bind((host, 0))
@@ -61,44 +60,44 @@ def listening_socket(host: str) -> socket.socket:
 
 
 def unsupported_reason(device: str) -> str | None:
-    """Why several workers cannot train together on such devices, as a sentence; None where they can."""
+    """Say why several workers cannot train together on such devices, as a sentence; None if they can."""
     backend = _backend(device)
     if torch.distributed.is_available() and torch.distributed.is_backend_available(backend):
         return None
     return f"several workers a trial need torch's {backend}, which this build of torch is without"
 
 
-def first_failure(said: Mapping[int, str], world_size: int) -> str:
-    """The failure to tell where several workers failed: one's connections end with it, and fail others.
+def first_failure(failures: Mapping[int, str], world_size: int) -> str:
+    """Pick the failure that caused the others: when one worker fails, the connections of the others fail too.
 
     Args:
-        said: how each worker failed that did, by rank; at least one.
-        world_size: of the process group.
+        failures: error message of each failed worker by rank; at least one.
+        world_size: number of workers.
 
     >>> first_failure({1: "RuntimeError: [gloo/transport/tcp/pair.cc:1] Connection closed", 2: "ValueError: no"}, 3)
     'worker 2 of 3: ValueError: no'
     """
-    rank = min(said, key=lambda rank: (any(words in said[rank] for words in _CONNECTION_ERRORS), rank))
-    return f"worker {rank} of {world_size}: {said[rank]}"
+    rank = min(failures, key=lambda rank: (any(part in failures[rank] for part in _CONNECTION_ERRORS), rank))
+    return f"worker {rank} of {world_size}: {failures[rank]}"
 
 
 @contextmanager
 def join_process_group(
     rank: int, rendezvous: Rendezvous, *, device: str, address: str, listener: socket.socket | None = None
 ) -> Iterator[ProcessGroup]:
-    """This process as a worker of a process group; the others must join too. One process group a process at a time.
+    """Make this process a worker of a process group for the `with` block; one group a process at a time.
 
     Args:
-        rank: of this worker.
-        rendezvous: where.
-        device: "cpu", on which torch's gloo carries the sums, or a CUDA device, on which NCCL does.
-        address: of this machine, by which the other workers reach it.
-        listener: worker 0's `listening_socket` at the rendezvous's port; None for the others.
+        rank: rank of this worker.
+        rendezvous: where the workers meet.
+        device: "cpu", on which gloo carries the sums, or a CUDA device, on which NCCL does.
+        address: address of this machine by which the other workers reach it.
+        listener: rank 0's `listening_socket` at the rendezvous's port; None for the others.
 
     Raises:
-        RuntimeError: the others do not come.
+        RuntimeError: the other workers did not join within `JOIN_TIMEOUT`.
     """
-    store = torch.distributed.TCPStore(  # type: ignore[attr-defined]  # torch shows it to all
+    store = torch.distributed.TCPStore(  # type: ignore[attr-defined]  # public, but missing in torch's __all__
         rendezvous.host,
         rendezvous.port,
         rendezvous.world_size,
@@ -115,19 +114,22 @@ def join_process_group(
             rank=rank,
             world_size=rendezvous.world_size,
             timeout=JOIN_TIMEOUT,
-            device_id=_device_index(device) if backend == "nccl" else None,
+            device_id=_with_index(device) if backend == "nccl" else None,
         )
-    torch.distributed.distributed_c10d._set_pg_timeout(WORKER_TIMEOUT if rank else RANK_ZERO_TIMEOUT)
+    group = torch.distributed.group.WORLD
+    assert group is not None
+    group.set_timeout(WORKER_TIMEOUT if rank else RANK_ZERO_TIMEOUT)
+    del group  # the group ends when its last holder lets go of it, which must not be this frame
     try:
         yield ProcessGroup(rank=rank, world_size=rendezvous.world_size)
     finally:
         torch.distributed.destroy_process_group()
 
 
-def _device_index(device: str) -> torch.device:
-    """A CUDA device by its number, which NCCL asks for: the first that the process sees where none is said.
+def _with_index(device: str) -> torch.device:
+    """Return a CUDA device with the index that NCCL asks for: the first device of this process if none is given.
 
-    >>> _device_index("cuda"), _device_index("cuda:2")
+    >>> _with_index("cuda"), _with_index("cuda:2")
     (device(type='cuda', index=0), device(type='cuda', index=2))
     """
     return torch.device("cuda", torch.device(device).index or 0)
@@ -139,7 +141,7 @@ def _backend(device: str) -> str:
 
 @contextmanager
 def _use_interface(interface: str | None) -> Iterator[None]:
-    """Inside, gloo and NCCL use that network interface; their own choice where it is not known."""
+    """Have gloo and NCCL use a network interface; None, or a user's own setting, leaves the choice as it is."""
     names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
     before = {name: os.environ.get(name) for name in names}
     for name in names:
@@ -154,17 +156,17 @@ def _use_interface(interface: str | None) -> Iterator[None]:
 
 
 def _find_interface(address: str) -> str | None:
-    """The name of the network interface that has an address of this machine; None where it cannot be told."""
+    """Return the name of the network interface that has an address of this machine; None if it is not found."""
     names = [name for _, name in socket.if_nameindex()]
     if address.startswith("127."):
         return next((name for name in names if name.startswith("lo")), None)
     if sys.platform != "linux":
         return None
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
         for name in names:
             try:
-                answer = fcntl.ioctl(asking.fileno(), _GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
-            except OSError:  # this one has no address
+                answer = fcntl.ioctl(query.fileno(), _GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
+            except OSError:  # an interface without an address
                 continue
             if socket.inet_ntoa(answer[20:24]) == address:
                 return name

@@ -1,4 +1,4 @@
-"""`python -m zerotune.trainers.distributed.worker_process`: a worker on one machine, started by `local_workers`."""
+"""The program of a worker on this machine, started by `trainers.distributed.local_workers`."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ from .rendezvous import LOOPBACK, join_process_group
 
 
 def main() -> None:
-    """Joins the process group and does what it is told, until its line ends or a training fails."""
+    """Join the process group, and do what is asked until the connection ends or a task fails."""
     connection = Connection(int(sys.argv[1]))
-    if (told := receive(connection)) is None:
+    if (start := receive(connection)) is None:
         return
-    rank, rendezvous, device = told
+    rank, rendezvous, device = start
     send(connection, "ready")
     with join_process_group(rank, rendezvous, device=device, address=LOOPBACK) as process_group:
         send(connection, "joined")
@@ -26,11 +26,11 @@ def main() -> None:
                         register_application(task.application)
                     train_as_worker(task.config, task.placement, process_group)
                 else:
-                    part, arguments = task
-                    part(process_group, *arguments)
-            except Exception as error:  # whatever a model or a data set raises
+                    function, arguments = task
+                    function(process_group, *arguments)
+            except Exception as error:  # a model or a data set may raise anything
                 send(connection, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-                os._exit(1)  # its connections end with it, and so does what the others wait for
+                os._exit(1)  # closes its connections, so that the others stop waiting for it
 
 
 if __name__ == "__main__":

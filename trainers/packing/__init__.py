@@ -1,1 +1,1 @@
-"""Train several configurations at once on one device, and measure whether that is faster."""
+"""Packed training: several small trainings at once on one device, as one stacked model."""

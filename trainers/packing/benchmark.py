@@ -1,4 +1,4 @@
-"""Whether trainings of one form are faster in a pack, measured on the device that they will run on.
+"""Measure whether trainings are faster in a pack on the device that they will run on.
 
 This module must not know which trainings there will be.
 """
@@ -16,27 +16,27 @@ from ..spec import Placement, TrainConfig
 from .packed_training import PackedTraining, pack_problem
 
 PACK_SIZES = (2, 4, 8, 16, 32, 64, 128)
-"""Sizes that are tried, ascending."""
+"""Pack sizes to try, ascending."""
 WORTHWHILE = 1.1
-"""A pack that is not this many times as fast as training alone is not worth its memory."""
+"""A pack must be this many times as fast as training alone to be worth its memory."""
 ALWAYS_TRIED = 8
-"""Small packs can lose where larger ones win: up to this size none is left out."""
+"""Sizes up to this are always measured, since small packs can be slower although larger ones are faster."""
 ROUNDS = 3
 ROUND_SECONDS = 0.15
-"""Of training alone, in a round."""
+"""Duration of a round of training alone."""
 SAME_DIGITS = 1e-9
-"""Relative difference of weights that rounding in float64 can make in a few updates."""
+"""Relative difference of weights that float64 rounding can cause in a few updates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackSpeed:
-    """What a training's update takes, alone and in packs.
+    """Seconds of a training's update, alone and in packs.
 
     Attributes:
-        device: model of the device it was measured on.
-        alone: seconds of an update, median.
-        packed: size of a pack -> seconds of an update divided by the size, median; empty where packs are not possible.
-        problem: why they are not; empty where they are.
+        device: model of the device they were measured on.
+        alone: median seconds of an update.
+        packed: pack size -> median seconds of an update divided by the size; empty if packs are impossible.
+        problem: why packs are impossible; empty if they are possible.
     """
 
     device: str
@@ -46,7 +46,7 @@ class PackSpeed:
 
     @property
     def best(self) -> int:
-        """The size to pack by; 1 where no pack pays.
+        """The best pack size; 1 if no pack is worthwhile.
 
         >>> PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6, 16: 0.59}).best
         8
@@ -57,7 +57,7 @@ class PackSpeed:
         return min((size for size, seconds in self.packed.items() if seconds <= limit), default=1)
 
     def is_worthwhile(self, number: int) -> bool:
-        """Whether a pack of this number is worth it, by the largest size measured that is not above it.
+        """Return whether a pack of this size is worthwhile, judged by the largest measured size up to it.
 
         >>> speed = PackSpeed(device="", alone=1.0, packed={2: 1.3, 4: 0.8, 8: 0.6})
         >>> speed.is_worthwhile(3), speed.is_worthwhile(5)
@@ -68,30 +68,30 @@ class PackSpeed:
 
     @property
     def gain(self) -> float:
-        """How many times as many trainings an hour the best size gives; 1 for training alone."""
+        """Speed-up of the best size over training alone, in trainings an hour; 1 for training alone."""
         return self.alone / self.packed[self.best] if self.best > 1 else 1.0
 
 
 def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int] = PACK_SIZES) -> PackSpeed:
-    """Times a few updates of a training alone and in packs, in turns, here and now.
+    """Time a few updates of a training alone and in packs, alternately.
 
-    Before that, two trainings with different learning rates are compared with themselves in a pack, in float64: a model
-    that does not compute alike there is not packed. Larger sizes are left out once they bring less than a twentieth, or
-    do not fit into the memory. No more updates are timed than an epoch has.
+    First, two trainings with different learning rates are compared with the same trainings in a pack, in float64. A
+    model whose results differ is not packed. Larger sizes are skipped once they gain less than a twentieth, or do not
+    fit into memory. At most the updates of an epoch are timed.
 
     Args:
-        config: of the training; its schedule and seed do not matter.
-        placement: where; its checkpoint is not used.
-        sizes: to try, ascending.
+        config: configuration of the training; its schedule and seed do not matter.
+        placement: where to train; its checkpoint is not used.
+        sizes: sizes to try, ascending.
 
     Raises:
         ValueError: the configuration cannot be trained.
         DataError: the data source's files cannot be used.
     """
     placement = replace(placement, checkpoint=None)
-    problem = pack_problem(config) or _difference(config, placement)
+    problem = pack_problem(config) or _find_difference(config, placement)
     training = Training(config, placement)
-    single, in_epoch = _an_update(training, 1), len(training.data.train) // config.batch_size
+    single, in_epoch = _seconds_per_update(training, 1), len(training.data.train) // config.batch_size
     device = device_model(placement.device)
     if problem is not None:
         return PackSpeed(device=device, alone=single, problem=problem)
@@ -103,8 +103,8 @@ def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int
         try:
             rounds = [
                 (
-                    _an_update(Training(config, placement), updates),
-                    _an_update(PackedTraining([config] * size, placement), updates_packed) / size,
+                    _seconds_per_update(Training(config, placement), updates),
+                    _seconds_per_update(PackedTraining([config] * size, placement), updates_packed) / size,
                 )
                 for _ in range(ROUNDS)
             ]
@@ -112,31 +112,31 @@ def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int
             if not is_out_of_memory(error):
                 raise
             break
-        # Only what was timed in turns is compared: the machine may be busier a second later.
+        # Compare only what was timed alternately, since the machine may be busier a second later.
         singles += [one for one, _ in rounds]
         best_before = min(relative.values(), default=float("inf"))
         relative[size] = statistics.median(seconds / one for one, seconds in rounds)
         if size >= ALWAYS_TRIED and relative[size] > 0.95 * best_before:
             break
     alone = statistics.median(singles)
-    return PackSpeed(device=device, alone=alone, packed={size: share * alone for size, share in relative.items()})
+    return PackSpeed(device=device, alone=alone, packed={size: ratio * alone for size, ratio in relative.items()})
 
 
-def _an_update(training: Training | PackedTraining, num_updates: int) -> float:
-    """Seconds of an update, timed over so many: no more than an epoch has."""
-    training.time_updates(1)  # pays for memory and for choices of kernels
+def _seconds_per_update(training: Training | PackedTraining, num_updates: int) -> float:
+    """Time an update as the mean of so many; an epoch must have as many."""
+    training.time_updates(1)  # warm-up: memory is allocated and kernels are chosen
     return training.time_updates(num_updates) / num_updates
 
 
-def _difference(config: TrainConfig, placement: Placement) -> str | None:
-    """How a pack's training differs from the same alone, as a clause; None where it does not."""
+def _find_difference(config: TrainConfig, placement: Placement) -> str | None:
+    """Say how a training in a pack differs from the same training alone, as a clause; None if it does not."""
     exact = replace(config, recipe=replace(config.recipe, precision="float64"))
     peaks = [config.schedule.peak_lr, config.schedule.peak_lr / 2]
     pair = [replace(exact, schedule=replace(config.schedule, peak_lr=peak)) for peak in peaks]
     try:
         pack = PackedTraining(pair, placement)
         pack.time_updates(2)
-    except RuntimeError as error:  # torch.func's, of an operation that it cannot stack
+    except RuntimeError as error:  # torch.func's, for an operation that it cannot stack
         return f"torch.func cannot stack its model ({str(error).strip().splitlines()[0]})"
     for row, each in enumerate(pair):
         training = Training(each, placement)

@@ -1,11 +1,12 @@
-"""Packs: trainings that differ in schedule and seed only, trained at once on one device as one stacked model.
+"""Packed training: trainings that differ in schedule and seed only, as one stacked model on one device.
 
-A small model keeps no device busy: most of a step is the starting of many small operations. K models stacked, every
-parameter (K, ...), start as many operations as one. Each keeps its own weights, learning rate, warm-up, trust ratios
-and order of samples, and gives what it would give alone, to rounding. Whether a pack is faster is for a measurement on
-the device to say (`trainers.packing.benchmark`). This module must not know who chose the configurations, or why.
+HFTA (Wang et al., MLSys 2021) calls this horizontally fused training. A small model does not keep a device busy: most
+of a step is launching many small operations. K stacked models, every parameter (K, ...), launch as many operations as
+one. Each training keeps its own weights, learning rate, warm-up, trust ratios and sample order, and its results equal
+those of training alone to rounding. Whether a pack is faster must be measured on the device
+(`trainers.packing.benchmark`). This module must not know who chose the configurations, or why.
 
-Shapes: K models, B samples, T updates of an epoch; lists of tensors hold one a parameter, (K, ...).
+Shapes: K models, B samples, T updates of an epoch; lists hold one tensor (K, ...) a parameter.
 """
 
 import math
@@ -22,7 +23,7 @@ from ..applications.application import Application
 from ..applications.registry import find_application
 from ..data import Split, TensorSplit, load_on_device
 from ..energy_meter import joules_between, read_energy
-from ..evaluation import CarriesState, Evaluation, make_evaluation, score_sums
+from ..evaluation import NOT_EVALUATED, CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from ..memory import configure_malloc
 from ..optimizers.layer_values import multiply_, stacked_norms
@@ -35,19 +36,20 @@ from ..spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig, TrainResu
 from ..tables import lookup
 from ..updates import CHECK_UPDATES
 
+_DROPOUT = nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout | nn.FeatureAlphaDropout
 CLIP_EPS = 1e-6
-"""Added to the norm that a gradient is clipped by, as torch.nn.utils.clip_grad_norm_ does."""
+"""Added to the norm of a gradient that is clipped, as in torch.nn.utils.clip_grad_norm_."""
 
 
 def pack_key(config: TrainConfig) -> TrainConfig:
-    """What trainings of one pack have in common: the configuration without schedule and seed."""
+    """Return what the trainings of a pack have in common: the configuration without schedule and seed."""
     return replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0)
 
 
 def pack_problem(config: TrainConfig) -> str | None:
-    """Why trainings of this form cannot be packed, as a clause; None where nothing is known against it.
+    """Say why trainings with this configuration cannot be packed, as a clause; None if no reason is known.
 
-    Looks at the model's outline; `PackedTraining` looks at the data too.
+    Looks at the meta model; `PackedTraining` looks at the data too.
     """
     application, recipe = find_application(config.application), config.recipe
     if not can_be_stacked(config.optimizer):
@@ -56,8 +58,8 @@ def pack_problem(config: TrainConfig) -> str | None:
         return "its recipe has bfloat16, micro-batches or ghost batches"
     if application.score_sum is None:
         return "its score is no sum over samples"
-    outline = application.meta_model(config.model_options)
-    return "its model has no outline" if outline is None else _model_problem(outline)
+    meta_model = application.meta_model(config.model_options)
+    return "its model cannot be built without values" if meta_model is None else _model_problem(meta_model)
 
 
 def _model_problem(model: nn.Module) -> str | None:
@@ -66,29 +68,29 @@ def _model_problem(model: nn.Module) -> str | None:
     for module in model.modules():
         if isinstance(module, nn.RNNBase | CarriesState):
             return "its model is recurrent"
-        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+        if isinstance(module, _DROPOUT) and module.p > 0:
             return "its model draws random numbers"
     return None
 
 
 class PackedTraining:
-    """Trainings that their caller moves on together, epoch by epoch.
+    """Trainings that their caller runs together, epoch by epoch.
 
-    A training that has diverged or ended leaves the pack after the epoch; the others go on without it. One whose loss
-    is not finite is billed the updates that it makes alone. There are no checkpoints: packs are for short trainings.
-    Sets torch's thread count and glibc's memory settings for the process.
+    A training that has diverged or ended leaves the pack after the epoch, and the others continue. A training whose
+    loss is not finite is charged for the updates that it would make alone. There are no checkpoints: packs are for
+    short trainings. Sets torch's thread count and glibc's memory settings for the process.
 
     Args:
-        configs: of one form (`pack_key`), one or more.
-        placement: where and how; its checkpoint is not used.
+        configs: one or more configurations with the same `pack_key`.
+        placement: where and how to train; its checkpoint is not used.
 
     Attributes:
         flops_per_sample: floating-point operations of one training sample of one training.
-        unfinished: updates of an epoch that an exception ended, and the samples of those updates, of each training that
-            runs; zeros between epochs.
+        unfinished: updates, and samples of those updates, that each running training made in an epoch interrupted by an
+            exception; zeros between epochs.
 
     Raises:
-        ValueError: the configurations are not of one form, or cannot be trained or packed.
+        ValueError: the configurations differ in more than schedule and seed, or cannot be trained or packed.
         DataError: the data source's files cannot be used.
     """
 
@@ -104,7 +106,7 @@ class PackedTraining:
             raise ValueError(f"this training cannot be packed: {problem}.")
         self.configs, self.device = tuple(configs), torch.device(placement.device)
         self._energy_share = placement.energy_share
-        metered = read_energy(self.device)
+        energy_before = read_energy(self.device)
         self.application = find_application(config.application)
         check_recipe(config.recipe, self.application)
         source = lookup(f"data source of {config.application}", self.application.data_sources, config.data)
@@ -120,14 +122,14 @@ class PackedTraining:
         ]
         models = [_new_model(self.application, each, loaded.info) for each in configs]
         self._weights = _stack(models, self.device)
-        self._outline = models[0].to("meta")
+        self._meta_model = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
-        self._optimizer = stacked_optimizer(config.optimizer, self._outline, self._trained)
-        self._losses = _stacked_loss(self._outline, training_loss(config.recipe, self.application))
-        self._kept = list(range(len(configs)))
+        self._optimizer = stacked_optimizer(config.optimizer, self._meta_model, self._trained)
+        self._losses = _stacked_loss(self._meta_model, training_loss(config.recipe, self.application))
+        self._running = list(range(len(configs)))
         self._epoch = 0
         self.unfinished = (0, 0)
-        joules = joules_between(metered, read_energy(self.device))
+        joules = joules_between(energy_before, read_energy(self.device))
         self._results = [
             TrainResult(
                 status="running",
@@ -135,48 +137,48 @@ class PackedTraining:
                 validation_score=self.application.chance_score,
                 num_parameters=sum(p[0].numel() for p in self._trained.values()),
                 setup_seconds=(time.perf_counter() - started) / len(configs),
-                setup_joules=self._share(joules),
+                setup_joules=self._energy_of_one(joules),
             )
             for _ in configs
         ]
 
     @property
     def running(self) -> tuple[int, ...]:
-        """Positions of the trainings that have not ended, in the order of the configurations."""
-        return tuple(self._kept)
+        """Positions of the running trainings among the configurations, ascending."""
+        return tuple(self._running)
 
     def results(self) -> tuple[TrainResult, ...]:
-        """What each training gave so far, in the order of the configurations."""
+        """Return the result so far of each training, in the order of the configurations."""
         peak = peak_memory_bytes(self.device)
         return tuple(replace(result, peak_memory_bytes=peak) for result in self._results)
 
     def weights(self, position: int) -> dict[str, Tensor]:
-        """A running training's weights by name."""
-        row = self._kept.index(position)
+        """Return a running training's weights by name."""
+        row = self._running.index(position)
         return {name: value[row].detach() for name, value in self._weights.items()}
 
     def run_epoch(self) -> None:
-        """Trains the next epoch of all that run, and evaluates them; seconds and joules are shared out equally.
+        """Train the next epoch of all running trainings and evaluate them; seconds and joules are divided equally.
 
         Raises:
             RuntimeError: every training has ended.
         """
-        if not self._kept:
+        if not self._running:
             raise RuntimeError("every training of this pack has ended: no epoch is left to run.")
-        started, metered = time.perf_counter(), read_energy(self.device)
+        started, energy_before = time.perf_counter(), read_energy(self.device)
         config, self._epoch = self.configs[0], self._epoch + 1
         first, _, keys = self._order()
         trained = self._update(first, keys)
         validations = self._evaluate_trained(trained)
         diverged = [
             has_diverged(config, self._results[position], train_loss=loss, validation_loss=validation.loss)
-            for position, (loss, _), validation in zip(self._kept, trained, validations, strict=True)
+            for position, (loss, _), validation in zip(self._running, trained, validations, strict=True)
         ]
         is_last = self._epoch == config.epochs
-        tests = self._evaluate(self._test) if is_last and not all(diverged) else [None] * len(self._kept)
-        seconds = (time.perf_counter() - started) / len(self._kept)
-        joules = self._share(joules_between(metered, read_energy(self.device)))
-        for row, position in enumerate(self._kept):
+        tests = self._evaluate(self._test) if is_last and not all(diverged) else [None] * len(self._running)
+        seconds = (time.perf_counter() - started) / len(self._running)
+        joules = self._energy_of_one(joules_between(energy_before, read_energy(self.device)))
+        for row, position in enumerate(self._running):
             before, (train_loss, iterations) = self._results[position], trained[row]
             samples = min(iterations * config.batch_size, keys.shape[-1])
             metrics = EpochMetrics(
@@ -198,33 +200,35 @@ class PackedTraining:
                 before, metrics, self.application, diverged=diverged[row], test=test
             )
         self.unfinished = (0, 0)
-        self._drop(row for row, position in enumerate(self._kept) if self._results[position].status != "running")
+        self._remove_rows(
+            row for row, position in enumerate(self._running) if self._results[position].status != "running"
+        )
 
     def remove(self, position: int) -> None:
-        """Takes a training that runs out of the pack: it has been pruned."""
-        self._drop([self._kept.index(position)])
+        """Remove a running training that has been pruned from the pack."""
+        self._remove_rows([self._running.index(position)])
 
-    def _drop(self, rows: Iterator[int] | Sequence[int]) -> None:
+    def _remove_rows(self, rows: Iterator[int] | Sequence[int]) -> None:
         leaving = set(rows)
-        stay = [row for row in range(len(self._kept)) if row not in leaving]
+        stay = [row for row in range(len(self._running)) if row not in leaving]
         if leaving and stay:
             index = torch.tensor(stay, device=self.device)
             keep_models(self._optimizer, index)
             for name, value in self._weights.items():
                 if name not in self._trained:
                     self._weights[name] = value[index]
-        self._kept = [self._kept[row] for row in stay]
+        self._running = [self._running[row] for row in stay]
 
     def time_updates(self, num_updates: int) -> float:
-        """Seconds of the first updates of an epoch of all trainings, as `Training.time_updates`."""
+        """Time the first updates of an epoch of all trainings, as `Training.time_updates` does."""
         first, _, keys = self._order()
         begin = time.perf_counter()
         self._update(first, keys[..., : num_updates * self.configs[0].batch_size])
         return time.perf_counter() - begin
 
     def _order(self) -> tuple[int, int, Tensor]:
-        """The epoch's first and last update, and the samples it takes: (n,) that all share, or (K, n) of each."""
-        config, seeds = self.configs[0], [self.configs[position].seed for position in self._kept]
+        """Return the epoch's first and last update and its samples: (n,) if all share them, else (K, n)."""
+        config, seeds = self.configs[0], [self.configs[position].seed for position in self._running]
         orders = {
             seed: self._train.order(seed, max(1, self._epoch), epochs=config.epochs, batch_size=config.batch_size)
             for seed in seeds
@@ -233,22 +237,22 @@ class PackedTraining:
         return first, last, keys if len(orders) == 1 else torch.stack([orders[seed][2] for seed in seeds])
 
     def _update(self, first: int, keys: Tensor) -> list[tuple[float, int]]:
-        """Trains on the batches of `keys`, the first of which is update `first`.
+        """Train on the batches of `keys`, beginning with update `first`.
 
         Returns:
-            Each training's mean loss, and how many updates it makes alone: where its loss is not finite it ends at one
-            of its looks, and only the stack goes on.
+            Each training's mean loss, and the number of updates it would make alone: a training whose loss is not
+            finite would end at one of its checks, while the stack continues.
         """
         config, updates = self.configs[0], torch.split(keys, self.configs[0].batch_size, dim=-1)
         rates_TK = torch.tensor(
             [
-                [self._schedules[position].lr(first + update) for position in self._kept]
+                [self._schedules[position].lr(first + update) for position in self._running]
                 for update in range(len(updates))
             ],
             dtype=torch.float64,
         ).to(self.device, non_blocking=True)
         ended: dict[int, tuple[float, int]] = {}
-        loss_sums_K = torch.zeros(len(self._kept), dtype=torch.float64, device=self.device)
+        loss_sums_K = torch.zeros(len(self._running), dtype=torch.float64, device=self.device)
         for update, chosen in enumerate(updates):
             set_learning_rates(self._optimizer, rates_TK[update : update + 1])
             self._optimizer.zero_grad(set_to_none=True)
@@ -264,32 +268,31 @@ class PackedTraining:
                 for row, loss_sum in enumerate(loss_sums_K.tolist()):
                     if not math.isfinite(loss_sum):
                         ended.setdefault(row, (loss_sum, update + 1))
-                if len(ended) == len(self._kept):
+                if len(ended) == len(self._running):
                     break
         means = ((loss_sum, len(updates)) for loss_sum in (loss_sums_K / keys.shape[-1]).tolist())
         return [ended.get(row, mean) for row, mean in enumerate(means)]
 
     def _batch(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """The samples at positions (B,) that all trainings share, or (K, B) of each."""
+        """Return the samples at positions (B,), which all trainings share, or (K, B)."""
         flat = positions.flatten()
         inputs, targets = self._train.inputs.index_select(0, flat), self._train.targets.index_select(0, flat)
         shape = positions.shape
         return inputs.view(*shape, *inputs.shape[1:]), targets.view(*shape, *targets.shape[1:])
 
     def _evaluate_trained(self, trained: Sequence[tuple[float, int]]) -> list[Evaluation]:
-        """Validation of what `_update` gives; a training whose loss is not finite is not evaluated any more."""
-        sound = [math.isfinite(loss) for loss, _ in trained]
-        nothing = Evaluation(loss=math.nan, score=math.nan, other_scores={})
-        found = self._evaluate(self._validation) if any(sound) else [nothing] * len(sound)
-        return [each if is_sound else nothing for each, is_sound in zip(found, sound, strict=True)]
+        """Evaluate the validation split after `_update`; a training whose loss is not finite is not evaluated."""
+        is_finite = [math.isfinite(loss) for loss, _ in trained]
+        found = self._evaluate(self._validation) if any(is_finite) else [NOT_EVALUATED] * len(is_finite)
+        return [each if finite else NOT_EVALUATED for each, finite in zip(found, is_finite, strict=True)]
 
     @torch.no_grad()
     def _evaluate(self, split: TensorSplit) -> list[Evaluation]:
-        """Loss and scores of every training on a split."""
-        forward = vmap(lambda weights, inputs: functional_call(self._outline, weights, (inputs,)), in_dims=(0, None))
+        """Compute loss and scores of every training on a split."""
+        forward = vmap(lambda weights, inputs: functional_call(self._meta_model, weights, (inputs,)), in_dims=(0, None))
         sums_of = [vmap(score_sum, in_dims=(0, None)) for score_sum in score_sums(self.application).values()]
         mean_loss = vmap(self.application.loss, in_dims=(0, None))
-        sums = torch.zeros(1 + len(sums_of), len(self._kept), dtype=torch.float64, device=self.device)
+        sums = torch.zeros(1 + len(sums_of), len(self._running), dtype=torch.float64, device=self.device)
         for inputs, targets in split.batches(split.evaluation_keys()):
             outputs = forward(self._weights, inputs)
             sums[0] += mean_loss(outputs, targets) * len(targets)
@@ -298,8 +301,9 @@ class PackedTraining:
         columns = (sums / len(split)).T.tolist()
         return [make_evaluation(self.application, loss, means) for loss, *means in columns]
 
-    def _share(self, joules: float | None) -> float | None:
-        return None if joules is None else self._energy_share * joules / len(self._kept)
+    def _energy_of_one(self, joules: float | None) -> float | None:
+        """Return one training's part of the joules that the device drew."""
+        return None if joules is None else self._energy_share * joules / len(self._running)
 
 
 def _in_memory(split: Split) -> TensorSplit:
@@ -309,13 +313,13 @@ def _in_memory(split: Split) -> TensorSplit:
 
 
 def _new_model(application: Application, config: TrainConfig, info: Mapping[str, Any]) -> nn.Module:
-    """The model with the initial weights that the seed gives it alone."""
+    """Return the model with the initial weights that it has when trained alone."""
     with random_stream(config.seed, "weights", torch.device("cpu")):
         return prepare_model(application.new_model(info, config.model_options), config.recipe)
 
 
 def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
-    """Name -> weights (K, ...): a parameter where they are trained."""
+    """Return name -> weights (K, ...), as a parameter if they are trained."""
     values = [dict(model.named_parameters()) for model in models]
     stacked: dict[str, Tensor] = {}
     for name, value in values[0].items():
@@ -324,22 +328,22 @@ def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tenso
     return stacked
 
 
-def _stacked_loss(outline: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """(weights, inputs, targets, is_shared) -> each model's mean loss (K,)."""
+def _stacked_loss(meta_model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Return a function (weights, inputs, targets, is_shared) -> mean loss of each model (K,)."""
 
-    def of_one(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return loss(functional_call(outline, dict(weights), (inputs,)), targets)
+    def loss_of_one(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        return loss(functional_call(meta_model, dict(weights), (inputs,)), targets)
 
-    shared, own = vmap(of_one, in_dims=(0, None, None)), vmap(of_one, in_dims=(0, 0, 0))
+    shared, separate = vmap(loss_of_one, in_dims=(0, None, None)), vmap(loss_of_one, in_dims=(0, 0, 0))
 
     def losses(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, *, is_shared: bool) -> Tensor:
-        found: Tensor = (shared if is_shared else own)(weights, inputs, targets)
+        found: Tensor = (shared if is_shared else separate)(weights, inputs, targets)
         return found
 
     return losses
 
 
 def _clip(gradients: list[Tensor], clip_norm: float) -> None:
-    """Scales each model's gradients down to this norm over all its parameters."""
+    """Scale each model's gradients down to a norm over all its parameters."""
     norms_1K = torch.linalg.vector_norm(stacked_norms(gradients), dim=0, keepdim=True)
     multiply_(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))

@@ -1,4 +1,4 @@
-"""Ending a command early: whatever ends it, the user is told how to go on."""
+"""Stopping a command early: print the command that resumes it."""
 
 import signal
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ import typer
 from rich.console import Console
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
+"""Exit code after Ctrl-C, as in shells: 128 plus the number of SIGINT."""
 
 
 @contextmanager
 def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into an exit code and the command that goes on from there.
+    """Turn Ctrl-C and SIGTERM into an exit code, after printing how to resume.
 
     Args:
-        command: to copy.
+        command: resumes what was interrupted; to be copied.
         console: where it is printed.
     """
 
@@ -28,7 +28,7 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print("\nInterrupted. What was measured is kept; to go on:")
+        console.print("\nInterrupted. All results so far are kept. To resume:")
         console.print(f"  {command}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:

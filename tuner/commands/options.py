@@ -1,4 +1,4 @@
-"""What several commands have in common: their arguments and options, and how these name a stored study."""
+"""Arguments and options that several commands share, and how they name a study and its store."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +12,7 @@ import typer
 from ...trainers.cores import num_cores
 from ..errors import BadInput
 from ..execution.ray.local_cluster import start_ahead
-from ..run.command_text import format_command, format_report_command
+from ..run.command_text import format_command
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Currency(StrEnum):
-    """A cost axis; the names are those of `tuner.cost.CURRENCIES`."""
+    """A cost axis. The names are those of `tuner.cost.CURRENCIES`."""
 
     trials = "trials"
     epochs = "epochs"
@@ -34,50 +34,71 @@ class Currency(StrEnum):
 
 
 class DriverName(StrEnum):
-    """How trials are run."""
+    """Where trials run."""
 
     ray = "ray"
     serial = "serial"
 
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")]
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Study file (YAML), or name of a shipped study (zerotune list studies).")
+]
 StoredStudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study or of one in the store.")
+    str, typer.Argument(metavar="STUDY", help="Name of a study in the store, study file or shipped study.")
 ]
 StoreOption = Annotated[
-    Path, typer.Option("--store", metavar="DIR", help="Folder of the local store and of the studies' journals.")
+    Path, typer.Option("--store", metavar="DIR", help="Folder of the journals and the SQLite store.")
 ]
 TrackingOption = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", metavar="URI", help="MLflow server or database instead of the SQLite file in the store."
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or database to use instead of the SQLite store, e.g. http://127.0.0.1:5000.",
     ),
 ]
 AppOption = Annotated[
     str | None,
-    typer.Option("--app", metavar="FILE.py:NAME", help="Your own application: an Application in a file of Python."),
+    typer.Option(
+        "--app", metavar="FILE.py:NAME", help="Your own application: the Application called NAME in a Python file."
+    ),
 ]
-CostOption = Annotated[Currency, typer.Option(help="The cost axis.")]
+CostOption = Annotated[Currency, typer.Option("--cost", help="Cost axis.")]
 DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets; overrides the study's.")
+    str | None,
+    typer.Option("--data", metavar="DIR", help="Folder of the data sets; overrides the study's."),
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Without it, one is started on this machine.",
+    ),
 ]
 RetrainOption = Annotated[
-    bool,
-    typer.Option("--retrain", help="Train every trial by itself, taking over no result of an earlier training."),
+    bool, typer.Option("--retrain", help="Train every trial instead of reusing results of earlier trainings.")
 ]
-DriverOption = Annotated[DriverName, typer.Option(help="serial runs the trials in this process, for debugging.")]
+DriverOption = Annotated[
+    DriverName, typer.Option("--driver", help="Run trials on Ray workers, or serially in this process (for debugging).")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What the commands that train are told of a study, where it lives and where it runs.
+    """The options of a command that trains: the study, where it is stored and where it runs.
+
+    Attributes:
+        study: a study file, or the name of a shipped study.
+        store: folder of the local store and the journals.
+        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
+        address: an existing Ray cluster, or None for a local one.
+        driver: where trials run.
+        data_folder: overrides the study's data folder.
+        app: FILE.py:NAME of the user's own application, or None.
 
     Raises:
-        BadInput: a cluster's address where no cluster is used.
+        BadInput: the address of a cluster that would not be used.
     """
 
     study: str
@@ -86,28 +107,28 @@ class TrainingOptions:
     address: str | None
     driver: DriverName
     data_folder: str | None
-    own: str | None
+    app: str | None
 
     def __post_init__(self) -> None:
         if self.address is not None and self.driver is DriverName.serial:
             raise BadInput("--address has no effect with --driver serial: leave one of them out")
 
     def start_cluster_early(self) -> AbstractContextManager[None]:
-        """Inside, the local cluster that it will need is being started, on another core than all else."""
+        """Start the local cluster, if one is needed, in the background while the rest is imported and checked."""
         if self.driver is DriverName.serial or self.address is not None:
             return nullcontext()
         return start_ahead(num_cores())
 
-    def definition(self) -> "Study":
-        """The study.
+    def load_study(self) -> "Study":
+        """Load the study.
 
         Raises:
-            BadInput: the study's file or the application cannot be used.
+            BadInput: the study file or the application cannot be used.
         """
-        return load_named_study(self.study, self.own)
+        return load_named_study(self.study, self.app)
 
-    def place(self) -> "RunOptions":
-        """Where it lives and runs."""
+    def run_options(self) -> "RunOptions":
+        """Return where the study is stored and where it runs."""
         from ..run.options import RunOptions
 
         return RunOptions(
@@ -118,68 +139,76 @@ class TrainingOptions:
             data_folder=self.data_folder,
         )
 
-    def command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
-        """A command for this study that trains, to be copied; `more` are options of its own."""
+    def format_command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
+        """Return a command that trains this study, to be copied. `more` holds options of that command alone."""
         how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
-        return format_command(verb, self.study, {**(more or {}), **self._where(), **how})
+        return format_command(verb, self.study, {**(more or {}), **self._store_options(), **how})
 
-    def store_command(self, verb: str) -> str:
-        """A command for what the store has of this study, to be copied."""
-        return format_command(verb, self.study, self._where())
+    def format_store_command(self, verb: str) -> str:
+        """Return a command that reads or writes this study's store, to be copied."""
+        return format_command(verb, self.study, self._store_options())
 
-    def _where(self) -> Mapping[str, str | None]:
-        return {"--app": self.own, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
+    def _store_options(self) -> Mapping[str, str | None]:
+        return {"--app": self.app, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
 
 
-def load_named_study(study: str, own: str | None) -> "Study":
-    """The study, with the user's own application among those it may name.
+def load_named_study(study: str, app: str | None) -> "Study":
+    """Load a study that may use the user's own application.
+
+    Args:
+        study: a study file, or the name of a shipped study.
+        app: FILE.py:NAME, or None.
 
     Raises:
-        BadInput: the study's file or the application cannot be used.
+        BadInput: the study file or the application cannot be used, or the study uses another application.
     """
-    name = register_user_application(own)
+    name = register_user_application(app)
     from ..study import load_study
 
     definition = load_study(study)
-    check_application_is_used(own, name, definition.application, f"study {definition.name!r}")
+    check_application_is_used(app, name, definition.application, f"study {definition.name!r}")
     return definition
 
 
-def resolve_store(study: str, store: Path, tracking_uri: str | None, own: str | None) -> tuple[str, str]:
-    """The MLflow store and the study's name, of a study file or of a bare name that needs no file any more.
+def resolve_store(study: str, store: Path, tracking_uri: str | None, app: str | None) -> tuple[str, str]:
+    """Return the tracking URI and the name of a study, given its file, or its name if the file is gone.
 
     Raises:
-        BadInput: the study's file cannot be used, or as `tuner.store.store_uri`.
+        BadInput: as `tuner.run.answer.find_store_and_name`, or the application cannot be used.
     """
-    from ..store import store_uri
+    _register_application_of(study, app)
+    from ..run.answer import find_store_and_name
 
-    name = register_user_application(own)
-    from ..study import load_study
-    from ..study.fields import is_name
-
-    try:
-        definition = load_study(study)
-    except BadInput:
-        if not is_name(study):  # no study has such a name, and a report's folder would
-            raise
-        return store_uri(store, named=tracking_uri, in_study=None), study
-    check_application_is_used(own, name, definition.application, f"study {definition.name!r}")
-    return store_uri(store, named=tracking_uri, in_study=definition.tracking_uri), definition.name
+    return find_store_and_name(study, store, tracking_uri)
 
 
 def read_stored_answer(
-    study: str, store: Path, tracking_uri: str | None, own: str | None, *, with_epochs: bool = False
+    study: str, store: Path, tracking_uri: str | None, app: str | None, *, with_epochs: bool = False
 ) -> "Answer":
-    """A study's answer, read from its store.
+    """Read a study's answer from its store, as `zerotune.read_answer` does, after registering the user's application.
 
     Args:
         study: its file or its name.
         store: folder of the local store.
-        tracking_uri: the MLflow store, where it is another.
-        own: the user's own application, where it is one.
-        with_epochs: also read the per-epoch metrics.
+        tracking_uri: the MLflow store, or None for the one in the study file or the SQLite file in `store`.
+        app: FILE.py:NAME of the user's own application, or None.
+        with_epochs: read the metrics of every epoch too.
     """
-    from ..run.answer import load_answer
+    _register_application_of(study, app)
+    from ..run.answer import read_answer
 
-    uri, name = resolve_store(study, store, tracking_uri, own)
-    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, store))
+    return read_answer(study, store=store, tracking_uri=tracking_uri, with_epochs=with_epochs)
+
+
+def _register_application_of(study: str, app: str | None) -> None:
+    """Register the user's application; refuse it if the study has a file that names another one."""
+    name = register_user_application(app)
+    if name is None:
+        return
+    from ..study import load_study
+
+    try:
+        definition = load_study(study)
+    except BadInput:  # perhaps the name of a study whose file is gone; whoever reads the store finds out
+        return
+    check_application_is_used(app, name, definition.application, f"study {definition.name!r}")

@@ -1,7 +1,7 @@
-"""`zerotune submit`: a study's driver runs on the cluster itself, so that the computer here can be switched off.
+"""The command `zerotune submit`: run a study as a job on the cluster itself, so that this computer can be switched off.
 
-The job is sent the study's file and this package, and is `zerotune run` on the cluster's head, where the journal and
-the store lie. Submitting the same study again goes on from its journal.
+The job receives the study file and this package, and runs `zerotune run` on the cluster's head node, where the journal
+and the store are kept. Submitting the same study again resumes it from its journal.
 """
 
 import shlex
@@ -12,86 +12,81 @@ from typing import Annotated
 from urllib.parse import SplitResult
 
 import typer
-from rich.console import Console
 
 from ..addresses import has_credentials, redact, split_address
 from ..errors import BadInput, StudyFailed
 from .options import AppOption, RetrainOption, StudyArgument, load_named_study
+from .terminal import console, print_lines
 
 RUN = "python -c 'from zerotune.tuner.cli import main; main()' run"
-"""`zerotune run` where the package was shipped and not installed; in a job, Ray names its cluster in RAY_ADDRESS."""
+"""`zerotune run` where the package was shipped, not installed. In a job, Ray names its cluster in RAY_ADDRESS."""
 
 
-def add_submit_command(app: typer.Typer, console: Console) -> None:
-    """Adds the command to the program."""
+def submit(
+    study: StudyArgument,
+    address: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Ray dashboard of the cluster, e.g. http://HEAD:8265.", show_default=False),
+    ],
+    store: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the journals and the SQLite store on the head node; an absolute path.",
+            show_default=False,
+        ),
+    ],
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="MLflow server or database to use instead, as the head node reaches it."),
+    ] = None,
+    data_folder: Annotated[
+        str | None, typer.Option("--data", metavar="DIR", help="Folder of the data sets on every machine.")
+    ] = None,
+    app: AppOption = None,
+    retrain: RetrainOption = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print the job's output until it ends.")] = False,
+) -> None:
+    """Run a study as a job of a Ray cluster; this computer may be switched off."""
+    definition = load_named_study(study, app)
+    _check(address, store, tracking_uri)
+    from ..execution.ray.jobs import Jobs, ray_commands
 
-    @app.command()
-    def submit(
-        study: StudyArgument,
-        address: Annotated[
-            str,
-            typer.Option(metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.", show_default=False),
-        ],
-        store: Annotated[
-            Path,
-            typer.Option(
-                metavar="DIR", help="Folder of the store on the cluster's head; absolute.", show_default=False
-            ),
-        ],
-        tracking_uri: Annotated[
-            str | None, typer.Option(metavar="URI", help="MLflow server or database, as seen from the cluster's head.")
-        ] = None,
-        data_folder: Annotated[
-            str | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets, on every machine.")
-        ] = None,
-        own: AppOption = None,
-        retrain: RetrainOption = False,
-        follow: Annotated[bool, typer.Option("--follow", help="Show what the job says until it ends.")] = False,
-    ) -> None:
-        """Run a study as a job of a Ray cluster, whatever becomes of this computer."""
-        definition = load_named_study(study, own)
-        _check(address, store, tracking_uri)
-        from ..execution.ray.jobs import Jobs, ray_commands
-
-        options = {"--store": str(store), "--tracking-uri": tracking_uri, "--data": data_folder}
-        words = [word for option, value in options.items() if value is not None for word in (option, value)]
-        jobs = Jobs(address)
-        with tempfile.TemporaryDirectory(prefix="zerotune-submit-") as folder:
-            words = [
-                _copy_study(study, Path(folder)),
-                "--address",
-                "auto",
-                *words,
-                *_copy_application(own, Path(folder)),
-            ]
-            command = f"{RUN} {shlex.join(words)} --address $RAY_ADDRESS{' --retrain' if retrain else ''}"
-            job = jobs.submit(command, Path(folder), name=f"zerotune-{definition.name}")
-        console.print(
-            f"Submitted {definition.name} as job {job}; its journal and store: {store} on the cluster's head."
-        )
-        for purpose, text in ray_commands(address, job):
-            console.print(f"  {purpose}: {text}", soft_wrap=True)
-        if follow:
-            status = jobs.follow(job, lambda text: console.out(text, end=""))
-            if status != "SUCCEEDED":
-                raise StudyFailed(f"job {job} ended as {status}: submit the study again to go on from its journal")
+    jobs = Jobs(address)
+    options = {"--store": str(store), "--tracking-uri": tracking_uri, "--data": data_folder}
+    arguments = ["--address", "auto"]
+    arguments += [part for option, value in options.items() if value is not None for part in (option, value)]
+    with tempfile.TemporaryDirectory(prefix="zerotune-submit-") as name:
+        folder = Path(name)
+        arguments = [_copy_study(study, folder), *arguments, *_copy_application(app, folder)]
+        command = f"{RUN} {shlex.join(arguments)} --address $RAY_ADDRESS{' --retrain' if retrain else ''}"
+        job = jobs.submit(command, folder, name=f"zerotune-{definition.name}")
+    console.print(
+        f"Submitted {definition.name} as job {job}. Its journal and store are in {store} on the cluster's head node."
+    )
+    print_lines(f"  {purpose}: {text}" for purpose, text in ray_commands(address, job))
+    if follow:
+        status = jobs.follow(job, lambda text: console.out(text, end=""))
+        if status != "SUCCEEDED":
+            raise StudyFailed(f"job {job} ended as {status}: submit the study again to resume it from its journal")
 
 
 def _check(address: str, store: Path, tracking_uri: str | None) -> None:
+    """Raise BadInput where an option cannot be used, before anything is sent."""
     if _split("--address", address).scheme not in ("http", "https"):
         raise BadInput(
             f"--address {redact(address)}: a job goes to the cluster's dashboard, http://HOST:8265. To drive the study "
             f"from here, use zerotune run --address {redact(address)}"
         )
     if not store.is_absolute():
-        raise BadInput(f"--store {store}: must be absolute, since it is a folder on the cluster's head")
+        raise BadInput(f"--store {store}: must be absolute, since it is a folder on the cluster's head node")
     if tracking_uri is None:
         return
     if has_credentials(tracking_uri):
         raise BadInput(
-            "--tracking-uri: holds credentials, which everybody on the cluster could read in the job's command: leave "
+            "--tracking-uri: holds credentials, which everybody on the cluster could read in the job's command. Leave "
             "them out, and set PGPASSWORD, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, where the "
-            "cluster's head is started"
+            "cluster's head node is started"
         )
     _split("--tracking-uri", tracking_uri)
 
@@ -104,6 +99,7 @@ def _split(option: str, uri: str) -> SplitResult:
 
 
 def _copy_study(study: str, folder: Path) -> str:
+    """Copy the study file into a folder, and return its name there."""
     from ..study import study_path
 
     path = study_path(study)
@@ -111,9 +107,10 @@ def _copy_study(study: str, folder: Path) -> str:
     return path.name
 
 
-def _copy_application(own: str | None, folder: Path) -> list[str]:
-    if own is None:
+def _copy_application(app: str | None, folder: Path) -> list[str]:
+    """Copy the application's file into a folder, and return the option that names it there."""
+    if app is None:
         return []
-    file, _, name = own.rpartition(":")
+    file, _, name = app.rpartition(":")
     shutil.copyfile(file, folder / Path(file).name)
     return ["--app", f"{Path(file).name}:{name}"]

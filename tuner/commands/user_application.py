@@ -1,16 +1,16 @@
-"""The command line's `--app FILE.py:NAME`: the user's own application, for as long as a command runs.
+"""The option `--app FILE.py:NAME`: the user's own application, available while a command runs.
 
-Applications bring torch with them, so nothing is imported where the option is not given.
+Applications import torch, so nothing is imported unless the option is given.
 """
 
 from ..errors import BadInput
 
 
-def register_user_application(words: str | None) -> str | None:
-    """Enters the application of a file into the table of applications.
+def register_user_application(spec: str | None) -> str | None:
+    """Add the application of a file to the table of applications.
 
     Args:
-        words: FILE.py:NAME; None where the option was not given.
+        spec: FILE.py:NAME, or None if the option was not given.
 
     Returns:
         NAME, or None.
@@ -18,31 +18,31 @@ def register_user_application(words: str | None) -> str | None:
     Raises:
         BadInput: the file, or the application in it, cannot be used.
     """
-    if words is None:
+    if spec is None:
         return None
     from ...trainers.applications.failure import ApplicationError
     from ...trainers.applications.registry import register_application
     from ...trainers.applications.user_file import read_application_file
 
     try:
-        file = read_application_file(words)
+        file = read_application_file(spec)
         register_application(file)
     except ApplicationError as error:
-        raise BadInput(f"--app {words}: {error}") from None
+        raise BadInput(f"--app {spec}: {error}") from None
     return file.name
 
 
-def check_application_is_used(words: str | None, own: str | None, application: str, user: str) -> None:
-    """Refuses an own application that nothing asks for.
+def check_application_is_used(spec: str | None, registered: str | None, application: str, user: str) -> None:
+    """Refuse an application of the user's that the command does not use.
 
     Args:
-        words: as they were given.
-        own: the name of the application they entered, or None.
-        application: the one that is used.
-        user: who uses it, such as "the study 'tiny'".
+        spec: FILE.py:NAME, as given.
+        registered: the name it was registered under, or None.
+        application: the application that is used.
+        user: what uses it, such as "study 'tiny'".
 
     Raises:
-        BadInput: they differ.
+        BadInput: the two differ.
     """
-    if own is not None and own != application:
-        raise BadInput(f"--app {words}: has no effect: {user} names the application {application!r}, not {own!r}")
+    if registered is not None and registered != application:
+        raise BadInput(f"--app {spec}: has no effect: {user} names the application {application!r}, not {registered!r}")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def others() -> Iterator[LocalWorkers]:
+def workers() -> Iterator[LocalWorkers]:
     with closing(LocalWorkers(3)) as workers:
         yield workers
 
@@ -31,30 +31,30 @@ def test_a_worker_that_is_lost_while_others_still_connect_is_not_waited_for(monk
     @contextmanager
     def joined_at_once(rank: int, rendezvous: Rendezvous, **options: Any) -> Iterator[ProcessGroup]:
         with options["listener"]:
-            others.children[1].process.kill()
+            workers.children[1].process.kill()
             yield ProcessGroup(rank=rank, world_size=rendezvous.world_size)
 
     monkeypatch.setattr(local_workers, "join_process_group", joined_at_once)
     with (
-        closing(LocalWorkers(3)) as others,
+        closing(LocalWorkers(3)) as workers,
         pytest.raises(WorkerLost, match=r"^worker 2 of 3 ended when it was started$"),
     ):
-        others.call("cpu", one_fails, 0)
+        workers.call("cpu", one_fails, 0)
 
 
-def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(others: LocalWorkers) -> None:
-    process_group = others.call("cpu", one_fails, 0)
-    os.kill(others.children[1].process.pid, signal.SIGKILL)
-    others.children[1].process.wait()  # gloo may not tell of one that goes just as a message to it begins
+def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(workers: LocalWorkers) -> None:
+    process_group = workers.call("cpu", one_fails, 0)
+    os.kill(workers.children[1].process.pid, signal.SIGKILL)
+    workers.children[1].process.wait()  # gloo may not tell of one that goes just as a message to it begins
     with pytest.raises(RuntimeError):
         one_fails(process_group, "cpu", 3)
     with pytest.raises(WorkerLost, match=r"^worker 2 of 3 was lost$"):
-        others.failure()
+        workers.failure()
 
 
-def test_a_worker_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(others: LocalWorkers) -> None:
-    process_group = others.call("cpu", one_fails, 2)
-    others.children[1].process.wait()
+def test_a_worker_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(workers: LocalWorkers) -> None:
+    process_group = workers.call("cpu", one_fails, 2)
+    workers.children[1].process.wait()
     with pytest.raises(RuntimeError):
         one_fails(process_group, "cpu", 2)
-    assert others.failure() == "worker 2 of 3: ValueError: its own fault"
+    assert workers.failure() == "worker 2 of 3: ValueError: its own fault"

@@ -12,6 +12,7 @@ from torch import nn
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, divide
 from zerotune.trainers.loop import Training, train
+from zerotune.trainers.packing import benchmark
 from zerotune.trainers.packing.benchmark import PackSpeed, measure_packs
 from zerotune.trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from zerotune.trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
@@ -257,7 +258,7 @@ class Device:
             self.fits(len(pack.configs))
             return 0.5 * seconds * len(pack.configs) * min(number, 4)
 
-        monkeypatch.setattr("zerotune.trainers.packing.benchmark._difference", lambda config, placement: None)
+        monkeypatch.setattr(benchmark, "_find_difference", lambda config, placement: None)
         monkeypatch.setattr(PackedTraining, "time_updates", time_pack)
 
 

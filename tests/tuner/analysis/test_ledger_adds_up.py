@@ -130,7 +130,7 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) ->
 
 def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
     """Every trial of the arm "equal" leaves a checkpoint of its first epoch; later epochs are lost with the driver."""
-    place, keep = Execution.placement, Training._keep_checkpoint
+    place, keep = Execution.placement, Training._update_checkpoint
 
     def placement(self: Execution, trial: Trial) -> Placement:
         return replace(place(self, trial), checkpoint_seconds=0.0 if trial.arm == "equal" else math.inf)
@@ -140,7 +140,7 @@ def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
             keep(self)
 
     patch.setattr(Execution, "placement", placement)
-    patch.setattr(Training, "_keep_checkpoint", keep_checkpoint)
+    patch.setattr(Training, "_update_checkpoint", keep_checkpoint)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, Here
 from zerotune import __version__
-from zerotune.tuner.cli import PLAIN_WIDTH
+from zerotune.tuner.commands.terminal import PLAIN_WIDTH
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def after_trials(process: "subprocess.Popen[str]", number: int) -> str:
 def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(stopped: tuple[Path, Ended]) -> None:
     _, ended = stopped
     assert ended.code == 130
-    assert "Interrupted. What was measured is kept" in ended.out
+    assert "Interrupted. All results so far are kept" in ended.out
     assert "  zerotune run tiny.yaml --driver serial\n" in ended.out
     assert ended.err == ""
 
@@ -205,7 +205,7 @@ def test_a_ui_that_others_reach_is_warned_of(
     ended = resumed.zerotune("ui", "tiny", "--host", host, "--port", port)
     assert ended.code == 0
     assert started[0][started[0].index("--host") + 1] == host
-    assert (f"Everybody who reaches {host}:{port} can read, change and delete" in ended.out) == warns
+    assert (f"Everyone who can reach {host}:{port} can read, change and delete" in ended.out) == warns
 
 
 # What is printed

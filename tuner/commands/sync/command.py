@@ -1,34 +1,31 @@
-"""The command `zerotune sync`: its options, and what is done with them."""
-
-import typer
-from rich.console import Console
+"""The command `zerotune sync`."""
 
 from ...run.command_text import STORE, format_command
 from ..interrupt import exit_on_interrupt
 from ..options import AppOption, StoreOption, StudyArgument, TrackingOption, load_named_study
+from ..terminal import console, print_lines
 
 
-def add_sync_command(app: typer.Typer, console: Console) -> None:
-    """Adds the command to a program.
+def sync(
+    study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, app: AppOption = None
+) -> None:
+    """Write the results in a study's journals that its MLflow store lacks.
 
-    Args:
-        app: the program.
-        console: where it says what was written.
+    Use it after the store was unreachable, or to fill another store. A regime search over the study is included.
     """
+    options = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
+    with exit_on_interrupt(format_command("sync", study, options), console):
+        from ...reports.text.format import pluralize
+        from ...run.options import RunOptions
+        from .run import sync_study
 
-    @app.command()
-    def sync(
-        study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, own: AppOption = None
-    ) -> None:
-        """Bring the journals of a study and its regime search into their MLflow store after it was away, or another."""
-        where = {"--app": own, "--store": str(store), "--tracking-uri": tracking_uri}
-        with exit_on_interrupt(format_command("sync", study, where), console):
-            from ...reports.text.format import pluralize
-            from ...run.options import RunOptions
-            from .run import sync_study
-
-            definition = load_named_study(study, own)
-            done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
-        for each in done:
-            written = f"{pluralize(each.written, 'result')} written to {each.address}, {each.known} there before"
-            console.print(f"{each.study}: {written}{each.rest}", soft_wrap=True)
+        definition = load_named_study(study, app)
+        done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
+    for summary in done:
+        written = pluralize(summary.num_written, "result")
+        print_lines(
+            [
+                f"{summary.study}: {written} written to {summary.address}, {summary.num_known} there before"
+                f"{summary.remark}"
+            ]
+        )

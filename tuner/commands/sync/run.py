@@ -1,4 +1,4 @@
-"""Bringing a study's journal, and its regime search's, into an MLflow store that was away, or into another one."""
+"""Write the journals of a study and of its regime search to an MLflow store that lacks them."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,80 +19,92 @@ from ..regime.run import read_recorded_study, regime_folder
 
 @dataclass(frozen=True, kw_only=True)
 class SyncSummary:
-    """What was done.
+    """What was written for one journal.
 
     Attributes:
-        study: its name; a regime search has one of its own.
-        written: results that the store lacked.
-        known: results that it had.
+        study: name of the study; a regime search has its own.
+        num_written: results that the store lacked.
+        num_known: results that it already had.
         address: the store's, without credentials.
-        rest: what is to be said of what was not brought in; empty where nothing is left.
+        remark: what is still missing and when it follows; empty if nothing is.
     """
 
     study: str
-    written: int
-    known: int
+    num_written: int
+    num_known: int
     address: str
-    rest: str
+    remark: str
 
 
-def sync_study(study: Study, place: RunOptions, console: Console) -> list[SyncSummary]:
-    """Writes what the store lacks of a study, and of the regime search over it where there is one.
+def sync_study(study: Study, options: RunOptions, console: Console) -> list[SyncSummary]:
+    """Write the results that the store lacks, of a study and of a regime search over it.
 
-    Of a study that has ended its figures and the arms' summaries are written too; those of a regime search are what
-    running it again brings in, which knows the range that was searched.
+    The figures and the arms' summaries of a finished study are written too. Those of a regime search are written when
+    it is run again, since only that knows the range that was searched.
 
     Args:
         study: the definition.
-        place: where it lives; nothing is run.
-        console: what it says goes there.
+        options: where it is stored; nothing is run.
+        console: where notices are printed.
 
     Returns:
-        What was done, for each of them.
+        One summary per journal.
 
     Raises:
-        BadInput: there is no journal of either, or the store's address cannot be used.
-        StudyChanged: a journal is of another definition.
-        StudyLocked: the study, or the search, is being run.
+        BadInput: neither has a journal, or the store's address cannot be used.
+        StudyChanged: a journal belongs to another definition.
+        StudyLocked: the study, or the search, is running.
         Unreachable: the store does not answer.
     """
-    folder, uri = place.folder(study), place.uri(study)
-    both = ((folder, _sync_own), (regime_folder(study, place), _sync_regime))
-    present = [(where, what) for where, what in both if (where / "journal.jsonl").exists()]
+    folder, uri = options.folder(study), options.uri(study)
+    writers = ((folder, _sync_journal), (regime_folder(study, options), _sync_regime))
+    present = [(where, what) for where, what in writers if (where / "journal.jsonl").exists()]
     if not present:
-        raise BadInput(f"{folder}: holds no journal: run study {study.name!r} first, or name its --store")
+        raise BadInput(f"{folder}: holds no journal. Run study {study.name!r} first, or name its --store")
     done = []
     for where, what in present:
         with closing(Journal(where)) as journal:
             warn_about_damage(journal, console)
-            done.append(what(study, place, uri, journal))
+            done.append(what(study, options, uri, journal))
     return done
 
 
-def _sync_own(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
     results, sessions = journal.content.results, journal.content.sessions
     store = make_store_opener(study, uri, stored_definition_of(study), sessions)()
     written = store.sync(results.values())
     is_complete = is_finished(study, journal.content)
     if is_complete:
-        found = answer_from_journal(study, place, results.values(), tuple(sessions))
-        write_answer(store, found, write_report(found, place.folder(study)))
-    rest = "" if is_complete else "; figures and summaries follow once the study has ended"
-    return SyncSummary(study=study.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
+        found = answer_from_journal(study, options, results.values(), tuple(sessions))
+        write_answer(store, found, write_report(found, options.folder(study)))
+    remark = "" if is_complete else "; figures and summaries follow once the study has ended"
+    return SyncSummary(
+        study=study.name,
+        num_written=written,
+        num_known=len(results) - written,
+        address=redact(uri),
+        remark=remark,
+    )
 
 
-def _sync_regime(study: Study, place: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     whole = read_recorded_study(study, journal)
     results = journal.content.results
     store = make_store_opener(whole, uri, stored_definition_of(whole), journal.content.sessions)()
     written = store.sync(results.values())
-    rest = "; figures and summaries follow when zerotune regime is run again"
-    return SyncSummary(study=whole.name, written=written, known=len(results) - written, address=redact(uri), rest=rest)
+    remark = "; figures and summaries follow when zerotune regime is run again"
+    return SyncSummary(
+        study=whole.name,
+        num_written=written,
+        num_known=len(results) - written,
+        address=redact(uri),
+        remark=remark,
+    )
 
 
 def is_finished(study: Study, content: JournalContent) -> bool:
-    """Whether a journal's results leave the study nothing to train, and at least one of them did not fail."""
+    """Return whether nothing is left to train, and at least one trial did not fail."""
     results = content.results
     campaign = Campaign(study, results, content.first_failures)
     while isinstance(trial := campaign.ask(), Trial):

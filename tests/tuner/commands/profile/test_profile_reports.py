@@ -18,10 +18,10 @@ from zerotune.tuner.analysis.comparison import Comparison, compare
 from zerotune.tuner.analysis.provenance import Origin
 from zerotune.tuner.commands.profile import command as profile_command_module
 from zerotune.tuner.commands.profile import figure as profile_figure_module
-from zerotune.tuner.commands.profile.command import add_profile_command
 from zerotune.tuner.commands.profile.figure import profile_figure, write_profile
 from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfiles, performance_profiles
 from zerotune.tuner.commands.profile.text import print_profiles
+from zerotune.tuner.commands.terminal import console
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.figures.style import arm_styles
 from zerotune.tuner.run.answer import Answer
@@ -145,16 +145,17 @@ def test_the_files_hold_the_figure_and_every_number_behind_it(
 
 def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseException | None]:
     by_name = {comparison.facts.name: comparison for comparison in comparisons}
-    app, output = typer.Typer(), io.StringIO()
-    add_profile_command(app, Console(width=110, file=output))
+    app = typer.Typer()
+    app.command()(profile_command_module.profile)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "width", 110)
         patch.setattr(
             profile_command_module,
             "read_stored_answer",
             lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
         )
         ended = CliRunner().invoke(app, list(words))
-    return ended.exit_code, output.getvalue(), ended.exception
+    return ended.exit_code, ended.stdout, ended.exception
 
 
 def test_the_command_reads_every_study_and_prints_the_table(comparisons: list[Comparison]) -> None:

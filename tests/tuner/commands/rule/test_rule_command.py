@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.tuner.tiny_study import Here
-from zerotune.tuner.cli import PLAIN_WIDTH
+from zerotune.tuner.commands.terminal import PLAIN_WIDTH
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.weak_scaling.measure.weak_scaling", lambda question, tell: FOUND)
+    monkeypatch.setattr(measure, "measure_weak_scaling", lambda question, tell: FOUND)
     monkeypatch.setattr(figures, "write_images", lambda *_, **__: ([], None))
     (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)

@@ -138,7 +138,7 @@ def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
 def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
     heads: list[LocalHead], driver: DriverName, address: str | None, num_started: int
 ) -> None:
-    nowhere = {"tracking_uri": None, "data_folder": None, "own": None}
+    nowhere = {"tracking_uri": None, "data_folder": None, "app": None}
     options = TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere)
     with options.start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]

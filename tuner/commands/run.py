@@ -1,0 +1,85 @@
+"""The command `zerotune run`."""
+
+from ..errors import BadInput
+from ..run.command_text import STORE, format_path
+from .interrupt import exit_on_interrupt
+from .options import (
+    AddressOption,
+    AppOption,
+    DataOption,
+    DriverName,
+    DriverOption,
+    RetrainOption,
+    StoreOption,
+    StudyArgument,
+    TrackingOption,
+    TrainingOptions,
+)
+from .terminal import console, print_lines
+
+REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
+"""The files of a report that are named on the terminal."""
+
+
+def run(
+    study: StudyArgument,
+    store: StoreOption = STORE,
+    tracking_uri: TrackingOption = None,
+    address: AddressOption = None,
+    driver: DriverOption = DriverName.ray,
+    data_folder: DataOption = None,
+    app: AppOption = None,
+    retrain: RetrainOption = False,
+) -> None:
+    """Run a study, or resume it, and print the answer."""
+    options = TrainingOptions(
+        study=study,
+        store=store,
+        tracking_uri=tracking_uri,
+        address=address,
+        driver=driver,
+        data_folder=data_folder,
+        app=app,
+    )
+    run_and_print(options, options.format_command("run") + (" --retrain" if retrain else ""), retrain=retrain)
+
+
+def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = False, retry_failed: bool = False) -> None:
+    """Run a study, print its answer, and name the files of its report.
+
+    Args:
+        options: the study, where it is stored and where it runs.
+        command: resumes it after an interruption.
+        retrain: train every trial, without reusing results of other studies.
+        retry_failed: run the failed trials of an earlier run again.
+
+    Raises:
+        BadInput: `retry_failed` of a study that has not been run.
+        ZerotuneError: as `tuner.run.run.run_study`.
+    """
+    with exit_on_interrupt(command, console), options.start_cluster_early():
+        definition = options.load_study()  # before the imports below: a mistake in it is reported at once
+        from ..reports.tables.terminal import print_answer
+        from ..run.run import run_study
+
+        run_options = options.run_options()
+        if retry_failed and not (run_options.folder(definition) / "journal.jsonl").exists():
+            raise BadInput(
+                f"study {definition.name!r}: has not been run in the store {options.store}: nothing has failed; run it "
+                f"first: {options.format_command('run')}"
+            )
+        found = run_study(
+            definition,
+            **vars(run_options),
+            retrain=retrain,
+            retry_failed=retry_failed,
+            show=console,
+            sync_command=options.format_store_command("sync"),
+        )
+        print_answer(found.comparison, console)
+    console.print("\nFigures and tables:")
+    report = run_options.folder(definition) / "report"
+    print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
+    if found.is_stored:
+        console.print("In MLflow:")
+        print_lines([f"  {options.format_store_command('ui')}"])

@@ -1,0 +1,26 @@
+"""The console that every command prints to, and its width."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from ..sanitize import sanitize_console
+
+PLAIN_WIDTH = 110
+"""Columns of output that goes to no terminal (a pipe, a file, CI), where rich would take 80."""
+
+
+def _width() -> int | None:
+    """Columns to write; None to take those of the terminal or of COLUMNS."""
+    return None if "COLUMNS" in os.environ or sys.stdout.isatty() else PLAIN_WIDTH
+
+
+console = sanitize_console(Console(highlight=False, markup=False, emoji=False, width=_width()))
+
+
+def print_lines(lines: Iterable[object]) -> None:
+    """Print lines that a user may copy (paths, commands): they are never wrapped."""
+    for line in lines:
+        console.print(str(line), soft_wrap=True)
