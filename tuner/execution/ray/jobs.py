@@ -65,7 +65,8 @@ class Jobs:
             Unreachable: the cluster refused it.
         """
         job = f"{name}-{uuid.uuid4().hex[:8]}"
-        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": {**QUIET, **ENVIRONMENT}}
+        variables = {**QUIET, **ENVIRONMENT}
+        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": variables}
         try:
             return str(self._client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment))
         except Exception as error:

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -81,7 +82,7 @@ def test_a_folder_for_temporary_files_with_a_long_name_leaves_room_for_a_socket(
 ) -> None:
     long = tmp_path / ("x" * 60)
     long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
     folder = make_session_dir()
     remove_session_dirs()
     assert len(f"{folder}/session_2026-11-21_23-15-25_765239_4194304/sockets/plasma_store") <= 107
