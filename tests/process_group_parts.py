@@ -1,4 +1,4 @@
-"""What every worker of a process group does in a test; in a module of its own, which the other workers import too."""
+"""Functions that every worker of a test calls; in a module that the other workers can import too."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from zerotune.trainers.spec import Placement, TrainConfig
 
 
 def same_bits(process_group: ProcessGroup, device: str, config: TrainConfig) -> bool:
-    """Trains, and says whether all workers have the leader's weights, to the bit."""
+    """Train, and return whether all workers have rank 0's weights, bit for bit."""
     training = Training(config, Placement(device=device), process_group)
     while not training.finished and (process_group.is_rank_zero or training.wait_for_rank_zero()):
         training.run_epoch()
@@ -20,17 +20,17 @@ def same_bits(process_group: ProcessGroup, device: str, config: TrainConfig) -> 
 
 
 def fails(process_group: ProcessGroup, device: str, *arguments: object) -> None:
-    """A part that raises."""
+    """Raise an error."""
     raise OSError("no room is left on this disk")
 
 
 def is_killed(process_group: ProcessGroup, device: str, *arguments: object) -> None:
-    """A part that ends without a word."""
+    """End this process without a report."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def one_fails(process_group: ProcessGroup, device: str, rank: int) -> None:
-    """One worker raises, and the others wait for it."""
+    """Raise an error on one worker, for which the others wait."""
     if process_group.rank == rank:
         raise ValueError("its own fault")
     process_group.all_reduce_sum(torch.zeros((), device=device))

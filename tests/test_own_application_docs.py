@@ -18,6 +18,7 @@ from zerotune.trainers.data import DataSource
 from zerotune.trainers.data.loaded import LoadedSplit
 from zerotune.trainers.sanity_check import load_data, run_sanity_check
 from zerotune.tuner.cli import main
+from zerotune.tuner.run import run
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.trial import TrialResult
 
@@ -61,7 +62,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
-        patch.setattr("zerotune.tuner.run.run.write_report", lambda *_: [])
+        patch.setattr(run, "write_report", lambda *_: [])
         patch.setattr(sys, "argv", [*COMMAND.split(), "--driver", "serial", "--store", str(store)])
         with pytest.raises(SystemExit) as ended:
             main()

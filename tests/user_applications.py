@@ -96,17 +96,17 @@ def forgotten() -> Iterator[None]:
     """What is entered and imported inside is gone afterwards."""
     tables = (APPLICATIONS, registry._origins)
     before, modules, path, own = [dict(table) for table in tables], set(sys.modules), list(sys.path), set()
-    own.update(own_file._own_modules)
+    own.update(own_file._user_modules)
     try:
         yield
     finally:
         for table, content in zip(tables, before, strict=True):
             table.clear()
             table.update(content)  # type: ignore[arg-type]
-        for name in own_file._own_modules - own:
+        for name in own_file._user_modules - own:
             if name not in modules:
                 sys.modules.pop(name, None)
-        own_file._own_modules.intersection_update(own)
+        own_file._user_modules.intersection_update(own)
         sys.path[:] = path
 
 

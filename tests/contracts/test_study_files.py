@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.campaign import plan
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.campaign.plan import plan_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import Study, load_study, shipped_studies
 
@@ -123,12 +123,12 @@ def test_a_study_is_planned_without_its_data_and_without_a_network(
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(
-        "zerotune.tuner.campaign.plan.seconds_per_sample", lambda *workload: 1.0
+        plan, "seconds_per_sample", lambda *workload: 1.0
     )  # measured in tests/tuner/campaign/test_plan.py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     study = loaded(name)
-    cells = plan_study(study)
+    cells = plan.plan_study(study)
     assert {cell.batch_size for cell in cells} == {study.baseline.batch_size, *study.batch_sizes}
     assert min(cell.iterations for cell in cells) >= study.epochs
 

@@ -1,4 +1,4 @@
-"""A checkpoint saves work, and whatever becomes of it never costs the training."""
+"""A checkpoint saves work, and no fault of it costs the training."""
 
 import logging
 import os
@@ -34,20 +34,20 @@ def losses(result: TrainResult) -> list[float]:
 
 @pytest.fixture(scope="module")
 def whole() -> TrainResult:
-    """The training that nothing disturbs."""
+    """Return the result of an undisturbed training."""
     return train(CONFIG)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A checkpoint of the training after its first epoch."""
+    """Return a checkpoint of the training after its first epoch."""
     path = tmp_path / "training.pt"
     train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
     return path
 
 
 class Runs:
-    """What would be run if the checkpoint were unpickled like any pickle."""
+    """Would be called if the checkpoint were unpickled like any pickle."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("was-run",)
@@ -75,7 +75,7 @@ def with_another_group(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [without_weight, of_another_version, with_another_group])
-def test_a_checkpoint_that_does_not_fit_is_left_out_with_a_word_and_nothing_of_it_is_kept(
+def test_a_checkpoint_that_does_not_fit_is_ignored_with_a_warning_and_nothing_of_it_stays(
     change: Callable[[dict[str, Any]], None], path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = state_of(path)
@@ -90,7 +90,7 @@ def test_a_checkpoint_that_does_not_fit_is_left_out_with_a_word_and_nothing_of_i
     assert record.getMessage().endswith("the training starts anew.")
 
 
-def test_a_checkpoint_that_holds_code_is_left_out_and_the_code_is_not_run(
+def test_a_checkpoint_that_holds_code_is_ignored_and_the_code_not_run(
     path: Path, whole: TrainResult, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(path.parent)
@@ -101,7 +101,7 @@ def test_a_checkpoint_that_holds_code_is_left_out_and_the_code_is_not_run(
     assert "not a readable checkpoint" in caplog.text
 
 
-def test_a_folder_in_the_checkpoints_place_costs_nothing_but_the_checkpoints(
+def test_a_folder_at_the_checkpoints_path_costs_only_the_checkpoints(
     tmp_path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "training.pt"
@@ -114,7 +114,7 @@ def test_a_folder_in_the_checkpoints_place_costs_nothing_but_the_checkpoints(
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """Inside, no file grows beyond `size` bytes, as on a disk that is full."""
+    """Limit files to `size` bytes in this block, as a full disk does."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -124,7 +124,7 @@ def full_disk(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
-def test_a_full_disk_ends_no_training_and_leaves_no_half_file(
+def test_a_full_disk_ends_no_training_and_leaves_no_partial_file(
     size: int, tmp_path: Path, whole: TrainResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "training.pt"
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_no_training_and_leaves_no_half_file(
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_the_former_checkpoint(path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint(path: Path) -> None:
     before = path.read_bytes()
     training = Training(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0))
     with full_disk(len(before) // 2):
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_former_checkpoint(path: Path) -> None:
     assert Training(CONFIG, Placement(checkpoint=str(path))).result().resumed_epochs == 1
 
 
-def test_what_ends_a_writing_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "training.pt"
     write_checkpoint(path, "a", {"epoch": 1})
     before = path.read_bytes()
@@ -159,7 +159,7 @@ def test_what_ends_a_writing_leaves_the_former_file(tmp_path: Path, monkeypatch:
     assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
 
 
-def test_another_seeds_checkpoint_is_left_out_with_a_word(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_checkpoint_of_another_seed_is_ignored_with_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     other = Training(replace(CONFIG, seed=1), Placement(checkpoint=str(path)))
     assert other.result().resumed_epochs == 0
     assert "the checkpoint of another training: this one starts anew." in caplog.text
@@ -178,7 +178,7 @@ def test_checkpoints_take_a_hundredth_of_the_time_within_bounds(monkeypatch: pyt
         assert clock.is_due()
 
 
-def test_a_checkpoint_that_cannot_be_written_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_write_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch):
     now = 1_000.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     clock = CheckpointClock(30.0)

@@ -1,4 +1,4 @@
-"""Cores that a process may use: of those it is bound to and of a container's quota, the fewest."""
+"""The number of usable cores is the smaller of the bound cores and a container's quota."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from zerotune.trainers import cores
 
 @pytest.fixture
 def limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of the quota, in the place of this machine's; a process bound to four of 64 cores."""
+    """Replace this machine's quota file, and bind the process to four of 64 cores."""
     monkeypatch.setattr(cores, "CPU_LIMIT", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 8, 13}, raising=False)
@@ -33,13 +33,13 @@ def limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("1 0", 4),
     ],
 )
-def test_the_fewest_of_bound_cores_and_quota_count(limit: Path, quota: str | None, expected: int):
+def test_the_smaller_of_bound_cores_and_quota_counts(limit: Path, quota: str | None, expected: int):
     if quota is not None:
         limit.write_text(quota)
     assert cores.num_cores() == expected
 
 
-def test_where_the_system_binds_no_process_all_cores_count(limit: Path, monkeypatch: pytest.MonkeyPatch):
+def test_all_cores_count_if_the_system_binds_no_process(limit: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     assert cores.num_cores() == 64
     limit.write_text("3200000 100000")
@@ -48,6 +48,6 @@ def test_where_the_system_binds_no_process_all_cores_count(limit: Path, monkeypa
     assert cores.num_cores() == 1
 
 
-def test_asking_imports_no_torch():
+def test_counting_cores_imports_no_torch():
     program = "import sys, zerotune.trainers.cores; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

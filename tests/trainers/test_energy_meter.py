@@ -1,4 +1,4 @@
-"""Energy counters, from made-up sysfs trees and a made-up NVML: what is read is right, or None."""
+"""Energy readings of stand-ins for sysfs and NVML are right, or None."""
 
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ def zone(powercap: Path, folder: str, name: str, energy: int | str = 0, turn: in
 
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
-    """The tree of a machine with two packages, as Linux shows it: flat links, parts and other zones among them."""
+    """Return the tree of a machine with two packages as Linux shows it: flat, with parts and other zones among them."""
     (tmp_path / "intel-rapl").mkdir()
     zone(tmp_path, "intel-rapl:0", "package-0", 5_000_000)
     zone(tmp_path, "intel-rapl:0:0", "core", 3_000_000)
@@ -82,17 +82,15 @@ def test_a_tree_without_packages_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["name", "energy_uj", "max_energy_range_uj"])
-def test_a_file_that_disappears_makes_the_whole_unknown(server: Path, file: str) -> None:
-    """One package of two is no measurement of the machine."""
+def test_one_missing_counter_makes_the_reading_unknown(server: Path, file: str) -> None:
+    """One package of two does not measure the machine."""
     (server / "intel-rapl:1" / file).unlink()
     with pytest.raises(MeterMissingError, match=rf"intel-rapl:1/{file} cannot be read \(No such file or directory\)"):
         package_counters(server)
 
 
-def test_a_counter_that_only_root_may_read_makes_the_whole_unknown(
-    server: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Linux has it since CVE-2020-8694; the permission itself would not stop tests that run as root."""
+def test_one_unreadable_counter_makes_the_reading_unknown(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters are readable by root only since CVE-2020-8694. The permission would not stop tests that run as root."""
     read_text = Path.read_text
 
     def guarded(self: Path, *args: object, **kwargs: object) -> str:
@@ -106,7 +104,7 @@ def test_a_counter_that_only_root_may_read_makes_the_whole_unknown(
 
 
 @pytest.mark.parametrize("content", ["", "-5", "many", "1.5", "\xff"])
-def test_a_counter_that_is_no_number_makes_the_whole_unknown(server: Path, content: str) -> None:
+def test_one_counter_that_is_no_number_makes_the_reading_unknown(server: Path, content: str) -> None:
     (server / "intel-rapl:0" / "energy_uj").write_text(content, encoding="latin-1")
     with pytest.raises(
         MeterMissingError, match=r"intel-rapl:0/energy_uj (holds no number|cannot be read \(not text\))"
@@ -128,22 +126,22 @@ def test_packages_add_up_in_joules() -> None:
     assert joules_between(begin, end) == pytest.approx(30.0, rel=1e-12)
 
 
-def test_a_counter_that_turned_is_followed_once_round() -> None:
+def test_a_counter_may_wrap_around_once() -> None:
     assert joules_between(package(0.0, RANGE - 2_000_000), package(1.0, 3_000_000)) == pytest.approx(5.0, rel=1e-12)
 
 
-def test_an_interval_in_which_a_counter_may_have_turned_twice_is_unknown() -> None:
-    """262 kJ are drawn by a kilowatt in 262 seconds."""
+def test_an_interval_in_which_a_counter_may_have_wrapped_twice_is_unknown() -> None:
+    """A kilowatt draws 262 kJ in 262 seconds."""
     assert joules_between(package(0.0, 0), package(262.0, 1_000_000)) == pytest.approx(1.0, rel=1e-12)
     assert joules_between(package(0.0, 0), package(263.0, 1_000_000)) is None
 
 
-def test_a_counter_without_a_range_never_turns() -> None:
+def test_a_counter_without_a_range_never_wraps() -> None:
     assert joules_between(package(0.0, 0, None), package(1e6, 9_000_000, None)) == pytest.approx(9.0, rel=1e-12)
     assert joules_between(package(0.0, 9, None), package(1.0, 0, None)) is None  # it was reset
 
 
-def test_readings_of_different_counters_or_none_are_unknown() -> None:
+def test_a_difference_of_other_or_missing_counters_is_unknown() -> None:
     assert joules_between(package(0.0, 0), reading(1.0, ("package-1", 5, RANGE))) is None
     assert joules_between(package(0.0, 0), None) is None
     assert joules_between(None, package(0.0, 0)) is None
@@ -158,7 +156,7 @@ class NVMLError(Exception):
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A made-up pynvml with one GPU that has drawn 1,234 millijoules."""
+    """Stand in for pynvml with one GPU that has drawn 1,234 millijoules."""
     fake = SimpleNamespace(
         NVMLError=NVMLError,
         nvmlInit=lambda: None,
@@ -212,7 +210,7 @@ CONFIG = TrainConfig(
 
 
 class Drawing:
-    """Readings of a package that draws 10 J between any two; `missing` ones, by number from 0, cannot be read."""
+    """Reads a package that draws 10 J between two readings; the `missing` ones, numbered from 0, cannot be read."""
 
     def __init__(self, missing: tuple[int, ...] = ()) -> None:
         self._missing = missing
@@ -223,22 +221,20 @@ class Drawing:
         return None if self._number in self._missing else package(0.001 * self._number, 10_000_000 * self._number)
 
 
-def test_setting_up_and_every_epoch_get_the_trainings_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setup_and_every_epoch_get_the_trainings_fraction_of_the_energy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "read_energy", Drawing())
     training = Training(CONFIG, Placement(energy_share=0.25))
     epochs = [training.run_epoch() for _ in range(3)]
     assert [training.result().setup_joules, *(epoch.measured_joules for epoch in epochs)] == [2.5] * 4
 
 
-def test_an_epoch_whose_counter_was_not_there_is_unknown_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_epoch_without_a_counter_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "read_energy", Drawing(missing=(5,)))  # at the end of the second epoch
     training = Training(CONFIG, Placement())
     assert [training.run_epoch().measured_joules for _ in range(3)] == [10.0, None, 10.0]
 
 
-def test_a_training_that_was_resumed_has_what_both_of_its_attempts_drew(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_resumed_training_has_the_energy_of_both_attempts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loop, "read_energy", Drawing())
     placement = Placement(checkpoint=str(tmp_path / "checkpoint.pt"), checkpoint_seconds=0.0)
     first = Training(CONFIG, placement)
@@ -252,7 +248,7 @@ def test_a_training_that_was_resumed_has_what_both_of_its_attempts_drew(
     assert [epoch.measured_joules for epoch in result.epochs] == [10.0] * 3
 
 
-def test_words_are_parameters_times_updates() -> None:
+def test_communicated_words_are_parameters_times_updates() -> None:
     training = Training(CONFIG, Placement())
     metrics = training.run_epoch()
     num_parameters = sum(p.numel() for p in APPLICATIONS["lenet_mnist"].build_model().parameters())

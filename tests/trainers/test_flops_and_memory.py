@@ -1,4 +1,4 @@
-"""The meter counts what a training computes, by hand calculation."""
+"""Counted operations equal those calculated by hand."""
 
 from dataclasses import replace
 
@@ -26,14 +26,14 @@ def test_lenet_flops_equal_the_closed_form():
 
 
 def test_lstm_flops_equal_the_closed_form():
-    """oneDNN's fused LSTM would count as nothing; images and the initial hidden state need no gradient."""
+    """oneDNN's fused LSTM would not be counted; images and the initial hidden state need no gradient."""
     transform, recurrent, classifier = 28 * 28 * 128, 128 * 512, 128 * 10
     forward = transform + 28 * 2 * recurrent + classifier
     assert counted("lstm_mnist") == 2 * (3 * forward - transform - recurrent)
 
 
 class Depthwise(nn.Sequential):
-    """A convolution of 8 channels, each by itself, between two plain layers; and its transpose."""
+    """A depthwise convolution of 8 channels between two plain layers, and its transpose."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -46,21 +46,21 @@ class Depthwise(nn.Sequential):
 
 
 def test_flops_of_grouped_convolutions_equal_the_closed_form():
-    """Each channel meets those of its own group alone, in the gradients too."""
+    """A channel is combined with those of its own group only, in the gradients too."""
     first, depthwise, transposed = 8 * 9 * 28 * 28, 8 * 9 * 28 * 28, 8 * 2 * 4 * 28 * 28
     application = replace(APPLICATIONS["lenet_mnist"], build_model=Depthwise)
     found = training_flops_per_sample(application, load_on_device(MNIST5K, None, CPU))
     assert found == 2 * (3 * (first + depthwise + transposed + 8 * 56 * 56 * 10) - first)
 
 
-def test_counting_leaves_random_state_and_onednn_as_they_were():
+def test_counting_flops_leaves_random_state_and_onednn_alone():
     state, enabled = torch.get_rng_state(), torch.backends.mkldnn.enabled
     training_flops_per_sample(APPLICATIONS["lenet_mnist"], MNIST5K.load(None))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.backends.mkldnn.enabled == enabled
 
 
-def test_peak_memory_is_about_what_is_held_now_or_more():
+def test_peak_memory_is_at_least_about_the_memory_held_now():
     held = psutil.Process().memory_info().rss
     assert 0.9 * held <= peak_memory_bytes(CPU) < 100 * held
 

@@ -1,4 +1,4 @@
-"""The loop: exact counts, the same numbers from the same seed, divergence as a state, resume bit for bit."""
+"""The training loop: exact counts, reproducible numbers, divergence as a status, resuming bit for bit."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
 
 
 class OneWeight(torch.nn.Module):
-    """The smallest model: one number, in place of a network, where only the loop is of interest."""
+    """The smallest model, a single weight, for tests of the loop alone."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ class OneWeight(torch.nn.Module):
 
 @pytest.fixture
 def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A configuration of an application with n = 60,000 numbers and a model of one weight."""
+    """Return the configuration of an application with n = 60,000 numbers and a model of one weight."""
     split = TensorSplit(inputs=torch.linspace(-1, 1, 60_000), targets=torch.linspace(-2, 2, 60_000))
     dataset = Dataset(train=split, validation=split, test=split)
     source = DataSource(load=lambda folder: dataset, num_train=60_000, description="line")
@@ -56,11 +56,11 @@ def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """What must not depend on the clock."""
+    """Return what must not depend on the clock."""
     return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
 
 
-def test_a_training_takes_the_papers_220_updates_and_sees_every_sample_of_30_epochs(one_weight: TrainConfig):
+def test_training_makes_the_papers_220_updates_and_sees_every_sample_of_30_epochs(one_weight: TrainConfig):
     """DATE, Section 3.6: n = 60,000, B = 8,192, E = 30."""
     result = train(replace(one_weight, batch_size=8_192, epochs=30))
     assert sum(m.iterations for m in result.epochs) == 220
@@ -69,7 +69,7 @@ def test_a_training_takes_the_papers_220_updates_and_sees_every_sample_of_30_epo
 
 
 @pytest.mark.parametrize("batch_size", [7_001, 25_000, 40_000, 59_999, 60_000])
-def test_every_epoch_is_over_when_its_samples_were_seen(one_weight: TrainConfig, batch_size: int):
+def test_an_epoch_ends_with_the_update_that_completes_it(one_weight: TrainConfig, batch_size: int):
     result = train(replace(one_weight, batch_size=batch_size, epochs=5))
     updates, samples = 0, 0
     for epoch, metrics in enumerate(result.epochs, start=1):
@@ -105,7 +105,7 @@ def test_another_seed_gives_other_weights():
     assert not torch.equal(first.model.conv1.weight, second.model.conv1.weight)
 
 
-def test_a_seed_fixes_weights_whatever_the_optimizer_and_batch_size():
+def test_initial_weights_depend_on_the_seed_alone():
     other = replace(LENET, batch_size=100, optimizer=PLAIN, schedule=ScheduleSpec(peak_lr=1.0))
     first, second = Training(LENET, Placement()), Training(other, Placement())
     assert torch.equal(first.model.fc1.weight, second.model.fc1.weight)
@@ -127,7 +127,7 @@ def test_a_learning_rate_of_1000_is_recorded_as_diverged():
     assert result.epochs[0].samples == 3_008
 
 
-def test_a_loss_that_is_not_finite_ends_its_epoch_early_and_is_billed_for_what_was_trained(one_weight: TrainConfig):
+def test_a_loss_that_is_not_finite_ends_its_epoch_and_costs_only_the_updates_made(one_weight: TrainConfig):
     config = replace(one_weight, batch_size=100, schedule=ScheduleSpec(peak_lr=1e30))
     result = train(config)
     (epoch,) = result.epochs
@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_ends_its_epoch_early_and_is_billed_for_what_w
     assert math.isnan(epoch.validation_loss)
 
 
-def test_a_loss_that_grows_beyond_the_factor_diverges(one_weight: TrainConfig):
+def test_a_loss_above_the_divergence_factor_diverges(one_weight: TrainConfig):
     config = replace(one_weight, batch_size=60_000, epochs=9, schedule=ScheduleSpec(peak_lr=6.0), optimizer=PLAIN)
     losses = [m.train_loss for m in train(replace(config, divergence_factor=math.inf)).epochs]
     result = train(replace(config, divergence_factor=losses[3] / losses[0] * 0.99))
@@ -175,7 +175,7 @@ def test_an_early_stop_leaves_the_training_running_and_the_test_split_unseen():
 
 
 @pytest.mark.parametrize("batch_size", [128, 2_000])
-def test_an_interrupted_training_equals_one_that_was_not(batch_size: int, tmp_path: Path):
+def test_a_resumed_training_equals_an_uninterrupted_one(batch_size: int, tmp_path: Path):
     config = replace(LENET, batch_size=batch_size, epochs=3, schedule=ScheduleSpec(peak_lr=0.02, warmup_epochs=2))
     placement = Placement(checkpoint=str(tmp_path / "made" / "training.pt"), checkpoint_seconds=0)
     train(config, placement, report=lambda metrics: False)
@@ -186,7 +186,7 @@ def test_an_interrupted_training_equals_one_that_was_not(batch_size: int, tmp_pa
     assert list((tmp_path / "made").iterdir()) == []
 
 
-def test_a_saved_end_is_resumed_as_an_end(tmp_path: Path):
+def test_a_training_saved_at_its_end_resumes_as_ended(tmp_path: Path):
     config, path = replace(LENET, batch_size=3_000, epochs=1), tmp_path / "end.pt"
     training = Training(config, Placement())
     training.run_epoch()
@@ -204,14 +204,14 @@ def test_no_checkpoint_is_written_before_it_is_due(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What `FULL_BATCH` leaves on disk after its first epoch."""
+    """Return the checkpoint of `FULL_BATCH` after its first epoch."""
     path = tmp_path_factory.mktemp("checkpoint") / "training.pt"
     train(FULL_BATCH, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
     return path.read_bytes()
 
 
 def flipped(content: bytes) -> bytes:
-    """One byte in the middle, which belongs to a weight, changed."""
+    """Change one byte in the middle, which belongs to a weight."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
 
@@ -221,7 +221,7 @@ def flipped(content: bytes) -> bytes:
     [lambda content: content[:-1_000], flipped, lambda content: b"garbage", lambda content: b""],
     ids=["cut short", "flipped", "garbage", "empty"],
 )
-def test_a_damaged_checkpoint_is_left_out(damage: Callable[[bytes], bytes], checkpoint: bytes, tmp_path: Path):
+def test_a_damaged_checkpoint_is_ignored(damage: Callable[[bytes], bytes], checkpoint: bytes, tmp_path: Path):
     path = tmp_path / "training.pt"
     path.write_bytes(checkpoint)
     intact = Training(FULL_BATCH, Placement(checkpoint=str(path))).result()
@@ -231,7 +231,7 @@ def test_a_damaged_checkpoint_is_left_out(damage: Callable[[bytes], bytes], chec
     assert started_anew.epochs == ()
 
 
-def test_the_checkpoint_of_another_configuration_is_left_out(checkpoint: bytes, tmp_path: Path):
+def test_the_checkpoint_of_another_configuration_is_ignored(checkpoint: bytes, tmp_path: Path):
     path = tmp_path / "training.pt"
     path.write_bytes(checkpoint)
     assert Training(replace(FULL_BATCH, seed=5), Placement(checkpoint=str(path))).result().resumed_epochs == 0
@@ -242,14 +242,14 @@ def test_a_batch_larger_than_the_data_is_refused():
         Training(replace(LENET, batch_size=3_001), Placement())
 
 
-def test_unknown_names_are_told_with_the_known_ones():
+def test_an_unknown_name_is_reported_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown application 'lenet': did you mean 'lenet_mnist'"):
         train(replace(LENET, application="lenet"))
     with pytest.raises(ValueError, match="unknown data source of lenet_mnist 'mnist5': did you mean 'mnist5k'"):
         train(replace(LENET, data="mnist5"))
 
 
-def test_a_training_that_has_ended_runs_no_further():
+def test_a_training_that_has_ended_refuses_another_epoch():
     training = Training(replace(LENET, batch_size=3_000, epochs=1), Placement())
     training.run_epoch()
     with pytest.raises(RuntimeError, match="this training has finished"):

@@ -1,4 +1,4 @@
-"""The allocator keeps what was freed, and nothing changes elsewhere than with glibc."""
+"""Malloc keeps freed blocks with glibc, and is left alone elsewhere."""
 
 import subprocess
 import sys
@@ -54,14 +54,14 @@ print(full - kept, full - released, resident_bytes() - released)
 
 
 def page_faults(mode: str) -> int:
-    """Page faults of allocating 64 MiB four times more."""
+    """Return the page faults of allocating 64 MiB four more times."""
     child = subprocess.run([sys.executable, "-c", COUNT_FAULTS, mode], capture_output=True, text=True, check=False)
     if child.returncode == 3:
         pytest.skip("the C library is not glibc")
     return int(child.stdout)
 
 
-def test_a_block_freed_is_used_again_without_page_faults():
+def test_a_freed_block_is_reused_without_page_faults():
     assert page_faults("keep") < page_faults("default") / 10
 
 
@@ -75,8 +75,8 @@ def test_a_block_above_the_largest_int_is_kept():
     assert int(child.stdout) > size
 
 
-def test_what_is_kept_is_given_back_when_asked_for_and_what_is_freed_later_is_kept_again():
-    """128 MiB in pieces, of which the one on top stays in use; then 64 MiB."""
+def test_kept_memory_is_released_on_request_and_later_blocks_are_kept_again():
+    """128 MiB in blocks, of which the top one stays in use; then 64 MiB."""
     child = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=False)
     if child.returncode == 3:
         pytest.skip("the C library is not glibc")
@@ -92,7 +92,7 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("cores", [2, 8])
-def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.MonkeyPatch, cores: int):
+def test_the_memory_budget_is_the_fraction_of_cores(monkeypatch: pytest.MonkeyPatch, cores: int):
     monkeypatch.setattr(memory, "num_cores", lambda: cores)
     threads = torch.get_num_threads()
     try:
@@ -106,7 +106,7 @@ def test_a_process_may_have_its_cores_part_of_the_memory(monkeypatch: pytest.Mon
     assert 0 < one < psutil.virtual_memory().total
 
 
-def test_the_peak_is_what_was_held_at_most():
+def test_the_peak_is_the_most_memory_held():
     before = peak_bytes()
     torch.ones(before // 2)  # four bytes each
     assert peak_bytes() > 1.9 * before

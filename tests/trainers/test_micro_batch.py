@@ -1,4 +1,4 @@
-"""The size of micro-batches that a measurement finds: the fastest that fits, found once, of no influence on scores."""
+"""The measured micro-batch size is the fastest that fits, is measured once, and does not change scores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +21,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int], None], list[int]]]:
-    """A made-up device: what it computes takes the seconds that are told, and no more samples fit than are told."""
+    """Stand in for a device on which computing takes given seconds and a given number of samples fits."""
 
     def make(seconds: Callable[[int], float], *, fits: int = 10**9) -> tuple[Callable[[int], None], list[int]]:
         clock, tried = [0.0], []
         monkeypatch.setattr(micro_batch, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-        monkeypatch.setattr(micro_batch, "_wait", lambda device: None)
+        monkeypatch.setattr(micro_batch, "_synchronize", lambda device: None)
 
         def compute(size: int) -> None:
             tried.append(size)
@@ -49,7 +49,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int
     ],
     ids=["starting costs most", "memory is short", "larger is slower", "hardly slower is as fast"],
 )
-def test_the_largest_piece_that_is_as_fast_as_any_and_fits_is_taken(device, seconds, fits: int, expected: int) -> None:
+def test_the_largest_size_that_fits_and_is_as_fast_as_any_is_chosen(device, seconds, fits: int, expected: int) -> None:
     compute, _ = device(seconds, fits=fits)
     assert fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU) == expected
 
@@ -58,7 +58,7 @@ def test_the_largest_piece_that_is_as_fast_as_any_and_fits_is_taken(device, seco
     ("batch_size", "multiple_of", "expected"),
     [(100, None, [16, 32, 64, 100]), (100, 12, [24, 48, 96, 100]), (128, 32, [32, 64, 128]), (10, None, [10])],
 )
-def test_pieces_are_tried_from_small_to_large_in_whole_ghosts(
+def test_sizes_are_tried_in_ascending_order_in_whole_ghosts(
     device, batch_size: int, multiple_of: int | None, expected: list[int]
 ) -> None:
     compute, tried = device(float)
@@ -66,16 +66,14 @@ def test_pieces_are_tried_from_small_to_large_in_whole_ghosts(
     assert sorted(set(tried)) == expected == list(dict.fromkeys(tried))
 
 
-def test_nothing_larger_is_tried_than_what_did_not_fit(device) -> None:
+def test_no_size_is_tried_above_one_that_did_not_fit(device) -> None:
     compute, tried = device(float, fits=50)
     fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU)
     assert max(tried) == 64
 
 
-def test_on_a_cpu_nothing_is_tried_that_would_need_more_than_a_process_may_have(
-    device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system would kill it: a sample takes 10 bytes, beyond the 1,000 that were held before."""
+def test_on_a_cpu_no_size_is_tried_that_would_exceed_the_memory_budget(device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system would kill the process. A sample takes 10 bytes, beyond the 1,000 held before."""
     compute, tried = device(float)
     monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + 10 * max(tried, default=0))
     monkeypatch.setattr(micro_batch, "memory_budget_bytes", lambda: 2_000.0)
@@ -85,10 +83,10 @@ def test_on_a_cpu_nothing_is_tried_that_would_need_more_than_a_process_may_have(
     assert on_gpu == 1000, "a GPU says so itself"
 
 
-def test_what_is_kept_of_an_earlier_training_does_not_hide_what_a_sample_takes(
+def test_memory_kept_from_an_earlier_training_does_not_hide_what_a_sample_needs(
     device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """5,000 bytes are kept, so that no piece up to 512 samples would need more than is held."""
+    """5,000 bytes are kept, so that no size up to 512 samples would need more than is held."""
     compute, tried = device(float)
     kept = [5_000]
     monkeypatch.setattr(micro_batch, "release_freed_memory", kept.clear)
@@ -108,7 +106,7 @@ def test_what_is_kept_of_an_earlier_training_does_not_hide_what_a_sample_takes(
     ],
     ids=["cuBLAS", "CPU", "Python", "another"],
 )
-def test_memory_that_runs_out_is_known_however_it_is_said(device, error: Exception, expected: int | None) -> None:
+def test_every_kind_of_out_of_memory_error_is_recognised(device, error: Exception, expected: int | None) -> None:
     compute, _ = device(float)
 
     def fails(size: int) -> None:
@@ -123,7 +121,7 @@ def test_memory_that_runs_out_is_known_however_it_is_said(device, error: Excepti
         assert fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU) == expected
 
 
-def test_a_device_that_holds_not_even_the_smallest_piece_says_so_itself(device) -> None:
+def test_the_error_is_raised_if_not_even_the_smallest_size_fits(device) -> None:
     compute, _ = device(float, fits=SMALLEST - 1)
     with pytest.raises(torch.OutOfMemoryError):
         fastest_micro_batch_size(compute, batch_size=1000, multiple_of=None, device=CPU)
@@ -161,7 +159,7 @@ def config(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def found(monkeypatch: pytest.MonkeyPatch, size: int) -> list[int]:
-    """Makes the measurement come out so; the list grows with every measurement."""
+    """Replace the measurement by a given result; the list grows with every measurement."""
     measured: list[int] = []
 
     def fastest(compute: Callable[[int], None], *, batch_size: int, **_: object) -> int:
@@ -173,7 +171,7 @@ def found(monkeypatch: pytest.MonkeyPatch, size: int) -> list[int]:
     return measured
 
 
-def test_pieces_that_were_found_train_as_the_whole_batch_and_are_told(
+def test_measured_micro_batches_train_as_the_whole_batch_and_are_reported(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found(monkeypatch, 30)
@@ -183,7 +181,7 @@ def test_pieces_that_were_found_train_as_the_whole_batch_and_are_told(
     assert split.test_loss == pytest.approx(whole.test_loss, rel=1e-12)
 
 
-def test_they_are_found_once_a_process_whatever_seed_and_schedule(
+def test_the_size_is_measured_once_a_process_for_all_seeds_and_schedules(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = found(monkeypatch, 30)
@@ -194,7 +192,7 @@ def test_they_are_found_once_a_process_whatever_seed_and_schedule(
     assert measured == [100, 90]
 
 
-def test_a_real_measurement_leaves_the_training_as_it_is(config: TrainConfig) -> None:
+def test_a_real_measurement_does_not_change_the_training(config: TrainConfig) -> None:
     auto = train(replace(config, recipe=Recipe(micro_batch_size="auto")), Placement())
     assert auto.micro_batch_size in (16, 32, 64, 100)
     stated = train(replace(config, recipe=Recipe(micro_batch_size=auto.micro_batch_size)), Placement())

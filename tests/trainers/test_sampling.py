@@ -1,4 +1,4 @@
-"""The random streams: every sample once a pass, and each stream from the seed and its purpose alone."""
+"""Random streams: every sample once a pass, and each stream from the seed and its purpose alone."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def order(seed: int, epoch: int, batch_size: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("batch_size", [1, 64, 999, 2_999, 3_000])
-def test_every_sample_is_seen_once_a_pass(batch_size: int):
+def test_a_pass_sees_every_sample_once(batch_size: int):
     stream = torch.cat([order(0, epoch, batch_size) for epoch in range(1, 5)])
     assert len(stream) == 4 * 3_000
     for one_pass in stream.split(3_000):
@@ -21,7 +21,7 @@ def test_every_sample_is_seen_once_a_pass(batch_size: int):
 
 
 @pytest.mark.parametrize("batch_size", [64, 999, 2_999])
-def test_updates_are_counted_without_a_gap_up_to_the_papers_total(batch_size: int):
+def test_updates_are_numbered_without_gaps_up_to_the_papers_total(batch_size: int):
     updates = [
         number
         for epoch in range(1, 5)
@@ -40,7 +40,7 @@ def test_another_seed_gives_another_order():
     assert not torch.equal(order(0, 1, 64), order(1, 1, 64))
 
 
-def test_a_stream_repeats_itself_and_is_not_that_of_another_purpose_or_seed():
+def test_a_stream_is_reproducible_and_differs_by_purpose_and_seed():
     drawn = []
     for seed, purpose in [(0, "weights"), (0, "weights"), (0, "noise 1"), (1, "weights")]:
         with random_stream(seed, purpose, CPU):

@@ -1,4 +1,4 @@
-"""An application's mistakes are told before any trial, each by the name of the field it lies in."""
+"""An application's mistakes are reported before any trial, each with the field where it lies."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,8 +60,8 @@ class Normalised(nn.Sequential):
         super().__init__(nn.BatchNorm1d(NUM_FEATURES), nn.Linear(NUM_FEATURES, NUM_CLASSES))
 
 
-def told(application: Application, data: Dataset | None = None, **options: Any) -> str:
-    """The sentence of a rehearsal that is refused."""
+def error_message(application: Application, data: Dataset | None = None, **options: Any) -> str:
+    """Return the message of a failing sanity check."""
     with pytest.raises(ApplicationError) as refused:
         run_sanity_check(application, data or dataset(), {}, **options)
     return str(refused.value)
@@ -81,11 +81,11 @@ def test_a_shipped_application_passes() -> None:
     )
 
 
-def test_batch_normalisation_passes_where_no_update_is_left_with_one_sample() -> None:
+def test_batch_normalisation_passes_unless_an_update_has_a_single_sample() -> None:
     run_sanity_check(replace(SOUND, build_model=Normalised), dataset(), {}, batch_sizes=(7,), epochs=2)
-    said = told(replace(SOUND, build_model=Normalised), batch_sizes=(32, 7), epochs=1)  # 120 = 17 x 7 + 1
-    assert "the model takes no batch of one sample (ValueError: Expected more than 1 value per channel" in said
-    assert "with 120 training samples and 1 epochs the last update at batch size 7 has one" in said
+    message = error_message(replace(SOUND, build_model=Normalised), batch_sizes=(32, 7), epochs=1)  # 120 = 17 x 7 + 1
+    assert "the model takes no batch of one sample (ValueError: Expected more than 1 value per channel" in message
+    assert "with 120 training samples and 1 epochs the last update at batch size 7 has one" in message
 
 
 SHARED = build_model()
@@ -115,7 +115,10 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ({"build_model": frozen}, "build_model: the model has no parameters to train"),
         ({"build_model": nn.Identity}, "build_model: the model has no parameters to train"),
         ({"build_model": lambda: nn.LazyLinear(3)}, "build_model: weight is of a lazy layer"),
-        ({"build_model": lambda: 1 / 0}, "build_model: it raised ZeroDivisionError: division by zero (at test_rehe"),
+        (
+            {"build_model": lambda: 1 / 0},
+            "build_model: it raised ZeroDivisionError: division by zero (at test_sanity_check.py",
+        ),
         ({"build_model": lambda: build_model(7)}, "build_model: the model raised RuntimeError: mat1 and mat2 shapes"),
         ({"build_model": lambda: build_model(7)}, "a batch of train has inputs float32 (64, 6)"),
         (
@@ -154,20 +157,20 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ({"smoothed_loss": cross_entropy}, "smoothed_loss: it raised TypeError"),
     ],
 )
-def test_each_mistake_is_told_by_its_field(changes: dict[str, Any], sentence: str) -> None:
-    assert sentence in told(replace(SOUND, **changes))
+def test_each_mistake_is_reported_with_its_field(changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in error_message(replace(SOUND, **changes))
 
 
-def test_facts_that_the_model_does_not_take_are_named() -> None:
-    said = told(SOUND, replace(dataset(), info={"num_classes": 3}))
-    assert "build_model: it raised TypeError: build_model() got an unexpected keyword argument 'num_classes'" in said
-    assert said.endswith(": it was called with the dataset info num_classes=3")
+def test_dataset_info_that_the_model_does_not_take_is_named() -> None:
+    message = error_message(SOUND, replace(dataset(), info={"num_classes": 3}))
+    assert "build_model: it raised TypeError: build_model() got an unexpected keyword argument 'num_classes'" in message
+    assert message.endswith(": it was called with the dataset info num_classes=3")
 
 
-def test_a_split_of_another_shape_is_found_before_the_first_epoch_is_trained() -> None:
+def test_a_split_of_another_shape_is_found_before_training() -> None:
     data = dataset()
     narrow = replace(data.test, inputs=torch.zeros(40, 5))  # type: ignore[type-var]
-    assert "a batch of test has inputs float32 (40, 5)" in told(SOUND, replace(data, test=narrow))
+    assert "a batch of test has inputs float32 (40, 5)" in error_message(SOUND, replace(data, test=narrow))
 
 
 @pytest.mark.parametrize(
@@ -183,13 +186,13 @@ def test_a_split_of_another_shape_is_found_before_the_first_epoch_is_trained() -
         (DataSource(load=dataset, check=lambda folder: 1 / 0), "data_sources: check raised ZeroDivisionError"),
     ],
 )
-def test_a_source_that_gives_no_data_set_is_told(source: DataSource, sentence: str) -> None:
+def test_a_source_that_gives_no_dataset_is_reported(source: DataSource, sentence: str) -> None:
     with pytest.raises(ApplicationError) as refused:
         load_data(source, None, {})
     assert sentence in str(refused.value)
 
 
-def test_what_a_source_says_itself_stays_as_it_is() -> None:
+def test_a_sources_own_error_stays() -> None:
     def load(folder: str | None) -> Dataset:
         raise DataError("digits.csv: no such file")
 
@@ -201,7 +204,7 @@ def test_what_a_source_says_itself_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_a_shipped_application_has_sound_fields_and_states_what_the_papers_do(name: str) -> None:
+def test_a_shipped_application_has_sound_fields_and_the_papers_values(name: str) -> None:
     application = APPLICATIONS[name]
     assert list(field_problems(application)) == []
     stated = (application.target, application.epochs, application.baseline, application.description, application.source)
@@ -238,12 +241,12 @@ def test_a_shipped_application_has_sound_fields_and_states_what_the_papers_do(na
         ("packages", ["torch"]),
     ],
 )
-def test_a_field_that_cannot_be_what_it_is_is_named(field: str, value: Any) -> None:
+def test_an_invalid_field_is_named(field: str, value: Any) -> None:
     problems = list(field_problems(replace(SOUND, **{field: value})))
     assert [problem.split(":")[0] for problem in problems] == [field]
 
 
-def test_the_optional_fields_may_be_given() -> None:
+def test_optional_fields_may_be_set() -> None:
     baseline = Baseline(batch_size=8, schedule=ScheduleSpec(peak_lr=0.1), optimizer=OptimizerSpec(name="momentum"))
     given = replace(SOUND, target=0.9, epochs=3, baseline=baseline, model_options=NO_OPTIONS, description="d")
     assert list(field_problems(given)) == []

@@ -1,4 +1,4 @@
-"""Data and workers that the tests of several workers share."""
+"""Data and workers shared by the tests of several workers."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applic
 
 @pytest.fixture(scope="module")
 def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A text in PTB's layout: 61 windows of 5 words to train on."""
+    """Write a text in PTB's layout: 61 windows of 5 words to train on."""
     folder = tmp_path_factory.mktemp("text")
     draw = torch.Generator().manual_seed(0)
     for part, num_words in (("train", 305), ("valid", 40), ("test", 40)):
@@ -41,7 +41,7 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pairs_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first pairs of Multi30K; skips where GNMT's packages are absent."""
+    """Write the first pairs of Multi30K; skip if GNMT's packages are missing."""
     for package in APPLICATIONS["gnmt_wmt16"].packages:
         pytest.importorskip(package, reason=f"{package} is not installed")
     folder = tmp_path_factory.mktemp("pairs")

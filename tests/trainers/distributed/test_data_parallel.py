@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
-def test_two_workers_train_what_one_does(
+def test_two_workers_train_what_one_worker_trains(
     config: TrainConfig, workers: TwoWorkers, request: pytest.FixtureRequest
 ) -> None:
     if config.optimizer.name == "schedule-free-sgd":
@@ -39,8 +39,8 @@ def test_two_workers_train_what_one_does(
     torch.testing.assert_close(together.optimizer.state_dict()["state"], alone.optimizer.state_dict()["state"], **close)
 
 
-def test_statistics_are_recomputed_in_pieces_of_a_share(workers: TwoWorkers) -> None:
-    """The ghosts of 49 samples are 8 five times, and 9: shares of 24 and 25. Of 101 samples 3 are left."""
+def test_statistics_are_recomputed_in_batches_of_a_shard(workers: TwoWorkers) -> None:
+    """49 samples are ghosts of 8, five times, and 9: shards of 24 and 25. Of 101 samples 3 remain."""
     pytest.importorskip("schedulefree")
     config = replace(resnet("schedule-free-sgd"), batch_size=49, epochs=1)
     training = Training(config, Placement(), workers.start_training(config, Placement()))
@@ -62,15 +62,15 @@ def test_a_batch_is_micro_batch_times_accumulation_steps_times_workers(workers: 
     assert (whole.micro_batch_size, whole.accumulation_steps, whole.num_workers) == (None, 1, 1)
 
 
-def test_the_fastest_micro_batch_is_of_a_worker(workers: TwoWorkers) -> None:
+def test_the_fastest_micro_batch_size_is_that_of_one_worker(workers: TwoWorkers) -> None:
     config = lenet(batch_size=64, epochs=1, recipe=Recipe(micro_batch_size="auto"))
     result = trained(config, Placement(), workers.start_training(config, Placement())).result()
     assert result.micro_batch_size in (16, 32)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_mixed_precision_learns_alike(batch_norm: bool, workers: TwoWorkers) -> None:
-    """Two or three digits in bfloat16; measured, the losses differ by a thousandth of theirs at most."""
+def test_mixed_precision_trains_alike_on_two_workers(batch_norm: bool, workers: TwoWorkers) -> None:
+    """bfloat16 holds two or three digits; measured losses differ by a thousandth at most."""
     config = lenet(recipe=Recipe(precision="bfloat16", clip_norm=1.0))
     if batch_norm:
         config = replace(resnet("lars", precision="bfloat16", micro_batch_size=8), schedule=config.schedule)
@@ -82,7 +82,7 @@ def test_mixed_precision_learns_alike(batch_norm: bool, workers: TwoWorkers) -> 
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_all_workers_have_the_same_bits(precision: Any, workers: TwoWorkers) -> None:
+def test_all_workers_have_identical_weights(precision: Any, workers: TwoWorkers) -> None:
     config = lenet(
         application="lenet_mnist",
         data="mnist5k",
@@ -96,7 +96,7 @@ def test_all_workers_have_the_same_bits(precision: Any, workers: TwoWorkers) -> 
 
 @pytest.mark.parametrize("batch_size", [33, 330])  # the last update is the first one too: torch itself says nothing
 @pytest.mark.parametrize("micro_batch_size", [None, 10])
-def test_a_parameter_left_out_of_an_update_is_named(
+def test_a_parameter_without_a_gradient_is_named(
     batch_size: int, micro_batch_size: int | None, workers: TwoWorkers
 ) -> None:
     config = lenet(
@@ -123,7 +123,7 @@ def test_batch_normalisation_needs_ghosts(workers: TwoWorkers) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("ghosts", [None, 2, 8, 32])
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 33, 96, 97, 100])
-def test_shares_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
+def test_shards_cover_every_batch_in_whole_ghosts(batch_size: int, ghosts: int | None, size: int) -> None:
     full = shard_bounds(batch_size, size, batch_size=batch_size, ghost_batch_size=ghosts)
     units = batch_size if ghosts is None else len(ghost_batch_sizes(batch_size, ghosts))
     for num_samples in range(1, batch_size + 1):

@@ -1,4 +1,4 @@
-"""Drop-in use under torch's DistributedDataParallel: two processes, each with half of every batch."""
+"""`scale_up` under torch's DistributedDataParallel: two processes, each with half of every batch."""
 
 import functools
 from typing import Any
@@ -22,14 +22,14 @@ OPTIMIZERS = ("momentum", "lars", "date")
 
 @functools.cache
 def samples() -> tuple[Tensor, Tensor]:
-    """Images (NUM_SAMPLES, 1, 28, 28) of float64 and their labels, of all digits in mixed order."""
+    """Return float64 images (NUM_SAMPLES, 1, 28, 28) of all digits in mixed order, and their labels."""
     train = MNIST5K.load(None).train
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(1))[:NUM_SAMPLES]
     return train.inputs[chosen].double(), train.targets[chosen]
 
 
 def weights_after_training(optimizer_name: str, *, rank: int, world_size: int, wrapped: bool) -> dict[str, Tensor]:
-    """What one of `world_size` processes has learned in float64, its share being each batch's samples rank::world_size.
+    """Train in float64 as one of `world_size` processes, on the samples rank::world_size of each batch.
 
     Args:
         optimizer_name: the baseline's.
@@ -64,10 +64,10 @@ def weights_after_training(optimizer_name: str, *, rank: int, world_size: int, w
 
 
 def process(rank: int, world_size: int, folder: str) -> None:
-    """One of the processes: trains every case and writes what it learned."""
+    """Train every case as one of the processes, and write the weights."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world_size
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
     )
     learned = {
         (name, wrapped): weights_after_training(name, rank=rank, world_size=world_size, wrapped=wrapped)
@@ -80,7 +80,7 @@ def process(rank: int, world_size: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, dict[str, Tensor]]]:
-    """By rank, then by optimizer and whether `scale_up` had the wrapped module: the weights after training."""
+    """Return the weights after training by rank, then by optimizer and whether `scale_up` had the wrapped module."""
     if not torch.distributed.is_gloo_available():
         pytest.skip("this build of torch has no gloo, which processes on CPUs need to average gradients")
     folder = tmp_path_factory.mktemp("ddp")
@@ -90,7 +90,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, dict[str
 
 @pytest.mark.parametrize("wrapped", [True, False], ids=["wrapped", "inner"])
 @pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
-def test_two_processes_with_half_of_every_batch_train_what_one_does(
+def test_two_processes_with_half_of_every_batch_train_what_one_trains(
     learned: list[dict[Any, dict[str, Tensor]]], optimizer_name: str, wrapped: bool
 ):
     expected = weights_after_training(optimizer_name, rank=0, world_size=1, wrapped=False)
@@ -98,5 +98,5 @@ def test_two_processes_with_half_of_every_batch_train_what_one_does(
         torch.testing.assert_close(learned[rank][optimizer_name, wrapped], expected, rtol=1e-9, atol=1e-12)
 
 
-def test_the_weights_of_all_processes_stay_the_same_bits(learned: list[dict[Any, dict[str, Tensor]]]):
+def test_the_weights_of_all_processes_stay_identical(learned: list[dict[Any, dict[str, Tensor]]]):
     torch.testing.assert_close(learned[0], learned[1], rtol=0, atol=0)

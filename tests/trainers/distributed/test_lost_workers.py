@@ -1,4 +1,4 @@
-"""What is left of a training whose other worker was killed is let go, and nothing hangs for good."""
+"""A training whose other worker is killed ends with the reason, and never hangs."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def train(process_group, seconds=None):
             replica.module(torch.ones(len(batch.keys), 300)).sum().backward()
 
 
-def lead(rendezvous, listener):
+def run_rank_zero(rendezvous, listener):
     with join_process_group(0, rendezvous, device="cpu", address=LOOPBACK, listener=listener) as process_group:
         train(process_group)
 
@@ -58,12 +58,12 @@ for attempt in range(12):
         with join_process_group(1, rendezvous, device="cpu", address=LOOPBACK) as process_group:
             train(process_group, random.Random(attempt).uniform(0.05, 0.1))
     try:
-        lead(rendezvous, listener)
+        run_rank_zero(rendezvous, listener)
     except RuntimeError:
         os.waitpid(other, 0)
-    print("let go", flush=True)
+    print("released", flush=True)
 """
-UNTOLD = """
+OPEN_CONNECTION = """
 import os
 import signal
 from datetime import timedelta
@@ -80,7 +80,7 @@ their_end, our_end = os.pipe()
 if os.fork() == 0:
     listener.close()
     with join_process_group(1, place, device="cpu", address=LOOPBACK):
-        if os.fork() == 0:  # holds the connection until the leader has ended
+        if os.fork() == 0:  # holds the connection until rank 0 has ended
             os.close(our_end)
             os.read(their_end, 1)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -102,17 +102,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_a_worker_that_lost_another_in_an_update_lets_go_of_it() -> None:
-    """A deadlock where it fails, mostly within the first five attempts: the program is ended then."""
+def test_a_worker_lost_during_an_update_causes_no_deadlock() -> None:
+    """On a deadlock, which would come within the first few attempts, the program is stopped."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
-    assert (done.returncode, done.stdout.count("let go")) == (0, 12), done.stderr[-2000:]
+    assert (done.returncode, done.stdout.count("released")) == (0, 12), done.stderr[-2000:]
 
 
-def test_a_leader_that_is_not_told_of_a_lost_worker_does_not_wait_as_long_as_the_others() -> None:
+def test_rank_zero_times_out_if_a_lost_workers_connection_stays_open() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", UNTOLD], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", OPEN_CONNECTION], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
     assert "Timed out waiting 2000ms" in done.stderr
@@ -120,7 +120,7 @@ def test_a_leader_that_is_not_told_of_a_lost_worker_does_not_wait_as_long_as_the
 
 @pytest.fixture
 def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object]], None]:
-    """Gives the other workers another part than they are told."""
+    """Have the other workers call another function than they are asked to."""
 
     def give(part: Callable[..., object]) -> None:
         class OtherParts(LocalWorkers):
@@ -129,7 +129,7 @@ def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object
             ) -> ProcessGroup:
                 return super().call(placement.device, part)
 
-            def call(self, device: str, told: Callable[..., object], *arguments: object) -> ProcessGroup:
+            def call(self, device: str, function: Callable[..., object], *arguments: object) -> ProcessGroup:
                 return super().call(device, part)
 
         monkeypatch.setattr(local_workers, "LocalWorkers", OtherParts)
@@ -144,7 +144,7 @@ def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object
         (process_group_parts.is_killed, WorkerLost, "worker 1 of 2 was lost"),
     ],
 )
-def test_a_training_says_why_another_worker_failed(
+def test_training_reports_why_another_worker_failed(
     part: Callable[..., object],
     error: type[Exception],
     message: str,
@@ -157,7 +157,7 @@ def test_a_training_says_why_another_worker_failed(
         measure_scaling(CONFIG, Placement(), num_workers=2, updates=1, rounds=1)
 
 
-def test_an_error_of_its_own_stays_that_of_the_first_worker() -> None:
+def test_an_error_of_rank_zero_stays() -> None:
     def report(metrics: object) -> bool:
         raise RuntimeError("the report's own")
 

@@ -14,7 +14,7 @@ RENDEZVOUS = Rendezvous(host=LOOPBACK, port=1, world_size=2)
 
 @pytest.fixture
 def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Stands in for torch's process group; what it was given, the timeout set later under "later_timeout"."""
+    """Replace torch's process group; return its options, and the timeout that is set later as "later_timeout"."""
     given: dict[str, Any] = {}
     world = SimpleNamespace(set_timeout=lambda timeout: given.update(later_timeout=timeout))
     monkeypatch.setattr(torch.distributed, "group", SimpleNamespace(WORLD=world))

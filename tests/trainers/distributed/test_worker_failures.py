@@ -1,4 +1,4 @@
-"""What is told of three workers of which one was lost or failed: the third fails by its closed connection."""
+"""One of three workers is lost or fails: it is reported, not the third, whose connection it closed."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def workers() -> Iterator[LocalWorkers]:
         yield workers
 
 
-def test_a_worker_that_is_lost_while_others_still_connect_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_lost_while_others_connect_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def joined_at_once(rank: int, rendezvous: Rendezvous, **options: Any) -> Iterator[ProcessGroup]:
         with options["listener"]:
@@ -42,7 +42,7 @@ def test_a_worker_that_is_lost_while_others_still_connect_is_not_waited_for(monk
         workers.call("cpu", one_fails, 0)
 
 
-def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(workers: LocalWorkers) -> None:
+def test_a_lost_worker_is_reported_before_the_failures_it_causes(workers: LocalWorkers) -> None:
     process_group = workers.call("cpu", one_fails, 0)
     os.kill(workers.children[1].process.pid, signal.SIGKILL)
     workers.children[1].process.wait()  # gloo may not tell of one that goes just as a message to it begins
@@ -52,7 +52,7 @@ def test_a_worker_that_is_lost_is_told_before_one_that_fails_by_it(workers: Loca
         workers.failure()
 
 
-def test_a_worker_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(workers: LocalWorkers) -> None:
+def test_the_first_failure_is_reported_before_the_failures_it_causes(workers: LocalWorkers) -> None:
     process_group = workers.call("cpu", one_fails, 2)
     workers.children[1].process.wait()
     with pytest.raises(RuntimeError):

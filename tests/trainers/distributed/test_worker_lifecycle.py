@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_a_training_that_diverges_does_so_on_all_workers(workers: TwoWorkers) -> None:
+def test_a_training_diverges_on_all_workers(workers: TwoWorkers) -> None:
     config = lenet(batch_size=30, schedule=ScheduleSpec(peak_lr=1e30), recipe=Recipe())
     training = trained(config, Placement(), workers.start_training(config, Placement()))
     assert training.result().status == "diverged"
@@ -30,7 +30,7 @@ def test_a_training_that_diverges_does_so_on_all_workers(workers: TwoWorkers) ->
     assert trained(again, Placement(), workers.start_training(again, Placement())).result().status == "finished"
 
 
-def test_a_training_may_be_left_early(workers: TwoWorkers) -> None:
+def test_a_training_may_be_stopped_early(workers: TwoWorkers) -> None:
     config = lenet()
     training = Training(config, Placement(), workers.start_training(config, Placement()))
     training.run_epoch()
@@ -38,7 +38,7 @@ def test_a_training_may_be_left_early(workers: TwoWorkers) -> None:
     assert trained(config, Placement(), workers.start_training(config, Placement())).result().status == "finished"
 
 
-def test_seconds_are_the_sum_of_the_workers(workers: TwoWorkers) -> None:
+def test_seconds_are_summed_over_the_workers(workers: TwoWorkers) -> None:
     config = lenet(epochs=1)
     training = Training(config, Placement(), workers.start_training(config, Placement()))
     begin = time.perf_counter()
@@ -48,7 +48,7 @@ def test_seconds_are_the_sum_of_the_workers(workers: TwoWorkers) -> None:
     assert metrics.samples == 330
 
 
-def test_train_starts_the_workers_itself(workers: TwoWorkers) -> None:
+def test_train_starts_the_other_workers(workers: TwoWorkers) -> None:
     workers.close()
     config = lenet(application="lenet_mnist", data="mnist5k", batch_size=1000)
     alone = train(config)
@@ -59,7 +59,7 @@ def test_train_starts_the_workers_itself(workers: TwoWorkers) -> None:
     assert train(config, Placement(num_workers=2), lambda metrics: False).status == "running"
 
 
-def test_it_resumes_from_its_checkpoint_with_the_same_samples(workers: TwoWorkers, tmp_path: Path) -> None:
+def test_a_training_resumes_from_its_checkpoint_with_the_same_samples(workers: TwoWorkers, tmp_path: Path) -> None:
     config = lenet(epochs=3)
     placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
     whole = trained(config, Placement(), workers.start_training(config, Placement())).result()
@@ -73,9 +73,7 @@ def test_it_resumes_from_its_checkpoint_with_the_same_samples(workers: TwoWorker
     assert not (tmp_path / "a.pt").exists()
 
 
-def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkpoint(
-    workers: TwoWorkers, tmp_path: Path
-) -> None:
+def test_after_a_lost_worker_the_next_attempt_resumes_from_the_checkpoint(workers: TwoWorkers, tmp_path: Path) -> None:
     config = lenet(epochs=3)
     placement = Placement(checkpoint=str(tmp_path / "a.pt"), checkpoint_seconds=0.0)
     training = Training(config, placement, workers.start_training(config, placement))
@@ -93,7 +91,7 @@ def test_a_lost_worker_ends_the_attempt_and_the_next_one_goes_on_from_the_checkp
         assert two == pytest.approx(one, rel=1e-8)
 
 
-def test_two_workers_that_do_not_both_read_the_checkpoint_are_stopped(
+def test_workers_that_do_not_all_read_the_checkpoint_are_stopped(
     workers: TwoWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = lenet(epochs=3)
@@ -108,7 +106,7 @@ def test_two_workers_that_do_not_both_read_the_checkpoint_are_stopped(
     workers.close()
 
 
-def test_what_another_worker_fails_with_is_told(workers: TwoWorkers) -> None:
+def test_the_failure_of_another_worker_is_reported(workers: TwoWorkers) -> None:
     config = lenet()
     process_group = workers.start_training(replace(config, data="no such data"), Placement())
     with pytest.raises(RuntimeError):

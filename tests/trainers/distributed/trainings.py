@@ -1,4 +1,4 @@
-"""Small trainings for tests of several workers, of applications that the other workers must find too."""
+"""Small trainings for tests of several workers, with user applications that the other workers must find too."""
 
 from dataclasses import replace
 from typing import Any

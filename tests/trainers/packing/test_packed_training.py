@@ -1,4 +1,4 @@
-"""A pack's trainings give what each gives alone; what cannot be packed is refused with the reason."""
+"""Trainings in a pack give the results of training alone; others are refused with the reason."""
 
 import math
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(
     optimizer: str = "momentum", *, lr: float = 0.02, seed: int = 1, recipe: Recipe = EXACT, **options: OptionValue
 ) -> TrainConfig:
-    """A small model on 300 images, which the batch does not divide."""
+    """Return a small model's training on 300 images, a number that the batch size does not divide."""
     return TrainConfig(
         application="small",
         data="drawn",
@@ -81,7 +81,7 @@ PACKS = {
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_trainings_in_a_pack_give_what_each_gives_alone(name: str) -> None:
+def test_trainings_in_a_pack_give_the_results_of_training_alone(name: str) -> None:
     pack = PackedTraining(PACKS[name], Placement())
     while pack.running:
         pack.run_epoch()
@@ -96,7 +96,7 @@ def test_trainings_in_a_pack_give_what_each_gives_alone(name: str) -> None:
                 assert getattr(other, exact) == getattr(one, exact)
 
 
-def test_a_diverged_training_leaves_the_pack_and_the_others_go_on_as_alone() -> None:
+def test_a_diverged_training_leaves_the_pack_and_the_others_continue_as_alone() -> None:
     configs = [config(lr=0.02), config(lr=1e200), config(lr=0.05)]
     pack = PackedTraining(configs, Placement())
     pack.run_epoch()
@@ -115,10 +115,10 @@ def test_a_diverged_training_leaves_the_pack_and_the_others_go_on_as_alone() -> 
     [([0.05, 50.0, 1e3, 1e5], [150, 150, 100, 50]), ([1e5, 1e3], [50, 100])],
     ids=["one goes on", "all diverge"],
 )
-def test_a_training_that_diverges_within_an_epoch_is_billed_and_told_as_alone(
+def test_a_training_that_diverges_within_an_epoch_is_charged_and_reported_as_alone(
     peaks: list[float], updates: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """150 updates an epoch, each training ends at the look that finds its loss not finite."""
+    """Of 150 updates an epoch, each training makes those up to the check that finds its loss not finite."""
     configs = [replace(config(lr=lr), batch_size=2, epochs=1) for lr in peaks]
     alone = [train(each) for each in configs]
     assert [result.epochs[0].iterations for result in alone] == updates
@@ -149,7 +149,7 @@ def test_a_pruned_training_leaves_the_pack() -> None:
         pack.run_epoch()
 
 
-def test_the_seconds_of_a_pack_are_shared_out_so_that_none_is_billed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seconds_of_a_pack_are_divided_among_its_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     pack = PackedTraining([config(), config(lr=1e200), config(lr=0.05)], Placement())
     clock = iter([100.0, 106.0, 200.0, 210.0])  # the begin and the end of each epoch
     monkeypatch.setattr(
@@ -180,14 +180,14 @@ def test_trainings_of_one_pack_differ_in_schedule_and_seed_only() -> None:
     ],
     ids=["parameter-free", "micro-batches", "recurrent", "batch normalisation"],
 )
-def test_what_cannot_be_packed_is_refused_with_the_reason(refused: TrainConfig, reason: str) -> None:
+def test_a_training_that_cannot_be_packed_is_refused_with_the_reason(refused: TrainConfig, reason: str) -> None:
     assert pack_problem(refused) == reason
     with pytest.raises(ValueError, match="this training cannot be packed: "):
         PackedTraining([refused], Placement())
 
 
 class ReadsAValueBack(nn.Module):
-    """Decides by its input, which torch.func cannot stack."""
+    """Branches on its input, which torch.func cannot stack."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class ReadsAValueBack(nn.Module):
 
 
 class KnowsItsPack(nn.Module):
-    """Computes something else where it is stacked."""
+    """Computes something else when it is stacked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ class KnowsItsPack(nn.Module):
     ("model", "reason"),
     [(ReadsAValueBack, "torch.func cannot stack its model"), (KnowsItsPack, "differ in a pack from those of training")],
 )
-def test_a_model_that_does_not_compute_alike_in_a_pack_is_not_packed(
+def test_a_model_whose_results_differ_in_a_pack_is_not_packed(
     model: type[nn.Module], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = replace(SMALL, build_model=model)
@@ -224,7 +224,7 @@ def test_a_model_that_does_not_compute_alike_in_a_pack_is_not_packed(
     assert reason in speed.problem
 
 
-def test_speeds_are_measured_on_the_device_and_leave_trainings_as_they_were() -> None:
+def test_speeds_are_measured_without_changing_trainings() -> None:
     training = Training(config(), Placement())
     before = torch.get_rng_state()
     speed = measure_packs(config(), Placement(), sizes=(2,))
@@ -239,7 +239,7 @@ def test_speeds_are_measured_on_the_device_and_leave_trainings_as_they_were() ->
     [({}, 1, 1.0), ({2: 1.2, 4: 0.95}, 1, 1.0), ({2: 1.2, 4: 0.5}, 4, 2.0), ({4: 0.5, 8: 0.25, 16: 0.24}, 8, 4.0)],
     ids=["none measured", "not worth it", "a gain", "a twentieth more is no reason to grow"],
 )
-def test_the_best_pack_is_the_smallest_that_is_nearly_as_fast_as_any(
+def test_the_best_pack_is_the_smallest_that_is_nearly_the_fastest(
     packed: dict[int, float], best: int, gain: float
 ) -> None:
     speed = PackSpeed(device="", alone=1.0, packed=packed)
@@ -247,11 +247,11 @@ def test_the_best_pack_is_the_smallest_that_is_nearly_as_fast_as_any(
 
 
 class Device:
-    """A made-up device: an update takes so many seconds, in a pack each model half of that; an epoch has 4."""
+    """Stand in for a device: an update takes given seconds, in a pack half of that a model; an epoch has 4 updates."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
         self.fits: Callable[[int], None] = lambda size: None
-        """Called with the size of a pack that is begun; may raise."""
+        """Called with the size of a pack that starts; may raise."""
         monkeypatch.setattr(Training, "time_updates", lambda training, number: seconds * min(number, 4))
 
         def time_pack(pack: PackedTraining, number: int) -> float:
@@ -263,7 +263,7 @@ class Device:
 
 
 def test_an_epoch_with_few_updates_does_not_make_training_alone_look_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 images make 4 whole batches, and a round of these seconds would take 50."""
+    """300 images make 4 whole batches, while a round would take 50 updates of this time."""
     Device(monkeypatch, seconds=0.001)
     speed = measure_packs(config(), Placement(), sizes=(2, 4))
     assert speed.alone == pytest.approx(0.001)
@@ -280,7 +280,7 @@ def test_an_epoch_with_few_updates_does_not_make_training_alone_look_fast(monkey
     ],
     ids=["CUDA", "cuBLAS", "CPU", "Python"],
 )
-def test_a_pack_that_does_not_fit_into_the_memory_leaves_the_smaller_ones_measured(
+def test_a_pack_that_does_not_fit_into_memory_keeps_the_smaller_measurements(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fits(size: int) -> None:
