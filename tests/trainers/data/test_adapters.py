@@ -200,7 +200,7 @@ LOADER = DataLoader(Pairs(), batch_size=2)  # type: ignore[arg-type]
 @pytest.mark.parametrize(
     ("data", "options", "sentence"),
     [
-        (Stream(), {}, r"a stream \(Stream\) has no samples to count"),
+        (Stream(), {}, r"a stream \(Stream\) cannot be counted and shuffled"),
         (DataLoader(Stream()), {}, r"a stream \(Stream\)"),
         ((pair for pair in [(1, 2)]), {}, r"a stream \(generator\)"),
         (DataLoader(Pairs(), sampler=SubsetRandomSampler([1])), {}, "SubsetRandomSampler chooses samples"),  # type: ignore[arg-type]
