@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.synthetic_study import CHANCE, facts, study_results
 from zerotune.trainers.spec import EpochMetrics
-from zerotune.tuner.analysis.comparison import StudyFacts
+from zerotune.tuner.analysis.study_facts import StudyFacts
 from zerotune.tuner.study.search_space import Float, grid_points
 from zerotune.tuner.trial import TrialResult
 

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
-from zerotune.tuner.analysis.comparison import StudyFacts
+from zerotune.tuner.analysis.study_facts import StudyFacts
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
 

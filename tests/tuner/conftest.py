@@ -1,11 +1,32 @@
 """Fixtures of the tests of `tuner`."""
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.user_applications import Here
-from zerotune.tuner.store import Store, default_tracking_uri
+from zerotune.tuner.store import Store, connection, default_tracking_uri
+from zerotune.tuner.store.connection import create_tables
+
+
+@cache
+def mlflow_tables() -> bytes:
+    """A new database of MLflow's: making one takes seconds, copying it does not."""
+    with TemporaryDirectory() as folder:
+        create_tables(default_tracking_uri(Path(folder)))
+        return (Path(folder) / "mlflow.db").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New stores in this process get a copy of such a database."""
+
+    def copy(tracking_uri: str) -> None:
+        Path(tracking_uri.removeprefix("sqlite:///")).write_bytes(mlflow_tables())
+
+    monkeypatch.setattr(connection, "create_tables", copy)
 
 
 @pytest.fixture

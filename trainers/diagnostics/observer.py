@@ -65,9 +65,9 @@ class TrainingObserver:
     ...     application="lenet_mnist", data="mnist5k", batch_size=1500, epochs=1, seed=0,
     ...     schedule=ScheduleSpec(peak_lr=0.02), optimizer=OptimizerSpec(name="momentum"),
     ... ), Placement())
-    >>> training.updates.observer = recorder = Recorder(training, iterations={2})
+    >>> training.updates.observer = observer = TrainingObserver(training, iterations={2})
     >>> metrics = training.run_epoch()
-    >>> [(seen.iteration, len(seen.layers)) for seen in recorder.observations]
+    >>> [(seen.iteration, len(seen.layers)) for seen in observer.observations]
     [(2, 10)]
     """
 

@@ -25,7 +25,7 @@ def ghost_batch_sizes(num_samples: int, size: int) -> list[int]:
         num_samples: samples of the batch, >= 1.
         size: samples of a piece, >= 1.
 
-    >>> piece_sizes(100, 32), piece_sizes(97, 32), piece_sizes(20, 32)
+    >>> ghost_batch_sizes(100, 32), ghost_batch_sizes(97, 32), ghost_batch_sizes(20, 32)
     ([32, 32, 32, 4], [32, 32, 33], [20])
     """
     sizes = [size] * (num_samples // size)

@@ -14,55 +14,18 @@ from typing import Literal
 
 from ...trainers.spec import OptionValue
 from ..cost import CURRENCIES, Cost, total_cost
-from ..study.search_space import Space
 from ..trial import Role, TrialResult
 from .evidence import Interval, Verdict, paired_verdict, t_interval
 from .ledger import CostLedger, cost_ledger
 from .matching import TuningEffort, effort_to_match
 from .selection import BASELINE, Edge, find_edges
+from .study_facts import StudyFacts
 
 Amounts = Mapping[str, float]
 """A cost in every currency of `tuner.cost.CURRENCIES`."""
 
 NO_COST: Amounts = dict.fromkeys(CURRENCIES, 0.0)
 """The cost of what needed no work."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyFacts:
-    """What a comparison must know of the study's definition.
-
-    Attributes:
-        name: name of the study.
-        question: what it asks, one sentence.
-        reference: name of the arm the others are compared with.
-        margin: share of the baseline's score that still counts as a match, in (0, 1], such as 0.995 (LIMIT Def. 2.1).
-        metric: name of the score, such as "accuracy".
-        higher_is_better: direction of the score.
-        arms: names of the arms, in the study's order.
-        zero_tuning_arms: those whose method is a rule, so that they rest on a baseline.
-        batch_sizes: target batch sizes, in samples.
-        baseline_batch_size: B0, in samples.
-        num_seeds: confirmation runs asked for.
-        stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
-        learned_arms: arms whose search learns from its trials, so that these are not exchangeable.
-        spaces: what each search ranges over, by the arm name of its trials; searches without ranges are left out.
-    """
-
-    name: str
-    question: str
-    reference: str
-    margin: float
-    metric: str
-    higher_is_better: bool
-    arms: tuple[str, ...]
-    zero_tuning_arms: tuple[str, ...]
-    batch_sizes: tuple[int, ...]
-    baseline_batch_size: int
-    num_seeds: int
-    stated_baselines: tuple[str, ...] = ()
-    learned_arms: tuple[str, ...] = ()
-    spaces: Mapping[str, Space] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...trainers.child_process import PACKAGE
 from ...trainers.energy_meter import describe_meter
 from ...trainers.flops_and_memory import device_model
 from ..study import Study
+from ..study.stored import read_definition
 
 PACKAGES = ("zerotune", "torch", "numpy", "scipy", "ray", "optuna", "mlflow")
 BEGUN_AT = "begun_at"
@@ -48,6 +50,16 @@ class Origin:
     fingerprint: str
     sessions: tuple[Mapping[str, str], ...]
     command: str
+
+    @cached_property
+    def study(self) -> Study:
+        """The study that `definition` states.
+
+        Raises:
+            BadInput: the definition is damaged, or this version of zerotune cannot read it.
+        """
+        version = self.sessions[-1].get("version.zerotune", "") if self.sessions else ""
+        return read_definition(self.definition, version=version)
 
 
 def collect_provenance() -> dict[str, str]:

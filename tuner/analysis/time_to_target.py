@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from ..trial import TrialResult
-from .comparison import StudyFacts, confirmation_runs, tolerated_loss
+from .comparison import confirmation_runs, tolerated_loss
+from .study_facts import StudyFacts
 
 BASELINE = "baseline"
 

@@ -62,7 +62,7 @@ def trials_frame(results: Iterable[TrialResult]) -> "DataFrame":
 
 def bill_frame(comparison: Comparison) -> "DataFrame":
     """Return the rows of ledger.csv: what each arm spent at each batch size and in each role; the total comes last."""
-    return _frame(ledger_records(comparison))
+    return _frame(ledger_records(comparison)).astype({"batch_size": "Int64"})  # the total has none
 
 
 def answer_html(subject: Subject) -> str:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from ..analysis.comparison import ComparisonRow, StudyFacts, compare
+from ..analysis.comparison import ComparisonRow, compare
 from ..analysis.provenance import Origin
-from ..analysis.selection import BASELINE
+from ..analysis.study_facts import StudyFacts, facts_of
 from ..analysis.subject import Subject
 from ..cost import Cost
 from ..errors import BadInput
 from ..store import Store, read_results, store_uri
-from ..study import SEARCH_METHODS, Study, load_study
+from ..study import Study, load_study
 from ..study.fields import is_name
-from ..study.search_space import Space
-from ..study.values import parse_param
+from ..study.stored import read_definition
 from ..trial import TrialResult
 from .command_text import STORE, format_report_command
 
@@ -109,41 +108,8 @@ def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> d
 
 def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
     """What a comparison must know, from a stored definition."""
-    arms = definition["arms"]
-    return StudyFacts(
-        name=definition["name"],
-        question=definition["question"] or "",
-        reference=definition["reference"],
-        margin=definition["margin"],
-        metric=definition[METRIC],
-        higher_is_better=definition[HIGHER_IS_BETTER],
-        arms=tuple(arm["name"] for arm in arms),
-        zero_tuning_arms=tuple(arm["name"] for arm in arms if arm["method"] not in SEARCH_METHODS),
-        batch_sizes=tuple(definition["batch_sizes"]),
-        baseline_batch_size=definition["baseline"]["batch_size"],
-        num_seeds=len(definition["seeds"]),
-        stated_baselines=tuple(arm["name"] for arm in arms if _states_its_baseline(arm)),
-        learned_arms=tuple(arm["name"] for arm in arms if arm["method"] == "optuna"),
-        spaces=_spaces(definition),
-    )
-
-
-def _spaces(definition: Mapping[str, Any]) -> dict[str, Space]:
-    """What each search ranges over, by the arm name of its trials."""
-    searches = [(BASELINE, definition["baseline"].get("tune"))]
-    for arm in definition["arms"]:
-        searches.append((f"{arm['name']} {BASELINE}", (arm.get("baseline") or {}).get("tune")))
-        searches.append((arm["name"], arm))
-    return {
-        name: {key: parse_param(param) for key, param in search["space"].items()}
-        for name, search in searches
-        if search and search.get("space")
-    }
-
-
-def _states_its_baseline(arm: Mapping[str, Any]) -> bool:
-    own = arm.get("baseline") or {}
-    return own.get("lr") is not None and own.get("tune") is None
+    study = read_definition(definition)
+    return facts_of(study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
 
 
 def read_answer(
@@ -214,7 +180,9 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
         origin: where they come from; its definition is one that `stored_definition` gives.
     """
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
-    return Answer(comparison=compare(study_facts(origin.definition), in_order), results=in_order, origin=origin)
+    definition = origin.definition
+    facts = facts_of(origin.study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
+    return Answer(comparison=compare(facts, in_order), results=in_order, origin=origin)
 
 
 def make_store_opener(

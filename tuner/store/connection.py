@@ -3,6 +3,7 @@
 Nothing here knows what is stored.
 """
 
+import fcntl
 import logging
 import os
 import re
@@ -16,7 +17,6 @@ from urllib.parse import urlsplit
 from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
 from .moved import take_files_along
-from .new_database import from_template, keep_template
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,10 +95,10 @@ def _files_beside(database: Path) -> Path:
 
 
 def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
-    """A client of the store, after a check that it answers.
+    """Return a client of the store, after a check that it answers.
 
-    A new database gets its tables here, once, in this process: several processes that open a new SQLite file crash.
-    One that was moved with its folder finds its files from here on.
+    A new SQLite file gets its tables here, under a lock: processes that make them at the same time would crash. MLflow
+    takes two to three seconds of CPU for that. A file that was moved with its folder finds its artifacts from here on.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
@@ -114,19 +114,33 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     from mlflow import MlflowClient
 
     file = sqlite_file(tracking_uri)
-    is_new = file is not None and not file.exists()
     with translate_errors(tracking_uri, "answer"):
-        if file is not None and is_new:
+        if file is not None and create:
             file.parent.mkdir(parents=True, exist_ok=True)
-            from_template(file)
+            with _locked(file):
+                if not file.exists():
+                    create_tables(tracking_uri)
         _check_answer(tracking_uri)
-        if file is not None and not is_new:
+        if file is not None:
             take_files_along(file, _files_beside(file))
         client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
-    if file is not None and is_new:
-        keep_template(file)
     return client
+
+
+def create_tables(tracking_uri: str) -> None:
+    """Make a new SQLite file with MLflow's tables."""
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Inside, no other process makes the tables of this file."""
+    with file.with_name(f"{file.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

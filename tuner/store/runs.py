@@ -53,11 +53,11 @@ def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> R
     """The runs that carry a definition's fingerprint, in the fastest way the store allows."""
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
-        return _OfAnyStore(client, experiment_id, fingerprint)
-    return _OfDatabase(new_session, experiment_id, fingerprint)
+        return _ClientRuns(client, experiment_id, fingerprint)
+    return _DatabaseRuns(new_session, experiment_id, fingerprint)
 
 
-class _OfAnyStore:
+class _ClientRuns:
     """What MLflow's client offers: a request a thousand runs, and one a metric and run."""
 
     def __init__(self, client: "MlflowClient", experiment_id: str, fingerprint: str) -> None:
@@ -81,7 +81,7 @@ class _OfAnyStore:
                 yield key, {metric.step: metric.value for metric in found}
 
 
-class _OfDatabase:
+class _DatabaseRuns:
     """The tables of MLflow's database.
 
     Args:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_digest, find_application
@@ -31,6 +31,7 @@ from .fields import (
     StudyName,
     TrackingURI,
     Trials,
+    is_stored,
 )
 from .parts import Budget, DataDefinition, Definition, Resources
 from .values import (
@@ -74,7 +75,9 @@ def _known_method(name: str) -> str:
     return name
 
 
-def _known_application(name: str) -> str:
+def _known_application(name: str, info: ValidationInfo) -> str:
+    if is_stored(info):
+        return name
     try:
         find_application(name)
     except UnknownName as error:

@@ -6,13 +6,22 @@ The limits are far above any use; they keep a slip of the keyboard from planning
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticKnownError
 
 from ..addresses import has_credentials, split_address
 
 _NAME: Final = r"[a-z0-9][a-z0-9_-]*"
 """Of studies and arms: they become names of folders, files and MLflow's experiments."""
 _LONGEST_NAME: Final = 60
+
+STORED: Final = {"stored": True}
+"""Validation context of a definition that comes from a store: its names are text, and not checked."""
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Return whether the definition comes from a store, not from whoever writes it."""
+    return info.context == STORED
 
 
 def _unique(numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -26,16 +35,30 @@ def _sorted(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
-def _one_line(text: str) -> str:
+def _check_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable text")
     return text
 
 
+def _check_question(text: str, info: ValidationInfo) -> str:
+    return text if is_stored(info) else _check_line(text)
+
+
+def _check_name(name: str, info: ValidationInfo) -> str:
+    if is_stored(info):
+        return name
+    if len(name) > _LONGEST_NAME:
+        raise PydanticKnownError("string_too_long", {"max_length": _LONGEST_NAME})
+    if not is_name(name):
+        raise PydanticKnownError("string_pattern_mismatch", {"pattern": _NAME})
+    return name
+
+
 def _without_credentials(uri: str) -> str:
     """A tracking URI is written into the records of a study, so it may not hold a secret."""
     try:
-        split_address(_one_line(uri))
+        split_address(_check_line(uri))
     except ValueError:  # its text may repeat a secret
         raise ValueError("must be a URI such as http://host:5000 or sqlite:///runs.db, on one line") from None
     if has_credentials(uri):
@@ -69,7 +92,7 @@ def _packing(value: object) -> object:
     raise ValueError("must be 'auto', 'off', or how many trials to train at once, 1 to 128")
 
 
-Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=_LONGEST_NAME)]
+Name = Annotated[str, AfterValidator(_check_name)]
 StudyName = Annotated[Name, AfterValidator(_not_a_folder_of_the_store)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -82,7 +105,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
 Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
 AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
-OneLine = Annotated[str, AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_check_question)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
 Pruner = Literal["none", "asha", "median"]

@@ -80,7 +80,7 @@ def build_study(file: StudyFile) -> Study:
     try:
         study = Study.model_validate(file.content)
     except ValidationError as error:
-        found = _mistakes(error.errors(include_url=False), file.content)
+        found = describe_mistakes(error, file.content)
     else:
         found = find_problems(study)
         if not found:
@@ -105,13 +105,18 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _mistakes(errors: list[ErrorDetails], content: object) -> list[tuple[Location, str]]:
-    """Where values are wrong, and what is wrong with each; one that may be of several types has an error for each."""
+def describe_mistakes(error: ValidationError, content: object) -> list[tuple[Location, str]]:
+    """Return where the values of a study are wrong, and a sentence about each.
+
+    Args:
+        error: of reading the content.
+        content: plain values.
+    """
     by_location: dict[Location, list[ErrorDetails]] = {}
-    for details in errors:
+    for details in error.errors(include_url=False):
         location = details["loc"]
         if details["type"] != "missing" and not _has(content, location):
-            location = location[:-1]  # the last part names the type
+            location = location[:-1]  # of a value that fits none of several types, each type has an error
         by_location.setdefault(location, []).append(details)
     return [(location, _sentence(found)) for location, found in by_location.items()]
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Final, cast
 
-from pydantic import GetCoreSchemaHandler, GetPydanticSchema, PlainSerializer, PlainValidator
+from pydantic import GetCoreSchemaHandler, GetPydanticSchema, PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import CoreSchema
 
 from ...trainers.optimizers import OPTIMIZERS, check_optimizer
 from ...trainers.schedules import WARMUPS, check_schedule
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from ...trainers.tables import lookup
+from .fields import is_stored
 from .search_space import Choice, Float, Int, Param
 
 RANGE_KEYS: Final = ("low", "high", "scale", "type", "num")
@@ -122,10 +123,14 @@ def parse_optimizer(value: object) -> OptimizerSpec:
     >>> parse_optimizer({"name": "momentum", "momentum": 0.8})
     OptimizerSpec(name='momentum', options={'momentum': 0.8})
     """
-    name, options = _name_and_options("an optimizer", value)
-    spec = OptimizerSpec(name=name, options=options)
+    spec = _optimizer_spec(value)
     check_optimizer(spec)
     return spec
+
+
+def _optimizer_spec(value: object) -> OptimizerSpec:
+    name, options = _name_and_options("an optimizer", value)
+    return OptimizerSpec(name=name, options=options)
 
 
 def parse_decay(value: object) -> DecaySpec:
@@ -137,10 +142,14 @@ def parse_decay(value: object) -> DecaySpec:
     >>> parse_decay("poly")
     DecaySpec(name='poly', options={})
     """
-    name, options = _name_and_options("a decay", value)
-    spec = DecaySpec(name=name, options=options)
+    spec = _decay_spec(value)
     check_schedule(ScheduleSpec(peak_lr=1.0, decay=spec))
     return spec
+
+
+def _decay_spec(value: object) -> DecaySpec:
+    name, options = _name_and_options("a decay", value)
+    return DecaySpec(name=name, options=options)
 
 
 def parse_warmup(value: object) -> str:
@@ -190,10 +199,22 @@ def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
     return cast(CoreSchema, {**{key: value for key, value in schema.items() if key != "ref"}, "strict": False})
 
 
+def _validate_optimizer(value: object, info: ValidationInfo) -> OptimizerSpec:
+    return _optimizer_spec(value) if is_stored(info) else parse_optimizer(value)
+
+
+def _validate_decay(value: object, info: ValidationInfo) -> DecaySpec:
+    return _decay_spec(value) if is_stored(info) else parse_decay(value)
+
+
+def _validate_warmup(value: object, info: ValidationInfo) -> str:
+    return str(value) if is_stored(info) else parse_warmup(value)
+
+
 ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
 OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
 OptionValues = dict[str, OptionPlain]
-OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]
-DecayValue = Annotated[DecaySpec, PlainValidator(parse_decay), PlainSerializer(decay_to_plain)]
-WarmupValue = Annotated[str, PlainValidator(parse_warmup)]
+OptimizerValue = Annotated[OptimizerSpec, PlainValidator(_validate_optimizer), PlainSerializer(optimizer_to_plain)]
+DecayValue = Annotated[DecaySpec, PlainValidator(_validate_decay), PlainSerializer(decay_to_plain)]
+WarmupValue = Annotated[str, PlainValidator(_validate_warmup)]
 RecipeValue = Annotated[Recipe, GetPydanticSchema(_from_keys)]

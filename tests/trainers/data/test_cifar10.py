@@ -103,7 +103,7 @@ def test_a_part_is_split_nine_to_one(sample: Path):
 
 
 def test_a_part_is_not_taken_for_the_published_set(sample: Path):
-    with pytest.raises(DataError, match=r"data_batch_1\.bin: has CIFAR-10's form but not its content.*cifar10-part"):
+    with pytest.raises(DataError, match=r"data_batch_1\.bin: CIFAR-10's format but not its content.*cifar10-part"):
         CIFAR10.count(str(sample), {})
 
 
@@ -149,7 +149,7 @@ def test_a_file_of_fewer_or_other_images_is_refused_by_the_published_set(source:
     with pytest.raises(DataError, match=r"data_batch_3\.bin: expected 1200 images of 3073 bytes, found 1000"):
         source.count(str(published), {})
     path.write_bytes(records(99))
-    with pytest.raises(DataError, match=r"data_batch_3\.bin: has CIFAR-10's form but not its content"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: CIFAR-10's format but not its content"):
         source.count(str(published), {})
 
 
@@ -164,7 +164,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(DataError, match=r"nowhere: no such folder: it should hold CIFAR-10's binary files"):
             source.count(str(tmp_path / "nowhere"), {})
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    with pytest.raises(DataError, match=r"data_batch_1\.bin: no folder is named"):
+    with pytest.raises(DataError, match=r"data_batch_1\.bin: no data folder is set"):
         CIFAR10_PART.count(None, {})
 
 

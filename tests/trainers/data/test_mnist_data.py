@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(use, copied: Path):
 def test_a_truncated_file_is_named(use, kept_bytes: int, copied: Path):
     path = copied / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:kept_bytes])
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: .*fetch it again\.$"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: .*download it again\.$"):
         use(str(copied))
 
 
@@ -132,9 +132,9 @@ def test_a_truncated_file_is_named(use, kept_bytes: int, copied: Path):
     ("content", "problem"),
     [
         (b"garbage" * 100, "cannot be decompressed"),
-        (gzip.compress(b"garbage" * 100, mtime=0), "does not begin as an IDX file of 10000 unsigned bytes"),
+        (gzip.compress(b"garbage" * 100, mtime=0), "does not start as an IDX file of 10000 unsigned bytes"),
         (gzip.compress(mnist.TEST_LABELS.header, mtime=0), "expected 10008 bytes, found 8"),
-        (gzip.compress(mnist.TEST_LABELS.header + bytes(10_000), mtime=0), "has MNIST's form but not its content"),
+        (gzip.compress(mnist.TEST_LABELS.header + bytes(10_000), mtime=0), "MNIST's format but not its content"),
     ],
 )
 def test_a_file_with_other_content_is_refused(content: bytes, problem: str, tmp_path: Path):
@@ -173,7 +173,7 @@ def test_a_download_of_something_else_is_not_kept(mirror: Path):
     damaged = mirror / "train-images-idx3-ubyte.gz"
     original = damaged.read_bytes()
     damaged.write_bytes(gzip.compress(b"garbage", mtime=0))
-    with pytest.raises(DataError, match="does not begin as an IDX file"):
+    with pytest.raises(DataError, match="does not start as an IDX file"):
         MNIST.check(None)
     damaged.write_bytes(original)
     MNIST.check(None)

@@ -159,6 +159,14 @@ def test_the_answer_of_a_run_is_the_one_that_the_store_gives(finished: Path) -> 
     assert found == load_answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
 
 
+def test_a_run_prints_nothing_unless_asked(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (copied / "tiny.yaml").write_text(STUDY, encoding="utf-8")
+    run_study(copied / "tiny.yaml", store=str(copied), driver="serial")
+    assert capfd.readouterr() == ("", "")
+    run_study(str(copied / "tiny.yaml"), store=copied, driver="serial", show=True)
+    assert "tiny: up to 8 trials, 8 of them done before" in capfd.readouterr().out
+
+
 def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
     run(copied)
     found = run(copied, STUDY + "question: Is it?\n")

@@ -1,21 +1,22 @@
-"""New stores from a template of MLflow's own tables: the same tables, no places, and never in the way."""
+"""New SQLite stores: tables made once, whoever else opens the store at the same time."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from zerotune.tuner.store import default_tracking_uri, new_database
+from zerotune.tuner.errors import Unreachable
+from zerotune.tuner.store import connection, default_tracking_uri
 from zerotune.tuner.store.connection import connect
 
-
-@pytest.fixture
-def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of our own, empty."""
-    path = tmp_path / "cache" / "mlflow.db"
-    monkeypatch.setattr(new_database, "_template", lambda: path)
-    return path
+OPEN = """
+import sys
+from zerotune.tuner.store.connection import connect
+print([experiment.name for experiment in connect(sys.argv[1], create=True).search_experiments()])
+"""
 
 
 def tables(database: Path) -> list[tuple[str, str]]:
@@ -24,49 +25,26 @@ def tables(database: Path) -> list[tuple[str, str]]:
         return found
 
 
-def opened(folder: Path) -> Path:
-    client = connect(default_tracking_uri(folder), create=True)
-    assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
-    return folder / "mlflow.db"
+def test_two_processes_that_open_a_new_store_at_once_both_get_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPEN, default_tracking_uri(tmp_path / "new")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=300)[0] for process in both] == ["['Default']\n"] * 2
+    assert [process.returncode for process in both] == [0, 0]
 
 
-def test_the_second_store_has_the_tables_of_the_first(template: Path, tmp_path: Path) -> None:
-    made = opened(tmp_path / "first")
-    assert template.is_file()
-    with closing(sqlite3.connect(template)) as kept:
-        assert kept.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
-    changed = template.stat().st_mtime_ns
-    copied = opened(tmp_path / "second")
-    assert tables(copied) == tables(made)
-    assert template.stat().st_mtime_ns == changed
+def test_a_store_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, database = default_tracking_uri(tmp_path), tmp_path / "mlflow.db"
+    connect(uri, create=True)
+    before = tables(database)
+    with closing(sqlite3.connect(database)) as opened:
+        opened.execute("CREATE TABLE own (text)")
+        opened.commit()
+    monkeypatch.setattr(connection, "create_tables", lambda _: pytest.fail("made again"))
+    connect(uri, create=True)
+    assert len(tables(database)) == len(before) + 1
 
 
-def test_a_damaged_template_is_thrown_away_and_made_anew(template: Path, tmp_path: Path) -> None:
-    template.parent.mkdir()
-    template.write_bytes(b"SQLite format 3\x00" + b"nonsense" * 1000)
-    made = opened(tmp_path / "first")
-    assert tables(made) == tables(template)
-
-
-def test_a_template_of_something_else_is_not_used(template: Path, tmp_path: Path) -> None:
-    template.parent.mkdir()
-    with closing(sqlite3.connect(template)) as other:
-        other.execute("CREATE TABLE letters (text)")
-        other.commit()
-    assert "letters" not in dict(tables(opened(tmp_path / "first")))
-
-
-def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    monkeypatch.setattr(new_database, "_template", lambda: tmp_path / "file" / "mlflow.db")
-    opened(tmp_path / "store")
-
-
-def test_a_store_that_is_there_is_left_alone(template: Path, tmp_path: Path) -> None:
-    made = opened(tmp_path / "first")
-    before = tables(made)
-    with closing(sqlite3.connect(made)) as database:
-        database.execute("CREATE TABLE own (text)")
-        database.commit()
-    opened(tmp_path / "first")
-    assert len(tables(made)) == len(before) + 1
+    with pytest.raises(Unreachable, match="did not answer"):
+        connect(default_tracking_uri(tmp_path / "file" / "store"), create=True)

@@ -280,7 +280,7 @@ def test_results_beyond_one_page_are_read(uri: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("zerotune.tuner.store.connection.PAGE_SIZE", 2)
     monkeypatch.setattr(runs, "RUNS_AT_ONCE", 2)
     if way == "any store":
-        monkeypatch.setattr(runs, "_OfDatabase", lambda _, *which: runs._OfAnyStore(MlflowClient(uri), *which))
+        monkeypatch.setattr(runs, "_DatabaseRuns", lambda _, *which: runs._ClientRuns(MlflowClient(uri), *which))
     results = tuple(make_result(seed=seed) for seed in range(5))
     assert open_store(uri).sync(results) == 5
     assert open_store(uri).sync(results) == 0

@@ -1,4 +1,4 @@
-"""Writes a diagnosis to files: one table of all that was measured, one page, and a picture a figure."""
+"""Write a diagnosis to files: one table of all measurements, one page, and one image per figure."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from .figures import FIGURES
 from .text import describe_distance, describe_peaks
 
 COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
-"""Of the table: one number a row. `iteration` is the update that the number was measured before (for losses the last
-one of the epoch), `epoch` the passes over the data by then, `layer` empty where the number is of the whole model."""
+"""Columns of the table, one number per row. `iteration` is the update that the number was measured before (for losses
+the last one of the epoch), `epoch` the passes over the data by then; `layer` is empty for the whole model."""
 
 Row = tuple[int, float, str, str, float]
 """iteration, epoch, quantity, layer, value."""
@@ -25,12 +25,12 @@ def _to_stderr(sentence: str) -> None:
 
 
 def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], None] = _to_stderr) -> list[Path]:
-    """Writes diagnosis.csv, diagnosis.html and a PNG a figure.
+    """Write diagnosis.csv, diagnosis.html and one PNG per figure.
 
     Args:
-        diagnosis: what was measured.
-        to: the folder, made where absent; files of an earlier diagnosis are replaced.
-        notify: takes a sentence where pictures cannot be drawn on this machine.
+        diagnosis: the measurements.
+        to: the folder, created if missing; files of an earlier diagnosis are replaced.
+        notify: receives a sentence if images cannot be rendered on this machine.
 
     Returns:
         The files.
@@ -53,7 +53,7 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
 
 
 def records(diagnosis: Diagnosis) -> Iterator[tuple[str | int | float, ...]]:
-    """The rows of the table, without its heading."""
+    """Yield the rows of the table, without its heading."""
     question = diagnosis.question
     for run in diagnosis.runs:
         for row in (*_observed(run), *_losses(run)):

@@ -1,4 +1,4 @@
-"""Writes what a regime search found to files: a page with the figure, pictures, and the numbers as CSV and JSON."""
+"""Write the result of a regime search to files: a page with the figure, images, and the numbers as CSV and JSON."""
 
 import json
 import math
@@ -18,14 +18,14 @@ from .verdict import Attempt, Regime
 
 
 def write_regime(regime: Regime, to: Path) -> list[Path]:
-    """Writes all files of a regime search into a folder.
+    """Write all files of a regime search to a folder.
 
     Args:
-        regime: what was found.
-        to: the folder, made where absent; files of an earlier search are replaced.
+        regime: the result of the search.
+        to: the folder, created if missing; files of an earlier search are replaced.
 
     Returns:
-        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg where a browser can draw.
+        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg if a browser can render them.
     """
     to.mkdir(parents=True, exist_ok=True)
     files = [to / "regime.html", to / "regime.csv", to / "regime.json"]
@@ -39,7 +39,7 @@ def write_regime(regime: Regime, to: Path) -> list[Path]:
 
 
 def attempt_records(regime: Regime) -> list[Mapping[str, Any]]:
-    """One record an attempt, the baseline's first; None where there is no number."""
+    """Return one record per attempt, the baseline first; None for missing numbers."""
     return [_record(regime, attempt) for attempt in (regime.baseline, *regime.attempts)]
 
 
@@ -66,7 +66,7 @@ def _record(regime: Regime, attempt: Attempt) -> Mapping[str, Any]:
 
 
 def regime_as_json(regime: Regime) -> Mapping[str, Any]:
-    """The answer as plain JSON values: question, boundaries, sentences, attempts and bill."""
+    """Return the result as plain JSON values: question, boundaries, sentences, attempts and bill."""
     return {
         "question": asdict(regime.question),
         "headline": headline(regime),
@@ -84,7 +84,7 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
 
 
 def regime_page(regime: Regime) -> str:
-    """A page that opens without a network: the boundaries, the figure, the table and the notes."""
+    """Return a page that opens without a network: the boundaries, the figure, the table and the notes."""
     parts = [
         f"<p><b>{escape_html(headline(regime))}</b></p>",
         _list(sentences(regime)),

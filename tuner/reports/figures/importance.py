@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Comparison, StudyFacts
+from ...analysis.comparison import Comparison
+from ...analysis.study_facts import StudyFacts
 from ...search.importance import MIN_TRIALS, Importance, importances
 from ...trial import TrialResult
 from ..text.format import pluralize

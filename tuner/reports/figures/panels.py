@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import StudyFacts
 from ...analysis.pareto import ParetoPoint
+from ...analysis.study_facts import StudyFacts
 from ..text.costs import Unit
 from ..text.format import format_amount
 from ..text.scores import format_score

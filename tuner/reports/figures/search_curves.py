@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow, StudyFacts
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent, incumbents
 from ...analysis.pareto import ParetoPoint
+from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount, format_share

@@ -5,8 +5,9 @@ This module must not know plotly.
 
 from collections.abc import Iterable, Sequence
 
-from ...analysis.comparison import Comparison, StudyFacts
+from ...analysis.comparison import Comparison
 from ...analysis.matching import CHOOSABLE
+from ...analysis.study_facts import StudyFacts
 from ...trial import Role, TrialResult
 
 Search = tuple[str, int]

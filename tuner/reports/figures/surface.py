@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Comparison, StudyFacts, tolerated_loss
+from ...analysis.comparison import Comparison, tolerated_loss
 from ...analysis.selection import best_trial
+from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult
 from ..text.scores import format_score, is_share, score_title
 from .hyperparameters import param_names, trial_hover

@@ -164,16 +164,15 @@ def configuration_table(subject: Subject) -> Table:
 
 def arms_table(subject: Subject) -> Table:
     """Where the configurations of the baseline and of every arm come from, as the study defines them."""
-    definition = subject.origin.definition
-    baseline = definition["baseline"]
-    sizes = ", ".join(f"{size:,}" for size in definition["batch_sizes"])
+    study = subject.origin.study
+    sizes = ", ".join(f"{size:,}" for size in study.batch_sizes)
     return Table(
         caption="Where configurations come from, as defined before the first trial. A search is run anew at every "
         "batch size.",
         columns=("batch size", "arm", "configuration"),
         groups=(
-            ((f"{baseline['batch_size']:,}", "baseline", format_baseline(baseline)),),
-            tuple((sizes, arm["name"], format_arm(arm)) for arm in definition["arms"]),
+            ((f"{study.baseline.batch_size:,}", "baseline", format_baseline(study.baseline)),),
+            tuple((sizes, arm.name, format_arm(study, arm)) for arm in study.arms),
         ),
         words=frozenset({0, 1, 2}),
     )

@@ -6,7 +6,7 @@ from statistics import median
 from ...analysis.comparison import ComparisonRow
 from ...analysis.subject import Subject
 from ...study.search_space import has_range
-from .configuration import format_value, is_search, num_planned_trials
+from .configuration import format_value, num_planned_trials
 from .format import join_names, pluralize
 from .scores import format_points
 
@@ -73,7 +73,7 @@ def _unfinished(subject: Subject) -> Iterable[str]:
 
 def _searches(subject: Subject) -> Iterable[str]:
     """What "tuned" means here: how many trials, once, and whether they were all made."""
-    arms = {arm["name"]: arm for arm in subject.origin.definition["arms"] if is_search(arm)}
+    arms = {arm.name: arm for arm in subject.origin.study.arms if arm.is_search}
     rows = [row for row in subject.comparison.rows if row.arm in arms]
     if not rows:
         return
@@ -109,7 +109,7 @@ def _edges(subject: Subject) -> Iterable[str]:
 
 def _learned(subject: Subject) -> Iterable[str]:
     facts = subject.comparison.facts
-    once = [arm["name"] for arm in subject.origin.definition["arms"] if (arm.get("repeats") or 1) == 1]
+    once = [arm.name for arm in subject.origin.study.arms if arm.repeats == 1]
     arms = [arm for arm in facts.learned_arms if arm in once]
     if arms:
         yield (
@@ -145,7 +145,7 @@ def _taken_over(subject: Subject) -> Iterable[str]:
 
 def _packed(subject: Subject) -> Iterable[str]:
     """That seconds are not the clock's where trials were trained several at once."""
-    packing = (subject.origin.definition.get("resources") or {}).get("packing", "off")
+    packing = subject.origin.study.resources.packing
     if packing not in ("off", 1):
         yield (
             f"Trials may have been trained several at once (packing: {packing}), and no result says which: each has an "
@@ -170,9 +170,9 @@ def _machines(subject: Subject) -> Iterable[str]:
 
 
 def _scope(subject: Subject) -> Iterable[str]:
-    definition, facts = subject.origin.definition, subject.comparison.facts
-    longest = max([definition["epochs"], *(arm.get("epochs") or 0 for arm in definition["arms"])])
-    most = "" if longest == definition["epochs"] else "at most "
+    study, facts = subject.origin.study, subject.comparison.facts
+    longest = max(study.epochs, *(study.epochs_of(arm) for arm in study.arms))
+    most = "" if longest == study.epochs else "at most "
     yield (
         f"One application, one data set and {most}{pluralize(longest, 'epoch')}: nothing here says what a longer "
         f"training would change, or holds beyond {_format_sizes(facts.batch_sizes)}."

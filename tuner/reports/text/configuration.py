@@ -5,21 +5,16 @@ This module must not know how tables or pages are drawn; names come out as they 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from ....trainers.scaling import RULES
-from ....trainers.spec import Recipe, TrainConfig
-from ...study import SEARCH_METHODS
-from ...study.defaults import DEFAULTS
-from ...study.search_space import Space, describe_param, grid_size
-from ...study.values import parse_param
+from ....trainers.spec import DecaySpec, OptimizerSpec, Recipe, TrainConfig
+from ...search import METHODS
+from ...study import ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from ...study.configure import SCHEDULE_NAMES
+from ...study.definition import ScheduleDefinition
+from ...study.search_space import describe_param
 from ...trial import TrialResult
 from .format import format_epochs, format_lr, pluralize
-
-Definition = Mapping[str, Any]
-"""A study, an arm or a search as the store keeps it: plain JSON values."""
-
-_STATED = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
 
 
 def confirmed_config(results: Iterable[TrialResult], arm: str, batch_size: int) -> TrainConfig | None:
@@ -39,8 +34,7 @@ def format_config(config: TrainConfig) -> str:
     if schedule.warmup_epochs:
         start = f" from {format_lr(schedule.warmup_start * schedule.peak_lr)}" if schedule.warmup_start else ""
         warmup = f"{schedule.warmup} warm-up{start} over {format_epochs(schedule.warmup_epochs)}"
-    decay = format_value({"name": schedule.decay.name, **schedule.decay.options})
-    solver = format_value({"name": optimizer.name, **optimizer.options})
+    decay, solver = format_value(schedule.decay), format_value(optimizer)
     recipe = {name: value for name, value in asdict(config.recipe).items() if value != getattr(Recipe(), name)}
     around = f"; {format_values(recipe)}" if recipe else ""
     return f"lr {format_lr(schedule.peak_lr)}, {warmup}, decay {decay}; {solver}{around}"
@@ -51,14 +45,13 @@ def format_value(value: object) -> str:
 
     >>> format_value(0.00353553), format_value((0.9, 0.999)), format_value(True), format_value("poly")
     ('0.003536', '0.9 0.999', 'yes', 'poly')
-    >>> format_value({"name": "poly", "power": 2.0})
+    >>> format_value(DecaySpec(name="poly", options={"power": 2.0}))
     'poly (power 2)'
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        options = format_values({key: option for key, option in value.items() if key != "name"})
-        return f"{value['name']} ({options})" if options else str(value["name"])
+    if isinstance(value, DecaySpec | OptimizerSpec):
+        return f"{value.name} ({format_values(value.options)})" if value.options else value.name
     if isinstance(value, list | tuple):
         return " ".join(format_value(item) for item in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -73,52 +66,42 @@ def format_values(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
 
 
-def search_space(search: Definition) -> Space:
-    """The ranges of a stored search, as `tuner.study.search_space` has them."""
-    return {name: parse_param(plain) for name, plain in (search.get("space") or {}).items()}
+def num_planned_trials(search: SearchDefinition) -> int:
+    """How many trials a search was to make at a batch size, its repeats not counted."""
+    return METHODS[search.method].num_trials(search)
 
 
-def num_planned_trials(search: Definition) -> int:
-    """How many trials a stored search was to make at a batch size, its repeats not counted."""
-    if search.get("trials"):
-        return int(search["trials"])
-    return len(DEFAULTS) if search["method"] == "defaults" else grid_size(search_space(search))
-
-
-def is_search(arm: Definition) -> bool:
-    """Whether a stored arm spends trials on choosing."""
-    return arm["method"] in SEARCH_METHODS
-
-
-def format_arm(arm: Definition) -> str:
-    """Where a stored arm's configuration comes from."""
-    solver = f"optimizer {format_value(arm['optimizer'])}"
-    longer = f"; {pluralize(arm['epochs'], 'epoch')} a training" if arm.get("epochs") else ""
-    if is_search(arm):
-        if arm["method"] == "defaults":
-            return f"the best of {num_planned_trials(arm)} published default configurations{longer}"
-        fixed = format_values(arm.get("fixed") or {})
-        repeats = arm.get("repeats") or 1
-        repeated = f"; run {repeats} times, of which the first chose" if repeats > 1 else ""
-        return f"{_format_search(arm)}; {solver}{f'; fixed: {fixed}' if fixed else ''}{repeated}{longer}"
-    own = arm.get("baseline") or {}
-    start = f"no search: rule {arm['method']}, {RULES[arm['method']].description}; from"
-    if own.get("tune"):
-        return f"{start} a baseline of its own, found by {_format_search(own['tune'])}; {solver}{longer}"
-    stated = format_values({name: value for name, value in own.items() if name != "tune"})
+def format_arm(study: Study, arm: ArmDefinition) -> str:
+    """Where an arm's configuration comes from."""
+    solver = f"optimizer {format_value(study.arm_optimizer(arm))}"
+    longer = f"; {pluralize(arm.epochs, 'epoch')} a training" if arm.epochs else ""
+    if arm.method == "defaults":
+        return f"the best of {num_planned_trials(arm)} published default configurations{longer}"
+    if arm.is_search:
+        fixed = f"; fixed: {format_values(arm.fixed)}" if arm.fixed else ""
+        repeated = f"; run {arm.repeats} times, of which the first chose" if arm.repeats > 1 else ""
+        return f"{_format_search(arm)}; {solver}{fixed}{repeated}{longer}"
+    start = f"no search: rule {arm.method}, {RULES[arm.method].description}; from"
+    if arm.baseline is not None and arm.baseline.tune is not None:
+        return f"{start} a baseline of its own, found by {_format_search(arm.baseline.tune)}; {solver}{longer}"
+    stated = "" if arm.baseline is None else format_values(_stated(arm.baseline, arm.baseline.model_fields_set))
     return f"{start} the study's baseline{f' with {stated}' if stated else ''}; {solver}{longer}"
 
 
-def format_baseline(baseline: Definition) -> str:
-    """Where the stored baseline's configuration comes from."""
-    stated = format_values({name: baseline[name] for name in _STATED if baseline.get(name) is not None})
-    tune = baseline.get("tune")
-    found = f"{_format_search(tune)}; the rest stated: {stated}" if tune else f"stated: {stated}"
-    return f"{found}; optimizer {format_value(baseline['optimizer'])}"
+def format_baseline(baseline: BaselineDefinition) -> str:
+    """Where the baseline's configuration comes from."""
+    stated = format_values(_stated(baseline, SCHEDULE_NAMES))
+    found = f"{_format_search(baseline.tune)}; the rest stated: {stated}" if baseline.tune else f"stated: {stated}"
+    return f"{found}; optimizer {format_value(baseline.optimizer)}"
 
 
-def _format_search(search: Definition) -> str:
-    space = "; ".join(f"{name} {describe_param(param)}" for name, param in search_space(search).items())
-    pruner = search.get("pruner") or "none"
-    ended = f", trials ended early by {pruner}" if pruner != "none" else ""
-    return f"{search['method']} search of {pluralize(num_planned_trials(search), 'trial')} over {space}{ended}"
+def _stated(schedule: ScheduleDefinition, names: Iterable[str]) -> dict[str, object]:
+    """The values of a schedule that are stated, in the order of `SCHEDULE_NAMES`."""
+    values = {name: getattr(schedule, name) for name in SCHEDULE_NAMES if name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _format_search(search: SearchDefinition) -> str:
+    space = "; ".join(f"{name} {describe_param(param)}" for name, param in search.space.items())
+    ended = f", trials ended early by {search.pruner}" if search.pruner != "none" else ""
+    return f"{search.method} search of {pluralize(num_planned_trials(search), 'trial')} over {space}{ended}"

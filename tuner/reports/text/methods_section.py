@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 from ....trainers.spec import Recipe, TrainConfig
 from ...analysis.subject import Subject
-from .configuration import Definition, format_values
+from ...study import Study
+from .configuration import format_values
 from .format import join_names, pluralize
 from .scores import format_points
 
@@ -26,47 +27,45 @@ class Passage:
 def methods(subject: Subject) -> tuple[Passage, ...]:
     """What was trained, how it was chosen, how the arms were compared, and what was billed."""
     return (
-        Passage(heading="What was trained", sentences=tuple(_workload(subject.origin.definition))),
+        Passage(heading="What was trained", sentences=tuple(_workload(subject.origin.study))),
         Passage(heading="How a configuration was chosen, and shown to the test set", sentences=_choice(subject)),
         Passage(heading="How arms were compared", sentences=tuple(_comparison(subject))),
         Passage(heading="How costs were counted", sentences=_costs(subject)),
     )
 
 
-def _workload(definition: Definition) -> Iterable[str]:
-    data = {key: value for key, value in definition["data"].items() if key not in ("source", "folder")}
+def _workload(study: Study) -> Iterable[str]:
     options = "".join(
         f"; {kind}: {format_values(found)}"
-        for kind, found in (("data options", data), ("model options", definition.get("model") or {}))
+        for kind, found in (("data options", study.data.options), ("model options", study.model))
         if found
     )
-    yield f"Application {definition['application']} on data {definition['data']['source']}{options}."
+    yield f"Application {study.application} on data {study.data.source}{options}."
     yield (
-        f"{pluralize(definition['epochs'], 'epoch')} in every training, whatever its batch size: every training that "
+        f"{pluralize(study.epochs, 'epoch')} in every training, whatever its batch size: every training that "
         "runs to its end sees the same samples and takes the same floating-point operations."
     )
-    others = [f"{arm['name']} {arm['epochs']}" for arm in definition["arms"] if arm.get("epochs")]
+    others = [f"{arm.name} {arm.epochs}" for arm in study.arms if arm.epochs]
     if others:
         yield f"Except arms with epochs of their own, which are billed for them: {join_names(others)}."
-    recipe = {key: value for key, value in (definition.get("recipe") or {}).items() if value != _PLAIN_RECIPE.get(key)}
+    recipe = {key: value for key, value in asdict(study.recipe).items() if value != _PLAIN_RECIPE[key]}
     if recipe:
         yield f"Recipe of every training: {format_values(recipe)}."
-    resources = definition.get("resources") or {}
-    gpus = resources.get("gpus_per_trial") or 0
-    devices = f" and {gpus:g} of a GPU" if gpus else ""
-    num_workers = resources.get("workers_per_trial", 1)
+    resources = study.resources
+    devices = f" and {resources.gpus_per_trial:g} of a GPU" if resources.gpus_per_trial else ""
+    num_workers = resources.workers_per_trial
     who = (
         "A training had" if num_workers == 1 else f"A training had {num_workers} workers that shared every batch, each"
     )
-    yield f"{who} {pluralize(resources.get('cpus_per_trial', 1), 'CPU thread')}{devices}."
+    yield f"{who} {pluralize(resources.cpus_per_trial, 'CPU thread')}{devices}."
 
 
 def _choice(subject: Subject) -> tuple[str, ...]:
-    definition, facts = subject.origin.definition, subject.comparison.facts
-    seeds = ", ".join(str(seed) for seed in definition["seeds"])
+    study, facts = subject.origin.study, subject.comparison.facts
+    seeds = ", ".join(map(str, study.seeds))
     return (
         f"Searches rank their trials by the {facts.metric} on the validation split after the last epoch. All search "
-        f"trials train with seed {definition['search_seed']}; test data play no part in them.",
+        f"trials train with seed {study.search_seed}; test data play no part in them.",
         f"The chosen configuration, and what a rule gives, is then trained anew with seeds {seeds}, none of which "
         "searched. Only these confirmation runs are evaluated on the test split, once each, after the last epoch: a "
         "score is the mean of fresh runs, not the best of the trials it was chosen from.",
@@ -112,8 +111,7 @@ def _comparison(subject: Subject) -> Iterable[str]:
 
 
 def _costs(subject: Subject) -> tuple[str, ...]:
-    definition = subject.origin.definition
-    share = definition["baseline"].get("tune") is not None
+    is_tuned = subject.origin.study.baseline.tune is not None
     return (
         "A model's cost with an arm (epochs, device-seconds, FLOPs in the table): all search trials of that arm at "
         "that batch size plus one training of its choice, the mean of the confirmation runs. The other confirmation "
@@ -122,7 +120,7 @@ def _costs(subject: Subject) -> tuple[str, ...]:
         f"Saved: 1 - cost(arm) / cost({subject.comparison.facts.reference}) at the same batch size; in brackets where "
         "the arm is not shown to be as good, since that saving buys a worse or unknown model.",
         "Incl. baseline: the same with the whole search for the small-batch baseline billed to this one batch size"
-        f"{'' if share else ' (here the baseline was stated, and its tuning was not part of the study)'}. Pays off "
+        f"{'' if is_tuned else ' (here the baseline was stated, and its tuning was not part of the study)'}. Pays off "
         "after: the number of batch sizes over which that search has paid for itself.",
         "FLOPs: torch's operator count of one training step, a multiply-add as two, times the steps; device-seconds: "
         "wall-clock seconds during which a training held its device; modelled joules: 100 pJ an operation and 2,500 pJ "

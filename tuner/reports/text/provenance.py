@@ -16,18 +16,17 @@ NOT_KEPT = "not kept in this store: the study was run before zerotune kept it th
 
 def origin_facts(subject: Subject) -> dict[str, str]:
     """Fingerprint, seeds, devices, hosts, threads, dates and the command, by name."""
-    definition, results = subject.origin.definition, subject.results
-    resources = definition.get("resources") or {}
-    seeds = ", ".join(str(seed) for seed in definition["seeds"])
-    num_workers = resources.get("workers_per_trial", 1)
+    study, results = subject.origin.study, subject.results
+    resources, num_workers = study.resources, study.resources.workers_per_trial
+    seeds = ", ".join(map(str, study.seeds))
     holder = "training" if num_workers == 1 else "worker"
     facts = {
         "Fingerprint of the definition": subject.origin.fingerprint,
-        "Seeds": f"{definition['search_seed']} for every search and its trials; {seeds} for confirmation runs",
+        "Seeds": f"{study.search_seed} for every search and its trials; {seeds} for confirmation runs",
         "Devices": _counts(result.device for result in results),
         "Hosts": _counts(result.host for result in results),
-        f"CPU threads a {holder}": str(resources.get("cpus_per_trial", 1)),
-        f"GPUs a {holder}": f"{resources.get('gpus_per_trial', 0):g}",
+        f"CPU threads a {holder}": str(resources.cpus_per_trial),
+        f"GPUs a {holder}": f"{resources.gpus_per_trial:g}",
         "Workers a training": str(num_workers) if num_workers > 1 else "",
         "Trainings begun and ended": _span(results),
         "Rebuilt by": subject.origin.command,

@@ -1,0 +1,89 @@
+"""What a comparison must know of a study's definition.
+
+This module must not know results.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..study import ArmDefinition, SearchDefinition, Study
+from ..study.search_space import Space
+from .selection import BASELINE
+
+LEARNING_METHODS = ("optuna",)
+"""Methods whose proposals rest on the outcomes of earlier ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """What a comparison must know of a study's definition.
+
+    Attributes:
+        name: name of the study.
+        question: what it asks, one sentence.
+        reference: name of the arm that the others are compared with.
+        margin: share of the baseline's score that still counts as a match, in (0, 1], such as 0.995 (LIMIT Def. 2.1).
+        metric: name of the score, such as "accuracy".
+        higher_is_better: direction of the score.
+        arms: names of the arms, in the study's order.
+        zero_tuning_arms: arms whose method is a rule, so that they rest on a baseline.
+        batch_sizes: target batch sizes, in samples.
+        baseline_batch_size: B0, in samples.
+        num_seeds: confirmation runs asked for.
+        stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
+        learned_arms: arms whose search learns from its trials, so that these are not exchangeable.
+        spaces: what each search ranges over, by the arm name of its trials; searches without ranges are left out.
+    """
+
+    name: str
+    question: str
+    reference: str
+    margin: float
+    metric: str
+    higher_is_better: bool
+    arms: tuple[str, ...]
+    zero_tuning_arms: tuple[str, ...]
+    batch_sizes: tuple[int, ...]
+    baseline_batch_size: int
+    num_seeds: int
+    stated_baselines: tuple[str, ...] = ()
+    learned_arms: tuple[str, ...] = ()
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+
+
+def facts_of(study: Study, *, metric: str, higher_is_better: bool) -> StudyFacts:
+    """Return what a comparison must know of a study.
+
+    Args:
+        study: the definition.
+        metric: name of its application's score.
+        higher_is_better: direction of that score.
+    """
+    return StudyFacts(
+        name=study.name,
+        question=study.question,
+        reference=study.reference,
+        margin=study.margin,
+        metric=metric,
+        higher_is_better=higher_is_better,
+        arms=tuple(arm.name for arm in study.arms),
+        zero_tuning_arms=tuple(arm.name for arm in study.arms if not arm.is_search),
+        batch_sizes=study.batch_sizes,
+        baseline_batch_size=study.baseline.batch_size,
+        num_seeds=len(study.seeds),
+        stated_baselines=tuple(arm.name for arm in study.arms if _states_its_baseline(arm)),
+        learned_arms=tuple(arm.name for arm in study.arms if arm.method in LEARNING_METHODS),
+        spaces=_spaces(study),
+    )
+
+
+def _spaces(study: Study) -> dict[str, Space]:
+    searches: list[tuple[str, SearchDefinition | None]] = [(BASELINE, study.baseline.tune)]
+    for arm in study.arms:
+        searches.append((f"{arm.name} {BASELINE}", arm.baseline.tune if arm.baseline else None))
+        searches.append((arm.name, arm))
+    return {name: search.space for name, search in searches if search is not None and search.space}
+
+
+def _states_its_baseline(arm: ArmDefinition) -> bool:
+    return arm.baseline is not None and arm.baseline.lr is not None and arm.baseline.tune is None
