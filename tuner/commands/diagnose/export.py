@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...reports.figures.images import write_images
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from .diagnosis import DiagnosedRun, Diagnosis
 from .figures import FIGURES
 from .text import describe_distance, describe_peaks
@@ -41,11 +40,9 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
     sentences = [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}.", *diagnosis.notes]
-    parts = [
-        *(f"<p>{escape_html(sentence)}</p>" for sentence in sentences),
-        *(figure_html(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
-    ]
-    page.write_text(render_document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")
+    title = f"{question.study.name}: {question.arm} from inside"
+    drawn = [page_figure(name, figure, FIGURES[name].reading) for name, figure in figures.items()]
+    page.write_text(render_page(title, drawn, sentences=sentences), encoding="utf-8")
     pictures, notice = write_images(figures, to, formats=("png",))
     if notice:
         notify(notice)

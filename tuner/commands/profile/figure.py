@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from ...reports.figures.images import write_images
 from ...reports.figures.style import ArmStyle, apply_style, arm_styles, escape, log_ticks
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import format_share
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
@@ -123,9 +122,8 @@ def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str
     figure = profile_figure(shown)
     page = to / f"{NAME}.html"
     table = to / f"{NAME}.csv"
-    listed = "".join(f"<li>{escape_html(note)}</li>" for note in notes(shown))
     page.write_text(
-        render_document(headline(shown), [figure_html(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']),
+        render_page(headline(shown), [page_figure(NAME, figure, READING)], notes=notes(shown)),
         encoding="utf-8",
     )
     write_csv(table, profile_records(shown))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...reports.figures.images import write_images
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
+from ...reports.tables.result_tables import Table
 from .figure import READING, regime_figure
 from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
@@ -85,24 +85,16 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
 
 def regime_page(regime: Regime) -> str:
     """Return a page that opens without a network: the boundaries, the figure, the table and the notes."""
-    parts = [
-        f"<p><b>{escape_html(headline(regime))}</b></p>",
-        _list(sentences(regime)),
-        figure_html("regime", regime_figure(regime), READING),
-        _table(regime),
-        '<h2>Notes</h2><div class="notes">',
-        _list(notes(regime)),
-        "</div>",
-    ]
-    return render_document(f"zerotune regime {regime.question.study}", parts)
-
-
-def _list(lines: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{escape_html(line)}</li>" for line in lines) + "</ul>"
-
-
-def _table(regime: Regime) -> str:
-    head = "".join(f"<th>{escape_html(heading)}</th>" for heading in table_headings(regime))
-    rows = ["".join(f"<td>{escape_html(cell)}</td>" for cell in row) for row in table_rows(regime)]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'
+    return render_page(
+        f"zerotune regime {regime.question.study}",
+        [page_figure("regime", regime_figure(regime), READING)],
+        verdict=headline(regime),
+        sentences=sentences(regime),
+        numbers=Table(
+            caption="Every attempt: its score, whether it holds, and what it cost.",
+            columns=table_headings(regime),
+            groups=(tuple(table_rows(regime)),),
+            words=frozenset({1, 5}),
+        ),
+        notes=notes(regime),
+    )

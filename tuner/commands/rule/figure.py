@@ -12,7 +12,7 @@ from ....trainers.schedules import Schedule
 from ...errors import BadInput
 from ...reports.figures.images import FORMATS, write_images
 from ...reports.figures.style import COLOURS, GREY, apply_style
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.text.format import format_epochs, format_lr, pluralize
 from .answer import RuleAnswer, lr_curve
 from .text import format_schedule
@@ -68,7 +68,7 @@ def _finding(answer: RuleAnswer) -> str:
 def rule_page(answer: RuleAnswer) -> str:
     """Return the figure as an HTML page that opens without a network."""
     reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."
-    return render_document(f"zerotune rule {answer.question.rule}", [figure_html("rule", rule_figure(answer), reading)])
+    return render_page(f"zerotune rule {answer.question.rule}", [page_figure("rule", rule_figure(answer), reading)])
 
 
 def check_plot(path: Path) -> None:

@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from ...reports.figures.images import write_images
 from ...reports.figures.style import apply_style, arm_styles, marker_trace
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
 from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
@@ -112,15 +111,14 @@ def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Pa
     to.mkdir(parents=True, exist_ok=True)
     figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*describe_machine(found), *notes(found)))
     page.write_text(
-        render_document(
+        render_page(
             headline(found, name),
             [
-                figure_html(NAME, figures[NAME], READING),
-                figure_html(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
-                f'<ul class="notes">{listed}</ul>',
+                page_figure(NAME, figures[NAME], READING),
+                page_figure(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
             ],
+            notes=(*describe_machine(found), *notes(found)),
         ),
         encoding="utf-8",
     )
