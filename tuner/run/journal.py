@@ -36,6 +36,10 @@ _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
 """The end of a line; one without is damaged where its checksum stood."""
 
 
+class _OtherFormatError(Exception):
+    """The journal is whole, and of another format."""
+
+
 @dataclass
 class JournalContent:
     """What a journal says.
@@ -96,6 +100,11 @@ def read_journal(path: Path) -> JournalContent:
             for line in file:
                 try:
                     _take(content, parse_line(line))
+                except _OtherFormatError as error:
+                    raise BadInput(
+                        f"{path}: {error}, which this version does not read: run the study with that one, or move the "
+                        "folder away to start the study anew"
+                    ) from None
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
@@ -111,8 +120,12 @@ def read_journal(path: Path) -> JournalContent:
 def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
     match record["kind"]:
         case "study":
-            if record["format"] != FORMAT or content.definition:
-                raise ValueError("another format, or a second study")
+            if record["format"] != FORMAT:
+                version = record["provenance"].get("version.zerotune")
+                writer = f"zerotune {version}" if version else "another version of zerotune"
+                raise _OtherFormatError(f"written by {writer} in format {record['format']}")
+            if content.definition:
+                raise ValueError("a second study")
             session = _SESSION.validate_python(record["provenance"])
             content.definition = _DEFINITION.validate_python(record["definition"])
             content.sessions.append(session)
