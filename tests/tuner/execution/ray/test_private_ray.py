@@ -6,7 +6,7 @@ The range of Ray in pyproject.toml ends where this was last looked at. Each part
 - `Node.start_monitor`, `start_log_monitor`, `start_api_server`: programs that a local cluster does not need and that
   take seconds to start. No option of `ray start` leaves out the first two.
 - `enable_token_auth_by_default`: `ray.init` calls it where it starts a cluster, but not where it connects to one.
-- `storage._get_ray_train_session_dir`: with Ray's client, Tune looks for a folder that only the cluster's machines have.
+- `storage._get_ray_train_session_dir`: with Ray's client, Tune looks for a folder of the cluster's machines.
 - `_temp_dir` and `_system_config` of `ray.init`: sockets in a private folder, and no worker before the driver's first.
 """
 
