@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ....trainers.spec import OptionValue
 from ...study.search_space import Choice, Param
 from ...trial import TrialResult
+from ..text.format import format_option
 from ..text.scores import format_score
 from .style import escape, log_ticks
 
@@ -43,7 +44,7 @@ class ParamAxis:
         0.5
         """
         if self.categories:
-            return (self.categories.index(format_value(value)) + 0.5) / len(self.categories)
+            return (self.categories.index(format_option(value)) + 0.5) / len(self.categories)
         assert isinstance(value, int | float)  # by param_axis
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low)
@@ -77,7 +78,7 @@ def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]
     choices = [value for param in ranges if isinstance(param, Choice) for value in param.choices]
     known = [*choices, *values]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in known):
-        return ParamAxis(name=name, categories=tuple(dict.fromkeys(format_value(value) for value in known)))
+        return ParamAxis(name=name, categories=tuple(dict.fromkeys(format_option(value) for value in known)))
     bounds = [param for param in ranges if not isinstance(param, Choice)]
     numbers = [float(value) for value in known if isinstance(value, int | float)]
     numbers += [float(end) for param in bounds for end in (param.low, param.high)]
@@ -102,18 +103,9 @@ def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
 def trial_hover(result: TrialResult, metric: str) -> str:
     """A trial's name, score and hyperparameters, safe to draw."""
     score = "" if result.validation_score is None else f"{metric} {format_score(result.validation_score, metric)}"
-    params = [f"{name} = {format_value(value)}" for name, value in result.trial.params.items()]
+    params = [f"{name} = {format_option(value)}" for name, value in result.trial.params.items()]
     lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
     return "<br>".join(escape(line) for line in lines)
-
-
-def format_value(value: OptionValue) -> str:
-    """A value of a hyperparameter, to four digits where it is real.
-
-    >>> format_value(0.0123456), format_value("poly")
-    ('0.01235', 'poly')
-    """
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:

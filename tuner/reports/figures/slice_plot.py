@@ -10,8 +10,9 @@ from ...analysis.comparison import Comparison
 from ...analysis.selection import best_trial
 from ...study.search_space import Choice, has_range
 from ...trial import TrialResult
+from ..text.format import format_option
 from ..text.scores import score_title
-from .hyperparameters import ParamAxis, format_value, param_axis, param_names, trial_hover
+from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
 from .searches import Search, scored_searches, scores_without_diverged
 from .style import (
     COLUMNS,
@@ -136,7 +137,7 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     best = best_trial(one.trials, higher_is_better=one.scale.higher_is_better)
     if best is not None:
         value = best.trial.params[name]
-        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_value(value)}")
+        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_option(value)}")
     on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
     yield go.Scatter(
         x=[one.axis.place(trial.trial.params[name]) for trial in on_axis] if on_axis else [None],
