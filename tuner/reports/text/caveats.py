@@ -54,7 +54,7 @@ def _undecided(subject: Subject) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
     if rows:
         where = join_names([_place(row) for row in rows])
-        yield f"Undecided: {where}. More seeds may show either; nothing is claimed of them."
+        yield f"Undecided: {where}. More seeds may show either; nothing is claimed about them."
 
 
 def _unfinished(subject: Subject) -> Iterable[str]:
