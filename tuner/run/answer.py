@@ -16,6 +16,7 @@ from ..analysis.subject import Subject
 from ..cost import Cost
 from ..errors import BadInput
 from ..store import Store, read_results, store_uri
+from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
 from ..study.stored import read_definition
@@ -197,6 +198,7 @@ def make_store_opener(
         sessions: what programs and machines drove it, which the store keeps too.
     """
     methods = {arm.name: arm.method for arm in study.arms}
+    tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, while this one may leave the folder
 
     def opened() -> Store:
         store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)

@@ -84,6 +84,12 @@ def sqlite_file(tracking_uri: str) -> Path | None:
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
+def absolute_uri(tracking_uri: str) -> str:
+    """The same store, independent of the current folder: a SQLite file's path becomes absolute."""
+    file = sqlite_file(tracking_uri)
+    return tracking_uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
 def artifact_location(tracking_uri: str) -> str | None:
     """Return where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
     file = sqlite_file(tracking_uri)
