@@ -1,19 +1,17 @@
 """CIFAR-10 is read whole, bad files are told in a sentence, and a small ResNet learns it."""
 
 import hashlib
-import http.server
 import shutil
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.trainers.data.file_server import file_server
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import DataError, DataSource, cifar10, cifar10_files
 from zerotune.trainers.data.byte_images import ByteImages, crop_and_mirror
@@ -178,11 +176,6 @@ def test_real_images_have_mean_0_and_deviation_1_in_every_channel(sample: Path):
 # -- the download ------------------------------------------------------------------------------------------------------
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def archive(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The small files as an archive that a server on this machine offers, and an empty cache; gives the archive."""
@@ -191,13 +184,10 @@ def archive(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         tar.add(published, arcname=cifar10_files.INNER_FOLDER)
     monkeypatch.setattr(cifar10_files, "ARCHIVE_HASH", "md5:" + hashlib.md5(path.read_bytes()).hexdigest())
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(path.parent)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(cifar10_files, "URL", f"http://127.0.0.1:{server.server_port}/{path.name}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield path
-    server.shutdown()
-    server.server_close()
+    with file_server(path.parent) as address:
+        monkeypatch.setattr(cifar10_files, "URL", f"{address}/{path.name}")
+        yield path
 
 
 def test_a_download_is_kept_for_the_next_time(archive: Path, tmp_path: Path):

@@ -1,16 +1,14 @@
 """MNIST is read whole and split the same way every time, and bad files are told in a sentence."""
 
 import gzip
-import http.server
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.trainers.data.file_server import file_server
 from zerotune.trainers.data import DataError, DataSource, load_on_device, mnist
 from zerotune.trainers.data.mnist import MNIST, MNIST60K
 from zerotune.trainers.data.mnist5k import MNIST5K
@@ -147,20 +145,11 @@ def test_a_file_with_other_content_is_refused(content: bytes, problem: str, tmp_
 @pytest.fixture
 def mirror(copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A mirror on this machine and an empty cache; gives the folder the mirror serves."""
-    handler = partial(_QuietHandler, directory=str(copied))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(mnist, "MIRROR", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    yield copied
-    server.shutdown()
-    server.server_close()
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    with file_server(copied) as address:
+        monkeypatch.setattr(mnist, "MIRROR", f"{address}/")
+        yield copied
 
 
 def test_a_download_is_kept_for_the_next_time(mirror: Path):

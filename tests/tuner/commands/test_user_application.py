@@ -237,7 +237,11 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
         ),
         ("super().__init__(8, 2)", "raise ValueError('no')", "build_model: it raised ValueError: no (at plane.py:13)"),
         ("targets.long()", "targets.float()", "loss: it, on train, raised RuntimeError"),
-        ("(outputs, targets.long())", "(outputs, targets.long()) * len(targets)", "loss: of a batch twice as long is"),
+        (
+            "(outputs, targets.long())",
+            "(outputs, targets.long()) * len(targets)",
+            "loss: doubles with the number of samples",
+        ),
         (
             "score_sum=num_correct",
             "score_sum=lambda o, t: num_correct(o, t) / len(t)",
