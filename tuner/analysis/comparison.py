@@ -17,9 +17,9 @@ from ..cost import CURRENCIES, Cost, total_cost
 from ..trial import Role, TrialResult
 from .evidence import Interval, Verdict, paired_verdict, t_interval
 from .ledger import CostLedger, cost_ledger
-from .matching import TuningEffort, effort_to_match
 from .selection import BASELINE, Edge, find_edges
 from .study_facts import StudyFacts
+from .tuning_effort import TuningEffort, effort_to_match
 
 Amounts = Mapping[str, float]
 """A cost in every currency of `tuner.cost.CURRENCIES`."""

@@ -1,9 +1,9 @@
 """The answer in one line."""
 
 from ...analysis.comparison import Comparison, ComparisonRow
-from ...analysis.matching import TuningEffort
 from ...analysis.selection import Edge
 from ...analysis.study_facts import StudyFacts
+from ...analysis.tuning_effort import TuningEffort
 from .costs import cost_unit
 from .format import format_amount, format_loss, format_share, pluralize
 from .scores import format_points, format_score
