@@ -115,6 +115,8 @@ def describe_mistakes(error: ValidationError, content: object) -> list[tuple[Loc
     by_location: dict[Location, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         location = details["loc"]
+        if location[:2] == ("data", "options"):
+            location = ("data", *location[2:])  # a file has the options beside the source
         if details["type"] != "missing" and not _has(content, location):
             location = location[:-1]  # of a value that fits none of several types, each type has an error
         by_location.setdefault(location, []).append(details)
