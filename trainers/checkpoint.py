@@ -109,7 +109,7 @@ def tolerate_write_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError
         reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
-        logger.warning("%s: the checkpoint cannot be written (%s): the training goes on without.", path, reason)
+        logger.warning("%s: the checkpoint cannot be written (%s): the training continues without it.", path, reason)
 
 
 def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[str, Any] | None:

@@ -44,21 +44,21 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
     with _attribute_to("data_sources", "load"):
         data = source.load(folder, **options)
     if not isinstance(data, Dataset):
-        raise ApplicationError(
-            f"data_sources: load must give a zerotune.trainers.data.Dataset, got {type(data).__name__}"
-        )
+        raise ApplicationError(f"data_sources: load must return a zerotune.Dataset, got {type(data).__name__}")
     for name, split in _splits(data):
         if not isinstance(split, Split):
             raise ApplicationError(
                 f"data_sources: {name} must be a zerotune.trainers.data.Split, got {type(split).__name__}: "
-                "zerotune.trainers.data.as_split makes one of tensors, a data set or a DataLoader"
+                "zerotune.as_split makes one of tensors, a data set or a DataLoader"
             )
         with _attribute_to("data_sources", f"the length of {name}"):
             size, least = len(split), 2 if name == "train" else 1
         if size < least:
             raise ApplicationError(f"data_sources: {name} has {size} samples, and must have at least {least}")
     if counted is not None and counted != len(data.train):
-        raise ApplicationError(f"data_sources: check counts {counted!r} training samples, load gives {len(data.train)}")
+        raise ApplicationError(
+            f"data_sources: check counts {counted!r} training samples, load returns {len(data.train)}"
+        )
     return data
 
 
@@ -118,10 +118,10 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
 
     model, again = build(), build()
     if not isinstance(model, nn.Module):
-        raise ApplicationError(f"build_model: must give a torch.nn.Module, got {type(model).__name__}")
+        raise ApplicationError(f"build_model: must return a torch.nn.Module, got {type(model).__name__}")
     if model is again or {id(p) for p in model.parameters()} & {id(p) for p in again.parameters()}:
         raise ApplicationError(
-            "build_model: gave the same weights twice, so that one trial would go on with another's: it must make a "
+            "build_model: returned the same weights twice, so that one trial would continue with another's: make a "
             "new model at every call"
         )
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -129,12 +129,12 @@ def _new_model(application: Application, data: Dataset, options: Mapping[str, Op
         raise ApplicationError("build_model: the model has no parameters to train (requires_grad)")
     for name, parameter in model.named_parameters():
         if isinstance(parameter, UninitializedParameter):
-            raise ApplicationError(f"build_model: {name} is of a lazy layer, which has no size yet: give it one")
+            raise ApplicationError(f"build_model: {name} belongs to a lazy layer, which has no size yet: give it one")
     other = dict(again.named_parameters())
     for name, parameter in model.named_parameters():
         if not torch.equal(parameter, other[name]):
             raise ApplicationError(
-                f"build_model: {name} has other initial values at the same seed: draw them from torch's global "
+                f"build_model: {name} has different initial values for the same seed: draw them from torch's global "
                 "generator"
             )
     return model
@@ -166,12 +166,14 @@ def _check_batch(application: Application, model: nn.Module, name: str, split: S
             loss = application.loss(outputs, targets)
         if not isinstance(loss, Tensor) or loss.dim() != 0:
             hint = ": take its mean" if isinstance(loss, Tensor) and len(loss) == len(targets) else ""
-            raise ApplicationError(f"loss: must give a scalar, the mean over the samples, got {_describe(loss)}{hint}")
+            raise ApplicationError(
+                f"loss: must return a scalar, the mean over the samples, got {_describe(loss)}{hint}"
+            )
         if not math.isfinite(loss):
             raise ApplicationError(f"loss: is {loss.item()} on {name} before any training{about}")
         if _doubles(application.loss, outputs, targets) is True:
             raise ApplicationError(
-                "loss: of a batch twice as long is twice as large: it must be the mean over the samples, not their sum"
+                "loss: doubles with the number of samples: it must be the mean over the samples, not their sum"
             )
         sums = {f"other_scores[{key!r}]": score for key, score in application.other_scores.items()}
         if application.score_sum is not None:
@@ -182,12 +184,12 @@ def _check_batch(application: Application, model: nn.Module, name: str, split: S
             with _attribute_to("finish_score", "it"):
                 finished = application.finish_score(float(application.score_sum(outputs, targets)) / len(targets))
             if not isinstance(finished, int | float):
-                raise ApplicationError(f"finish_score: must give a number, got {_describe(finished)}")
+                raise ApplicationError(f"finish_score: must return a number, got {_describe(finished)}")
         if application.smoothed_loss is not None:
             with _attribute_to("smoothed_loss", "it", about):
                 smoothed = application.smoothed_loss(outputs, targets, label_smoothing=0.1)
             if not isinstance(smoothed, Tensor) or smoothed.dim() != 0:
-                raise ApplicationError(f"smoothed_loss: must give a scalar, got {_describe(smoothed)}")
+                raise ApplicationError(f"smoothed_loss: must return a scalar, got {_describe(smoothed)}")
 
 
 def _forward(model: nn.Module, name: str, inputs: Any, targets: Tensor) -> Tensor:
@@ -196,7 +198,7 @@ def _forward(model: nn.Module, name: str, inputs: Any, targets: Tensor) -> Tenso
         outputs = model(inputs)
     if not isinstance(outputs, Tensor):
         raise ApplicationError(
-            f"build_model: the model must give a tensor, got {_describe(outputs)}: wrap it in a module that picks one"
+            f"build_model: the model must return a tensor, got {_describe(outputs)}: wrap it in a module that picks one"
         )
     return outputs
 
@@ -208,12 +210,12 @@ def _check_score(
         score = score_sum(outputs, targets)
     if isinstance(score, Tensor) and score.dim() != 0:
         hint = ": add them up" if len(score) == len(targets) else ""
-        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_describe(score)}{hint}")
+        raise ApplicationError(f"{field}: must return a scalar, the sum over the samples, got {_describe(score)}{hint}")
     if not isinstance(score, Tensor | int | float):
-        raise ApplicationError(f"{field}: must give a scalar, the sum over the samples, got {_describe(score)}")
+        raise ApplicationError(f"{field}: must return a scalar, the sum over the samples, got {_describe(score)}")
     if _doubles(score_sum, outputs, targets) is False:
         raise ApplicationError(
-            f"{field}: of a batch twice as long is the same: it must be the sum over the samples, not their mean"
+            f"{field}: does not grow with the number of samples: it must be the sum over the samples, not their mean"
         )
 
 
@@ -254,9 +256,9 @@ def _check_single_sample(model: nn.Module, train: Split, batch_sizes: Iterable[i
         model(tree_map(lambda tensor: tensor[:1], inputs))
     except Exception as error:  # a model may raise anything
         raise ApplicationError(
-            f"build_model: the model takes no batch of one sample ({describe_error(error)}), but with {len(train)} "
+            f"build_model: the model refuses a batch of one sample ({describe_error(error)}), but with {len(train)} "
             f"training samples and {epochs} epochs the last update at batch size {single[0]} has one: choose another "
-            "number"
+            "batch size"
         ) from error
 
 

@@ -15,7 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser.chromium import MARKS
 from tests.reported_study import renamed, reported
 from zerotune.tuner.reports.export import draw_figures
-from zerotune.tuner.reports.html.document import figure_html, render_document
+from zerotune.tuner.reports.html.document import page_figure, render_page
 from zerotune.tuner.reports.html.page import render_report
 
 PATIENCE_SECONDS = 120
@@ -154,8 +154,8 @@ def test_figures_of_any_kind_are_drawn_under_the_pages_policy(browser: Chrome, t
         "surface": go.Figure(go.Contour(z=[[1, 2, 3], [2, 3, 4]])),
         "cells": go.Figure(go.Heatmap(z=[[1, 2], [3, 4]])),
     }
-    parts = [figure_html(name, figure, "How it is read.") for name, figure in figures.items()]
-    (tmp_path / "any.html").write_text(render_document("any", parts), encoding="utf-8")
+    drawn = [page_figure(name, figure, "How it is read.") for name, figure in figures.items()]
+    (tmp_path / "any.html").write_text(render_page("any", drawn), encoding="utf-8")
     show(browser, tmp_path / "any.html", PHONE)
     assert set(browser.execute_script(MODES)) == {"narrow"}
     assert browser.execute_script("return document.querySelectorAll('.plot .main-svg').length") >= len(figures)

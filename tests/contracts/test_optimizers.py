@@ -4,29 +4,26 @@ import copy
 import json
 import math
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import pytest
 import torch
-from _pytest.mark.structures import ParameterSet
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
-from torch.optim import Optimizer
 
-from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer, check_optimizer
+from tests.contracts.optimizer_cases import (
+    EVERY_OPTIMIZER,
+    build,
+    quadratic,
+    train,
+    two_layers,
+    values,
+    where_installed,
+)
+from zerotune.trainers.optimizers import OPTIMIZERS, check_optimizer
 from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
 from zerotune.trainers.spec import OptimizerSpec, OptionValue
 from zerotune.trainers.tables import UnknownName
 
-
-def where_installed(name: str, *others: str) -> ParameterSet:
-    """The test's arguments; skipped where the optimizer's package is absent."""
-    package = PARAMETER_FREE[name].package if name in PARAMETER_FREE else "torch"
-    absent = pytest.mark.skipif(find_spec(package) is None, reason=f"needs {package}: pip install 'zerotune[rivals]'")
-    return pytest.param(name, *others, marks=absent)
-
-
-EVERY_OPTIMIZER = pytest.mark.parametrize("name", [where_installed(name) for name in OPTIMIZERS])
 EVERY_OPTIMIZER_BUT_DOG = pytest.mark.parametrize(
     "name", [where_installed(name) for name in OPTIMIZERS if name not in ("dog", "ldog")]
 )
@@ -42,50 +39,8 @@ EVERY_OPTION = pytest.mark.parametrize(
 )
 
 
-def build(name: str, params: dict[str, nn.Parameter], lr: float, **options: OptionValue) -> Optimizer:
-    # One that finds its own learning rate starts from one so low that a few steps would show nothing.
-    starts = {option: 0.003 for option in ("d0", "reps_rel") if option in OPTIMIZERS[name].defaults}
-    return build_optimizer(OptimizerSpec(name=name, options={**starts, **options}), params.items(), lr)
-
-
-def two_layers(dtype: torch.dtype = torch.float32) -> dict[str, nn.Parameter]:
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(4, 3, generator=generator).to(dtype)
-    bias = torch.randn(4, generator=generator).to(dtype)
-    return {"weight": nn.Parameter(weight), "bias": nn.Parameter(bias)}
-
-
-def quadratic(params: dict[str, nn.Parameter]) -> Tensor:
-    losses = [(param.float() - 1).square().sum() for param in params.values()]
-    return torch.stack(losses).sum()
-
-
-def train(optimizer: Optimizer, params: dict[str, nn.Parameter], steps: int) -> None:
-    for _ in range(steps):
-        optimizer.zero_grad()
-        quadratic(params).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-
-def values(params: dict[str, nn.Parameter]) -> list[Tensor]:
-    return [param.detach().clone() for param in params.values()]
-
-
 def equal(left: list[Tensor], right: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
-
-
-@EVERY_OPTIMIZER
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_reduces_a_quadratic(name: str, dtype: torch.dtype) -> None:
-    """At one of six learning rates, since LARS's is a thousand times another's."""
-    ends = []
-    for lr in (0.002, 0.02, 0.2, 1.0, 5.0, 300.0):
-        params = two_layers(dtype)
-        train(build(name, params, lr=lr), params, steps=60)
-        ends.append(quadratic(params).item())
-        assert all(param.dtype == dtype for param in params.values())
-    assert min(ends) < 0.5 * quadratic(two_layers(dtype)).item()
 
 
 @EVERY_OPTIMIZER

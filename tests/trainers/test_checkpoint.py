@@ -108,7 +108,7 @@ def test_a_folder_at_the_checkpoints_path_costs_only_the_checkpoints(
     path.mkdir()
     result = train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0))
     assert (result.status, losses(result)) == ("finished", losses(whole))
-    assert "the checkpoint cannot be written (Is a directory): the training goes on without." in caplog.text
+    assert "the checkpoint cannot be written (Is a directory): the training continues without it." in caplog.text
     assert [path] == list(tmp_path.iterdir())
 
 

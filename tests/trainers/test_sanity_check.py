@@ -84,7 +84,7 @@ def test_a_shipped_application_passes() -> None:
 def test_batch_normalisation_passes_unless_an_update_has_a_single_sample() -> None:
     run_sanity_check(replace(SOUND, build_model=Normalised), dataset(), {}, batch_sizes=(7,), epochs=2)
     message = error_message(replace(SOUND, build_model=Normalised), batch_sizes=(32, 7), epochs=1)  # 120 = 17 x 7 + 1
-    assert "the model takes no batch of one sample (ValueError: Expected more than 1 value per channel" in message
+    assert "the model refuses a batch of one sample (ValueError: Expected more than 1 value per channel" in message
     assert "with 120 training samples and 1 epochs the last update at batch size 7 has one" in message
 
 
@@ -108,13 +108,13 @@ ELSEWHERE = torch.Generator().manual_seed(1)
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"build_model": lambda: SHARED}, "build_model: gave the same weights twice"),
-        ({"build_model": lambda: nn.Sequential(SHARED_WEIGHT)}, "build_model: gave the same weights twice"),
-        ({"build_model": from_elsewhere}, "build_model: weight has other initial values at the same seed"),
-        ({"build_model": lambda: "model"}, "build_model: must give a torch.nn.Module, got str"),
+        ({"build_model": lambda: SHARED}, "build_model: returned the same weights twice"),
+        ({"build_model": lambda: nn.Sequential(SHARED_WEIGHT)}, "build_model: returned the same weights twice"),
+        ({"build_model": from_elsewhere}, "build_model: weight has different initial values for the same seed"),
+        ({"build_model": lambda: "model"}, "build_model: must return a torch.nn.Module, got str"),
         ({"build_model": frozen}, "build_model: the model has no parameters to train"),
         ({"build_model": nn.Identity}, "build_model: the model has no parameters to train"),
-        ({"build_model": lambda: nn.LazyLinear(3)}, "build_model: weight is of a lazy layer"),
+        ({"build_model": lambda: nn.LazyLinear(3)}, "build_model: weight belongs to a lazy layer"),
         (
             {"build_model": lambda: 1 / 0},
             "build_model: it raised ZeroDivisionError: division by zero (at test_sanity_check.py",
@@ -123,9 +123,9 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ({"build_model": lambda: build_model(7)}, "a batch of train has inputs float32 (64, 6)"),
         (
             {"build_model": lambda: Outputs(lambda y: (y, y))},
-            "must give a tensor, got tuple of (float32",
+            "must return a tensor, got tuple of (float32",
         ),
-        ({"build_model": lambda: Outputs(lambda y: {"logits": y})}, "must give a tensor, got a value of type dict"),
+        ({"build_model": lambda: Outputs(lambda y: {"logits": y})}, "must return a tensor, got a value of type dict"),
         ({"build_model": lambda: Outputs(Tensor.detach)}, "loss: its gradient raised RuntimeError"),
         ({"build_model": lambda: Outputs(lambda y: y * float("nan"))}, "loss: is nan on train before any training"),
         ({"build_model": lambda: build_model(num_outputs=2)}, "loss: it, on train, raised IndexError: Target 2 is"),
@@ -135,24 +135,24 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ),
         (
             {"loss": lambda o, t: F.cross_entropy(o, t, reduction="sum")},
-            "loss: of a batch twice as long is",
+            "loss: doubles with the number of samples",
         ),
         (
             {"loss": lambda o, t: cross_entropy(o, t).item()},
-            "loss: must give a scalar, the mean over",
+            "loss: must return a scalar, the mean over",
         ),
         ({"loss": lambda o, t: cross_entropy(o, t.float())}, "outputs are float32 (64, 3), targets int64 (64,)"),
         (
             {"score_sum": lambda o, t: o.argmax(dim=1) == t},
-            "score_sum: must give a scalar, the sum over",
+            "score_sum: must return a scalar, the sum over",
         ),
         (
             {"score_sum": lambda o, t: (o.argmax(dim=1) == t).float().mean()},
-            "score_sum: of a batch twice",
+            "score_sum: does not grow with the number of samples",
         ),
-        ({"score_sum": lambda o, t: "many"}, "score_sum: must give a scalar"),
+        ({"score_sum": lambda o, t: "many"}, "score_sum: must return a scalar"),
         ({"other_scores": {"top": lambda o, t: o.topk(9)}}, "other_scores['top']: it raised RuntimeError"),
-        ({"finish_score": lambda mean: None}, "finish_score: must give a number"),
+        ({"finish_score": lambda mean: None}, "finish_score: must return a number"),
         ({"finish_score": lambda mean: mean / 0}, "finish_score: it raised ZeroDivisionError"),
         ({"smoothed_loss": cross_entropy}, "smoothed_loss: it raised TypeError"),
     ],
@@ -176,13 +176,13 @@ def test_a_split_of_another_shape_is_found_before_training() -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (DataSource(load=lambda folder: 3), "load must give a zerotune.trainers.data.Dataset, got int"),
+        (DataSource(load=lambda folder: 3), "load must return a zerotune.Dataset, got int"),
         (DataSource(load=lambda: dataset()), "data_sources: load raised TypeError"),
         (
             DataSource(load=lambda folder: replace(dataset(), train=[1])),
             "must be a zerotune.trainers.data.Split, got list",
         ),
-        (DataSource(load=dataset, check=lambda folder: 7), "check counts 7 training samples, load gives 120"),
+        (DataSource(load=dataset, check=lambda folder: 7), "check counts 7 training samples, load returns 120"),
         (DataSource(load=dataset, check=lambda folder: 1 / 0), "data_sources: check raised ZeroDivisionError"),
     ],
 )

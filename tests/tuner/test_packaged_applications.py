@@ -55,7 +55,7 @@ def test_a_packages_application_runs_by_its_name(installed: Here) -> None:
     [
         ("torn", "application 'torn' of broken (torn_package:torn) cannot be loaded: SystemExit: torn"),
         ("no_object", "cannot be loaded: AttributeError"),
-        ("not_one", "is of type function, and must be a zerotune.Application"),
+        ("not_one", "must be a zerotune.Application, got type function"),
         ("tron", "unknown application 'tron': did you mean 'torn'?"),
     ],
 )

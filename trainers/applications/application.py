@@ -1,4 +1,4 @@
-"""What an application is: the neutral specification of a workload that every configuration of a study trains."""
+"""The neutral specification of a workload, which every configuration of a study trains."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ class SmoothedLoss(Protocol):
     """A loss on classes whose targets can be smoothed."""
 
     def __call__(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """Mean loss over the samples, a share in [0, 1) of each target spread over all classes: a scalar in nats."""
+        """Return the mean loss over the samples with smoothed targets, a scalar in nats; label_smoothing in [0, 1)."""
 
 
 ScoreSum = Callable[[Tensor, Tensor], Tensor]
@@ -32,33 +32,32 @@ def _identity(mean: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """A workload.
+    """A workload: a model, its data, loss, metric, target and tuned baseline.
 
-    Every loss and score is a mean over samples: whatever a split counts as one (an image, a sentence pair, a window of
-    text).
+    Losses and scores are means over samples. A sample is what the split counts as one: an image, a sentence pair or a
+    window of text.
 
     Attributes:
-        build_model: makes the model with torch's global generator for its initial values. Called with the dataset
-            info and the model's options as keyword arguments; each of them has a default there.
-        data_sources: the data sources by name; the first is the default.
+        build_model: (**info, **options) -> model, called with the dataset info and the model options. Every parameter
+            needs a default. Initial values are drawn from torch's global generator.
+        data_sources: data sources by name; the first is the default.
         loss: (outputs, targets) -> mean loss over the samples, a scalar in nats.
-        score_sum: (outputs, targets) -> the metric summed over the samples (correct answers for accuracy), a scalar;
-            None where `measure` gives the metric.
-        metric: name of the metric, such as "accuracy".
-        higher_is_better: direction of the metric.
-        chance_score: what guessing scores; a diverged training is recorded with it.
-        target: the papers' target of the metric; None where there is none.
-        epochs: the papers' number of epochs; None where a study must state it.
-        baseline: the papers' tuned small-batch configuration; None where there is none.
-        description: one line; every application that is shipped has one.
-        source: the papers' table or section it comes from.
-        model_options: sizes of the model that a study may state, with the papers' as defaults.
-        smoothed_loss: the loss with label smoothing; None where the application does not classify.
-        finish_score: the metric of the mean of `score_sum`, such as exp for perplexity.
-        measure: the metric by a pass of its own, such as a translation of the whole split for BLEU: (model in
-            evaluation mode, split) -> metric.
-        other_scores: further scores to record, such as top-5 accuracy, as `score_sum`, by name.
-        packages: packages that the model or the data need, by name, with the extra of zerotune that brings them.
+        score_sum: (outputs, targets) -> the metric summed over the samples, a scalar: for accuracy the number of
+            correct answers. None if `measure` computes the metric.
+        metric: its name, such as "accuracy".
+        higher_is_better: whether a higher metric is better.
+        chance_score: the metric of random guessing; diverged trainings are recorded with it.
+        target: the papers' target metric; None if they give none.
+        epochs: the papers' number of epochs; None if a study must state it.
+        baseline: the papers' tuned small-batch configuration; None if they give none.
+        description: one line; required of shipped applications.
+        source: table or section of the papers.
+        model_options: model sizes that a study may set; the defaults are the papers'.
+        smoothed_loss: the loss with label smoothing; None if the application does not classify.
+        finish_score: mean of `score_sum` -> metric, such as exp for perplexity.
+        measure: (model in evaluation mode, split) -> metric, for metrics that need a pass of their own, such as BLEU.
+        other_scores: further scores to record by name, such as top-5 accuracy; functions like `score_sum`.
+        packages: package name -> extra of zerotune that installs it, for packages that the model or the data need.
     """
 
     build_model: Callable[..., nn.Module]
@@ -81,21 +80,26 @@ class Application:
     packages: Mapping[str, str] = field(default_factory=dict)
 
     def new_model(self, info: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
-        """The model for data of this info, its initial values drawn from torch's global generator.
+        """Build the model for a data set; initial values come from torch's global generator.
+
+        Args:
+            info: `Dataset.info`.
+            options: model options; those left out take their defaults.
 
         Raises:
-            UnknownName: there is no such option.
-            ValueError: an option is of the wrong kind or out of its range.
+            UnknownName: an option is unknown.
+            ValueError: an option has the wrong type or is out of range.
         """
         return self.build_model(**info, **self.model_options.complete("model", options))
 
     def meta_model(self, options: Mapping[str, OptionValue]) -> nn.Module | None:
-        """The model without values, on torch's meta device: what can be known of it at the cost of its shapes.
+        """Build the model on torch's meta device: shapes without values, at almost no cost.
 
-        None where it cannot be made so: a package is missing, or the model computes with its own values.
+        Returns:
+            The model; None if it cannot be built that way: a package is missing, or it computes with its own values.
 
         Raises:
-            ValueError: the model refuses the options.
+            ValueError: the model rejects the options.
         """
         try:
             with torch.device("meta"), torch.random.fork_rng(devices=[]):
@@ -104,7 +108,7 @@ class Application:
             return None
 
     def missing_packages(self) -> list[str]:
-        """A sentence for every package that is needed and not installed; nothing is imported."""
+        """Return one sentence per required package that is not installed, without importing any."""
         return [
             f"the package {name} is not installed: pip install 'zerotune[{extra}]'"
             for name, extra in self.packages.items()

@@ -1,7 +1,7 @@
-"""What the fields of an application must be, said before anything is built or loaded.
+"""Type and range checks of an application's fields, before anything is built or loaded.
 
-A dataclass takes whatever it is given, so an application that someone else wrote is looked at field by field. What only
-a batch can show is for `trainers.sanity_check`.
+A dataclass accepts any value, so a user application is checked field by field. `trainers.sanity_check` checks what only
+a batch can show.
 """
 
 import math
@@ -14,7 +14,7 @@ from ..spec import Baseline
 from .application import Application, DataSource
 
 _SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
-"""Names that MLflow takes for a metric."""
+"""Metric names that MLflow accepts."""
 
 _CALLABLES = {
     "build_model": "a function (**info, **options) -> torch.nn.Module",
@@ -43,7 +43,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "metric": ("must be its name, such as 'accuracy'", lambda value: isinstance(value, str) and value.isprintable()),
     "higher_is_better": ("must be True or False", lambda value: isinstance(value, bool)),
-    "chance_score": ("must be a finite number: what guessing scores", _is_number),
+    "chance_score": ("must be a finite number: the metric of random guessing", _is_number),
     "target": ("must be a finite number, or left out", _is_number),
     "epochs": (
         "must be a whole number of at least 1, or left out",
@@ -66,7 +66,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def field_problems(application: Application) -> Iterator[str]:
-    """A sentence for every field that cannot be what it is, the field's name first; nothing where all can.
+    """Yield one sentence per invalid field, starting with the field's name.
 
     >>> from dataclasses import replace
     >>> from zerotune.trainers.applications import APPLICATIONS
@@ -81,7 +81,7 @@ def field_problems(application: Application) -> Iterator[str]:
             shown = repr(value)
             yield f"{field}: {must}, got {shown if len(shown) <= 60 else type(value).__name__}"
     if application.score_sum is None and application.measure is None:
-        yield "score_sum: is missing, and so is measure: one of them must give the metric"
+        yield "score_sum: is missing, and so is measure: one of them must compute the metric"
     if not wrong & {"target", "chance_score", "higher_is_better"} and application.target is not None:
         better = application.target > application.chance_score
         if better != application.higher_is_better:
@@ -90,4 +90,4 @@ def field_problems(application: Application) -> Iterator[str]:
                 f"{application.chance_score:g} with higher_is_better={application.higher_is_better}"
             )
     if not wrong & {"metric", "other_scores"} and application.metric in application.other_scores:
-        yield f"other_scores: {application.metric!r} is the metric itself: leave it out"
+        yield f"other_scores: {application.metric!r} is the metric itself: remove it"

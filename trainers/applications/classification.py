@@ -8,27 +8,29 @@ from torch import Tensor
 
 
 def cross_entropy(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-    """Mean cross-entropy over the samples, a scalar in nats."""
+    """Return the mean cross-entropy over the samples, a scalar in nats."""
     return F.cross_entropy(logits_BK, labels_B)
 
 
 def smoothed_cross_entropy(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy to smoothed labels, a scalar in nats (Szegedy et al., arXiv 1512.00567, Section 7).
+    """Return the mean cross-entropy to smoothed labels, a scalar in nats.
+
+    Source: Szegedy et al., arXiv 1512.00567, Section 7.
 
     Args:
         outputs: logits (B, K).
         targets: labels (B,).
-        label_smoothing: share of the target that is spread evenly over all K classes, in [0, 1).
+        label_smoothing: probability mass spread evenly over all K classes, in [0, 1).
     """
     return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
 def num_correct(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-    """Samples whose largest logit is their label's, a scalar."""
+    """Count the samples whose label has the largest logit, a scalar."""
     return (logits_BK.argmax(dim=1) == labels_B).sum()
 
 
 def num_correct_in_top5(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-    """Samples whose label is among the five largest logits, a scalar; all samples where classes are at most five."""
+    """Count the samples whose label is among the five largest logits, a scalar; all samples if K <= 5."""
     top_B5 = logits_BK.topk(min(5, logits_BK.shape[1]), dim=1).indices
     return (top_B5 == labels_B.unsqueeze(1)).sum()

@@ -1,4 +1,4 @@
-"""What goes wrong in an application that is not ours, as sentences that point into its author's own code."""
+"""Errors of user applications, as one-line messages that point into the author's code."""
 
 import sysconfig
 import traceback
@@ -16,16 +16,16 @@ _LIBRARY_FOLDERS = tuple(
 
 
 class ApplicationError(ValueError):
-    """An application that cannot be used; the text says which part of it, what was found and what to do."""
+    """An application cannot be used; the message says which part, what was found and what to do."""
 
 
 def describe_error(error: BaseException, file: str | None = None) -> str:
-    """An exception of an application's code as one sentence.
+    """Describe an exception raised by an application's code in one sentence.
 
     Args:
-        error: what was raised.
-        file: the file whose last line on the way is named; None for the last line that is neither this package's nor
-            an installed package's.
+        error: the exception.
+        file: report the last traceback line in this file; None for the last line outside zerotune and installed
+            packages.
 
     >>> try:
     ...     {}["digits"]

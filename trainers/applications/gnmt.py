@@ -1,8 +1,10 @@
 """GNMT v2 translates English to German (DATE, Section 4.1.3 and Table 3; MLPerf's rnn_translator).
 
-The baseline is DATE's Table 3: B0 = 256, learning rate 2^-0.5 / 1,000, 200 warm-up iterations, for which the table
-prints 0.0145 epochs; its solver is MLPerf's, Adam. MLPerf clips gradients at norm 5 and smooths labels by 0.1: a study
-states both in its recipe.
+The baseline is DATE's Table 3: B0 = 256, learning rate 2^-0.5 / 1,000, 200 warm-up iterations (printed there as 0.0145
+epochs). The solver is MLPerf's, Adam. MLPerf also clips gradients at norm 5 and smooths labels by 0.1; a study sets
+both in its recipe.
+
+Shape suffixes: B batch, T target tokens, V tokens of the vocabulary.
 """
 
 import torch.nn.functional as F
@@ -18,26 +20,28 @@ from ..spec import Baseline, OptimizerSpec, ScheduleSpec
 from .application import Application, Split
 
 BATCH_SIZE, WARMUP_ITERATIONS = 256, 200
-"""Of the baseline (DATE, Table 3)."""
+"""The baseline's (DATE, Table 3)."""
 
 
 def pair_loss(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Mean over sentence pairs of -log p(target | source), a scalar in nats; padding counts nothing.
+    """Return the mean over sentence pairs of -log p(target | source), a scalar in nats; padding is ignored.
 
-    A pair's loss is the sum over its tokens, as MLPerf's reference trains on. So gradients, and the norm to clip them
-    at, are about as many times those of a mean over tokens as a target has tokens; Adam does not notice, other solvers
-    need a learning rate as many times smaller.
+    The loss of a pair is the sum over its tokens, as in MLPerf's reference. Compared with a mean over tokens, gradients
+    and clipping norms are larger by about the number of tokens of a target. Adam is invariant to that factor; other
+    solvers need a learning rate smaller by it.
     """
     return smoothed_pair_loss(logits_BTV, targets_BT, label_smoothing=0.0)
 
 
 def smoothed_pair_loss(outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-    """`pair_loss` to smoothed words, a scalar in nats (Szegedy et al., arXiv 1512.00567, Section 7).
+    """Return `pair_loss` with smoothed targets, a scalar in nats.
+
+    Source: Szegedy et al., arXiv 1512.00567, Section 7.
 
     Args:
         outputs: logits (B, T, V).
-        targets: words (B, T), padded.
-        label_smoothing: share of each word's target that is spread evenly over all V tokens, in [0, 1).
+        targets: tokens (B, T), padded.
+        label_smoothing: probability mass spread evenly over all V tokens, in [0, 1).
     """
     token_sum = F.cross_entropy(
         outputs.flatten(0, 1),
@@ -50,23 +54,23 @@ def smoothed_pair_loss(outputs: Tensor, targets: Tensor, *, label_smoothing: flo
 
 
 def bleu(model: nn.Module, split: Split) -> float:
-    """BLEU of a whole split's translations by beam search, 0 .. 100.
+    """Translate a split by beam search and return its BLEU, in [0, 100].
 
-    Computed as MLPerf does: by sacrebleu on text as people write it, uncased, tokenized by its rule "intl"
+    Computed as in MLPerf: sacrebleu on detokenized text, case-insensitive, with its tokenizer "intl"
     (`--score-only -lc --tokenize intl`).
 
     Args:
-        model: a `GNMT` in evaluation mode; the search has its weights' number format: float32 for a bfloat16 recipe.
+        model: a `GNMT` in evaluation mode. The search runs in the dtype of its weights: float32 for a bfloat16 recipe.
         split: a `PairSplit` with references.
 
     Raises:
-        TypeError: the model or the split is of another kind.
-        ValueError: the split has no references, as that for training.
+        TypeError: the model is no `GNMT` or the split no `PairSplit`.
+        ValueError: the split has no references; training splits have none.
     """
     from sacrebleu.metrics.bleu import BLEU  # only here: an extra brings it
 
     if not isinstance(model, GNMT) or not isinstance(split, PairSplit):
-        raise TypeError(f"BLEU is for GNMT on sentence pairs, got {type(model).__name__} on {type(split).__name__}.")
+        raise TypeError(f"BLEU needs a GNMT and a PairSplit, got {type(model).__name__} on {type(split).__name__}.")
     if len(split.references) != len(split):
         raise ValueError(f"BLEU needs a reference for each of the {len(split)} pairs, got {len(split.references)}.")
     search = BeamSearch(

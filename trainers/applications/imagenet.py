@@ -1,10 +1,11 @@
-"""ImageNet classification: the papers' convolutional networks, which differ in little but the model.
+"""ImageNet classification with the papers' convolutional networks.
 
-ResNet-50 is v1.5 in LIMIT (Table 2) and v1 in LARS (Section 5); DATE and LEGW do not say. `resnet50_imagenet` is v1.5,
-with DATE's baseline and target; `resnet50_v1_imagenet` is v1, with LARS's. The other models are DATE's for weak scaling
-(Section 5.1, 64 images a chip, 256 on its smallest machine), which prints neither accuracies nor learning rates.
+ResNet-50 is v1.5 in LIMIT (Table 2) and v1 in LARS (Section 5); DATE and LEGW do not say. `resnet50_imagenet` is v1.5
+with DATE's baseline and target; `resnet50_v1_imagenet` is v1 with LARS's. The other models are those of DATE's weak
+scaling (Section 5.1, 64 images per chip, 256 on its smallest machine), which reports neither accuracies nor learning
+rates.
 
-A diverged training scores 0.1%, what guessing among ImageNet's 1,000 classes does, whatever folder is trained on.
+A diverged training scores 0.1%, random guessing among ImageNet's 1,000 classes, also on other image folders.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,8 @@ def _momentum(batch_size: int, lr: float, weight_decay: float, decay: DecaySpec 
 
 
 CUSTOMARY = _momentum(256, 0.1, 1e-4)
-"""For models whose large-batch papers print no baseline: the customary learning rate of 0.1 at 256 images and weight
-decay of 1e-4 (Goyal et al., arXiv 1706.02677, Section 5.1), with LARS's decay. Not tuned for them: tune it first."""
+"""Baseline of models whose papers print none: learning rate 0.1 at 256 images and weight decay 1e-4 (Goyal et al.,
+arXiv 1706.02677, Section 5.1) with LARS's decay. It is not tuned for these models: tune it first."""
 
 
 def _imagenet(
@@ -44,7 +45,7 @@ def _imagenet(
     data_source: DataSource = IMAGENET_224,
     packages: tuple[str, ...] = ("torchvision",),
 ) -> Application:
-    """An application that classifies ImageNet."""
+    """Return an application that classifies ImageNet."""
     return Application(
         description=description,
         source=source,
@@ -79,7 +80,7 @@ RESNET50_IMAGENET = _imagenet(
 
 RESNET50_V1_IMAGENET = _imagenet(
     resnet50_v1,
-    description="ResNet-50 as first published classifies ImageNet",
+    description="ResNet-50 v1 classifies ImageNet",
     source="LARS Table 4",
     target=0.730,
     epochs=90,
@@ -154,4 +155,4 @@ IMAGENET_APPLICATIONS: dict[str, Application] = {
     "mnasnet_imagenet": MNASNET_IMAGENET,
     "inception_v4_imagenet": INCEPTION_V4_IMAGENET,
 }
-"""The applications of this file, for the one table of all."""
+"""The ImageNet applications by name, for `APPLICATIONS`."""

@@ -1,21 +1,27 @@
-"""Language models on the Penn Treebank: an LSTM reads the text in streams and predicts each next word.
+"""Language models on the Penn Treebank: an LSTM reads the text in streams and predicts the next word.
 
-PTB-small and PTB-large of DATE, Section 4.1.2 (LEGW, Section 5.1), which are the small and large configurations of
-TensorFlow's tutorial ptb_word_lm.py after Zaremba et al. (arXiv 1409.2329). A sample is a window of 20 or 35 words, and
-its loss the sum over its words, in nats, as in the tutorial, so that learning rates and norms to clip at mean the same:
-with the mean over words, the one would be 20 or 35 times as large and the other as small. Perplexity is exp of the nats
-a word.
+PTB-small and PTB-large of DATE, Section 4.1.2 (LEGW, Section 5.1). They are the small and large configurations of
+TensorFlow's tutorial ptb_word_lm.py after Zaremba et al. (arXiv 1409.2329).
 
-Clipping is part of a study's recipe, not of the application: in the tutorial `recipe: {clip_norm: 5}` for the small
-model and 10 for the large one. The baselines' learning rates are meant with it.
+A sample is a window of 20 or 35 words. Its loss is the sum over its words, in nats, as in the tutorial, so that
+learning rates and clipping norms carry over. (With the mean over words, learning rates would be 20 or 35 times larger
+and norms as many times smaller.) Perplexity is exp of the nats per word.
 
-Differs from the tutorial: every batch size sees the same windows (`trainers.sampling.stream_order`), and validation and
-test text are read in 20 streams, where the tutorial reads the test text in one.
+Clipping belongs to a study's recipe, not to the application. The tutorial uses `recipe: {clip_norm: 5}` for the small
+model and 10 for the large one; the baselines' learning rates assume it.
 
-The baselines' solvers and schedules are DATE's. It prints no lr0: 0.2 and 16 are this project's choice, made on another
-text, WikiText-2's validation text, with a model of 64 units and 2,000 words, batch 20, two epochs and one seed. With
-momentum (one epoch constant, one at 0.4) 0.1, 0.2, 0.4 and 0.8 gave validation perplexities of 48.0, 45.8, 48.8 and
-192.5; with LARS and poly 2, 4, 16 and 64 gave 56.3, 41.8 and worse than guessing. Neither was tried on PTB.
+Differs from the tutorial: every batch size sees the same windows (`trainers.sampling.stream_order`), and the validation
+and test texts are read in 20 streams. The tutorial reads the test text in one.
+
+The baselines' solvers and schedules are DATE's, which prints no lr0. The learning rates 0.2 and 16 are this project's
+choice, made on WikiText-2's validation text with 64 units, 2,000 words, batch size 20, two epochs and one seed:
+
+- momentum (one epoch constant, one at 0.4): 0.1, 0.2, 0.4, 0.8 gave validation perplexities 48.0, 45.8, 48.8, 192.5;
+- LARS with poly 2: 4, 16, 64 gave 56.3, 41.8 and worse than guessing.
+
+Neither was tuned on PTB.
+
+Shape suffixes: B batch, T words of a window, V words of the vocabulary.
 """
 
 import math
@@ -31,23 +37,23 @@ from ..spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
 from .application import Application
 
 GUESSING = 10_000.0
-"""Perplexity of guessing among the Penn Treebank's 10,000 words."""
+"""Perplexity of random guessing among the Penn Treebank's 10,000 words."""
 
 
 def window_loss(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Cross-entropy summed over the words of a window, mean over the windows: a scalar in nats."""
+    """Return the cross-entropy summed over the words of a window, averaged over windows: a scalar in nats."""
     return _nats(logits_BTV, targets_BT) / len(targets_BT)
 
 
-def nats_a_word(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Cross-entropy a word, summed over the windows: a scalar in nats."""
+def nats_per_word(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    """Return the cross-entropy per word, summed over the windows: a scalar in nats."""
     return _nats(logits_BTV, targets_BT) / targets_BT.shape[1]
 
 
 def perplexity(nats: float) -> float:
-    """exp of the mean nats a word, at most that of guessing: a model that does worse counts as one that guesses.
+    """Return exp(nats) for the mean nats per word, capped at random guessing.
 
-    So a training that has all but diverged has a score that means and intervals can be made of.
+    The cap keeps the score of a nearly diverged training usable in means and intervals.
 
     >>> round(perplexity(math.log(116)), 6), perplexity(5_000.0)
     (116.0, 10000.0)
@@ -69,7 +75,7 @@ def _ptb(
     description: str,
     source: str,
 ) -> Application:
-    """The language model on text read in windows of `num_steps` words."""
+    """Return the language model on text in windows of `num_steps` words."""
     return Application(
         build_model=LanguageModel,
         model_options=Options(
@@ -83,7 +89,7 @@ def _ptb(
         ),
         data_sources=text_sources(num_steps=num_steps),
         loss=window_loss,
-        score_sum=nats_a_word,
+        score_sum=nats_per_word,
         finish_score=perplexity,
         metric="perplexity",
         higher_is_better=False,

@@ -1,7 +1,7 @@
-"""Applications that do not come with zerotune, in the same table: of a user's file, or of an installed package.
+"""Registration of applications from user files and installed packages in `APPLICATIONS`.
 
-A package names its own in the entry-point group `zerotune.applications`; none is imported before it is asked for, so
-that one which cannot be loaded spoils nothing but itself. This module must not know the command line.
+Packages declare applications in the entry-point group `zerotune.applications`. One is imported only when a study names
+it, so a broken one does not affect the others. This module must not know the command line.
 """
 
 import sys
@@ -20,12 +20,12 @@ from .user_file import ApplicationFile, code_digest
 GROUP = "zerotune.applications"
 
 SHIPPED = frozenset(APPLICATIONS)
-"""Names of the applications that come with zerotune; nothing else can have them."""
+"""Names of the shipped applications; they are reserved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """Where an entry of the table comes from, that is not shipped."""
+    """Where a registered application comes from."""
 
     digest: str
     file: ApplicationFile | None = None
@@ -35,14 +35,14 @@ _origins: dict[str, _Origin] = {}
 
 
 def register_application(file: ApplicationFile) -> Application:
-    """Enters the application of a file into `APPLICATIONS`; entering the same again does nothing.
+    """Register a file's application in `APPLICATIONS`; registering the same file again does nothing.
 
     Raises:
-        ApplicationError: a shipped application has its name, or the file or the application in it cannot be used.
+        ApplicationError: the name is a shipped application's, or the file or its application cannot be used.
     """
     if file.name in SHIPPED:
         raise ApplicationError(
-            f"{Path(file.path).name}: zerotune has an application {file.name!r} of its own: give yours another name"
+            f"{Path(file.path).name}: zerotune ships an application {file.name!r}: give yours another name"
         )
     origin = _origins.get(file.name)
     if origin is None or origin.file != file:
@@ -54,11 +54,11 @@ def register_application(file: ApplicationFile) -> Application:
 
 
 def find_application(name: str) -> Application:
-    """The application of that name; one that an installed package brings is loaded now and entered.
+    """Return the application of that name; load and register it if an installed package declares it.
 
     Raises:
-        UnknownName: there is none.
-        ApplicationError: a package's application cannot be loaded, or is not one.
+        UnknownName: there is no such application.
+        ApplicationError: a package's application cannot be loaded or is no `Application`.
     """
     if name not in APPLICATIONS:
         packaged = packaged_applications()
@@ -73,22 +73,22 @@ def find_application(name: str) -> Application:
 
 
 def is_shipped(name: str) -> bool:
-    """Whether an application comes with zerotune, and is tested with it."""
+    """Whether zerotune ships, and so tests, the application."""
     return name in SHIPPED
 
 
 def application_digest(name: str) -> str | None:
-    """What identifies the code of an application that is not shipped; None for one that is, or that is not entered."""
+    """Return the code digest of a registered application; None if it is shipped or not registered."""
     return _origins[name].digest if name in _origins else None
 
 
 def application_file(name: str) -> ApplicationFile | None:
-    """The file that an application was entered from; None where it was not entered from one."""
+    """Return the file that an application was registered from; None if there is none."""
     return _origins[name].file if name in _origins else None
 
 
 def packaged_applications() -> dict[str, list[EntryPoint]]:
-    """The applications that installed packages name, by name; nothing is imported. More than one is a conflict."""
+    """Return the entry points of installed packages by application name; two under one name are a conflict."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         found.setdefault(entry.name, {}).setdefault(entry.value, entry)
@@ -97,8 +97,8 @@ def packaged_applications() -> dict[str, list[EntryPoint]]:
 
 def _single_entry(name: str, entries: list[EntryPoint]) -> EntryPoint:
     if len(entries) > 1:
-        said = " and ".join(_format_entry(entry) for entry in entries)
-        raise ApplicationError(f"{said} have the same name: uninstall one of them")
+        named = " and ".join(_format_entry(entry) for entry in entries)
+        raise ApplicationError(f"{named} have the same name: uninstall one of them")
     return entries[0]
 
 
@@ -113,11 +113,11 @@ def _load(entry: EntryPoint) -> Application:
             found = entry.load()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a package raises, sys.exit included
+    except BaseException as error:  # a package may raise anything, sys.exit included
         raise ApplicationError(f"{_format_entry(entry)} cannot be loaded: {describe_error(error)}") from error
     if not isinstance(found, Application):
         raise ApplicationError(
-            f"{_format_entry(entry)} is of type {type(found).__name__}, and must be a zerotune.Application"
+            f"{_format_entry(entry)} must be a zerotune.Application, got type {type(found).__name__}"
         )
     return found
 
@@ -128,7 +128,7 @@ def _check_fields(application: Application, prefix: str) -> None:
 
 
 def _module_digest(entry: EntryPoint) -> str:
-    """Of the module that holds it, where that is Python code, else of the package's version."""
+    """Return the digest of the module's code if it is Python code, else of the package's version."""
     path = getattr(sys.modules.get(entry.module), "__file__", None)
     if path and Path(path).suffix == ".py":
         return code_digest(Path(path).read_bytes())

@@ -1,8 +1,8 @@
 """ResNet-50 v1 on CIFAR-10 (LIMIT, Table 2 and Sections 6.1 to 6.4): 93.9% at batch 128 in 200 epochs.
 
-The paper prints batch size and epochs, not the learning rate; it names kuangliu's pytorch-cifar as its implementation.
-The baseline is that one's: momentum 0.9, learning rate 0.1, weight decay 5e-4, a cosine decay over 200 epochs. The
-implementation itself publishes 93.62% for ResNet-50 (with 0.1, 0.01 and 0.001 from epochs 0, 150 and 250 of 350).
+The paper prints batch size and epochs but no learning rate, and names kuangliu's pytorch-cifar as its implementation.
+The baseline is that implementation's: momentum 0.9, learning rate 0.1, weight decay 5e-4, cosine decay over 200 epochs.
+The implementation reports 93.62% for ResNet-50 (learning rates 0.1, 0.01, 0.001 from epochs 0, 150, 250 of 350).
 """
 
 from ..data.cifar10 import CIFAR10, CIFAR10_50K, CIFAR10_PART

@@ -1,7 +1,7 @@
-"""An application in a file of Python: read once, carried to the workers as bytes, loaded alike in every process.
+"""User applications in a Python file: read once, sent to the workers as bytes, loaded in every process.
 
-A study file is data and never names code; the file is named on the command line, by whoever runs the study. This module
-must not know the table of applications.
+A study file is data and never names code; whoever runs the study names the file on the command line. This module must
+not know the table of applications.
 """
 
 import ast
@@ -25,17 +25,17 @@ from .failure import ApplicationError
 EXAMPLE = "digits.py:digits"
 
 _user_modules: set[str] = set()
-"""Names of the modules that were loaded here; a file of the same name takes their place."""
+"""Names of modules loaded from user files; a file of the same name replaces them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationFile:
-    """A file of Python and the name of the `Application` in it: plain values, which can be sent to a worker.
+    """A Python file and the name of the `Application` in it, as plain values that can be sent to a worker.
 
     Attributes:
-        path: the file, absolute, on the machine where it was read.
-        name: of the application in it, a name at the module's top level.
-        code: what the file held when it was read.
+        path: absolute path on the machine where the file was read.
+        name: top-level name of the application in the module.
+        code: content of the file when it was read.
     """
 
     path: str
@@ -44,34 +44,34 @@ class ApplicationFile:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits of what the code does: comments, layout and where the file lies do not count."""
+        """Sixteen hex digits that identify the code, independent of comments, layout and path."""
         return code_digest(self.code)
 
     def load(self) -> Application:
-        """Runs the code as a module of the file's name, and gives the application in it.
+        """Run the code as a module named after the file and return its application.
 
-        The file's folder stands first in `sys.path` meanwhile, as for `python FILE.py`, and last from then on, so that
-        no file in it hides a package. What the code prints goes to stderr; the current folder is restored.
+        The file's folder is first in `sys.path` while the code runs, as with `python FILE.py`, and last afterwards, so
+        that no file in it hides a package. The code's output goes to stderr; the current folder is restored.
 
         Raises:
-            ApplicationError: the code cannot be run, or holds no application of that name.
+            ApplicationError: the code fails, or defines no application of that name.
         """
         module = self._run_module()
         applications = [name for name, value in vars(module).items() if isinstance(value, Application)]
-        there = f"applications in it: {', '.join(applications) or 'none'}"
+        listed = f"applications in it: {', '.join(applications) or 'none'}"
         file = Path(self.path).name
         if self.name not in vars(module):
             guess = nearest(self.name, applications or vars(module))
             hint = f" did you mean {guess!r}?" if guess else ""
-            raise ApplicationError(f"{file}: there is no {self.name!r} at its top level:{hint} ({there})")
+            raise ApplicationError(f"{file}: there is no {self.name!r} at its top level:{hint} ({listed})")
         found = vars(module)[self.name]
         if not isinstance(found, Application):
-            kind = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
-            raise ApplicationError(f"{file}: {self.name!r} is {kind}, and must be a zerotune.Application ({there})")
+            kind = "a class" if isinstance(found, type) else f"type {type(found).__name__}"
+            raise ApplicationError(f"{file}: {self.name!r} must be a zerotune.Application, got {kind} ({listed})")
         return found
 
     def _run_module(self) -> ModuleType:
-        """The module, newly run."""
+        """Run the code and return the module."""
         name = Path(self.path).stem
         _check_module_name(name, self.path)
         loader = _CodeLoader(self)
@@ -85,7 +85,7 @@ class ApplicationFile:
                 loader.exec_module(module)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever the code raises, sys.exit included
+        except BaseException as error:  # the code may raise anything, sys.exit included
             del sys.modules[name]
             if former is not None:
                 sys.modules[name] = former
@@ -94,7 +94,7 @@ class ApplicationFile:
         return module
 
     def _describe(self, error: BaseException) -> str:
-        """What stopped the code, with the line."""
+        """Describe the error with the file and line it was raised at."""
         file, kind, text = Path(self.path).name, type(error).__name__, " ".join(str(error).split())[:500]
         if isinstance(error, SyntaxError) and error.filename == self.path:
             return f"{file}:{error.lineno or 1}: {kind}: {error.msg}"
@@ -102,19 +102,19 @@ class ApplicationFile:
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == self.path), 1)
         sentence = f"{file}:{line}: {kind}: {text}" if text else f"{file}:{line}: {kind}"
         if isinstance(error, SystemExit):
-            return f'{sentence}: it ends the program when imported: put that under if __name__ == "__main__"'
+            return f'{sentence}: it exits when imported: put that under if __name__ == "__main__"'
         if isinstance(error, ModuleNotFoundError) and error.name:
             if not Path(self.path).exists():
-                return f"{sentence}: on this machine there is only the file itself: install what it imports here too"
+                return f"{sentence}: only the file itself is sent to this machine: install what it imports here too"
             return f"{sentence}: install it beside zerotune, or put {error.name}.py into the folder of {file}"
         return sentence
 
 
 def read_application_file(argument: str) -> ApplicationFile:
-    """The file that FILE.py:NAME speaks of.
+    """Read the file that the command-line argument FILE.py:NAME names.
 
     Raises:
-        ApplicationError: the words are of another form, or there is no such file.
+        ApplicationError: the argument has another form, or the file cannot be read.
     """
     file, colon, name = argument.rpartition(":")
     name = unicodedata.normalize("NFKC", name)  # as Python itself reads names
@@ -122,10 +122,10 @@ def read_application_file(argument: str) -> ApplicationFile:
         raise ApplicationError(f"must be FILE.py:NAME, a file and the name of the application in it, such as {EXAMPLE}")
     path = Path(file)
     if path.suffix != ".py":
-        raise ApplicationError(f"{file}: not a file of Python: its name must end in .py")
+        raise ApplicationError(f"{file}: not a Python file: its name must end in .py")
     if not name.isidentifier():
         raise ApplicationError(
-            f"{name!r} is no name at the top level of a file: give a plain one, such as {path.stem} = Application(...)"
+            f"{name!r} is not a valid top-level name: use one such as {path.stem} = Application(...)"
         )
     try:
         code = path.read_bytes()
@@ -137,20 +137,20 @@ def read_application_file(argument: str) -> ApplicationFile:
 
 
 def code_digest(code: bytes) -> str:
-    """Sixteen hex digits of Python code, of its syntax tree: comments and layout do not count.
+    """Return sixteen hex digits that identify Python code by its syntax tree, ignoring comments and layout.
 
     >>> code_digest(b"x = 1") == code_digest(b"x  =  1  # one")
     True
     """
     try:
         content = ast.unparse(ast.parse(code)).encode()
-    except (SyntaxError, ValueError, RecursionError):  # loading it says what is wrong
+    except (SyntaxError, ValueError, RecursionError):  # loading it reports the error
         content = code
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 class _CodeLoader(SourceLoader):
-    """Gives the import system the code at hand, whether or not the file is there."""
+    """An import loader that serves the code read before, whether or not the file exists."""
 
     def __init__(self, file: ApplicationFile) -> None:
         self._file = file
@@ -163,7 +163,7 @@ class _CodeLoader(SourceLoader):
 
 
 def _check_module_name(name: str, path: str) -> None:
-    """A file called torch.py would be taken for torch by whatever imports that later."""
+    """Raise ApplicationError if an installed module has the name: a file torch.py would be imported as torch."""
     if name in _user_modules:
         return
     if name in sys.modules:
@@ -172,14 +172,12 @@ def _check_module_name(name: str, path: str) -> None:
         spec = importlib.util.find_spec(name) if name.isidentifier() else None
         origin = None if spec is None else spec.origin
     if origin is not None and Path(origin).resolve() != Path(path).resolve():
-        raise ApplicationError(
-            f"{Path(path).name}: a module {name!r} is installed, which could be taken for it: rename the file"
-        )
+        raise ApplicationError(f"{Path(path).name}: its name is that of the installed module {name!r}: rename the file")
 
 
 @contextmanager
 def _isolated_import(folder: Path) -> Iterator[None]:
-    """Lets code run as if it were a program of its own, and leaves this one's output and current folder alone."""
+    """Run code as if it were a program of its own, without touching this one's output and current folder."""
     entry, current = str(folder), Path.cwd()
     sys.path.insert(0, entry)
     try:

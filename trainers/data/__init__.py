@@ -1,4 +1,4 @@
-"""Data sets: read, checked, split. Nothing is read or downloaded at import time."""
+"""Data sets: reading, checking and splitting. Importing this package reads and downloads nothing."""
 
 from .adapters import as_split, divide
 from .dataset import Batch, DataError, Dataset, DataSource, Split, TensorSplit, load_on_device

@@ -1,8 +1,8 @@
-"""Images that lie in memory as bytes and become normalised numbers a batch at a time; crops and mirrorings of a batch.
+"""Images kept in memory as bytes and normalised batch by batch; random crops and flips of a batch.
 
-Bytes take a quarter of the memory of float32: for CIFAR-10 184 MB a process instead of 737. Making numbers of them, a
-batch of 128 at a time, costs 3 microseconds an image of 32 x 32 on one CPU core, where training even a small network on
-it takes a millisecond. This module must not know which data set the images are of.
+Bytes take a quarter of the memory of float32: 184 MB instead of 737 MB per process for CIFAR-10. Normalising a batch of
+128 costs 3 microseconds per 32 x 32 image on one CPU core; training even a small network on the image takes a
+millisecond. This module must not know which data set the images belong to.
 
 Shape suffixes: B batch, C channels, H height, W width.
 """
@@ -19,33 +19,33 @@ from .dataset import Batch, TensorSplit
 
 @dataclass(frozen=True, kw_only=True)
 class ByteImages(TensorSplit):
-    """Images kept as bytes: a batch holds `scale` x byte + `shift`. `augment` sees bytes.
+    """Images kept as bytes: a batch holds scale * byte + shift. `augment` is applied to bytes.
 
     Attributes:
         inputs: (n, C, H, W), uint8.
-        scale: factor of each channel (C, 1, 1); its number format is that of the batches.
-        shift: what is added to each channel (C, 1, 1).
+        scale: factor per channel, (C, 1, 1); batches have its dtype.
+        shift: offset per channel, (C, 1, 1).
     """
 
     scale: Tensor
     shift: Tensor
 
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """The images of keys as `TensorSplit` takes them, normalised after they are augmented."""
+        """Yield the images of keys, as `TensorSplit.batches`, augmented and then normalised."""
         for images_BCHW, targets in super().batches(keys):
             yield self._normalise(images_BCHW), targets
 
     def example_batch(self) -> Batch:
-        """The first two images, on the CPU."""
+        """Return the first two images, on the CPU."""
         return self._normalise(self.inputs[:2]).cpu(), self.targets[:2].cpu()
 
     def to(self, device: torch.device) -> "ByteImages":
-        """The images moved to `device`; themselves where they are there."""
+        """Return the images on `device`."""
         moved = {name: getattr(self, name).to(device) for name in ("inputs", "targets", "scale", "shift")}
         return replace(self, **moved)
 
     def double(self) -> "ByteImages":
-        """The same bytes, whose batches are float64."""
+        """Return the same bytes with batches in float64."""
         return replace(self, scale=self.scale.double(), shift=self.shift.double())
 
     def _normalise(self, images_BCHW: Tensor) -> Tensor:
@@ -53,30 +53,30 @@ class ByteImages(TensorSplit):
 
 
 def normalisation(means: Iterable[float], deviations: Iterable[float]) -> dict[str, Tensor]:
-    """`scale` and `shift` of `ByteImages` that give every channel mean 0 and deviation 1.
+    """Return `scale` and `shift` of `ByteImages` that normalise every channel to mean 0 and standard deviation 1.
 
     Args:
-        means: of each channel's pixels, scaled to 0..1.
-        deviations: standard deviations of the same.
+        means: mean of each channel, of pixels in [0, 1].
+        deviations: standard deviation of each channel, of pixels in [0, 1].
     """
     mean, deviation = (torch.tensor(list(values)).view(-1, 1, 1) for values in (means, deviations))
     return {"scale": 1.0 / (255.0 * deviation), "shift": -mean / deviation}
 
 
 def crop_and_mirror(images_BCHW: Tensor, draws_B: Tensor, padding: int = 4) -> Tensor:
-    """A crop of each image's own size out of the image with a margin of zeros, mirrored every other time.
+    """Zero-pad each image, take a random crop of its original size and flip it with probability 1/2.
 
-    Each image gets one of (2 padding + 1)^2 places and one of two directions by its own random number alone; all images
-    at once, without a look at any number.
+    One random number per image selects one of (2 padding + 1)^2 offsets and one of two orientations. All images are
+    processed at once, without synchronising with the device.
 
     Args:
-        images_BCHW: any type of number.
-        draws_B: a random number for each, evenly distributed over 0 .. 2^31-1 (`trainers.sampling.sample_draws`): of
-            162 outcomes none is likelier than another by more than 1e-7.
+        images_BCHW: images of any dtype.
+        draws_B: one random number per image, uniform over 0 .. 2^31-1 (`trainers.sampling.sample_draws`). Of the 162
+            outcomes at padding 4 none is likelier than another by more than 1e-7.
         padding: width of the margin in pixels, >= 0.
 
     Returns:
-        Images of the same shape and type.
+        Images of the same shape and dtype.
 
     Source:
         He et al., arXiv 1512.03385, Section 4.2: "4 pixels are padded on each side, and a 32 x 32 crop is randomly
@@ -84,11 +84,11 @@ def crop_and_mirror(images_BCHW: Tensor, draws_B: Tensor, padding: int = 4) -> T
     """
     num_images, channels, height, width = images_BCHW.shape
     device = images_BCHW.device
-    places = 2 * padding + 1
+    num_offsets = 2 * padding + 1
     draws_B11 = draws_B.view(-1, 1, 1)
-    top_B11 = draws_B11 % places
-    left_B11 = draws_B11 // places % places
-    mirrored_B11 = (draws_B11 // places**2 % 2).bool()
+    top_B11 = draws_B11 % num_offsets
+    left_B11 = draws_B11 // num_offsets % num_offsets
+    mirrored_B11 = (draws_B11 // num_offsets**2 % 2).bool()
     rows_H1 = torch.arange(height, device=device).view(-1, 1)
     columns_W = torch.arange(width, device=device)
     columns_B1W = left_B11 + torch.where(mirrored_B11, width - 1 - columns_W, columns_W)

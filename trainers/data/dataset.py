@@ -1,6 +1,8 @@
-"""What a data source is, what its samples are asked for by the training loop, and the one copy a process keeps of them.
+"""Data sources, the splits that the training loop reads, and the one copy of a data set that a process keeps.
 
 This module must not know which data sets exist or what is trained on them.
+
+Shape suffixes: B batch.
 """
 
 from abc import ABC, abstractmethod
@@ -20,18 +22,18 @@ Batch = tuple[Any, Tensor]
 """Inputs, as the model's forward takes them (a tensor, or a named tuple of tensors), and targets (B, ...)."""
 
 EVALUATION_BATCH = 1_000
-"""Samples evaluated at once, where a split does not say otherwise; of no influence on any score."""
+"""Default number of samples evaluated at once; it does not influence scores."""
 
 
 class DataError(ValueError):
-    """Files of a data source that are missing, cut short or not what they should be; the text names the file."""
+    """A data source's file is missing, truncated or invalid; the message names the file."""
 
 
 class Split(ABC):
-    """The samples of one part of a data set, wherever they lie: on the device, on the host or in files.
+    """The samples of one part of a data set, stored on the device, on the host or in files.
 
-    Samples are asked for by key. What a key is, is the split's own affair: a tensor (num_keys, ...) whose first
-    dimension counts samples, most often their positions.
+    Samples are read by key. Keys are tensors (num_keys, ...) whose meaning is private to the split; most often they are
+    positions.
     """
 
     @abstractmethod
@@ -40,34 +42,34 @@ class Split(ABC):
 
     @abstractmethod
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """The samples of each of the key tensors as one batch, in order, on the split's device.
+        """Yield one batch per key tensor, in order, on the split's device.
 
-        What a split draws at random for a sample, to augment it, depends on what its key holds alone: so several
-        workers with a share of a batch each, or a batch in pieces, train on what one worker would.
+        Random augmentation of a sample depends on its key alone. So several workers with a local batch each, or
+        micro-batches, train on the same samples as one worker.
         """
 
     @abstractmethod
     def to(self, device: torch.device) -> Self:
-        """The split whose batches lie on `device`."""
+        """Return the split with batches on `device`."""
 
     @abstractmethod
     def double(self) -> Self:
-        """The split whose real numbers are float64."""
+        """Return the split with floating-point numbers in float64."""
 
     def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
-        """What one epoch of training takes: its first and last update, 1-based, and the keys in order.
+        """Return the first and last update of an epoch, 1-based, and the epoch's keys in training order.
 
-        Every `batch_size` keys are an update; all epochs together hold exactly epochs x n keys. By default the
-        samples are shuffled anew in every epoch: `trainers.sampling.sample_order`.
+        Every `batch_size` keys form an update; all epochs together hold exactly epochs * n keys. By default every
+        epoch is shuffled: `trainers.sampling.sample_order`.
         """
         return sample_order(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
 
     def evaluation_keys(self) -> Iterable[Tensor]:
-        """Keys of batches for evaluation, which together hold every sample once."""
+        """Return the key tensors of evaluation batches, which together hold every sample once."""
         return torch.split(torch.arange(len(self)), EVALUATION_BATCH)
 
     def example_batch(self) -> Batch:
-        """Two typical samples on the CPU, not augmented, to count operations with."""
+        """Return two typical samples on the CPU, not augmented, for counting operations."""
         batch: Batch = tree_map(
             lambda tensor: tensor.cpu(), next(self.batches([next(iter(self.evaluation_keys()))[:2]]))
         )
@@ -76,13 +78,13 @@ class Split(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TensorSplit(Split):
-    """Samples that fit in memory, on one device: sample i is `inputs[i]`, its target `targets[i]`.
+    """Samples in memory, on one device: sample i is (`inputs[i]`, `targets[i]`).
 
     Attributes:
         inputs: (n, ...).
         targets: (n, ...).
-        augment: (inputs of a batch, a random number in 0 .. 2^31-1 for each, (B,), on their device) -> inputs, each
-            changed by its own number alone. Only the samples of `order` are augmented. For a training split.
+        augment: for a training split, (inputs (B, ...), random numbers (B,) in 0 .. 2^31-1) -> augmented inputs; a
+            sample may depend only on its own number. Applied only to keys from `order`.
     """
 
     inputs: Tensor
@@ -93,7 +95,7 @@ class TensorSplit(Split):
         return len(self.targets)
 
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """The samples at positions (B,), as they are, or of (position, draw) pairs (B, 2), augmented."""
+        """Yield the samples at positions (B,), unchanged, or of (position, draw) pairs (B, 2), augmented."""
         for key in keys:
             chosen = key.to(self.inputs.device)
             positions = chosen if chosen.dim() == 1 else chosen[:, 0]
@@ -103,9 +105,9 @@ class TensorSplit(Split):
             yield inputs, targets
 
     def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
-        """The positions in order, each with its random number where the split augments.
+        """Return the positions in training order, paired with random numbers if the split augments.
 
-        They are moved to the samples' device once an epoch, not once a batch.
+        They are moved to the samples' device once per epoch, not once per batch.
         """
         first, last, keys = super().order(seed, epoch, epochs=epochs, batch_size=batch_size)
         if self.augment is not None:
@@ -114,15 +116,15 @@ class TensorSplit(Split):
         return first, last, keys.to(self.inputs.device)
 
     def example_batch(self) -> Batch:
-        """The first two samples, on the CPU."""
+        """Return the first two samples, on the CPU."""
         return self.inputs[:2].cpu(), self.targets[:2].cpu()
 
     def to(self, device: torch.device) -> "TensorSplit":
-        """The samples moved to `device`; themselves where they are there."""
+        """Return the samples on `device`."""
         return TensorSplit(inputs=self.inputs.to(device), targets=self.targets.to(device), augment=self.augment)
 
     def double(self) -> "TensorSplit":
-        """A copy whose real numbers are float64."""
+        """Return a copy with floating-point numbers in float64."""
         inputs, targets = (
             tensor.double() if tensor.is_floating_point() else tensor for tensor in (self.inputs, self.targets)
         )
@@ -131,11 +133,14 @@ class TensorSplit(Split):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The three disjoint parts of a data source: train on the first, choose on the second, show the third once.
+    """The three disjoint splits of a data source.
 
     Attributes:
-        info: what a model must know of the data, such as {"num_classes": 10}: keyword arguments of the application's
-            `build_model`.
+        train: to train on.
+        validation: to choose configurations by.
+        test: to report scores on, once per chosen configuration.
+        info: what a model must know of the data, such as {"num_classes": 10}; passed to the application's
+            `build_model` as keyword arguments.
     """
 
     train: Split
@@ -146,21 +151,21 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DataSource:
-    """Where an application's samples can come from.
+    """A source of an application's samples.
 
     Attributes:
-        load: (folder or None for the source's default, **options) -> Dataset on the CPU. Raises
-            `trainers.data.DataError` with a sentence that names the file and what was expected.
+        load: (data folder or None for the source's default, **options) -> Dataset on the CPU. Raises
+            `trainers.data.DataError` with a message that names the file and what was expected.
         description: one line for `zerotune list`.
-        num_train: number of training samples that the published files give, so that a plan needs no data; None where
-            that is known only from the files.
-        check: the same test as `load` without the work, for before any trial: (folder, **options) -> number of
-            training samples. Raises `trainers.data.DataError` where the files are missing or cannot be right. None
-            takes `load` itself.
-        options: the options of `load` and `check`, such as the size of a vocabulary.
-        holds_out: whether its validation samples are kept apart from those trained on. Where they are not, nothing may
-            be chosen by them: a study may state configurations, but not search.
-        needs_download: folder -> whether `load` and `check` would fetch files now; a plan takes `num_train` then.
+        num_train: number of training samples in the published files, so that planning needs no data; None if only the
+            files tell.
+        check: (data folder or None, **options) -> number of training samples. A cheap version of `load` that runs
+            before any trial and raises `trainers.data.DataError` if files are missing or invalid. None uses `load`.
+        options: the options of `load` and `check`, such as the vocabulary size.
+        holds_out: whether validation samples are excluded from training. If not, nothing may be chosen by them: a study
+            may state configurations, but not search.
+        needs_download: data folder or None -> whether `load` and `check` would download files now; planning then uses
+            `num_train`.
     """
 
     load: Callable[..., Dataset]
@@ -172,44 +177,47 @@ class DataSource:
     needs_download: Callable[[str | None], bool] = lambda data_folder: False
 
     def count(self, data_folder: str | None, options: Mapping[str, OptionValue]) -> int:
-        """Tests the files and gives their number of training samples.
+        """Check the files and return the number of training samples.
 
         Raises:
-            DataError: they cannot be used.
+            DataError: the files cannot be used.
         """
         if self.check is None:
             return len(self.load(data_folder, **options).train)
         return self.check(data_folder, **options)
 
 
-_resident: dict[tuple[object, ...], Dataset] = {}
+_loaded_datasets: dict[tuple[object, ...], Dataset] = {}
 
 
 def load_on_device(
     source: DataSource, data_folder: str | None, device: torch.device, options: Mapping[str, OptionValue] | None = None
 ) -> Dataset:
-    """The source's samples on `device`, read once a process and shared by all its trainings.
+    """Load a data set onto `device`, once per process; all its trainings share it.
 
-    Nobody may write into the tensors. Every (source, folder, device, options) asked for stays resident until the
-    process ends.
+    The tensors are read-only. Every loaded (source, data folder, device, options) stays in memory until the process
+    ends.
 
     Args:
-        source: where the samples come from.
-        data_folder: the folder that holds the source's files; None for its default.
-        device: where the batches shall lie.
-        options: the source's options; those left out have its defaults.
+        source: the data source.
+        data_folder: holds the source's files; None for its default.
+        device: device of the batches.
+        options: the source's options; those left out take their defaults.
+
+    Returns:
+        The data set.
 
     Raises:
-        DataError: the files are missing, cut short or not what they should be.
+        DataError: a file is missing, truncated or invalid.
     """
     complete = source.options.complete("data", options or {})
     key = (source, data_folder, device, tuple(sorted(complete.items())))
-    if key not in _resident:
+    if key not in _loaded_datasets:
         dataset = source.load(data_folder, **complete)
-        _resident[key] = Dataset(
+        _loaded_datasets[key] = Dataset(
             train=dataset.train.to(device),
             validation=dataset.validation.to(device),
             test=dataset.test.to(device),
             info=dataset.info,
         )
-    return _resident[key]
+    return _loaded_datasets[key]

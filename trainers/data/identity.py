@@ -1,7 +1,7 @@
-"""Whether two trainings were given the same data: what identifies a folder of files, or samples in memory.
+"""Identity of data: whether two trainings read the same files, or the same samples in memory.
 
-A configuration names a data source and its options; what the source finds is not in it. This module must not know which
-data sets exist.
+A configuration names a data source and its options, but not what the source reads. This module must not know which data
+sets exist.
 """
 
 import hashlib
@@ -15,21 +15,21 @@ from .data_folder import resolve_data_folder
 from .dataset import Dataset, TensorSplit
 
 MOST_ENTRIES = 20_000
-"""Files and folders looked at; a folder with more of them is not identified, rather than holding a study up."""
+"""Limit on files and folders; a larger data folder gets no identity, rather than delaying the study."""
 
 
 def folder_identity(data_folder: str | None) -> str | None:
-    """What identifies the files that a shipped data source reads: where they lie, their names, sizes and dates.
+    """Identify the files that a shipped data source reads by their paths, sizes and modification times.
 
-    Two levels are looked at. A folder's date changes with whatever is added to or removed from it, so that this notices
-    a changed class of ImageNet's, but not an image of it that was written over.
+    Two levels of the folder are scanned. A folder's time changes when an entry is added or removed, so a changed class
+    of ImageNet is noticed, but not an image that was overwritten.
 
     Args:
-        data_folder: as `Placement.data_folder`; None for $ZEROTUNE_DATA, else the source's own, which is a package's or
-            a download whose hash was checked.
+        data_folder: `Placement.data_folder`. None uses $ZEROTUNE_DATA, else the source's own files: a package's, or a
+            download whose hash was checked.
 
     Returns:
-        Sixteen hex digits, or "own" for the source's own; None where the folder cannot be read or holds too much.
+        Sixteen hex digits, or "own" for the source's own files; None if the folder cannot be read or is too large.
     """
     chosen = resolve_data_folder(data_folder)
     if chosen is None:
@@ -37,12 +37,12 @@ def folder_identity(data_folder: str | None) -> str | None:
     root = Path(chosen).resolve()
     try:
         entries = list(islice(_two_levels(root), MOST_ENTRIES + 1))
-        info = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in entries)
+        described = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in entries)
     except OSError:
         return None
-    if len(info) > MOST_ENTRIES:
+    if len(described) > MOST_ENTRIES:
         return None
-    return hashlib.sha256(repr((str(root), info)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((str(root), described)).encode()).hexdigest()[:16]
 
 
 def _two_levels(root: Path) -> Iterator[Path]:
@@ -51,10 +51,10 @@ def _two_levels(root: Path) -> Iterator[Path]:
 
 
 def content_identity(data: Dataset) -> str | None:
-    """What identifies samples in memory, whoever loaded them from wherever: their numbers.
+    """Identify samples in memory by their values, independent of where they were loaded from.
 
     Returns:
-        Sixteen hex digits; None where a split loads its samples while training.
+        Sixteen hex digits; None if a split loads its samples while training.
     """
     digest = hashlib.sha256(repr(sorted(data.info.items())).encode())
     for split in (data.train, data.validation, data.test):

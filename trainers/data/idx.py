@@ -1,7 +1,7 @@
-"""Files in the IDX format of the MNIST database: unsigned bytes behind a header of sizes, often gzip-compressed.
+"""Files in the MNIST database's IDX format: a header of sizes followed by unsigned bytes, often gzip-compressed.
 
-Format: two zero bytes, type code 8 (unsigned byte), number of dimensions d, then d big-endian 32-bit sizes, then the
-data in row-major order (LeCun, Cortes and Burges, "The MNIST database of handwritten digits").
+Format: two zero bytes, type code 8 (unsigned byte), number of dimensions d, d big-endian 32-bit sizes, then the data in
+row-major order (LeCun, Cortes and Burges, "The MNIST database of handwritten digits").
 """
 
 import gzip
@@ -23,12 +23,12 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 @dataclass(frozen=True, kw_only=True)
 class IdxFile:
-    """A file that must hold exactly one known array.
+    """A file whose array is known in advance.
 
     Attributes:
         name: file name without ".gz".
-        shape: sizes of the array.
-        sha256: hash of the uncompressed file, header included: gzip wrappers differ from mirror to mirror.
+        shape: shape of the array.
+        sha256: hash of the uncompressed file, header included; gzip wrappers differ between mirrors.
     """
 
     name: str
@@ -47,10 +47,10 @@ class IdxFile:
         return len(self.header) + math.prod(self.shape)
 
     def path_in(self, folder: Path) -> Path:
-        """Where the file lies in `folder`, compressed or not.
+        """Return the path of the file in `folder`, compressed or not.
 
         Raises:
-            DataError: it is not there.
+            DataError: the file is missing.
         """
         for name in (f"{self.name}.gz", self.name):
             if (folder / name).is_file():
@@ -58,46 +58,46 @@ class IdxFile:
         raise DataError(f"{folder / self.name}.gz: no such file, compressed or not: put MNIST's four files there.")
 
     def check(self, path: Path) -> None:
-        """Tests size and form without decompressing: gzip keeps the uncompressed size in its last four bytes.
+        """Check size and format without decompressing: gzip stores the uncompressed size in its last four bytes.
 
         Raises:
-            DataError: the file is cut short, or not the form its name says.
+            DataError: the file is truncated, or its format contradicts its name.
         """
         num_bytes = path.stat().st_size
         if path.suffix == ".gz":
             if num_bytes < 18:
-                raise DataError(f"{path}: cut short: {num_bytes} bytes cannot hold a gzip file; fetch it again.")
+                raise DataError(f"{path}: truncated: {num_bytes} bytes cannot hold a gzip file; download it again.")
             with path.open("rb") as file:
                 if file.read(2) != GZIP_MAGIC:
-                    raise DataError(f"{path}: not a gzip file, though its name ends in .gz; fetch it again.")
+                    raise DataError(f"{path}: not a gzip file, though its name ends in .gz; download it again.")
                 file.seek(-4, 2)
                 (num_bytes,) = struct.unpack("<I", file.read(4))
         if num_bytes != self.num_bytes:
             raise DataError(
-                f"{path}: cut short or not MNIST's: expected {self.num_bytes} uncompressed bytes, "
-                f"found {num_bytes}; fetch it again."
+                f"{path}: truncated or not MNIST's: expected {self.num_bytes} uncompressed bytes, "
+                f"found {num_bytes}; download it again."
             )
 
     def read(self, path: Path) -> NDArray[np.uint8]:
-        """The array, after comparing the whole file with the original.
+        """Read the array and compare the whole file with the original's hash.
 
         Returns:
-            Unsigned bytes of the shape `self.shape`.
+            Unsigned bytes of shape `self.shape`.
 
         Raises:
-            DataError: the file is cut short, malformed, or holds something else than the original.
+            DataError: the file is truncated, malformed, or not the original.
         """
         try:
             content = path.read_bytes()
             if path.suffix == ".gz":
                 content = gzip.decompress(content)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: cannot be decompressed ({error}); fetch it again.") from error
+            raise DataError(f"{path}: cannot be decompressed ({error}); download it again.") from error
         if not content.startswith(self.header):
             sizes = " x ".join(str(size) for size in self.shape)
-            raise DataError(f"{path}: does not begin as an IDX file of {sizes} unsigned bytes; fetch it again.")
+            raise DataError(f"{path}: does not start as an IDX file of {sizes} unsigned bytes; download it again.")
         if len(content) != self.num_bytes:
-            raise DataError(f"{path}: expected {self.num_bytes} bytes, found {len(content)}; fetch it again.")
+            raise DataError(f"{path}: expected {self.num_bytes} bytes, found {len(content)}; download it again.")
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise DataError(f"{path}: has MNIST's form but not its content (SHA-256 differs); fetch it again.")
+            raise DataError(f"{path}: MNIST's format but not its content (SHA-256 differs); download it again.")
         return np.frombuffer(content, np.uint8, offset=len(self.header)).reshape(self.shape)

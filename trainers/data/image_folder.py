@@ -1,14 +1,14 @@
-"""ImageNet, or any images in folders of their class: train/CLASS/*.JPEG to learn from, val/CLASS/*.JPEG to test with.
+"""ImageNet, or any images in one folder per class: train/CLASS/*.JPEG for training, val/CLASS/*.JPEG for testing.
 
-The images are found when the data are loaded, and decoded when they are asked for (`trainers.data.loaded`).
+Loading the data scans the folders; images are decoded while training (`trainers.data.loaded`).
 
-ImageNet's val/ is the test set here. For choosing, a few images of each class are held out of train/, always the same.
-Differs from the papers, which choose and report on val/ alike, and train on all of train/: with ten images a class held
-out, ImageNet trains on 1,271,167 of its 1,281,167 images.
+ImageNet's val/ is the test set. Validation images are held out of train/: the same few of each class in every study.
+Differs from the papers, which choose and report on val/ and train on all of train/. With ten images per class held out,
+ImageNet trains on 1,271,167 of its 1,281,167 images.
 
-Training images: a random part of the image, 8 to 100% of its area, scaled to size, and flipped at random (Szegedy et
-al., arXiv 1409.4842, Section 6). Others: the middle of the image, its shorter side scaled to 8/7 of the size (256 for
-224). Differs from LARS, whose random crops are of an image scaled to 256 x 256 (its footnote 7).
+Training images: a random crop of 8 to 100% of the area, resized, with a random horizontal flip (Szegedy et al., arXiv
+1409.4842, Section 6). Evaluation images: a centre crop after resizing the shorter side to 8/7 of the size (256 for
+224). Differs from LARS, whose random crops are of an image resized to 256 x 256 (its footnote 7).
 
 Shape suffixes: B batch, H height, W width, C the three colours.
 """
@@ -31,14 +31,14 @@ from .dataset import DataError, Dataset, DataSource
 from .loaded import LoadedSplit
 
 IMAGENET_TRAIN, IMAGENET_CLASSES, HELD_OUT = 1_281_167, 1_000, 10
-"""ImageNet's training images (ILSVRC 2012), its classes, and the images of each that are held out by default."""
+"""ImageNet's training images (ILSVRC 2012), its classes, and the default number held out per class."""
 
 COLOUR_MEAN, COLOUR_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's training images, red, green and blue from 0 to 1: torchvision's figures."""
+"""Per channel (red, green, blue), of ImageNet's training pixels in [0, 1]; torchvision's values."""
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 NUM_DECODED = 32
-"""Images of train/ and of val/, of as many classes, that a check decodes; a million would take hours."""
+"""Images that a check decodes in each of train/ and val/, one per class; decoding all would take hours."""
 
 LAYOUT = "train/CLASS/*.JPEG and val/CLASS/*.JPEG"
 
@@ -47,14 +47,14 @@ NamesByClass = dict[str, list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Images of labelled classes, in files. Names and labels are arrays, which worker processes share untouched.
+    """Labelled images in files. Names and labels are arrays, which forked worker processes share without copying.
 
     Attributes:
-        folder: holds a folder for each class.
-        classes: their names; a label is a position in it.
-        names: (n,) file names.
+        folder: holds one folder per class.
+        classes: class names; a label is a position in it.
+        names: file names, (n,).
         labels: (n,).
-        transform: a PIL image -> one of the size wanted.
+        transform: PIL image -> PIL image of the model's size.
     """
 
     folder: Path
@@ -67,10 +67,10 @@ class Images:
         return len(self.labels)
 
     def __getitem__(self, position: int, /) -> tuple[Tensor, int]:
-        """The image as bytes (H, W, C), and its label.
+        """Return the image as bytes (H, W, C), and its label.
 
         Raises:
-            DataError: the file is not a whole image.
+            DataError: the file cannot be decoded.
         """
         label = int(self.labels[position])
         path = self.folder / self.classes[label] / os.fsdecode(self.names[position])
@@ -78,35 +78,34 @@ class Images:
 
 
 def decode_image(path: Path) -> Any:
-    """The image of a file, in memory, as a PIL image in red, green and blue.
+    """Decode a file to a PIL image in RGB.
 
     Raises:
-        DataError: the file is not there, or not a whole image.
+        DataError: the file is missing or cannot be decoded.
     """
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except Exception as error:  # Pillow raises a dozen kinds for files that are damaged
+    except Exception as error:  # Pillow raises a dozen types for damaged files
         raise DataError(f"{path}: cannot be read as an image ({error}): replace the file, or remove it.") from error
 
 
 def load(data_folder: str | None, *, image_size: int, validation_per_class: int) -> Dataset:
-    """The images found, ready to be decoded.
+    """Scan the image folders; images are decoded while training.
 
     Args:
-        data_folder: the folder that holds train/ and val/, or the one that holds them as "imagenet"; None takes
-            $ZEROTUNE_DATA.
-        image_size: height and width of the images as the model gets them, pixels.
-        validation_per_class: images of each class held out of train/, evenly spaced in the order of their names.
+        data_folder: holds train/ and val/, directly or in a folder imagenet; None uses $ZEROTUNE_DATA.
+        image_size: height and width of the model's images, in pixels.
+        validation_per_class: images held out of each class of train/, evenly spaced in the order of their names.
 
     Returns:
-        Inputs (B, C, H, W), float32, of mean about 0 and deviation about 1; targets (B,), int64: positions in the
-        sorted names of the classes.
+        A data set with inputs (B, C, H, W), float32, of mean about 0 and standard deviation about 1, and targets (B,),
+        int64: positions in the sorted class names.
 
     Raises:
-        DataError: a folder is missing, a class has too few images, or train/ and val/ have other classes.
+        DataError: a folder is missing, a class has too few images, or train/ and val/ differ in their classes.
     """
     from_random_part, from_middle = _transforms(image_size)
     root = _locate(data_folder)
@@ -121,13 +120,13 @@ def load(data_folder: str | None, *, image_size: int, validation_per_class: int)
 
 
 def check(data_folder: str | None, *, image_size: int, validation_per_class: int) -> int:
-    """Tests names and sizes of all files, and decodes a few.
+    """Check names and sizes of all files, and decode a few.
 
     Returns:
         Number of training samples.
 
     Raises:
-        DataError: something is missing, empty or not an image, or torchvision cannot be used.
+        DataError: a file is missing, empty or no image, or torchvision cannot be used.
     """
     _transforms(image_size)
     root = _locate(data_folder)
@@ -144,8 +143,8 @@ def _locate(data_folder: str | None) -> Path:
     chosen = resolve_data_folder(data_folder)
     if not chosen:
         raise DataError(
-            f"imagenet: no folder is named: give one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be asked "
-            "for at image-net.org and cannot be downloaded here."
+            f"imagenet: no data folder is set: name one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be "
+            "requested at image-net.org and cannot be downloaded here."
         )
     inner = Path(chosen) / "imagenet"
     where = inner if inner.is_dir() else Path(chosen)
@@ -155,22 +154,22 @@ def _locate(data_folder: str | None) -> Path:
 
 
 def _scan_parts(root: Path, *, sizes: bool) -> tuple[NamesByClass, NamesByClass]:
-    """The images of train/ and val/, which must have the same classes."""
+    """Scan train/ and val/, which must have the same classes."""
     train, test = (_scan(root / part, sizes=sizes) for part in ("train", "val"))
     for part, name in [("val", name) for name in train if name not in test] + [
         ("train", name) for name in test if name not in train
     ]:
-        raise DataError(f"{root / part / name}: no such folder, but the other of train/ and val/ has that class.")
+        raise DataError(f"{root / part / name}: no such folder, but the other of train/ and val/ has this class.")
     return train, test
 
 
 def _scan(part: Path, *, sizes: bool) -> NamesByClass:
-    """The sorted names of each class's images, the classes sorted; `sizes` looks for empty files too."""
+    """Return the sorted image names of each class, in sorted order of classes; `sizes` also checks for empty files."""
     if not part.is_dir():
         raise DataError(f"{part}: no such folder: expected {LAYOUT} in {part.parent}.")
     classes = sorted(entry.name for entry in os.scandir(part) if entry.is_dir() and not entry.name.startswith("."))
     if len(classes) < 2:
-        raise DataError(f"{part}: holds {len(classes)} folders: expected one for each class, with its images in it.")
+        raise DataError(f"{part}: contains {len(classes)} folders: expected one per class, with its images.")
     return {name: _scan_class(part / name, sizes=sizes) for name in classes}
 
 
@@ -180,24 +179,24 @@ def _scan_class(folder: Path, *, sizes: bool) -> list[str]:
         if entry.name.startswith("."):
             continue
         if not entry.name.lower().endswith(SUFFIXES):
-            raise DataError(f"{entry.path}: not an image by its name: expected {', '.join(SUFFIXES)} files only.")
+            raise DataError(f"{entry.path}: not named like an image: expected only {', '.join(SUFFIXES)} files.")
         if sizes and entry.stat().st_size == 0:
             raise DataError(f"{entry.path}: the file is empty: replace it, or remove it.")
         names.append(entry.name)
     if not names:
-        raise DataError(f"{folder}: holds no images: expected {', '.join(SUFFIXES)} files of that class.")
+        raise DataError(f"{folder}: contains no images: expected {', '.join(SUFFIXES)} files of this class.")
     return sorted(names)
 
 
 def _hold_out(part: Path, names: NamesByClass, held_out: int) -> tuple[NamesByClass, NamesByClass]:
-    """Each class's images in two: those to train on, and `held_out` evenly spaced ones to choose with."""
+    """Split each class's images into training images and `held_out` evenly spaced validation images."""
     kept: NamesByClass = {}
     held: NamesByClass = {}
     for name, files in names.items():
         if len(files) <= held_out:
             raise DataError(
-                f"{part / name}: holds {len(files)} images, of which {held_out} would be held out for validation and "
-                "none be left to train on: add images, or lower validation_per_class."
+                f"{part / name}: contains {len(files)} images; holding out {held_out} for validation would leave none "
+                "to train on: add images, or lower validation_per_class."
             )
         chosen = {position * len(files) // held_out for position in range(held_out)}
         held[name] = [file for position, file in enumerate(files) if position in chosen]
@@ -217,12 +216,12 @@ def _split(folder: Path, names: NamesByClass, transform: Callable[[Any], Any]) -
 
 
 def _transforms(image_size: int) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """What is done to training images, and to others."""
+    """Return the transforms of training and of evaluation images."""
     try:
         from torchvision import transforms
-    except (ImportError, RuntimeError) as error:  # a build for another torch fails at its operators
+    except (ImportError, RuntimeError) as error:  # a build for another torch fails to register its operators
         raise DataError(
-            f"torchvision cannot be imported ({error}): install the build that belongs to torch {torch.__version__}."
+            f"torchvision cannot be imported ({error}): install the build for torch {torch.__version__}."
         ) from error
     return (
         transforms.Compose([transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()]),
@@ -231,19 +230,19 @@ def _transforms(image_size: int) -> tuple[Callable[[Any], Any], Callable[[Any], 
 
 
 def _normalise(bytes_BHWC: Tensor) -> Tensor:
-    """Colours of mean about 0 and deviation about 1: (B, C, H, W), float32, channels last in memory."""
+    """Normalise bytes to (B, C, H, W), float32, of mean about 0 and deviation about 1, channels last in memory."""
     mean, deviation = _statistics(bytes_BHWC.device)
     return bytes_BHWC.float().div_(255).sub_(mean).div_(deviation).permute(0, 3, 1, 2)
 
 
 @lru_cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation on a device, copied there once."""
+    """Return mean and deviation on a device; copied there once."""
     return torch.tensor(COLOUR_MEAN, device=device), torch.tensor(COLOUR_DEVIATION, device=device)
 
 
 def image_folder(image_size: int) -> DataSource:
-    """ImageNet for a model that takes images of this size, unless a study says otherwise."""
+    """Return the ImageNet data source with a default image size."""
     return DataSource(
         load=load,
         check=check,

@@ -1,7 +1,7 @@
-"""The MNIST database of handwritten digits, from a folder, from $ZEROTUNE_DATA, or downloaded and cached.
+"""The MNIST database of handwritten digits, from a data folder, from $ZEROTUNE_DATA, or downloaded and cached.
 
-Source: LeCun, Cortes and Burges. Two splits, both LIMIT's (Section 3.1): `mnist` is 55,000 / 5,000 / 10,000, where
-validation is the end of the training set; `mnist60k` is 60,000 / 10,000, where nothing is left to choose by.
+Source: LeCun, Cortes and Burges. Two splits, both LIMIT's (Section 3.1): `mnist` is 55,000 / 5,000 / 10,000, with the
+end of the training set as validation; `mnist60k` is 60,000 / 10,000, with nothing held out to choose by.
 """
 
 from pathlib import Path
@@ -16,9 +16,9 @@ from .idx import IdxFile
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 NUM_TRAIN = 55_000
-"""Training samples; the other 5,000 of the 60,000 are for validation (LIMIT)."""
+"""Training samples; the last 5,000 of the 60,000 are for validation (LIMIT)."""
 PIXEL_MEAN, PIXEL_DEVIATION = 0.1307, 0.3081
-"""Mean and standard deviation of the training pixels, scaled to 0..1."""
+"""Mean and standard deviation of the training pixels in [0, 1]."""
 
 TRAIN_IMAGES = IdxFile(
     name="train-images-idx3-ubyte",
@@ -44,28 +44,28 @@ FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 
 def build_split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorSplit:
-    """Normalised images with their labels.
+    """Build a split of normalised images and their labels.
 
     Args:
         images: (n, 28, 28), 0..255.
         labels: (n,), 0..9.
 
     Returns:
-        Inputs (n, 1, 28, 28), float32, of mean about 0 and deviation about 1; targets (n,), int64.
+        Inputs (n, 1, 28, 28), float32, of mean about 0 and standard deviation about 1; targets (n,), int64.
     """
     inputs = torch.from_numpy(images.astype(np.float32)).div_(255.0).sub_(PIXEL_MEAN).div_(PIXEL_DEVIATION)
     return TensorSplit(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
 
 
 def load(data_folder: str | None) -> Dataset:
-    """MNIST in memory, on the CPU.
+    """Load MNIST into memory, on the CPU.
 
     Args:
-        data_folder: the folder with the four IDX files (.gz or not), or the one that holds it as "mnist". None takes
-            $ZEROTUNE_DATA; where that is not set either, the files are downloaded once into the user's cache.
+        data_folder: holds the four IDX files (.gz or not), directly or in a folder mnist. None uses $ZEROTUNE_DATA; if
+            that is not set either, the files are downloaded once into the user's cache.
 
     Raises:
-        DataError: a file is missing, cut short or not the original, or the download failed.
+        DataError: a file is missing, truncated or not the original, or the download failed.
     """
     train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
     return Dataset(
@@ -76,16 +76,16 @@ def load(data_folder: str | None) -> Dataset:
 
 
 def load_60k(data_folder: str | None) -> Dataset:
-    """MNIST with all 60,000 training images trained on (LIMIT, Table 2 and footnote 1; DATE, Table 2).
+    """Load MNIST with all 60,000 images in the training split (LIMIT, Table 2 and footnote 1; DATE, Table 2).
 
-    NOTHING MAY BE CHOSEN BY ITS VALIDATION: it is the last 5,000 training images, which the model has seen. So only
-    configurations that were chosen elsewhere, or are stated, belong on it; test is what counts.
+    NEVER CHOOSE ANYTHING BY ITS VALIDATION SPLIT: it is the last 5,000 training images. Use this source only for
+    configurations that are stated or were chosen elsewhere, and report the test score.
 
     Args:
-        data_folder: as `load` takes it.
+        data_folder: as in `load`.
 
     Raises:
-        DataError: as `load`.
+        DataError: as in `load`.
     """
     train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
     train = build_split(train_images, train_labels)
@@ -94,13 +94,13 @@ def load_60k(data_folder: str | None) -> Dataset:
 
 
 def check(data_folder: str | None) -> int:
-    """Tests that `load(folder)` will find files of the right size; downloads them where `load` would.
+    """Check that all files exist and have the right size; download them if `load` would.
 
     Returns:
         Number of training samples.
 
     Raises:
-        DataError: a file is missing or cut short, or the download failed.
+        DataError: a file is missing or truncated, or the download failed.
     """
     for file, path in _locate(data_folder):
         file.check(path)
@@ -108,25 +108,25 @@ def check(data_folder: str | None) -> int:
 
 
 def check_60k(data_folder: str | None) -> int:
-    """Tests as `check` does.
+    """Check the files as `check` does.
 
     Returns:
         Number of training samples.
 
     Raises:
-        DataError: as `check`.
+        DataError: as in `check`.
     """
     check(data_folder)
     return TRAIN_LABELS.shape[0]
 
 
 def needs_download(data_folder: str | None) -> bool:
-    """Whether `load(folder)` would fetch a file: no folder is named, and the user's cache does not hold all four."""
+    """Whether `load(data_folder)` would download: no data folder is set, and the cache lacks one of the files."""
     return resolve_data_folder(data_folder) is None and not all(_cache_path(file).exists() for file in FILES)
 
 
 def _locate(data_folder: str | None) -> list[tuple[IdxFile, Path]]:
-    """The four files and where each lies."""
+    """Return the four files and the path of each."""
     chosen = resolve_data_folder(data_folder)
     if chosen is None:
         return [(file, _download(file)) for file in FILES]
@@ -138,13 +138,13 @@ def _locate(data_folder: str | None) -> list[tuple[IdxFile, Path]]:
 
 
 def _cache_path(file: IdxFile) -> Path:
-    """Where a download of the file lies, or would lie."""
+    """Return the path of the file's download, which may not exist."""
     return cache_folder("mnist") / f"{file.name}.gz"
 
 
 def _download(file: IdxFile) -> Path:
-    """The file in the user's cache, fetched where it is not there; one that is not the original is not kept."""
-    import pooch  # only here: it takes 0.2 s to import, and most runs read a folder
+    """Return the file in the user's cache; download it if missing, and keep it only if it is the original."""
+    import pooch  # imported here: it takes 0.2 s, and most runs download nothing
 
     url, path = f"{MIRROR}{file.name}.gz", _cache_path(file)
     is_new = not path.exists()
@@ -152,8 +152,8 @@ def _download(file: IdxFile) -> Path:
         pooch.retrieve(url, known_hash=None, fname=path.name, path=path.parent)
     except OSError as error:
         raise DataError(
-            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or name a folder that holds "
-            "MNIST's four IDX files (ZEROTUNE_DATA)."
+            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or set a data folder with "
+            "MNIST's four IDX files (--data or ZEROTUNE_DATA)."
         ) from error
     if is_new:
         try:
@@ -177,5 +177,5 @@ MNIST60K = DataSource(
     num_train=TRAIN_LABELS.shape[0],
     holds_out=False,
     needs_download=needs_download,
-    description="MNIST, all 60,000 trained on, validation among them: for stated configurations, not for searching",
+    description="MNIST, trained on all 60,000, validation included: for stated configurations, not for searching",
 )

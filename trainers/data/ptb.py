@@ -1,8 +1,8 @@
-"""Text in the layout of Mikolov's Penn Treebank: three files of words, one sentence a line, read in windows.
+"""Text in the layout of Mikolov's Penn Treebank: three files with one sentence per line, read in windows of words.
 
-Word counts, vocabulary and `<eos>` at each line's end are those of the reader in TensorFlow's tutorial (reader.py of
-ptb_word_lm.py). Source: Mikolov et al., Interspeech 2010; Marcus et al., Computational Linguistics 19 (1993). The text
-is the Linguistic Data Consortium's (LDC99T42); ask it where a use goes beyond research.
+Word counts, vocabulary and `<eos>` at the end of a line follow TensorFlow's tutorial (reader.py of ptb_word_lm.py).
+Source: Mikolov et al., Interspeech 2010; Marcus et al., Computational Linguistics 19 (1993). The text belongs to the
+Linguistic Data Consortium (LDC99T42); ask it before any use beyond research.
 """
 
 from collections import Counter
@@ -27,10 +27,10 @@ class Corpus:
     """Three files in PTB's layout, `FILES`.
 
     Attributes:
-        title: for error texts.
-        folder: its folder inside a folder of data sets.
-        num_words: words of each file with a `<eos>` for every line; None where any text will do.
-        sha256: of each file at `MIRROR`; None where it is not to be had there.
+        title: name in error messages.
+        folder: name of its subfolder in the data folder.
+        num_words: words of each file, counting an `<eos>` per line; None to accept any text.
+        sha256: hash of each file at `MIRROR`; None if it is not there.
     """
 
     title: str
@@ -39,16 +39,16 @@ class Corpus:
     sha256: tuple[str, str, str] | None = None
 
     def load(self, data_folder: str | None, *, num_steps: int, vocabulary: int) -> Dataset:
-        """The text as windows of word numbers, on the CPU; the fact `vocabulary_size` is the number of words known.
+        """Load the text as windows of word indices, on the CPU; `vocabulary_size` is in the dataset info.
 
         Args:
-            data_folder: the folder with the three files, or the one that holds it as `self.folder`. None takes
-                $ZEROTUNE_DATA; where that is not set either, PTB's files are downloaded once into the user's cache.
-            num_steps: words of a window.
-            vocabulary: largest number of words known, `<unk>` and `<eos>` among them.
+            data_folder: holds the three files, directly or in a folder `self.folder`. None uses $ZEROTUNE_DATA; if that
+                is not set either, PTB's files are downloaded once into the user's cache.
+            num_steps: words per window.
+            vocabulary: maximum vocabulary size, including `<unk>` and `<eos>`.
 
         Raises:
-            DataError: a file is missing, empty, cut short or not what it should be, or the download failed.
+            DataError: a file is missing, empty, truncated or invalid, or the download failed.
         """
         train, validation, test = self._read_texts(data_folder, num_steps)
         numbers = word_numbers(train, vocabulary)
@@ -61,32 +61,32 @@ class Corpus:
         return Dataset(train=splits[0], validation=splits[1], test=splits[2], info=info)
 
     def check(self, data_folder: str | None, *, num_steps: int, vocabulary: int) -> int:
-        """Tests the three files as `load` would; downloads them where `load` would.
+        """Check the three files; download them if `load` would.
 
         Returns:
             Number of training windows.
 
         Raises:
-            DataError: as `load`.
+            DataError: as in `load`.
         """
         return num_windows(len(self._read_texts(data_folder, num_steps)[0]), num_steps)
 
     def needs_download(self, data_folder: str | None) -> bool:
-        """Whether `load(data_folder)` would fetch a file: no folder is named, and the cache lacks one."""
+        """Whether `load(data_folder)` would download: no data folder is set, and the cache lacks a file."""
         if resolve_data_folder(data_folder) is not None or self.sha256 is None:
             return False
         return not all(_cache_path(name).exists() for name in FILES)
 
     def _read_texts(self, data_folder: str | None, num_steps: int) -> list[list[str]]:
-        """The words of each file; raises DataError where they cannot be trained with."""
+        """Return the words of each file; raise DataError if they cannot be trained on."""
         texts = []
         for position, path in enumerate(self._locate(data_folder)):
             words = read_words(path)
             expected = self.num_words and self.num_words[position]
             if expected and len(words) != expected:
                 raise DataError(
-                    f"{path}: {self.title} has {expected:,} words here, its {LINE_END} included, found {len(words):,}:"
-                    " the file is cut short or another text; data source 'text' takes any text in this layout."
+                    f"{path}: {self.title} has {expected:,} words here, including {LINE_END}, found {len(words):,}: the"
+                    " file is truncated or another text; data source 'text' reads any text in this layout."
                 )
             if num_windows(len(words), num_steps) < 1:
                 raise DataError(
@@ -96,12 +96,14 @@ class Corpus:
         return texts
 
     def _locate(self, data_folder: str | None) -> list[Path]:
-        """Where the three files lie."""
+        """Return the paths of the three files."""
         chosen = resolve_data_folder(data_folder)
         if chosen is None and self.sha256 is not None:
             return [_download(name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
         if chosen is None:
-            raise DataError(f"{self.title}: no folder is named that holds {', '.join(FILES)}: --data or ZEROTUNE_DATA.")
+            raise DataError(
+                f"{self.title}: no data folder is set: name one with {', '.join(FILES)} by --data or ZEROTUNE_DATA."
+            )
         inner = Path(chosen) / self.folder
         where = inner if inner.is_dir() else Path(chosen)
         if not where.is_dir():
@@ -110,30 +112,30 @@ class Corpus:
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a text, with a `<eos>` at the end of each line.
+    """Read the words of a text, with `<eos>` after each line.
 
     Raises:
-        DataError: the file is missing, empty, not UTF-8, or its last line is not ended.
+        DataError: the file is missing, empty or not UTF-8, or its last line is not terminated.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected {', '.join(FILES)} in one folder.")
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text of one sentence a line ({error}).") from error
+        raise DataError(f"{path}: cannot be read as UTF-8 text with one sentence per line ({error}).") from error
     if not text.strip():
-        raise DataError(f"{path}: expected one sentence a line, found no word.")
+        raise DataError(f"{path}: expected one sentence per line, found no word.")
     if not text.endswith("\n"):
-        raise DataError(f"{path}: cut short: its last line has no end (found {text[-20:]!r}).")
+        raise DataError(f"{path}: truncated: its last line is not terminated (found {text[-20:]!r}).")
     return text.replace("\n", f" {LINE_END} ").split()
 
 
 def word_numbers(words: Iterable[str], vocabulary: int) -> dict[str, int]:
-    """The words known, each with its number: the most frequent ones, ties in the words' own order.
+    """Return the index of each word of the vocabulary: the most frequent words, ties in alphabetical order.
 
     Args:
-        words: of the training text.
-        vocabulary: largest number of words known, >= 2; `<unk>` and `<eos>` are always among them.
+        words: words of the training text.
+        vocabulary: maximum vocabulary size, >= 2, including `<unk>` and `<eos>`.
 
     >>> word_numbers("b a c a <eos> b <eos> d e <eos>".split(), vocabulary=4)
     {'<eos>': 0, 'a': 1, 'b': 2, '<unk>': 3}
@@ -147,7 +149,7 @@ def word_numbers(words: Iterable[str], vocabulary: int) -> dict[str, int]:
 
 
 def num_windows(num_words: int, num_steps: int) -> int:
-    """Windows of a text: each word but the first is some window's target; what is left over at the end is dropped.
+    """Return the number of windows of a text: every word but the first is a target; an incomplete window is dropped.
 
     >>> num_windows(929_589, 20), num_windows(929_589, 35)
     (46479, 26559)
@@ -156,7 +158,7 @@ def num_windows(num_words: int, num_steps: int) -> int:
 
 
 def text_source(corpus: Corpus, *, num_steps: int, description: str) -> DataSource:
-    """The corpus as a data source whose windows have `num_steps` words unless a study says otherwise."""
+    """Return the corpus as a data source with `num_steps` words per window by default."""
     return DataSource(
         load=corpus.load,
         check=corpus.check,
@@ -171,21 +173,21 @@ def text_source(corpus: Corpus, *, num_steps: int, description: str) -> DataSour
 
 
 def _cache_path(name: str) -> Path:
-    """Where a download of the file lies, or would lie."""
+    """Return the path of the file's download, which may not exist."""
     return cache_folder("ptb") / name
 
 
 def _download(name: str, sha256: str) -> Path:
-    """The file in the user's cache, fetched where it is not there or not the original."""
+    """Return the file in the user's cache; download it if it is missing or not the original."""
     import pooch
 
     url, path = f"{MIRROR}{name}", _cache_path(name)
     try:
         pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=path.parent)
-    except (OSError, ValueError) as error:  # pooch raises ValueError where the hash is another
+    except (OSError, ValueError) as error:  # pooch raises ValueError for a wrong hash
         raise DataError(
-            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or name a folder that holds "
-            f"{', '.join(FILES)} (ZEROTUNE_DATA)."
+            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or set a data folder with "
+            f"{', '.join(FILES)} (--data or ZEROTUNE_DATA)."
         ) from error
     return path
 
@@ -194,7 +196,7 @@ PTB = Corpus(
     title="the Penn Treebank",
     folder="ptb",
     num_words=(929_589, 73_760, 82_430),
-    sha256=(  # as recorded by Hugging Face datasets, ptb_text_only/dataset_infos.json, for the same address
+    sha256=(  # from Hugging Face datasets, ptb_text_only/dataset_infos.json, for the same URL
         "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
         "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
         "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
@@ -209,7 +211,7 @@ ANY_TEXT = Corpus(title="data source 'text'", folder="text")
 
 
 def text_sources(num_steps: int) -> dict[str, DataSource]:
-    """The texts that a language model can be trained on, by name; windows of `num_steps` words by default."""
+    """Return the language model's data sources by name, with `num_steps` words per window by default."""
     return {
         "ptb": text_source(
             PTB,
@@ -219,11 +221,11 @@ def text_sources(num_steps: int) -> dict[str, DataSource]:
         "wikitext2-resplit": text_source(
             WIKITEXT2_RESPLIT,
             num_steps=num_steps,
-            description="WikiText-2's validation text to train on and the halves of its test text, in a folder",
+            description="WikiText-2's validation text for training and the halves of its test text, from a folder",
         ),
         "text": text_source(
             ANY_TEXT,
             num_steps=num_steps,
-            description="any text in PTB's layout (ptb.train.txt, ptb.valid.txt, ptb.test.txt), in a folder",
+            description="any text in PTB's layout (ptb.train.txt, ptb.valid.txt, ptb.test.txt), from a folder",
         ),
     }

@@ -1,6 +1,6 @@
-"""Samples that are rows by column name, as the pairs (inputs, target) that a split has.
+"""Conversion of rows by column name to the (inputs, target) pairs of a split.
 
-This module must not know what holds the rows.
+This module must not know where rows come from.
 """
 
 from collections import namedtuple
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, cast
 from .dataset import DataError
 
 Columns = str | Sequence[str]
-"""Name of a column, or names of several."""
+"""One or several column names."""
 
 Collate = Callable[[list[Any]], Any]
-"""Samples -> a batch, as torch's DataLoader takes it."""
+"""Samples -> batch, as torch's DataLoader takes it."""
 
 
 class RowColumns(NamedTuple):
-    """The columns that a model is given, and the one of the targets."""
+    """The model's input columns and the target column."""
 
     inputs: Columns
     target: str
@@ -30,15 +30,15 @@ class RowColumns(NamedTuple):
         return (*([self.inputs] if isinstance(self.inputs, str) else self.inputs), self.target)
 
     def check(self, known: Sequence[str]) -> None:
-        """Raises DataError where a column is not among the known ones."""
+        """Raise DataError if a column is not among the known ones."""
         for name in self.names:
             if name not in known:
-                raise DataError(f"there is no column {name!r}: there are {', '.join(map(str, known)) or 'none'}")
+                raise DataError(f"no column {name!r}; known: {', '.join(map(str, known)) or 'none'}")
 
     def select(self, row: Any) -> tuple[Any, Any]:
-        """Inputs and target of a row, or of a batch of rows; several inputs as a named tuple."""
+        """Return inputs and target of a row or a batch of rows; several inputs become a named tuple."""
         if not isinstance(row, Mapping):
-            raise DataError(f"inputs and target name columns, but a sample is of type {type(row).__name__}, not a row")
+            raise DataError(f"inputs and target name columns, so a sample must be a row, got type {type(row).__name__}")
         self.check(list(row))
         if isinstance(self.inputs, str):
             return row[self.inputs], row[self.target]
@@ -47,7 +47,7 @@ class RowColumns(NamedTuple):
 
 @dataclass(frozen=True)
 class PairsOfRows:
-    """A data set of rows, as one of pairs."""
+    """A data set of rows, presented as one of pairs."""
 
     rows: Any
     columns: RowColumns
@@ -61,23 +61,23 @@ class PairsOfRows:
 
 @dataclass(frozen=True)
 class CollatedRows:
-    """A collate function that gives a batch by column name, as one that gives (inputs, targets)."""
+    """A collate function of rows, adapted to return (inputs, targets)."""
 
     collate: Collate
     columns: RowColumns
 
     def __call__(self, rows: list[Any]) -> tuple[Any, Any]:
-        """One batch of these rows."""
+        """Collate rows into one batch."""
         return self.columns.select(self.collate(rows))
 
 
 @lru_cache
 def _inputs_type(names: tuple[str, ...]) -> type[Any]:
-    """The one type of inputs of these names. A loader's process sends its name, since it cannot send a type."""
+    """Return the named tuple type of these columns; workers send the column names, since the type cannot be pickled."""
     try:
-        kind: Any = namedtuple("Inputs", names)  # type: ignore[misc]  # the names are known only now
+        kind: Any = namedtuple("Inputs", names)  # type: ignore[misc]  # the names are known only at run time
     except ValueError as error:
-        raise DataError(f"the columns {', '.join(names)} cannot be given to a model by name: {error}") from None
+        raise DataError(f"the columns {', '.join(names)} cannot be field names of a named tuple: {error}") from None
     kind.__reduce__ = _reduce  # type: ignore[method-assign, assignment]
     return cast("type[Any]", kind)
 

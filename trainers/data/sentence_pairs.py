@@ -1,8 +1,8 @@
-"""Pairs of sentences as a split: flat tokens on the device, padded a batch at a time, batches of like length.
+"""Sentence pairs as a split: flat tokens on the device, padded per batch, in batches of similar length.
 
-This module must not know files or vocabularies, but for what `decode` gives.
+This module must not know files, and of vocabularies only what `Vocabulary` defines.
 
-Shape suffixes: B batch, S source tokens, T target tokens, M the longest of a batch's sentences.
+Shape suffixes: B batch, S source tokens, T target tokens, M tokens of the longest sentence in a batch.
 """
 
 from array import array
@@ -19,18 +19,18 @@ from .dataset import Batch, Split
 from .vocabulary import BEGIN, END, PAD, Vocabulary
 
 POOL_BATCHES = 80
-"""Batches whose pairs are sorted by length together, as in MLPerf's GNMT reference ("Training data order")."""
+"""Batches whose pairs are sorted by length in one pool, as in MLPerf's GNMT reference ("Training data order")."""
 EVALUATION_PAIRS = 128
-"""Pairs evaluated and translated at once: their logits are the largest tensors there are."""
+"""Pairs evaluated and translated at once; their logits are the largest tensors of all."""
 
 
 class PairInputs(NamedTuple):
-    """What a translation model is given: a batch of sources, and the targets up to each word that it must predict.
+    """Inputs of a translation model: a batch of sources, and targets shifted right.
 
     Attributes:
-        source: tokens (B, S), begin and end included, padded.
+        source: tokens (B, S) with begin and end, padded.
         source_lengths: tokens of each source, without padding, (B,).
-        target: tokens (B, T) that begin with the mark of the beginning, padded.
+        target: tokens (B, T), starting with the begin token, padded.
     """
 
     source: Tensor
@@ -40,22 +40,22 @@ class PairInputs(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """Sentences of tokens, end to end.
+    """Concatenated sentences of tokens.
 
     Attributes:
-        tokens: (num_tokens,), int32, on the device of the batches; each sentence has its begin and its end mark.
-        starts: (n + 1,), on the CPU: sentence i is `tokens[starts[i]:starts[i + 1]]`. There, so that the size of a
-            batch is known without waiting for the device.
+        tokens: (num_tokens,), int32, on the device of the batches; every sentence has its begin and end tokens.
+        starts: (n + 1,), on the CPU, so that batch shapes are known without synchronising with the device. Sentence i
+            is `tokens[starts[i]:starts[i + 1]]`.
     """
 
     tokens: Tensor
     starts: Tensor
 
     @classmethod
-    def of(cls, sentences: Iterable[list[int]]) -> "Sentences":
-        """Sentences given without their marks.
+    def from_lists(cls, sentences: Iterable[list[int]]) -> "Sentences":
+        """Concatenate sentences and add begin and end tokens.
 
-        >>> Sentences.of([[7, 8], []]).tokens.tolist()
+        >>> Sentences.from_lists([[7, 8], []]).tokens.tolist()
         [2, 7, 8, 3, 2, 3]
         """
         tokens, starts = array("i"), array("q", [0])
@@ -71,11 +71,11 @@ class Sentences:
 
     @property
     def lengths(self) -> Tensor:
-        """Tokens of each sentence, marks included, (n,)."""
+        """Tokens of each sentence, with begin and end, (n,)."""
         return self.starts.diff()
 
     def pad(self, positions_B: Tensor) -> tuple[Tensor, Tensor]:
-        """The sentences at positions (B,) of the CPU: tokens (B, M), int64, padded at their ends, and lengths (B,)."""
+        """Return the sentences at positions (B,), on the CPU: tokens (B, M), int64, right-padded, and lengths (B,)."""
         device = self.tokens.device
         starts_B = self.starts[positions_B]
         lengths_B = self.starts[positions_B + 1] - starts_B
@@ -88,13 +88,13 @@ class Sentences:
 
 @dataclass(frozen=True, kw_only=True)
 class PairSplit(Split):
-    """Sentence pairs; a sample is a pair, its key the position.
+    """Sentence pairs; a sample is a pair and its key its position.
 
     Attributes:
         source: sentences to translate.
-        target: their translations, as many.
-        vocabulary: of both.
-        references: the translations as people write them, to compare with; empty for training.
+        target: their translations.
+        vocabulary: vocabulary of both languages.
+        references: detokenized translations to compare with; empty for training.
     """
 
     source: Sentences
@@ -106,29 +106,31 @@ class PairSplit(Split):
         return len(self.source.starts) - 1
 
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
-        """`PairInputs` and the tokens to predict (B, T), padded: at each place, the one after the input's."""
+        """Yield `PairInputs` and the tokens to predict (B, T), padded: the inputs' targets shifted left."""
         for positions in keys:
             source_BS, source_lengths_B = self.source.pad(positions)
             target_BM, _ = self.target.pad(positions)
-            # A shorter sentence's end is among the inputs too; what is predicted after it is padding.
+            # The end token of a shorter sentence is among the inputs too; the prediction after it is padding.
             yield PairInputs(source_BS, source_lengths_B, target_BM[:, :-1]), target_BM[:, 1:]
 
     def to(self, device: torch.device) -> "PairSplit":
-        """The split whose batches lie on `device`."""
+        """Return the split with batches on `device`."""
         source = replace(self.source, tokens=self.source.tokens.to(device))
         return replace(self, source=source, target=replace(self.target, tokens=self.target.tokens.to(device)))
 
     def double(self) -> "PairSplit":
-        """The split itself: it has no real numbers."""
+        """Return the split itself: it has no floating-point numbers."""
         return self
 
     def order(self, seed: int, epoch: int, *, epochs: int, batch_size: int) -> tuple[int, int, Tensor]:
-        """Shuffled, then sorted by length within every 80 batches, then the batches shuffled.
+        """Shuffle the pairs, sort them by length within every 80 batches, and shuffle the batches.
 
-        The length of a pair is that of its longer sentence, as in MLPerf's reference of v0.7: with it, batches of 128
-        pairs of Multi30K compute 23% too much, counting source times target; with the sum of both, as in v0.5, 53%.
-        An epoch takes the same pairs as without sorting: each once, and T = ceil(E n / B) updates exactly E n.
-        The last update of a training, which may be a smaller batch, stays the last.
+        The length of a pair is that of its longer sentence, as in MLPerf's reference v0.7. With it, padding adds 23%
+        of computation (source times target tokens) to batches of 128 pairs of Multi30K; with the sum of both lengths,
+        as in v0.5, 53%.
+
+        An epoch has the same pairs as without sorting: each once, and T = ceil(E n / B) updates exactly E n. The last
+        update of a training, which may be a smaller batch, stays the last.
         """
         first, last, positions = super().order(seed, epoch, epochs=epochs, batch_size=batch_size)
         num_full = len(positions) // batch_size
@@ -140,11 +142,11 @@ class PairSplit(Split):
         return first, last, torch.cat([shuffled.flatten(), positions[num_full * batch_size :]])
 
     def evaluation_keys(self) -> tuple[Tensor, ...]:
-        """Batches of sources of like length, which together hold every pair once."""
+        """Return batches of sources of similar length, which together hold every pair once."""
         return torch.split(self.source.lengths.argsort(stable=True), EVALUATION_PAIRS)
 
     def example_batch(self) -> Batch:
-        """The two pairs whose lengths are nearest the mean, on the CPU: padding is not counted as work."""
+        """Return the two pairs with lengths nearest the mean, on the CPU, so that little padding is counted."""
         lengths = self.source.lengths + self.target.lengths
         nearest = (lengths - lengths.double().mean()).abs().argsort(stable=True)
         return next(self.to(torch.device("cpu")).batches([nearest[:2]]))

@@ -1,8 +1,8 @@
-"""Parallel text from a folder: train, valid and test, English and German, one sentence a line.
+"""Parallel English-German text from a data folder: train, valid and test files with one sentence per line.
 
-WMT16 English-German as MLPerf's GNMT reference preprocesses it (tokenized and cut into subwords; newstest2015 and 2016
-for validation, newstest2014 for test), or raw text such as Multi30K. The files of the two languages are read side by
-side: line i of one is the translation of line i of the other.
+WMT16 as MLPerf's GNMT reference preprocesses it (tokenized and split into subwords; newstest2015 and 2016 for
+validation, newstest2014 for test), or raw text such as Multi30K. Line i of one language's file is the translation of
+line i of the other's.
 """
 
 from collections.abc import Iterator
@@ -17,40 +17,43 @@ from .sentence_pairs import PairSplit, Sentences
 from .vocabulary import SUBWORDS, Vocabulary
 
 SOURCE, TARGET = "en", "de"
-"""MLPerf's and the papers' direction: from English to German."""
+"""The direction of MLPerf and the papers: English to German."""
 PARTS = ("train", "valid", "test")
 WMT16_PAIRS = 3_498_161
-"""Training pairs of at most 50 tokens a language, of 4,068,191 (MLPerf training results v0.5, NVIDIA's log
+"""Training pairs of at most 50 tokens per language, of 4,068,191 (MLPerf training results v0.5, NVIDIA's log
 dgx1_ngc18.11_pytorch/gnmt/result_1.txt: "preproc_num_train_examples"). DATE's Table 2 says 3.5M."""
 MULTI30K_PAIRS = 29_000
 """Training pairs of Multi30K (Elliott et al., arXiv 1605.00459, Table 1); none is longer than 50 words."""
 MULTIPLE = 8
-"""The number of tokens is rounded up to a multiple of it, as in the reference: matrix products are faster."""
+"""The vocabulary size is rounded up to a multiple of it, as in the reference, for faster matrix products."""
 
 Pair = tuple[str, str]
 
 
 def load(default_folder: str, data_folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> Dataset:
-    """Sentence pairs in memory, on the CPU.
+    """Load sentence pairs into memory, on the CPU.
 
-    Training pairs with an empty side, or more than `max_length` words, are left out; validation and test are whole.
-    The vocabulary is learned from the training pairs that are left, each time: a corpus of millions is better cut into
-    subwords once, and loaded with "words".
+    Training pairs with an empty side or more than `max_length` words are dropped; validation and test are complete. The
+    vocabulary is learned from the remaining training pairs at every load: split a corpus of millions into subwords
+    once, and load it with "words".
 
     Args:
-        default_folder: name of the data set's folder where `data_folder` holds several.
-        data_folder: the folder with `train.en`, `train.de`, `valid.en` ... `test.de`, or the one that holds it; None
-            takes $ZEROTUNE_DATA. Where it holds `valid.raw.de` or `test.raw.de` too, translations are compared with
-            these, as MLPerf compares with the untokenized newstest2014; otherwise with `valid.de` and `test.de`, for
-            "words" with the subwords joined and the spaces of Moses's tokenizer taken out.
-        subwords: "bpe" learns byte pairs from raw text; "words" takes the words of preprocessed text.
-        vocabulary: largest number of tokens, shared by both languages.
-        max_length: words of a training sentence at most, its begin and its end counted as one each, as MLPerf does.
-            Words are what white space separates: for preprocessed text they are the subwords.
+        default_folder: name of the data set's subfolder in a data folder with several data sets.
+        data_folder: holds `train.en`, `train.de`, `valid.en` ... `test.de`, directly or in the subfolder; None uses
+            $ZEROTUNE_DATA. If it also holds `valid.raw.de` or `test.raw.de`, these are the references, as MLPerf uses
+            the untokenized newstest2014. Otherwise the references are `valid.de` and `test.de`, for "words" with
+            subwords joined and detokenized.
+        subwords: "bpe" learns byte pairs from raw text; "words" uses the words of preprocessed text.
+        vocabulary: maximum vocabulary size, shared by both languages.
+        max_length: maximum words of a training sentence, counting begin and end as one each, as MLPerf does. Words are
+            separated by white space; in preprocessed text they are subwords.
+
+    Returns:
+        The data set; `num_tokens` is in its info.
 
     Raises:
-        DataError: a file is missing, empty, cut short or not UTF-8, the two languages have not as many lines, or no
-            pair is short enough.
+        DataError: a file is missing, empty, truncated or not UTF-8; the two languages differ in their number of lines;
+            or no pair is short enough.
     """
     folder = _find_folder(default_folder, data_folder, subwords, vocabulary)
     train = list(_short_pairs(folder, max_length))
@@ -66,13 +69,13 @@ def load(default_folder: str, data_folder: str | None, *, subwords: str, vocabul
 
 
 def check(default_folder: str, data_folder: str | None, *, subwords: str, vocabulary: int, max_length: int) -> int:
-    """Tests every file by reading it once, without learning a vocabulary: arguments as for `load`.
+    """Check every file by reading it once, without learning a vocabulary; arguments as in `load`.
 
     Returns:
-        Number of training pairs that `load` would give.
+        Number of training pairs.
 
     Raises:
-        DataError: as `load`.
+        DataError: as in `load`.
     """
     folder = _find_folder(default_folder, data_folder, subwords, vocabulary)
     for part in ("valid", "test"):
@@ -81,15 +84,17 @@ def check(default_folder: str, data_folder: str | None, *, subwords: str, vocabu
 
 
 def _find_folder(default_folder: str, data_folder: str | None, subwords: str, vocabulary: int) -> Path:
-    """The folder with the files; raises DataError where it is not there, or an option is not what it must be."""
+    """Return the folder with the files; raise DataError if it is missing or an option is invalid."""
     if subwords not in SUBWORDS:
         raise DataError(f"option 'subwords' must be {' or '.join(map(repr, SUBWORDS))}, got {subwords!r}.")
     if subwords == "bpe" and vocabulary < 260:
-        raise DataError(f"option 'vocabulary' must be at least 260 for 'bpe': 4 marks and 256 bytes, got {vocabulary}.")
+        raise DataError(
+            f"option 'vocabulary' must be at least 260 for 'bpe', 4 special tokens and 256 bytes, got {vocabulary}."
+        )
     chosen = resolve_data_folder(data_folder)
     names = ", ".join(f"{part}.{language}" for part in PARTS for language in (SOURCE, TARGET))
     if not chosen:
-        raise DataError(f"{default_folder}: no folder is named: give one that holds {names} (--data, ZEROTUNE_DATA).")
+        raise DataError(f"{default_folder}: no data folder is set: name one with {names} by --data or ZEROTUNE_DATA.")
     inner = Path(chosen) / default_folder
     folder = inner if inner.is_dir() else Path(chosen)
     if not folder.is_dir():
@@ -98,34 +103,38 @@ def _find_folder(default_folder: str, data_folder: str | None, subwords: str, vo
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """The sentences of a file, one a line; raises DataError at the first thing that is wrong with it."""
+    """Yield the sentences of a file, one per line; raise DataError at the first error."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file: it should hold one sentence a line.")
+        raise DataError(f"{path}: no such file: it should hold one sentence per line.")
     line, number = b"", 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield line.decode().strip()
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}: line {number} is not UTF-8 ({error.reason}); convert the file.") from None
+                raise DataError(f"{path}: line {number} is not UTF-8 ({error.reason}): convert the file.") from None
     if number == 0:
-        raise DataError(f"{path}: it is empty: it should hold one sentence a line.")
+        raise DataError(f"{path}: it is empty: it should hold one sentence per line.")
     if not line.endswith(b"\n"):
-        raise DataError(f"{path}: line {number}, the last, has no end: the file was cut short; get it again.")
+        raise DataError(
+            f"{path}: line {number}, the last, is not terminated: the file is truncated; download it again."
+        )
 
 
 def _pairs(folder: Path, part: str) -> Iterator[Pair]:
-    """The lines of both languages side by side; raises DataError where they are not as many."""
+    """Yield the line pairs of both languages; raise DataError if their numbers differ."""
     paths = [folder / f"{part}.{language}" for language in (SOURCE, TARGET)]
     for english, german in zip_longest(*map(_lines, paths)):
         if english is None or german is None:
             found = " and ".join(f"{path.name} has {sum(1 for _ in _lines(path)):,}" for path in paths)
-            raise DataError(f"{folder}: both languages should have as many lines, but {found}: get them again.")
+            raise DataError(
+                f"{folder}: both languages should have equally many lines, but {found}: download them again."
+            )
         yield english, german
 
 
 def _short_pairs(folder: Path, max_length: int) -> Iterator[Pair]:
-    """The training pairs that are neither empty nor too long; raises DataError where there is none."""
+    """Yield the training pairs that are neither empty nor too long; raise DataError if there is none."""
     longest, num_kept = 0, 0
     for english, german in _pairs(folder, "train"):
         lengths = len(english.split()), len(german.split())
@@ -141,7 +150,7 @@ def _short_pairs(folder: Path, max_length: int) -> Iterator[Pair]:
 
 
 def _reference_texts(folder: Path, part: str, pairs: list[Pair]) -> list[str] | None:
-    """The raw translations beside a part, or None where there are none; raises DataError if they are not as many."""
+    """Return the raw translations of a part, or None; raise DataError if their number differs."""
     path = folder / f"{part}.raw.{TARGET}"
     if not path.exists():
         return None
@@ -153,15 +162,15 @@ def _reference_texts(folder: Path, part: str, pairs: list[Pair]) -> list[str] | 
 
 def _split(pairs: list[Pair], vocabulary: Vocabulary, references: tuple[str, ...] = ()) -> PairSplit:
     return PairSplit(
-        source=Sentences.of(vocabulary.encode(english for english, _ in pairs)),
-        target=Sentences.of(vocabulary.encode(german for _, german in pairs)),
+        source=Sentences.from_lists(vocabulary.encode(english for english, _ in pairs)),
+        target=Sentences.from_lists(vocabulary.encode(german for _, german in pairs)),
         vocabulary=vocabulary,
         references=references,
     )
 
 
 def _evaluation_split(folder: Path, part: str, vocabulary: Vocabulary) -> PairSplit:
-    """A part with the translations that its own are compared with."""
+    """Build a split with references."""
     pairs = list(_pairs(folder, part))
     texts = _reference_texts(folder, part, pairs)
     references = [vocabulary.detokenize(german) for _, german in pairs] if texts is None else texts

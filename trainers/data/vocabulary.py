@@ -1,8 +1,7 @@
-"""Sentences as numbers and back: a vocabulary shared by both languages of a translation task.
+"""Tokenization: a vocabulary shared by both languages of a translation task.
 
-Two kinds, by the name that the option `subwords` gives them: "bpe" learns subwords from raw text, "words" takes the
-words of the files as they are, for text that was cut into subwords beforehand. Learning is deterministic. This module
-must not know files.
+The option `subwords` selects one of two: "bpe" learns subwords from raw text; "words" uses the files' words unchanged,
+for text that was split into subwords beforehand. Learning is deterministic. This module must not know files.
 """
 
 from abc import ABC, abstractmethod
@@ -14,39 +13,39 @@ from typing import Any
 from .moses import detokenize
 
 PAD, UNKNOWN, BEGIN, END = range(4)
-"""The tokens that are no text: padding, a word that the vocabulary does not hold, begin and end of a sentence."""
+"""The special tokens: padding, unknown word, begin of sentence and end of sentence."""
 NUM_SPECIAL_TOKENS = 4
 SUBWORD_JOINT = "@@ "
-"""What subword-nmt writes between two parts of a word."""
+"""Separator of subword-nmt between two parts of a word."""
 CHUNK = 10_000
-"""Sentences encoded at once, so that a large corpus needs little memory beside its tokens."""
+"""Sentences encoded at once, so that a large corpus needs little memory beyond its tokens."""
 
 
 class Vocabulary(ABC):
-    """Numbers the tokens of both languages: 0 .. 3 are marks, text begins at 4."""
+    """Token indices of both languages: 0 .. 3 are special tokens, text starts at 4."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of tokens, the marks included."""
+        """Return the number of tokens, including special tokens."""
 
     @abstractmethod
     def encode(self, sentences: Iterable[str]) -> Iterator[list[int]]:
-        """The tokens of each sentence, without marks."""
+        """Yield the tokens of each sentence, without special tokens."""
 
     @abstractmethod
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens, as people write it; marks and numbers beyond the vocabulary give nothing."""
+        """Return the detokenized text of tokens; special tokens and indices beyond the vocabulary are skipped."""
 
     @abstractmethod
     def detokenize(self, sentence: str) -> str:
-        """A sentence of the files as people write it: what `decode` gives where every word is known."""
+        """Detokenize a sentence of the files; equals `decode` of its tokens if every word is known."""
 
 
 class BytePairs(Vocabulary):
-    """Byte-pair encoding of UTF-8 bytes: no word is unknown, and decoding gives the text back.
+    """Byte-pair encoding of UTF-8 bytes: no word is unknown, and decoding restores the text.
 
-    Source: Sennrich, Haddow and Birch, arXiv 1508.07909. Differs from it: merges start from bytes, not from
-    characters, and a token holds the space before a word.
+    Source: Sennrich, Haddow and Birch, arXiv 1508.07909. Differs from it: merges start from bytes instead of
+    characters, and a token includes the space before a word.
     """
 
     def __init__(self, tokenizer: Any):
@@ -54,14 +53,20 @@ class BytePairs(Vocabulary):
 
     @classmethod
     def learn(cls, sentences: Iterable[str], size: int) -> "BytePairs":
-        """Learns the most frequent pairs.
+        """Learn the most frequent merges.
 
         Args:
             sentences: text of both languages.
-            size: number of tokens, marks included, at least 260: the marks and all bytes; fewer where the text has
-                too few pairs.
+            size: vocabulary size, >= 260: the special tokens and all bytes. The result is smaller if the text has too
+                few pairs.
         """
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # only here: an extra brings it
+        from tokenizers import (  # imported here: an extra installs it
+            Tokenizer,
+            decoders,
+            models,
+            pre_tokenizers,
+            trainers,
+        )
 
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -77,26 +82,26 @@ class BytePairs(Vocabulary):
         return NUM_SPECIAL_TOKENS + int(self._tokenizer.get_vocab_size())
 
     def encode(self, sentences: Iterable[str]) -> Iterator[list[int]]:
-        """The tokens of each sentence, without marks."""
+        """Yield the tokens of each sentence, without special tokens."""
         remaining = iter(sentences)
         while chunk := list(islice(remaining, CHUNK)):
             for encoding in self._tokenizer.encode_batch(chunk):
                 yield [number + NUM_SPECIAL_TOKENS for number in encoding.ids]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens; bytes that are no UTF-8 become the replacement character."""
+        """Return the text of tokens; invalid UTF-8 becomes the replacement character."""
         text: str = self._tokenizer.decode(
             [token - NUM_SPECIAL_TOKENS for token in tokens if token >= NUM_SPECIAL_TOKENS]
         )
         return text.strip()
 
     def detokenize(self, sentence: str) -> str:
-        """The sentence itself: the files hold raw text."""
+        """Return the sentence itself: the files hold raw text."""
         return sentence
 
 
 class Words(Vocabulary):
-    """The words of preprocessed text, between white space; `@@` at the end of one joins it to the next."""
+    """The words of preprocessed text, separated by white space; a word that ends in `@@` joins the next."""
 
     def __init__(self, words: Sequence[str]):
         self._words = words
@@ -104,11 +109,11 @@ class Words(Vocabulary):
 
     @classmethod
     def learn(cls, sentences: Iterable[str], size: int) -> "Words":
-        """Takes the most frequent words; of equally frequent ones, the first in the order of their characters.
+        """Take the most frequent words, ties in alphabetical order.
 
         Args:
             sentences: text of both languages.
-            size: largest number of tokens, marks included.
+            size: maximum vocabulary size, including special tokens.
         """
         counts = Counter(chain.from_iterable(sentence.split() for sentence in sentences))
         return cls(sorted(counts, key=lambda word: (-counts[word], word))[: size - NUM_SPECIAL_TOKENS])
@@ -117,24 +122,24 @@ class Words(Vocabulary):
         return NUM_SPECIAL_TOKENS + len(self._words)
 
     def encode(self, sentences: Iterable[str]) -> Iterator[list[int]]:
-        """The tokens of each sentence, without marks."""
+        """Yield the tokens of each sentence, without special tokens."""
         numbers = self._numbers
         for sentence in sentences:
             yield [numbers.get(word, UNKNOWN) for word in sentence.split()]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens, subwords joined and the spaces of Moses's tokenizer taken out."""
+        """Return the text of tokens with subwords joined and Moses's tokenization undone."""
         known = (token for token in tokens if NUM_SPECIAL_TOKENS <= token < len(self))
         return self.detokenize(" ".join(self._words[token - NUM_SPECIAL_TOKENS] for token in known))
 
     def detokenize(self, sentence: str) -> str:
-        """The sentence with its subwords joined and the spaces of Moses's tokenizer taken out.
+        """Join subwords and undo Moses's tokenization.
 
-        >>> Words([]).plain("Res@@ um@@ ption of the session .")
+        >>> Words([]).detokenize("Res@@ um@@ ption of the session .")
         'Resumption of the session.'
         """
         return detokenize(sentence.replace(SUBWORD_JOINT, "").removesuffix(SUBWORD_JOINT.strip()))
 
 
 SUBWORDS: Mapping[str, Callable[[Iterable[str], int], Vocabulary]] = {"bpe": BytePairs.learn, "words": Words.learn}
-"""How a vocabulary of a size is learned from sentences, by the name that the option `subwords` gives."""
+"""(sentences, size) -> vocabulary, by the value of the option `subwords`."""

@@ -1,4 +1,4 @@
-"""What a training looks like from inside, off the hot path: curvature, trust ratios, distance, gradient noise."""
+"""Measurements of a running training: curvature, trust ratios, distance from the start and gradient noise."""
 
 from .curvature import HessianMethod, lipschitz_constant
 from .distance import LAWS, Fit, distance, fit

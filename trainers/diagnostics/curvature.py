@@ -1,4 +1,4 @@
-"""How curved the loss is along its own gradient: L(x, g) = g'Hg / |g|^2, the inverse of the best step along g.
+"""Curvature of the loss along its gradient: L(x, g) = g'Hg / |g|^2, the inverse of the best step size along g.
 
 Source: LEGW (arXiv 1901.08256v1), Section 4 and Figure 3; DATE (SC'19), Section 3.2 and Figure 11.
 """
@@ -10,15 +10,15 @@ import torch
 from .probe import Probe, Vector, dot, norm
 
 HessianMethod = Literal["difference", "exact"]
-"""How the Hessian is multiplied: by a finite difference of gradients, or by differentiating twice."""
+"""The Hessian-vector product: a finite difference of gradients, or double differentiation."""
 
 RELATIVE_STEP = 1e-3
-"""Length of the finite difference's step over the norm of the weights.
+"""Length of the finite-difference step over the norm of the weights.
 
-Not the small step that smooth functions want. A network of ReLU and max-pooling has a kink at every switch of a unit;
-a short step meets few of them or none, and weighs each by the inverse of its length. Measured with LeNet-5 on 512
-images after two epochs: 14.0 to 15.0 at steps of 1e-4 to 3e-2, but 99 at 1e-6 and 853 at 1e-7, in float32 as in
-float64; the second derivative between the kinks is 14.9.
+Larger than for smooth functions. Networks with ReLU and max-pooling have a kink wherever a unit switches; a short step
+crosses few of them and weights each by the inverse of its length. Measured with LeNet-5 on 512 images after two epochs:
+14.0 to 15.0 for steps of 1e-4 to 3e-2, but 99 at 1e-6 and 853 at 1e-7, in float32 and float64 alike. The second
+derivative between the kinks is 14.9.
 """
 
 
@@ -29,22 +29,21 @@ def lipschitz_constant(
     method: HessianMethod = "difference",
     relative_step: float = RELATIVE_STEP,
 ) -> float:
-    """The local Lipschitz constant of the gradient along the gradient: g'Hg / |g|^2.
+    """Return the local Lipschitz constant of the gradient along itself: g'Hg / |g|^2.
 
     Args:
         probe: the loss, at the weights of interest.
-        gradient: g, where it is at hand; None to take it here.
-        method: "difference" takes two more gradients; "exact" differentiates twice, which needs more memory and does
-            not see kinks.
-        relative_step: length of the step over the norm of the weights, > 0.
+        gradient: g, if already known; None to compute it.
+        method: "difference" computes two more gradients; "exact" differentiates twice, which needs more memory and
+            ignores kinks.
+        relative_step: length of the finite-difference step over the norm of the weights, > 0.
 
     Returns:
-        The curvature, in inverse units of a learning rate: steepest descent on the loss's quadratic model lowers the
-        loss while the learning rate is below 2 / L. Negative where the loss curves down; not a number where g is 0.
+        The curvature L, in units of an inverse learning rate: steepest descent on the loss's quadratic model decreases
+        the loss if the learning rate is below 2 / L. Negative if the curvature is negative; NaN if g is 0.
 
-    Differs from the papers: they do not say how long the difference's step is, nor what batch g is of. Here g and H are
-    of the same fixed samples, so that the values of two batch sizes differ by where the weights are, and by nothing
-    else.
+    Differs from the papers, which state neither the finite-difference step nor the batch of g. Here g and H are of the
+    same fixed samples, so that values at two batch sizes differ only because the weights do.
 
     >>> from torch import nn
     >>> model = nn.Linear(1, 1, bias=False)

@@ -1,7 +1,7 @@
-"""How far the weights have gone from where they began, and by which law of time.
+"""Distance of the weights from their initial values, and its growth over time.
 
 Source: LIMIT (arXiv 2006.08517), Section 4.2 and Figures 11 and 12, after Hoffer, Hubara and Soudry (arXiv 1705.08741):
-a walk in a random potential goes as log t ("ultra-slow diffusion"), one on a flat potential as sqrt t.
+a random walk in a random potential grows like log t ("ultra-slow diffusion"), in a flat potential like sqrt t.
 """
 
 import math
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 LAWS: Final[Mapping[str, Callable[[float], float]]] = {"log t": math.log, "sqrt t": math.sqrt}
-"""The laws of time that a distance is held against."""
+"""Growth laws by name, functions of the number of updates t."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,9 @@ class Fit:
 
     Attributes:
         law: a name in `LAWS`.
-        intercept: the distance where the law is 0.
-        slope: of the distance over the law.
-        r_squared: the share of the distances' variance that the line explains, in [0, 1].
+        intercept: distance at law(t) = 0.
+        slope: distance per unit of the law.
+        r_squared: fraction of the distances' variance that the fit explains, in [0, 1].
     """
 
     law: str
@@ -34,23 +34,22 @@ class Fit:
     r_squared: float
 
     def at(self, updates: float) -> float:
-        """The distance that the fit gives after so many updates, >= 1."""
+        """Return the fitted distance after a number of updates, >= 1."""
         return self.intercept + self.slope * LAWS[self.law](updates)
 
 
 def fit(law: str, updates: Sequence[float], distances: Sequence[float]) -> Fit | None:
-    """Fits a law to the distances after so many updates.
+    """Fit a growth law to distances.
 
-    Every pair weighs the same, so that R^2 depends on where in time they lie: compare laws on the same pairs.
+    All pairs have equal weight, so R^2 depends on their times: compare laws only on the same pairs.
 
     Args:
         law: a name in `LAWS`.
         updates: t, each >= 1.
-        distances: |w_t - w_0|, one a t.
+        distances: |w_t - w_0|, one per t.
 
     Returns:
-        The fit; None where there are fewer than three pairs, or all distances or all times are one: nothing is left to
-        explain.
+        The fit; None if there are fewer than three pairs, or if all times or all distances are equal.
 
     >>> found = fit("log t", [1, 10, 100], [2.0, 3.0, 4.0])
     >>> f"{found.intercept:.3f} {found.slope * math.log(10):.3f} {found.r_squared:.3f}"
@@ -64,7 +63,7 @@ def fit(law: str, updates: Sequence[float], distances: Sequence[float]) -> Fit |
 
 
 def distance(weights: Sequence[Tensor], start: Sequence[Tensor]) -> float:
-    """|w - w_0| over all tensors together, Euclidean.
+    """Return the Euclidean distance |w - w_0| over all tensors.
 
     >>> distance([torch.tensor([3.0]), torch.tensor([[4.0]])], [torch.zeros(1), torch.zeros(1, 1)])
     5.0

@@ -1,4 +1,4 @@
-"""Weights and gradients layer by layer: the ratio of their norms, and what the optimizer makes of it.
+"""Norms of weights and gradients per layer, their ratio, and the ratio that the optimizer applies.
 
 Source: LARS (arXiv 1708.03888), Table 2 and Figure 2; DATE (SC'19), Figure 12.
 """
@@ -15,14 +15,14 @@ from ..optimizers.multi_tensor import MultiTensorOptimizer
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorms:
-    """A layer, which is one parameter tensor, when its gradient is ready.
+    """The norms of a layer (parameter tensor) before an update.
 
     Attributes:
-        name: of the parameter in the model.
+        name: name of the parameter in the model.
         weight: |w|, Euclidean.
-        gradient: |g|, as the optimizer sees it: after clipping.
-        applied: the factor that the coming step has in this layer besides the learning rate; None where the optimizer
-            has none, or knows it only with its direction (LAMB).
+        gradient: |g|, after clipping, as the optimizer sees it.
+        applied: factor that multiplies the learning rate of the next step in this layer; None if the optimizer has
+            none, or if it depends on the direction (LAMB).
     """
 
     name: str
@@ -32,16 +32,16 @@ class LayerNorms:
 
     @property
     def trust_ratio(self) -> float | None:
-        """|w| / |g|; None where either is 0."""
+        """|w| / |g|; None if either is 0."""
         return self.weight / self.gradient if self.weight > 0 and self.gradient > 0 else None
 
 
 def layer_norms(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[LayerNorms]:
-    """The norms of every layer that has a gradient, in the model's order.
+    """Yield the norms of every layer that has a gradient, in the model's order.
 
     Args:
-        model: its gradients are ready.
-        optimizer: of these parameters, about to step; None where its factor is of no interest.
+        model: the model, with gradients.
+        optimizer: its optimizer, before the step; None to omit the applied factor.
 
     >>> model = nn.Linear(2, 1, bias=False)
     >>> with torch.no_grad():
@@ -64,6 +64,6 @@ def layer_norms(model: nn.Module, optimizer: Optimizer | None = None) -> Iterato
 
 
 def _norms(tensors: list[torch.Tensor]) -> list[float]:
-    """The norm of every tensor, read from the device at once."""
+    """Return the norms of tensors, read from the device at once."""
     norms: list[float] = torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64)).tolist()
     return norms

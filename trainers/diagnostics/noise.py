@@ -1,4 +1,4 @@
-"""The gradient noise scale: the batch size beyond which averaging more samples buys little, whatever the rule.
+"""The gradient noise scale: the batch size beyond which larger batches help little, independent of the scaling rule.
 
 Source: McCandlish, Kaplan, Amodei, An Empirical Model of Large-Batch Training (arXiv 1812.06162), Section 2.2 and
 Appendix A.1.
@@ -11,11 +11,11 @@ from .probe import Probe, Vector, dot, mean
 
 @dataclass(frozen=True, kw_only=True)
 class GradientNoise:
-    """Unbiased estimates of how large a sample's gradient scatters, and of the mean that it scatters about.
+    """Unbiased estimates of the variance of a sample's gradient and of the squared norm of its mean.
 
     Attributes:
-        trace: tr(Sigma), the summed variance of one sample's gradient.
-        squared_norm: |G|^2 of the mean gradient; an estimate can be below 0 where noise outweighs it.
+        trace: tr(Sigma), the total variance of one sample's gradient.
+        squared_norm: |G|^2 of the mean gradient; the estimate can be negative if noise dominates.
     """
 
     trace: float
@@ -23,9 +23,9 @@ class GradientNoise:
 
     @property
     def scale(self) -> float | None:
-        """B_simple = tr(Sigma) / |G|^2 in samples; None where the mean gradient is lost in the noise.
+        """B_simple = tr(Sigma) / |G|^2 in samples; None if the estimate of |G|^2 is not positive.
 
-        The ratio of two unbiased estimates is not unbiased, and scatters where it is far above the big batch.
+        A ratio of unbiased estimates is biased, and its variance is large if it is far above the big batch size.
         """
         return self.trace / self.squared_norm if self.squared_norm > 0 else None
 
@@ -33,18 +33,19 @@ class GradientNoise:
 def gradient_noise(
     *, small_batch: int, small_squared_norm: float, big_batch: int, big_squared_norm: float
 ) -> GradientNoise:
-    """The estimates from the squared norms of gradients of two batch sizes (Appendix A.1, Equations A.2 and A.3).
+    """Estimate the gradient noise from squared gradient norms at two batch sizes.
 
-    E|G_B|^2 = |G|^2 + tr(Sigma) / B, for samples drawn independently; two batch sizes give both unknowns.
+    For independent samples E|G_B|^2 = |G|^2 + tr(Sigma) / B; two batch sizes determine both unknowns (Appendix A.1,
+    Equations A.2 and A.3).
 
     Args:
         small_batch: B_small, samples, >= 1.
-        small_squared_norm: |G|^2 of a batch of that size, or the mean over several.
+        small_squared_norm: |G|^2 of a batch of that size, or its mean over several batches.
         big_batch: B_big, samples, > B_small.
         big_squared_norm: |G|^2 of a batch of that size.
 
     Raises:
-        ValueError: the batch sizes are not in that order.
+        ValueError: the batch sizes are not in this order.
 
     >>> noise = gradient_noise(small_batch=1, small_squared_norm=5.0, big_batch=4, big_squared_norm=2.0)
     >>> noise.trace, noise.squared_norm, noise.scale
@@ -58,18 +59,18 @@ def gradient_noise(
 
 
 def probe_noise(probe: Probe) -> tuple[Vector, GradientNoise]:
-    """The gradient of a probe, and what its pieces (the small batch) and its whole (the big one) say of the noise.
+    """Return a probe's gradient, and the noise estimated from its pieces (small batches) and all samples (big batch).
 
-    Costs no more than the gradient. The probe's samples stand for the distribution that the training samples came from:
-    of a data set that the probe is a large part of, the scatter comes out as if there were more of it.
+    Costs no more than the gradient. The estimate assumes samples drawn from a large population: if the probe is a large
+    part of the data set, it overestimates the variance.
     """
     squared_norms: list[float] = []
 
-    def noted(vector: Vector) -> Vector:
+    def record(vector: Vector) -> Vector:
         squared_norms.append(dot(vector, vector))
         return vector
 
-    gradient = mean(noted(vector) for vector in probe.piece_gradients())
+    gradient = mean(record(vector) for vector in probe.piece_gradients())
     noise = gradient_noise(
         small_batch=probe.piece_size,
         small_squared_norm=sum(squared_norms) / len(squared_norms),

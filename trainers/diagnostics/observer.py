@@ -1,7 +1,7 @@
-"""Follows a training and measures it at chosen updates, without a trace in what it learns.
+"""Measurement of a training at chosen updates, without influence on the training.
 
-Everything that needs a forward pass is done on a copy of the model, on samples that were taken before the training
-began, with random numbers of its own. What is left reads weights and gradients.
+Forward passes run on a copy of the model, on samples drawn before the training, with separate random numbers. All other
+measurements only read weights and gradients.
 """
 
 from collections.abc import Collection
@@ -20,22 +20,22 @@ from .noise import GradientNoise, probe_noise
 from .probe import Probe
 
 NUM_SAMPLES = 512
-"""Samples of the probe, where there are as many: the big batch of the noise scale."""
+"""Maximum number of samples of the probe, the big batch of the noise scale."""
 PIECE_SIZE = 32
-"""Samples of a piece: the small batch of the noise scale."""
+"""Samples per piece, the small batch of the noise scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """A training just before an update.
+    """Measurements of a training before an update.
 
     Attributes:
-        iteration: the update about to be made, 1-based; iteration - 1 have been made.
+        iteration: the next update, 1-based.
         lr: its learning rate.
-        lipschitz: g'Hg / |g|^2 on the probe's samples; not a number where the loss is none.
-        noise: of the gradient, from the same samples.
+        lipschitz: g'Hg / |g|^2 on the probe's samples; NaN if the loss is NaN.
+        noise: gradient noise on the same samples.
         distance: |w - w_0| over all trainable weights.
-        layers: the norms of every layer, with the update's own gradient.
+        layers: norms of every layer, with the gradient of the update.
     """
 
     iteration: int
@@ -47,15 +47,15 @@ class Observation:
 
 
 class TrainingObserver:
-    """Measures a training at chosen updates; set it as the training's observer.
+    """Measures a training before chosen updates; set it as the training's observer.
 
-    The loss is the one trained (label smoothing included), in the weights' own number format, without the products in
-    bfloat16 of mixed precision. An optimizer that evaluates at other weights is measured at those it trains.
+    The loss is the training loss (label smoothing included) in the weights' dtype, without mixed precision. If the
+    optimizer evaluates at other weights than it trains, the trained weights are measured.
 
     Args:
-        training: before its first update; its weights now are where distances are taken from.
-        iterations: the updates to measure before, 1-based.
-        method: how the Hessian is multiplied.
+        training: the training, before its first update; distances are measured from its current weights.
+        iterations: updates to measure before, 1-based.
+        method: method of the Hessian-vector product.
 
     Raises:
         ValueError: there are fewer than 64 training samples.
@@ -65,9 +65,9 @@ class TrainingObserver:
     ...     application="lenet_mnist", data="mnist5k", batch_size=1500, epochs=1, seed=0,
     ...     schedule=ScheduleSpec(peak_lr=0.02), optimizer=OptimizerSpec(name="momentum"),
     ... ), Placement())
-    >>> training.updates.observer = recorder = Recorder(training, iterations={2})
+    >>> training.updates.observer = observer = TrainingObserver(training, iterations={2})
     >>> metrics = training.run_epoch()
-    >>> [(seen.iteration, len(seen.layers)) for seen in recorder.observations]
+    >>> [(seen.iteration, len(seen.layers)) for seen in observer.observations]
     [(2, 10)]
     """
 
@@ -79,7 +79,7 @@ class TrainingObserver:
         self._start = [weight.clone() for weight in self._probe.weights]
 
     def __call__(self, iteration: int) -> None:
-        """Measures, where this update was chosen: the gradient is ready, the optimizer has not stepped."""
+        """Measure if the update was chosen; called after the gradient is computed and before the optimizer steps."""
         if iteration not in self._iterations:
             return
         training, probe = self._training, self._probe
@@ -98,10 +98,10 @@ class TrainingObserver:
 
 
 def probe_pieces(training: Training) -> list[Batch]:
-    """Fixed training samples, the same at every batch size of a seed, in equal pieces; augmented once and for all.
+    """Return fixed training samples in equal pieces, augmented once; they depend on the seed, not on the batch size.
 
     Raises:
-        ValueError: there are fewer than two pieces of them.
+        ValueError: there are too few samples for two pieces.
     """
     split = training.data.train
     num_samples = min(NUM_SAMPLES, len(split)) // PIECE_SIZE * PIECE_SIZE

@@ -1,10 +1,10 @@
-"""A loss on a few fixed samples as a function of the weights alone: what curvature and gradient noise are measured on.
+"""The loss on a few fixed samples as a function of the weights, for measuring curvature and gradient noise.
 
-The samples are cut into pieces of equal size, taken one after the other, so that memory is bounded by a piece; batch
-normalisation takes its statistics over a piece, as in ghost batches. Every evaluation draws the same random numbers
-(dropout) and begins its texts anew. This module must not know optimizers, epochs or the training loop.
+The samples are split into pieces of equal size that are evaluated in turn, so that memory is bounded by a piece. Batch
+normalisation uses the statistics of a piece, as with ghost batches. Every evaluation draws the same random numbers
+(dropout) and resets recurrent states. This module must not know optimizers, epochs or the training loop.
 
-A vector over all weights is a list with one tensor a trainable parameter, in the model's order.
+A vector over all weights is a list with one tensor per trainable parameter, in the model's order.
 """
 
 import copy
@@ -24,15 +24,15 @@ Vector = list[Tensor]
 
 
 class Probe:
-    """A fixed loss, evaluated on a copy of the model, so that nothing done here reaches the model itself.
+    """A fixed loss, evaluated on a copy of the model without affecting the original.
 
     Args:
-        model: copied, and put into training mode; frozen parameters stay constants.
+        model: the model; the copy is in training mode, and frozen parameters are constants.
         loss: (outputs, targets) -> mean loss over the samples.
-        pieces: batches of one size, at least two, on the model's device and in its number format.
+        pieces: at least two batches of equal size, on the model's device and in its dtype.
 
     Raises:
-        ValueError: fewer than two pieces, or pieces of different size.
+        ValueError: there are fewer than two pieces, or their sizes differ.
 
     >>> inputs, targets = torch.eye(2), torch.tensor([0, 1])
     >>> probe = Probe(nn.Linear(2, 2), nn.functional.cross_entropy, [(inputs, targets), (inputs, targets)])
@@ -51,16 +51,16 @@ class Probe:
 
     @property
     def weights(self) -> Vector:
-        """The trainable weights at which everything is evaluated."""
+        """The trainable weights at which the loss is evaluated."""
         return [parameter.detach() for parameter in self._parameters]
 
     def load_weights(self, model: nn.Module) -> None:
-        """Takes over the weights and buffers that the model, of the same kind, has now."""
+        """Copy the current weights and buffers of a model of the same architecture."""
         self._model.load_state_dict(model.state_dict())
 
     @contextmanager
     def shifted_weights(self, vector: Vector, factor: float) -> Iterator[None]:
-        """Inside, the weights are `factor` times the vector away from where they were."""
+        """Shift the weights by `factor` times the vector inside the context."""
         kept = [weight.clone() for weight in self.weights]
         torch._foreach_add_(self.weights, vector, alpha=factor)
         try:
@@ -69,23 +69,23 @@ class Probe:
             torch._foreach_copy_(self.weights, kept)
 
     def piece_gradients(self) -> Iterator[Vector]:
-        """The gradient of the mean loss of every piece."""
+        """Yield the gradient of the mean loss of every piece."""
         for loss in self._losses():
             yield self._derivatives(loss)
 
     def gradient(self) -> Vector:
-        """The gradient of the mean loss over all samples: the mean over the pieces."""
+        """Return the gradient of the mean loss over all samples, the mean over the pieces."""
         return mean(self.piece_gradients())
 
     def hessian_times(self, vector: Vector) -> Vector:
-        """The Hessian of the mean loss over all samples times a vector, by differentiating the slope along it.
+        """Return the Hessian of the mean loss over all samples times a vector, by double differentiation.
 
-        Exact where the loss has second derivatives; the kinks of ReLU and max-pooling count as straight.
+        Exact wherever second derivatives exist; kinks of ReLU and max-pooling are ignored.
 
         Raises:
             RuntimeError: an operation of the model has no second derivative in torch.
         """
-        # The recurrent layers of cuDNN and oneDNN have no second derivative.
+        # Recurrent layers of cuDNN and oneDNN have no second derivative.
         with torch.backends.cudnn.flags(enabled=False), torch.backends.mkldnn.flags(enabled=False):
             return mean(self._derivatives(self._slope(loss, vector)) for loss in self._losses())
 
@@ -98,7 +98,7 @@ class Probe:
             yield loss
 
     def _slope(self, loss: Tensor, vector: Vector) -> Tensor:
-        """The derivative of the loss along the vector, which can be differentiated once more."""
+        """Return the derivative of the loss along the vector, as a differentiable scalar."""
         gradient = torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True)
         return torch.stack([(g * v).sum() for g, v in zip(gradient, vector, strict=True)]).sum()
 
@@ -107,7 +107,7 @@ class Probe:
 
 
 def mean(vectors: Iterator[Vector]) -> Vector:
-    """The mean of at least one vector; the first is overwritten."""
+    """Return the mean of at least one vector; overwrites the first."""
     total, count = next(vectors), 1
     for vector in vectors:
         torch._foreach_add_(total, vector)
@@ -117,7 +117,7 @@ def mean(vectors: Iterator[Vector]) -> Vector:
 
 
 def dot(one: Vector, other: Vector) -> float:
-    """The inner product, summed in float64.
+    """Return the inner product, summed in float64.
 
     >>> dot([torch.tensor([1.0, 2.0])], [torch.tensor([3.0, 4.0])])
     11.0
@@ -126,5 +126,5 @@ def dot(one: Vector, other: Vector) -> float:
 
 
 def norm(vector: Vector) -> float:
-    """The Euclidean norm, summed in float64."""
+    """Return the Euclidean norm, summed in float64."""
     return math.sqrt(dot(vector, vector))

@@ -64,7 +64,7 @@ def unsupported_reason(device: str) -> str | None:
     backend = _backend(device)
     if torch.distributed.is_available() and torch.distributed.is_backend_available(backend):
         return None
-    return f"several workers a trial need torch's {backend}, which this build of torch is without"
+    return f"several workers a trial need torch's {backend}, which this build of torch lacks"
 
 
 def first_failure(failures: Mapping[int, str], world_size: int) -> str:

@@ -1,1 +1,1 @@
-"""Networks: nn.Modules only, which know neither data nor training."""
+"""Networks. This package must not know data or training."""

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 INITIAL_RANGE = 0.1
-"""GNMT v2 draws its initial weights from -0.1 .. 0.1."""
+"""GNMT v2 initialises weights uniformly in [-0.1, 0.1]."""
 
 
 class AttentionMemory(NamedTuple):
-    """An encoded batch of sentences, with what attention needs of it at every query.
+    """An encoded batch of sentences, as attention reads it.
 
     Attributes:
         states: the encoder's outputs (B, S, H).
         keys: their projections (B, S, H).
-        padding: true where a sentence has ended, (B, S).
+        padding: True at positions after the end of a sentence, (B, S).
     """
 
     states: Tensor
@@ -27,12 +27,15 @@ class AttentionMemory(NamedTuple):
 
 
 class NormalisedAttention(nn.Module):
-    """Bahdanau attention with a normalised energy: g v/|v| · tanh(W q + b + U s).
+    """Bahdanau attention with a normalised energy.
 
-    The softmax of the energies over a sentence's own tokens weights their states; padding weighs nothing.
+    energy = g v / |v| · tanh(W q + b + U s)
+    context = sum over s of softmax(energy) s, with weight 0 for padding
+
+    The module has 2 H^2 + 2 H + 1 parameters.
 
     Source: Bahdanau, Cho and Bengio, arXiv 1409.0473, Appendix A.1.2; normalised as in Salimans and Kingma, arXiv
-    1602.07868; GNMT v2 in MLPerf's reference ("normalized Bahdanau attention"). 2 H^2 + 2 H + 1 parameters.
+    1602.07868; GNMT v2 in MLPerf's reference ("normalized Bahdanau attention").
     """
 
     def __init__(self, num_hidden: int):
@@ -46,12 +49,12 @@ class NormalisedAttention(nn.Module):
         nn.init.zeros_(self.query.bias)
 
     def build_memory(self, states_BSH: Tensor, lengths_B: Tensor) -> AttentionMemory:
-        """The memory of encoded sentences, whose keys are projected once for all queries."""
-        places_S = torch.arange(states_BSH.shape[1], device=states_BSH.device)
-        return AttentionMemory(states_BSH, self.key(states_BSH), places_S >= lengths_B[:, None])
+        """Build the memory of encoded sentences; keys are projected once for all queries."""
+        positions_S = torch.arange(states_BSH.shape[1], device=states_BSH.device)
+        return AttentionMemory(states_BSH, self.key(states_BSH), positions_S >= lengths_B[:, None])
 
     def forward(self, queries_BQH: Tensor, memory: AttentionMemory) -> Tensor:
-        """The weighted mean of the states for every query: (B, Q, H)."""
+        """Return the context of every query, (B, Q, H)."""
         sums_BQSH = self.query(queries_BQH).unsqueeze(2) + memory.keys.unsqueeze(1)
         energies_BQS = torch.tanh(sums_BQSH) @ (self.gain * self.direction / self.direction.norm())
         weights_BQS = energies_BQS.masked_fill(memory.padding.unsqueeze(1), -torch.inf).softmax(dim=-1)

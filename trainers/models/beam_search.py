@@ -1,9 +1,9 @@
-"""Beam search: the translations of a batch of sentences by a model that predicts one word at a time.
+"""Beam search for translation models that predict one token at a time.
 
-All hypotheses of all sentences take a step at once, and a sentence that is done leaves the batch. This module must not
-know what model it is.
+All hypotheses of all sentences advance together; a finished sentence leaves the batch. This module must not know which
+model it searches.
 
-Shape suffixes: B sentences still searched, K hypotheses of each, S source tokens, T words so far, V tokens of the
+Shape suffixes: B unfinished sentences, K hypotheses per sentence, S source tokens, T tokens so far, V tokens of the
 vocabulary, N = B K.
 """
 
@@ -17,32 +17,35 @@ from .attention import AttentionMemory
 
 LayerStates = list[tuple[Tensor, Tensor]]
 MAX_LENGTH_RATIO = 2
-"""A translation may have this many times as many tokens as its source, as in TensorFlow's NMT."""
+"""Maximum length of a translation over that of its source, as in TensorFlow's NMT."""
 
 
 class TranslationModel(Protocol):
-    """A model that can be searched."""
+    """A model that beam search can decode."""
 
     def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> AttentionMemory:
-        """What it needs of source sentences; every tensor's first dimension counts sentences."""
+        """Encode source sentences; the first dimension of every tensor counts sentences."""
 
     def step(
         self, tokens_BK: Tensor, memory: AttentionMemory, states: LayerStates | None
     ) -> tuple[Tensor, LayerStates]:
-        """Logits (B, K, V) of the word after each hypothesis's last token, and its states (1, N, H) after it."""
+        """Return logits (B, K, V) of each hypothesis's next token, and its new states (1, N, H)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSearch:
-    """How to search.
+    """Settings of a beam search.
+
+    The score of a hypothesis of n tokens, end included, is log p / ((5 + n) / 6)^a.
+
+    Source: Wu et al., arXiv 1609.08144, Equation 14, without its coverage penalty.
 
     Attributes:
-        beam_size: K, hypotheses of a sentence, >= 1; 1 takes the likeliest word each time.
-        length_penalty: a, >= 0: a hypothesis of n tokens, its end included, scores log p / ((5 + n) / 6)^a (Wu et al.,
-            arXiv 1609.08144, Equation 14, without its coverage penalty).
-        begin: token before the first word.
-        end: token after the last word.
-        forbidden: tokens that no translation contains.
+        beam_size: K, hypotheses per sentence, >= 1; 1 is greedy search.
+        length_penalty: a, >= 0.
+        begin: begin token.
+        end: end token.
+        forbidden: tokens that a translation must not contain.
     """
 
     beam_size: int
@@ -52,20 +55,20 @@ class BeamSearch:
     forbidden: tuple[int, ...]
 
     def normalise(self, log_probabilities: Tensor, lengths: Tensor) -> Tensor:
-        """Scores of hypotheses, of the same shape."""
+        """Return the scores of hypotheses, of the same shape."""
         penalties: Tensor = ((5 + lengths) / 6) ** self.length_penalty
         return log_probabilities / penalties
 
 
 @dataclass
 class _Beams:
-    """The hypotheses of the sentences still searched.
+    """The hypotheses of unfinished sentences.
 
     Attributes:
-        words: tokens after the begin mark (B, K, T); those of a hypothesis that has ended go on with end marks.
-        log_probabilities: of all words, (B, K); minus infinity where there is no hypothesis.
-        lengths: tokens, the end included, (B, K).
-        ended: whether the end has come, (B, K).
+        words: tokens after the begin token (B, K, T); an ended hypothesis is filled up with end tokens.
+        log_probabilities: log probability of each hypothesis, (B, K); minus infinity for an unused slot.
+        lengths: number of tokens, end included, (B, K).
+        ended: whether the hypothesis has ended, (B, K).
     """
 
     words: Tensor
@@ -75,14 +78,14 @@ class _Beams:
 
     @classmethod
     def new(cls, num_sentences: int, beam_size: int, like: Tensor) -> "_Beams":
-        """One empty hypothesis for each sentence, in the number format of `like`."""
+        """Return one empty hypothesis per sentence, in the dtype of `like`."""
         counts_BK = torch.zeros(num_sentences, beam_size, dtype=torch.long, device=like.device)
         log_probabilities_BK = torch.full(counts_BK.shape, -torch.inf, dtype=like.dtype, device=like.device)
         log_probabilities_BK[:, 0] = 0.0
         return cls(counts_BK.new_zeros(*counts_BK.shape, 0), log_probabilities_BK, counts_BK, counts_BK.bool())
 
-    def of(self, sentences: Tensor) -> "_Beams":
-        """Those of some of the sentences."""
+    def select(self, sentences: Tensor) -> "_Beams":
+        """Return the hypotheses of the selected sentences."""
         return _Beams(
             self.words[sentences],
             self.log_probabilities[sentences],
@@ -91,14 +94,14 @@ class _Beams:
         )
 
     def extend(self, logits_BKV: Tensor, search: BeamSearch) -> tuple["_Beams", Tensor]:
-        """The K likeliest hypotheses with one word more, and which hypothesis (B, K) each continues."""
+        """Return the K best hypotheses with one more token, and the hypothesis (B, K) that each continues."""
         next_BKV = logits_BKV.log_softmax(dim=-1)
         next_BKV[..., search.forbidden] = -torch.inf
         next_BKV += self.log_probabilities.masked_fill(self.ended, -torch.inf).unsqueeze(2)
         next_BK = next_BKV[..., search.end]
         next_BKV[..., search.end] = torch.where(self.ended, self.log_probabilities, next_BK)
-        log_probabilities_BK, places_BK = next_BKV.flatten(1).topk(self.ended.shape[1])
-        parents_BK, words_BK = places_BK // logits_BKV.shape[2], places_BK % logits_BKV.shape[2]
+        log_probabilities_BK, indices_BK = next_BKV.flatten(1).topk(self.ended.shape[1])
+        parents_BK, words_BK = indices_BK // logits_BKV.shape[2], indices_BK % logits_BKV.shape[2]
         histories_BKT = self.words.take_along_dim(parents_BK.unsqueeze(2), dim=1)
         had_ended_BK = self.ended.gather(1, parents_BK)
         beams = _Beams(
@@ -110,11 +113,11 @@ class _Beams:
         return beams, parents_BK
 
     def find_done(self, longest_B: Tensor, search: BeamSearch) -> tuple[Tensor, Tensor]:
-        """Whether each sentence is done, (B,), and its best hypothesis, (B,).
+        """Return whether each sentence is finished, (B,), and its best hypothesis, (B,).
 
-        It is done where no open hypothesis can overtake the best one that has ended: log p only falls, and is divided
-        by no more than the penalty of the longest translation. Or at that length: then the best open one is taken where
-        none has ended.
+        A sentence is finished if no open hypothesis can overtake the best ended one: log p only decreases, and its
+        divisor is at most the penalty of the longest allowed translation. It is also finished at that length; if no
+        hypothesis has ended then, the best open one is taken.
         """
         scores_BK = search.normalise(self.log_probabilities, self.lengths)
         ended_score_B, best_B = scores_BK.masked_fill(~self.ended, -torch.inf).max(dim=1)
@@ -129,15 +132,18 @@ class _Beams:
 def translate(
     model: TranslationModel, source_BS: Tensor, source_lengths_B: Tensor, search: BeamSearch
 ) -> list[list[int]]:
-    """The best translation found for each sentence: its tokens, without marks.
+    """Translate sentences by beam search.
 
-    A translation has at most twice as many tokens as its source, both with their marks.
+    A translation has at most twice as many tokens as its source, both counted with special tokens.
 
     Args:
-        model: in evaluation mode.
-        source_BS: tokens, padded.
-        source_lengths_B: tokens of each sentence, its marks included.
-        search: how.
+        model: the model, in evaluation mode.
+        source_BS: source tokens, padded.
+        source_lengths_B: tokens of each source, with begin and end.
+        search: the settings.
+
+    Returns:
+        The tokens of each sentence's best translation, without special tokens.
     """
     memory = model.encode(source_BS, source_lengths_B)
     beam_size = search.beam_size
@@ -151,9 +157,9 @@ def translate(
         rows_BK = parents_BK + beam_size * torch.arange(len(numbers_B), device=source_BS.device)[:, None]
         done_B, best_B = beams.find_done(longest_B, search)
         if bool(done_B.any()):
-            _collect(found, numbers_B[done_B], beams.of(done_B), best_B[done_B])
+            _collect(found, numbers_B[done_B], beams.select(done_B), best_B[done_B])
             kept = (~done_B).nonzero().squeeze(1)
-            beams, rows_BK, numbers_B, longest_B = beams.of(kept), rows_BK[kept], numbers_B[kept], longest_B[kept]
+            beams, rows_BK, numbers_B, longest_B = beams.select(kept), rows_BK[kept], numbers_B[kept], longest_B[kept]
             memory = AttentionMemory(*(part[kept] for part in memory))
         tokens_BK = beams.words[:, :, -1]
         rows_N = rows_BK.flatten()
@@ -162,7 +168,7 @@ def translate(
 
 
 def _collect(found: list[list[int]], numbers_B: Tensor, beams: _Beams, best_B: Tensor) -> None:
-    """Writes the best hypothesis of each sentence to its place, without its end."""
+    """Store the best hypothesis of each sentence, without its end token."""
     chosen_B1 = best_B.unsqueeze(1)
     words_BT = beams.words.take_along_dim(chosen_B1.unsqueeze(2), dim=1).squeeze(1)
     lengths_B = (beams.lengths - beams.ended.long()).gather(1, chosen_B1).squeeze(1)

@@ -1,7 +1,7 @@
-"""Residual networks for images of 32 x 32: ResNet-50, and smaller ones of the same kind.
+"""Residual networks for 32 x 32 images: ResNet-50 and smaller ones.
 
-Source: He et al., "Deep Residual Learning for Image Recognition" (arXiv 1512.03385), in the form of kuangliu's
-pytorch-cifar, the implementation that LIMIT names for its ResNet-50 v1 on CIFAR-10 (Table 2, reference 18).
+Source: He et al., "Deep Residual Learning for Image Recognition" (arXiv 1512.03385), as implemented in kuangliu's
+pytorch-cifar, which LIMIT names for its ResNet-50 v1 on CIFAR-10 (Table 2, reference 18).
 
 Shape suffixes: B batch, C channels, H height, W width, F features, K classes.
 """
@@ -12,26 +12,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EXPANSION = 4
-"""Channels that leave a bottleneck over the channels of its 3 x 3 convolution."""
+"""Output channels of a bottleneck over the channels of its 3 x 3 convolution."""
 
 
 class Block(nn.Module):
     """Two 3 x 3 convolutions, or a bottleneck of 1 x 1, 3 x 3 and 1 x 1, added to a shortcut.
 
-    Each convolution is followed by batch normalisation, and all but the last, which waits for the sum, by ReLU. The
-    first 3 x 3 convolution has the stride. The shortcut is a 1 x 1 convolution with batch normalisation where the shape
-    changes, else the input itself (He et al., option B).
+    Batch normalisation follows each convolution, and ReLU follows all but the last, where it comes after the sum. The
+    first 3 x 3 convolution has the stride. The shortcut is a 1 x 1 convolution with batch normalisation if the shape
+    changes, else the identity (He et al., option B).
 
     Args:
-        num_inputs: channels that come in.
-        num_filters: of the 3 x 3 convolutions.
+        num_inputs: input channels.
+        num_filters: channels of the 3 x 3 convolutions.
         stride: 1, or 2 to halve height and width.
-        bottleneck: which of the two it is.
+        bottleneck: whether to build a bottleneck.
     """
 
     def __init__(self, num_inputs: int, num_filters: int, stride: int, *, bottleneck: bool):
         super().__init__()
-        # (kernel size, channels that leave, stride) of each convolution
+        # (kernel size, output channels, stride) of each convolution
         layers = [(3, num_filters, stride), (3, num_filters, 1)]
         if bottleneck:
             layers = [(1, num_filters, 1), (3, num_filters, stride), (1, EXPANSION * num_filters, 1)]
@@ -49,7 +49,7 @@ class Block(nn.Module):
             )
 
     def forward(self, maps_BCHW: Tensor) -> Tensor:
-        """Maps (B, num_outputs, H / stride, W / stride) of maps (B, num_inputs, H, W)."""
+        """Map (B, num_inputs, H, W) to (B, num_outputs, H / stride, W / stride)."""
         changed_BCHW = maps_BCHW
         for position, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True), start=1):
             changed_BCHW = norm(convolution(changed_BCHW))
@@ -59,28 +59,29 @@ class Block(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """A residual network for small images: no pooling and no stride before the first stage.
+    """A residual network for small images, without pooling or stride before the first stage.
 
-    A 3 x 3 convolution, stages of blocks with 1, 2, 4 ... times `num_filters` filters, of which all but the first begin
-    by halving height and width, the mean over the map, and one linear layer. Its default sizes are LIMIT's ResNet-50
-    v1: 1 + 3 x (3 + 4 + 6 + 3) + 1 = 50 layers, 23,520,842 parameters and 1.30 billion multiply-adds an image, as is
-    published for the implementation.
+    It consists of a 3 x 3 convolution, stages of blocks with 1, 2, 4 ... times `num_filters` filters, global average
+    pooling and a linear layer. Every stage but the first halves height and width. The default sizes are LIMIT's
+    ResNet-50 v1: 1 + 3 x (3 + 4 + 6 + 3) + 1 = 50 layers, 23,520,842 parameters and 1.30 billion multiply-adds per
+    image, as published for the implementation. Initial values are torch's defaults, as in the implementation.
 
-    Differs from He et al., Section 4.2, whose networks for CIFAR-10 have three stages of 16, 32 and 64 filters and
-    6n + 2 layers (20, 32, 44, 56, 110, none of 50): LIMIT names an implementation, and this is its ResNet50. With
-    `num_blocks` (n, n, n), 16 filters and no bottleneck it is theirs but for the shortcuts, which are projections where
-    theirs are padded with zeros: n = 8 has 6n + 2 = 50 layers. Like the implementation, and unlike the first version of
-    ResNet-50 for ImageNet, bottlenecks have their stride in the 3 x 3 convolution. Initial values are torch's defaults,
-    as there.
+    Differs from He et al., Section 4.2, whose CIFAR-10 networks have three stages of 16, 32 and 64 filters and 6n + 2
+    layers (20, 32, 44, 56 or 110). LIMIT names an implementation, and this is its ResNet50. With `num_blocks` (n, n,
+    n), 16 filters and no bottleneck it matches He et al. except for the shortcuts, which are projections instead of
+    zero-padded identities; n = 8 gives 50 layers.
+
+    Differs from the first ResNet-50 for ImageNet, like the implementation: bottlenecks have their stride in the 3 x 3
+    convolution.
 
     Args:
-        num_blocks: blocks of each stage; (2, 2, 2, 2) without bottleneck is ResNet-18.
-        num_filters: of the first stage, >= 1.
-        bottleneck: whether blocks are bottlenecks, with four times the channels between them.
+        num_blocks: blocks per stage; (2, 2, 2, 2) without bottleneck is ResNet-18.
+        num_filters: filters of the first stage, >= 1.
+        bottleneck: whether blocks are bottlenecks, with four times as many channels between them.
         num_classes: K.
 
     Raises:
-        ValueError: `num_blocks` is not whole numbers above 0, or there are none, or more than six.
+        ValueError: `num_blocks` does not hold one to six integers above 0.
 
     >>> sum(parameter.numel() for parameter in CifarResNet().parameters())
     23520842
@@ -99,7 +100,7 @@ class CifarResNet(nn.Module):
         super().__init__()
         if not 1 <= len(num_blocks) <= 6 or any(number < 1 or number != int(number) for number in num_blocks):
             raise ValueError(
-                f"num_blocks must be one to six whole numbers above 0, one a stage, got {list(num_blocks)}."
+                f"num_blocks must be one to six whole numbers above 0, one per stage, got {list(num_blocks)}."
             )
         self.stem = _convolution(3, num_filters, 3, 1)
         self.stem_norm = nn.BatchNorm2d(num_filters)
@@ -114,7 +115,7 @@ class CifarResNet(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, 3, 32, 32)."""
+        """Return logits (B, K) of images (B, 3, 32, 32)."""
         maps_BCHW = self.blocks(F.relu(self.stem_norm(self.stem(images_BCHW))))
         features_BF = maps_BCHW.mean(dim=(2, 3))
         logits_BK: Tensor = self.classifier(features_BF)
@@ -122,5 +123,5 @@ class CifarResNet(nn.Module):
 
 
 def _convolution(num_inputs: int, num_outputs: int, kernel_size: int, stride: int) -> nn.Conv2d:
-    """A convolution that keeps height and width but for its stride; no bias, since batch normalisation follows."""
+    """Return a convolution that keeps height and width up to its stride, without bias: batch normalisation follows."""
     return nn.Conv2d(num_inputs, num_outputs, kernel_size, stride=stride, padding=kernel_size // 2, bias=False)

@@ -1,10 +1,10 @@
 """GNMT v2, the recurrent translator of MLPerf and DATE (Section 4.1.3).
 
-Differs from GNMT (Wu et al., arXiv 1609.08144) in its attention: the first decoder layer asks, and the context goes
-into every later layer at the same step. So nothing that attention gives comes back to what asks, and a whole
-translation is read in one call of each layer, without a loop over its words.
+Differs from GNMT (Wu et al., arXiv 1609.08144) in its attention: queries come from the first decoder layer, and the
+context enters every later layer at the same step. Attention does not feed back into its queries, so a whole target is
+processed in one call per layer, without a loop over tokens.
 
-Shape suffixes: B batch, S source tokens, T target tokens, L steps, N rows of a layer's batch, K hypotheses of a
+Shape suffixes: B batch, S source tokens, T target tokens, L steps, N rows of a layer's batch, K hypotheses per
 sentence, H hidden units, V tokens of the vocabulary.
 """
 
@@ -21,19 +21,20 @@ LSTMState = tuple[Tensor, Tensor]
 
 
 class GNMT(nn.Module):
-    """A bidirectional encoder and a decoder with attention, which share their embedding.
+    """A bidirectional encoder and a decoder with attention, with a shared embedding.
 
-    Dropout acts on the input of every LSTM layer, residual connections begin with the third. LSTM, embedding and
-    classifier weights begin uniform in -0.1 .. 0.1, recurrent biases at 0. With L layers, H hidden units and V tokens
-    it has (20 L + 10) H^2 + (16 L + 10) H + 1 + (2 H + 1) V parameters, 160,671,297 in MLPerf's size.
+    Dropout is applied to the input of every LSTM layer; residual connections start at the third. LSTM, embedding and
+    classifier weights are initialised uniformly in [-0.1, 0.1], recurrent biases with 0. With L layers per side, H
+    hidden units and V tokens the model has (20 L + 10) H^2 + (16 L + 10) H + 1 + (2 H + 1) V parameters, 160,671,297 in
+    MLPerf's size.
 
     Args:
-        num_tokens: V, size of the vocabulary of both languages.
-        num_hidden: H, of every layer and of the embedding.
-        num_layers: LSTM layers of the encoder, and of the decoder, >= 2; the encoder's first has two directions.
-        dropout: share of a layer's inputs that is dropped in training.
-        beam_size: hypotheses of a sentence that a translation keeps; 1 is greedy.
-        length_penalty: exponent of the length that hypotheses' scores are divided by.
+        num_tokens: V, vocabulary size of both languages.
+        num_hidden: H, of every layer and the embedding.
+        num_layers: LSTM layers of the encoder and of the decoder, >= 2; the encoder's first is bidirectional.
+        dropout: dropout probability, in [0, 1).
+        beam_size: hypotheses per sentence in beam search, >= 1; 1 is greedy search.
+        length_penalty: exponent of the length penalty in beam search, >= 0.
 
     >>> with torch.device("meta"):
     ...     print(sum(parameter.numel() for parameter in GNMT().parameters()))
@@ -57,30 +58,30 @@ class GNMT(nn.Module):
         nn.init.uniform_(self.embedding.weight, -INITIAL_RANGE, INITIAL_RANGE)
 
     def forward(self, inputs: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """Logits (B, T, V) of the word after each target token.
+        """Return logits (B, T, V) of the token after each target token.
 
         Args:
-            inputs: source tokens (B, S), their lengths (B,), target tokens (B, T). What stands after a source's length
-                or at later target places has no influence.
+            inputs: source tokens (B, S), their lengths (B,), and target tokens (B, T). Tokens beyond a source's length
+                and later target tokens have no influence.
         """
         source_BS, source_lengths_B, target_BT = inputs
         logits_BTV: Tensor = self.decoder(self._embed(target_BT.T), self.encode(source_BS, source_lengths_B))
         return logits_BTV
 
     def encode(self, source_BS: Tensor, source_lengths_B: Tensor) -> AttentionMemory:
-        """What the decoder needs of source sentences."""
+        """Encode source sentences for the decoder."""
         states_SBH = self.encoder(self._embed(source_BS.T), source_lengths_B)
         return self.decoder.attention.build_memory(states_SBH.transpose(0, 1), source_lengths_B)
 
     def step(
         self, tokens_BK: Tensor, memory: AttentionMemory, states: list[LSTMState] | None
     ) -> tuple[Tensor, list[LSTMState]]:
-        """Logits (B, K, V) of the word after each hypothesis's last token, and the layers' states after it.
+        """Return logits (B, K, V) of each hypothesis's next token, and the layers' new states.
 
         Args:
             tokens_BK: last token of each hypothesis.
-            memory: of the source sentences, shared by the hypotheses of each.
-            states: of every layer, N = B K, after the token before; None at the beginning.
+            memory: encoded source sentences, shared by the hypotheses of each.
+            states: states of every layer before these tokens, N = B K; None at the beginning.
         """
         embedded_1NH = self._embed(tokens_BK.flatten().unsqueeze(0))
 
@@ -93,12 +94,12 @@ class GNMT(nn.Module):
         return self.decoder.classifier(outputs_1NH).view(*tokens_BK.shape, -1), states
 
     def _embed(self, tokens_LN: Tensor) -> Tensor:
-        """The tokens' vectors (L, N, H)."""
+        """Return the tokens' embeddings (L, N, H)."""
         return cast_for_autocast(self.embedding(tokens_LN))
 
 
 class Encoder(nn.Module):
-    """LSTM layers over a source: the first in both directions, residual connections from the third."""
+    """LSTM layers over a source; the first is bidirectional, residual connections start at the third."""
 
     def __init__(self, num_hidden: int, num_layers: int, dropout: float):
         super().__init__()
@@ -108,13 +109,13 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded_SBH: Tensor, lengths_B: Tensor) -> Tensor:
-        """Outputs (S, B, H); those of a sentence's own tokens do not depend on the padding after them.
+        """Return outputs (S, B, H); outputs of a sentence's tokens do not depend on padding.
 
-        The backward direction reads each sentence reversed within its own length, so that it begins at its last token;
-        this needs no packing, which would wait for the device.
+        The backward direction reads each sentence reversed within its length, starting at its last token. This avoids
+        packed sequences, which would synchronise with the device.
         """
-        places_S1 = torch.arange(len(embedded_SBH), device=lengths_B.device)[:, None]
-        mirrored_SB1 = torch.where(places_S1 < lengths_B, lengths_B - 1 - places_S1, places_S1).unsqueeze(2)
+        positions_S1 = torch.arange(len(embedded_SBH), device=lengths_B.device)[:, None]
+        mirrored_SB1 = torch.where(positions_S1 < lengths_B, lengths_B - 1 - positions_S1, positions_S1).unsqueeze(2)
         mirrored_SBH = mirrored_SB1.expand(-1, -1, embedded_SBH.shape[2])
         dropped_SBH = self.dropout(embedded_SBH)
         ahead_SBH, _ = self.forwards(dropped_SBH)
@@ -127,7 +128,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """LSTM layers over a target: the first asks the memory, the others read its answer beside their input."""
+    """LSTM layers over a target; the first queries the memory, the others read the context beside their input."""
 
     def __init__(self, num_tokens: int, num_hidden: int, num_layers: int, dropout: float):
         super().__init__()
@@ -140,7 +141,7 @@ class Decoder(nn.Module):
         nn.init.uniform_(self.classifier.bias, -INITIAL_RANGE, INITIAL_RANGE)
 
     def forward(self, embedded_TBH: Tensor, memory: AttentionMemory) -> Tensor:
-        """Logits (B, T, V) of the word after each token."""
+        """Return logits (B, T, V) of the token after each token."""
 
         def attend(queries_TBH: Tensor) -> Tensor:
             context_BTH: Tensor = self.attention(queries_TBH.transpose(0, 1), memory)
@@ -153,12 +154,12 @@ class Decoder(nn.Module):
     def read(
         self, embedded_LNH: Tensor, attend: Callable[[Tensor], Tensor], states: list[LSTMState] | None
     ) -> tuple[Tensor, list[LSTMState]]:
-        """The last layer's outputs (L, N, H), and every layer's state after them.
+        """Return the last layer's outputs (L, N, H) and every layer's new state.
 
         Args:
-            embedded_LNH: tokens.
+            embedded_LNH: embedded tokens.
             attend: outputs of the first layer -> contexts (L, N, H).
-            states: of every layer before the tokens; None for zeros.
+            states: states of every layer before the tokens; None for zeros.
         """
         before: Sequence[LSTMState | None] = states or [None] * (1 + len(self.layers))
         outputs, state = self.first(self.dropout(embedded_LNH), before[0])
@@ -173,7 +174,7 @@ class Decoder(nn.Module):
 
 
 def _lstm(num_inputs: int, num_hidden: int) -> nn.LSTM:
-    """One layer with GNMT's initial values."""
+    """Return one LSTM layer with GNMT's initial values."""
     lstm = nn.LSTM(num_inputs, num_hidden)
     for name, parameter in lstm.named_parameters():
         if name == "bias_hh_l0":

@@ -1,16 +1,15 @@
-"""The ImageNet models of the papers, from torchvision and timm, with random initial values.
+"""The papers' ImageNet models, from torchvision and timm, with random initial values.
 
-Each function takes the number of classes and makes the model anew. Neither package is imported before. This module
-must not know data, losses or targets.
+Each function builds a new model and imports its package only then. This module must not know data, losses or targets.
 """
 
 from torch import nn
 
 
 def resnet50(num_classes: int = 1000) -> nn.Module:
-    """ResNet-50 "v1.5": a block that halves the image does so in its 3x3 convolution; 25,557,032 parameters.
+    """Build ResNet-50 v1.5, with the stride in a block's 3x3 convolution; 25,557,032 parameters.
 
-    Source: He et al., arXiv 1512.03385, Table 1, as torchvision and LIMIT (Table 2) have it.
+    Source: He et al., arXiv 1512.03385, Table 1, in the version of torchvision and LIMIT (Table 2).
     """
     from torchvision import models
 
@@ -19,9 +18,9 @@ def resnet50(num_classes: int = 1000) -> nn.Module:
 
 
 def resnet50_v1(num_classes: int = 1000) -> nn.Module:
-    """ResNet-50 as first published: a block that halves the image does so in its first 1x1 convolution.
+    """Build ResNet-50 v1, with the stride in a block's first 1x1 convolution; 25,557,032 parameters.
 
-    The same 25,557,032 parameters as `resnet50`. Source: He et al., arXiv 1512.03385; LARS, Section 5.
+    Source: He et al., arXiv 1512.03385; LARS, Section 5.
     """
     from torchvision.models.resnet import Bottleneck
 
@@ -33,10 +32,10 @@ def resnet50_v1(num_classes: int = 1000) -> nn.Module:
 
 
 def alexnet(num_classes: int = 1000) -> nn.Module:
-    """AlexNet, 61,100,840 parameters.
+    """Build AlexNet; 61,100,840 parameters.
 
     Source: torchvision, after Krizhevsky, arXiv 1404.5997. Differs from LARS's (BVLC's AlexNet): no local response
-    normalisation, 64 and 192 filters in the first layers for 96 and 256, no convolutions in groups.
+    normalisation, 64 and 192 filters in the first layers instead of 96 and 256, no grouped convolutions.
     """
     from torchvision import models
 
@@ -45,9 +44,9 @@ def alexnet(num_classes: int = 1000) -> nn.Module:
 
 
 def alexnet_bn(num_classes: int = 1000) -> nn.Module:
-    """`alexnet` with batch normalisation between each convolution and its ReLU; 61,103,144 parameters.
+    """Build `alexnet` with batch normalisation between each convolution and its ReLU; 61,103,144 parameters.
 
-    Source: ours, after LARS, Section 3 (Alexnet-BN: local response normalisation replaced by batch normalisation).
+    Source: after LARS, Section 3 (AlexNet-BN: batch normalisation replaces local response normalisation).
     The convolutions keep their biases, as in LARS, Table 2.
     """
     model = alexnet(num_classes)
@@ -61,7 +60,10 @@ def alexnet_bn(num_classes: int = 1000) -> nn.Module:
 
 
 def squeezenet(num_classes: int = 1000) -> nn.Module:
-    """SqueezeNet 1.0, 1,248,424 parameters. Source: Iandola et al., arXiv 1602.07360; torchvision."""
+    """Build SqueezeNet 1.0; 1,248,424 parameters.
+
+    Source: Iandola et al., arXiv 1602.07360; torchvision.
+    """
     from torchvision import models
 
     model: nn.Module = models.squeezenet1_0(weights=None, num_classes=num_classes)
@@ -69,7 +71,10 @@ def squeezenet(num_classes: int = 1000) -> nn.Module:
 
 
 def mobilenet(num_classes: int = 1000) -> nn.Module:
-    """MobileNet, the first version, 4,231,976 parameters. Source: Howard et al., arXiv 1704.04861; timm."""
+    """Build MobileNet v1; 4,231,976 parameters.
+
+    Source: Howard et al., arXiv 1704.04861; timm.
+    """
     import timm
 
     model: nn.Module = timm.create_model("mobilenetv1_100", pretrained=False, num_classes=num_classes)
@@ -77,10 +82,10 @@ def mobilenet(num_classes: int = 1000) -> nn.Module:
 
 
 def mnasnet(num_classes: int = 1000) -> nn.Module:
-    """MnasNet-B1 of depth multiplier 1.0, 4,383,312 parameters. Source: Tan et al., arXiv 1807.11626; timm.
+    """Build MnasNet-B1 with depth multiplier 1.0; 4,383,312 parameters.
 
-    Differs from torchvision's, whose batch normalisation gives each batch a weight of 0.0003 in its statistics: at
-    large batches a training ends before these are of use. Here it is torch's 0.1.
+    Source: Tan et al., arXiv 1807.11626; timm. Differs from torchvision's, whose batch normalisation has momentum
+    0.0003: at large batches a training ends before the statistics have converged. Here it is torch's 0.1.
     """
     import timm
 
@@ -89,7 +94,10 @@ def mnasnet(num_classes: int = 1000) -> nn.Module:
 
 
 def inception_v4(num_classes: int = 1000) -> nn.Module:
-    """Inception-v4, 42,679,816 parameters, for images of 299 pixels. Source: Szegedy et al., arXiv 1602.07261; timm."""
+    """Build Inception-v4 for images of 299 pixels; 42,679,816 parameters.
+
+    Source: Szegedy et al., arXiv 1602.07261; timm.
+    """
     import timm
 
     model: nn.Module = timm.create_model("inception_v4", pretrained=False, num_classes=num_classes)

@@ -1,7 +1,7 @@
-"""The LSTM language model of Zaremba et al. (arXiv 1409.2329) in the form of TensorFlow's tutorial, ptb_word_lm.py.
+"""The LSTM language model of Zaremba et al. (arXiv 1409.2329), as in TensorFlow's tutorial ptb_word_lm.py.
 
-Shape suffixes: B windows of a batch, T words of a window, V words known, H hidden units, L layers, S streams; the 2 of
-a state are the LSTM's hidden state and its cell.
+Shape suffixes: B batch, T words of a window, V words of the vocabulary, H hidden units, L layers, S streams, 2 hidden
+and cell state of an LSTM.
 """
 
 from typing import Protocol
@@ -13,36 +13,36 @@ from .autocast import cast_for_autocast
 
 
 class LanguageModelInputs(Protocol):
-    """Windows of words, each with the number of the stream that it goes on with: `trainers.data.windows.Windows`."""
+    """Windows of words and the streams that they continue: `trainers.data.windows.Windows`."""
 
     @property
     def tokens(self) -> Tensor:
-        """Word numbers (B, T), int64, on the model's device."""
+        """Word indices (B, T), int64, on the model's device."""
 
     @property
     def streams(self) -> Tensor:
-        """Numbers of streams (B,), int64, each once in a batch, on the CPU."""
+        """Stream indices (B,), int64, distinct, on the CPU."""
 
 
 class LanguageModel(nn.Module):
-    """Words embedded, LSTM layers, and a softmax over all words with weights of its own (untied).
+    """An embedding, LSTM layers and an untied softmax over the vocabulary.
 
-    It carries the state of every stream from batch to batch, without gradient, so that a window is read where the
-    window before it ended, whichever batches and micro-batches the two were in. `reset_state` forgets them all. States
-    are not part of `state_dict`.
+    The state of every stream is carried from batch to batch without gradient. A window continues from the end of the
+    previous window of its stream, also across batches and micro-batches. `reset_state` resets all streams. States are
+    not part of `state_dict`.
 
-    Dropout is on the connections that are not recurrent: into, between and out of the layers. All parameters begin
-    uniform in -init_scale .. init_scale, biases too (Zaremba et al., Section 4.1), the forget gates' included.
+    Dropout is applied to the non-recurrent connections: into, between and out of the layers. All parameters, biases
+    included, are initialised uniformly in [-init_scale, init_scale] (Zaremba et al., Section 4.1).
 
-    Differs from the tutorial's default cell in having two bias vectors a layer where that has one, as cuDNN's LSTM and
-    the tutorial's rnn_mode CUDNN do: 3,200 parameters of 4.65 million.
+    Differs from the tutorial's default cell: every layer has two bias vectors instead of one, like cuDNN's LSTM and the
+    tutorial's rnn_mode CUDNN. These are 3,200 of 4.65 million parameters.
 
     Args:
         vocabulary_size: V.
-        num_hidden: H, of the embedding and of every layer.
-        num_layers: L.
-        dropout: share of the connections dropped, 0 <= dropout < 1; the tutorial's keep_prob is 1 - dropout.
-        init_scale: largest absolute value of a parameter at the beginning, > 0.
+        num_hidden: H, of the embedding and every layer.
+        num_layers: L, >= 1.
+        dropout: dropout probability, in [0, 1); the tutorial's keep_prob is 1 - dropout.
+        init_scale: bound of the initial values, > 0.
 
     >>> sum(parameter.numel() for parameter in LanguageModel().parameters())
     4653200
@@ -67,24 +67,24 @@ class LanguageModel(nn.Module):
         self._states_2LSH: Tensor | None = None
 
     def reset_state(self) -> None:
-        """Forgets the state of every stream: the next window of each begins at zero."""
+        """Reset the states of all streams to zero."""
         self._states_2LSH = None
 
     def forward(self, windows: LanguageModelInputs) -> Tensor:
-        """Logits (B, T, V) of the words that come next."""
+        """Return logits (B, T, V) of the next words."""
         states_2LSH = self._states_for(windows.streams)
         streams_B = windows.streams.to(states_2LSH.device)
         begin_LBH, begin_cell_LBH = states_2LSH.index_select(2, streams_B)
         inputs_TBH = self.dropout(cast_for_autocast(self.embedding(windows.tokens.t())))
         outputs_TBH, ends = self.lstm(inputs_TBH, (begin_LBH, begin_cell_LBH))
-        # Not in place: a table of an evaluation in inference mode could not be written to in training.
+        # Not in place: training cannot write to a tensor that an evaluation created in inference mode.
         ends_2LBH = torch.stack(ends).detach().to(states_2LSH.dtype)
         self._states_2LSH = states_2LSH.index_copy(2, streams_B, ends_2LBH)
         logits_BTV: Tensor = self.classifier(self.dropout(outputs_TBH).transpose(0, 1))
         return logits_BTV
 
     def _states_for(self, streams_B: Tensor) -> Tensor:
-        """The states (2, L, S, H) with room for these streams; those not read yet are zero."""
+        """Return the states (2, L, S, H), extended by zeros to hold these streams."""
         num_streams = int(streams_B.max()) + 1
         known = self._states_2LSH
         num_known = 0 if known is None else known.shape[2]

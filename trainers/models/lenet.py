@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al. 1998) in the form trained today: ReLU and max-pooling, full connections.
+"""LeNet-5 (LeCun et al. 1998) in its modern form: ReLU, max-pooling and full connections.
 
 Shape suffixes: B batch, C channels, H height, W width, F features, K classes.
 """
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class LeNet5(nn.Module):
-    """Two convolutions, three fully connected layers, 61,706 parameters.
+    """Two convolutions and three fully connected layers, 61,706 parameters.
 
-    Differs from the original: ReLU for tanh, max- for average-pooling, a linear output layer, and the second
-    convolution sees all six maps.
+    Differs from the original: ReLU instead of tanh, max-pooling instead of average-pooling, a linear output layer, and
+    a second convolution over all six maps.
 
     >>> sum(parameter.numel() for parameter in LeNet5().parameters())
     61706
@@ -27,11 +27,11 @@ class LeNet5(nn.Module):
         self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, 1, 28, 28)."""
+        """Return logits (B, K) of images (B, 1, 28, 28)."""
         weight1, bias1, weight2 = self.conv1.weight, self.conv1.bias, self.conv2.weight
         if _runs_on_onednn(images_BCHW):
             weight1, bias1, weight2 = _pad_maps(weight1, bias1, weight2)
-        # ReLU after the pool: the same values as before it, on a quarter of the elements.
+        # ReLU after pooling gives the same values as before it, on a quarter of the elements.
         maps_BCHW = F.relu(F.max_pool2d(F.conv2d(images_BCHW, weight1, bias1, padding=2), 2))
         maps_BCHW = F.relu(F.max_pool2d(F.conv2d(maps_BCHW, weight2, self.conv2.bias), 2))
         features_BF = F.relu(self.fc1(maps_BCHW.flatten(1)))
@@ -41,15 +41,15 @@ class LeNet5(nn.Module):
 
 
 def _runs_on_onednn(images_BCHW: Tensor) -> bool:
-    """Whether oneDNN convolves them, which computes eight channels at once."""
+    """Whether oneDNN computes the convolutions, eight channels at once."""
     is_float_on_cpu = images_BCHW.device.type == "cpu" and images_BCHW.dtype == torch.float32
     return is_float_on_cpu and bool(torch.backends.mkldnn.enabled)
 
 
 def _pad_maps(weight1: Tensor, bias1: Tensor | None, weight2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The first convolution with two maps of zeros more, eight in all, and the second that takes nothing from them.
+    """Pad the first convolution to eight maps with two maps of zeros, which the second convolution ignores.
 
-    The model computes the same values, the convolutions as fast, since they compute eight maps in any case, and pooling
+    The values stay the same. The convolutions take the same time, since oneDNN computes eight maps anyway, and pooling
     eight maps takes a fifth of the time of pooling six (`python -m benchmarks.trainer_throughput`).
     """
     assert bias1 is not None

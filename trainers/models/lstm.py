@@ -1,4 +1,4 @@
-"""The LSTM that reads an image row by row (DATE, Section 4.1.1; LEGW, Section 5.1).
+"""An LSTM that reads an image row by row (DATE, Section 4.1.1; LEGW, Section 5.1).
 
 Shape suffixes: B batch, C channels, T steps (rows of an image), W pixels of a row, H hidden units, L layers, K classes.
 """
@@ -10,22 +10,23 @@ from torch import Tensor, nn
 
 
 class RowLSTM(nn.Module):
-    """A linear input transform of every row, LSTM layers, and a classifier on the last step's output.
+    """A linear transform of every row, LSTM layers, and a classifier on the output of the last step.
 
-    In DATE's setting (28 steps, 128x28 input transform, one layer of 128 hidden units, so a cell kernel of 256x512) it
-    has 137,098 parameters. LEGW's has two layers of 128 units, 269,194 parameters; of its input it says nothing, and it
-    is given the same transform.
+    DATE's network (28 steps, 128x28 input transform, one layer of 128 hidden units, so a cell kernel of 256x512) has
+    137,098 parameters. LEGW's has two layers of 128 units and 269,194 parameters; LEGW does not describe its input, so
+    it gets the same transform.
 
-    The papers are silent on what the classifier reads, on a bias of the forget gate and on initial values: it reads the
-    last layer's output at the last step, no gate has an extra bias, and initial values are torch's defaults. Differs
-    from TensorFlow's basic cell, which adds 1 to the forget gate's input, and has torch's two bias vectors a layer.
+    The papers do not say what the classifier reads, how the forget gate's bias is set, or how parameters are
+    initialised. Here the classifier reads the last layer's output at the last step, no gate has an extra bias, and
+    initial values are torch's defaults. Differs from TensorFlow's basic cell, which adds 1 to the forget gate's input
+    and has one bias vector per layer; torch has two.
 
-    On CPUs the transform and the first layer's input weights, two linear maps in a row, are multiplied out first: the
-    same function of the same parameters to rounding, 1.4 times as fast (benchmarks/row_lstm.py). Operations are counted
-    as published all the same (`trainers.flops_and_memory` switches oneDNN off), so that costs compare across devices.
+    On CPUs the transform and the first layer's input weights are multiplied first: up to rounding the same function of
+    the same parameters, 1.4 times as fast (benchmarks/row_lstm.py). Operations are still counted as published
+    (`trainers.flops_and_memory` disables oneDNN), so that costs are comparable across devices.
 
     Args:
-        num_hidden: H, of the transform and of every layer, >= 1.
+        num_hidden: H, of the transform and every layer, >= 1.
         num_layers: L, >= 1.
         num_classes: K.
 
@@ -42,7 +43,7 @@ class RowLSTM(nn.Module):
         self.classifier = nn.Linear(num_hidden, num_classes)
 
     def forward(self, images_BCTW: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, 1, 28, 28): row t is what the LSTM sees at step t."""
+        """Return logits (B, K) of images (B, 1, 28, 28); the LSTM reads row t at step t."""
         rows_TBW = images_BCTW.squeeze(1).transpose(0, 1)
         outputs_TBH = (
             self._fused_transform(rows_TBW) if _runs_on_onednn(rows_TBW) else self._separate_transform(rows_TBW)
@@ -51,12 +52,12 @@ class RowLSTM(nn.Module):
         return logits_BK
 
     def _separate_transform(self, rows_TBW: Tensor) -> Tensor:
-        """The last layer's outputs (T, B, H)."""
+        """Return the last layer's outputs (T, B, H)."""
         outputs_TBH: Tensor = self.lstm(self.transform(rows_TBW))[0]
         return outputs_TBH
 
     def _fused_transform(self, rows_TBW: Tensor) -> Tensor:
-        """The same: U (V x + v) + u = (U V) x + (U v + u), for x of 28 numbers instead of 128."""
+        """Return the same by U (V x + v) + u = (U V) x + (U v + u), with 28 inputs per row instead of 128."""
         layers = cast(list[list[Tensor]], self.lstm.all_weights)
         input_weight, hidden_weight, input_bias, hidden_bias = layers[0]
         first = [
@@ -83,6 +84,6 @@ class RowLSTM(nn.Module):
 
 
 def _runs_on_onednn(rows_TBW: Tensor) -> bool:
-    """Whether oneDNN's LSTM will run, in the number format of the rows."""
+    """Whether oneDNN computes the LSTM, in the dtype of the rows."""
     on_cpu = rows_TBW.device.type == "cpu"
     return on_cpu and bool(torch.backends.mkldnn.enabled) and not torch.is_autocast_enabled("cpu")

@@ -1,4 +1,4 @@
-"""The optimizers a study can name, each a `torch.optim.Optimizer` that also works in anyone's own torch code.
+"""The optimizers that a study can name. Each is a `torch.optim.Optimizer` that works in any torch code.
 
 `OPTIMIZERS` is the single source for the study schema, the contract tests and `zerotune list`. This package must not
 know schedules, scaling rules or models.
@@ -47,10 +47,10 @@ class OptimizerEntry:
 
     Attributes:
         build: (named parameters, learning rate, all options) -> optimizer.
-        defaults: every option with its default; the kind of a default is the option's kind.
+        defaults: every option with its default, which also sets its type.
         description: one line.
         source: paper and section.
-        ranges: lowest and highest value allowed of an option, both included.
+        ranges: allowed values by option, as (lowest, highest), both inclusive.
     """
 
     build: Callable[[NamedParameters, float, Mapping[str, Any]], Optimizer]
@@ -63,7 +63,7 @@ class OptimizerEntry:
 def _build_torch(
     solver: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
-    """A solver of torch.optim, which takes beta1 and beta2 as a pair."""
+    """Build a solver of torch.optim, which takes beta1 and beta2 as a pair."""
     solver_options = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
     if "beta1" in options:
         solver_options["betas"] = (options["beta1"], options["beta2"])
@@ -74,7 +74,7 @@ def _build_torch(
 def _build_grouped(
     optimizer: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
-    """`optimizer` over the usual groups; the option `adapt_vectors` is about the groups, the others are its own."""
+    """Build `optimizer` over `layerwise_groups`; `adapt_vectors` selects the groups, other options are passed on."""
     solver_options = {name: value for name, value in options.items() if name != "adapt_vectors"}
     return optimizer(layerwise_groups(named_parameters, adapt_vectors=options["adapt_vectors"]), lr, **solver_options)
 
@@ -85,7 +85,7 @@ def _build_date(base: str, params: list[dict[str, Any]], lr: float, **options: A
 
 
 def _build_layerwise(base: str, params: list[dict[str, Any]], lr: float, **options: Any) -> Optimizer:
-    """`Layerwise`, with those bounds options left out that are at their default and not of the kind of bounds asked."""
+    """Build `Layerwise` without the options of other bounds that are at their defaults."""
     base_options = {name: options.pop(name) for name in BASE_SOLVERS[base].defaults}
     for kind, defaults in BOUNDS_OPTIONS.items():
         for name, default in defaults.items():
@@ -113,7 +113,7 @@ _RANGES: Mapping[str, Range] = {
     "ratio_final": _POSITIVE,
     "ratio_gamma": _POSITIVE,
 }
-"""Allowed values by option name: a name means the same in every optimizer."""
+"""Allowed values by option name; a name means the same in every optimizer."""
 
 
 def _entry(
@@ -128,7 +128,7 @@ def _entry(
 
 
 def _torch_entry(base: str, optimizer: type[Optimizer], description: str) -> OptimizerEntry:
-    """torch's own form of a base solver, with the same options."""
+    """Return the entry of torch's own implementation of a base solver, with the same options."""
     solver = BASE_SOLVERS[base]
     build = partial(_build_torch, bypass_compiler_in_step(optimizer))
     return _entry(build, solver.defaults, description=description, source=solver.source)
@@ -213,24 +213,27 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
     **{f"layerwise-{base}": _layerwise_entry(base) for base in BASE_SOLVERS},
     **{name: _packaged_entry(entry) for name, entry in PARAMETER_FREE.items()},
 }
-"""The optimizers by name. Each base solver of a ratio is an entry of its own, with its own options."""
+"""The optimizers by name. Each combination of a ratio and a base solver is one entry, with its own options."""
 
 
 _GUARDED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
-"""What torch keeps from its compiler."""
+"""Methods that torch excludes from its compiler."""
 
 
 def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: float) -> Optimizer:
-    """The optimizer a spec names, over the given parameters.
+    """Build the optimizer that a spec names.
 
     Args:
-        spec: a name in `OPTIMIZERS` and options; those left out have the entry's defaults.
-        named_parameters: as `nn.Module.named_parameters` gives them.
-        lr: learning rate, >= 0; a schedule sets it anew every iteration.
+        spec: a name in `OPTIMIZERS` and options; those left out take the entry's defaults.
+        named_parameters: the parameters, as from `nn.Module.named_parameters`.
+        lr: learning rate, >= 0; a schedule overwrites it in every iteration.
+
+    Returns:
+        The optimizer.
 
     Raises:
-        UnknownName: there is no such optimizer, or it has no such option.
-        ValueError: an option is of the wrong kind or out of its range, or two options contradict each other.
+        UnknownName: the optimizer or an option is unknown.
+        ValueError: an option has the wrong type or is out of range, or two options contradict each other.
 
     >>> model = nn.Linear(2, 1)
     >>> spec = OptimizerSpec(name="lars", options={"weight_decay": 1e-4})
@@ -249,10 +252,10 @@ def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: 
 
 
 def check_optimizer(spec: OptimizerSpec) -> None:
-    """Refuses, before any training, what `build_optimizer` would refuse.
+    """Raise before any training what `build_optimizer` would raise.
 
     Raises:
-        UnknownName: there is no such optimizer, or it has no such option.
-        ValueError: an option is of the wrong kind or out of its range, or two options contradict each other.
+        UnknownName: the optimizer or an option is unknown.
+        ValueError: an option has the wrong type or is out of range, or two options contradict each other.
     """
     build_optimizer(spec, [("weight", nn.Parameter(torch.zeros(1, 1)))], lr=0.0)

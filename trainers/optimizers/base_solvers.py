@@ -1,10 +1,12 @@
-"""The solvers that a layer-wise ratio can be put over: each says where to go, never how far.
+"""Base solvers of layer-wise optimizers. They compute the direction of a step, not its length.
 
-A base solver turns gradients into a direction and keeps its own state; `Layerwise` multiplies the direction by each
-layer's ratio and takes the step. The arithmetic, down to the order of operations, is that of torch.optim, so that a
-ratio of 1 gives torch's own solver bit for bit (on a CPU). This module must not know of ratios or learning rates.
+A base solver turns gradients into a direction and keeps its own state. `Layerwise` multiplies the direction by each
+layer's ratio and takes the step. The arithmetic matches torch.optim down to the order of operations: with ratio 1 the
+result is torch's own solver, bit for bit on a CPU. This module must not know ratios or learning rates.
 
-Adding one: a function and a line in `BASE_SOLVERS`.
+To add a base solver, write a function and add an entry to `BASE_SOLVERS`.
+
+Notation: w weights, g gradient, wd weight decay, u direction. Shapes: lists hold one tensor per layer.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +24,13 @@ from .multi_tensor import Bucket, add_weight_decay
 
 @dataclass(frozen=True, kw_only=True)
 class Direction:
-    """Where to go: u = numerator / denominator / divisor + decay w, and the step is w <- w - lr r u.
+    """The direction of a step, u = numerator / denominator / divisor + decay w; the step is w <- w - lr r u.
 
     Attributes:
-        numerators: one tensor a layer; may be the solver's own state, so not to be changed in place.
-        denominators: one tensor a layer, or None for ones.
-        divisors: a number a layer: a list of floats, or a tensor `_L`; None for ones.
-        decay: coefficient of the weights (decoupled weight decay).
+        numerators: one tensor per layer. They may be the solver's state: never change them in place.
+        denominators: one tensor per layer; None for ones.
+        divisors: one number per layer, a list of floats or a tensor `_L`; None for ones.
+        decay: coefficient of the weights (decoupled weight decay), >= 0.
     """
 
     numerators: list[Tensor]
@@ -37,7 +39,7 @@ class Direction:
     decay: float = 0.0
 
     def materialize(self, params: list[Tensor]) -> list[Tensor]:
-        """u of every layer, in new tensors."""
+        """Return u of every layer, in new tensors."""
         if self.denominators is None:
             updates = [tensor.clone() for tensor in self.numerators]
         else:
@@ -51,12 +53,12 @@ class Direction:
         return updates
 
     def apply(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
-        """w <- w - lr r u, in place.
+        """Take the step w <- w - lr r u, in place.
 
         Args:
             params: the weights.
-            lr: learning rate, a float or a tensor of no dimensions.
-            rates: r, the same for all layers or one for each.
+            lr: learning rate, a float or a 0-dimensional tensor.
+            rates: r, one number for all layers or one per layer.
         """
         if self.decay:
             multiply_(params, 1 - lr * rates * self.decay)
@@ -72,7 +74,7 @@ class Direction:
             torch._foreach_addcdiv_(params, self.numerators, self.denominators, sizes)
 
     def _apply_by_layer(self, params: list[Tensor], lr: LayerValues, rates: LayerValues) -> None:
-        """The same where numbers differ by layer or may not be read back; the learning rate comes last if it can."""
+        """Take the step with rates that differ by layer or stay on the device; multiplies by lr last if possible."""
         size, factors = (-lr, rates) if isinstance(lr, float) else (1.0, -lr * rates)
         numerators = self.numerators
         if isinstance(self.divisors, Tensor):
@@ -89,16 +91,16 @@ class Direction:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseSolver:
-    """A solver without its step.
+    """A solver without its step length.
 
     Attributes:
-        direction: (layers, options of the parameter group) -> direction; updates the layers' states.
-        defaults: its options with their defaults, torch's own.
-        state_names: the tensors of a weight's shape that it keeps for each layer.
+        direction: (bucket, options of the parameter group) -> direction; updates the layers' states.
+        defaults: options with torch's defaults.
+        state_names: names of its state tensors, each of a weight's shape.
         counts_steps: whether it needs `Bucket.steps`.
         source: paper.
-        fused: the whole step of one layer on a CPU (`trainers.optimizers.fused_kernels`); None where torch has no such
-            kernel.
+        fused: the step of one layer on a CPU in one pass (`trainers.optimizers.fused_kernels`); None if torch has no
+            such kernel.
     """
 
     direction: Callable[[Bucket, Mapping[str, Any]], Direction]
@@ -115,7 +117,7 @@ def _sgd(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _momentum(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = m u + (g + wd w), as torch.optim.SGD has it: the learning rate, and so the ratio, is outside the buffer."""
+    """u <- m u + (g + wd w), as torch.optim.SGD: learning rate and ratio are outside the momentum buffer."""
     buffers = bucket.state_tensors("momentum_buffer")
     multiply_(buffers, group["momentum"])
     torch._foreach_add_(buffers, add_weight_decay(bucket, group["weight_decay"]))
@@ -123,7 +125,7 @@ def _momentum(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _nesterov(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = (g + wd w) + m b with b = m b + (g + wd w), torch.optim.SGD's form of Nesterov's momentum."""
+    """u = (g + wd w) + m b with b <- m b + (g + wd w), torch.optim.SGD's form of Nesterov's momentum."""
     grads, buffers = add_weight_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
     multiply_(buffers, group["momentum"])
     torch._foreach_add_(buffers, grads)
@@ -131,7 +133,7 @@ def _nesterov(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _adagrad(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = g / (sqrt(sum of g^2) + eps), with g + wd w for g."""
+    """u = g / (sqrt(s) + eps) with s <- s + g^2, and g + wd w in place of g."""
     grads = add_weight_decay(bucket, group["weight_decay"])
     sums = bucket.state_tensors("sum")
     torch._foreach_addcmul_(sums, grads, grads, value=1)
@@ -139,7 +141,7 @@ def _adagrad(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = g / (sqrt(moving average of g^2) + eps), with g + wd w for g."""
+    """u = g / (sqrt(v) + eps) with v <- alpha v + (1 - alpha) g^2, and g + wd w in place of g."""
     grads = add_weight_decay(bucket, group["weight_decay"])
     averages = bucket.state_tensors("square_avg")
     multiply_(averages, group["alpha"])
@@ -148,7 +150,7 @@ def _rmsprop(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _adadelta(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = g sqrt(a + eps) / sqrt(s + eps), with s and a the moving averages of g^2 and u^2, and g + wd w for g."""
+    """u = g sqrt(a + eps) / sqrt(s + eps); s and a are moving averages of g^2 and u^2, and g + wd w replaces g."""
     grads, rho = add_weight_decay(bucket, group["weight_decay"]), group["rho"]
     squares, changes = bucket.state_tensors("square_avg"), bucket.state_tensors("acc_delta")
     multiply_(squares, rho)
@@ -165,7 +167,7 @@ def _adadelta(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 
 
 def _adam(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
-    """u = m' / (sqrt(v') + eps), with g + wd w for g."""
+    """u = m' / (sqrt(v') + eps), with g + wd w in place of g."""
     return adam_direction(bucket, add_weight_decay(bucket, group["weight_decay"]), group)
 
 
@@ -177,10 +179,22 @@ def _adamw(bucket: Bucket, group: Mapping[str, Any]) -> Direction:
 def adam_direction(
     bucket: Bucket, grads: list[Tensor], group: Mapping[str, Any], *, decay: float = 0.0, bias_correction: bool = True
 ) -> Direction:
-    """Adam's direction m' / (sqrt(v') + eps) + decay w; moves the moments on by one step.
+    """Update the moments and return Adam's direction m' / (sqrt(v') + eps) + decay w.
 
-    m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t), or m and v themselves without bias correction. The group has the
-    options beta1, beta2 and eps; the layers have the states exp_avg and exp_avg_sq (arXiv 1412.6980, Algorithm 1).
+    m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
+    m' = m / (1 - beta1^t);  v' = v / (1 - beta2^t), or m and v themselves without bias correction
+
+    Source: Kingma and Ba, arXiv 1412.6980, Algorithm 1.
+
+    Args:
+        bucket: layers with the states exp_avg (m) and exp_avg_sq (v).
+        grads: g, one tensor per layer.
+        group: options beta1, beta2 and eps.
+        decay: coefficient of the weights, >= 0.
+        bias_correction: whether to divide the moments as above.
+
+    Returns:
+        The direction.
     """
     beta1, beta2 = group["beta1"], group["beta2"]
     firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")
@@ -202,7 +216,7 @@ def adam_direction(
 
 
 def _roots(squares: list[Tensor], eps: float) -> list[Tensor]:
-    """sqrt(x) + eps of every layer, in new tensors."""
+    """Return sqrt(x) + eps of every layer, in new tensors."""
     roots = list(torch._foreach_sqrt(squares))
     torch._foreach_add_(roots, eps)
     return roots
@@ -263,4 +277,4 @@ BASE_SOLVERS: dict[str, BaseSolver] = {
         source="Zeiler, arXiv 1212.5701",
     ),
 }
-"""The base solvers by name: DATE's four (Algorithm 1, line 17) and the others of LIMIT's and DATE's comparisons."""
+"""The base solvers by name: DATE's four (Algorithm 1, line 17), and those of LIMIT's and DATE's comparisons."""

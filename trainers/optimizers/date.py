@@ -1,4 +1,4 @@
-"""The DATE solver: a layer-wise ratio |w| / |g| kept within one default pair of bounds, over a base solver."""
+"""The DATE solver: a layer-wise ratio |w| / |g| within fixed bounds, over a base solver."""
 
 from collections.abc import Mapping
 
@@ -13,30 +13,36 @@ DATE_BASES = ("momentum", "sgd", "adagrad", "rmsprop")
 
 
 class DATE(Layerwise):
-    """The solver of DATE (Dynamic Adaptive-Tuning Engine), Algorithm 1, lines 10 to 17, and Section 3.5.
+    """The solver of DATE (Dynamic Adaptive-Tuning Engine).
 
-    r = min(max(|w| / |g|, low), high), or min(max(1, low), high) where a norm is 0; the layer's learning rate is lr r;
-    the base solver takes the step. Weight decay is no part of the ratio; given to the base solver, it is part of its
-    gradient. With momentum the learning rate is outside the buffer (v = m v + g; w = w - lr r v), as in TensorFlow's
-    and torch's momentum; LARS has it inside.
+    In each layer (parameter tensor):
 
-    Norms of float32 layers are float32: beyond elements of 1e19 a gradient's norm is infinity, and the layer takes the
-    lowest ratio.
+    r = min(max(q, low), high) with q = |w| / |g|, and q = 1 if either norm is 0
+    w <- w - lr r u, with u the base solver's direction
+
+    Weight decay is not part of the ratio; as an option of the base solver it is part of the base solver's gradient.
+    With momentum the learning rate is outside the buffer (v <- m v + g; w <- w - lr r v), as in TensorFlow and torch;
+    LARS has it inside.
+
+    Norms of float32 layers are computed in float32. With gradient elements above 1e19 the norm overflows to infinity,
+    and the layer takes the lowest ratio.
+
+    Source: DATE, Algorithm 1, lines 10 to 17, and Section 3.5.
 
     Args:
-        params: parameters, or groups of them; a group with `layerwise=False` is stepped by the base solver alone.
+        params: parameters or parameter groups; a group with `layerwise=False` uses r = 1.
         lr: learning rate, >= 0.
         base: "momentum", "sgd", "adagrad" or "rmsprop".
         base_options: options of the base solver, such as `{"momentum": 0.9}`.
         ratio_low: smallest ratio, >= 0.
         ratio_high: largest ratio, >= ratio_low.
-        maximize: ascend instead of descend.
-        foreach: all layers at once (True) or one by one (False); None for what suits the device.
-        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
-            tensor of no dimensions.
+        maximize: maximise the objective instead of minimising it.
+        foreach: step all layers at once (True) or one by one (False); None chooses by device.
+        capturable: never read values back from the device, so that a CUDA graph can capture the step; `lr` may then be
+            a 0-dimensional tensor.
 
     Raises:
-        UnknownName: there is no such base solver, or it has no such option.
+        UnknownName: the base solver or one of its options is unknown.
         ValueError: lr or the bounds are out of range.
     """
 

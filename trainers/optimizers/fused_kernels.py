@@ -1,7 +1,7 @@
-"""The whole step of one layer on a CPU in one pass over the memory, by torch's fused kernels.
+"""The step of one layer on a CPU in one pass over memory, by torch's fused kernels.
 
-Each takes (weights, gradient, state, options of the group, size) and does w <- w - size u in place, u being the base
-solver's direction; the state's step is counted already. This module must not know ratios.
+Each function takes (weights, gradient, state, options of the group, size) and computes w <- w - size u in place, with u
+the base solver's direction. The state's step count is already incremented. This module must not know ratios.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from torch import Tensor
 def fused_sgd(
     param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float, nesterov: bool = False
 ) -> None:
-    """SGD; with the state `momentum_buffer`, momentum, or Nesterov's."""
+    """Take a step of SGD, with momentum or Nesterov's momentum if the state has a `momentum_buffer`."""
     torch._fused_sgd_(
         [param],
         [grad],
@@ -30,12 +30,12 @@ def fused_sgd(
 
 
 def fused_adagrad(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
-    """AdaGrad."""
+    """Take a step of AdaGrad."""
     torch._fused_adagrad_(
         [param],
         [grad],
         [state["sum"]],
-        [torch.ones(())],  # the step, which matters only with a decay of the learning rate
+        [torch.ones(())],  # the step count, used only with lr_decay
         lr=size,
         lr_decay=0.0,
         weight_decay=group["weight_decay"],
@@ -54,7 +54,7 @@ def take_adam_step(
     weight_decay: float,
     kernel: Callable[..., None] = torch._fused_adam_,
 ) -> None:
-    """w <- w - size m' / (sqrt(v') + eps), in place, in one pass; `_fused_adamw_` as kernel decouples the decay."""
+    """Compute w <- w - size m' / (sqrt(v') + eps) in place; the kernel `_fused_adamw_` decouples the decay."""
     kernel(
         [param],
         [grad],
@@ -73,10 +73,10 @@ def take_adam_step(
 
 
 def fused_adam(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
-    """Adam, the weight decay in the gradient."""
+    """Take a step of Adam, with weight decay added to the gradient."""
     take_adam_step(param, grad, state, group, size, weight_decay=group["weight_decay"])
 
 
 def fused_adamw(param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], size: float) -> None:
-    """AdamW, the weight decay beside it."""
+    """Take a step of AdamW, with decoupled weight decay."""
     take_adam_step(param, grad, state, group, size, weight_decay=group["weight_decay"], kernel=torch._fused_adamw_)

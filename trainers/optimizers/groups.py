@@ -1,4 +1,4 @@
-"""The parameter groups that layer-wise optimizers are usually given."""
+"""The usual parameter groups of layer-wise optimizers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,15 +9,15 @@ from torch import nn
 def layerwise_groups(
     named_parameters: Iterable[tuple[str, nn.Parameter]], *, adapt_vectors: bool
 ) -> list[dict[str, Any]]:
-    """The usual parameter groups of a layer-wise optimizer.
+    """Return the usual parameter groups of a layer-wise optimizer.
 
     Args:
-        named_parameters: as `nn.Module.named_parameters` gives them.
-        adapt_vectors: whether biases and normalisation weights (at most one dimension) are adapted like all others, as
-            in LARS's Table 2; if not, they stand in a group of their own, neither adapted nor decayed.
+        named_parameters: the parameters, as from `nn.Module.named_parameters`.
+        adapt_vectors: whether biases and normalisation weights (at most one dimension) are adapted like all other
+            parameters, as in LARS's Table 2. If not, they form a second group that is neither adapted nor decayed.
 
     Returns:
-        One group, or two; an empty one is left out.
+        One or two groups, none of them empty.
     """
     parameters = [parameter for _, parameter in named_parameters]
     if adapt_vectors:

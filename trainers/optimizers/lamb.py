@@ -13,42 +13,46 @@ from .layer_values import LayerValues, add_multiple, clamp_to_dtype, clamp_value
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
 LARGEST_NORM = torch.finfo(torch.float32).max
-"""The upper bound of phi that bounds nothing; a plain number, since infinity is none in JSON."""
+"""The default upper bound of phi, which has no effect; finite, since JSON has no infinity."""
 
 
 class LAMB(MultiTensorOptimizer):
-    """LAMB (You et al., arXiv 1904.00962), Algorithm 2.
+    """LAMB: layer-wise adaptive moments.
 
     m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
     u = m' / (sqrt(v') + eps) + wd w, with m' = m / (1 - beta1^t), v' = v / (1 - beta2^t)
-    w <- w - lr phi(|w|) / |u| u, in each layer (parameter tensor); the ratio is 1 where |w| or |u| is 0.
-    phi(z) = min(max(z, phi_low), phi_high); the defaults make it the identity.
+    w <- w - lr phi(|w|) / |u| u, in each layer (parameter tensor); the trust ratio phi(|w|) / |u| is 1 if |w| or |u|
+    is 0
+    phi(z) = min(max(z, phi_low), phi_high); the identity with the defaults
 
-    Moments of float32 layers are float32: beyond gradients of 1e19 the second is infinity, and its layer stands still.
+    Moments of float32 layers are computed in float32. With gradients above 1e19 the second moment overflows to
+    infinity, and the layer does not move.
+
+    Source: You et al., arXiv 1904.00962, Algorithm 2.
 
     Args:
-        params: parameters, or groups of them; in a group with `layerwise=False` the ratio is 1.
+        params: parameters or parameter groups; in a group with `layerwise=False` the trust ratio is 1.
         lr: learning rate, >= 0.
-        beta1: decay of the first moment, in [0, 1).
-        beta2: decay of the second moment, in [0, 1).
-        eps: added to the root of the second moment, > 0.
+        beta1: decay rate of the first moment, in [0, 1).
+        beta2: decay rate of the second moment, in [0, 1).
+        eps: added to the square root of the second moment, > 0.
         weight_decay: wd, >= 0.
-        bias_correction: divide the moments as above; False leaves them as they are (version 3 of the paper).
-        decay_in_ratio: False takes |u| without wd w and does not multiply the decay by the ratio.
+        bias_correction: whether to divide the moments as above; False as in version 3 of the paper.
+        decay_in_ratio: if False, |u| excludes wd w, and the trust ratio does not multiply the decay.
         phi_low: lower bound of the weights' norm, >= 0.
         phi_high: upper bound of the weights' norm, >= phi_low.
-        maximize: ascend instead of descend.
-        foreach: all layers at once (True) or one by one (False); None for what suits the device.
-        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
-            tensor of no dimensions.
+        maximize: maximise the objective instead of minimising it.
+        foreach: step all layers at once (True) or one by one (False); None chooses by device.
+        capturable: never read values back from the device, so that a CUDA graph can capture the step; `lr` may then be
+            a 0-dimensional tensor.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: an argument is out of range.
 
     >>> weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     >>> optimizer = LAMB([weight], lr=0.1)
     >>> weight.grad = torch.tensor([0.0, 2.0])
-    >>> optimizer.step()  # u = (0, 1), the ratio is 5
+    >>> optimizer.step()  # u = (0, 1), trust ratio 5
     >>> weight.data
     tensor([3.0000, 3.5000])
     """
@@ -98,15 +102,15 @@ class LAMB(MultiTensorOptimizer):
         super().__init__(params, defaults)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """The moments, under torch's names."""
+        """Return the moments' names, those of torch."""
         return ("exp_avg", "exp_avg_sq")
 
     def counts_steps(self, group: Mapping[str, Any]) -> bool:
-        """For the bias correction."""
+        """Whether the bias correction needs the step count."""
         return bool(group["bias_correction"])
 
     def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
-        """The bias-corrected Adam direction, times the trust ratio of every layer (arXiv 1904.00962, Algorithm 2)."""
+        """Step every layer along Adam's direction times its trust ratio (Algorithm 2)."""
         inside, outside = _decays(group)
         direction = adam_direction(bucket, bucket.grads, group, decay=inside, bias_correction=group["bias_correction"])
         updates = direction.materialize(bucket.params)
@@ -119,13 +123,13 @@ class LAMB(MultiTensorOptimizer):
         add_multiple(bucket.params, updates, rates, alpha=-lr)
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """torch's kernel always corrects the bias."""
+        """Whether torch's kernel applies: it always corrects the bias."""
         return bool(group["bias_correction"])
 
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], lr: float
     ) -> None:
-        """The same as `update`: torch's fused kernel of Adam, at rate 1 from -wd w on, leaves -(u + wd w) behind."""
+        """Do the same as `update`: torch's fused Adam, with step size 1 from -wd w, yields -u."""
         inside, outside = _decays(group)
         update = param * -inside if inside else torch.zeros_like(param)
         take_adam_step(update, grad, state, group, 1.0, weight_decay=0.0)
@@ -136,11 +140,11 @@ class LAMB(MultiTensorOptimizer):
 
 
 def _decays(group: Mapping[str, Any]) -> tuple[float, float]:
-    """The weight decay inside the trust ratio, and the one outside."""
+    """Return the weight decay inside the trust ratio and the one outside."""
     decay = group["weight_decay"]
     return (decay, 0.0) if group["decay_in_ratio"] else (0.0, decay)
 
 
 def _trust_ratios(weights: LayerValues, changes: LayerValues, group: Mapping[str, Any]) -> LayerValues:
-    """phi(|w|) / |u| of every layer from its norms, 1 where one is 0."""
+    """Return phi(|w|) / |u| of every layer; 1 if a norm is 0."""
     return ratios(clamp_values(weights, group["phi_low"], group["phi_high"]), changes, norms=(weights, changes))

@@ -11,41 +11,46 @@ from .layer_values import LayerValues, add_multiple, multiply_, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer, add_weight_decay
 
 SMALLEST_RATE = 1e-20
-"""Where a step's rate is smaller, the velocity is not divided by it."""
+"""Rates below this are not divided by."""
 
 
 class LARS(MultiTensorOptimizer):
-    """LARS (You, Gitman and Ginsburg, arXiv 1708.03888), Algorithm 1 and Equation 6.
+    """LARS: layer-wise adaptive rate scaling over momentum.
 
-    local = eta |w| / (|g| + wd |w|), in each layer (parameter tensor); the denominator is the sum of the two norms.
-    v <- m v + lr local (g + wd w);  w <- w - v
+    local = eta |w| / (|g| + wd |w|), in each layer (parameter tensor); local = 1 if |w| or |g| is 0
+    v <- m v + lr local (g + wd w)
+    w <- w - v
 
-    The learning rate is inside the momentum buffer, as in the paper: when it falls, the velocity gathered before keeps
-    its old size. `lr_in_buffer=False` gives torch's form, v <- m v + local (g + wd w), w <- w - lr v, the same while lr
-    is constant.
-    Where |w| or |g| is 0, local is 1, without eta: with LARS's large learning rates that is a big first step for
-    biases initialised with zeros. Put them in a group with `layerwise=False` to keep them at a plain momentum step
-    (local = 1 always), or initialise them otherwise.
+    The learning rate is inside the momentum buffer, as in the paper: when it falls, the accumulated velocity keeps its
+    size. `lr_in_buffer=False` selects torch's form, v <- m v + local (g + wd w), w <- w - lr v, which is the same while
+    lr is constant.
 
-    Norms of float32 layers are float32: beyond elements of 1e19 a gradient's norm is infinity, and its layer stands
-    still.
+    If |w| or |g| is 0, local is 1, without eta. With LARS's large learning rates, biases initialised with zeros then
+    take a big first step. Put them in a group with `layerwise=False` for plain momentum steps (local = 1 always), or
+    initialise them differently.
+
+    Norms of float32 layers are computed in float32. With gradient elements above 1e19 the norm overflows to infinity,
+    and the layer does not move.
+
+    Source: You, Gitman and Ginsburg, arXiv 1708.03888, Algorithm 1 and Equation 6.
 
     Args:
-        params: parameters, or groups of them; a group with `layerwise=False` is stepped by plain momentum.
+        params: parameters or parameter groups; a group with `layerwise=False` uses plain momentum.
         lr: learning rate, >= 0.
         momentum: m, in [0, 1).
         weight_decay: wd, >= 0.
         trust_coefficient: eta, > 0.
-        nesterov: step by m v + lr local (g + wd w) in place of v.
-        lr_in_buffer: the paper's form (True) or torch's (False).
-        larc_clip: use min(local / lr, 1) for local (LARC), so that the rate of an adapted layer is min(local, lr).
-        maximize: ascend instead of descend.
-        foreach: all layers at once (True) or one by one (False); None for what suits the device.
-        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
-            tensor of no dimensions.
+        nesterov: whether to step by m v + lr local (g + wd w) in place of v.
+        lr_in_buffer: whether to use the paper's form (True) or torch's (False).
+        larc_clip: whether to use min(local / lr, 1) in place of local (LARC), so that an adapted layer's rate is
+            min(local, lr).
+        maximize: maximise the objective instead of minimising it.
+        foreach: step all layers at once (True) or one by one (False); None chooses by device.
+        capturable: never read values back from the device, so that a CUDA graph can capture the step; `lr` may then be
+            a 0-dimensional tensor.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: an argument is out of range.
 
     >>> weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     >>> optimizer = LARS([weight], lr=10.0, trust_coefficient=0.01)
@@ -94,18 +99,18 @@ class LARS(MultiTensorOptimizer):
         super().__init__(params, defaults)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """The velocity, under torch's name."""
+        """Return the velocity's name, that of torch."""
         return ("momentum_buffer",)
 
     def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
-        """LARS, Algorithm 1: the local rate of every layer inside the momentum buffer, or outside it."""
+        """Step every layer with its local rate inside or outside the momentum buffer (Algorithm 1)."""
         inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
         local: LayerValues = 1.0
         if group["layerwise"]:
             weights, grads = (bucket.norms(tensors) for tensors in (bucket.params, bucket.grads))
             local = _local_rates(weights, grads, group, lr)
         for state in bucket.states:
-            if "rate" in state:  # left by a fused step
+            if "rate" in state:  # set by a fused step
                 state["momentum_buffer"].mul_(state.pop("rate"))
         steps, velocities = add_weight_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
         multiply_(velocities, group["momentum"])
@@ -117,20 +122,20 @@ class LARS(MultiTensorOptimizer):
             add_multiple(bucket.params, velocities, -1.0, alpha=outside)
 
     def applied_ratio(self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float) -> float:
-        """The local learning rate (Equation 6)."""
+        """Return the local learning rate (Equation 6)."""
         return float(_local_rates(weight_norm, gradient_norm, group, group["lr"])) if group["layerwise"] else 1.0
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """For momentum that is not Nesterov's; torch's kernel takes no buffer where momentum is 0."""
+        """Whether torch's kernel applies: not for Nesterov's momentum, and it ignores the buffer if momentum is 0."""
         return group["momentum"] > 0 and not group["nesterov"]
 
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Any], group: Mapping[str, Any], lr: float
     ) -> None:
-        """The same as `update`, by torch's fused kernel of SGD, whose learning rate is outside the buffer.
+        """Do the same as `update` by torch's fused SGD, whose learning rate is outside the buffer.
 
-        v = s b, with s the rate that the gradient is multiplied by: b <- (m s' / s) b + g + wd w and w <- w - s b, with
-        s' the rate of the step before, equal v <- m v + s (g + wd w) and w <- w - v. s is the state `rate`.
+        With v = s b, where s is the rate that multiplies the gradient and s' that of the previous step,
+        b <- (m s' / s) b + g + wd w; w <- w - s b equals v <- m v + s (g + wd w); w <- w - v. The state `rate` is s.
         """
         inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
         local = _local_rates(norm(param), norm(grad), group, lr) if group["layerwise"] else 1.0
@@ -154,12 +159,12 @@ class LARS(MultiTensorOptimizer):
 
 
 def _local_rates(weights: LayerValues, grads: LayerValues, group: Mapping[str, Any], lr: LayerValues) -> LayerValues:
-    """Equation 6 of every layer from its norms |w| and |g|; 1 where one is 0."""
+    """Return Equation 6 of every layer from its norms |w| and |g|; 1 if one is 0."""
     denominators = grads + group["weight_decay"] * weights
     local = ratios(group["trust_coefficient"] * weights, denominators, norms=(weights, grads))
     if not group["larc_clip"]:
         return local
-    if isinstance(local, Tensor):  # LARC's min(local / lr, 1), where both norms and the learning rate are above 0
+    if isinstance(local, Tensor):  # LARC's min(local / lr, 1), if both norms and the learning rate are positive
         defined_L = (weights > 0) & (grads > 0) & torch.as_tensor(lr > 0, device=local.device)
         return torch.where(defined_L, (local / lr).clamp(max=1.0), local)
     return min(local / lr, 1.0) if weights > 0 and grads > 0 and lr > 0 else local

@@ -1,11 +1,11 @@
-"""One number a layer: norms, ratios of norms, and lists of tensors multiplied by them.
+"""Per-layer numbers: norms, ratios of norms, and products with lists of tensors.
 
-A number of each of several layers is a tensor on their device; that of one layer is a plain float. Where K models are
-stacked, every tensor has a first dimension more, the model, and a number of each layer and model is a tensor of two
-dimensions. This module must not know what a step is.
+The numbers of several layers are a tensor on their device; that of one layer is a float. If K models are stacked, every
+tensor has the model as an additional first dimension, and the numbers are a tensor with one entry per layer and model.
+This module must not know what a step is.
 
-Shapes: `_L` one entry a layer; `_LK` one a layer and model, either 1 where all have the same; lists hold one tensor a
-layer, of that layer's own shape.
+Shape suffixes: L layers, K models; either is 1 if all share the number. Lists hold one tensor per layer, of that
+layer's shape.
 """
 
 import math
@@ -15,24 +15,23 @@ import torch
 from torch import Tensor
 
 SURELY_FINITE = 65_504.0
-"""The largest number of float16, below that of every other dtype."""
+"""The largest number of float16, which every other dtype exceeds."""
 
 LayerValues = float | Tensor
-"""A number for each layer: a float where it is the same for all of a bucket's layers, else a tensor of shape `_L`; of
-shape `_LK` where models are stacked."""
+"""One number per layer: a float if all layers of a bucket share it, else a tensor `_L`; `_LK` for stacked models."""
 
 
 def norm(tensor: Tensor) -> float:
-    """L2 norm of a dense tensor of float32 or float64."""
+    """Return the L2 norm of a dense tensor of float32 or float64."""
     flat = tensor.as_strided((tensor.numel(),), (1,)) if tensor.ndim != 1 else tensor
-    return math.sqrt(torch.dot(flat, flat))  # half the time of vector_norm
+    return math.sqrt(torch.dot(flat, flat))  # takes half the time of vector_norm
 
 
 def norms(tensors: list[Tensor], *, at_once: bool) -> LayerValues:
-    """L2 norm of every tensor, in float32 where they are of half precision, else in their own precision.
+    """Return the L2 norm of every tensor, computed in float32 for half precision, else in the tensors' dtype.
 
     Args:
-        tensors: one a layer; one alone unless `at_once`.
+        tensors: one per layer; a single one unless `at_once`.
         at_once: whether to return a tensor `_L`, else a float.
     """
     dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
@@ -41,7 +40,7 @@ def norms(tensors: list[Tensor], *, at_once: bool) -> LayerValues:
 
 
 def stacked_norms(tensors: list[Tensor]) -> Tensor:
-    """L2 norm `_LK` of every tensor (K, ...) for each of its models, in the precision that `norms` takes."""
+    """Return the L2 norms `_LK` of tensors (K, ...) per model, in the precision of `norms`."""
     dtype = torch.float32 if tensors[0].dtype in (torch.bfloat16, torch.float16) else tensors[0].dtype
     return torch.stack([torch.linalg.vector_norm(tensor.flatten(1), dim=1, dtype=dtype) for tensor in tensors])
 
@@ -49,7 +48,7 @@ def stacked_norms(tensors: list[Tensor]) -> Tensor:
 def ratios(
     numerators: LayerValues, denominators: LayerValues, *, norms: tuple[LayerValues, LayerValues]
 ) -> LayerValues:
-    """numerator / denominator of every layer; 1 where one of its two norms is 0 or not a number."""
+    """Return numerator / denominator of every layer; 1 if one of its two norms is 0 or NaN."""
     first, second = norms
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return torch.where((first > 0) & (second > 0), numerators / denominators, torch.ones_like(first))
@@ -57,14 +56,14 @@ def ratios(
 
 
 def clamp_values(values: LayerValues, low: LayerValues, high: LayerValues) -> LayerValues:
-    """Every layer's value, at least `low` and at most `high`."""
+    """Clamp every layer's value to [low, high]."""
     if isinstance(values, Tensor):
         return torch.clamp(values, low, high)  # type: ignore[arg-type]
     return min(max(values, float(low)), float(high))
 
 
 def multiply(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
-    """Every tensor times its layer's factor, in new tensors of the same dtype; a factor of 1 changes no bit."""
+    """Return every tensor times its layer's factor, of the same dtype; a factor of 1 changes no bit."""
     if isinstance(factors, Tensor):
         return list(torch._foreach_mul(tensors, _by_tensor(factors, tensors)))
     return tensors if factors == 1 else list(torch._foreach_mul(tensors, _exact(factors)))
@@ -73,7 +72,7 @@ def multiply(tensors: list[Tensor], factors: LayerValues) -> list[Tensor]:
 def add_multiple(
     targets: list[Tensor], sources: list[Tensor], factors: LayerValues, *, alpha: LayerValues = 1.0
 ) -> None:
-    """target += alpha factor source, in place, for every layer."""
+    """Compute target += alpha * factor * source for every layer, in place."""
     if isinstance(alpha, Tensor):
         factors, alpha = alpha * factors, 1.0
     if isinstance(factors, Tensor):
@@ -83,7 +82,7 @@ def add_multiple(
 
 
 def multiply_(tensors: list[Tensor], factors: LayerValues) -> None:
-    """Multiplies every tensor by its layer's factor, in place."""
+    """Multiply every tensor by its layer's factor, in place."""
     if isinstance(factors, Tensor):
         torch._foreach_mul_(tensors, _by_tensor(factors, tensors))
     else:
@@ -92,9 +91,9 @@ def multiply_(tensors: list[Tensor], factors: LayerValues) -> None:
 
 
 def clamp_to_dtype(factor: float, dtype: torch.dtype) -> float:
-    """The factor, or the largest number of the dtype: torch refuses larger ones, which diverging weights need.
+    """Clamp a factor to the range of a dtype: torch rejects larger ones, which occur when weights diverge.
 
-    >>> within_range(-1e39, torch.float32)
+    >>> clamp_to_dtype(-1e39, torch.float32)
     -3.4028234663852886e+38
     """
     if -SURELY_FINITE <= factor <= SURELY_FINITE or factor != factor:
@@ -104,7 +103,7 @@ def clamp_to_dtype(factor: float, dtype: torch.dtype) -> float:
 
 
 def _by_tensor(factors: Tensor, tensors: list[Tensor]) -> Any:
-    """The factors as torch._foreach_mul takes them: one for all, or one a tensor that broadcasts over it."""
+    """Return the factors as torch._foreach_mul takes them: one for all, or one per tensor that broadcasts to it."""
     if factors.ndim == 0:
         return factors
     if factors.ndim == 1:
@@ -117,5 +116,5 @@ def _by_tensor(factors: Tensor, tensors: list[Tensor]) -> Any:
 
 
 def _exact(factor: float) -> Any:
-    # As a plain number, torch._foreach_mul_ on a CPU would round it to the tensors' dtype: 0.9 to 0.8984 in bfloat16.
+    # torch._foreach_mul_ on a CPU rounds a Python number to the tensors' dtype: 0.9 becomes 0.8984 in bfloat16.
     return torch.tensor(factor, dtype=torch.float64, device="cpu")

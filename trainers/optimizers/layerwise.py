@@ -1,4 +1,4 @@
-"""A bounded layer-wise ratio over any base solver: the general form of which the DATE solver is one case.
+"""A bounded layer-wise ratio over any base solver, of which the DATE solver is a special case.
 
 This module must not know any base solver by name.
 """
@@ -17,68 +17,74 @@ from .layer_values import LayerValues, add_multiple, clamp_values, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
 RATIO_LOW = 0.01
-"""Default lower bound of the ratio, one for all applications; the paper gives no value."""
+"""Default lower bound of the ratio for all applications; the paper gives no value."""
 RATIO_HIGH = 100.0
-"""Default upper bound of the ratio, one for all applications; the paper gives no value."""
+"""Default upper bound of the ratio for all applications; the paper gives no value."""
 
 RatioKind = Literal["gradient", "update"]
-"""What the norm of the weights is divided by."""
+"""The norm that divides the norm of the weights."""
 BoundsKind = Literal["none", "fixed", "dynamic"]
-"""What the ratio is kept within."""
+"""The bounds of the ratio."""
 
 BOUNDS_OPTIONS: Mapping[str, Mapping[str, float]] = {
     "none": {},
     "fixed": {"ratio_low": RATIO_LOW, "ratio_high": RATIO_HIGH},
     "dynamic": {"ratio_final": 1.0, "ratio_gamma": 1e-3},
 }
-"""The options of each kind of bounds, with their defaults."""
+"""The options of each type of bounds, with defaults."""
 
 
 class Layerwise(MultiTensorOptimizer):
-    """A base solver whose step in each layer is multiplied by a ratio r of norms, kept within bounds.
+    """A base solver whose step in each layer is multiplied by a bounded ratio of norms.
 
-    w <- w - lr r u, with u the base solver's direction, its weight decay included, and r = min(max(q, low), high):
+    In each layer (parameter tensor):
 
-    - ratio "gradient": q = |w| / |g| (DATE, Algorithm 1); weight decay is no part of g (DATE 3.5);
-    - ratio "update": q = |w| / |u|, as in LAMB.
+    r = min(max(q, low), high)
+    w <- w - lr r u, with u the base solver's direction, weight decay included
 
-    q is 1 where either norm is 0. The bounds:
+    The ratio q is one of the following, and 1 if either norm is 0:
+
+    - "gradient": q = |w| / |g| (DATE, Algorithm 1); weight decay is not part of g (DATE, Section 3.5);
+    - "update": q = |w| / |u|, as in LAMB.
+
+    The bounds are one of:
 
     - "none": low = 0, high = infinity (LIMIT, Table 3, "+ layer-wise");
-    - "fixed": `ratio_low` and `ratio_high`; with both 1 it is the base solver, bit for bit torch's own on a CPU;
-    - "dynamic": in AdaBound's manner (Luo et al., arXiv 1902.09843, Section 4), low = f (1 - 1 / (c t + 1)) and
-      high = f (1 + 1 / (c t)), with f = `ratio_final`, c = `ratio_gamma` and t the layer's own step: from the free
-      ratio at the start to the base solver (at learning rate lr f) in the end.
+    - "fixed": low = `ratio_low`, high = `ratio_high`. With both 1 the result is the base solver, on a CPU bit for bit
+      torch's own;
+    - "dynamic": low = f (1 - 1 / (c t + 1)), high = f (1 + 1 / (c t)), with f = `ratio_final`, c = `ratio_gamma` and t
+      the layer's step count, after AdaBound (Luo et al., arXiv 1902.09843, Section 4). The ratio is unbounded at the
+      start and converges to f, that is, to the base solver with learning rate lr f.
 
-    Norms of layers of float32 are taken in float32: where the square of a norm leaves its range (elements above 1e19 or
+    Norms of float32 layers are computed in float32. If the square of a norm leaves its range (elements above 1e19, or
     all below 1e-23), the norm is infinity or 0.
 
+    Source: DATE, Algorithm 1, lines 10 to 17; LIMIT (arXiv 2006.08517), Table 3.
+
     Args:
-        params: parameters, or groups of them; a group with `layerwise=False` is stepped by the base solver alone.
+        params: parameters or parameter groups; a group with `layerwise=False` uses r = 1.
         lr: learning rate, >= 0.
         base: a name in `BASE_SOLVERS`.
-        base_options: options of the base solver; those left out have torch's defaults.
+        base_options: options of the base solver; those left out take torch's defaults.
         ratio: "gradient" or "update".
         bounds: "none", "fixed" or "dynamic".
-        ratio_low: smallest ratio, >= 0, for fixed bounds; None for the default.
-        ratio_high: largest ratio, >= ratio_low, for fixed bounds; None for the default.
+        ratio_low: lower bound, >= 0, for fixed bounds; None for 0.01.
+        ratio_high: upper bound, >= ratio_low, for fixed bounds; None for 100.
         ratio_final: f > 0, for dynamic bounds; None for 1.
         ratio_gamma: c > 0, for dynamic bounds; None for 1e-3.
-        maximize: ascend instead of descend.
-        foreach: all layers at once (True) or one by one (False); None for what suits the device.
-        capturable: never read a value back from the device, so that a CUDA graph can hold the step; `lr` may then be a
-            tensor of no dimensions.
+        maximize: maximise the objective instead of minimising it.
+        foreach: step all layers at once (True) or one by one (False); None chooses by device.
+        capturable: never read values back from the device, so that a CUDA graph can capture the step; `lr` may then be
+            a 0-dimensional tensor.
 
     Raises:
-        UnknownName: there is no such base solver, ratio or bounds, or the base solver has no such option.
-        ValueError: lr or the bounds are out of range, or a bounds option is without effect.
-
-    Source: DATE, Algorithm 1, lines 10 to 17; LIMIT (arXiv 2006.08517), Table 3.
+        UnknownName: the base solver, one of its options, the ratio or the bounds are unknown.
+        ValueError: lr or the bounds are out of range, or a bounds option has no effect.
 
     >>> weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     >>> optimizer = Layerwise([weight], lr=0.1, base="sgd", ratio_low=0.01, ratio_high=2.0)
     >>> weight.grad = torch.tensor([0.0, 1.0])
-    >>> optimizer.step()  # |w| / |g| = 5, bounded to 2
+    >>> optimizer.step()  # |w| / |g| = 5, clamped to 2
     >>> weight.data
     tensor([3.0000, 3.8000])
     """
@@ -128,15 +134,15 @@ class Layerwise(MultiTensorOptimizer):
         super().__init__(params, defaults)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """Those of the base solver."""
+        """Return the base solver's state names."""
         return BASE_SOLVERS[group["base"]].state_names
 
     def counts_steps(self, group: Mapping[str, Any]) -> bool:
-        """Where the base solver does, or the bounds move."""
+        """Whether the base solver or dynamic bounds need the step count."""
         return BASE_SOLVERS[group["base"]].counts_steps or group["bounds"] == "dynamic"
 
     def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
-        """The base solver's direction, times the bounded ratio of every layer (DATE, Algorithm 1, lines 10-17)."""
+        """Step every layer along its direction times its bounded ratio (DATE, Algorithm 1, lines 10 to 17)."""
         direction = BASE_SOLVERS[group["base"]].direction(bucket, group)
         low, high = _bounds(group, bucket.steps)
         if not _is_free(group, low, high):
@@ -157,7 +163,7 @@ class Layerwise(MultiTensorOptimizer):
     def applied_ratio(
         self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float
     ) -> float | None:
-        """The bounded ratio; None for the ratio "update"."""
+        """Return the bounded ratio; None for the ratio "update"."""
         if not group["layerwise"]:
             return 1.0
         if group["ratio"] == "update":
@@ -167,9 +173,9 @@ class Layerwise(MultiTensorOptimizer):
         return float(clamp_values(free, low, high))
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """Where torch has a kernel of the base solver and the ratio is known before the direction is.
+        """Whether torch has a kernel of the base solver, and the ratio is known before the direction.
 
-        torch's kernel of momentum takes no momentum of 0.
+        torch's kernel of momentum does not accept a momentum of 0.
         """
         has_kernel = BASE_SOLVERS[group["base"]].fused is not None and group.get("momentum") != 0
         return has_kernel and (group["ratio"] == "gradient" or not group["layerwise"])
@@ -177,7 +183,7 @@ class Layerwise(MultiTensorOptimizer):
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], lr: float
     ) -> None:
-        """The same as `update`, by torch's fused kernel of the base solver with the layer's learning rate."""
+        """Do the same as `update`, by torch's fused kernel of the base solver with the layer's learning rate."""
         fused = BASE_SOLVERS[group["base"]].fused
         assert fused is not None
         steps = [state["step"].item()] if group["bounds"] == "dynamic" else []
@@ -190,25 +196,25 @@ class Layerwise(MultiTensorOptimizer):
 
 
 def _is_free(group: Mapping[str, Any], low: LayerValues, high: LayerValues) -> bool:
-    """Whether the norms have a say in the ratio."""
+    """Whether the ratio depends on the norms."""
     return group["layerwise"] and (isinstance(low, Tensor) or low != high)
 
 
 def _bounds(group: Mapping[str, Any], steps: Any) -> tuple[LayerValues, LayerValues]:
-    """The lowest and the highest ratio of every layer at this step."""
+    """Return the lower and upper bounds of every layer's ratio at this step."""
     if group["bounds"] == "none":
         return 0.0, math.inf
     if group["bounds"] == "fixed":
         return group["ratio_low"], group["ratio_high"]
     if not isinstance(steps, Tensor):
-        # Layers that missed a step are rare; only then is a tensor made for them on the host.
+        # Step counts rarely differ; only then is a tensor created on the host.
         steps = steps[0] if len(set(steps)) == 1 else torch.tensor(steps, dtype=torch.float64)
     final, gamma = group["ratio_final"], group["ratio_gamma"]
     return final * (1 - 1 / (gamma * steps + 1)), final * (1 + 1 / (gamma * steps))
 
 
 def _bounds_options(bounds: str, given: Mapping[str, float]) -> dict[str, float]:
-    """The options of the bounds, complete and checked."""
+    """Complete and check the options of the bounds."""
     options = {**lookup("bounds", BOUNDS_OPTIONS, bounds)}
     for name, value in given.items():
         if name not in options:

@@ -1,18 +1,18 @@
-"""What a step is for every layer-wise optimizer here, whatever its update rule.
+"""The step of layer-wise optimizers, independent of the update rule.
 
-A step is taken in one of three ways, by the option `foreach` of the group:
+The group option `foreach` selects one of three implementations:
 
-- True, and None on GPUs: all layers at once by `torch._foreach_*`; every per-layer number is a tensor on the device.
-  With `capturable`, and in `torch.compile`, nothing is read back to the host.
-- False: the same rule layer by layer, in plain operations; a layer's number is a float. The reference.
-- None on CPUs: layer by layer too, each in one pass over the memory by torch's fused kernel, where the rule has one.
+- True, and None on GPUs: all layers at once by `torch._foreach_*`; per-layer numbers are tensors on the device. With
+  `capturable`, and in `torch.compile`, nothing is read back to the host.
+- False: layer by layer in plain operations; per-layer numbers are floats. This is the reference.
+- None on CPUs: layer by layer, each in one pass over memory by torch's fused kernel if the rule has one.
 
-A layer is a parameter tensor. The layers of K models of one form can be stacked, each tensor with the model as its
-first dimension, and stepped together (group option `stacked`): the rule is the same, with every norm and learning rate
-a model's own. Layers that are cut over devices (FSDP2's DTensors) are stepped by their shards, all at once, with the
-norms of whole layers. This module must not know any update rule.
+A layer is a parameter tensor. The layers of K models of the same architecture can be stacked along a first dimension
+and stepped together (group option `stacked`); norms and learning rates are then per model. Layers sharded over devices
+(FSDP2's DTensors) are stepped by their local shards, all at once, with the norms of whole layers. This module must not
+know any update rule.
 
-Shapes: `_L` one entry a layer; `_LK` one a layer and model; lists hold one tensor a layer, of that layer's own shape.
+Shape suffixes: L layers, K models. Lists hold one tensor per layer, of that layer's shape.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,17 +29,17 @@ from .sharded import Sharding, find_sharding, local_shard, local_shard_like
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """Layers of a parameter group that share a device and a dtype and have a gradient; or one of them.
+    """Layers of a parameter group with a gradient that share device and dtype, or one of them.
 
     Attributes:
         params: the weights.
-        grads: their gradients, negated where the group maximises; not to be changed in place.
-        states: the optimizer's state tensors of each by name, to be changed in place.
-        steps: t of each layer, this step included: floats, or `_L` on the device where nothing may be read back;
-            empty where the rule does not count. `_L1` where models are stacked.
-        at_once: whether per-layer numbers are tensors `_L`; else this is one layer, and they are floats.
-        stacked: whether the first dimension of every tensor is a model, and per-layer numbers are `_LK`.
-        sharding: how the layers are cut, whose shards on this device the tensors are; None where they are whole.
+        grads: their gradients, negated if the group maximises; never change them in place.
+        states: each layer's state tensors by name, updated in place.
+        steps: step count of each layer, including this step: floats, or a tensor `_L` on the device if nothing may be
+            read back, `_L1` if models are stacked. Empty if the rule does not count steps.
+        at_once: whether per-layer numbers are tensors `_L`; if not, the bucket is one layer, and they are floats.
+        stacked: whether the first dimension of every tensor is the model, and per-layer numbers are `_LK`.
+        sharding: sharding of the layers, of which the tensors are the local shards; None for plain tensors.
     """
 
     params: list[Tensor]
@@ -51,62 +51,62 @@ class Bucket:
     sharding: Sharding | None = None
 
     def norms(self, tensors: list[Tensor]) -> LayerValues:
-        """L2 norm of one tensor a layer: of its weights, its gradient or its update."""
+        """Return the L2 norms of tensors, one per layer: weights, gradients or updates."""
         if self.sharding is not None:
             return self.sharding.reduce_norms(torch.as_tensor(norms(tensors, at_once=True)))
         return stacked_norms(tensors) if self.stacked else norms(tensors, at_once=self.at_once)
 
     def state_tensors(self, name: str) -> list[Tensor]:
-        """The state `name` of every layer."""
+        """Return the state `name` of every layer."""
         return [state[name] for state in self.states]
 
     def layers(self) -> Iterator["Bucket"]:
-        """One bucket a layer."""
+        """Yield one bucket per layer."""
         for index, (param, grad, state) in enumerate(zip(self.params, self.grads, self.states, strict=True)):
             steps = self.steps[index : index + 1]
             yield Bucket(params=[param], grads=[grad], states=[state], steps=steps, at_once=False)
 
 
 class MultiTensorOptimizer(Optimizer):
-    """An optimizer whose rule is written over lists of layers: what a step is, whatever the rule.
+    """An optimizer whose update rule is written over lists of layers.
 
-    A subclass names the state it keeps (`state_names`) and changes weights and state in `update`; it may have
-    `update_fused` besides. Its groups need the options `maximize`, `foreach` and `capturable`; a group of stacked
-    models has `stacked` besides, and a tensor `_1K` of learning rates.
+    A subclass names its state tensors (`state_names`) and changes weights and states in `update`, optionally also in
+    `update_fused`. Its groups need the options `maximize`, `foreach` and `capturable`. A group of stacked models also
+    has `stacked` and learning rates `_1K`.
     """
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """The tensors of a weight's shape that the rule keeps for each layer, zeros before the first step."""
+        """Return the names of the rule's state tensors, each of a weight's shape and zero before the first step."""
         raise NotImplementedError
 
     def counts_steps(self, group: Mapping[str, Any]) -> bool:
-        """Whether the rule needs the number of steps that each layer has taken: a state `step` of no dimensions."""
+        """Whether the rule needs each layer's step count, kept as a 0-dimensional state `step`."""
         return False
 
     def update(self, bucket: Bucket, group: Mapping[str, Any], lr: LayerValues) -> None:
-        """Changes weights and states in place: of all layers, or of one.
+        """Update weights and states in place, of all layers or of one.
 
         Args:
             bucket: the layers.
-            group: the options of the parameter group.
-            lr: its learning rate; a tensor of no dimensions where it may not be read back, `_1K` of stacked models.
+            group: options of the parameter group.
+            lr: its learning rate; a 0-dimensional tensor if it may not be read back, `_1K` for stacked models.
         """
         raise NotImplementedError
 
     def has_fused(self, group: Mapping[str, Any]) -> bool:
-        """Whether `update_fused` can take the group's step."""
+        """Whether `update_fused` supports the group's options."""
         return False
 
     def update_fused(
         self, param: Tensor, grad: Tensor, state: dict[str, Tensor], group: Mapping[str, Any], lr: float
     ) -> None:
-        """`update` of one layer on a CPU, in as few passes over the memory as can be.
+        """Do the same as `update` for one layer on a CPU, in as few passes over memory as possible.
 
         Args:
             param: the weights.
-            grad: their gradient, which lies in memory as they do, and so does the state.
-            state: the layer's state, its step counted.
-            group: the options of the parameter group.
+            grad: their gradient; weights, gradient and states share one memory layout.
+            state: the layer's state, with its step count already incremented.
+            group: options of the parameter group.
             lr: its learning rate.
         """
         raise NotImplementedError
@@ -114,25 +114,25 @@ class MultiTensorOptimizer(Optimizer):
     def applied_ratio(
         self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float
     ) -> float | None:
-        """The factor that the next step has in a layer besides the learning rate; changes nothing.
+        """Return the factor that multiplies the learning rate in a layer's next step, without side effects.
 
         Args:
             param: the layer's weights.
-            group: its options.
+            group: options of its parameter group.
             weight_norm: |w|.
             gradient_norm: |g|.
 
         Returns:
-            The factor; None where it is known only when the direction is.
+            The factor; None if it depends on the direction.
         """
         return None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient.
+        """Update every parameter that has a gradient.
 
         Args:
-            closure: evaluates the model again and returns the loss.
+            closure: reevaluates the model and returns the loss.
 
         Returns:
             The closure's loss, or None.
@@ -156,7 +156,7 @@ class MultiTensorOptimizer(Optimizer):
         return loss
 
     def _step_fused(self, params: list[nn.Parameter], group: Mapping[str, Any], lr: float) -> list[nn.Parameter]:
-        """Takes the fused step of every layer whose tensors allow it; returns the other layers."""
+        """Take the fused step of every layer that supports it; return the other layers."""
         names, counting, maximize = self.state_names(group), self.counts_steps(group), group["maximize"]
         rest = []
         for param in params:
@@ -176,7 +176,7 @@ class MultiTensorOptimizer(Optimizer):
         return rest
 
     def _buckets(self, params: list[nn.Parameter], group: Mapping[str, Any], on_device: bool) -> list[Bucket]:
-        """The parameters by device, dtype and the way they are cut, this step counted."""
+        """Group the parameters by device, dtype and sharding, and count this step."""
         by_kind: dict[tuple[torch.device, torch.dtype, Sharding | None], list[nn.Parameter]] = {}
         for param in params:
             by_kind.setdefault((param.device, param.dtype, find_sharding(param)), []).append(param)
@@ -209,7 +209,7 @@ class MultiTensorOptimizer(Optimizer):
         return found
 
     def _state_of(self, param: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
-        """The parameter's state, with the tensors of these names."""
+        """Return the parameter's state with all named tensors."""
         state: dict[str, Tensor] = self.state[param]
         for name in names:
             if name not in state:
@@ -219,7 +219,7 @@ class MultiTensorOptimizer(Optimizer):
     def _count(
         self, params: list[nn.Parameter], device: torch.device, on_device: bool, capturable: bool
     ) -> Sequence[float] | Tensor:
-        """Counts this step for every parameter and returns their counts."""
+        """Increment and return the step count of every parameter."""
         home = device if capturable else torch.device("cpu")
         for param in params:
             if "step" not in self.state[param]:
@@ -232,17 +232,17 @@ class MultiTensorOptimizer(Optimizer):
 
     def _gradient(self, param: nn.Parameter, maximize: bool) -> Tensor:
         grad = param.grad
-        assert grad is not None  # parameters without one are left out
+        assert grad is not None  # parameters without one are skipped
         if grad.is_sparse:
             raise RuntimeError(
-                f"{type(self).__name__} cannot use the sparse gradient of a parameter of shape {tuple(param.shape)}:"
-                " make it dense (sparse=False in nn.Embedding) or use torch.optim.SparseAdam."
+                f"{type(self).__name__} does not support the sparse gradient of a parameter of shape"
+                f" {tuple(param.shape)}: make it dense (sparse=False in nn.Embedding) or use torch.optim.SparseAdam."
             )
         return -grad if maximize else grad
 
 
 def _same_layout(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
-    """Whether the tensors are dense and have their elements in the same order of memory."""
+    """Whether the tensors are dense and share one memory layout."""
     strides = param.stride()
     if grad.stride() != strides:
         return False
@@ -255,7 +255,7 @@ def _same_layout(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:
 
 
 def add_weight_decay(bucket: Bucket, weight_decay: float) -> list[Tensor]:
-    """g + weight_decay w of every layer (L2 regularisation); the gradients themselves where it is 0."""
+    """Return g + weight_decay w of every layer (L2 regularisation); the gradients themselves if it is 0."""
     if weight_decay == 0:
         return bucket.grads
     return list(torch._foreach_add(bucket.grads, bucket.params, alpha=weight_decay))

@@ -1,11 +1,11 @@
-"""Optimizers of other packages, kept to what every optimizer here promises.
+"""Adapters that make optimizers of other packages satisfy the contract of this package's optimizers.
 
-The arithmetic is the package's own, untouched. Added around it: gradients are left as they were, `maximize`, a sentence
-for sparse gradients, a step that never raises where numbers are bad (a training that diverges must be seen to do so),
-and a `state_dict` that a training resumes from bit for bit. Where a package evaluates at other weights than it trains,
-the optimizer has Schedule-Free's two switches, `eval()` and `train()`.
+The arithmetic stays the package's own. The adapters leave gradients unchanged, add `maximize`, reject sparse gradients
+with a message, never raise for non-finite numbers (a diverging training must end as diverged), and provide a
+`state_dict` from which a training resumes bit for bit. If a package evaluates at other weights than it trains, the
+optimizer has the two methods of Schedule-Free, `eval()` and `train()`.
 
-This module must not import any package: it is given their objects.
+This module must not import any of the packages; it receives their objects.
 """
 
 from collections.abc import Callable
@@ -17,31 +17,31 @@ from torch.optim import Optimizer
 
 
 class Averager(Protocol):
-    """`dog.PolynomialDecayAverager`: averages a module's weights, one call of `step` an update."""
+    """`dog.PolynomialDecayAverager`: averages a module's weights, with one call of `step` per update."""
 
     @property
     def averaged_model(self) -> nn.Module:
-        """The module that holds the averages."""
+        """The module with the averaged weights."""
         ...
 
     def step(self) -> None:
-        """Takes the present weights into the averages."""
+        """Add the current weights to the averages."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages and the number of updates."""
+        """Return the averages and the number of updates."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """Load a `state_dict`."""
         ...
 
 
 class PackagedOptimizer(Optimizer):
-    """A package's optimizer.
+    """A package's optimizer, adapted.
 
     Args:
-        inner: the package's optimizer; its groups and its state are also this one's.
+        inner: the package's optimizer; the two share parameter groups and state.
     """
 
     def __init__(self, inner: Optimizer) -> None:
@@ -51,10 +51,10 @@ class PackagedOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates the parameters that have a gradient, as the package does.
+        """Update the parameters that have a gradient by the package's rule.
 
         Args:
-            closure: evaluates the model again and returns the loss.
+            closure: reevaluates the model and returns the loss.
 
         Returns:
             The closure's loss, or None.
@@ -69,7 +69,7 @@ class PackagedOptimizer(Optimizer):
         given = self._gradients()
         try:
             for param, grad, maximize in given:
-                # A new tensor, since packages add weight decay to the gradient, or normalise it, in place.
+                # A copy, since packages add weight decay to the gradient or normalise it in place.
                 param.grad = -grad if maximize else grad.clone()
             if given:
                 self._package_step()
@@ -79,11 +79,11 @@ class PackagedOptimizer(Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The package's state."""
+        """Return the package's state."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """Load a `state_dict`."""
         self.inner.load_state_dict(state_dict)
         self._share()
 
@@ -91,13 +91,13 @@ class PackagedOptimizer(Optimizer):
         self.inner.step()
 
     def _share(self) -> None:
-        """Makes the package's groups and state, which loading replaces, this optimizer's too."""
+        """Share the package's groups and state again, since loading replaces them."""
         self.state, self.param_groups = self.inner.state, self.inner.param_groups
         for group in self.param_groups:
             group.setdefault("maximize", False)
 
     def _gradients(self) -> list[tuple[Tensor, Tensor, bool]]:
-        """Every parameter that has a gradient, its gradient, and whether to go up it."""
+        """Return every parameter with a gradient, the gradient, and whether to maximise."""
         found = [
             (param, param.grad, bool(group["maximize"]))
             for group in self.param_groups
@@ -107,17 +107,17 @@ class PackagedOptimizer(Optimizer):
         for param, grad, _ in found:
             if grad.is_sparse:
                 raise RuntimeError(
-                    f"{type(self.inner).__name__} cannot use the sparse gradient of a parameter of shape"
+                    f"{type(self.inner).__name__} does not support the sparse gradient of a parameter of shape"
                     f" {tuple(param.shape)}: make it dense (sparse=False in nn.Embedding)."
                 )
         return found
 
 
 class SwitchedOptimizer(PackagedOptimizer):
-    """A package's optimizer that evaluates at other weights than it trains, and switches them itself (Schedule-Free).
+    """A package's optimizer that evaluates at other weights than it trains and switches them itself (Schedule-Free).
 
-    It starts as if `train()` had been called. Switching there and back changes the weights by rounding, so a training
-    is repeated exactly where it is also evaluated at the same updates.
+    It starts in training mode. Switching back and forth rounds the weights, so a training is reproduced exactly only if
+    it is evaluated at the same updates.
 
     Args:
         inner: the package's optimizer, with methods `train` and `eval`.
@@ -126,37 +126,37 @@ class SwitchedOptimizer(PackagedOptimizer):
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         self.train()
-        self.state.clear()  # of the empty entries that the package makes of every parameter
+        self.state.clear()  # the package creates an empty entry for every parameter
 
     def train(self) -> None:
-        """Puts the weights in place that gradients are taken at; does nothing where they are."""
+        """Switch to the weights at which gradients are computed; idempotent."""
         self.inner.train()  # type: ignore[attr-defined]
 
     def eval(self) -> None:
-        """Puts the weights in place that are evaluated; does nothing where they are."""
+        """Switch to the weights to evaluate; idempotent."""
         self.inner.eval()  # type: ignore[attr-defined]
 
 
 class DAdaptedSGD(PackagedOptimizer):
-    """D-Adaptation's SGD, which fails where its first gradient, or its learning rate, is 0: here nothing moves then."""
+    """D-Adaptation's SGD without its errors: nothing moves if the first gradient or the learning rate is 0."""
 
     def _package_step(self) -> None:
         if any(group["lr"] > 0 for group in self.param_groups):
             try:
                 super()._package_step()
-            except ZeroDivisionError:  # by the norm of the first gradient, before anything is changed
+            except ZeroDivisionError:  # by the norm of the first gradient, before any change
                 return
 
 
 class AveragedOptimizer(PackagedOptimizer):
-    """DoG or LDoG with the average of the weights that its authors ask for (arXiv 2302.12022, Section 4.1).
+    """DoG or LDoG with weight averaging, as its authors prescribe (arXiv 2302.12022, Section 4.1).
 
-    After T updates the weight of update t in the average is about proportional to t^8 (Shamir and Zhang 2013). Training
-    goes on at the last weights; `eval()` and `train()` swap the two in place, exactly.
+    The weights of update t enter the average about in proportion to t^8 (Shamir and Zhang 2013). Training continues at
+    the last weights; `eval()` and `train()` swap the two exactly, in place.
 
     Args:
         inner: `dog.DoG` or `dog.LDoG`.
-        averager: what averages; given a module that holds the optimizer's parameters.
+        averager: module with the optimizer's parameters -> averager.
     """
 
     def __init__(self, inner: Optimizer, averager: Callable[[nn.Module], Averager]) -> None:
@@ -166,23 +166,23 @@ class AveragedOptimizer(PackagedOptimizer):
         self._evaluating = False
 
     def train(self) -> None:
-        """Puts the last weights in place; does nothing where they are."""
+        """Switch to the last weights; idempotent."""
         if self._evaluating:
             self._swap()
 
     def eval(self) -> None:
-        """Puts the average in place, before the first update the first weights; does nothing where it is."""
+        """Switch to the average, or to the first weights before the first update; idempotent."""
         if not self._evaluating:
             self._swap()
 
     def state_dict(self) -> dict[str, Any]:
-        """The package's state, the averager's, and which of the two weights are in place."""
+        """Return the state of the package and of the averager, and which weights are active."""
         return {**super().state_dict(), "averager": self._averager.state_dict(), "evaluating": self._evaluating}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`, for a model whose weights were saved with it."""
+        """Load a `state_dict` into a model whose weights were saved with it."""
         super().load_state_dict(state_dict)
-        for group in self.param_groups:  # the package moves them to the CPU, where LDoG cannot use them with a GPU
+        for group in self.param_groups:  # the package moves them to the CPU, where LDoG cannot use them for a GPU
             device = group["params"][0].device
             group.update({name: group[name].to(device) for name in ("rbar", "G") if name in group})
         self._averager.load_state_dict(state_dict["averager"])
@@ -190,7 +190,7 @@ class AveragedOptimizer(PackagedOptimizer):
 
     def _package_step(self) -> None:
         if self._evaluating:
-            raise RuntimeError("the weights in place are the average, for evaluation: call train() before step().")
+            raise RuntimeError("the active weights are the average, for evaluation: call train() before step().")
         if any(param.grad is None for param in self._weights):
             raise RuntimeError(
                 f"{type(self.inner).__name__} needs a gradient of every parameter:"
@@ -199,8 +199,8 @@ class AveragedOptimizer(PackagedOptimizer):
         try:
             super()._package_step()
         except AssertionError:
-            # The package's answer to a gradient that is not a number. Of any other optimizer, the weights become that
-            # too, and whoever trains sees a divergence instead of a crash.
+            # Raised by the package for a NaN gradient. With any other optimizer the weights become NaN, and the
+            # training ends as diverged instead of crashing.
             for param in self._weights:
                 param.fill_(torch.nan)
         self._averager.step()

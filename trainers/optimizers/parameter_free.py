@@ -1,10 +1,10 @@
-"""Optimizers that say they need no tuning, from their authors' packages: the extra `rivals`.
+"""Optimizers that claim to need no tuning, from their authors' packages (the extra `rivals`).
 
-A package is imported when one of its optimizers is built, so that all else works without it. The learning rate is a
-factor of the one the optimizer finds by itself: their authors say 1, without a schedule for DoG and Prodigy, with the
-usual one for D-Adaptation. Schedule-Free finds no learning rate: it replaces the decay, and its authors ask for a
-warm-up, which is the schedule's. All but Schedule-Free begin at very small steps, which bfloat16 parameters round away.
-This module must not know studies.
+A package is imported when one of its optimizers is built, so everything else works without it. The learning rate is a
+factor of the one that the optimizer estimates. The authors recommend 1: without a schedule for DoG and Prodigy, with
+the usual one for D-Adaptation. Schedule-Free estimates no learning rate. It replaces the decay, and its authors
+recommend a warm-up, which is the schedule's. All but Schedule-Free start with very small steps, which are rounded away
+in bfloat16 parameters. This module must not know studies.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from ..spec import OptionValue
 from .packaged import AveragedOptimizer, DAdaptedSGD, PackagedOptimizer, SwitchedOptimizer
 
 EXTRA = "rivals"
-"""The extra of the distribution that brings the packages."""
+"""The extra that installs the packages."""
 
 ANY_GROWTH = 1e30
-"""A growth rate that limits nothing; the packages' default is infinity, which JSON cannot hold."""
+"""A growth rate without effect; the packages' default is infinity, which JSON has no number for."""
 
 
 def _averaged(inner: Optimizer) -> AveragedOptimizer:
@@ -38,12 +38,12 @@ class ParameterFree:
     """An optimizer of another package.
 
     Attributes:
-        package: the module to import.
-        optimizer: the name of its class there.
-        adapt: the package's optimizer -> one that keeps to the contract.
-        defaults: options and their defaults, the package's own; `beta1` and `beta2` are its `betas`.
-        special_ranges: values allowed of an option, where they are not those that its name has elsewhere.
-        description: one line, with the learning rate to set.
+        package: module to import.
+        optimizer: class name in the package.
+        adapt: the package's optimizer -> one that satisfies the contract.
+        defaults: options with the package's defaults; `beta1` and `beta2` are its `betas`.
+        special_ranges: allowed values of options whose range differs from that of the same name elsewhere.
+        description: one line, with the recommended learning rate.
         source: paper and package.
     """
 
@@ -57,19 +57,22 @@ class ParameterFree:
 
     @property
     def ranges(self) -> dict[str, Range]:
-        """Lowest and highest value allowed of an option, both included."""
+        """Allowed values by option, as (lowest, highest), both inclusive."""
         ranges = {name: _RANGES[name] for name in self.defaults if name in _RANGES}
         return {**ranges, **self.special_ranges}
 
     def build(
         self, named_parameters: Iterable[tuple[str, nn.Parameter]], lr: float, options: Mapping[str, Any]
     ) -> PackagedOptimizer:
-        """The optimizer over the given parameters.
+        """Build the optimizer.
 
         Args:
-            named_parameters: as `nn.Module.named_parameters` gives them.
+            named_parameters: the parameters, as from `nn.Module.named_parameters`.
             lr: learning rate, >= 0.
             options: all options by name.
+
+        Returns:
+            The adapted optimizer.
 
         Raises:
             ValueError: the package is not installed.
@@ -83,11 +86,11 @@ class ParameterFree:
         arguments = dict(options)
         if "beta1" in arguments:
             arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
-        with contextlib.redirect_stdout(io.StringIO()):  # two of the packages print what kind of decay they use
+        with contextlib.redirect_stdout(io.StringIO()):  # two of the packages print their type of weight decay
             inner = getattr(module, self.optimizer)([parameter for _, parameter in named_parameters], **arguments)
         adapted = self.adapt(inner)
         for group in adapted.param_groups:
-            group["lr"] = lr  # not as an argument: some refuse the 0 that a schedule may begin or end with
+            group["lr"] = lr  # not as an argument: some reject 0, with which a schedule may start or end
         return adapted
 
 
@@ -162,8 +165,8 @@ PARAMETER_FREE: dict[str, ParameterFree] = {
         optimizer="LDoG",
         adapt=_averaged,
         defaults=_DOG,
-        description="dog in each layer by itself",
+        description="dog in each layer separately",
         source="Ivgi et al., arXiv 2302.12022; package dog-optimizer",
     ),
 }
-"""The parameter-free optimizers by name; they are entries of `trainers.optimizers.OPTIMIZERS`."""
+"""The parameter-free optimizers by name; all are entries of `trainers.optimizers.OPTIMIZERS`."""

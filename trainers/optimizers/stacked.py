@@ -1,7 +1,9 @@
-"""An optimizer over K stacked models of one form, each with a learning rate of its own.
+"""An optimizer over K stacked models of the same architecture, each with its own learning rate.
 
-The update rules are those of the single models (`MultiTensorOptimizer`), on tensors (K, ...) in place of (...). This
+The update rules are those of single models (`MultiTensorOptimizer`), applied to tensors (K, ...) instead of (...). This
 module must not know how the models are trained.
+
+Shape suffixes: K models.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ from .parameter_free import PARAMETER_FREE
 
 
 def can_be_stacked(spec: OptimizerSpec) -> bool:
-    """Whether `stacked_optimizer` has this solver: all but those that set their own learning rate.
+    """Whether `stacked_optimizer` supports the solver: all but those that set their own learning rate.
 
     >>> can_be_stacked(OptimizerSpec(name="date")), can_be_stacked(OptimizerSpec(name="prodigy"))
     (True, False)
@@ -28,18 +30,18 @@ def can_be_stacked(spec: OptimizerSpec) -> bool:
 def stacked_optimizer(
     spec: OptimizerSpec, model: nn.Module, stacked: Mapping[str, nn.Parameter]
 ) -> MultiTensorOptimizer:
-    """The optimizer a spec names, over K models.
+    """Build the optimizer that a spec names, over K models.
 
     Args:
         spec: a name in `OPTIMIZERS` and options, the same for all models.
-        model: one of them, or their outline, whose parameters say how they are grouped.
-        stacked: name -> parameters (K, ...), of every parameter of `model` that is trained.
+        model: one of them, or their copy on the meta device; its parameters determine the groups.
+        stacked: name -> parameters (K, ...), for every trained parameter of `model`.
 
     Returns:
-        The optimizer; `set_learning_rates` gives it each model's own.
+        The optimizer; `set_learning_rates` sets each model's learning rate.
 
     Raises:
-        ValueError: the solver cannot be stacked, or an option is not what `build_optimizer` takes.
+        ValueError: the solver cannot be stacked, or `build_optimizer` rejects an option.
     """
     layerwise = _layerwise_spec(spec)
     if layerwise is None:
@@ -55,17 +57,17 @@ def stacked_optimizer(
 
 
 def set_learning_rates(optimizer: MultiTensorOptimizer, lr_1K: Tensor) -> None:
-    """Gives every model the learning rate of its next step, (1, K)."""
+    """Set the learning rate of every model's next step, (1, K)."""
     for group in optimizer.param_groups:
         group["lr"] = lr_1K
 
 
 def keep_models(optimizer: MultiTensorOptimizer, kept: Tensor) -> None:
-    """Drops the other models from the parameters and from the solver's state, in place.
+    """Remove all other models from the parameters and the solver's state, in place.
 
     Args:
-        optimizer: as `stacked_optimizer` makes it.
-        kept: positions of the models that stay, (num_kept,).
+        optimizer: built by `stacked_optimizer`.
+        kept: positions of the models to keep, (num_kept,).
     """
     with torch.no_grad():
         for group in optimizer.param_groups:
@@ -74,12 +76,12 @@ def keep_models(optimizer: MultiTensorOptimizer, kept: Tensor) -> None:
                 parameter.grad = None
                 state = optimizer.state[parameter]
                 for name, value in state.items():
-                    if value.ndim:  # the step count has none: it is one for all
+                    if value.ndim:  # the step count has none: all models share it
                         state[name] = value[kept]
 
 
 def _layerwise_spec(spec: OptimizerSpec) -> OptimizerSpec | None:
-    """The same solver as a rule over lists of layers; torch's own are the ratio 1 over their base solver."""
+    """Return the solver as a `MultiTensorOptimizer`; torch's own become the ratio 1 over their base solver."""
     name = "nesterov" if spec.name == "momentum" and spec.options.get("nesterov") else spec.name
     if name in BASE_SOLVERS:
         options = {key: value for key, value in spec.options.items() if key != "nesterov"}

@@ -11,7 +11,7 @@ Shapes: K models, B samples, T updates of an epoch; lists hold one tensor (K, ..
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -26,7 +26,6 @@ from ..energy_meter import joules_between, read_energy
 from ..evaluation import NOT_EVALUATED, CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from ..memory import configure_malloc
-from ..optimizers.layer_values import multiply_, stacked_norms
 from ..optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
 from ..outcome import has_diverged, update_result
 from ..recipe import check_recipe, prepare_data, prepare_model, training_loss
@@ -35,10 +34,9 @@ from ..schedules import build_schedule
 from ..spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig, TrainResult
 from ..tables import lookup
 from ..updates import CHECK_UPDATES
+from .stacked_model import clip_gradients, stack_weights, stacked_loss
 
 _DROPOUT = nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout | nn.FeatureAlphaDropout
-CLIP_EPS = 1e-6
-"""Added to the norm of a gradient that is clipped, as in torch.nn.utils.clip_grad_norm_."""
 
 
 def pack_key(config: TrainConfig) -> TrainConfig:
@@ -121,11 +119,11 @@ class PackedTraining:
             for each in configs
         ]
         models = [_new_model(self.application, each, loaded.info) for each in configs]
-        self._weights = _stack(models, self.device)
+        self._weights = stack_weights(models, self.device)
         self._meta_model = models[0].to("meta")
         self._trained = {name: value for name, value in self._weights.items() if isinstance(value, nn.Parameter)}
         self._optimizer = stacked_optimizer(config.optimizer, self._meta_model, self._trained)
-        self._losses = _stacked_loss(self._meta_model, training_loss(config.recipe, self.application))
+        self._losses = stacked_loss(self._meta_model, training_loss(config.recipe, self.application))
         self._running = list(range(len(configs)))
         self._epoch = 0
         self.unfinished = (0, 0)
@@ -261,7 +259,7 @@ class PackedTraining:
             losses_K.sum().backward()  # type: ignore[no-untyped-call]
             loss_sums_K += losses_K.detach() * chosen.shape[-1]
             if config.recipe.clip_norm is not None:
-                _clip([cast(Tensor, p.grad) for p in self._trained.values()], config.recipe.clip_norm)
+                clip_gradients([cast(Tensor, p.grad) for p in self._trained.values()], config.recipe.clip_norm)
             self._optimizer.step()
             self.unfinished = (update + 1, self.unfinished[1] + chosen.shape[-1])
             if (update + 1) % CHECK_UPDATES == 0:
@@ -316,34 +314,3 @@ def _new_model(application: Application, config: TrainConfig, info: Mapping[str,
     """Return the model with the initial weights that it has when trained alone."""
     with random_stream(config.seed, "weights", torch.device("cpu")):
         return prepare_model(application.new_model(info, config.model_options), config.recipe)
-
-
-def _stack(models: Sequence[nn.Module], device: torch.device) -> dict[str, Tensor]:
-    """Return name -> weights (K, ...), as a parameter if they are trained."""
-    values = [dict(model.named_parameters()) for model in models]
-    stacked: dict[str, Tensor] = {}
-    for name, value in values[0].items():
-        rows = torch.stack([each[name].detach() for each in values]).to(device)
-        stacked[name] = nn.Parameter(rows) if value.requires_grad else rows
-    return stacked
-
-
-def _stacked_loss(meta_model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Return a function (weights, inputs, targets, is_shared) -> mean loss of each model (K,)."""
-
-    def loss_of_one(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return loss(functional_call(meta_model, dict(weights), (inputs,)), targets)
-
-    shared, separate = vmap(loss_of_one, in_dims=(0, None, None)), vmap(loss_of_one, in_dims=(0, 0, 0))
-
-    def losses(weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, *, is_shared: bool) -> Tensor:
-        found: Tensor = (shared if is_shared else separate)(weights, inputs, targets)
-        return found
-
-    return losses
-
-
-def _clip(gradients: list[Tensor], clip_norm: float) -> None:
-    """Scale each model's gradients down to a norm over all its parameters."""
-    norms_1K = torch.linalg.vector_norm(stacked_norms(gradients), dim=0, keepdim=True)
-    multiply_(gradients, (clip_norm / (norms_1K + CLIP_EPS)).clamp(max=1.0))

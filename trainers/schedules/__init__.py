@@ -1,11 +1,11 @@
 """Learning-rate schedules: iteration -> learning rate, as pure functions.
 
-A schedule is a warm-up (a name in `WARMUPS`) followed by a decay (a name in `DECAYS`); any warm-up goes with any decay.
-It is stated in epochs (`trainers.spec.ScheduleSpec`) and becomes iterations only here, where the number of samples and
-the batch size are known. This package must not know torch, nor which rule chose the numbers.
+A schedule is a warm-up (a name in `WARMUPS`) followed by a decay (a name in `DECAYS`); they combine freely. It is
+specified in epochs (`trainers.spec.ScheduleSpec`) and converted to iterations here, where the number of samples and the
+batch size are known. This package must not know torch, nor which rule chose the numbers.
 
 Notation: n training samples, B batch size, E epochs, w warm-up epochs, t the 1-based iteration, e = t B / n the current
-epoch (DATE, Algorithm 1, line 4), T = ceil(E n / B) the total iterations.
+epoch (DATE, Algorithm 1, line 4), T = ceil(E n / B) the total number of iterations.
 
 >>> from zerotune.trainers.spec import DecaySpec, ScheduleSpec
 >>> spec = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2, decay=DecaySpec(name="poly", options={"power": 1.0}))

@@ -1,7 +1,7 @@
-"""Decays: what the learning rate does after its warm-up, as a share of its peak, by name.
+"""Learning-rate decays after the warm-up, as factors of the peak learning rate, by name.
 
-Figures 23 to 29 and 32 to 33 of LIMIT (arXiv 2006.08517) name cosine and cyclical schedules without a formula or a
-length: the sources below say how each is read.
+Figures 23 to 29 and 32 to 33 of LIMIT (arXiv 2006.08517) name cosine and cyclical schedules without formula or length.
+The sources below state how each is interpreted.
 """
 
 import math
@@ -15,16 +15,16 @@ from ..spec import OptionValue, ScheduleSpec
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleStep:
-    """One iteration of a training, in the units that decays are written in.
+    """An iteration of a training, in the units of the decays' formulas.
 
     Attributes:
-        iteration: t, 1 .. T.
+        iteration: t, in 1 .. T.
         total_iterations: T.
-        epoch: e = t B / n, epochs done once the iteration is over; passes E in a last, incomplete batch.
-        mid_epoch: (t - 1/2) B / n, the middle of the iteration; which epoch an iteration belongs to is decided by it.
-        warmup_epochs: w, below E.
+        epoch: e = t B / n, epochs completed after the iteration; exceeds E if the last batch is incomplete.
+        mid_epoch: (t - 1/2) B / n, the middle of the iteration; it decides to which epoch an iteration belongs.
+        warmup_epochs: w, in [0, E).
         epochs: E.
-        peak_lr: learning rate at the end of warm-up.
+        peak_lr: learning rate at the end of the warm-up, > 0.
     """
 
     iteration: int
@@ -37,22 +37,22 @@ class ScheduleStep:
 
     @property
     def remaining(self) -> float:
-        """(E - e) / (E - w): the part of the run after warm-up that is still to come, in [0, 1]."""
+        """(E - e) / (E - w), the remaining fraction of the run after the warm-up, in [0, 1]."""
         return max(0.0, (self.epochs - self.epoch) / (self.epochs - self.warmup_epochs))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecayEntry:
-    """What the learning rate does after warm-up.
+    """A decay of the learning rate after the warm-up.
 
     Attributes:
-        factor: (moment, completed options) -> learning rate over peak, in [0, 1].
+        factor: (step, complete options) -> learning rate over peak, in [0, 1].
         description: one line.
         source: paper and section.
-        defaults: the options that may be left out, with their defaults.
-        required: the kinds of the options that may not.
-        ranges: the values allowed, both ends included.
-        check: (schedule, completed options); raises ValueError where they contradict each other.
+        defaults: optional options with their defaults.
+        required: required options with their types.
+        ranges: allowed values by option, as (lowest, highest), both inclusive.
+        check: (schedule, complete options) -> None; raises ValueError if they contradict each other.
     """
 
     factor: Callable[[ScheduleStep, Mapping[str, Any]], float]
@@ -88,9 +88,9 @@ def _poly(step: ScheduleStep, options: Mapping[str, Any]) -> float:
 
 
 def _date(step: ScheduleStep, options: Mapping[str, Any]) -> float:
-    """max{(T - t) / ((1 - w/E) T), floor / peak}; w is the baseline's w0 in the reading `as_printed`.
+    """Return max{(T - t) / ((1 - w/E) T), floor / peak}; with `as_printed`, w is the baseline's w0.
 
-    At most 1: T is rounded up, so at the end of warm-up the fraction can pass 1 by less than one iteration's worth.
+    The fraction is capped at 1: since T is rounded up, it can exceed 1 by less than one iteration after the warm-up.
     """
     warmup_epochs = options["baseline_warmup_epochs"] if options["as_printed"] else step.warmup_epochs
     total = step.total_iterations
@@ -107,7 +107,7 @@ def _check_date(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
     if options["as_printed"] != ("baseline_warmup_epochs" in spec.decay.options):
         raise ValueError(
             "decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together;"
-            " give both or neither."
+            " set both or neither."
         )
 
 
@@ -116,12 +116,12 @@ def _cosine(step: ScheduleStep, options: Mapping[str, Any]) -> float:
 
 
 def _cosine_cycles(step: ScheduleStep, options: Mapping[str, Any]) -> float:
-    """Half a cosine a cycle; an iteration that ends with a cycle belongs to it, so that every cycle reaches 0."""
+    """Half a cosine per cycle. An iteration that ends with a cycle belongs to it, so that every cycle reaches 0."""
     cycles, done = options["cycles"], 1.0 - step.remaining
     if options["smooth"]:
         return (1.0 + math.cos(math.pi * (2 * cycles - 1) * done)) / 2.0
     position = cycles * done
-    # A cycle's end, e = w + i (E - w) / cycles, is seldom the same float: within 1e-9 of a whole number is whole.
+    # Rounding: the end of a cycle, e = w + i (E - w) / cycles, is an integer position within 1e-9.
     cycle = max(0, math.ceil(position - 1e-9) - 1)
     return (1.0 + math.cos(math.pi * min(1.0, position - cycle))) / 2.0
 

@@ -1,4 +1,4 @@
-"""A warm-up and a decay put together for one training: iteration -> learning rate."""
+"""The schedule of one training, a warm-up followed by a decay: iteration -> learning rate."""
 
 import math
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from .warmups import WARMUPS
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A learning-rate schedule of one training; made by `build_schedule`.
+    """The learning-rate schedule of one training, created by `build_schedule`.
 
     Attributes:
-        spec: what was asked for.
-        decay_options: the decay's options, checked and complete.
+        spec: the specification in epochs.
+        decay_options: options of the decay, checked and complete.
         num_samples: n.
         batch_size: B.
         epochs: E.
@@ -37,21 +37,24 @@ class Schedule:
 
     @property
     def warmup_iterations(self) -> int:
-        """Number of iterations of warm-up: those t <= T with t B / n < w, and all T where w >= E."""
+        """Number of warm-up iterations: those t <= T with t B / n < w, and all T if w >= E."""
         if self.spec.warmup_epochs >= self.epochs:
             return self.total_iterations
-        # k w0 n / (k B0) is the same number for every k but not the same float: within 1e-9 of a whole number is whole.
+        # Rounding: k w0 n / (k B0) is the same number for every k, but not the same float. 1e-9 decides what is whole.
         length = self.spec.warmup_epochs * self.num_samples / self.batch_size
         whole = round(length)
         return max(0, (whole if math.isclose(length, whole, rel_tol=1e-9) else math.ceil(length)) - 1)
 
     def lr(self, iteration: int) -> float:
-        """Learning rate of an iteration, 1 .. T.
+        """Return the learning rate of an iteration.
 
-        Where w >= E the run never leaves its warm-up and ends below the peak, or at it where w = E.
+        If w > E the run ends during the warm-up, below the peak; if w = E it ends at the peak.
+
+        Args:
+            iteration: t, in 1 .. T.
 
         Raises:
-            ValueError: the iteration is not in 1 .. T.
+            ValueError: the iteration is out of range.
 
         Source: DATE, Algorithm 1, lines 4 to 8.
         """
@@ -66,7 +69,7 @@ class Schedule:
         step = ScheduleStep(
             iteration=iteration,
             total_iterations=total,
-            # At least w: where t B / n is w but for rounding, the decay must not start above its beginning.
+            # At least w: t B / n may be rounded below w, and the decay must not start above the peak.
             epoch=max(epoch, spec.warmup_epochs),
             mid_epoch=(iteration - 0.5) * self.batch_size / self.num_samples,
             warmup_epochs=spec.warmup_epochs,
@@ -76,10 +79,10 @@ class Schedule:
         return spec.peak_lr * DECAYS[spec.decay.name].factor(step, self.decay_options)
 
     def as_factor(self, step: int) -> float:
-        """Learning rate over peak for torch's LambdaLR: step 0 is iteration 1.
+        """Return the learning rate over its peak for torch's LambdaLR; step 0 is iteration 1.
 
-        Step T and beyond have the last iteration's factor: LambdaLR asks once more after the last update, and a
-        DataLoader that keeps the incomplete last batch of every epoch deals more than T batches.
+        From step T on the factor is that of the last iteration: LambdaLR evaluates once more after the last update, and
+        a DataLoader that keeps the incomplete last batch of every epoch yields more than T batches.
 
         Example: `LambdaLR(optimizer, schedule.as_factor)` over an optimizer made with `lr=spec.peak_lr`.
         """
@@ -87,18 +90,20 @@ class Schedule:
 
 
 def build_schedule(spec: ScheduleSpec, *, num_samples: int, batch_size: int, epochs: int) -> Schedule:
-    """The schedule of one training.
+    """Build the schedule of one training.
 
     Args:
-        spec: the schedule in epochs. A warm-up longer than the run is allowed: whether it is meant is for
-            `trainers.scaling` to ask.
+        spec: the schedule in epochs. A warm-up longer than the run is allowed here; `trainers.scaling` decides on it.
         num_samples: n, training samples, >= 1.
-        batch_size: B, 1 .. n.
+        batch_size: B, in 1 .. n.
         epochs: E, >= 1.
 
+    Returns:
+        The schedule.
+
     Raises:
-        UnknownName: unknown warm-up, decay or option.
-        ValueError: a number is out of its range.
+        UnknownName: the warm-up, the decay or an option is unknown.
+        ValueError: a number is out of range.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size), ("epochs", epochs)):
         if value < 1:
@@ -115,11 +120,11 @@ def build_schedule(spec: ScheduleSpec, *, num_samples: int, batch_size: int, epo
 
 
 def check_schedule(spec: ScheduleSpec) -> dict[str, Any]:
-    """The decay's options, complete, after checking all that can be checked before the run's size is known.
+    """Check a schedule as far as possible without the run's size, and return the decay's complete options.
 
     Raises:
-        UnknownName: unknown warm-up, decay or option.
-        ValueError: a number is out of its range, or an option is missing or without effect.
+        UnknownName: the warm-up, the decay or an option is unknown.
+        ValueError: a number is out of range, or an option is missing or has no effect.
     """
     if not (math.isfinite(spec.peak_lr) and spec.peak_lr > 0):
         raise ValueError(f"peak_lr must be a finite number above 0, got {spec.peak_lr}.")
@@ -139,15 +144,15 @@ def _check_warmup(spec: ScheduleSpec) -> None:
         raise ValueError(f"warmup_epochs must be a finite number of at least 0, got {spec.warmup_epochs}.")
     if not 0 <= spec.warmup_start <= 1:
         raise ValueError(
-            f"warmup_start, a share of the peak learning rate, must be from 0 to 1, got {spec.warmup_start}."
+            f"warmup_start, a fraction of the peak learning rate, must be from 0 to 1, got {spec.warmup_start}."
         )
     if spec.warmup == "none" and (spec.warmup_epochs or spec.warmup_start):
         name, value = (
             ("warmup_epochs", spec.warmup_epochs) if spec.warmup_epochs else ("warmup_start", spec.warmup_start)
         )
-        raise ValueError(f"{name} has no effect with warm-up 'none', got {value:g}: leave it out, or name a warm-up.")
+        raise ValueError(f"{name} has no effect with warm-up 'none', got {value:g}: remove it, or name a warm-up.")
     if spec.warmup == "constant" and not spec.warmup_start:
         raise ValueError(
-            "warm-up 'constant' needs warmup_start, the share of the peak learning rate that it stays at: in a"
-            " baseline 1 keeps its learning rate during the warm-up of a larger batch."
+            "warm-up 'constant' needs warmup_start, its fraction of the peak learning rate: in a baseline, 1 keeps"
+            " the baseline's learning rate during the warm-up of a larger batch."
         )

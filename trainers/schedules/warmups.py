@@ -1,4 +1,4 @@
-"""Warm-ups: how the learning rate comes up to its peak, as a share of the way, by name."""
+"""Learning-rate warm-ups, as fractions of the way from start to peak, by name."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupEntry:
-    """A shape of warm-up; the learning rate over its peak is start + (1 - start) shape(e/w).
+    """The shape of a warm-up.
+
+    lr / peak = start + (1 - start) shape(e / w)
 
     Attributes:
-        shape: part of the warm-up done, e/w in [0, 1] -> part of the way from start to peak, in [0, 1].
+        shape: completed fraction of the warm-up, e/w in [0, 1] -> fraction of the way from start to peak, in [0, 1].
         description: one line.
         source: paper and section.
     """

@@ -63,7 +63,10 @@ AppOption = Annotated[
         "--app", metavar="FILE.py:NAME", help="Your own application: the Application called NAME in a Python file."
     ),
 ]
-CostOption = Annotated[Currency, typer.Option("--cost", help="Cost axis.")]
+CostOption = Annotated[
+    Currency,
+    typer.Option("--cost", metavar="AXIS", help=f"Cost axis: {', '.join(Currency)}."),
+]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DIR", help="Folder of the data sets; overrides the study's."),
@@ -77,7 +80,7 @@ AddressOption = Annotated[
     ),
 ]
 RetrainOption = Annotated[
-    bool, typer.Option("--retrain", help="Train every trial instead of reusing results of earlier trainings.")
+    bool, typer.Option("--retrain", help="Train every trial; reuse no results of earlier trainings.")
 ]
 DriverOption = Annotated[
     DriverName, typer.Option("--driver", help="Run trials on Ray workers, or serially in this process (for debugging).")

@@ -38,7 +38,10 @@ def submit(
     ],
     tracking_uri: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="MLflow server or database to use instead, as the head node reaches it."),
+        typer.Option(
+            metavar="URI",
+            help="MLflow server or database to use instead of the SQLite store, reachable from the head node.",
+        ),
     ] = None,
     data_folder: Annotated[
         str | None, typer.Option("--data", metavar="DIR", help="Folder of the data sets on every machine.")

@@ -13,7 +13,7 @@ from ..analysis.subject import Subject
 from ..trial import TrialResult
 from .export import comparison_records, ledger_records, trial_records
 from .figures.registry import applicable_figures, draw_figure
-from .tables.markup import escape_html
+from .html.document import environment
 from .tables.result_tables import answer_table
 from .text.verdict import findings, verdict_sentence
 
@@ -68,15 +68,16 @@ def bill_frame(comparison: Comparison) -> "DataFrame":
 def answer_html(subject: Subject) -> str:
     """Return the verdict, the findings and the table of arms as HTML for a notebook."""
     comparison, cost = subject.comparison, subject.cost
-    table = answer_table(subject)
-    rows = _frame([dict(zip(table.columns, row, strict=True)) for row in table.rows])
-    question = comparison.facts.question
-    found = "".join(f"<li>{escape_html(sentence)}</li>" for sentence in findings(comparison, cost=cost))
     return (
-        f"<h3>{escape_html(comparison.facts.name)}{': ' if question else ''}{escape_html(question)}</h3>"
-        f"<p>{escape_html(verdict_sentence(comparison, cost=cost))}</p>"
-        f"<ul>{found}</ul>"
-        f"{rows.to_html(index=False, escape=True)}"
+        environment()
+        .get_template("answer.html.j2")
+        .render(
+            name=comparison.facts.name,
+            question=comparison.facts.question,
+            verdict=verdict_sentence(comparison, cost=cost),
+            findings=findings(comparison, cost=cost),
+            answer=answer_table(subject),
+        )
     )
 
 

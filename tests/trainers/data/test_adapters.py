@@ -177,16 +177,16 @@ def test_hugging_face_texts_of_unequal_length_are_padded_by_the_collate_function
 
 
 def test_a_hugging_face_table_asks_for_columns_that_it_has() -> None:
-    with pytest.raises(DataError, match=r"its samples are rows: name the columns.*there are x, y"):
+    with pytest.raises(DataError, match=r"its samples are rows: name the columns.*known: x, y"):
         as_split(table())
-    with pytest.raises(DataError, match="there is no column 'z': there are x, y"):
+    with pytest.raises(DataError, match="no column 'z'; known: x, y"):
         as_split(table(), inputs="x", target="z")
 
 
 def test_hugging_faces_dictionary_and_stream_are_refused() -> None:
     whole = table()
     datasets = pytest.importorskip("datasets")
-    with pytest.raises(DataError, match=r"holds several things \(train, test\): give one split"):
+    with pytest.raises(DataError, match=r"holds several entries \(train, test\): pass one of its splits"):
         as_split(datasets.DatasetDict({"train": whole, "test": whole}), inputs="x", target="y")
     with pytest.raises(DataError, match=r"a stream \(IterableDataset\)"):
         as_split(whole.to_iterable_dataset(), inputs="x", target="y")
@@ -209,23 +209,23 @@ LOADER = DataLoader(Pairs(), batch_size=2)  # type: ignore[arg-type]
         (DataLoader(Pairs(), sampler=RandomSampler(Pairs(), num_samples=4)), {}, "RandomSampler chooses"),  # type: ignore[arg-type]
         (DataLoader(Pairs(), batch_sampler=BatchSampler([0], 1, False)), {}, "the study chooses the batch size"),  # type: ignore[arg-type]
         (DataLoader(Pairs(), batch_size=None), {}, "the study chooses the batch size"),  # type: ignore[arg-type]
-        (LOADER, {"num_workers": 2}, "brings its own collate_fn and num_workers"),
-        (LOADER, {"collate": default_collate}, "brings its own collate_fn and num_workers"),
+        (LOADER, {"num_workers": 2}, "has its own collate_fn and num_workers"),
+        (LOADER, {"collate": default_collate}, "has its own collate_fn and num_workers"),
         ((INPUTS, TARGETS), {"num_workers": 2}, "have no effect on data in memory"),
         ((INPUTS, TARGETS), {"inputs": "x", "target": "y"}, "have no effect on data in memory"),
-        ((INPUTS, TARGETS[:7]), {}, r"as many inputs as targets, got shapes \(8, 3\) and \(7,\)"),
-        ((INPUTS[:0], TARGETS[:0]), {}, "the data hold no samples"),
-        (([[1, 2], [3]], [0, 1]), {}, "inputs cannot be made an array of numbers"),
-        ((["red", "blue"], [0, 1]), {}, "inputs must be numbers, got an array of <U4"),
-        ((INPUTS, ["red"] * 8), {}, "targets must be numbers"),
-        ((3.0, 1), {}, "inputs must hold samples, got one number"),
-        (INPUTS, {}, "got a value of type ndarray: give a pair"),
-        ("digits", {}, "got a value of type str"),
-        (None, {}, "got a value of type NoneType"),
-        ({"x": INPUTS, "y": TARGETS}, {}, r"a dict holds several things \(x, y\)"),
+        ((INPUTS, TARGETS[:7]), {}, r"inputs and targets must have the same length, got shapes \(8, 3\) and \(7,\)"),
+        ((INPUTS[:0], TARGETS[:0]), {}, "the data contain no samples"),
+        (([[1, 2], [3]], [0, 1]), {}, "inputs cannot be converted to a numeric array"),
+        ((["red", "blue"], [0, 1]), {}, "inputs must be numeric, got an array of <U4"),
+        ((INPUTS, ["red"] * 8), {}, "targets must be numeric"),
+        ((3.0, 1), {}, "inputs must have a dimension for samples, got a single number"),
+        (INPUTS, {}, "got type ndarray: pass a pair"),
+        ("digits", {}, "got type str"),
+        (None, {}, "got type NoneType"),
+        ({"x": INPUTS, "y": TARGETS}, {}, r"a dict holds several entries \(x, y\)"),
         (TensorDataset(torch.zeros(3)), {}, "a TensorDataset must hold inputs and targets, two tensors, got 1"),
-        (Subset(Pairs(), []), {}, "hold no samples"),  # type: ignore[arg-type]
-        (Rows(), {"inputs": "x"}, "inputs and target name columns together"),
+        (Subset(Pairs(), []), {}, "contain no samples"),  # type: ignore[arg-type]
+        (Rows(), {"inputs": "x"}, "inputs and target must both name columns"),
     ],
 )
 def test_what_cannot_be_a_split_is_refused(data: object, options: dict[str, Any], sentence: str) -> None:
@@ -236,8 +236,8 @@ def test_what_cannot_be_a_split_is_refused(data: object, options: dict[str, Any]
 @pytest.mark.parametrize(
     ("data", "columns", "sentence"),
     [
-        (Rows(), ("z", "y"), "there is no column 'z': there are x, double, y, name"),
-        (Pairs(), ("x", "y"), "a sample is of type tuple, not a row"),
+        (Rows(), ("z", "y"), "no column 'z'; known: x, double, y, name"),
+        (Pairs(), ("x", "y"), "a sample must be a row, got type tuple"),
         (Rows(), (["x", "y"], "y"), None),
     ],
 )
@@ -273,7 +273,7 @@ def test_shares_that_are_none_are_refused(shares: tuple[float, ...]) -> None:
 
 
 def test_a_part_without_samples_is_refused() -> None:
-    with pytest.raises(DataError, match="leave one part empty"):
+    with pytest.raises(DataError, match="leave one split empty"):
         divide((INPUTS, TARGETS), (0.99, 0.01))
 
 

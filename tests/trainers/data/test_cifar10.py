@@ -1,19 +1,17 @@
 """CIFAR-10 is read whole, bad files are told in a sentence, and a small ResNet learns it."""
 
 import hashlib
-import http.server
 import shutil
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.trainers.data.file_server import file_server
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import DataError, DataSource, cifar10, cifar10_files
 from zerotune.trainers.data.byte_images import ByteImages, crop_and_mirror
@@ -103,7 +101,7 @@ def test_a_part_is_split_nine_to_one(sample: Path):
 
 
 def test_a_part_is_not_taken_for_the_published_set(sample: Path):
-    with pytest.raises(DataError, match=r"data_batch_1\.bin: has CIFAR-10's form but not its content.*cifar10-part"):
+    with pytest.raises(DataError, match=r"data_batch_1\.bin: CIFAR-10's format but not its content.*cifar10-part"):
         CIFAR10.count(str(sample), {})
 
 
@@ -149,7 +147,7 @@ def test_a_file_of_fewer_or_other_images_is_refused_by_the_published_set(source:
     with pytest.raises(DataError, match=r"data_batch_3\.bin: expected 1200 images of 3073 bytes, found 1000"):
         source.count(str(published), {})
     path.write_bytes(records(99))
-    with pytest.raises(DataError, match=r"data_batch_3\.bin: has CIFAR-10's form but not its content"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: CIFAR-10's format but not its content"):
         source.count(str(published), {})
 
 
@@ -164,7 +162,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(DataError, match=r"nowhere: no such folder: it should hold CIFAR-10's binary files"):
             source.count(str(tmp_path / "nowhere"), {})
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    with pytest.raises(DataError, match=r"data_batch_1\.bin: no folder is named"):
+    with pytest.raises(DataError, match=r"data_batch_1\.bin: no data folder is set"):
         CIFAR10_PART.count(None, {})
 
 
@@ -178,11 +176,6 @@ def test_real_images_have_mean_0_and_deviation_1_in_every_channel(sample: Path):
 # -- the download ------------------------------------------------------------------------------------------------------
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def archive(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The small files as an archive that a server on this machine offers, and an empty cache; gives the archive."""
@@ -191,13 +184,10 @@ def archive(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         tar.add(published, arcname=cifar10_files.INNER_FOLDER)
     monkeypatch.setattr(cifar10_files, "ARCHIVE_HASH", "md5:" + hashlib.md5(path.read_bytes()).hexdigest())
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(path.parent)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(cifar10_files, "URL", f"http://127.0.0.1:{server.server_port}/{path.name}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield path
-    server.shutdown()
-    server.server_close()
+    with file_server(path.parent) as address:
+        monkeypatch.setattr(cifar10_files, "URL", f"{address}/{path.name}")
+        yield path
 
 
 def test_a_download_is_kept_for_the_next_time(archive: Path, tmp_path: Path):

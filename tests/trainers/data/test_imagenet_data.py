@@ -153,7 +153,7 @@ def refusal(folder: Path | None, **options: int) -> str:
 
 def test_without_a_folder_it_says_what_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    assert "no folder is named: give one with train/CLASS/*.JPEG and val/CLASS/*.JPEG" in refusal(None)
+    assert "no data folder is set: name one with train/CLASS/*.JPEG and val/CLASS/*.JPEG" in refusal(None)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_images_that_are_not_in_folders_of_their_class_are_refused(copied: Path)
     for path in (copied / "val").iterdir():
         if path.is_dir():
             path.rmdir()
-    assert refusal(copied).startswith(f"{copied / 'val'}: holds 0 folders: expected one for each class")
+    assert refusal(copied).startswith(f"{copied / 'val'}: contains 0 folders: expected one per class")
 
 
 @pytest.mark.parametrize(("lacking", "other"), [("train", "val"), ("val", "train")])
@@ -184,18 +184,18 @@ def test_classes_of_one_part_only_are_named(copied: Path, lacking: str, other: s
 def test_a_class_without_images_is_named(copied: Path) -> None:
     shutil.rmtree(copied / "val" / FIRST)
     (copied / "val" / FIRST).mkdir()
-    assert refusal(copied).startswith(f"{copied / 'val' / FIRST}: holds no images")
+    assert refusal(copied).startswith(f"{copied / 'val' / FIRST}: contains no images")
 
 
 def test_a_class_with_too_few_images_to_hold_out_is_named(copied: Path) -> None:
-    expected = f"{copied / 'train' / FIRST}: holds {NUM_TRAIN} images, of which {NUM_TRAIN} would be held out"
+    expected = f"{copied / 'train' / FIRST}: contains {NUM_TRAIN} images; holding out {NUM_TRAIN} for validation"
     assert refusal(copied, validation_per_class=NUM_TRAIN).startswith(expected)
 
 
 def test_a_file_that_is_no_image_by_its_name_is_named(copied: Path) -> None:
     path = copied / "train" / FIRST / "labels.txt"
     path.write_text("red")
-    assert refusal(copied).startswith(f"{path}: not an image by its name")
+    assert refusal(copied).startswith(f"{path}: not named like an image")
 
 
 def test_hidden_files_are_passed_over(copied: Path, image_folder: Path) -> None:

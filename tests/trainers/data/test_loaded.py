@@ -125,7 +125,7 @@ def test_new_batches_end_those_that_were_going_on() -> None:
     old = split.batches([torch.tensor([[1, 1]])] * 9)
     next(old)
     assert next(split.batches([torch.tensor([[2, 2]])]))[1].tolist() == [2]
-    with pytest.raises(RuntimeError, match="ended when other batches"):
+    with pytest.raises(RuntimeError, match="ended because other batches"):
         next(old)
 
 
@@ -185,7 +185,7 @@ import os
 import torch
 from zerotune.trainers.data.loaded import LoadedSplit
 split = LoadedSplit([(torch.zeros(1), i) for i in range(99)], num_workers=2)
-batches = split.batches(split.in_order())
+batches = split.batches(split.evaluation_keys())
 next(batches)
 os.write(1, b"ended")
 """

@@ -1,16 +1,14 @@
 """MNIST is read whole and split the same way every time, and bad files are told in a sentence."""
 
 import gzip
-import http.server
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.trainers.data.file_server import file_server
 from zerotune.trainers.data import DataError, DataSource, load_on_device, mnist
 from zerotune.trainers.data.mnist import MNIST, MNIST60K
 from zerotune.trainers.data.mnist5k import MNIST5K
@@ -124,7 +122,7 @@ def test_a_missing_file_is_named(use, copied: Path):
 def test_a_truncated_file_is_named(use, kept_bytes: int, copied: Path):
     path = copied / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:kept_bytes])
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: .*fetch it again\.$"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: .*download it again\.$"):
         use(str(copied))
 
 
@@ -132,9 +130,9 @@ def test_a_truncated_file_is_named(use, kept_bytes: int, copied: Path):
     ("content", "problem"),
     [
         (b"garbage" * 100, "cannot be decompressed"),
-        (gzip.compress(b"garbage" * 100, mtime=0), "does not begin as an IDX file of 10000 unsigned bytes"),
+        (gzip.compress(b"garbage" * 100, mtime=0), "does not start as an IDX file of 10000 unsigned bytes"),
         (gzip.compress(mnist.TEST_LABELS.header, mtime=0), "expected 10008 bytes, found 8"),
-        (gzip.compress(mnist.TEST_LABELS.header + bytes(10_000), mtime=0), "has MNIST's form but not its content"),
+        (gzip.compress(mnist.TEST_LABELS.header + bytes(10_000), mtime=0), "MNIST's format but not its content"),
     ],
 )
 def test_a_file_with_other_content_is_refused(content: bytes, problem: str, tmp_path: Path):
@@ -147,20 +145,11 @@ def test_a_file_with_other_content_is_refused(content: bytes, problem: str, tmp_
 @pytest.fixture
 def mirror(copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A mirror on this machine and an empty cache; gives the folder the mirror serves."""
-    handler = partial(_QuietHandler, directory=str(copied))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(mnist, "MIRROR", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    yield copied
-    server.shutdown()
-    server.server_close()
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    with file_server(copied) as address:
+        monkeypatch.setattr(mnist, "MIRROR", f"{address}/")
+        yield copied
 
 
 def test_a_download_is_kept_for_the_next_time(mirror: Path):
@@ -173,7 +162,7 @@ def test_a_download_of_something_else_is_not_kept(mirror: Path):
     damaged = mirror / "train-images-idx3-ubyte.gz"
     original = damaged.read_bytes()
     damaged.write_bytes(gzip.compress(b"garbage", mtime=0))
-    with pytest.raises(DataError, match="does not begin as an IDX file"):
+    with pytest.raises(DataError, match="does not start as an IDX file"):
         MNIST.check(None)
     damaged.write_bytes(original)
     MNIST.check(None)

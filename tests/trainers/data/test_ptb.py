@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.applications.ptb import nats_a_word, perplexity, window_loss
+from zerotune.trainers.applications.ptb import nats_per_word, perplexity, window_loss
 from zerotune.trainers.data import DataError, ptb
 from zerotune.trainers.data.ptb import (
     ANY_TEXT,
@@ -129,7 +129,7 @@ def test_the_papers_window_counts_are_known_without_the_files():
         (None, "no such file"),
         (b"", "found no word"),
         (b"\n \n", "found no word"),
-        (b"the cat\nthe do", "its last line has no end"),
+        (b"the cat\nthe do", "its last line is not terminated"),
         (b"the caf\xe9\n", "cannot be read as UTF-8"),
         (b"the\n", "expected more than 4 words, enough for one window, found 2"),
     ],
@@ -159,7 +159,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
 def test_a_text_that_cannot_be_downloaded_needs_a_folder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     assert not ANY_TEXT.needs_download(None)
-    with pytest.raises(DataError, match="no folder is named"):
+    with pytest.raises(DataError, match="no data folder is set"):
         ANY_TEXT.check(None, num_steps=4, vocabulary=10)
 
 
@@ -221,7 +221,7 @@ def test_the_real_text_has_the_counts_it_is_known_by(data_folder: Path):
 def test_the_loss_is_summed_over_words_and_the_score_is_per_word():
     logits, targets = torch.zeros(4, 5, 7), torch.zeros(4, 5, dtype=torch.int64)
     assert window_loss(logits, targets).item() == pytest.approx(5 * math.log(7))
-    assert perplexity(nats_a_word(logits, targets).item() / 4) == pytest.approx(7)
+    assert perplexity(nats_per_word(logits, targets).item() / 4) == pytest.approx(7)
 
 
 def test_a_model_that_does_worse_than_guessing_counts_as_one_that_guesses():

@@ -42,7 +42,7 @@ def complaint(folder: Path, source: DataSource = WMT16, **options: object) -> st
 def numbered_pairs(source_lengths: list[int], target_lengths: list[int]) -> PairSplit:
     """Sentences of these many words; the words of pair i are the token 10 + i."""
     source, target = (
-        Sentences.of([10 + number] * length for number, length in enumerate(lengths))
+        Sentences.from_lists([10 + number] * length for number, length in enumerate(lengths))
         for lengths in (source_lengths, target_lengths)
     )
     return PairSplit(source=source, target=target, vocabulary=Words([]))
@@ -178,7 +178,7 @@ def test_translations_are_compared_with_plain_text(folder: Path):
 def test_a_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert complaint(tmp_path / "none").startswith(f"{tmp_path / 'none'}: no such folder: it should hold train.en, ")
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    with pytest.raises(DataError, match=r"^wmt16: no folder is named: give one that holds train\.en, "):
+    with pytest.raises(DataError, match=r"^wmt16: no data folder is set: name one with train\.en, "):
         WMT16.count(None, WMT16.options.complete("data", {}))
 
 
@@ -192,26 +192,27 @@ def test_a_folder_of_data_sets_will_do(folder: Path, tmp_path: Path):
 @pytest.mark.parametrize("name", ["train.en", "valid.de", "test.en"])
 def test_a_missing_file_is_told(folder: Path, name: str):
     (folder / name).unlink()
-    assert complaint(folder) == f"{folder / name}: no such file: it should hold one sentence a line."
+    assert complaint(folder) == f"{folder / name}: no such file: it should hold one sentence per line."
 
 
 @pytest.mark.parametrize("name", ["train.de", "valid.en"])
 def test_an_empty_file_is_told(folder: Path, name: str):
     (folder / name).write_bytes(b"")
-    assert complaint(folder) == f"{folder / name}: it is empty: it should hold one sentence a line."
+    assert complaint(folder) == f"{folder / name}: it is empty: it should hold one sentence per line."
 
 
 def test_a_file_that_is_cut_short_in_a_line_is_told(folder: Path):
     (folder / "train.de").write_bytes("".join(f"{line}\n" for line in GERMAN).encode()[:-2])
     assert complaint(folder) == (
-        f"{folder / 'train.de'}: line 4, the last, has no end: the file was cut short; get it again."
+        f"{folder / 'train.de'}: line 4, the last, is not terminated: the file is truncated; download it again."
     )
 
 
 def test_languages_of_different_length_are_told(folder: Path):
     write(folder / "valid.de", GERMAN[:3])
     assert complaint(folder) == (
-        f"{folder}: both languages should have as many lines, but valid.en has 4 and valid.de has 3: get them again."
+        f"{folder}: both languages should have equally many lines, but valid.en has 4 and valid.de has 3: "
+        "download them again."
     )
 
 
@@ -240,7 +241,7 @@ def test_an_unknown_kind_of_subwords_is_told(folder: Path):
 
 def test_too_small_a_vocabulary_for_bytes_is_told(folder: Path):
     assert complaint(folder, MULTI30K, vocabulary=200) == (
-        "option 'vocabulary' must be at least 260 for 'bpe': 4 marks and 256 bytes, got 200."
+        "option 'vocabulary' must be at least 260 for 'bpe', 4 special tokens and 256 bytes, got 200."
     )
 
 

@@ -123,8 +123,12 @@ def test_pieces_of_pieces_are_the_pieces(num_samples: int, size: int, multiple: 
     [
         (nn.Sequential(nn.BatchNorm1d(3)), 1, "ghost_batch_size must be at least 2, since .* got 1"),
         (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), 8, "ghost_batch_size has no effect: the model has no batch"),
-        (nn.Sequential(nn.SyncBatchNorm(3)), 8, "the model's layer '0' is a SyncBatchNorm, which has no ghost; known:"),
-        (nn.Sequential(nn.LazyBatchNorm2d()), 8, "the model's layer '0' is a LazyBatchNorm2d, which has no ghost"),
+        (
+            nn.Sequential(nn.SyncBatchNorm(3)),
+            8,
+            "the model's layer '0' is a SyncBatchNorm, which is not supported; known:",
+        ),
+        (nn.Sequential(nn.LazyBatchNorm2d()), 8, "the model's layer '0' is a LazyBatchNorm2d, which is not supported"),
     ],
 )
 def test_a_model_that_cannot_have_ghosts_is_refused_and_left_as_it_is(model: nn.Module, size: int, message: str):

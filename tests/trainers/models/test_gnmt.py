@@ -189,8 +189,8 @@ def test_bleu_compares_each_translation_with_its_own_reference(monkeypatch: pyte
     sentences = ["a b c d e f", "h g f e d", "c c d d"]
     tokens = list(words.encode(sentences))
     split = PairSplit(
-        source=Sentences.of([tokens[0], tokens[2], tokens[1]]),
-        target=Sentences.of(tokens),
+        source=Sentences.from_lists([tokens[0], tokens[2], tokens[1]]),
+        target=Sentences.from_lists(tokens),
         vocabulary=words,
         references=tuple(sentence.upper() for sentence in sentences),
     )
@@ -205,8 +205,8 @@ def test_bleu_compares_each_translation_with_its_own_reference(monkeypatch: pyte
 
 def test_bleu_refuses_what_it_cannot_translate():
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
-    split = PairSplit(source=Sentences.of([[5]]), target=Sentences.of([[6]]), vocabulary=Words(["a"]))
-    with pytest.raises(TypeError, match="BLEU is for GNMT on sentence pairs, got Linear on PairSplit"):
+    split = PairSplit(source=Sentences.from_lists([[5]]), target=Sentences.from_lists([[6]]), vocabulary=Words(["a"]))
+    with pytest.raises(TypeError, match="BLEU needs a GNMT and a PairSplit, got Linear on PairSplit"):
         bleu(nn.Linear(1, 1), split)
     with pytest.raises(ValueError, match=r"BLEU needs a reference for each of the 1 pairs, got 0\."):
         bleu(small_model(), split)

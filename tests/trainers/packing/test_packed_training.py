@@ -12,7 +12,7 @@ from torch import nn
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, divide
 from zerotune.trainers.loop import Training, train
-from zerotune.trainers.packing import benchmark
+from zerotune.trainers.packing import benchmark, packed_training
 from zerotune.trainers.packing.benchmark import PackSpeed, measure_packs
 from zerotune.trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
 from zerotune.trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
@@ -152,9 +152,7 @@ def test_a_pruned_training_leaves_the_pack() -> None:
 def test_the_seconds_of_a_pack_are_divided_among_its_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     pack = PackedTraining([config(), config(lr=1e200), config(lr=0.05)], Placement())
     clock = iter([100.0, 106.0, 200.0, 210.0])  # the begin and the end of each epoch
-    monkeypatch.setattr(
-        "zerotune.trainers.packing.packed_training.time", SimpleNamespace(perf_counter=lambda: next(clock))
-    )
+    monkeypatch.setattr(packed_training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     while pack.running:
         pack.run_epoch()
     seconds = [[epoch.device_seconds for epoch in result.epochs] for result in pack.results()]

@@ -93,15 +93,15 @@ def test_an_application_that_nothing_asks_for_is_refused(here: Here) -> None:
         (":sides", "must be FILE.py:NAME"),
         ("plane.py:", "must be FILE.py:NAME"),
         ("nope.py:sides", "nope.py: no such file"),
-        ("plane.yaml:sides", "plane.yaml: not a file of Python"),
+        ("plane.yaml:sides", "plane.yaml: not a Python file"),
         ("folder.py:sides", "folder.py: cannot be read (Is a directory)"),
-        ("plane.py:a.b", "'a.b' is no name at the top level"),
-        ("plane.py:two words", "'two words' is no name"),
+        ("plane.py:a.b", "'a.b' is not a valid top-level name"),
+        ("plane.py:two words", "'two words' is not a valid top-level name"),
         ("plane.py:side", "plane.py: there is no 'side' at its top level: did you mean 'sides'?"),
-        ("plane.py:nn", "'nn' is of type module, and must be a zerotune.Application"),
-        ("plane.py:Sides", "'Sides' is a class, and must be"),
-        ("plane.py:load", "'load' is of type function"),
-        ("plane.py:lenet_mnist", "zerotune has an application 'lenet_mnist' of its own"),
+        ("plane.py:nn", "'nn' must be a zerotune.Application, got type module"),
+        ("plane.py:Sides", "'Sides' must be a zerotune.Application, got a class"),
+        ("plane.py:load", "'load' must be a zerotune.Application, got type function"),
+        ("plane.py:lenet_mnist", "zerotune ships an application 'lenet_mnist'"),
     ],
 )
 def test_words_that_name_no_application_are_refused(here: Here, words: str, sentence: str) -> None:
@@ -119,7 +119,7 @@ def test_words_that_name_no_application_are_refused(here: Here, words: str, sent
         ("import no_such_package\n", "plane.py:1: ModuleNotFoundError: No module named 'no_such_package': install it"),
         (
             "import sys\nsys.exit(0)\n",
-            "plane.py:2: SystemExit: 0: it ends the program when imported: put that under if",
+            "plane.py:2: SystemExit: 0: it exits when imported: put that under if",
         ),
         ("raise KeyboardInterrupt2\n", "plane.py:1: NameError"),
         ("from . import other\n", "plane.py:1: ImportError: attempted relative import"),
@@ -127,7 +127,7 @@ def test_words_that_name_no_application_are_refused(here: Here, words: str, sent
         ("def f():\n    return f()\nf()\n", "plane.py:2: RecursionError"),
         ("class Odd(BaseException): pass\nraise Odd\n", "plane.py:2: Odd"),
         ("", "there is no 'sides' at its top level: (applications in it: none)"),
-        ("sides = None\n", "'sides' is of type NoneType"),
+        ("sides = None\n", "'sides' must be a zerotune.Application, got type NoneType"),
         (
             "from zerotune.trainers.applications import Application\nsides = Application(metric='accuracy')\n",
             "plane.py:2: TypeError: Application.__init__() missing",
@@ -237,7 +237,11 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
         ),
         ("super().__init__(8, 2)", "raise ValueError('no')", "build_model: it raised ValueError: no (at plane.py:13)"),
         ("targets.long()", "targets.float()", "loss: it, on train, raised RuntimeError"),
-        ("(outputs, targets.long())", "(outputs, targets.long()) * len(targets)", "loss: of a batch twice as long is"),
+        (
+            "(outputs, targets.long())",
+            "(outputs, targets.long()) * len(targets)",
+            "loss: doubles with the number of samples",
+        ),
         (
             "score_sum=num_correct",
             "score_sum=lambda o, t: num_correct(o, t) / len(t)",

@@ -68,8 +68,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("  batch_size: 32\n", "  batch_size: 32\n  warmup: lineer\n", "x.yaml:10: baseline.warmup: unknown warm-up 'lineer': did you mean 'linear'? Known: constant, cosine, linear, none, quadratic."),
     ("  batch_size: 32\n", "  batch_size: 32\n  decay: multistep\n", "x.yaml:10: baseline.decay: decay 'multistep': option 'milestones' is missing and has no default; give a sequence of numbers."),
     ("  batch_size: 32\n", "  batch_size: 32\n  warmup_start: 1.5\n", "x.yaml:10: baseline.warmup_start: must be at most 1, got 1.5."),
-    ("{weight_decay: 0}", "{warmup: constant, warmup_epochs: 2}", "x.yaml:20: arms[0].space.lr: warm-up 'constant' needs warmup_start, the share of the peak learning rate that it stays at: in a baseline 1 keeps its learning rate during the warm-up of a larger batch."),
-    ("lr: 0.003, warmup_epochs: 0.25", "lr: 0.003, decay: {name: date, as_printed: true}", "x.yaml:28: arms[2].baseline.decay: decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together; give both or neither."),
+    ("{weight_decay: 0}", "{warmup: constant, warmup_epochs: 2}", "x.yaml:20: arms[0].space.lr: warm-up 'constant' needs warmup_start, its fraction of the peak learning rate: in a baseline, 1 keeps the baseline's learning rate during the warm-up of a larger batch."),
+    ("lr: 0.003, warmup_epochs: 0.25", "lr: 0.003, decay: {name: date, as_printed: true}", "x.yaml:28: arms[2].baseline.decay: decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together; set both or neither."),
     ("{source: mnist5k}", "{source: mnist5k, size: {}}", "x.yaml:3: data.size: must be a number, a word, true, false or a list of numbers, got {}."),
     ("reference: tuned", "reference: tund", "x.yaml:7: reference: unknown arm 'tund': did you mean 'tuned'? Known: date, sqrt, tuned."),
     ("reference: tuned", "reference: sqrt", "x.yaml:7: reference: must be an arm that searches, but 'sqrt' is the rule sqrt."),
@@ -174,7 +174,7 @@ def test_a_tracking_uri_with_credentials_is_refused_without_repeating_them(uri: 
 def test_sizes_that_the_model_itself_refuses_are_told_with_their_line() -> None:
     model = "application: resnet50_cifar10\nmodel: {num_blocks: [1, 2.5]}\ndata: {source: cifar10-part}\n"
     assert mistakes(("application: lenet_mnist\ndata: {source: mnist5k}\n", model)) == [
-        "x.yaml:3: model: num_blocks must be one to six whole numbers above 0, one a stage, got [1.0, 2.5]."
+        "x.yaml:3: model: num_blocks must be one to six whole numbers above 0, one per stage, got [1.0, 2.5]."
     ]
 
 

@@ -1,1 +1,1 @@
-"""`zerotune diagnose`: a training seen from inside."""
+"""`zerotune diagnose`: measure a training from inside."""

@@ -1,4 +1,4 @@
-"""What was seen of an arm's trainings from inside, and what follows from it: pure values.
+"""What was measured inside an arm's trainings, and what follows from it: pure values.
 
 This module must not know how a training is measured, nor how a diagnosis is shown.
 """
@@ -15,25 +15,25 @@ from ....trainers.spec import TrainConfig, TrainResult
 from ...study import Study
 
 LATE_SHARE = 0.2
-"""The share of the observations, the last ones, whose median is a training's noise scale."""
+"""The noise scale of a training is the median over this last part of its observations."""
 PeakShift = Literal["later", "earlier", "neither"]
-"""How times change from each batch size to the next larger one: always up, always down, or not always the same."""
+"""How a time changes from each batch size to the next larger one: always up, always down, or neither."""
 RISE = 2.0
-"""A maximum of the Lipschitz constant counts as a peak where it is above this multiple of the first value."""
+"""A maximum of the Lipschitz constant counts as a peak if it is above this multiple of the first value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisQuestion:
-    """What shall be diagnosed.
+    """What to diagnose.
 
     Attributes:
-        study: the definition.
+        study: the study.
         arm: name of one of its arms, or "baseline".
-        batch_sizes: to train with, each 1 .. n; those of the study or, for a rule, any.
-        seed: of every training.
-        every: measure before every so many updates, the first included; None for `points`.
-        points: measure before that many updates at most, evenly spread over the logarithm of time.
-        method: how the Hessian is multiplied.
+        batch_sizes: batch sizes to train with, each 1 .. n. A rule takes any, a search only those of the study.
+        seed: seed of every training.
+        every: measure before every `every`-th update, from the first on; None to use `points`.
+        points: measure before at most `points` updates, evenly spaced in the logarithm of time.
+        method: how Hessian-vector products are computed.
         data_folder: overrides the study's data folder.
     """
 
@@ -49,13 +49,13 @@ class DiagnosisQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class Peak:
-    """The largest Lipschitz constant that was seen.
+    """The largest Lipschitz constant observed.
 
     Attributes:
-        iteration: the update it was seen before.
-        epoch: that update in passes over the data.
+        iteration: the update that it was measured before.
+        epoch: the same in passes over the data.
         value: g'Hg / |g|^2.
-        is_inside: whether it stands out: above `RISE` times the first value, and not the last one seen.
+        is_inside: whether it is a peak: above `RISE` times the first value, and not the last observation.
     """
 
     iteration: int
@@ -66,13 +66,13 @@ class Peak:
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosedRun:
-    """One training, and what was seen of it.
+    """One training and its observations.
 
     Attributes:
-        config: what was trained.
-        num_samples: n, training samples.
-        result: how it ended.
-        observations: in order; at least one.
+        config: the configuration that was trained.
+        num_samples: number of training samples, n.
+        result: result of the training.
+        observations: observations in order, at least one.
     """
 
     config: TrainConfig
@@ -87,16 +87,16 @@ class DiagnosedRun:
 
     @property
     def iterations(self) -> int:
-        """Updates made."""
+        """Number of updates."""
         return sum(epoch.iterations for epoch in self.result.epochs)
 
     def epoch_of(self, iteration: int) -> float:
-        """An update in passes over the data."""
+        """Convert an update to passes over the data."""
         return min(self.config.epochs, iteration * self.batch_size / self.num_samples)
 
     @property
     def peak(self) -> Peak | None:
-        """The largest Lipschitz constant; None where none is a number."""
+        """The largest Lipschitz constant; None if no observation is finite."""
         seen = [o for o in self.observations if isfinite(o.lipschitz)]
         if not seen:
             return None
@@ -111,21 +111,22 @@ class DiagnosedRun:
 
     @property
     def distances(self) -> list[tuple[int, float]]:
-        """(updates made, |w - w_0|), from the first update on."""
+        """(number of updates, |w - w_0|), from the first update on."""
         return [(o.iteration - 1, o.distance) for o in self.observations if o.iteration > 1 and isfinite(o.distance)]
 
     @property
     def fits(self) -> dict[str, Fit]:
-        """The fit of every law of time to the distances, by the law's name; those that cannot be made are left out."""
+        """The fit of each law of time to the distances, by name of the law; impossible fits are left out."""
         times, distances = [t for t, _ in self.distances], [d for _, d in self.distances]
         fits = {law: fit(law, times, distances) for law in LAWS}
         return {law: found for law, found in fits.items() if found is not None}
 
     @property
     def late_noise_scale(self) -> float | None:
-        """The median noise scale of the last observations, in samples; None where it is beyond what they can tell.
+        """The median noise scale of the last observations, in samples; None if it is too large to be estimated.
 
-        A median, not McCandlish's ratio of means: while the loss still spikes, one large gradient would be the mean.
+        The median replaces McCandlish's ratio of means: while the loss still spikes, one large gradient would
+        dominate the mean.
         """
         num_late = max(1, round(LATE_SHARE * len(self.observations)))
         late = [o.noise.scale for o in self.observations[-num_late:] if isfinite(o.noise.trace)]
@@ -134,16 +135,16 @@ class DiagnosedRun:
 
     @property
     def loss_gaps(self) -> list[tuple[int, float]]:
-        """(epoch, validation loss less training loss), in nats; the training loss is the mean over the epoch's updates.
+        """(epoch, validation loss minus training loss), in nats. The training loss is the mean over the epoch.
 
-        LARS (arXiv 1708.03888), Figure 1.
+        Source: LARS (arXiv 1708.03888), Figure 1.
         """
         return [(epoch.epoch, epoch.validation_loss - epoch.train_loss) for epoch in self.result.epochs]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """The answer to a question: a training a batch size, ascending, and where the configurations came from."""
+    """The answer to a question: one training per batch size, ascending, and notes on the configurations' origin."""
 
     question: DiagnosisQuestion
     runs: tuple[DiagnosedRun, ...]
@@ -151,9 +152,9 @@ class Diagnosis:
 
     @property
     def peak_shift(self) -> dict[Literal["updates", "epochs"], PeakShift] | None:
-        """Where the peak goes as the batch grows, in updates and in epochs.
+        """How the peak moves as the batch grows, in updates and in epochs.
 
-        None with fewer than two batch sizes, or where a training shows no peak.
+        None with fewer than two batch sizes, or if a training shows no peak.
         """
         peaks = [run.peak for run in self.runs]
         inside = [peak for peak in peaks if peak is not None and peak.is_inside]

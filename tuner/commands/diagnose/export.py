@@ -1,20 +1,19 @@
-"""Writes a diagnosis to files: one table of all that was measured, one page, and a picture a figure."""
+"""Write a diagnosis to files: one table of all measurements, one page, and one image per figure."""
 
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...reports.figures.images import write_images
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from .diagnosis import DiagnosedRun, Diagnosis
 from .figures import FIGURES
 from .text import describe_distance, describe_peaks
 
 COLUMNS = ("study", "arm", "seed", "batch_size", "iteration", "epoch", "quantity", "layer", "value")
-"""Of the table: one number a row. `iteration` is the update that the number was measured before (for losses the last
-one of the epoch), `epoch` the passes over the data by then, `layer` empty where the number is of the whole model."""
+"""Columns of the table, one number per row. `iteration` is the update that the number was measured before (for losses
+the last one of the epoch), `epoch` the passes over the data by then; `layer` is empty for the whole model."""
 
 Row = tuple[int, float, str, str, float]
 """iteration, epoch, quantity, layer, value."""
@@ -25,12 +24,12 @@ def _to_stderr(sentence: str) -> None:
 
 
 def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], None] = _to_stderr) -> list[Path]:
-    """Writes diagnosis.csv, diagnosis.html and a PNG a figure.
+    """Write diagnosis.csv, diagnosis.html and one PNG per figure.
 
     Args:
-        diagnosis: what was measured.
-        to: the folder, made where absent; files of an earlier diagnosis are replaced.
-        notify: takes a sentence where pictures cannot be drawn on this machine.
+        diagnosis: the measurements.
+        to: the folder, created if missing; files of an earlier diagnosis are replaced.
+        notify: receives a sentence if images cannot be rendered on this machine.
 
     Returns:
         The files.
@@ -41,11 +40,9 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
     sentences = [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}.", *diagnosis.notes]
-    parts = [
-        *(f"<p>{escape_html(sentence)}</p>" for sentence in sentences),
-        *(figure_html(name, figure, FIGURES[name].reading) for name, figure in figures.items()),
-    ]
-    page.write_text(render_document(f"{question.study.name}: {question.arm} from inside", parts), encoding="utf-8")
+    title = f"{question.study.name}: {question.arm} from inside"
+    drawn = [page_figure(name, figure, FIGURES[name].reading) for name, figure in figures.items()]
+    page.write_text(render_page(title, drawn, sentences=sentences), encoding="utf-8")
     pictures, notice = write_images(figures, to, formats=("png",))
     if notice:
         notify(notice)
@@ -53,7 +50,7 @@ def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], 
 
 
 def records(diagnosis: Diagnosis) -> Iterator[tuple[str | int | float, ...]]:
-    """The rows of the table, without its heading."""
+    """Yield the rows of the table, without its heading."""
     question = diagnosis.question
     for run in diagnosis.runs:
         for row in (*_observed(run), *_losses(run)):

@@ -1,6 +1,6 @@
-"""The figures of a diagnosis, each a pure function of it. `FIGURES` is the table of them.
+"""The figures of a diagnosis, each a pure function of it, listed in `FIGURES`.
 
-A batch size keeps its colour in every figure. This module must not know how anything was measured.
+A batch size has the same colour in every figure. This module must not know how anything was measured.
 """
 
 import math
@@ -17,20 +17,20 @@ from .diagnosis import DiagnosedRun, Diagnosis
 from .text import describe_distance, describe_peak_shift, format_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
-"""Layers drawn; of a deeper model so many, evenly spread."""
+"""Maximum number of layers drawn; those of a deeper model are evenly spaced."""
 LAW_STYLES = {"log t": ("#D55E00", "solid"), "sqrt t": ("#0072B2", "dash")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisFigure:
-    """A figure: how it is read, and what draws it."""
+    """A figure: how to read it, and the function that draws it."""
 
     reading: str
     draw: Callable[[Diagnosis], go.Figure]
 
 
 def lipschitz(diagnosis: Diagnosis) -> go.Figure:
-    """The Lipschitz constant against updates and against epochs, a line a batch size, its peak marked."""
+    """Draw the Lipschitz constant against updates and epochs, one line per batch size, its peak marked."""
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
     for place, run in enumerate(diagnosis.runs):
         clocks: tuple[Callable[[int], float], ...] = (float, run.epoch_of)
@@ -53,7 +53,7 @@ def lipschitz(diagnosis: Diagnosis) -> go.Figure:
 
 
 def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
-    """|w| / |g| of every layer over the updates, a panel a batch size; dotted what the optimizer makes of it."""
+    """Draw |w| / |g| of every layer over the updates, one panel per batch size; dotted the ratio that is applied."""
     figure = _panels(diagnosis)
     names = _drawn_layers(diagnosis.runs[0].observations[0].layers)
     colours = sample_colorscale("Viridis", [0.9 * i / max(1, len(names) - 1) for i in range(len(names))])
@@ -82,7 +82,7 @@ def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
 
 
 def distances(diagnosis: Diagnosis) -> go.Figure:
-    """|w - w0| over the updates on a logarithmic axis, a panel a batch size, with the fit of every law."""
+    """Draw |w - w0| over the updates on a log axis, one panel per batch size, with the fit of every law."""
     figure = _panels(diagnosis)
     for place, run in enumerate(diagnosis.runs):
         times = [t for t, _ in run.distances]
@@ -131,7 +131,7 @@ def distances(diagnosis: Diagnosis) -> go.Figure:
 
 
 def loss_gaps(diagnosis: Diagnosis) -> go.Figure:
-    """Validation less training loss over the epochs, a line a batch size."""
+    """Draw validation minus training loss over the epochs, one line per batch size."""
     figure = go.Figure()
     for place, run in enumerate(diagnosis.runs):
         shown = [(epoch, gap) for epoch, gap in run.loss_gaps if math.isfinite(gap)]
@@ -139,15 +139,15 @@ def loss_gaps(diagnosis: Diagnosis) -> go.Figure:
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     last = ", ".join(f"{format_gap(run)} at B={run.batch_size:,}" for run in diagnosis.runs)
     _dress(
-        figure, diagnosis, title=f"Loss gap of the last epoch, in nats: {last}", what="validation less training loss"
+        figure, diagnosis, title=f"Loss gap of the last epoch, in nats: {last}", what="validation minus training loss"
     )
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
-    figure.update_yaxes(title_text="validation less training loss (nats)")
+    figure.update_yaxes(title_text="validation minus training loss (nats)")
     return figure
 
 
 def noise_scales(diagnosis: Diagnosis) -> go.Figure:
-    """The gradient noise scale over the epochs, a line a batch size; dashed the batch size itself."""
+    """Draw the gradient noise scale over the epochs, one line per batch size; dashed the batch size itself."""
     figure = go.Figure()
     for place, run in enumerate(diagnosis.runs):
         seen = [o for o in run.observations if math.isfinite(o.noise.trace)]
@@ -165,37 +165,37 @@ def noise_scales(diagnosis: Diagnosis) -> go.Figure:
 
 FIGURES: Mapping[str, DiagnosisFigure] = {
     "lipschitz": DiagnosisFigure(
-        reading="How curved the loss of the same fixed samples is along its own gradient, before each measured update:"
-        " a step is safe below 2 / L. A star marks the largest value, where it is above twice the first and not the"
-        " last. LEGW (arXiv 1901.08256v1, Figure 3) and DATE (Figure 11) see the peak move right as the batch grows."
-        " Both axes of time are shown, since a peak after the same number of updates is one after more epochs. Below 0"
-        " the loss curves down.",
+        reading="Curvature of the loss of fixed samples along its own gradient, before each measured update: a step is "
+        "stable below 2 / L. A star marks the largest value if it is above twice the first and not the last. LEGW "
+        "(arXiv 1901.08256v1, Figure 3) and DATE (Figure 11) see the peak move right as the batch grows. Time is shown "
+        "in updates and in epochs, since with a larger batch the same number of updates is more epochs. A negative "
+        "value means that the loss curves down.",
         draw=lipschitz,
     ),
     "trust_ratios": DiagnosisFigure(
-        reading="The norm of a layer's weights over that of the update's own gradient, from the first layer (dark) to"
-        f" the last (light); biases are left out, and of more than {MAX_LAYERS} layers so many are drawn: the table"
-        " holds all. Dotted: the factor that the optimizer gives the layer's step besides the learning rate, where it"
-        " has one. LARS (arXiv 1708.03888, Table 2 and Figure 2), DATE (Figure 12).",
+        reading="Norm of a layer's weights over the norm of its gradient, from the first layer (dark) to the last "
+        f"(light). Biases are left out, and at most {MAX_LAYERS} layers are drawn; the table holds all. Dotted: the "
+        "factor by which the optimizer multiplies the layer's step, besides the learning rate, if it has one. LARS "
+        "(arXiv 1708.03888, Table 2 and Figure 2), DATE (Figure 12).",
         draw=trust_ratios,
     ),
     "distances": DiagnosisFigure(
-        reading="Distance of all weights from where they began. On this axis log t is a straight line (Hoffer et al.,"
-        " arXiv 1705.08741: ultra-slow diffusion) and sqrt t bends up. Both are fitted by least squares to the same"
-        " points, which lie evenly on this axis unless --every was given, so the early updates weigh as much as the"
-        " late ones. LIMIT (arXiv 2006.08517, Figures 11 and 12).",
+        reading="Distance of all weights from their initial values. On this axis log t is a straight line (Hoffer et "
+        "al., arXiv 1705.08741: ultra-slow diffusion) and sqrt t bends up. Both are fitted by least squares to the "
+        "same points. These are evenly spaced on this axis unless --every was given, so early updates weigh as much as "
+        "late ones. LIMIT (arXiv 2006.08517, Figures 11 and 12).",
         draw=distances,
     ),
     "loss_gaps": DiagnosisFigure(
-        reading="The training loss is the mean over the epoch while the weights moved, label smoothing included, so"
-        " that early gaps are below 0. LARS (arXiv 1708.03888, Figure 1).",
+        reading="The training loss is the mean over the epoch while the weights moved, label smoothing included, so "
+        "early gaps are below 0. LARS (arXiv 1708.03888, Figure 1).",
         draw=loss_gaps,
     ),
     "noise_scales": DiagnosisFigure(
-        reading="How large a sample's gradient scatters against the mean gradient, from the same samples as L; no point"
-        " where the mean is lost in the scatter. Dashed: the batch sizes. Where a batch size lies far above its line,"
-        " more samples an update buy little at any learning rate; where it lies far below, a larger batch has room."
-        " McCandlish et al. (arXiv 1812.06162, Appendix A.1).",
+        reading="Variance of the gradient over samples relative to the squared mean gradient, from the same samples as "
+        "L; no point if the mean is lost in the noise. Dashed: the batch sizes. If a batch size lies far above its "
+        "line, more samples per update gain little at any learning rate; if it lies far below, a larger batch still "
+        "helps. McCandlish et al. (arXiv 1812.06162, Appendix A.1).",
         draw=noise_scales,
     ),
 }
@@ -234,7 +234,7 @@ def _star(x: float, y: float, place: int) -> go.Scatter:
 
 
 def _panels(diagnosis: Diagnosis) -> go.Figure:
-    """A panel a batch size, with one axis for all values."""
+    """Return subplots: one panel per batch size, with a common value axis."""
     num = len(diagnosis.runs)
     return make_subplots(
         rows=num_rows(num),
@@ -263,7 +263,7 @@ def _dress(figure: go.Figure, diagnosis: Diagnosis, *, title: str, what: str) ->
 
 
 def _drawn_layers(layers: Sequence[LayerNorms]) -> list[str]:
-    """The names of the layers to draw: no biases, evenly spread where there are many."""
+    """Return the names of the layers to draw: no biases, evenly spaced if there are many."""
     names = _weight_names(layers)
     if len(names) <= MAX_LAYERS:
         return names
@@ -271,13 +271,13 @@ def _drawn_layers(layers: Sequence[LayerNorms]) -> list[str]:
 
 
 def _weight_names(layers: Sequence[LayerNorms]) -> list[str]:
-    """The layers without the biases; all of them where there is nothing else."""
+    """Return the layers without the biases, or all layers if there are only biases."""
     names = [layer.name for layer in layers]
     return [name for name in names if not name.endswith("bias")] or names
 
 
 def _ratio_finding(diagnosis: Diagnosis) -> str:
-    """How far apart the layers are at the first update, as LARS's Table 2 has it."""
+    """Return how far apart the layers are at the first update, as in Table 2 of LARS."""
     first = diagnosis.runs[0].observations[0]
     shown = _weight_names(first.layers)
     ratios = {

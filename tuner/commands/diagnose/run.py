@@ -1,6 +1,6 @@
-"""Trains an arm and looks at the trainings from inside: with which configuration, and what is seen at chosen updates.
+"""Train an arm and measure inside the trainings at selected updates.
 
-Nothing is chosen here. Where a study tunes, the configuration is what its search chose, from results that the caller
+Nothing is tuned here. If the study tunes, the configuration is the one its search chose, from results that the caller
 has read. This module must not know the store, nor how a diagnosis is shown.
 """
 
@@ -22,7 +22,7 @@ from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 
 
 def needs_results(study: Study, name: str) -> bool:
-    """Whether the configuration of an arm, or of "baseline", rests on a choice of the study's search.
+    """Return whether the configuration of an arm, or of "baseline", depends on a search of the study.
 
     Raises:
         BadInput: the study has no such arm.
@@ -36,16 +36,16 @@ def needs_results(study: Study, name: str) -> bool:
 def diagnose(
     question: DiagnosisQuestion, results: Sequence[TrialResult] = (), *, tell: Callable[[str], None] = lambda _: None
 ) -> Diagnosis:
-    """Trains the arm's configuration at every batch size, measuring on the way.
+    """Train the arm's configuration at every batch size and measure inside.
 
     Args:
-        question: what is asked.
-        results: of the study, where `needs_results`.
-        tell: takes a sentence before every training.
+        question: what to train and measure.
+        results: results of the study, if `needs_results`.
+        tell: receives a sentence before every training.
 
     Raises:
-        BadInput: there is no such arm, a choice it rests on is not among the results, a batch size is not one it can
-            be trained at, or the data or a package are missing.
+        BadInput: there is no such arm, the search it depends on has no results, it cannot be trained at a batch size,
+            or the data or a package is missing.
     """
     folder = question.data_folder or question.study.data.folder
     num_train = _num_train(question.study, folder)
@@ -62,7 +62,7 @@ def diagnose(
 
 
 def select_iterations(total: int, *, every: int | None, points: int) -> list[int]:
-    """The updates to measure before, of 1 .. total: every so many, or spread evenly over the logarithm of time.
+    """Return the updates to measure before, of 1 .. total: every `every`-th, or evenly spaced in the logarithm of time.
 
     >>> select_iterations(10, every=4, points=50)
     [1, 5, 9]
@@ -75,7 +75,7 @@ def select_iterations(total: int, *, every: int | None, points: int) -> list[int
 
 
 def _num_train(study: Study, folder: str | None) -> int:
-    """The number of training samples, once it is known that the study's application can be trained on them."""
+    """Return the number of training samples, after checking that the application can be trained on them."""
     application = APPLICATIONS[study.application]
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
@@ -118,7 +118,7 @@ def _run(
 def _config(
     question: DiagnosisQuestion, batch_size: int, results: Sequence[TrialResult]
 ) -> tuple[TrainConfig, Trial | None]:
-    """What is trained at a batch size, and the trial whose hyperparameters it rests on, where the study searches."""
+    """Return what to train at a batch size, and the trial that its hyperparameters come from, if the study searches."""
     study = question.study
     try:
         configuration, rested_on = resolve_configuration(study, question.arm, batch_size, results)
@@ -144,21 +144,20 @@ def _config(
 def resolve_configuration(
     study: Study, name: str, batch_size: int, results: Sequence[TrialResult]
 ) -> tuple[Configuration, Trial | None]:
-    """What an arm of the study, or "baseline", trains with at a batch size.
+    """Return what an arm of the study, or "baseline", trains with at a batch size.
 
     Args:
-        study: the definition.
-        name: of the arm.
-        batch_size: for the baseline its own, for a search one that was searched, for a rule any.
-        results: of the study, where `needs_results`.
+        study: the study.
+        name: name of the arm.
+        batch_size: the baseline's own for the baseline, one that was searched for a search, any for a rule.
+        results: results of the study, if `needs_results`.
 
     Returns:
-        The configuration; and the trial whose hyperparameters it rests on, None where nothing was
-        searched.
+        The configuration, and the trial that its hyperparameters come from; None if nothing was searched.
 
     Raises:
-        BadInput: there is no such arm, or a search it rests on has no result.
-        ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
+        BadInput: there is no such arm, or the search it depends on has no results.
+        ValueError: the rule gives no valid configuration, e.g. its warm-up outlasts the run.
     """
     if name == BASELINE:
         own = study.baseline.batch_size
@@ -187,12 +186,12 @@ def _arm(study: Study, name: str) -> ArmDefinition:
 def _baseline_trial(
     study: Study, definition: BaselineDefinition, name: str, results: Sequence[TrialResult]
 ) -> Trial | None:
-    """The trial that tuning a baseline settled on; None where it is stated."""
+    """Return the trial that tuning a baseline chose; None if the baseline is stated."""
     return None if definition.tune is None else _chosen(study, name, definition.batch_size, results)
 
 
 def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResult]) -> Trial:
-    """The trial that the study's search settled on for an arm (or a baseline) at a batch size."""
+    """Return the trial that the study's search chose for an arm (or a baseline) at a batch size."""
     trials = [
         result
         for result in results

@@ -1,4 +1,4 @@
-"""A diagnosis in words: what was found in sentences, and the table of it on a terminal.
+"""A diagnosis as sentences, and as a table on a terminal.
 
 This module must not know plotly.
 """
@@ -15,7 +15,7 @@ HESSIAN_METHODS = {"difference": "by a finite difference", "exact": "by differen
 
 
 def format_number(number: float | None) -> str:
-    """Three digits of a number, a dash where there is none.
+    """Format a number to three digits; None as a dash.
 
     >>> format_number(0.012345), format_number(1234.5), format_number(None)
     ('0.0123', '1,234', '-')
@@ -26,7 +26,7 @@ def format_number(number: float | None) -> str:
 
 
 def describe_peak_shift(diagnosis: Diagnosis) -> str:
-    """Whether the peak of the Lipschitz constant moves with the batch size, and in which time."""
+    """Describe whether the peak of the Lipschitz constant moves with the batch size, in epochs and in updates."""
     moves = diagnosis.peak_shift
     if moves is None:
         flat = [f"B={run.batch_size:,}" for run in diagnosis.runs if run.peak is None or not run.peak.is_inside]
@@ -38,7 +38,7 @@ def describe_peak_shift(diagnosis: Diagnosis) -> str:
 
 
 def format_peaks(diagnosis: Diagnosis) -> str:
-    """Where the peaks are that stand out; empty where none does."""
+    """Format where the peaks are; empty if there is none."""
     return ", ".join(
         f"at B={run.batch_size:,} before update {run.peak.iteration:,} (epoch {format_number(run.peak.epoch)})"
         for run in diagnosis.runs
@@ -47,34 +47,34 @@ def format_peaks(diagnosis: Diagnosis) -> str:
 
 
 def describe_peaks(diagnosis: Diagnosis) -> str:
-    """The finding with its places."""
+    """Describe how the peak moves and where it is."""
     places = format_peaks(diagnosis)
     return f"{describe_peak_shift(diagnosis)}{f'; it is largest {places}' if places else ''}."
 
 
 def describe_distance(diagnosis: Diagnosis) -> str:
-    """Which law of time fits the distance better, at how many of the batch sizes, and how well."""
+    """Describe which law of time fits the distance better, at how many batch sizes, and how well."""
     both = [run.fits for run in diagnosis.runs if len(run.fits) > 1]
     if not both:
         return "Too few updates were measured to fit the distance from the initial weights"
     num_log = sum(fits["log t"].r_squared > fits["sqrt t"].r_squared for fits in both)
-    better, share = ("log t", num_log) if num_log * 2 >= len(both) else ("sqrt t", len(both) - num_log)
-    explained = sorted(fits[better].r_squared for fits in both)
-    shown = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (explained[0], explained[-1])))
+    better, num_better = ("log t", num_log) if num_log * 2 >= len(both) else ("sqrt t", len(both) - num_log)
+    r_squared = sorted(fits[better].r_squared for fits in both)
+    shown = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (r_squared[0], r_squared[-1])))
     sizes = "batch size" if len(both) == 1 else "batch sizes"
     return (
-        f"The distance from the initial weights is fitted better by {better} at {share} of {len(both)} {sizes},"
+        f"The distance from the initial weights is fitted better by {better} at {num_better} of {len(both)} {sizes},"
         f" with an R² of {shown}"
     )
 
 
 def format_gap(run: DiagnosedRun) -> str:
-    """The loss gap after the last epoch, in nats."""
+    """Format the loss gap after the last epoch, in nats."""
     return f"{run.loss_gaps[-1][1]:+.3f}" if run.loss_gaps else "-"
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """Prints a row a batch size, the findings, and what the columns are."""
+    """Print a row per batch size, the findings, and an explanation of the columns."""
     question = diagnosis.question
     title = f"{question.study.name}: {question.arm} from inside, seed {question.seed}"
     console.print(Text(title, style="bold"))
@@ -90,9 +90,9 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     console.print(
         Text(
             f"L: curvature g'Hg/|g|² along the gradient of fixed samples, {HESSIAN_METHODS[question.method]}; the"
-            " largest seen, and in brackets where it is no peak: the first value is not half of it, or it is the last."
-            " R²: of a + b f(t) fitted to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, the median of the"
-            " last fifth of the measurements. Loss gap: validation less training loss of the last epoch, in nats.",
+            " largest value, in brackets if it is no peak: less than twice the first value, or the last one."
+            " R²: fit of a + b f(t) to |w - w0|. Noise scale: tr(Sigma)/|G|² in samples, median of the last fifth of"
+            " the measurements. Loss gap: validation minus training loss of the last epoch, in nats.",
             style="dim",
         )
     )

@@ -25,7 +25,7 @@ class ListedKind(StrEnum):
 def list_names(
     kind: Annotated[
         ListedKind,
-        typer.Argument(metavar="WHAT", help="applications, optimizers, schedules, rules, methods or studies."),
+        typer.Argument(metavar="WHAT", help="What to list."),
     ],
     app: AppOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What there is to name in a study: the tables' entries, as rows of text."""
+"""The names that a study can use, as rows of text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ EntryTable = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 
 
 def list_entries(what: str) -> EntryTable:
-    """The entries of one kind.
+    """Return the column names and rows of one kind.
 
     Args:
         what: applications, optimizers, schedules, rules, methods or studies.
@@ -41,7 +41,7 @@ def _applications() -> EntryTable:
         (name, entry.description, _target(entry), _sources(entry), _options(entry.model_options.defaults), entry.source)
         for name, entry in APPLICATIONS.items()
     ]
-    for name, entries in packaged_applications().items():  # named only: loading them is not listing's affair
+    for name, entries in packaged_applications().items():  # named, not loaded: that could fail, or take long
         if name in SHIPPED or name not in APPLICATIONS:
             values = ", ".join(f"{e.dist.name if e.dist else 'an installed package'} ({e.value})" for e in entries)
             what = "has no effect, the name is taken: of" if name in SHIPPED else "of the installed package"
@@ -50,13 +50,13 @@ def _applications() -> EntryTable:
 
 
 def _sources(entry: Application) -> str:
-    """The data sources, each with its options and their defaults in brackets."""
+    """Format the data sources, each with its options and their defaults in brackets."""
     options = {name: _options(source.options.defaults) for name, source in entry.data_sources.items()}
     return ", ".join(f"{name} ({known})" if known else name for name, known in options.items())
 
 
 def _target(entry: Application) -> str:
-    """The metric, and what is asked of it where anything is."""
+    """Format the metric, with its target and epochs if the application states them."""
     target = "" if entry.target is None else f" {entry.target:g}"
     return f"{entry.metric}{target}" + ("" if entry.epochs is None else f" in {entry.epochs} epochs")
 
@@ -90,7 +90,7 @@ def _studies() -> EntryTable:
     for name, path in shipped_studies().items():
         try:
             study = load_study(str(path))
-        except BadInput as error:  # such as an extra that is not installed: no reason to hide the other studies
+        except BadInput as error:  # e.g. an extra that is not installed; the other studies are listed all the same
             rows.append((name, str(error).split("\n")[0], ""))
         else:
             rows.append((name, study.question, ", ".join(arm.name for arm in study.arms)))
@@ -104,7 +104,7 @@ def _options(defaults: Mapping[str, OptionValue], *, required: Iterable[str] = (
 
 
 def print_entries(listing: EntryTable, console: Console) -> None:
-    """Prints entries: the name at the left, all else beside it, one line a column, so that nothing is squeezed."""
+    """Print entries: the name on the left, the other columns beside it, one per line, so that none is squeezed."""
     columns, rows = listing
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)

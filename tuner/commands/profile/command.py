@@ -14,7 +14,7 @@ from ..terminal import console, print_lines
 
 def profile(
     studies: Annotated[
-        list[str], typer.Argument(metavar="STUDY...", help="Names of studies in the store, or study files.")
+        list[str], typer.Argument(metavar="STUDY", help="Names of studies in the store, or study files.")
     ],
     cost: CostOption = Currency.device_seconds,
     with_baseline: Annotated[

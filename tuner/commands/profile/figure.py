@@ -1,4 +1,4 @@
-"""Performance profiles as a figure, and the files of it: a page, a picture and the numbers behind them.
+"""Performance profiles as a figure, and its files: a page, an image and the numbers behind them.
 
 This module must not know where results come from.
 """
@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from ...reports.figures.images import write_images
 from ...reports.figures.style import ArmStyle, apply_style, arm_styles, escape, log_ticks
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import format_share
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
@@ -20,14 +19,14 @@ from .text import format_area, format_workloads, headline, notes, rank_arms
 
 NAME = "profile"
 READING = (
-    "Each line is an arm: the share of workloads on which it is as good as the reference and costs at most so many "
-    "times what the cheapest such arm costs. Up and to the left is better: the height at the left edge is how often "
-    "the arm is the cheapest, that at the right edge how often it is as good at all. A marker is a workload."
+    "Each line is an arm: the share of workloads on which it is as good as the reference and costs at most this many "
+    "times as much as the cheapest such arm. Higher and further left is better. The height at the left edge is how "
+    "often the arm is the cheapest; at the right edge, how often it is as good at all. A marker is a workload."
 )
 
 
 def profile_figure(shown: PerformanceProfiles) -> go.Figure:
-    """A step line an arm: rho(tau) against tau on a log scale, from 1 to where the area ends, a marker a workload."""
+    """Draw rho(tau) against tau on a log axis, from 1 to `TAU_MAX`: a step line per arm, a marker per workload."""
     figure = go.Figure()
     styles = arm_styles([profile.arm for profile in shown.arms])
     thinner = min(1.5, 6 / len(shown.arms))
@@ -57,7 +56,7 @@ def profile_figure(shown: PerformanceProfiles) -> go.Figure:
 
 
 def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
-    """The profile; arms that coincide stay visible, since the ones drawn later are thinner."""
+    """Return the profile's line. Lines drawn later are thinner, so that coinciding arms stay visible."""
     taus = [1.0, *sorted(entry.ratio for entry in profile.entries if 1.0 < entry.ratio <= TAU_MAX), TAU_MAX]
     name = escape(profile.arm)
     return go.Scatter(
@@ -91,7 +90,7 @@ def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
 
 
 def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
-    """One record a workload and arm; the ratio is None where the arm is not shown to be as good as the reference."""
+    """Return one record per workload and arm; the ratio is None if the arm is not as good as the reference."""
     return [
         {
             "study": entry.study,
@@ -110,22 +109,21 @@ def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
 
 
 def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str | None]:
-    """Writes profile.html, profile.csv and profile.png, replacing those of an earlier time.
+    """Write profile.html, profile.csv and profile.png, replacing earlier ones.
 
     Args:
-        shown: what is drawn.
-        to: the folder, made where absent.
+        shown: the profiles.
+        to: the folder, created if missing.
 
     Returns:
-        The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
+        The files and None; or the files without the image and a sentence that says why it could not be rendered.
     """
     to.mkdir(parents=True, exist_ok=True)
     figure = profile_figure(shown)
     page = to / f"{NAME}.html"
     table = to / f"{NAME}.csv"
-    listed = "".join(f"<li>{escape_html(note)}</li>" for note in notes(shown))
     page.write_text(
-        render_document(headline(shown), [figure_html(NAME, figure, READING), f'<ul class="notes">{listed}</ul>']),
+        render_page(headline(shown), [page_figure(NAME, figure, READING)], notes=notes(shown)),
         encoding="utf-8",
     )
     write_csv(table, profile_records(shown))

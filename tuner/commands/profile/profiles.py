@@ -1,9 +1,9 @@
-"""Performance profiles: how often each arm is as good as tuning, and how near to the cheapest, over several workloads.
+"""Performance profiles: over several workloads, how often each arm is as good as tuning, and at what relative cost.
 
-A workload is a study at one batch size. The cost of an arm there is its cost to a model, all its search trials charged
-(`tuner.analysis.comparison`), and infinite where its verdict is neither "beats" nor "matches": what is not shown to be
-as good has not solved the workload. The reference always has. Pure functions of comparisons: this module must not know
-how a profile is drawn.
+A workload is a study at one batch size. The cost of an arm there is its cost to a model, including all its search
+trials (`tuner.analysis.comparison`). It is infinite if the arm's verdict is neither "beats" nor "matches": an arm that
+is not shown to be as good has not solved the workload. The reference always has. Pure functions of comparisons: this
+module must not know how a profile is drawn.
 """
 
 import math
@@ -15,7 +15,7 @@ from ...cost import CURRENCIES
 from ...errors import BadInput
 
 TAU_MAX = 100.0
-"""Where the area ends: a search of 99 trials still counts beside an arm that costs one training."""
+"""Upper end of the area. A search of 99 trials still counts against an arm that costs one training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class WorkloadEntry:
     Attributes:
         study: name of the study.
         batch_size: in samples.
-        finding: the arm's verdict against the study's reference; "reference", or "failed" where no run has a score.
-        bill: what a model costs with the arm, in the currency; None where no run has a score.
-        ratio: the bill over that of the cheapest arm as good as the reference; infinite where this one is not.
+        finding: the arm's verdict against the study's reference; "reference", or "failed" if no run has a score.
+        bill: cost to a model with the arm, in the currency; None if no run has a score.
+        ratio: the bill divided by that of the cheapest arm as good as the reference; infinite if this arm is not.
     """
 
     study: str
@@ -39,7 +39,7 @@ class WorkloadEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmProfile:
-    """An arm over all workloads: an entry each, in their order, and the area under its profile."""
+    """An arm over all workloads: an entry per workload, in order, and the area under its profile."""
 
     arm: str
     entries: tuple[WorkloadEntry, ...]
@@ -52,14 +52,14 @@ class ArmProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class PerformanceProfiles:
-    """The profiles of the arms that stand in all studies.
+    """The profiles of the arms that all studies have.
 
     Attributes:
-        currency: of the costs, a name in `tuner.cost.CURRENCIES`.
-        with_baseline: whether the search for an arm's baseline is billed, in full, to every workload.
-        num_workloads: workloads that are counted.
+        currency: currency of the costs, a name in `tuner.cost.CURRENCIES`.
+        with_baseline: whether the full cost of the search for an arm's baseline is added on every workload.
+        num_workloads: number of workloads that are counted.
         arms: in the order of the first study.
-        left_out: a sentence for every arm and workload that is not counted, and why.
+        left_out: sentences that say which arms and workloads are not counted, and why.
     """
 
     currency: str
@@ -70,13 +70,13 @@ class PerformanceProfiles:
 
 
 def cost_ratios(costs: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
-    """Each cost over the lowest on the same workload.
+    """Divide each cost by the lowest on the same workload.
 
     Args:
-        costs: of every arm, positive, one a workload in the same order; infinite where the arm did not solve it.
+        costs: costs of every arm, positive, one per workload in the same order; infinite if the arm did not solve it.
 
     Returns:
-        Ratios from 1 up in the same places; infinite where the arm did not solve the workload, or no arm did.
+        Ratios >= 1 in the same order; infinite if the arm did not solve the workload, or no arm did.
 
     Source: Dolan and More, Benchmarking optimization software with performance profiles (Math. Program. 91, 2002).
 
@@ -91,7 +91,7 @@ def cost_ratios(costs: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, 
 
 
 def share_within(ratios: Sequence[float], tau: float) -> float:
-    """The share of ratios that are at most tau: the performance profile at tau.
+    """Return the share of ratios that are at most tau: the performance profile at tau.
 
     >>> share_within([1.0, 4.0, math.inf], 4.0)
     0.6666666666666666
@@ -100,16 +100,17 @@ def share_within(ratios: Sequence[float], tau: float) -> float:
 
 
 def profile_area(ratios: Sequence[float], tau_max: float = TAU_MAX) -> float:
-    """The area under a performance profile over log tau from 1 to tau_max, as a share of all of it.
+    """Return the area under a performance profile over log tau from 1 to tau_max, as a fraction of the whole.
 
-    A workload adds 1 - ln(ratio) / ln(tau_max), or nothing from tau_max on: 1 is as good and cheapest everywhere.
+    A workload contributes 1 - ln(ratio) / ln(tau_max), or 0 above tau_max. An arm that is as good and the cheapest
+    everywhere has an area of 1.
 
     Differs from AlgoPerf (Dahl et al., arXiv 2306.07179), which integrates over tau itself from 1 to 4: searches cost
-    tens of trainings, and a factor of ten is to count as much from 1 to 10 as from 10 to 100.
+    tens of trainings, and a factor of ten should count as much from 1 to 10 as from 10 to 100.
 
     Args:
         ratios: from `cost_ratios`, at least one.
-        tau_max: where the area ends, > 1.
+        tau_max: upper end of the area, > 1.
 
     >>> profile_area([1.0, 10.0, math.inf], tau_max=100.0)
     0.5
@@ -121,24 +122,24 @@ def profile_area(ratios: Sequence[float], tau_max: float = TAU_MAX) -> float:
 def performance_profiles(
     comparisons: Sequence[Comparison], currency: str, *, with_baseline: bool
 ) -> PerformanceProfiles:
-    """The profiles of the arms that stand, by their name, in all studies.
+    """Compute the profiles of the arms that all studies have, matched by name.
 
-    With three arms or more, which of two stands higher can depend on the third, since it may set the lowest cost
-    (Gould and Scott, A note on performance profiles, 2016): a profile ranks the arms it shows, and no others.
+    With three or more arms, the order of two can depend on the third, since that may set the lowest cost (Gould and
+    Scott, A note on performance profiles, 2016). A profile ranks only the arms that it shows.
 
     Args:
-        comparisons: one a study, each study once.
+        comparisons: one per study, each study once.
         currency: a name in `tuner.cost.CURRENCIES`.
-        with_baseline: bill an arm's baseline search to every workload, as if it had been tuned for that one alone.
+        with_baseline: add the cost of an arm's baseline search on every workload, as if it were tuned for that alone.
 
     Raises:
-        BadInput: a study stands twice, there is no such currency, the studies share no arm, none of their workloads
+        BadInput: a study is given twice, there is no such currency, the studies share no arm, none of their workloads
             can be counted, or a bill in that currency is zero.
     """
     names = [comparison.facts.name for comparison in comparisons]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise BadInput(f"{', '.join(twice)}: named twice, and would count twice: name each study once")
+        raise BadInput(f"{', '.join(twice)}: named twice: name each study once, or it counts twice")
     if currency not in CURRENCIES:
         raise BadInput(f"unknown cost axis {currency!r}: choose one of {', '.join(CURRENCIES)}")
     arms = _common_arms(comparisons)
@@ -188,7 +189,7 @@ def _common_arms(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
 
 
 def _missing_arms(comparisons: Sequence[Comparison], arms: Sequence[str]) -> list[str]:
-    """Which arms do not stand in all studies: a sentence for all that are missing in the same ones."""
+    """Say which arms some studies lack: one sentence per set of studies that lack them."""
     missing: dict[str, list[str]] = {}
     for arm in dict.fromkeys(arm for comparison in comparisons for arm in comparison.facts.arms if arm not in arms):
         names = [comparison.facts.name for comparison in comparisons if arm not in comparison.facts.arms]
@@ -202,7 +203,7 @@ def _missing_arms(comparisons: Sequence[Comparison], arms: Sequence[str]) -> lis
 def _workloads(
     comparisons: Sequence[Comparison], arms: Sequence[str]
 ) -> tuple[list[tuple[Comparison, int]], list[str]]:
-    """The workloads whose arms have all been confirmed, or tried in vain; and a sentence for every other."""
+    """Return the workloads on which every arm was confirmed or failed, and a sentence for each of the others."""
     counted, left_out = [], []
     for comparison in comparisons:
         reference = comparison.facts.reference
@@ -238,7 +239,7 @@ def _finding(comparison: Comparison, arm: str, batch_size: int) -> str:
 
 
 def _costs(bills: Sequence[float | None], findings: Sequence[str]) -> list[float]:
-    """What counts as cost: infinite where the arm was not shown to be as good as the reference."""
+    """Return the bills, infinite where the arm was not shown to be as good as the reference."""
     return [
         bill if bill is not None and finding in ("reference", "beats", "matches") else math.inf
         for bill, finding in zip(bills, findings, strict=True)

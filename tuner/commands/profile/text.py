@@ -16,17 +16,17 @@ from ...reports.text.format import pluralize
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
 
 FACTORS = (2.0, 10.0)
-"""How far from the cheapest an arm may be, in the table's columns."""
+"""Cost relative to the cheapest arm, for the columns "within"."""
 
-_NOISE = "Seconds of equal trainings differ by what else the machine did; --cost flops does not."
+_NOISE = "The seconds of equal trainings vary with the machine's load; their FLOPs do not (--cost flops)."
 
 
 def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, console: Console) -> None:
-    """Prints an arm a line, the largest area first.
+    """Print a row per arm, the largest area first.
 
     Args:
-        shown: the profiles the table is about.
-        other: the same with the baseline's bill where `shown` has none, and the other way round: a second area.
+        shown: the profiles.
+        other: the same without the baseline's cost if `shown` includes it, else with it: gives the second area.
         console: where it is printed.
     """
     console.print(Text(headline(shown), style="bold"))
@@ -37,7 +37,7 @@ def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, conso
 
 
 def headline(shown: PerformanceProfiles) -> str:
-    """Which arm comes first, in one sentence."""
+    """Say which arm comes first, in one sentence."""
     first = rank_arms(shown.arms)[0]
     solved = sum(math.isfinite(entry.ratio) for entry in first.entries)
     cheapest = sum(entry.ratio == 1.0 for entry in first.entries)
@@ -48,7 +48,7 @@ def headline(shown: PerformanceProfiles) -> str:
 
 
 def format_area(area: float) -> str:
-    """An area to two digits, rounded down, so that 0.999 never reads as cheapest everywhere.
+    """Format an area to two digits, rounded down, so that 0.999 does not read as cheapest everywhere.
 
     >>> format_area(0.999), format_area(1.0)
     ('0.99', '1.00')
@@ -57,17 +57,14 @@ def format_area(area: float) -> str:
 
 
 def rank_arms(arms: Sequence[ArmProfile]) -> list[ArmProfile]:
-    """The arms from the largest area to the smallest; of equal ones the study's first stands first."""
+    """Sort the arms by descending area; equal arms keep the study's order."""
     return sorted(arms, key=lambda profile: -profile.area)
 
 
 def format_workloads(shown: PerformanceProfiles) -> str:
-    """The workloads that are counted, by study.
-
-    They are those of any arm, since all arms have an entry for each.
-    """
+    """Format the workloads that are counted, by study."""
     sizes: dict[str, list[str]] = {}
-    for entry in shown.arms[0].entries:
+    for entry in shown.arms[0].entries:  # every arm has an entry for each
         sizes.setdefault(entry.study, []).append(f"{entry.batch_size:,}")
     return "; ".join(f"{study} at B={', '.join(found)}" for study, found in sizes.items())
 
@@ -93,20 +90,20 @@ def _table(shown: PerformanceProfiles, other_areas: dict[str, float]) -> Table:
 
 
 def notes(shown: PerformanceProfiles) -> tuple[str, ...]:
-    """What a reader must know to trust the profiles, and what was left out."""
+    """Return what a reader must know to trust the profiles, and what was left out."""
     unit = cost_unit(shown.currency, []).label
     baseline = (
-        "and the search for its baseline, billed in full to every workload"
+        "plus the full search for its baseline on every workload"
         if shown.with_baseline
-        else "not that for its baseline"
+        else "without the search for its baseline"
     )
     return (
-        "A workload is a study at one batch size. As good: the reference itself, or a verdict of beats or matches "
-        "against it; undecided is not as good.",
-        f"Cost: {unit} to a model, all search trials of the arm at that batch size charged, {baseline}. Cheapest and "
-        "within: against the cheapest arm here that is as good.",
+        "A workload is a study at one batch size. As good: the reference itself, or an arm that beats or matches it; "
+        "undecided does not count as good.",
+        f"Cost: {unit} to a model, including all search trials of the arm at that batch size, {baseline}. Cheapest and "
+        "within: relative to the cheapest of these arms that is as good.",
         f"Area: under the share of workloads solved within a factor of the cheapest, over that factor from 1 to "
-        f"{TAU_MAX:g} on a log scale. 1: as good and cheapest everywhere; 0: nowhere as good within {TAU_MAX:g} times.",
+        f"{TAU_MAX:g} on a log axis. 1: as good and cheapest everywhere; 0: never as good within {TAU_MAX:g} times.",
         *([_NOISE] if shown.currency == "device_seconds" else []),
         *shown.left_out,
     )

@@ -1,1 +1,1 @@
-"""`zerotune regime`: find from which batch size on a batch is large, huge or full."""
+"""`zerotune regime`: find the batch sizes from which a batch is large, huge or full."""

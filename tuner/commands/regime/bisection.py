@@ -1,10 +1,10 @@
 """The batch-size regimes of an application: where their boundaries lie, and which batch size to try next.
 
-An application whose baseline at B0 scores A with validation loss xi has three boundaries (LIMIT, arXiv 2006.08517,
-Definitions 2.1 to 2.3). Below B_L, linear scaling keeps the score and 1.2 xi; above B_H, no method of the study keeps
-the score in the same epochs; B_F is the number of training samples. B_L and B_H are looked for by bisection over B0
-times powers of two, which rests on the response being monotone. Pure functions of verdicts: this module must not know
-what a verdict rests on.
+An application whose baseline at B0 reaches score A with validation loss xi has three boundaries (LIMIT, arXiv
+2006.08517, Definitions 2.1 to 2.3). Below B_L, linear scaling keeps the score and a loss of at most 1.2 xi. Above B_H,
+no method of the study keeps the score in the same number of epochs. B_F is the number of training samples. B_L and B_H
+are found by bisection over B0 times powers of two, which assumes a monotone response. Pure functions of verdicts: this
+module must not know what a verdict is based on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,19 @@ from typing import Literal
 from ...errors import BadInput
 
 Definition = Literal["first failure", "last success"]
-"""Where a boundary lies when holding and failing do not come in two blocks: B_L is the smallest batch size that fails,
-since all below it must hold (Definition 2.1); B_H is the largest that holds, since none above it may (Definition 2.2).
-"""
+"""Where a boundary lies if the response is not monotone: B_L is the smallest batch size that fails, since all below it
+must hold (Definition 2.1); B_H is the largest that holds, since none above it may (Definition 2.2)."""
 
 
 def ladder(baseline_batch_size: int, num_train: int) -> tuple[int, ...]:
-    """The batch sizes that are tried: B0 times powers of two up to n, and n itself, the full batch.
+    """Return the batch sizes that may be tried: B0 times powers of two up to n, and the full batch n.
 
     Args:
-        baseline_batch_size: B0, samples, >= 1.
-        num_train: n, samples, >= 1.
+        baseline_batch_size: B0, in samples, >= 1.
+        num_train: number of training samples n, >= 1.
 
     Returns:
-        Ascending, all above B0; empty where B0 is n already.
+        Batch sizes in ascending order, all above B0; empty if B0 is n.
 
     >>> ladder(32, 300), ladder(20, 160), ladder(60, 60)
     ((64, 128, 256, 300), (40, 80, 160), ())
@@ -37,12 +36,12 @@ def ladder(baseline_batch_size: int, num_train: int) -> tuple[int, ...]:
 
 
 def select_rungs(rungs: Sequence[int], first: int | None, last: int | None) -> tuple[int, ...]:
-    """The part of a ladder that is searched.
+    """Return the part of a ladder that is searched.
 
     Args:
         rungs: from `ladder`, not empty.
-        first: smallest batch size to try; None for the ladder's.
-        last: largest batch size to try; None for the ladder's.
+        first: smallest batch size to try; None for the first of the ladder.
+        last: largest batch size to try; None for the last of the ladder.
 
     Raises:
         BadInput: one of them is not on the ladder, or they are in the wrong order.
@@ -61,13 +60,13 @@ def select_rungs(rungs: Sequence[int], first: int | None, last: int | None) -> t
 
 @dataclass(frozen=True, kw_only=True)
 class Bracket:
-    """Where a boundary is known to lie.
+    """The interval in which a boundary lies.
 
     Attributes:
-        holds: largest batch size at its lower side that holds; None where none that was tried does.
-        fails: smallest batch size at its upper side that fails; None where none that was tried does.
+        holds: largest batch size below the boundary that holds; None if no tried one does.
+        fails: smallest batch size above the boundary that fails; None if no tried one does.
         closed: whether no batch size of the ladder lies between them.
-        contradictions: batch sizes that fail, and larger ones that hold, where there are such: not monotone.
+        contradictions: batch sizes that fail and larger ones that hold, if the response is not monotone.
     """
 
     holds: int | None
@@ -77,11 +76,11 @@ class Bracket:
 
 
 def find_bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition) -> Bracket:
-    """The bracket that verdicts leave of a boundary.
+    """Return the bracket of a boundary that the verdicts imply.
 
     Args:
         rungs: the batch sizes that may be tried, ascending.
-        verdicts: by batch size, whether it holds; those not tried are left out.
+        verdicts: whether a batch size holds, for those tried.
         definition: which boundary it is.
 
     >>> find_bracket((64, 128, 256), {64: True, 128: False}, "first failure")
@@ -104,18 +103,18 @@ def find_bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition:
 def next_rung(
     rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition, *, check: bool = True
 ) -> int | None:
-    """The batch size to try next: the middle of the bracket; where that is closed, one more above it as a check.
+    """Return the batch size to try next: the middle of the bracket or, once it is closed, one above it as a check.
 
-    Of m batch sizes, at most ceil(log2(m + 1)) are tried where the response is monotone, and one for the check.
+    Of m batch sizes, at most ceil(log2(m + 1)) are tried if the response is monotone, plus one for the check.
 
     Args:
         rungs: the batch sizes that may be tried, ascending.
-        verdicts: by batch size, whether it holds.
-        definition: which boundary is looked for.
-        check: whether the batch size after the first that fails is tried too, for the response may not be monotone.
+        verdicts: whether a batch size holds, for those tried.
+        definition: which boundary is searched.
+        check: whether to try the batch size after the first that fails too, in case the response is not monotone.
 
     Returns:
-        A batch size that is not in `verdicts`; None where the boundary is found.
+        A batch size that is not in `verdicts`; None if the boundary is found.
     """
     low, high = _positions(rungs, verdicts, definition)
     if high - low > 1:
@@ -126,7 +125,7 @@ def next_rung(
 
 
 def _positions(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition) -> tuple[int, int]:
-    """Where it holds (-1 for B0 itself) and, above, where it fails (the ladder's length for nowhere)."""
+    """Return the index that holds (-1 for B0) and the index above that fails (the ladder's length for none)."""
     holding = [place for place, rung in enumerate(rungs) if verdicts.get(rung) is True]
     failing = [place for place, rung in enumerate(rungs) if verdicts.get(rung) is False]
     if definition == "first failure":

@@ -97,7 +97,13 @@ def regime(
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
         found = find_regime(
-            definition, run_options, search_range, console, retrain=retrain, retry_failed=retry_failed, bring_in=command
+            definition,
+            run_options,
+            search_range,
+            console,
+            retrain=retrain,
+            retry_failed=retry_failed,
+            resume_command=command,
         )
         print_regime(found, console)
     report = regime_folder(definition, run_options) / "report"

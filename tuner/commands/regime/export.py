@@ -1,4 +1,4 @@
-"""Writes what a regime search found to files: a page with the figure, pictures, and the numbers as CSV and JSON."""
+"""Write the result of a regime search to files: a page with the figure, images, and the numbers as CSV and JSON."""
 
 import json
 import math
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from ...reports.figures.images import write_images
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
+from ...reports.tables.result_tables import Table
 from .figure import READING, regime_figure
 from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
 
 
 def write_regime(regime: Regime, to: Path) -> list[Path]:
-    """Writes all files of a regime search into a folder.
+    """Write all files of a regime search to a folder.
 
     Args:
-        regime: what was found.
-        to: the folder, made where absent; files of an earlier search are replaced.
+        regime: the result of the search.
+        to: the folder, created if missing; files of an earlier search are replaced.
 
     Returns:
-        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg where a browser can draw.
+        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg if a browser can render them.
     """
     to.mkdir(parents=True, exist_ok=True)
     files = [to / "regime.html", to / "regime.csv", to / "regime.json"]
@@ -39,7 +39,7 @@ def write_regime(regime: Regime, to: Path) -> list[Path]:
 
 
 def attempt_records(regime: Regime) -> list[Mapping[str, Any]]:
-    """One record an attempt, the baseline's first; None where there is no number."""
+    """Return one record per attempt, the baseline first; None for missing numbers."""
     return [_record(regime, attempt) for attempt in (regime.baseline, *regime.attempts)]
 
 
@@ -66,7 +66,7 @@ def _record(regime: Regime, attempt: Attempt) -> Mapping[str, Any]:
 
 
 def regime_as_json(regime: Regime) -> Mapping[str, Any]:
-    """The answer as plain JSON values: question, boundaries, sentences, attempts and bill."""
+    """Return the result as plain JSON values: question, boundaries, sentences, attempts and bill."""
     return {
         "question": asdict(regime.question),
         "headline": headline(regime),
@@ -84,25 +84,17 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
 
 
 def regime_page(regime: Regime) -> str:
-    """A page that opens without a network: the boundaries, the figure, the table and the notes."""
-    parts = [
-        f"<p><b>{escape_html(headline(regime))}</b></p>",
-        _list(sentences(regime)),
-        figure_html("regime", regime_figure(regime), READING),
-        _table(regime),
-        '<h2>Notes</h2><div class="notes">',
-        _list(notes(regime)),
-        "</div>",
-    ]
-    return render_document(f"zerotune regime {regime.question.study}", parts)
-
-
-def _list(lines: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{escape_html(line)}</li>" for line in lines) + "</ul>"
-
-
-def _table(regime: Regime) -> str:
-    head = "".join(f"<th>{escape_html(heading)}</th>" for heading in table_headings(regime))
-    rows = ["".join(f"<td>{escape_html(cell)}</td>" for cell in row) for row in table_rows(regime)]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<table cellpadding="5" style="text-align:right"><tr>{head}</tr>{body}</table>'
+    """Return a page that opens without a network: the boundaries, the figure, the table and the notes."""
+    return render_page(
+        f"zerotune regime {regime.question.study}",
+        [page_figure("regime", regime_figure(regime), READING)],
+        verdict=headline(regime),
+        sentences=sentences(regime),
+        numbers=Table(
+            caption="Every attempt: its score, whether it holds, and what it cost.",
+            columns=table_headings(regime),
+            groups=(tuple(table_rows(regime)),),
+            words=frozenset({1, 5}),
+        ),
+        notes=notes(regime),
+    )

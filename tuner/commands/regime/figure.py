@@ -26,20 +26,19 @@ from .verdict import Attempt, Regime
 
 SHADES = {"large": "#56B4E9", "huge": "#E69F00", "full": "#D55E00"}
 _ENDS = 1.35
-"""How far the axis goes beyond the outermost batch sizes, as a factor."""
+"""Factor by which the axis extends beyond the outermost batch sizes."""
 _HALF_WIDTH = 1.05
-"""Of the full batch's band, as a factor."""
+"""Half the width of the full batch's band, as a factor."""
 
 READING = (
-    "A marker is a method's mean test score over seeds with its 95% interval: filled where it holds, hollow where it "
-    "fails; those of one batch size are moved apart. The dashed line is what must be kept of the baseline's score. "
-    "Boundaries are drawn halfway between the last batch size that holds and the first that fails. Triangles are "
-    "scores off the axis."
+    "A marker is a method's mean test score over seeds with its 95% interval: filled if it holds, hollow if it fails. "
+    "Markers of one batch size are moved apart. The dashed line is the score that must be kept. Boundaries are drawn "
+    "halfway between the last batch size that holds and the first that fails. Triangles are scores off the axis."
 )
 
 
 def regime_figure(regime: Regime) -> go.Figure:
-    """Mean test scores with their 95% intervals against batch size (log2), and the regimes."""
+    """Draw mean test scores with their 95% intervals against batch size (log2), and the regimes."""
     question, baseline = regime.question, regime.baseline
     assert baseline.score is not None  # without one there is no regime
     loss = tolerated_loss(question.margin, baseline.score.mean)
@@ -78,16 +77,16 @@ def _edges(regime: Regime) -> tuple[float, float]:
 
 
 def _middle(regime: Regime, found: Bracket) -> float | None:
-    """Where a boundary is drawn; None where it was not met."""
+    """Return where a boundary is drawn; None if it was not reached."""
     if found.fails is None:
         return None
     return math.sqrt((found.holds or regime.question.baseline_batch_size) * found.fails)
 
 
 def regime_bands(regime: Regime) -> dict[str, tuple[float, float]]:
-    """Where each regime begins and ends on the axis, in samples; one that was not met is left out.
+    """Return where each regime begins and ends on the axis, in samples; regimes that were not reached are left out.
 
-    The full batch is a single size, so its band is a narrow one around it, whatever else it is.
+    The full batch is a single size, so its band is always a narrow one around it.
     """
     left, _ = _edges(regime)
     num_train, tried_to = regime.question.num_train, regime.question.rungs[-1]
@@ -100,7 +99,7 @@ def regime_bands(regime: Regime) -> dict[str, tuple[float, float]]:
 
 
 def _shade(figure: go.Figure, regime: Regime) -> None:
-    """Bands behind the markers, with their names above."""
+    """Shade the regimes behind the markers, with their names above."""
     for name, (begin, stop) in regime_bands(regime).items():
         if name in SHADES:
             figure.add_vrect(x0=begin, x1=stop, fillcolor=SHADES[name], opacity=0.16, layer="below", line_width=0)
@@ -116,7 +115,7 @@ def _shade(figure: go.Figure, regime: Regime) -> None:
 
 
 def _shown_batch_size(regime: Regime, attempt: Attempt) -> float:
-    """The batch size, moved a little by its method's place."""
+    """Return the batch size, shifted a little per method."""
     arms = regime.question.arms
     return float(attempt.batch_size * 2.0 ** (0.05 * (arms.index(attempt.arm) - (len(arms) - 1) / 2)))
 
@@ -156,7 +155,7 @@ def _error_bars(attempts: Sequence[Attempt], colour: str) -> dict[str, object]:
 
 
 def _draw_off_axis(figure: go.Figure, regime: Regime, attempts: Sequence[Attempt], scale: ScoreRange) -> None:
-    """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
+    """Draw triangles at the worse end of the axis, one above the other, with their scores."""
     if not attempts:
         return
     metric, styles = regime.question.metric, arm_styles(regime.question.arms)
@@ -219,7 +218,7 @@ def _set_axes(figure: go.Figure, regime: Regime, scale: ScoreRange) -> None:
     title = escape(score_title(question.metric, "test", higher_is_better=question.higher_is_better))
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent, title_text=title)
     ticks = [question.baseline_batch_size, *question.rungs]
-    # Two labels closer than a fifth of a doubling would be printed over each other.
+    # Labels closer than a fifth of a doubling would overlap.
     kept = [t for t, following in zip(ticks, [*ticks[1:], math.inf], strict=True) if following / t > 1.15]
     figure.update_xaxes(
         type="log",

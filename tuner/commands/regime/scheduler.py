@@ -1,10 +1,10 @@
-"""The agenda of a regime search: which method is trained at which batch size next, given everything told so far.
+"""Schedule a regime search: which method to train at which batch size next, given the results so far.
 
-Every step is a `Campaign` of one arm at one batch size, so that searches, confirmations and tuned baselines are those
-of a study. What a campaign asks for again (the baseline belongs to each of them) is told to it from the results at
-hand. First linear scaling alone, until B_L is found; then, until B_H is found, linear scaling and the study's arms one
-after the other, at each batch size until one of them holds. All of it is a function of the study and of the results,
-so a search that is resumed meets the same trials again. This module must not know where trials run or are recorded.
+Every step is a `Campaign` of one arm at one batch size, so searches, confirmations and tuned baselines are those of a
+study. Trials that a campaign asks for again (every campaign includes the baseline) are answered from earlier results.
+First linear scaling alone is tried until B_L is found. Then, until B_H is found, linear scaling and the study's arms
+are tried in order at each batch size until one holds. The schedule is a function of the study and the results, so a
+resumed search asks for the same trials. This module must not know where trials run or are recorded.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,14 +24,14 @@ from .bisection import next_rung
 from .verdict import Attempt, Judge, Regime, RegimeQuestion, find_brackets, linear_verdicts, method_verdicts
 
 LINEAR = "linear"
-"""The rule of Definition 2.1: B eta / B0. It is also the name of its arm where a study has none."""
+"""The rule of Definition 2.1, eta B / B0; also the name of its arm if the study has none."""
 
 
 def add_linear_arm(study: Study) -> tuple[Study, str]:
-    """The study with linear scaling of its baseline among its arms, and the name of that arm.
+    """Return the study with linear scaling of its baseline among its arms, and the name of that arm.
 
     Raises:
-        BadInput: the name is taken by something else, or there is no other arm, so that B_H would be B_L.
+        BadInput: another arm has that name, or there is no other arm, so B_H would be B_L.
     """
     for arm in study.arms:
         if arm.method == LINEAR and arm.optimizer is None and arm.baseline is None:
@@ -54,7 +54,7 @@ def add_linear_arm(study: Study) -> tuple[Study, str]:
 
 
 def build_question(study: Study, linear: str, rungs: tuple[int, ...], num_train: int) -> RegimeQuestion:
-    """What is asked; linear scaling is tried first, then the rules, then the searches, cheap ones before dear ones."""
+    """Return the question. Linear scaling is tried first, then rules, then searches: cheap methods come first."""
     application = APPLICATIONS[study.application]
     ordered = sorted(study.arms, key=lambda arm: (arm.name != linear, arm.is_search))
     return RegimeQuestion(
@@ -74,17 +74,17 @@ def build_question(study: Study, linear: str, rungs: tuple[int, ...], num_train:
 
 
 class RegimeScheduler:
-    """The agenda of a regime search.
+    """The ask/tell interface of a regime search.
 
     Args:
-        study: the definition, linear scaling among its arms; its batch sizes have no part in it.
-        question: what is asked of it.
-        known: results at hand, by trial id, as `Campaign` takes them. The mapping may grow as the search goes on.
-        first_failures: of failed trials that are run again, as `Campaign` takes them.
-        check: whether one batch size above each boundary is tried too.
-        max_trainings: trainings after which nothing new is begun, those in `known` and those whose results are taken
-            over included, so that what is found does not depend on the store; None for no limit.
-        announce: told of every arm at a batch size before its first trial is asked for.
+        study: the study, linear scaling among its arms. Its batch sizes are ignored.
+        question: what to find.
+        known: earlier results by trial id, as in `Campaign`. The mapping may grow during the search.
+        first_failures: results of failed trials that are run again, as in `Campaign`.
+        check: whether to try one batch size above each boundary too.
+        max_trainings: number of trainings after which no new one is started; None for no limit. Trainings in `known`
+            and reused results count, so that the result does not depend on the store.
+        announce: called with every cell before its first trial is asked for.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class RegimeScheduler:
         self.ended_early = False
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial that has not been told of yet."""
+        """Return the next trial without a result."""
         while not self._ended:
             if self._campaign is None and not self._start_step():
                 break
@@ -136,25 +136,25 @@ class RegimeScheduler:
         return "wait" if self._running else "done"
 
     def may_prune(self, trial: Trial) -> bool:
-        """Whether the trial's method may end it early."""
+        """Return whether the trial's method may prune it."""
         return self._current_campaign().may_prune(trial)
 
     def report(self, progress: Progress) -> bool:
-        """Passes validation scores to the method; False ends the trial as pruned."""
+        """Pass validation scores to the method. False prunes the trial."""
         return self._current_campaign().report(progress)
 
     def tell(self, result: TrialResult) -> None:
-        """Takes the result of a trial that was asked for."""
+        """Receive the result of a trial that was asked for."""
         self._running.discard(result.trial.id)
         self._results[result.trial.id] = result
         self._current_campaign().tell(result)
 
     def searcher_seconds(self, trial: Trial) -> float:
-        """Seconds the method took to propose this trial."""
+        """Return the seconds that the method took to propose this trial."""
         return self._current_campaign().searcher_seconds(trial)
 
     def found(self) -> Regime | None:
-        """What is known by now; None where the baseline has no score."""
+        """Return the result so far; None if the baseline has no score."""
         if self._judge is None:
             return None
         question = self._question
@@ -181,12 +181,12 @@ class RegimeScheduler:
         return BASELINE, self._question.baseline_batch_size
 
     def _cost(self, arm: str, batch_size: int) -> Cost:
-        """Of all trials of an arm at a batch size, those of earlier runs included."""
+        """Return the cost of all trials of an arm at a batch size, including those of earlier runs."""
         results = {**self._known, **self._results}.values()
         return total_cost(r.cost for r in results if (r.trial.arm, r.trial.batch_size) == (arm, batch_size))
 
     def _current_campaign(self) -> Campaign:
-        """The campaign that every running trial is of: a step ends when all its trials were told."""
+        """The campaign of every running trial: a step ends when all its trials have results."""
         assert self._campaign is not None
         return self._campaign
 
@@ -196,7 +196,7 @@ class RegimeScheduler:
         return len(self._known.keys() | self._results.keys() | self._running) < self._max_trainings
 
     def _start_step(self) -> bool:
-        """Chooses an arm and a batch size; False where both boundaries are found."""
+        """Choose an arm and a batch size; return False if both boundaries are found."""
         step = self._next_step()
         if step is None:
             self._ended = True
@@ -225,7 +225,7 @@ class RegimeScheduler:
         return next(arm for arm in question.arms if arm not in tried), rung
 
     def _end_step(self, campaign: Campaign) -> None:
-        """Judges what the arm reached; without a baseline to judge it by, nothing more is asked for."""
+        """Judge the arm's results. Without a baseline to compare with, the search ends."""
         baseline, cell = campaign.cells[0], campaign.cells[-1]
         confirmed = [r for r in baseline.results if r.trial.role == "confirmation"]
         self._campaign = None

@@ -1,4 +1,4 @@
-"""The regimes of an application in words, shared by terminal, page, figure and JSON, so that they say the same.
+"""The regimes of an application in sentences, shared by terminal, page, figure and JSON, and their table.
 
 It must not know plotly.
 """
@@ -18,7 +18,7 @@ from .verdict import LOSS_FACTOR, Attempt, CertainBounds, Regime, RegimeQuestion
 
 
 def headline(regime: Regime) -> str:
-    """The three boundaries in a line."""
+    """State the three boundaries in a line."""
     parts = (_large_headline(regime), _huge_headline(regime), f"full at {regime.question.num_train:,}")
     return ", ".join(parts).capitalize()
 
@@ -36,12 +36,12 @@ def _huge_headline(regime: Regime) -> str:
 
 
 def _floor(regime: Regime, found: Bracket) -> int:
-    """The largest batch size that holds below the boundary: B0 does, by definition."""
+    """Return the largest batch size that holds below the boundary. B0 holds by definition."""
     return regime.question.baseline_batch_size if found.holds is None else found.holds
 
 
 def _is_exact(regime: Regime, found: Bracket) -> bool:
-    """Whether no batch size that could be tried lies between what holds and what fails, B0 included."""
+    """Return whether no batch size that could be tried lies between one that holds, B0 included, and one that fails."""
     question = regime.question
     return found.closed and (found.holds is not None or question.rungs[0] <= 2 * question.baseline_batch_size)
 
@@ -59,7 +59,7 @@ def _above(regime: Regime, found: Bracket) -> str:
 
 
 def sentences(regime: Regime) -> tuple[str, ...]:
-    """The boundaries, one after the other, each with what it rests on and what the intervals show of it."""
+    """Describe the boundaries one by one, with the evidence for each and what the intervals confirm."""
     large = _format_shown(
         regime, regime.large, regime.certain_large, holding="linear scaling holds", failing="linear scaling fails"
     )
@@ -116,12 +116,12 @@ def _rank(question: RegimeQuestion, attempt: Attempt) -> float:
 
 
 def _shortfall(regime: Regime, attempt: Attempt) -> str:
-    """In what an attempt at linear scaling failed."""
+    """Describe how an attempt with linear scaling failed."""
     parts = [] if attempt.keeps_score else [_score_shortfall(regime, attempt)]
     if not attempt.keeps_loss and attempt.score is not None:
         ratio = loss_ratio(regime, attempt)
-        said = "its loss is not finite" if ratio is None else f"{ratio:.3g} times its validation loss"
-        parts.append(f"{said}, {LOSS_FACTOR} allowed")
+        loss = "its loss is not finite" if ratio is None else f"{ratio:.3g} times its validation loss"
+        parts.append(f"{loss}, {LOSS_FACTOR} allowed")
     return "; ".join(parts)
 
 
@@ -138,33 +138,33 @@ def _score_shortfall(regime: Regime, attempt: Attempt) -> str:
 
 
 def score_share(regime: Regime, attempt: Attempt) -> float | None:
-    """The mean score over the baseline's; None where one of them is missing or zero."""
+    """Return the mean score divided by the baseline's; None if one is missing or the baseline's is zero."""
     baseline = regime.baseline.score
     return attempt.score.mean / baseline.mean if attempt.score and baseline and baseline.mean else None
 
 
 def loss_ratio(regime: Regime, attempt: Attempt) -> float | None:
-    """The mean validation loss over the baseline's; None where it is not finite or the baseline's is zero."""
+    """Return the mean validation loss divided by the baseline's; None if not finite or the baseline's is zero."""
     ratio = attempt.loss / regime.baseline.loss if regime.baseline.loss else float("inf")
     return ratio if abs(ratio) < float("inf") else None
 
 
 def _format_shown(regime: Regime, found: Bracket, shown: CertainBounds, *, holding: str, failing: str) -> str:
-    """What the intervals show beside what the means decide."""
+    """Describe what the intervals confirm of the decision by means."""
     seeds = pluralize(regime.question.num_seeds, "seed")
     if (shown.low, shown.high) == (_floor(regime, found), found.fails):
-        return f"The 95% intervals over {seeds} show as much."
+        return f"The 95% intervals over {seeds} confirm this."
     parts = [
         f"{holding} at {shown.low:,}" if shown.low > regime.question.baseline_batch_size else "",
         f"{failing} at {shown.high:,}" if shown.high is not None else "",
     ]
-    said = " and that ".join(part for part in parts if part)
-    start = f"So say the means over {seeds}; their 95% intervals"
-    return f"{start} show only that {said}." if said else f"{start} show none of it."
+    confirmed = " and that ".join(part for part in parts if part)
+    start = f"The means over {seeds} decide; their 95% intervals"
+    return f"{start} confirm only that {confirmed}." if confirmed else f"{start} confirm none of it."
 
 
 def notes(regime: Regime) -> tuple[str, ...]:
-    """What a reader must know to trust the boundaries: definitions, monotonicity, lost runs and the whole bill."""
+    """Return what a reader must know to trust the boundaries: definitions, monotonicity, lost runs and the bill."""
     question, spent = regime.question, regime.total
     operations = cost_unit("flops", [spent.flops])
     needed = f"{100 * question.margin:.4g}%" if question.higher_is_better else f"{100 * (2 - question.margin):.4g}%"
@@ -173,8 +173,8 @@ def notes(regime: Regime) -> tuple[str, ...]:
         f"{'at least' if question.higher_is_better else 'at most'} {needed} of the baseline's after the same "
         f"{pluralize(question.epochs, 'epoch')}; linear scaling below B_L also at most "
         f"{LOSS_FACTOR} times its validation loss (LIMIT, arXiv 2006.08517, Definitions 2.1 and 2.2).",
-        "Methods are tried in their order until one holds. ?: the 95% interval of the difference over seeds cannot "
-        "tell. ±: Student's 95% interval.",
+        "Methods are tried in order until one holds. ?: the 95% interval of the difference over seeds leaves it "
+        "open. ±: Student's 95% interval.",
         *_format_monotone(regime),
         *_format_lost(regime),
         f"Spent: {pluralize(spent.trials, 'training')}, {format_amount(spent.device_seconds)} device-seconds, "
@@ -182,7 +182,7 @@ def notes(regime: Regime) -> tuple[str, ...]:
         f"{format_reused(regime.taken_over)}".rstrip(),
     ]
     if regime.ended_early:
-        lines.append("The budget of trainings ended the search: with a larger one it goes on from here.")
+        lines.append("The budget of trainings ended the search; a larger one resumes it.")
     return tuple(lines)
 
 
@@ -193,14 +193,14 @@ def _format_monotone(regime: Regime) -> list[str]:
     )
     found = [
         f"Not monotone: {fails} at {_join_sizes(found.contradictions[0])}, but {holds} at "
-        f"{_join_sizes(found.contradictions[1])}. Bisection then finds one change of several: more seeds show whether "
-        "it is chance, --from and --to another one."
+        f"{_join_sizes(found.contradictions[1])}. Bisection then finds only one of several changes. More seeds show "
+        "whether it is chance; --from and --to search for another one."
         for fails, holds, found in subjects
         if found.contradictions[0]
     ]
     sizes = pluralize(len({attempt.batch_size for attempt in regime.attempts}), "batch size")
     return found or [
-        f"Bisection assumes that what fails at a batch size fails at every larger one; of the {sizes} tried none "
+        f"Bisection assumes that what fails at a batch size fails at every larger one. None of the {sizes} tried "
         "contradicts it."
     ]
 
@@ -223,16 +223,16 @@ def _format_lost(regime: Regime) -> list[str]:
 
 
 def format_verdict(regime: Regime, attempt: Attempt) -> str:
-    """Whether an attempt holds, in a word or two; with a question mark where the interval cannot tell."""
+    """Format whether an attempt holds, with a question mark if the interval leaves it open."""
     if attempt.arm == regime.question.linear and attempt.keeps_score:
         return ("holds" if attempt.keeps_loss else "score only") + ("" if attempt.both_are_certain else " ?")
     return ("holds" if attempt.keeps_score else "fails") + ("" if attempt.score_is_certain else " ?")
 
 
 def table_rows(regime: Regime) -> list[tuple[str, ...]]:
-    """The table: the baseline, every attempt, and the rest of the bill.
+    """Return the rows of the table: the baseline, every attempt, and the rest of the bill.
 
-    Trainings and seconds add up to what was spent and what was taken over.
+    Trainings and seconds add up to the total, including reused results.
     """
     question = regime.question
     rows = []
@@ -250,7 +250,7 @@ def table_rows(regime: Regime) -> list[tuple[str, ...]]:
 
 
 def table_headings(regime: Regime) -> tuple[str, ...]:
-    """Of the columns of `cells`."""
+    """Return the column headings of `table_rows`."""
     metric = f"test {regime.question.metric}"
     return ("B", "method", metric, "of B0's", "loss /\nB0's", "holds", "trials", "device-\nseconds")
 
@@ -259,7 +259,7 @@ _STYLES = {"holds": "green", "fails": "red", "score only": "yellow"}
 
 
 def print_regime(regime: Regime, console: Console) -> None:
-    """Prints the boundaries, the table of what was tried, and the notes."""
+    """Print the boundaries, the table of attempts, and the notes."""
     question = regime.question
     console.print(Text(f"{question.study}, {question.application}: {headline(regime)}", style="bold"))
     console.print()

@@ -1,8 +1,8 @@
-"""What runs show about a batch size: whether a method keeps what the baseline has, and the regimes that follow.
+"""Judge from results whether a method keeps the baseline's score and loss at a batch size, and derive the regimes.
 
-Means over the study's seeds decide, since LIMIT's definitions (arXiv 2006.08517, 2.1 and 2.2) are about points; 95%
-intervals of the differences, paired by seed, say whether more seeds could have decided otherwise. Pure functions of
-results: this module must not know how a trial is configured, run or stored.
+Means over the study's seeds decide, since the definitions of LIMIT (arXiv 2006.08517, 2.1 and 2.2) are about single
+values. The 95% intervals of the differences, paired by seed, say whether more seeds could change a decision. Pure
+functions of results: this module must not know how a trial is configured, run or stored.
 """
 
 import math
@@ -18,27 +18,27 @@ from ...trial import TrialResult
 from .bisection import Bracket, find_bracket
 
 LOSS_FACTOR = 1.2
-"""How many times the baseline's validation loss linear scaling may have below B_L (LIMIT, Definition 2.1)."""
+"""Maximum validation loss of linear scaling below B_L, relative to the baseline's (LIMIT, Definition 2.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What a method reached at a batch size, beside the baseline.
+    """The results of a method at a batch size, compared with the baseline.
 
     Attributes:
-        arm: its name.
+        arm: name of the arm.
         batch_size: in samples.
-        score: mean test score of its confirmation runs with the 95% interval; None where none has a score.
-        loss: mean validation loss of the same runs after their last epoch, nats; infinite where one diverged.
-        keeps_score: whether the mean keeps the margin of the baseline's mean.
+        score: mean test score of its confirmation runs with the 95% interval; None if none has a score.
+        loss: mean validation loss of these runs after their last epoch, in nats; infinite if one diverged.
+        keeps_score: whether the mean score is within the margin of the baseline's.
         score_is_certain: whether the 95% interval of the difference, paired by seed, lies on one side of the margin.
         keeps_loss: whether the mean loss is at most 1.2 times the baseline's.
         loss_is_certain: whether the interval of that difference lies on one side.
-        num_seeds: confirmation runs with a score, diverged ones included.
-        num_diverged: those of them that diverged.
-        num_failed: confirmation runs without a score.
-        error: what the first of those says.
-        cost: of all its trials at this batch size, searching and confirming, those taken over as if trained.
+        num_seeds: number of confirmation runs with a score, including diverged ones.
+        num_diverged: how many of these diverged.
+        num_failed: number of confirmation runs without a score.
+        error: error message of the first of these.
+        cost: cost of all its search and confirmation trials at this batch size; reused ones count as trained.
     """
 
     arm: str
@@ -57,12 +57,12 @@ class Attempt:
 
     @property
     def keeps_both(self) -> bool:
-        """Whether it does what linear scaling must do below B_L."""
+        """Whether it meets the definition of linear scaling below B_L."""
         return self.keeps_score and self.keeps_loss
 
     @property
     def both_are_certain(self) -> bool:
-        """Whether the intervals show what `keeps_both` says: both criteria kept, or one of them not."""
+        """Whether the intervals confirm `keeps_both`: both criteria are kept, or one is not."""
         if self.keeps_both:
             return self.score_is_certain and self.loss_is_certain
         return (not self.keeps_score and self.score_is_certain) or (not self.keeps_loss and self.loss_is_certain)
@@ -70,7 +70,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """What decides whether a method holds.
+    """Decides whether a method holds.
 
     Attributes:
         baseline: confirmation runs of the baseline at B0.
@@ -83,13 +83,13 @@ class Judge:
     higher_is_better: bool
 
     def attempt(self, arm: str, batch_size: int, confirmations: Sequence[TrialResult], cost: Cost) -> Attempt:
-        """The verdict on a method at a batch size. Means over the seeds decide; the intervals say how sure that is.
+        """Judge a method at a batch size. Means over the seeds decide; the intervals say how certain that is.
 
         Args:
-            arm: its name.
+            arm: name of the arm.
             batch_size: in samples.
-            confirmations: the runs of its choice, one a seed.
-            cost: of all its trials at this batch size.
+            confirmations: its confirmation runs, one per seed.
+            cost: cost of all its trials at this batch size.
 
         Raises:
             ValueError: no run of the baseline has a score.
@@ -120,12 +120,12 @@ class Judge:
 
 
 def scores_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
-    """Test scores by seed, without the runs that have none."""
+    """Return the test scores by seed of the runs that have one."""
     return {r.trial.config.seed: r.test_score for r in results if r.test_score is not None}
 
 
 def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
-    """Last validation losses by seed of the runs that have a test score, infinite where one diverged."""
+    """Return the last validation losses by seed of the runs with a test score; infinite if a run diverged."""
     return {
         r.trial.config.seed: r.epochs[-1].validation_loss if r.status == "finished" else math.inf
         for r in results
@@ -136,9 +136,9 @@ def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
 def _keeps_margin(
     values: Mapping[int, float], baseline: Mapping[int, float], *, margin: float, higher_is_better: bool
 ) -> tuple[bool, bool]:
-    """Whether the mean keeps the margin of the baseline's mean, and whether the paired interval shows as much."""
+    """Return whether the mean is within the margin of the baseline's, and whether the paired interval confirms it."""
     if not baseline:
-        raise ValueError("no run of the baseline has a score, so that there is nothing to keep")
+        raise ValueError("no run of the baseline has a score, so there is nothing to compare with")
     if not values:
         return False, False
     mean, reference = fmean(values.values()), fmean(baseline.values())
@@ -159,21 +159,21 @@ def _keeps_margin(
 
 @dataclass(frozen=True, kw_only=True)
 class RegimeQuestion:
-    """What is asked of an application.
+    """A question about an application.
 
     Attributes:
         study: name of the study.
-        application: its name.
+        application: name of the application.
         metric: name of the score.
         higher_is_better: direction of the score.
         margin: share of the baseline's score that still counts as kept, in (0, 1].
-        epochs: of every training.
-        num_seeds: confirmation runs of every choice.
-        baseline_batch_size: B0, samples.
-        num_train: B_F, training samples.
+        epochs: epochs of every training.
+        num_seeds: number of confirmation runs per choice.
+        baseline_batch_size: B0, in samples.
+        num_train: B_F, the number of training samples.
         rungs: batch sizes that may be tried, ascending.
-        linear: name of the arm that is linear scaling of the baseline's learning rate.
-        arms: names of all methods, linear scaling first, in the order they are tried.
+        linear: name of the arm that scales the baseline's learning rate linearly.
+        arms: names of all methods in the order they are tried, linear scaling first.
     """
 
     study: str
@@ -192,7 +192,7 @@ class RegimeQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class CertainBounds:
-    """What the intervals show of a boundary: it lies above `low` and not above `high`; None where nothing shows it."""
+    """What the intervals confirm about a boundary: it lies above `low` and at most at `high`; None if unknown."""
 
     low: int
     high: int | None
@@ -200,16 +200,16 @@ class CertainBounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Regime:
-    """The answer: what was tried, and where the boundaries lie.
+    """The result of a search: what was tried, and where the boundaries lie.
 
     Attributes:
         question: what was asked.
-        baseline: the baseline at B0, as its own measure.
-        attempts: what every method reached at every batch size it was tried at, by batch size, then in their order.
+        baseline: the baseline at B0, compared with itself.
+        attempts: the results of every method at every batch size it was tried at, by batch size, then in order.
         large: the bracket of B_L.
         huge: the bracket of B_H.
-        others: the rest of the bill: baselines of single arms, and batch sizes or arms that were left unfinished.
-        total: all that was spent.
+        others: the rest of the bill: baselines of single arms, and unfinished batch sizes or arms.
+        total: total cost.
         taken_over: what earlier trainings had spent on results that were taken over; no part of `total`.
         ended_early: whether the budget ended the search.
     """
@@ -225,18 +225,18 @@ class Regime:
     taken_over: Cost = field(default_factory=Cost)
 
     def at(self, batch_size: int) -> tuple[Attempt, ...]:
-        """What was tried at a batch size."""
+        """Return the attempts at a batch size."""
         return tuple(attempt for attempt in self.attempts if attempt.batch_size == batch_size)
 
     @property
     def certain_large(self) -> CertainBounds:
-        """What the intervals show of B_L."""
+        """What the intervals confirm about B_L."""
         linear = [attempt for attempt in self.attempts if attempt.arm == self.question.linear]
         return self._shown(self.large, {attempt.batch_size for attempt in linear if attempt.both_are_certain})
 
     @property
     def certain_huge(self) -> CertainBounds:
-        """What the intervals show of B_H: that one method holds, or that all of them fail."""
+        """What the intervals confirm about B_H: that one method holds, or that all fail."""
         holding = {a.batch_size for a in self.attempts if a.keeps_score and a.score_is_certain}
         sizes = {attempt.batch_size for attempt in self.attempts}
         failing = {size for size in sizes if all(not a.keeps_score and a.score_is_certain for a in self.at(size))}
@@ -251,12 +251,12 @@ class Regime:
 
 
 def linear_verdicts(attempts: Sequence[Attempt], linear: str) -> dict[int, bool]:
-    """By batch size, whether linear scaling keeps score and loss (Definition 2.1)."""
+    """Return by batch size whether linear scaling keeps score and loss (Definition 2.1)."""
     return {attempt.batch_size: attempt.keeps_both for attempt in attempts if attempt.arm == linear}
 
 
 def method_verdicts(attempts: Sequence[Attempt], arms: Sequence[str]) -> dict[int, bool]:
-    """By batch size, whether a method keeps the score (Definition 2.2); left out where not all failed nor one held."""
+    """Return by batch size whether a method keeps the score (Definition 2.2), for batch sizes where this is decided."""
     kept: dict[int, dict[str, bool]] = {}
     for attempt in attempts:
         kept.setdefault(attempt.batch_size, {})[attempt.arm] = attempt.keeps_score
@@ -266,7 +266,7 @@ def method_verdicts(attempts: Sequence[Attempt], arms: Sequence[str]) -> dict[in
 
 
 def find_brackets(question: RegimeQuestion, attempts: Sequence[Attempt]) -> tuple[Bracket, Bracket]:
-    """The brackets of B_L and of B_H."""
+    """Return the brackets of B_L and B_H."""
     return (
         find_bracket(question.rungs, linear_verdicts(attempts, question.linear), "first failure"),
         find_bracket(question.rungs, method_verdicts(attempts, question.arms), "last success"),

@@ -1,6 +1,6 @@
-"""What a scaling rule gives for a baseline and some batch sizes: the answer of `zerotune rule`, as plain values.
+"""The answer of `zerotune rule`: what a scaling rule gives for a baseline and some batch sizes, as plain values.
 
-Pure: it must not know torch, the applications, the command line or how an answer is shown.
+Pure: this module must not know torch, the applications, the command line or how an answer is shown.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -12,21 +12,21 @@ from ....trainers.spec import Baseline, OptimizerSpec
 from ....trainers.tables import lookup
 
 MAX_POINTS = 2000
-"""Points of a curve; a run of fewer iterations is shown iteration by iteration."""
+"""Maximum number of points of a learning-rate curve. A shorter run has one point per iteration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleQuestion:
-    """What is asked of a rule.
+    """A question to a rule.
 
     Attributes:
-        rule: a name in `trainers.scaling.RULES`.
-        baseline: the configuration tuned at B0.
-        batch_sizes: B, each 1 .. `num_samples`, in the order of the answer.
-        epochs: E of the run, >= 1.
+        rule: name in `trainers.scaling.RULES`.
+        baseline: configuration tuned at B0.
+        batch_sizes: batch sizes B, each 1 .. `num_samples`, in the order of the answer.
+        epochs: length of the run, >= 1.
         num_samples: n, training samples, >= 1.
-        on_long_warmup: what to do where the warm-up would outlast the run.
-        notes: sentences about where the numbers come from.
+        on_long_warmup: what to do if the warm-up outlasts the run.
+        notes: sentences that say where the numbers come from.
     """
 
     rule: str
@@ -46,8 +46,8 @@ class RuleRow:
         batch_size: B.
         k: B / B0.
         schedule: the learning rate of every iteration.
-        optimizer: the solver, with the options that the rule changes changed.
-        rule_warmup_epochs: the warm-up the rule asks for; the schedule's is shorter where it was clamped.
+        optimizer: the optimizer with its options as the rule changes them.
+        rule_warmup_epochs: the warm-up the rule asks for; that of the schedule is shorter if it was clamped.
     """
 
     batch_size: int
@@ -58,7 +58,7 @@ class RuleRow:
 
     @property
     def moments(self) -> "dict[str, SchedulePoint]":
-        """Some iterations by name, in their order; those of the warm-up or after it only where there are any."""
+        """Return notable iterations by name, in order; those of a warm-up or a decay only if the run has one."""
         total, warmup = self.schedule.total_iterations, self.schedule.warmup_iterations
         iterations = {"first": 1, "end_of_warmup": warmup, "after_warmup": warmup + 1}
         iterations |= {"middle_of_decay": (warmup + 1 + total) // 2, "last": total}
@@ -79,7 +79,7 @@ class SchedulePoint:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleAnswer:
-    """A question with a row for each of its batch sizes, and the baseline's own schedule."""
+    """A question, the baseline's schedule, and a row per batch size."""
 
     question: RuleQuestion
     baseline: Schedule
@@ -87,12 +87,12 @@ class RuleAnswer:
 
 
 def answer_rule(question: RuleQuestion) -> RuleAnswer:
-    """Applies a rule.
+    """Apply a rule.
 
     Raises:
         UnknownName: unknown rule, warm-up, decay or option.
-        ValueError: a number is out of its range, the warm-up would outlast the run, or the rule cannot be followed
-            with the baseline's optimizer.
+        ValueError: a number is out of its range, the warm-up would outlast the run, or the rule does not apply to
+            the baseline's optimizer.
 
     The worked example of DATE 3.6:
 
@@ -126,7 +126,7 @@ def answer_rule(question: RuleQuestion) -> RuleAnswer:
 
 
 def lr_curve(schedule: Schedule) -> list[SchedulePoint]:
-    """The learning rate over the run, at most `MAX_POINTS` iterations of it and those about the end of warm-up."""
+    """Return the learning rate over the run: at most `MAX_POINTS` iterations, and those around the end of warm-up."""
     total, warmup = schedule.total_iterations, schedule.warmup_iterations
     num = min(total, MAX_POINTS)
     iterations = {1 + round(i * (total - 1) / max(1, num - 1)) for i in range(num)}
@@ -135,7 +135,7 @@ def lr_curve(schedule: Schedule) -> list[SchedulePoint]:
 
 
 def answer_as_json(answer: RuleAnswer) -> dict[str, Any]:
-    """The answer as JSON can hold it, with full precision; the optimizer where the rule changes it."""
+    """Return the answer as plain JSON values at full precision; with the optimizer if the rule changes it."""
     question = answer.question
     changes_optimizer = bool(RULES[question.rule].optimizer_options)
 

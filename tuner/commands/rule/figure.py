@@ -1,4 +1,4 @@
-"""What a scaling rule gives, as a figure: the learning rate over the epochs at every batch size, and a file of it.
+"""The figure of a scaling rule: the learning rate over the epochs at every batch size.
 
 This module must not know where a baseline comes from.
 """
@@ -12,7 +12,7 @@ from ....trainers.schedules import Schedule
 from ...errors import BadInput
 from ...reports.figures.images import FORMATS, write_images
 from ...reports.figures.style import COLOURS, GREY, apply_style
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.text.format import format_epochs, format_lr, pluralize
 from .answer import RuleAnswer, lr_curve
 from .text import format_schedule
@@ -21,7 +21,7 @@ PLOT_ENDINGS = ("html", *FORMATS)
 
 
 def rule_figure(answer: RuleAnswer) -> go.Figure:
-    """The learning rate over the epochs: a line a batch size, the baseline's dashed."""
+    """Draw the learning rate over the epochs: one line per batch size, that of the baseline dashed."""
     question = answer.question
     figure = go.Figure()
     figure.add_trace(_line(answer.baseline, f"baseline, B0={question.baseline.batch_size:,}", GREY, dash="dash"))
@@ -55,7 +55,7 @@ def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatte
 
 
 def _finding(answer: RuleAnswer) -> str:
-    """One sentence over the figure: the largest batch size in numbers."""
+    """Return the subtitle: the largest batch size in numbers."""
     question, row = answer.question, max(answer.rows, key=lambda row: row.batch_size)
     schedule = row.schedule
     return (
@@ -66,32 +66,32 @@ def _finding(answer: RuleAnswer) -> str:
 
 
 def rule_page(answer: RuleAnswer) -> str:
-    """The figure as an HTML page that opens without a network."""
+    """Return the figure as an HTML page that opens without a network."""
     reading = f"Baseline: B0={answer.question.baseline.batch_size:,}, {format_schedule(answer.baseline)}."
-    return render_document(f"zerotune rule {answer.question.rule}", [figure_html("rule", rule_figure(answer), reading)])
+    return render_page(f"zerotune rule {answer.question.rule}", [page_figure("rule", rule_figure(answer), reading)])
 
 
 def check_plot(path: Path) -> None:
-    """Refuses a file name that `write_plot` could not use.
+    """Refuse a file name that `write_plot` cannot use.
 
     Raises:
-        BadInput: its ending is not html, png or svg, or its folder is not there.
+        BadInput: its extension is not .html, .png or .svg, or its folder does not exist.
     """
     if path.suffix.removeprefix(".") not in PLOT_ENDINGS:
         raise BadInput(f"--plot {path}: must end in .html, .png or .svg")
     if not path.parent.is_dir():
-        raise BadInput(f"--plot {path}: there is no folder {path.parent}: make it, or name another")
+        raise BadInput(f"--plot {path}: there is no folder {path.parent}: create it, or name another")
 
 
 def write_plot(answer: RuleAnswer, path: Path) -> None:
-    """Writes the figure to a file, replacing it where it is there.
+    """Write the figure to a file, replacing an existing one.
 
     Args:
-        answer: what is drawn.
-        path: a file in an existing folder; its ending says what it becomes: html, png or svg.
+        answer: drawn in the figure.
+        path: a file in an existing folder. Its extension is the format: .html, .png or .svg.
 
     Raises:
-        BadInput: the name cannot be used, the file cannot be written, or no browser can draw a picture.
+        BadInput: the name cannot be used, the file cannot be written, or no browser can render the image.
     """
     check_plot(path)
     ending = path.suffix.removeprefix(".")

@@ -1,7 +1,7 @@
-"""From the words of a command line to a question for `tuner.commands.rule.answer`.
+"""Turn the options of `zerotune rule` into a question for `tuner.commands.rule.answer`.
 
-What an application already knows need not be said. The applications bring torch with them, so they are imported only
-where one is named, or where a rule needs an optimizer's defaults. This module must not know how an answer is shown.
+An application supplies the options that are not given. Applications import torch, so they are imported only if one is
+named, or if a rule needs an optimizer's defaults. This module must not know how an answer is shown.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ EXAMPLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
-    """What was said: the command's options by name, None or empty where they were not given."""
+    """The options of the command by name; None or empty if they were not given."""
 
     rule: str
     batch_sizes: tuple[int, ...] = ()
@@ -45,22 +45,22 @@ class RuleOptions:
     on_long_warmup: OnLongWarmup = "error"
 
 
-def answer_options(words: RuleOptions) -> RuleAnswer:
-    """What the rule gives for what was said.
+def answer_options(options: RuleOptions) -> RuleAnswer:
+    """Answer the question that the options ask.
 
     Raises:
-        BadInput: something is missing, unknown, out of its range or without effect; says what to do.
+        BadInput: an option is missing, unknown, out of range or without effect; the message says what to do.
     """
     try:
-        entry = lookup("rule", RULES, words.rule)
-        return answer_rule(_question(words, entry))
+        entry = lookup("rule", RULES, options.rule)
+        return answer_rule(_question(options, entry))
     except ValueError as error:
         raise BadInput(str(error)) from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationDefaults:
-    """What an application knows, None where it does not, and sentences about it."""
+    """What an application supplies, None if it does not, and sentences that say so."""
 
     baseline: Baseline | None
     epochs: int | None
@@ -68,92 +68,94 @@ class ApplicationDefaults:
     notes: tuple[str, ...]
 
 
-def _question(words: RuleOptions, entry: Rule) -> RuleQuestion:
-    if words.application is None and words.data_source is not None:
+def _question(options: RuleOptions, entry: Rule) -> RuleQuestion:
+    if options.application is None and options.data_source is not None:
         raise BadInput("--data-source has no effect without --application: leave it out, or give --num-samples")
-    known = _application_defaults(words.application, words) if words.application else None
+    known = _application_defaults(options.application, options) if options.application else None
     baseline = known.baseline if known else None
-    batch_size = words.baseline_batch_size or (baseline.batch_size if baseline else None)
-    lr = words.lr if words.lr is not None or baseline is None else baseline.schedule.peak_lr
-    epochs = words.epochs or (known.epochs if known else None)
-    num_samples = words.num_samples or (known.num_samples if known else None)
-    if batch_size is None or lr is None or epochs is None or num_samples is None or not words.batch_sizes:
+    batch_size = options.baseline_batch_size or (baseline.batch_size if baseline else None)
+    lr = options.lr if options.lr is not None or baseline is None else baseline.schedule.peak_lr
+    epochs = options.epochs or (known.epochs if known else None)
+    num_samples = options.num_samples or (known.num_samples if known else None)
+    if batch_size is None or lr is None or epochs is None or num_samples is None or not options.batch_sizes:
         needed = {
             "--baseline-batch-size": batch_size,
             "--lr": lr,
             "--epochs": epochs,
             "--num-samples": num_samples,
-            "--batch-size": words.batch_sizes or None,
+            "--batch-size": options.batch_sizes or None,
         }
-        raise BadInput(_describe_missing(words, [option for option, value in needed.items() if value is None]))
+        raise BadInput(_describe_missing(options, [option for option, value in needed.items() if value is None]))
     return RuleQuestion(
-        rule=words.rule,
+        rule=options.rule,
         baseline=Baseline(
             batch_size=batch_size,
-            schedule=_schedule(words, baseline, lr),
-            optimizer=_optimizer(words, entry, baseline),
+            schedule=_schedule(options, baseline, lr),
+            optimizer=_optimizer(options, entry, baseline),
         ),
-        batch_sizes=tuple(dict.fromkeys(words.batch_sizes)),
+        batch_sizes=tuple(dict.fromkeys(options.batch_sizes)),
         epochs=epochs,
         num_samples=num_samples,
-        on_long_warmup=words.on_long_warmup,
+        on_long_warmup=options.on_long_warmup,
         notes=known.notes if known else (),
     )
 
 
-def _describe_missing(words: RuleOptions, missing: Sequence[str]) -> str:
+def _describe_missing(options: RuleOptions, missing: Sequence[str]) -> str:
     are = "is" if len(missing) == 1 else "are"
     listed = f"{', '.join(missing[:-1])} and {missing[-1]}" if len(missing) > 1 else missing[0]
-    instead = "" if words.application or missing == ["--batch-size"] else " (or name an --application that knows them)"
+    instead = (
+        "" if options.application or missing == ["--batch-size"] else " (or name an --application that knows them)"
+    )
     return (
-        f"rule {words.rule} starts from a baseline and gives what to train with at a batch size: {listed} {are}"
-        f" missing{instead}. For example: {EXAMPLE.format(rule=words.rule)}"
+        f"rule {options.rule} starts from a baseline and gives what to train with at a batch size: {listed} {are}"
+        f" missing{instead}. For example: {EXAMPLE.format(rule=options.rule)}"
     )
 
 
-def _application_defaults(name: str, words: RuleOptions) -> ApplicationDefaults:
+def _application_defaults(name: str, options: RuleOptions) -> ApplicationDefaults:
     from ....trainers.applications.registry import find_application
     from ...study.definition import RULE_OPTIMIZERS
 
-    if words.data_source is not None and words.num_samples is not None:
+    if options.data_source is not None and options.num_samples is not None:
         raise BadInput("--data-source has no effect beside --num-samples: leave one of them out")
     entry = find_application(name)
     baseline, sources = entry.baseline, entry.data_sources
     to_tune_on = [source for source in sources if sources[source].holds_out] or list(sources)
-    source = words.data_source or max(to_tune_on, key=lambda source: sources[source].num_train or 0)
-    num_train = words.num_samples or lookup("data source", sources, source).num_train
+    source = options.data_source or max(to_tune_on, key=lambda source: sources[source].num_train or 0)
+    num_train = options.num_samples or lookup("data source", sources, source).num_train
     if num_train is None:
         raise BadInput(f"{name}'s data source {source} has as many samples as its files hold: say --num-samples")
     notes = []
-    if words.num_samples is None:
+    if options.num_samples is None:
         notes.append(f"{num_train:,} is the number of training samples of {name}'s data source {source}.")
-    solver = RULE_OPTIMIZERS.get(words.rule)
-    if baseline and solver not in (None, baseline.optimizer.name) and words.lr is None:
+    solver = RULE_OPTIMIZERS.get(options.rule)
+    if baseline and solver not in (None, baseline.optimizer.name) and options.lr is None:
         notes.append(
-            f"Rule {words.rule} trains with the optimizer {solver}, but {name}'s learning rate was tuned with"
+            f"Rule {options.rule} trains with the optimizer {solver}, but {name}'s learning rate was tuned with"
             f" {baseline.optimizer.name}, which says little about it: tune it at B0, and give --lr."
         )
     return ApplicationDefaults(baseline=baseline, epochs=entry.epochs, num_samples=num_train, notes=tuple(notes))
 
 
-def _schedule(words: RuleOptions, baseline: Baseline | None, lr: float) -> ScheduleSpec:
-    """The application's schedule, or the default one, with what was said in its place."""
+def _schedule(options: RuleOptions, baseline: Baseline | None, lr: float) -> ScheduleSpec:
+    """Return the application's schedule, or the default one, with the given options replaced."""
     start = replace(baseline.schedule, peak_lr=lr) if baseline else ScheduleSpec(peak_lr=lr)
-    said: dict[str, Any] = {
+    given: dict[str, Any] = {
         name: value
         for name in ("warmup_epochs", "warmup", "warmup_start")
-        if (value := getattr(words, name)) is not None
+        if (value := getattr(options, name)) is not None
     }
-    if words.warmup == "constant":
-        said.setdefault("warmup_start", 1.0)  # the baseline's own learning rate, as Goyal et al. have it
-    if words.decay is not None or words.decay_options:
-        name = words.decay or start.decay.name
-        said["decay"] = DecaySpec(name=name, options=dict(map(_decay_option, words.decay_options)))
-    return replace(start, **said)
+    if options.warmup == "constant":
+        given.setdefault("warmup_start", 1.0)  # start at the baseline's own learning rate, as Goyal et al. do
+    if options.decay is not None or options.decay_options:
+        name = options.decay or start.decay.name
+        given["decay"] = DecaySpec(name=name, options=dict(map(_decay_option, options.decay_options)))
+    return replace(start, **given)
 
 
 def _decay_option(text: str) -> tuple[str, OptionValue]:
-    """Reads NAME=VALUE: a number, true, false, or numbers with commas between or behind them."""
+    """Parse NAME=VALUE. VALUE is a number, true, false, or numbers separated or ended by commas."""
     name, equals, value = text.partition("=")
     if not name or not equals or not value:
         raise BadInput(f"--decay-option must be NAME=VALUE, such as power=1 or milestones=10,20,27, got {text!r}")
@@ -169,24 +171,24 @@ def _decay_option(text: str) -> tuple[str, OptionValue]:
         ) from None
 
 
-def _optimizer(words: RuleOptions, entry: Rule, baseline: Baseline | None) -> OptimizerSpec:
-    """The baseline's optimizer, complete where the rule changes it; "adam" where none was named."""
-    said = {name: value for name in ("beta1", "beta2", "eps") if (value := getattr(words, name)) is not None}
+def _optimizer(options: RuleOptions, entry: Rule, baseline: Baseline | None) -> OptimizerSpec:
+    """Return the baseline's optimizer, with all its options if the rule changes them; "adam" if none was named."""
+    said = {name: value for name in ("beta1", "beta2", "eps") if (value := getattr(options, name)) is not None}
     if not entry.optimizer_options:
-        given = [f"--{name}" for name in ("optimizer", *said) if name != "optimizer" or words.optimizer]
+        given = [f"--{name}" for name in ("optimizer", *said) if name != "optimizer" or options.optimizer]
         if given:
-            raise BadInput(f"{given[0]} has no effect: rule {words.rule} changes no option of the optimizer")
+            raise BadInput(f"{given[0]} has no effect: rule {options.rule} changes no option of the optimizer")
         return baseline.optimizer if baseline else OptimizerSpec(name="unstated")
     from ....trainers.optimizers import OPTIMIZERS, check_optimizer
 
     own = baseline.optimizer if baseline else OptimizerSpec(name="adam")
-    if words.optimizer is not None and words.optimizer != own.name:
-        if baseline and words.lr is None:
+    if options.optimizer is not None and options.optimizer != own.name:
+        if baseline and options.lr is None:
             raise BadInput(
-                f"--optimizer {words.optimizer}: the baseline of {words.application} was tuned with {own.name}, whose"
-                " learning rate says nothing about it: give --lr too"
+                f"--optimizer {options.optimizer}: the baseline of {options.application} was tuned with {own.name}, "
+                "whose learning rate says nothing about it: give --lr too"
             )
-        own = OptimizerSpec(name=words.optimizer)
+        own = OptimizerSpec(name=options.optimizer)
     optimizer = OptimizerSpec(name=own.name, options={**own.options, **said})
     lookup("optimizer", OPTIMIZERS, optimizer.name)
     check_optimizer(optimizer)

@@ -1,4 +1,4 @@
-"""What a scaling rule gives, on a terminal: as tables.
+"""What a scaling rule gives, as tables on a terminal.
 
 This module must not know plotly, nor where a baseline comes from.
 """
@@ -27,7 +27,7 @@ MOMENTS = {
 
 
 def print_rule(answer: RuleAnswer, console: Console) -> None:
-    """Prints what a rule gives: the question in words, a row a batch size, and notes."""
+    """Print the question, the tables with a row per batch size, and the notes."""
     for line in _headings(answer):
         console.print(line)
     console.print()
@@ -55,7 +55,7 @@ def _headings(answer: RuleAnswer) -> list[Text]:
 
 
 def format_schedule(schedule: Schedule) -> str:
-    """A schedule in words: peak, warm-up and decay."""
+    """Format a schedule: peak, warm-up and decay."""
     spec = schedule.spec
     length = f" over {format_epochs(spec.warmup_epochs)}" if spec.warmup_epochs else ""
     return (
@@ -64,7 +64,7 @@ def format_schedule(schedule: Schedule) -> str:
 
 
 def _format_warmup(schedule: Schedule) -> str:
-    """The shape of the warm-up and where it starts; the rules keep both."""
+    """Format the shape of the warm-up and its start, which no rule changes."""
     spec = schedule.spec
     if not spec.warmup_epochs:
         return "no warm-up"
@@ -74,7 +74,7 @@ def _format_warmup(schedule: Schedule) -> str:
 
 
 def _format_decay(schedule: Schedule) -> str:
-    """The decay with those of its options that have an effect."""
+    """Format the decay with those of its options that have an effect."""
     name, given = schedule.spec.decay.name, schedule.spec.decay.options
     defaults = DECAYS[name].defaults
     shown = {key: value for key, value in schedule.decay_options.items() if key in given or defaults.get(key)}
@@ -113,12 +113,12 @@ def _table(answer: RuleAnswer) -> Table:
 
 
 def _format_beta(value: OptionValue) -> str:
-    """Seven digits for a beta, which can be close to 1; what is small as a learning rate."""
+    """Format a beta, which can be close to 1, with seven digits; small values like a learning rate."""
     return f"{value:.7g}" if isinstance(value, float) and value >= 0.1 else _format_option(value)
 
 
 def _moments_table(answer: RuleAnswer) -> Table:
-    """Learning rates at some iterations; below each, its iteration."""
+    """Return a table of learning rates at notable iterations; below each, its iteration."""
     moments = {row.batch_size: row.moments for row in answer.rows}
     shown = [name for name in MOMENTS if any(name in found for found in moments.values())]
     table = _plain_table(["B", *(f"LR at\n{MOMENTS[name]}" for name in shown)])
@@ -132,7 +132,7 @@ def _moments_table(answer: RuleAnswer) -> Table:
 
 
 def _notes(answer: RuleAnswer) -> list[str]:
-    """Where the numbers come from, and which warm-up is not the rule's."""
+    """Return sentences that say where the numbers come from, and which warm-ups are not the rule's."""
     notes = list(answer.question.notes)
     for row in answer.rows:
         spec, epochs = row.schedule.spec, answer.question.epochs

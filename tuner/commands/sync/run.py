@@ -60,7 +60,7 @@ def sync_study(study: Study, options: RunOptions, console: Console) -> list[Sync
     writers = ((folder, _sync_journal), (regime_folder(study, options), _sync_regime))
     present = [(where, what) for where, what in writers if (where / "journal.jsonl").exists()]
     if not present:
-        raise BadInput(f"{folder}: holds no journal. Run study {study.name!r} first, or name its --store")
+        raise BadInput(f"{folder}: holds no journal: run study {study.name!r} first, or name its --store")
     done = []
     for where, what in present:
         with closing(Journal(where)) as journal:

@@ -1,1 +1,1 @@
-"""`zerotune scale`: measure weak scaling, and forecast it."""
+"""`zerotune scale`: measure and forecast weak scaling."""

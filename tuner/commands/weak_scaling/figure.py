@@ -1,4 +1,4 @@
-"""Weak scaling as a figure, and the files of it: a page, a picture and the numbers behind them.
+"""Weak scaling as a figure, and its files: a page, images and the numbers behind them.
 
 This module must not know how anything was measured.
 """
@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from ...reports.figures.images import write_images
 from ...reports.figures.style import apply_style, arm_styles, marker_trace
-from ...reports.html.document import figure_html, render_document
+from ...reports.html.document import page_figure, render_page
 from ...reports.tables.csv_files import write_csv
-from ...reports.tables.markup import escape_html
 from . import roofline as roofline_figure
 from .forecast import WeakScaling
 from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
@@ -20,14 +19,14 @@ from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
 NAME = "scale"
 ROOFLINE = "scale_roofline"
 READING = (
-    "Each marker is a number of workers that was measured, each line a forecast. Higher is better: 100% is what as "
-    "many workers would do that neither wait for each other nor share anything."
+    "Each marker is a measured number of workers, each line a forecast. Higher is better: 100% means that the workers "
+    "neither wait for each other nor share resources."
 )
-OWN, SHARED, MEASURED = "forecast: a device each", "forecast: as beside others here", "measured"
+OWN, SHARED, MEASURED = "forecast: a device each", "forecast: workers slowed as here", "measured"
 
 
 def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
-    """Efficiency against the number of workers on a log scale: measured, and by two forecasts."""
+    """Draw efficiency against the number of workers on a log axis: measured, and by two forecasts."""
     styles = arm_styles([OWN, SHARED, MEASURED])
     workers = [1, 2, *FORECAST_WORKERS]
     figure = go.Figure()
@@ -74,7 +73,7 @@ def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
 
 
 def weak_scaling_records(found: WeakScaling) -> list[dict[str, object]]:
-    """One record a number of workers: measured, with its forecast, or forecast only."""
+    """Return one record per number of workers: measured and forecast, or forecast only."""
     own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
     measured = {point.num_workers: point for point in found.points}
     records: list[dict[str, object]] = []
@@ -99,28 +98,27 @@ def weak_scaling_records(found: WeakScaling) -> list[dict[str, object]]:
 
 
 def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
-    """Writes scale.html, scale.csv, scale.png and scale_roofline.png, replacing those of an earlier time.
+    """Write scale.html, scale.csv, scale.png and scale_roofline.png, replacing earlier ones.
 
     Args:
-        found: what is drawn.
-        name: of what was trained.
-        to: the folder, made where absent.
+        found: the measurements.
+        name: name of the application.
+        to: the folder, created if missing.
 
     Returns:
-        The files, and None; or the files without the picture, and a sentence that says why it could not be drawn.
+        The files and None; or the files without the images and a sentence that says why they could not be rendered.
     """
     to.mkdir(parents=True, exist_ok=True)
     figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
     page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    listed = "".join(f"<li>{escape_html(note)}</li>" for note in (*describe_machine(found), *notes(found)))
     page.write_text(
-        render_document(
+        render_page(
             headline(found, name),
             [
-                figure_html(NAME, figures[NAME], READING),
-                figure_html(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
-                f'<ul class="notes">{listed}</ul>',
+                page_figure(NAME, figures[NAME], READING),
+                page_figure(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
             ],
+            notes=(*describe_machine(found), *notes(found)),
         ),
         encoding="utf-8",
     )

@@ -1,12 +1,13 @@
-"""What weak scaling on a few workers says of many: a model of an update's time, and how far it is from measurements.
+"""Forecast weak scaling: a model of an update's time from a few workers, and its error against measurements.
 
 An update of P workers takes
 
     t(P) = c + max(0, s(P) - h c),    s(P) = 2 (P - 1) / P * W / beta + ceil(log2 P) * alpha
 
-with c the seconds that computing takes, W the words of the gradient, beta the words a second that a link carries, alpha
-the seconds of one small sum's step and h the part of computing that hides a sum that goes on meanwhile. The first term
-is a bandwidth-optimal all-reduce's (Patarasuk and Yuan 2009, J. Parallel Distrib. Comput. 69), the second a tree's.
+with c the seconds of computation, W the words of the gradient, beta the words per second of a link, alpha the seconds
+of latency of one step of an all-reduce, and h the fraction of the computation that overlaps with communication. The
+first term is that of a bandwidth-optimal all-reduce (Patarasuk and Yuan 2009, J. Parallel Distrib. Comput. 69), the
+second that of a tree.
 This module must not know how anything was measured.
 """
 
@@ -18,11 +19,11 @@ from ....trainers.weak_scaling import MachineRates, ScalingPoint
 from ...energy import modelled_energy
 
 ALL_REDUCE_FACTOR = 2.0
-"""Words that a worker of many sends and takes for each of the gradient."""
+"""Words that a worker sends and receives per word of the gradient, in the limit of many workers."""
 
 
 def communicated_words(num_words: int, num_workers: int) -> float:
-    """2 (P - 1) / P W: words that each worker's link carries where a gradient of W words is added up over P workers.
+    """Return 2 (P - 1) / P W: the words that each worker communicates to all-reduce a gradient of W words.
 
     Source: Patarasuk and Yuan (2009), the bandwidth-optimal all-reduce.
 
@@ -34,18 +35,18 @@ def communicated_words(num_words: int, num_workers: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """What connects the workers, as sums of gradients on the largest process group measured show it.
+    """The link between workers, estimated from all-reduces in the largest measured process group.
 
     Attributes:
-        words: W / s without latency: words a second that one worker's link carries.
-        latency: seconds of one step of a small sum.
+        words: beta, words per second of one worker's link.
+        latency: alpha, seconds of one step of a small all-reduce.
     """
 
     words: float
     latency: float
 
     def sum_seconds(self, num_words: int, num_workers: int) -> float:
-        """s(P): of adding up a gradient."""
+        """Return s(P), the seconds to all-reduce a gradient."""
         if num_workers == 1:
             return 0.0
         steps = math.ceil(math.log2(num_workers))
@@ -53,7 +54,7 @@ class Link:
 
 
 def estimate_link(point: ScalingPoint) -> Link:
-    """The link that a measurement with several workers shows.
+    """Estimate the link from a measurement with several workers.
 
     >>> point = ScalingPoint(num_workers=2, samples=2, update_seconds=1.0, apart_seconds=1.0, sum_seconds=0.3,
     ...     small_sum_seconds=0.1, num_parameters=1000, flops_per_sample=1)
@@ -69,14 +70,14 @@ def estimate_link(point: ScalingPoint) -> Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """The model of an update's time.
+    """A model of an update's time.
 
     Attributes:
-        compute_seconds: c.
-        num_words: W.
-        samples_per_worker: of an update.
+        compute_seconds: c, seconds of computation.
+        num_words: W, words of the gradient.
+        samples_per_worker: local batch size.
         link: alpha and beta.
-        hidden: h, in [0, 1].
+        hidden: h, the fraction of the computation that overlaps with communication, in [0, 1].
     """
 
     compute_seconds: float
@@ -86,26 +87,26 @@ class Forecast:
     hidden: float
 
     def update_seconds(self, num_workers: int) -> float:
-        """t(P)."""
+        """Return t(P), in seconds."""
         exchange = self.link.sum_seconds(self.num_words, num_workers)
         return self.compute_seconds + max(0.0, exchange - self.hidden * self.compute_seconds)
 
     def efficiency(self, num_workers: int) -> float:
-        """t(1) / t(P): the part of perfect weak scaling that is left."""
+        """Return t(1) / t(P), the weak-scaling efficiency."""
         return self.compute_seconds / self.update_seconds(num_workers)
 
     def samples_per_second(self, num_workers: int) -> float:
-        """Of all workers."""
+        """Return the throughput of all workers."""
         return num_workers * self.samples_per_worker / self.update_seconds(num_workers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeakScaling:
-    """What was measured on one machine, and what follows.
+    """Measurements on one machine, and what follows from them.
 
     Attributes:
-        points: by the number of workers, ascending, the first of one worker.
-        rates: of one worker's device.
+        points: measurements by ascending number of workers, the first of a single worker.
+        rates: peak rates of a worker's device.
         hidden: h of the forecasts.
     """
 
@@ -115,17 +116,17 @@ class WeakScaling:
 
     @property
     def alone(self) -> ScalingPoint:
-        """One worker."""
+        """The measurement of a single worker."""
         return self.points[0]
 
     @property
     def samples_per_worker(self) -> int:
-        """Of an update."""
+        """Local batch size."""
         return self.alone.samples
 
     @property
     def intensity(self) -> float:
-        """Floating-point operations of a sample's forward and backward pass, over the parameters.
+        """FLOPs of a sample's forward and backward pass per parameter.
 
         DATE's computational intensity (Section 5.1) counts the forward pass alone: about a third.
         """
@@ -133,25 +134,25 @@ class WeakScaling:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations a second of one worker alone, forward and backward."""
+        """FLOP/s of a single worker, forward and backward."""
         return self.alone.flops_per_sample * self.samples_per_worker / self.alone.update_seconds
 
     @property
     def exchange_energy_share(self) -> float:
-        """The part of an update's modelled energy that its exchange takes (DATE, Section 4.5)."""
+        """The share of communication in an update's modelled energy (DATE, Section 4.5)."""
         flops = self.alone.flops_per_sample * self.samples_per_worker
         energy = modelled_energy(flops, self.alone.num_parameters, all_reduce_factor=ALL_REDUCE_FACTOR)
         return energy.communication_joules / energy.joules
 
     def efficiency(self, point: ScalingPoint) -> float:
-        """Measured: the seconds of one worker over those of so many, each with the same share."""
+        """Return the measured efficiency: the seconds of a single worker's update over those of this many workers."""
         return self.alone.update_seconds / point.update_seconds
 
     def forecast(self, *, shares_machine: bool) -> Forecast:
-        """The model, with the link of the largest process group measured.
+        """Return the model, with the link of the largest measured process group.
 
         Args:
-            shares_machine: whether a worker computes as slowly as beside the others of that process group, or as alone.
+            shares_machine: whether workers slow each other down as measured; False if each has its own device.
         """
         largest = self.points[-1]
         seconds = largest.apart_seconds if shares_machine else self.alone.update_seconds
@@ -164,7 +165,7 @@ class WeakScaling:
         )
 
     def errors(self) -> dict[int, float]:
-        """How far the model of workers that share the machine is from the updates measured, as a part of these."""
+        """Return the relative error of the forecast for workers that share the machine, by number of workers."""
         model = self.forecast(shares_machine=True)
         several = [point for point in self.points if point.num_workers > 1]
         return {p.num_workers: model.update_seconds(p.num_workers) / p.update_seconds - 1 for p in several}

@@ -1,6 +1,6 @@
-"""Measuring weak scaling of a study's application on this machine.
+"""Measure weak scaling of a study's application on this machine.
 
-This module must not know how it is shown.
+This module must not know how results are shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +20,20 @@ from ...study import Study
 from .forecast import WeakScaling
 
 LR = 1e-6
-"""So small that nothing diverges: only seconds are of interest."""
+"""A learning rate so small that nothing diverges: only the seconds matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeakScalingRequest:
-    """What is measured.
+    """What to measure.
 
     Attributes:
-        study: application, data, model, recipe, optimizer and what a worker holds.
-        workers: numbers of workers, >= 2, ascending; one is always measured too.
-        samples: of an update, a worker.
-        updates: of a round.
-        rounds: whose median counts.
-        hidden: the part of computing that hides an exchange, for the forecast, in [0, 1].
+        study: application, data, model, recipe, optimizer and the resources of a worker.
+        workers: numbers of workers, >= 2, ascending; a single worker is always measured too.
+        samples: local batch size: samples per worker and update.
+        updates: updates per round.
+        rounds: number of rounds; their median counts.
+        hidden: fraction of the computation that overlaps with communication, for the forecast, in [0, 1].
         data_folder: overrides the study's data folder.
     """
 
@@ -47,15 +47,15 @@ class WeakScalingRequest:
 
 
 def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], None]) -> WeakScaling:
-    """Measures one worker, then several.
+    """Measure a single worker, then several.
 
     Args:
-        question: what.
-        tell: takes a line about what is being done.
+        question: what to measure.
+        tell: receives a line before each measurement.
 
     Raises:
         BadInput: it cannot be measured with these samples, these data or this build of torch.
-        Unreachable: a worker's process could not be started.
+        Unreachable: a worker process could not be started.
     """
     study, resources = question.study, question.study.resources
     folder = question.data_folder or study.data.folder
@@ -95,7 +95,7 @@ def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], Non
 
 
 def default_samples(study: Study) -> int:
-    """Samples of an update a worker: those of the baseline, or the next number that whole ghost batches make."""
+    """Return the default local batch size: that of the baseline, rounded up to whole ghost batches."""
     samples, ghosts = study.baseline.batch_size, study.recipe.ghost_batch_size
     return samples if ghosts is None else _whole_ghosts(samples, ghosts)
 
@@ -105,7 +105,7 @@ def _whole_ghosts(samples: int, ghost_batch_size: int) -> int:
 
 
 def _uneven_batches(question: WeakScalingRequest) -> str | None:
-    """What is wrong where workers cannot have as many samples each; None where they can."""
+    """Return why the workers cannot all have the same local batch size; None if they can."""
     samples, ghosts = question.samples, question.study.recipe.ghost_batch_size
     if ghosts is None or samples % ghosts == 0:
         return None
@@ -117,7 +117,7 @@ def _uneven_batches(question: WeakScalingRequest) -> str | None:
 
 
 def weak_scaling_config(study: Study, samples: int, num_workers: int) -> TrainConfig:
-    """What so many workers train; batch normalisation takes each worker's own statistics where nothing is said."""
+    """Return what the workers train. Unless stated, batch normalisation uses each worker's own statistics."""
     recipe: Recipe = study.recipe
     options = study.model_options()
     application = APPLICATIONS[study.application]

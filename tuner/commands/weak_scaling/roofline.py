@@ -1,7 +1,7 @@
-"""What bounds a worker that exchanges gradients, its matrix products or its link: a roofline.
+"""A roofline: whether a worker that communicates gradients is bound by its matrix products or by its link.
 
-The form is that of Williams, Waterman and Patterson (2009, Communications of the ACM 52(4)), with the words that a link
-carries in the place of a memory's bytes. This module must not know how anything was measured.
+The form is that of Williams, Waterman and Patterson (2009, Communications of the ACM 52(4)), with communicated words in
+place of bytes of memory traffic. This module must not know how anything was measured.
 """
 
 import math
@@ -15,22 +15,21 @@ from .forecast import WeakScaling, communicated_words
 from .text import format_si
 
 READING = (
-    "The grey roof is what a worker could do at most: to the left of its bend its link is what it waits for, to the "
-    "right its matrix products. Each marker is a number of workers that was measured; the line is the forecast's model "
-    "with more or fewer samples a worker, slowed as workers are beside each other here. Larger shares of a batch move "
-    "a training to the right."
+    "The grey roof is the most that a worker can reach: bound by its link to the left of the bend, by its matrix "
+    "products to the right. Each marker is a measured number of workers. The line is the forecast for other local "
+    "batch sizes, with workers slowed as on this machine. Larger local batches move a training to the right."
 )
-MODEL, MEASURED, ALONE = "model, more or fewer samples a worker", "measured", "one worker alone"
+MODEL, MEASURED, ALONE = "model, other local batch sizes", "measured", "one worker alone"
 _AROUND = 64.0
-"""How far the axis goes on beyond what is marked."""
+"""Factor by which the axis extends beyond the markers."""
 
 
 def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
-    """FLOP/s of a worker against its FLOPs for each word that its link carries, both on log scales.
+    """Draw the FLOP/s of a worker against its FLOPs per communicated word, both on log axes.
 
     Args:
-        found: with two numbers of workers at least.
-        name: of what was trained.
+        found: the measurements, with at least one number of several workers.
+        name: name of the application.
     """
     several = [point for point in found.points if point.num_workers > 1]
     largest = several[-1]
@@ -107,6 +106,6 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             tickvals=ticks,
             ticktext=[format_si(tick) for tick in ticks],
         )
-    figure.update_xaxes(title_text="FLOPs of a worker for each word its link carries")
+    figure.update_xaxes(title_text="FLOPs of a worker per communicated word")
     figure.update_yaxes(title_text="FLOP/s of a worker")
     return figure

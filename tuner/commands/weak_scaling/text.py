@@ -1,4 +1,4 @@
-"""Weak scaling as tables for a terminal, and what they rest on. At most 100 columns wide.
+"""Weak scaling as tables on a terminal, with the assumptions behind them. At most 100 columns wide.
 
 This module must not know plotly, nor how anything was measured.
 """
@@ -16,11 +16,11 @@ FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
-    """Prints what was measured, what the machine can do, the forecast and its assumptions.
+    """Print the measurements, the machine's rates, the forecast and its assumptions.
 
     Args:
         found: the measurements.
-        name: of what was trained.
+        name: name of the application.
         console: where it is printed.
     """
     console.print(Text(headline(found, name), style="bold"))
@@ -35,7 +35,7 @@ def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
 
 
 def format_si(number: float) -> str:
-    """A number to three digits, with the prefix that makes it short.
+    """Format a number to three digits with an SI prefix.
 
     >>> [format_si(number) for number in (25_557_032, 308.4, 0.0412, 8.2e9, 1_000_000)]
     ['25.6M', '308', '0.0412', '8.2G', '1M']
@@ -48,11 +48,11 @@ def format_si(number: float) -> str:
 
 
 def headline(found: WeakScaling, name: str) -> str:
-    """The efficiency of the largest process group measured, in one sentence."""
+    """State the efficiency of the largest measured process group in one sentence."""
     largest = found.points[-1]
     return (
         f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
-        f"{format_share(found.efficiency(largest))} of what as many alone would"
+        f"{format_share(found.efficiency(largest))} of the work of as many independent workers"
     )
 
 
@@ -67,13 +67,13 @@ def _measured(found: WeakScaling) -> Table:
     headings = (
         "workers",
         "batch",
-        "s an\nupdate",
-        "samples\na second",
+        "s per\nupdate",
+        "samples\nper second",
         "efficiency",
-        "exchange",
-        "slower beside\nothers",
+        "commu-\nnication",
+        "slowdown by\nothers",
     )
-    table = _table(*headings, "forecast\noff by")
+    table = _table(*headings, "forecast\nerror")
     errors = found.errors()
     for point in found.points:
         is_alone = point.num_workers == 1
@@ -91,7 +91,7 @@ def _measured(found: WeakScaling) -> Table:
 
 
 def describe_machine(found: WeakScaling) -> list[str]:
-    """What one worker reaches of what its device can do, and how much the model computes for each word exchanged."""
+    """Describe what a worker reaches of its device's peak, and the FLOPs per communicated word."""
     alone, rates = found.alone, found.rates
     link, energy = found.forecast(shares_machine=True).link, EnergyConstants()
     balance = rates.flops / link.words
@@ -99,18 +99,18 @@ def describe_machine(found: WeakScaling) -> list[str]:
     return [
         f"One worker: {format_si(found.flops / 1e9)} GFLOP/s of the {format_si(rates.flops / 1e9)} of a matrix "
         f"product; memory {format_si(rates.bytes / 1e9)} GB/s.",
-        f"Model: {format_si(alone.num_parameters)} parameters, {format_si(alone.flops_per_sample)} FLOPs a sample, "
-        f"computational intensity {format_si(found.intensity)} (forward alone, as DATE's: a third).",
-        f"Link: {format_si(4 * link.words / 1e9)} GB/s, {format_si(1e3 * link.latency)} ms a step. It keeps up with "
-        f"the matrix product at {format_si(balance)} FLOPs a word; an update has {format_si(needed)}.",
-        f"Modelled energy ({energy.picojoules_per_flop:g} pJ a FLOP, {energy.picojoules_per_word:,.0f} a word): the "
-        f"exchange is {format_share(found.exchange_energy_share)} of an update.",
+        f"Model: {format_si(alone.num_parameters)} parameters, {format_si(alone.flops_per_sample)} FLOPs per sample, "
+        f"computational intensity {format_si(found.intensity)} (forward pass alone, as in DATE: a third).",
+        f"Link: {format_si(4 * link.words / 1e9)} GB/s, {format_si(1e3 * link.latency)} ms per step. It keeps up with "
+        f"the matrix product at {format_si(balance)} FLOPs per word; an update has {format_si(needed)}.",
+        f"Modelled energy ({energy.picojoules_per_flop:g} pJ per FLOP, {energy.picojoules_per_word:,.0f} per word): "
+        f"communication is {format_share(found.exchange_energy_share)} of an update.",
     ]
 
 
 def _forecast(found: WeakScaling) -> Table:
     own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
-    table = _table("devices", "efficiency", "samples\na second", "efficiency as\nbeside others", "samples\na second")
+    table = _table("devices", "efficiency", "samples\nper second", "efficiency,\nslowed", "samples\nper second")
     for num_workers in FORECAST_WORKERS:
         table.add_row(
             f"{num_workers:,}",
@@ -123,17 +123,17 @@ def _forecast(found: WeakScaling) -> Table:
 
 
 def notes(found: WeakScaling) -> tuple[str, ...]:
-    """What a reader must know to trust the tables."""
+    """Return what a reader must know to trust the tables."""
     largest = found.points[-1].num_workers
-    hidden = "none of it" if found.hidden == 0 else f"as much of it as {format_share(found.hidden)} of computing takes"
+    hidden = "no part of it" if found.hidden == 0 else f"up to {format_share(found.hidden)} of the computation"
     return (
-        "Efficiency: the seconds of one worker's update over those of so many, each with the same share. Exchange: the "
-        "part of an update that adding up gradients takes. Slower beside others: updates that exchange nothing, over "
-        "those of one worker alone; what workers of one machine take from each other.",
-        "Forecast: t(P) = c + max(0, s(P) - h c), s(P) = 2 (P-1)/P W/beta + ceil(log2 P) alpha: c computes, s adds up "
-        f"W words over links like that between the {largest} workers here; {hidden} is hidden (--hidden).",
-        "It assumes that every link is as fast as that one and shared with none, that no worker is slower than others, "
-        "and that data come as fast as here. First pair of columns: a device of its own for every worker. Second: each "
-        f"as slow as {largest} beside each other were here. Off by: the second, against what was measured. Its link "
-        f"and slowdown come from the {largest} workers too: theirs is how well the model fits, not a forecast's error.",
+        "Efficiency: seconds per update of a single worker over those of this many, with the same local batch size. "
+        "Communication: share of an update spent on the all-reduce of gradients. Slowdown by others: an update without "
+        "communication over that of a single worker; what workers on one machine take from each other.",
+        "Forecast: t(P) = c + max(0, s(P) - h c), s(P) = 2 (P-1)/P W/beta + ceil(log2 P) alpha: c is computation, s an "
+        f"all-reduce of W words over links like that between the {largest} workers here; {hidden} overlaps (--hidden).",
+        "It assumes that every link is as fast as that one and not shared, that no worker is slower than the others, "
+        "and that data are loaded as fast as here. First pair of columns: every worker has its own device. Second "
+        f"pair: workers are slowed as the {largest} were here. Forecast error: the second against the measurement. Its "
+        f"link and slowdown come from the {largest} workers, whose own error is therefore the fit of the model.",
     )

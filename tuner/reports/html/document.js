@@ -1,8 +1,8 @@
-// Draws the figures of a document: each is a .plot box, followed by its data and layouts as JSON.
-// It draws one after the other, so that the text can be read meanwhile, and anew where the width changes.
+// Draws the figures of a page: each is a .plot box, followed by its data and layouts as JSON.
+// Plotly follows the width of the page. Where a screen becomes narrow or wide, and for paper, the layout is another.
 "use strict";
 (() => {
-  const NARROW_BELOW = 760;
+  const NARROW = matchMedia("(max-width: 759px)");
   const PRINTED_WIDTH = 920; // CSS shrinks it to the width of a page
   // No button may send a study's data anywhere.
   const BUTTONS = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
@@ -10,19 +10,17 @@
   const plots = Array.from(document.querySelectorAll(".plot"), (box) => ({
     box,
     figure: JSON.parse(box.parentElement.nextElementSibling.textContent),
-    shown: "",
   }));
 
-  function draw(plot, printed) {
-    const { box, figure } = plot;
-    const room = Math.floor(box.parentElement.clientWidth);
-    const mode = printed ? "printed" : room < NARROW_BELOW ? "narrow" : "wide";
-    const layout = { ...figure.layout, ...figure[mode] };
-    layout.width = printed ? PRINTED_WIDTH : Math.max(room, figure.smallest_width);
-    if (plot.shown === mode + layout.width) return;
-    plot.shown = mode + layout.width;
+  function draw({ box, figure }, printed) {
+    const mode = printed ? "printed" : NARROW.matches ? "narrow" : "wide";
+    if (box.dataset.drawn === mode) return;
+    const { height, ...layout } = { ...figure.layout, ...figure[mode] };
+    box.style.height = `${height}px`;
+    box.style.width = printed ? `${PRINTED_WIDTH}px` : "";
     // Plotly keeps what it is given, and writes into it.
     Plotly.react(box, structuredClone(figure.data), structuredClone(layout), {
+      responsive: true,
       displaylogo: false,
       displayModeBar: mode === "wide" ? "hover" : false,
       modeBarButtons: BUTTONS,
@@ -30,21 +28,8 @@
     box.dataset.drawn = mode;
   }
 
-  function drawAll(printed) {
-    for (const plot of plots) draw(plot, printed);
-  }
-
-  function drawFrom(number) {
-    if (number === plots.length) return;
-    draw(plots[number], false);
-    setTimeout(drawFrom, 0, number + 1);
-  }
-
-  let waiting = 0;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(drawAll, 150, false);
-  });
+  const drawAll = (printed) => plots.forEach((plot) => draw(plot, printed));
+  NARROW.addEventListener("change", () => drawAll(false));
 
   let closed = [];
   addEventListener("beforeprint", () => {
@@ -57,5 +42,11 @@
     drawAll(false);
   });
 
+  // One after the other, so that the text can be read meanwhile.
+  const drawFrom = (number) => {
+    if (number === plots.length) return;
+    draw(plots[number], false);
+    setTimeout(drawFrom, 0, number + 1);
+  };
   drawFrom(0);
 })();

@@ -1,94 +1,139 @@
-"""An HTML document with figures that needs nothing else: one file, no network, for screens of any width and for paper.
+"""HTML pages from the templates in this folder: one file each, no network, for screens of any width and for paper.
 
-The page's own policy (CSP) lets the browser run the two scripts that stand in it, by their hashes, and load nothing: a
-name that found a way around the escaping could neither run nor send anything. This module must not know what is shown.
+Every value that a template shows is escaped, and characters that are not seen are replaced. The page's own policy (CSP)
+lets the browser run the two scripts that stand in it, by their hashes, and load nothing: a name that found a way around
+the escaping could neither run nor send anything. This module must not know what is shown.
 """
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ..tables.markup import escape_html
-from .responsive import layouts, split_title
+from ...sanitize import sanitize_text
+from ..tables.result_tables import Table
+from .responsive import layouts, smallest_width, split_title
 
 
-def render_document(title: str, parts: Iterable[str], *, sections: Mapping[str, str] | None = None) -> str:
-    """An HTML page with plotly's script inlined once.
+@dataclass(frozen=True, kw_only=True)
+class PageFigure:
+    """A figure with its title as a heading and how it is read below.
 
-    Args:
-        title: of the page, as text.
-        parts: of its body, as HTML, such as `drawn` and `section` give.
-        sections: headings by id, for links at the top; none where there is nothing to go to.
+    Attributes:
+        name: letters that no other figure of the page has.
+        headline: what was found.
+        shows: what the figure shows, in one line.
+        drawing: data and layouts, as document.js takes them.
+        smallest_width: in pixels; on a narrower screen the figure scrolls.
+        reading: how the figure is read.
     """
-    plotly, own = get_plotlyjs(), _resource("document.js")
-    policy = (
-        f"default-src 'none'; script-src {_hash(plotly)} {_hash(own)}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; connect-src 'none'; form-action 'none'; base-uri 'none'"
-    )
-    links = "".join(
-        f'<a href="#{escape_html(name)}">{escape_html(text)}</a>' for name, text in (sections or {}).items()
-    )
-    lines = [
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape_html(title)}</title><style>{_resource('document.css')}</style></head><body>",
-        f'<nav aria-label="Sections">{links}</nav>' if links else "",
-        f"<main><h1>{escape_html(title)}</h1>",
-        "<noscript><p>The figures need JavaScript; all else is here.</p></noscript>",
-        *parts,
-        f"</main><script>{plotly}</script><script>{own}</script></body></html>",
-    ]
-    return "\n".join(lines) + "\n"
+
+    name: str
+    headline: str
+    shows: str
+    drawing: dict[str, Any]
+    smallest_width: int
+    reading: str
 
 
-def render_section(name: str, heading: str, parts: Sequence[str], *, apart: bool = False) -> str:
-    """Parts under a heading.
-
-    Args:
-        name: letters that no other section of the page has.
-        heading: as text.
-        parts: as HTML.
-        apart: whether it begins a new page on paper.
-    """
-    place = ' class="apart"' if apart else ""
-    return (
-        f'<section id="{escape_html(name)}"{place} aria-labelledby="heading-{escape_html(name)}">'
-        f'<h2 id="heading-{escape_html(name)}">{escape_html(heading)}</h2>{"".join(parts)}</section>'
-    )
-
-
-def figure_html(name: str, figure: go.Figure, reading: str) -> str:
-    """A figure with its title as a heading and how it is read below, as HTML for `document`.
+def page_figure(name: str, figure: go.Figure, reading: str) -> PageFigure:
+    """Return a figure for a page.
 
     Args:
         name: letters that no other figure of the page has.
         figure: what is drawn, as `tuner.reports.figures.style.apply_style` leaves it.
-        reading: a sentence below it, as text.
+        reading: how it is read, as text.
     """
     headline, shows = split_title(figure)
-    given = json.dumps({"data": json.loads(figure.to_json())["data"], **layouts(figure)})
-    # In a script that is data nothing is read but its end and comments: without "<" it has neither.
-    content = given.replace("<", "\\u003c")
-    return (
-        f'<figure id="{escape_html(name)}"><h3 id="title-{escape_html(name)}">{escape_html(headline)}</h3>'
-        f'<p class="shows">{escape_html(shows)}</p>'
-        f'<div class="scroll"><div class="plot" id="plot-{escape_html(name)}" role="img" '
-        f'aria-label="{escape_html(f"Figure: {headline}. {shows}")}"></div></div>'
-        f'<script type="application/json">{content}</script>'
-        f"<figcaption>{escape_html(reading)}</figcaption></figure>"
+    return PageFigure(
+        name=name,
+        headline=headline,
+        shows=shows,
+        drawing={"data": json.loads(figure.to_json())["data"], **layouts(figure)},
+        smallest_width=smallest_width(figure),
+        reading=reading,
     )
 
 
+def render_page(
+    title: str,
+    figures: Sequence[PageFigure],
+    *,
+    question: str = "",
+    verdict: str = "",
+    sentences: Sequence[str] = (),
+    numbers: Table | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """Return an HTML page of figures with what is to be said about them.
+
+    Args:
+        title: of the page.
+        figures: as `page_figure` gives them.
+        question: what was asked, below the title; left out where empty, as all below.
+        verdict: the answer, in bold.
+        sentences: a list above the figures.
+        numbers: a table below the figures.
+        notes: a list at the end.
+    """
+    return render(
+        "page.html.j2",
+        title=title,
+        figures=figures,
+        question=question,
+        verdict=verdict,
+        sentences=sentences,
+        numbers=numbers,
+        notes=notes,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Return a page of a template that extends document.html.j2.
+
+    Args:
+        template: a file in this folder.
+        values: what it shows, as text.
+    """
+    plotly, script = get_plotlyjs(), _read("document.js")
+    policy = (
+        f"default-src 'none'; script-src {_hash(plotly)} {_hash(script)}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; connect-src 'none'; form-action 'none'; base-uri 'none'"
+    )
+    scripts = {"plotly": plotly, "script": script, "style": _read("document.css"), "policy": policy}
+    return environment().get_template(template).render(scripts, **values)
+
+
 @cache
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def environment() -> Environment:
+    """Return the environment of the templates: all text is escaped, and a name that is not given is an error."""
+    return Environment(
+        loader=PackageLoader(str(__package__), "."),
+        autoescape=True,
+        finalize=_make_visible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _make_visible(value: object) -> object:
+    """Text of a study without characters that are not seen; what a template wrote itself stays as it is."""
+    return sanitize_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _read(name: str) -> str:
+    return resources.files(str(__package__)).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(script: str) -> str:

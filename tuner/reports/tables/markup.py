@@ -1,12 +1,11 @@
-"""A report's tables and sentences as HTML, GitHub Markdown and LaTeX: text goes in as it is and comes out escaped.
+"""A report without its figures: JSON to compute with, GitHub Markdown for a README, LaTeX for a paper.
 
-This module must not know what the tables show.
+Text goes in as it is and comes out escaped.
 """
 
-import html
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -31,47 +30,6 @@ _LATEX = {
     "✓": r"$\checkmark$",
 }
 """What LaTeX would take for a command, and signs that a text font may lack."""
-
-
-def escape_html(text: str) -> str:
-    """Text that HTML shows as it is, in an element or a quoted attribute."""
-    return html.escape(sanitize_text(text))
-
-
-def html_list(sentences: Iterable[str]) -> str:
-    """Sentences as a list."""
-    return f"<ul>{''.join(f'<li>{escape_html(sentence)}</li>' for sentence in sentences)}</ul>"
-
-
-def html_table(table: Table, name: str) -> str:
-    """A table in a box that scrolls where the page is narrow.
-
-    Args:
-        table: the table.
-        name: letters that no other table of the page has.
-    """
-    headings = "".join(f'<th scope="col"{_side(table, i)}>{escape_html(c)}</th>' for i, c in enumerate(table.columns))
-    bodies = "".join(f"<tbody>{''.join(_html_row(table, row) for row in group)}</tbody>" for group in table.groups)
-    return (
-        f'<p class="caption" id="caption-{name}">{escape_html(table.caption)}</p>'
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="caption-{name}">'
-        f'<table id="table-{name}" aria-labelledby="caption-{name}">'
-        f"<thead><tr>{headings}</tr></thead>{bodies}</table></div>"
-    )
-
-
-def _html_row(table: Table, row: Cells) -> str:
-    cells = [
-        f'<th scope="row"{_side(table, i)}>{escape_html(cell)}</th>'
-        if i == 1
-        else f"<td{_side(table, i)}>{escape_html(cell)}</td>"
-        for i, cell in enumerate(row)
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _side(table: Table, column: int) -> str:
-    return ' class="words"' if column in table.words else ""
 
 
 def escape_markdown(text: str) -> str:

@@ -41,9 +41,9 @@ def test_the_boundaries_are_said_with_what_they_rest_on() -> None:
     assert headline(regime) == "Large from 256, huge above 1,024, full at 3,000"
     assert sentences(regime) == (
         "Large (B_L): from 256; linear scaling holds at 128 and fails at 256 (83.35% of the baseline's accuracy, 99.5% "
-        "needed). The 95% intervals over 2 seeds show as much.",
+        "needed). The 95% intervals over 2 seeds confirm this.",
         "Huge (B_H): above 1,024; tuned holds at 1,024, none of 3 methods at 2,048 (nearest: linear, 83.35% of the "
-        "baseline's accuracy, 99.5% needed). The 95% intervals over 2 seeds show as much.",
+        "baseline's accuracy, 99.5% needed). The 95% intervals over 2 seeds confirm this.",
         "Full batch (B_F): 3,000, the number of training samples.",
     )
 
@@ -113,7 +113,7 @@ def test_means_that_no_interval_shows_are_called_means() -> None:
 
     regime = search(response).regime
     assert regime is not None
-    assert "So say the means over 2 seeds; their 95% intervals show none of it." in sentences(regime)[0]
+    assert "The means over 2 seeds decide; their 95% intervals confirm none of it." in sentences(regime)[0]
     assert {row[5] for row in table_rows(regime)} == {"baseline", "holds ?", "fails ?"}
 
 

@@ -108,18 +108,20 @@ def test_intensity_and_energy_are_dates() -> None:
 def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     print_weak_scaling(FOUND, "lenet_mnist", Console(width=100))
     text = capsys.readouterr().out
-    assert text.startswith("lenet_mnist: 4 workers with 10 samples each do 50% of what as many alone would\n")
+    assert text.startswith(
+        "lenet_mnist: 4 workers with 10 samples each do 50% of the work of as many independent workers\n"
+    )
     assert max(len(line) for line in text.splitlines()) <= 100
     row = next(line for line in text.splitlines() if line.strip().startswith("4 "))
     assert row.split() == ["4", "40", "0.2", "200", "50%", "40%", "1.20x", "-23.0%"]
     assert "0.05 GFLOP/s of the 0.1 of a matrix" in describe_machine(FOUND)[0]
-    assert "slowdown come from the 4 workers too: theirs is how well the model fits" in notes(FOUND)[-1]
+    assert "slowdown come from the 4 workers, whose own error is therefore the fit of the model" in notes(FOUND)[-1]
 
 
 def test_the_figure_has_what_was_measured_and_both_forecasts() -> None:
     figure = weak_scaling_figure(FOUND, "lenet_mnist")
     names = [trace.name for trace in figure.data]
-    assert names == ["forecast: a device each", "forecast: as beside others here", "measured"]
+    assert names == ["forecast: a device each", "forecast: workers slowed as here", "measured"]
     assert list(figure.data[2].y) == [1.0, pytest.approx(0.5)]
     records = weak_scaling_records(FOUND)
     assert [record["workers"] for record in records] == [1, *FORECAST_WORKERS]

@@ -1,4 +1,4 @@
-"""Text in, escaped text out, in three languages; undone by readers of their own."""
+"""Text in, escaped text out, in Markdown and LaTeX; undone by readers of their own."""
 
 import html
 import re
@@ -6,14 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerotune.tuner.reports.tables.markup import (
-    escape_html,
-    escape_latex,
-    escape_markdown,
-    html_table,
-    latex_table,
-    markdown_table,
-)
+from zerotune.tuner.reports.tables.markup import escape_latex, escape_markdown, latex_table, markdown_table
 from zerotune.tuner.reports.tables.result_tables import Table
 from zerotune.tuner.sanitize import sanitize_text
 
@@ -59,13 +52,6 @@ def test_markdown_shows_any_text_as_it_is_on_one_line(text):
     assert shown.split() == text.split()
 
 
-@given(ANY_TEXT)
-def test_html_shows_any_text_as_it_is(text):
-    escaped = escape_html(text)
-    assert not set(escaped) & set("<>\"'")
-    assert html.unescape(escaped) == text
-
-
 def test_a_markdown_table_has_a_rule_below_its_headings_and_words_at_the_left():
     assert markdown_table(TABLE).splitlines() == [
         "| batch size | arm | score |",
@@ -83,10 +69,3 @@ def test_a_latex_table_has_booktabs_rules_between_its_groups():
     assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
     assert r"512 & a\textbar{}b & $-$2\% \\" in lines
     assert r"\begin{tabular}{rlr}" in lines
-
-
-def test_an_html_table_sets_its_groups_apart_and_scrolls_in_a_box_that_keys_reach():
-    text = html_table(TABLE, "one")
-    assert text.count("<tbody>") == 2
-    assert '<div class="scroll" tabindex="0" role="region" aria-labelledby="caption-one">' in text
-    assert '<th scope="row" class="words">&lt;c&gt;</th>' in text
