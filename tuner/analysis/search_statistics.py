@@ -1,8 +1,8 @@
-"""How much tuning it takes to be as good as a level: success rates, expected cost, and best-so-far with its spread.
+"""Statistics of searches: success rates, expected running time, and the best of k trials with its interval.
 
-The level is a score to reach, such as a zero-tuned arm's mean validation score. Pure functions of numbers: this module
-must not know how results are stored, compared or drawn. The expected best of k trials stands in
-`tuner.analysis.evidence`.
+A trial succeeds if it reaches a level, such as a zero-tuned arm's mean validation score. The expected best of k trials
+is in `tuner.analysis.evidence`. Pure functions of numbers. This module must not know how results are stored, compared
+or drawn.
 
 **Exchangeable trials.** `success_rate`, `expected_running_time` and `median_best_of_k` speak of trials drawn
 independently from one distribution: random search. Over a grid they describe that grid, and searchers that
@@ -17,24 +17,24 @@ from typing import Any
 from .evidence import CONFIDENCE, Incumbent, Interval, t_interval
 
 BOOTSTRAP_TRIALS = 5
-"""N / k below which a percentile bootstrap of the best of k at 95% holds less than 90% (benchmarks/coverage.py)."""
+"""N / k below which a 95% percentile bootstrap of the best of k covers less than 90% (benchmarks/coverage.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuccessRate:
-    """How often a trial is at least as good as a level.
+    """Success rate of trials at a level.
 
     Attributes:
         num_successes: trials at least as good as the level.
-        num_trials: all trials, failed ones too.
+        num_trials: all trials, failed ones included.
         rate: num_successes / num_trials, an estimate of the probability p that a trial succeeds.
         low: lower end of Clopper and Pearson's two-sided interval of p at `CONFIDENCE`.
-        high: its upper end.
-        upper_bound: where no trial succeeded, the exact one-sided bound on p at `CONFIDENCE`, 1 - 0.05^(1/N), which
-            the "rule of three" 3/N rounds up; None where one did.
-        expected_trials: 1 / rate, the trials that a random search needs on average; None where no trial succeeded.
-        trials_for_confidence: trials of which one succeeds with probability `CONFIDENCE`, were p the rate; None where
-            no trial succeeded. `trials_to_succeed` of `low` and `high` gives its interval.
+        high: upper end of that interval.
+        upper_bound: without any success, the exact one-sided bound on p at `CONFIDENCE`, 1 - 0.05^(1/N), which the
+            "rule of three" 3/N rounds up; otherwise None.
+        expected_trials: 1 / rate, the mean number of trials of a random search until a success; None without any.
+        trials_for_confidence: trials of which at least one succeeds with probability `CONFIDENCE` if p is the rate;
+            None without any success. `trials_to_succeed` of `low` and `high` gives its interval.
     """
 
     num_successes: int
@@ -49,16 +49,16 @@ class SuccessRate:
 
 @dataclass(frozen=True, kw_only=True)
 class MedianBest:
-    """The median of the best of k trials: one search of k trials in two ends with a score at least this good.
+    """Median of the best of k trials: half of all searches of k trials end with a score at least this good.
 
     Attributes:
-        k: trials drawn.
-        median: the score, estimated from the trials that were run; None where it is that of a failed trial.
-        worse: the end of its interval on the bad side; None where there is no bound, or a failed trial is the bound.
-        better: the end on the good side; None likewise: N trials cannot say how good the best of more than
-            N / log2(40) may be (`median_interval_range`).
-        bootstrap_undercovers: whether a percentile bootstrap would hold the mean best of k in less than 90% of the
-            cases, for a nominal 95% (k > N/5); at half the trials it is 80%.
+        k: number of trials.
+        median: the score, estimated from the trials that were run; None if it is that of a failed trial.
+        worse: bad end of its interval; None if there is no bound or the bound is a failed trial.
+        better: good end of its interval; None likewise, since N trials give no bound on the best of more than
+            N / log2(40) trials (`median_interval_range`).
+        bootstrap_undercovers: whether a nominal 95% percentile bootstrap would cover the mean best of k in less than
+            90% of the cases (k > N/5); at k = N/2 it is 80%.
     """
 
     k: int
@@ -70,12 +70,12 @@ class MedianBest:
 
 @dataclass(frozen=True, kw_only=True)
 class AveragedIncumbent:
-    """The best score so far once `cost` has been spent, averaged over repeats of a search.
+    """Best score after spending `cost`, averaged over repeats of a search.
 
     Attributes:
-        cost: in the currency of the curves.
-        score: the mean over the repeats and Student's interval of it, without ends where there is one repeat.
-        num_repeats: searches that were averaged.
+        cost: cost, in the currency of the curves.
+        score: mean over the repeats and its t interval, without ends for a single repeat.
+        num_repeats: number of searches in the average.
     """
 
     cost: float
@@ -84,11 +84,11 @@ class AveragedIncumbent:
 
 
 def success_rate(scores: Iterable[float | None], level: float, *, higher_is_better: bool) -> SuccessRate:
-    """How often a trial is at least as good as a level, with the exact interval.
+    """Return how often a trial is at least as good as a level, with the exact interval.
 
     Args:
-        scores: validation scores of all trials, at least one; None for a trial that failed, which is no success.
-        level: the score to reach.
+        scores: validation scores of all trials, at least one; None for a failed trial, which is no success.
+        level: score to reach.
         higher_is_better: direction of the score.
 
     Raises:
@@ -105,7 +105,7 @@ def success_rate(scores: Iterable[float | None], level: float, *, higher_is_bett
     if not outcomes:
         raise ValueError("a success rate needs at least one trial, got none: leave out arms without trials")
     num_successes, num_trials = sum(outcomes), len(outcomes)
-    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
+    from scipy import stats  # takes a second to import, and is needed only at the end
 
     interval = stats.binomtest(num_successes, num_trials).proportion_ci(CONFIDENCE, method="exact")
     rate = num_successes / num_trials
@@ -122,17 +122,17 @@ def success_rate(scores: Iterable[float | None], level: float, *, higher_is_bett
 
 
 def trials_to_succeed(rate: float, confidence: float = CONFIDENCE) -> int | None:
-    """The fewest trials of which at least one succeeds with a given probability: ceil(ln(1-c) / ln(1-p)).
+    """Return the fewest trials of which at least one succeeds with probability c: ceil(ln(1-c) / ln(1-p)).
 
-    With a confidence of 0.5 it is the K* of the median: the fewest trials whose best reaches the level more often than
-    not, and the ends of a `SuccessRate` give its exact interval.
+    With c = 0.5 it is the K* of the median, the fewest trials whose best reaches the level more often than not. The
+    ends of a `SuccessRate` give its exact interval.
 
     Args:
         rate: probability p that a trial succeeds, from 0 to 1.
         confidence: the probability c, between 0 and 1.
 
     Returns:
-        The number of trials, at least one; None where the rate is zero.
+        The number of trials, at least one; None if the rate is zero.
 
     >>> trials_to_succeed(0.05), trials_to_succeed(1.0), trials_to_succeed(0.0)
     (59, 1, None)
@@ -143,14 +143,14 @@ def trials_to_succeed(rate: float, confidence: float = CONFIDENCE) -> int | None
 
 
 def expected_running_time(costs: Iterable[float], num_successes: int) -> float | None:
-    """What a search costs on average until its first success: the cost of all trials over the number of successes.
+    """Return the expected cost of a search until its first success: the cost of all trials over the successes.
 
     Args:
-        costs: of all trials, successful or not, in one currency.
-        num_successes: those of them that reached the level.
+        costs: costs of all trials, successful or not, in one currency.
+        num_successes: number of trials that reached the level.
 
     Returns:
-        The expected cost in the same currency; None where no trial succeeded: more than all of it was not enough.
+        The expected cost in the same currency; None if no trial succeeded.
 
     Source: Hansen et al., COCO: Performance Assessment (arXiv 1605.03560), average runtime.
 
@@ -161,16 +161,16 @@ def expected_running_time(costs: Iterable[float], num_successes: int) -> float |
 
 
 def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better: bool) -> MedianBest:
-    """The median best score of k trials with its exact interval, whatever the distribution of scores.
+    """Return the median best score of k trials with its exact interval, for any distribution of scores.
 
     The best of k independent trials with distribution F has distribution F^k, so its median is F's quantile at
-    2^(-1/k). With v_(1..N) from worst to best, v_(i) lies at or below that quantile whenever at least i of N trials
-    do, which is binomial: the interval runs from the last v_(i) that lies above it with probability at most 2.5% to
-    the first that lies below it with probability at most 2.5%. It holds at least `CONFIDENCE`, more where it must.
+    2^(-1/k). With v_(1..N) from worst to best, v_(i) is at or below that quantile if at least i of N trials are, which
+    is binomial. The interval runs from the last v_(i) that is above it with probability at most 2.5% to the first that
+    is below it with probability at most 2.5%. Its coverage is at least `CONFIDENCE`.
 
     Args:
-        scores: validation scores of all N trials; None for one that failed, which counts as worst.
-        k: trials drawn, 1 to N.
+        scores: validation scores of all N trials; None for a failed trial, which counts as worst.
+        k: number of trials, 1 to N.
         higher_is_better: direction of the score.
 
     Raises:
@@ -202,10 +202,10 @@ def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better
 
 
 def median_interval_range(num_trials: int) -> range:
-    """The k for which N trials give the median best of k an interval with both ends: 1 to N / log2(40).
+    """Return the k for which N trials give the median best of k an interval with both ends: 1 to N / log2(40).
 
-    The good end needs a trial that is better than the quantile in all but 2.5% of the cases: 2^(-N/k) <= 0.025. The
-    bad end asks for no more, since at k = 1 both ask for the same. Fewer than six trials give none.
+    The good end needs a trial that is better than the quantile in all but 2.5% of the cases: 2^(-N/k) <= 0.025. The bad
+    end needs no more trials, and at k = 1 as many. Fewer than six trials give no interval.
 
     >>> median_interval_range(5), median_interval_range(6), median_interval_range(30)
     (range(1, 1), range(1, 2), range(1, 6))
@@ -214,17 +214,18 @@ def median_interval_range(num_trials: int) -> range:
 
 
 def average_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[AveragedIncumbent, ...]:
-    """Best score so far against cost, averaged over independent repeats of a search that learns.
+    """Average the best score so far against cost over independent repeats of a search that learns.
 
-    Curves are step functions that are averaged at every cost where one of them steps: from where all repeats have a
-    score to where the cheapest repeat ends, so that the average is of the same searches throughout and never worsens.
+    Curves are step functions. They are averaged at every cost where one of them steps, from the first cost at which all
+    repeats have a score to the end of the cheapest repeat. So every average is over the same searches and never gets
+    worse.
 
     Args:
-        curves: of R repeats, as `tuner.analysis.evidence.incumbents` gives them: in "trials" for an average by the
-            number of trials, in any other currency for one by cost.
+        curves: curves of all repeats from `tuner.analysis.evidence.incumbents`, in "trials" for an average by number of
+            trials, in another currency for one by cost.
 
     Returns:
-        One average a step; none where there is no repeat, or one had no score before another had ended.
+        An average for every step; none without repeats, or if one ends before another has a score.
 
     >>> one = [Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]
     >>> other = [Incumbent(cost=2.0, score=0.92), Incumbent(cost=4.0, score=0.96)]
@@ -245,20 +246,20 @@ def average_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[AveragedI
 
 
 def _score_at(curve: Sequence[Incumbent], cost: float) -> float:
-    """The score of the last step at or before a cost; the curve has one."""
+    """Return the score of the last step at or before a cost; there must be one."""
     return [step.score for step in curve if step.cost <= cost][-1]
 
 
 def cost_to_reach(curve: Iterable[AveragedIncumbent], level: float, *, higher_is_better: bool) -> float | None:
-    """The least cost at which the averaged best reaches a level; in "trials" it is K*.
+    """Return the lowest cost at which the averaged best reaches a level; in "trials" it is K*.
 
     Args:
-        curve: from `average_incumbents`.
-        level: the score to reach.
+        curve: curve from `average_incumbents`.
+        level: score to reach.
         higher_is_better: direction of the score.
 
     Returns:
-        The cost, in the curve's currency; None where the average does not reach the level before it ends.
+        The cost in the curve's currency; None if the average does not reach the level.
 
     >>> curve = average_incumbents([[Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]])
     >>> cost_to_reach(curve, 0.92, higher_is_better=True), cost_to_reach(curve, 0.95, higher_is_better=True)

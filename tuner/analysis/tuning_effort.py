@@ -1,6 +1,7 @@
-"""How much of the reference's search it takes to be as good as another arm: K*, success rate, expected running time.
+"""Tuning effort: how many trials of the reference's search it takes to validate as well as another arm, K*.
 
-Pure functions of results. This module must not know how arms are judged or what they save.
+Pure functions of results; their formulas are in `tuner.analysis.search_statistics`. This module must not know verdicts
+or savings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,22 +20,22 @@ from .search_statistics import (
 )
 
 CHOOSABLE = ("finished", "diverged")
-"""Statuses of trials that a search may settle on; pruned and failed ones cost and give nothing."""
+"""Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuningEffort:
-    """What the reference's search takes to validate as well as an arm does.
+    """Effort of the reference's search to validate as well as an arm.
 
     Attributes:
-        trials: K*, the fewest trials whose expected best reaches the arm's mean validation score; None where all do
-            not. Of a search whose trials are exchangeable it is an expectation over their order; of one that learns,
-            of the best so far, averaged over the searches that were run.
-        num_trials: the most that K* can be: trials of one search where it learns, else of all of them.
+        trials: K*, the fewest trials whose expected best reaches the arm's mean validation score; None if all trials
+            together do not. The expectation is over the order of exchangeable trials. For a search that learns, the
+            best so far is averaged over the searches that were run.
+        num_trials: upper limit of K*: trials of one search if it learns, otherwise of all searches.
         num_searches: independent searches that K* rests on.
-        learned: whether the search learns from its trials, so that one search alone is no expectation.
-        success: how often a trial of the search, or of its repeats, reaches that score.
-        running_time: cost of those trials over the number that reached it, by currency; empty where none did.
+        learned: whether the search learns from its trials, so that a single search is no expectation.
+        success: success rate of the trials of the search and its repeats at that score.
+        running_time: cost of these trials over the number of successes, by currency; empty without any success.
     """
 
     trials: int | None
@@ -53,17 +54,17 @@ def effort_to_match(
     learned: bool,
     higher_is_better: bool,
 ) -> TuningEffort | None:
-    """The effort that a search takes to reach a level.
+    """Return the effort of a search to reach a level.
 
     Args:
         search: trials of the reference's search.
-        repeats: trials of its repeats, all together; each repeat trains with a seed of its own.
-        level: the validation score to reach.
+        repeats: trials of all its repeats; each repeat trains with its own seed.
+        level: validation score to reach.
         learned: whether its method learns from outcomes (TPE), so that its trials are not exchangeable.
         higher_is_better: direction of the score.
 
     Returns:
-        The effort; None where the search has no trial.
+        The effort; None if the search has no trial.
     """
     if not search:
         return None
@@ -93,13 +94,13 @@ def effort_to_match(
 def expected_best(
     search: Sequence[TrialResult], repeats: Sequence[TrialResult], *, learned: bool, higher_is_better: bool
 ) -> tuple[Incumbent, ...]:
-    """The curve that K* is read from: the expected best score after so many trials, which stand as its cost.
+    """Return the curve that K* is read from: the expected best score against the number of trials, as its `cost`.
 
     Args:
         search: trials of a search.
-        repeats: trials of its repeats, all together.
-        learned: whether its method learns from outcomes: then the best so far, averaged over the searches that were
-            run, and else the expectation over the order of all their trials.
+        repeats: trials of all its repeats.
+        learned: whether its method learns from outcomes. Then the curve is the best so far, averaged over the searches;
+            otherwise the expectation over the order of all trials.
         higher_is_better: direction of the score.
     """
     searches = _whole_searches(search, repeats)
@@ -111,7 +112,7 @@ def expected_best(
 
 
 def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult]) -> list[Sequence[TrialResult]]:
-    """The search and its repeats; one that is still running would count as one that found nothing."""
+    """Return the search and its finished repeats; an unfinished one would count as one that found nothing."""
     by_seed: dict[int, list[TrialResult]] = {}
     for result in repeats:
         by_seed.setdefault(result.trial.config.seed, []).append(result)

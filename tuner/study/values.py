@@ -1,7 +1,7 @@
 """Values of a study file that have a short and a long form: search ranges, optimizers and decays.
 
-A `parse_*` function turns plain values into a dataclass of `tuner.study.search_space` or `trainers.spec`, a `*_to_plain`
-function turns it back. This module must not know where in a study the values stand.
+A `parse_*` function turns plain values into a dataclass of `tuner.study.search_space` or `trainers.spec`, and
+`*_to_plain` turns it back. This module must not know where in a study the values stand.
 """
 
 from collections.abc import Mapping
