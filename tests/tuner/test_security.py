@@ -101,7 +101,7 @@ def everything_allowed() -> Iterator[None]:
 
 def test_others_cannot_write_the_journal_even_where_the_process_makes_open_files(tmp_path: Path) -> None:
     with everything_allowed(), closing(Journal(tmp_path / "a")) as journal:
-        journal.begin({"name": "a"}, {})
+        journal.start_study({"name": "a"}, {})
     made = [tmp_path / "a", tmp_path / "a" / "journal.jsonl", tmp_path / "a" / "lock"]
     assert [0o775, 0o664, 0o664] == [path.stat().st_mode & 0o777 for path in made]
 

@@ -183,9 +183,18 @@ def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
 ANOTHER_FORMAT = '{"kind":"study","format":99,"definition":{"name":"x"},"provenance":{}}'
 
 
-@pytest.mark.parametrize(
-    "first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode(), format_line(ANOTHER_FORMAT).encode()]
-)
+def test_a_journal_of_another_format_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(format_line(ANOTHER_FORMAT) + "\n", encoding="utf-8")
+    with pytest.raises(BadInput) as error:
+        Journal(tmp_path)
+    assert str(error.value) == (
+        f"{path}: written by another version of zerotune in format 99, which this version does not read: run the study "
+        "with that one, or move the folder away to start the study anew"
+    )
+
+
+@pytest.mark.parametrize("first", [b"{broken", b"\x00\x00", ANOTHER_FORMAT.encode()])
 def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: bytes) -> None:
     _, rest = write(tmp_path, [make_result()]).split(b"\n", maxsplit=1)
     path = tmp_path / "journal.jsonl"

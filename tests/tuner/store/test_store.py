@@ -369,10 +369,10 @@ def test_a_deleted_experiment_is_told(uri: str) -> None:
 def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
     uri = "postgresql://ann:secret@db/mlflow"
     argv, environment = ui_command(uri, 5123)
-    assert argv[1:] == ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
+    assert argv[1:] == ["-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
     assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    assert ui_command(uri, 5123, "10.0.0.1")[0][4:6] == ["--host", "10.0.0.1"]
+    assert ui_command(uri, 5123, "10.0.0.1")[0][5:7] == ["--host", "10.0.0.1"]
     with pytest.raises(BadInput, match="has its own UI"):
         ui_command("http://host:5000", 5123)
 
