@@ -14,8 +14,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.matching import TuningEffort
 from ..analysis.subject import Subject
+from ..analysis.tuning_effort import TuningEffort
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
 from .figures.images import write_images

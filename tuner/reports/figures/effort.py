@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent
-from ...analysis.matching import expected_best
 from ...analysis.pareto import ParetoPoint
+from ...analysis.tuning_effort import expected_best
 from ...trial import TrialResult
 from ..text.costs import cost_unit
 from ..text.scores import format_score, score_title

@@ -6,8 +6,8 @@ This module must not know plotly.
 from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison
-from ...analysis.matching import CHOOSABLE
 from ...analysis.study_facts import StudyFacts
+from ...analysis.tuning_effort import CHOOSABLE
 from ...trial import Role, TrialResult
 
 Search = tuple[str, int]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ...analysis.comparison import ComparisonRow
-from ...analysis.matching import TuningEffort
 from ...analysis.selection import BASELINE
 from ...analysis.subject import Subject
+from ...analysis.tuning_effort import TuningEffort
 from ...cost import Cost
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
 from ..text.costs import Unit, cost_unit

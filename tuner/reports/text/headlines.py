@@ -4,9 +4,9 @@ This module must not know rich or plotly. It escapes nothing: whoever draws a te
 """
 
 from ...analysis.comparison import Comparison, ComparisonRow
-from ...analysis.matching import TuningEffort
 from ...analysis.selection import Edge
 from ...analysis.study_facts import StudyFacts
+from ...analysis.tuning_effort import TuningEffort
 from .costs import cost_unit
 from .format import format_amount, format_loss, format_share, pluralize
 from .scores import format_points, format_score

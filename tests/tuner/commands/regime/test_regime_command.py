@@ -165,7 +165,7 @@ def test_options_that_cannot_be_followed_are_refused(quick: Here, options: tuple
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("{batch_size: 20,", "{batch_size: 180,", "baseline's batch size 180 is the full batch already"),
+        ("{batch_size: 20,", "{batch_size: 180,", "baseline's batch size 180 is already the full batch"),
         ("{batch_size: 20,", "{batch_size: 500,", "baseline.batch_size: 500 is above the 180 training samples"),
         ("batch_sizes: [60]", "batch_sizes: [600]", "batch_sizes: 600 is above the 180 training samples"),
         ("name: sqrt, method: sqrt", "name: linear, method: sqrt", "its arm 'linear' is not linear scaling"),
