@@ -4,8 +4,8 @@
 
 Each number stands beside the one it should have. Clopper and Pearson's coverage and the expectations of the best-of-k
 estimators are exact sums; the rest is simulated, seeded, with a standard error below 0.017 at 2,000 repeats. Our own
-functions are measured (`tuner.analysis.evidence`, `tuner.analysis.tuning_effort`); of the t interval's coverage and the
-median best of k it is scipy's vectors and ranks, which the tests show to be the same.
+functions are measured (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`); of the t interval's coverage and
+the median best of k it is scipy's vectors and ranks, which the tests show to be the same.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from zerotune.tuner.analysis.evidence import CONFIDENCE, best_of_k, paired_verdict
-from zerotune.tuner.analysis.tuning_effort import median_best_of_k, median_interval_range, success_rate
+from zerotune.tuner.analysis.search_statistics import median_best_of_k, median_interval_range, success_rate
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 

@@ -1,4 +1,4 @@
-"""The made-up study with all that a report may ask for: a grid over two hyperparameters, its ranges, and epochs."""
+"""The synthetic study with all that a report may need: a grid over two hyperparameters, its ranges, and epochs."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,17 +10,17 @@ from zerotune.tuner.study.search_space import Float, grid_points
 from zerotune.tuner.trial import TrialResult
 
 SPACE = {"lr": Float(low=0.01, high=0.08, scale="log", num=4), "warmup_epochs": Float(low=0.0, high=4.0, num=3)}
-"""Twelve points: one a search trial of the arm "tuned"."""
+"""Twelve points: one for each search trial of the arm "tuned"."""
 
 
 def complete_facts(**changes: Any) -> StudyFacts:
-    """What is known of the study, the ranges of its reference among it."""
+    """Return the facts of the study, with the ranges of its reference."""
     reference = changes.get("reference", "tuned")
     return facts(**{"spaces": {reference: SPACE}, **changes})
 
 
 def complete_results() -> list[TrialResult]:
-    """The results of `study_results` with the grid's hyperparameters and with epochs."""
+    """Return the results of `study_results` with the grid's hyperparameters and with epochs."""
     return [_with_epochs(_on_the_grid(result)) for result in study_results()]
 
 
@@ -31,14 +31,14 @@ def _on_the_grid(result: TrialResult) -> TrialResult:
 
 
 def _with_epochs(result: TrialResult) -> TrialResult:
-    """Scores that rise from chance to the result's own, the distance halved in every epoch but the last."""
+    """Add epochs whose scores rise from chance to the result's score; each epoch but the last halves the distance."""
     last, end = result.cost.epochs, result.validation_score or CHANCE
     scores = [CHANCE + (end - CHANCE) * (1 - 0.5**epoch) for epoch in range(1, last)] + [end]
     return replace(result, epochs=tuple(epoch_metrics(epoch, score) for epoch, score in enumerate(scores, start=1)))
 
 
 def epoch_metrics(epoch: int, score: float) -> EpochMetrics:
-    """An epoch with this validation score."""
+    """Return an epoch with this validation score."""
     return EpochMetrics(
         epoch=epoch,
         lr=0.1,

@@ -1,4 +1,4 @@
-"""A made-up study whose results are known: six arms, three batch sizes, three seeds, diverged and failed runs."""
+"""A synthetic study with known results: six arms, three batch sizes, three seeds, diverged and failed runs."""
 
 import random
 from typing import Any
@@ -51,7 +51,7 @@ def result(
     lr: float = 0.1,
     finished_at: float | None = None,
 ) -> TrialResult:
-    """One result; its cost follows from its epochs, its seed is its index."""
+    """Return one result. Its cost follows from its epochs; its seed is its index."""
     config = TrainConfig(
         application="lenet_mnist",
         data="mnist5k",
@@ -86,14 +86,14 @@ def result(
 
 
 def confirmations(arm: str, batch_size: int, tests: list[float]) -> list[TrialResult]:
-    """One confirmation a seed, with these test scores."""
+    """Return one confirmation run for each of these test scores."""
     return [
         result(arm, batch_size, "confirmation", seed, validation=test, test=test) for seed, test in enumerate(tests)
     ]
 
 
 def study_results() -> list[TrialResult]:
-    """Every result of the study, the same on every call."""
+    """Return every result of the study, the same on every call."""
     noise = random.Random(20)
     results = _search(noise, "baseline", 256, "baseline", 0.990)
     results += _confirm(noise, "baseline", 256, 0.990)

@@ -6,6 +6,8 @@ This module must import nothing that takes long: it is used before everything el
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -31,17 +33,53 @@ def command_of(module: str, *arguments: str) -> list[str]:
 def demote_current_folder(path: list[str] | None = None) -> None:
     """Move the current folder to the end of the import path, so that no file in it hides a package.
 
-    Python puts it first for `python -m`, and wherever PYTHONPATH names it. What else may name it, such as an editable
-    install, comes after the standard library, and stays.
+    Python puts it first for `python -m`, and wherever PYTHONPATH names it. From PYTHONPATH it is removed, so that child
+    processes do not look there either. Later entries, such as those of an editable install, come after the standard
+    library and stay.
 
     Args:
-        path: the import path to change in place; None for `sys.path`.
+        path: the import path to change in place; None for `sys.path` and PYTHONPATH.
     """
-    path = sys.path if path is None else path
+    here = os.path.realpath(os.curdir)
+    if PACKAGE.parent.resolve() == Path(here):
+        return
+    if path is None:
+        path = sys.path
+        _clean_variable(here)
     standard = sysconfig.get_path("stdlib")
     before = path.index(standard) if standard in path else len(path)
-    here = os.path.realpath(os.curdir)
     ahead = [place for place in path[:before] if os.path.realpath(place or os.curdir) == here]
-    if ahead and PACKAGE.parent.resolve() != Path(here):
+    if ahead:
         path[:before] = [place for place in path[:before] if place not in ahead]
         path.append(here)
+
+
+def _clean_variable(here: str) -> None:
+    """Remove a folder from PYTHONPATH, where an empty entry stands for the current one."""
+    if "PYTHONPATH" not in os.environ:
+        return
+    entries = os.environ["PYTHONPATH"].split(os.pathsep)
+    kept = [entry for entry in entries if os.path.realpath(entry or os.curdir) != here]
+    if kept:
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+    else:
+        del os.environ["PYTHONPATH"]
+
+
+@contextmanager
+def hide_folders() -> Iterator[None]:
+    """Hide the current folder and the running script's folder from a library that passes them on to other processes.
+
+    Inside, the current folder is that of the standard library, which is on every import path anyway, and the script's
+    folder is not on the import path.
+    """
+    script = os.path.dirname(os.path.realpath(sys.argv[0]))  # noqa: PTH120  # as Ray computes it
+    position = sys.path.index(script) if script in sys.path else None
+    if position is not None:
+        del sys.path[position]
+    try:
+        with chdir(sysconfig.get_path("stdlib")):
+            yield
+    finally:
+        if position is not None:
+            sys.path.insert(position, script)

@@ -1,7 +1,7 @@
-"""Named options of a table's entry: which there are, of what kind, in what range, and what they are when left out.
+"""Named options of a table's entry: their kinds, ranges and defaults.
 
-Shared by the tables whose entries take options (`trainers.schedules.DECAYS`, `trainers.optimizers.OPTIMIZERS`), so
-that a bad option is refused in the same words everywhere. This module must not know what any option does.
+Shared by all tables whose entries take options, such as `trainers.schedules.DECAYS` and
+`trainers.optimizers.OPTIMIZERS`, so that their error messages agree. This module must not know what an option does.
 """
 
 import math
@@ -13,10 +13,10 @@ from .spec import OptionValue
 from .tables import lookup
 
 Kind = type[float] | type[int] | type[bool] | type[str] | type[tuple[float, ...]]
-"""What an option may hold; `float` also takes whole numbers, `tuple` is a sequence of numbers."""
+"""Kind of an option's value; `float` includes whole numbers, `tuple` is a sequence of numbers."""
 
 Range = tuple[float, float]
-"""Lowest and highest value allowed, both included; for a tuple, of each of its numbers."""
+"""Lowest and highest allowed value, both included; for a tuple, of each of its numbers."""
 
 KIND_NAMES: Mapping[Kind, str] = {
     float: "a finite number",
@@ -35,17 +35,17 @@ def complete_options(
     required: Mapping[str, Kind],
     ranges: Mapping[str, Range],
 ) -> dict[str, Any]:
-    """The given options, checked, with the defaults of those left out.
+    """Check options and fill in the defaults of those left out.
 
     Args:
-        owner: whose options these are, for the error text ("optimizer 'lars'").
-        given: the options by name.
-        defaults: the options that may be left out; the kind of a default is the option's kind.
-        required: the kinds of the options without a default.
-        ranges: the values allowed, by option.
+        owner: owner of the options, for the error message ("optimizer 'lars'").
+        given: options by name.
+        defaults: options that may be left out; the type of a default is the option's kind.
+        required: kinds of the options without a default.
+        ranges: allowed values, by option.
 
     Raises:
-        UnknownName: a given option is neither in `defaults` nor in `required`.
+        UnknownName: an option is neither in `defaults` nor in `required`.
         ValueError: a required option is missing, or a value is of the wrong kind or out of its range.
 
     >>> complete_options("decay 'poly'", {}, defaults={"power": 2.0}, required={}, ranges={})
@@ -70,11 +70,11 @@ def complete_options(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options that something takes: what they are when left out, and the values allowed.
+    """Options that an entry takes, with defaults and ranges.
 
     Attributes:
-        defaults: every option with its default, whose kind is the option's kind.
-        ranges: lowest and highest value allowed, by option; one that is not here may have any value of its kind.
+        defaults: default of every option; its type is the option's kind.
+        ranges: lowest and highest allowed value, by option; options left out may have any value of their kind.
 
     >>> Options(defaults={"num_hidden": 200}, ranges={"num_hidden": (1, 9999)}).complete("the model", {})
     {'num_hidden': 200}
@@ -86,11 +86,11 @@ class Options:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def complete(self, owner: str, given: Mapping[str, OptionValue]) -> dict[str, Any]:
-        """The given options, checked, with the defaults of those left out.
+        """Check options and fill in the defaults of those left out.
 
         Raises:
             UnknownName: there is no such option.
-            ValueError: a value is of the wrong kind or out of its range; the text begins with `owner`.
+            ValueError: a value is of the wrong kind or out of its range; the message begins with `owner`.
         """
         complete = complete_options(owner, given, defaults=self.defaults, required={}, ranges=self.ranges)
         return {name: _as_floats(value, self.defaults[name]) for name, value in complete.items()}
@@ -100,7 +100,7 @@ NO_OPTIONS = Options()
 
 
 def _check_value(owner: str, name: str, value: OptionValue, kind: Kind, allowed: Range | None) -> Any:
-    """The value itself, or a sequence of numbers as a tuple; raises ValueError where it is not what it must be."""
+    """Return the value, a sequence as a tuple; raise ValueError if it is of the wrong kind or out of its range."""
     numbers: tuple[Any, ...] = ()
     if kind is tuple and isinstance(value, tuple | list):
         numbers, value = tuple(value), tuple(value)
@@ -118,7 +118,7 @@ def _check_value(owner: str, name: str, value: OptionValue, kind: Kind, allowed:
 
 
 def _as_floats(value: OptionValue, default: OptionValue) -> OptionValue:
-    """Whole numbers made decimals where the option holds those: 0 and 0.0 are one configuration."""
+    """Convert whole numbers to floats if the default is one: 0 and 0.0 are the same configuration."""
     if isinstance(value, tuple):
         return tuple(float(number) for number in value)
     return float(value) if isinstance(default, float) and isinstance(value, int) else value

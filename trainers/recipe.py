@@ -1,7 +1,7 @@
-"""The training recipe around a model, as pieces that the loop puts together: clipping, label smoothing,
-ghost batches, micro-batches and precision. With the default recipe every piece is what was there before, at no cost.
+"""Parts of the training loop that a `Recipe` changes: label smoothing, ghost batches, micro-batches and precision.
 
-This module must not know schedules, optimizers or epochs.
+With the default recipe every part is the plain one, at no cost. This module must not know schedules, optimizers or
+epochs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from .models.ghost_batch_norm import NEEDS_TWO, ghost_batch_sizes, use_ghost_bat
 from .spec import OptionValue, Precision, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs, targets) -> mean loss over the samples."""
+"""Function (outputs, targets) -> mean loss over the samples."""
 
 
 AUTO_NEEDS_GHOSTS = (
@@ -35,14 +35,14 @@ WORKERS_NEED_GHOSTS = (
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether the model normalises by the statistics of what it sees at once."""
+    """Return whether the model has batch normalisation."""
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
 def recipe_problems(recipe: Recipe, application: Application) -> Iterator[tuple[str, str]]:
-    """What is wrong with a recipe for an application, as (field, sentence); nothing where it can be trained with.
+    """Yield what is wrong with a recipe for an application, as (field, sentence).
 
-    Whether the model has the batch normalisation that ghost batches need is for `ghost_problems` to say.
+    `ghost_problems` checks whether the model has the batch normalisation that ghost batches need.
 
     >>> from zerotune.trainers.applications import APPLICATIONS
     >>> list(recipe_problems(Recipe(label_smoothing=1.0), APPLICATIONS["lenet_mnist"]))
@@ -70,9 +70,10 @@ def ghost_problems(
     model_options: Mapping[str, OptionValue] = MappingProxyType({}),
     num_workers: int = 1,
 ) -> Iterator[tuple[str, str]]:
-    """What `recipe_problems` cannot tell without the model, whose outline is made here where it has ghost batches.
+    """Yield what is wrong with a recipe for the application's model, as (field, sentence).
 
-    Nothing where it has no outline; `prepare_model` refuses then.
+    The model's outline is built only if the recipe depends on batch normalisation. Nothing is found for a model without
+    an outline; `prepare_model` raises then.
 
     >>> from zerotune.trainers.applications import APPLICATIONS
     >>> list(ghost_problems(Recipe(ghost_batch_size=32), APPLICATIONS["lenet_mnist"]))
@@ -95,27 +96,23 @@ def ghost_problems(
 
 
 def check_recipe(recipe: Recipe, application: Application) -> None:
-    """Refuses what `recipe_problems` finds; `prepare_model` refuses ghost batches.
-
-    Raises:
-        ValueError: names the field and says what is wrong with it.
-    """
+    """Raise ValueError for the first of `recipe_problems`, naming the field and what is wrong with it."""
     for field, message in recipe_problems(recipe, application):
         raise ValueError(f"recipe: {field} {message}.")
 
 
 def to_fast_memory_format(model: nn.Module, inputs: object) -> nn.Module:
-    """The model in the memory layout that is fast for such inputs: channels last for images (pooling gains most)."""
+    """Convert the model to the memory format that is fast for its inputs: channels last for images."""
     if isinstance(inputs, Tensor) and inputs.dim() == 4:
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
     return model
 
 
 def prepare_model(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """The model with its ghosts and in the number format of its weights; changed in place, its values are kept.
+    """Give the model ghost batch normalisation and the number format of its weights, in place; its values are kept.
 
     Raises:
-        ValueError: the recipe has ghost batches, and the model no batch normalisation that they could be of.
+        ValueError: the recipe has ghost batches and the model no batch normalisation.
     """
     if recipe.ghost_batch_size is not None:
         use_ghost_batch_norm(model, recipe.ghost_batch_size)
@@ -123,16 +120,16 @@ def prepare_model(model: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def prepare_data(data: Dataset, precision: Precision) -> Dataset:
-    """The data in the number format: itself, or a copy whose real numbers are float64."""
+    """Return the data, or for float64 a copy with its real numbers in float64."""
     if precision != "float64":
         return data
     return replace(data, train=data.train.double(), validation=data.validation.double(), test=data.test.double())
 
 
 def training_loss(recipe: Recipe, application: Application) -> Loss:
-    """The loss that training minimises; evaluation always has the application's own.
+    """Return the loss to train with; evaluation always uses the application's own.
 
-    With label smoothing e of K classes, the target is 1 - e + e/K for the label and e/K for every other class
+    With label smoothing e and K classes, the target is 1 - e + e/K for the label and e/K for every other class
     (Szegedy et al., arXiv 1512.00567, Section 7).
     """
     if recipe.label_smoothing == 0 or application.smoothed_loss is None:
@@ -141,14 +138,14 @@ def training_loss(recipe: Recipe, application: Application) -> Loss:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Where forward passes run: torch's autocast for bfloat16, which keeps the weights in float32."""
+    """Return the context of forward passes: for bfloat16 torch's autocast, which keeps weights in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 def make_forward(precision: Precision, device: torch.device, model: nn.Module) -> Callable[[Any], Tensor]:
-    """The model's forward pass in a precision; for bfloat16 its outputs are float32, so that the loss is.
+    """Return the model's forward pass in a precision.
 
-    The model itself for every other precision.
+    For bfloat16 the outputs, and so the loss, are float32. For every other precision it is the model itself.
     """
     if precision != "bfloat16":
         return model
@@ -162,9 +159,9 @@ def make_forward(precision: Precision, device: torch.device, model: nn.Module) -
 
 
 def split_micro_batches(chosen: Tensor, micro_batch_size: int | None) -> tuple[Tensor, ...]:
-    """The keys (B, ...) of an update's samples, in the pieces that are in memory at once.
+    """Split the keys (B, ...) of an update's samples into micro-batches.
 
-    The last piece takes what is left; a single sample that is left joins the piece before it, as in ghost batches.
+    The last micro-batch takes the remainder; a remainder of one sample joins the one before it, as in ghost batches.
     """
     if micro_batch_size is None or len(chosen) <= micro_batch_size:
         return (chosen,)
@@ -179,28 +176,28 @@ def add_gradient(
     num_samples: float,
     keeping: Callable[[int], AbstractContextManager[Any]] = lambda piece: nullcontext(),
 ) -> Tensor:
-    """Adds the gradient of the mean loss of an update's samples to the parameters'.
+    """Add the gradient of the mean loss of an update's samples to the parameters' gradients.
 
-    Every piece's loss is weighted by its share of the samples, so the sum is the unsplit batch's gradient to rounding:
-    always for a model that treats samples alone; for one with batch normalisation only where its ghost batches lie
-    inside the pieces (`ghost_batch_size` divides `micro_batch_size`), since its statistics are of what it sees at
-    once; with dropout in distribution only, since the pieces draw their own masks.
+    The loss of each micro-batch is weighted by its fraction of the samples, so that the sum equals the gradient of the
+    whole batch up to rounding. That holds for models that treat samples independently. With batch normalisation it
+    holds if `ghost_batch_size` divides `micro_batch_size`, since statistics are computed over samples that are in
+    memory together. With dropout it holds in distribution, since every micro-batch draws its own masks.
 
     Args:
-        forward: inputs -> outputs.
-        loss_of: (outputs, targets) -> mean loss.
-        batches: the update's samples, in the pieces that are in memory at once.
-        num_samples: of the update; where several workers share it, the samples here are some of them.
-        keeping: what a piece, by its number from 0 on, is computed in.
+        forward: function inputs -> outputs.
+        loss_of: function (outputs, targets) -> mean loss.
+        batches: the update's samples in micro-batches.
+        num_samples: samples of the whole update; with several workers, `batches` are some of them.
+        keeping: function number of the micro-batch, from 0 -> context to compute it in.
 
     Returns:
-        The sum of the samples' losses, a scalar on the device: reading it would stop the pipeline.
+        The sum of the samples' losses, a scalar on the device. Reading it stops the device's pipeline.
     """
     losses = []
     for piece, (inputs, targets) in enumerate(batches):
         with keeping(piece):
             loss = loss_of(forward(inputs), targets)
-            share = len(targets) / num_samples
-            (loss if share == 1.0 else loss * share).backward()  # type: ignore[no-untyped-call]
+            weight = len(targets) / num_samples
+            (loss if weight == 1.0 else loss * weight).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach() * len(targets))
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()

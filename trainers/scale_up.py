@@ -1,7 +1,7 @@
-"""A baseline tuned at a small batch, scaled up inside anyone's own training script: an optimizer and its LR scheduler.
+"""Scale a baseline up inside your own training script: `scale_up` returns a torch optimizer and LR scheduler.
 
-Works in a plain loop, in Lightning's `configure_optimizers` and under DistributedDataParallel. This module must not
-know the platform's own loop, its applications or its data.
+It works in a plain loop, in Lightning's `configure_optimizers` and under DistributedDataParallel. This module must not
+know zerotune's own training loop, applications or data.
 """
 
 from dataclasses import replace
@@ -19,25 +19,26 @@ from .tables import lookup
 
 
 class ScheduleLR(LRScheduler):
-    """Gives every parameter group the learning rate of a schedule, update by update; for any torch optimizer.
+    """Set the learning rate of every parameter group to a schedule's, update by update.
 
-    The optimizer's own learning rate is of no effect. Call `step()` after every `optimizer.step()`, not once an epoch:
-    update t then has exactly `schedule.lr(t)`. A DataLoader that keeps the incomplete last batch of every epoch deals
-    E ceil(n/B) batches, which can be more than T = ceil(E n / B): those beyond T have the learning rate of iteration T.
+    Call `step()` after every `optimizer.step()`, not once an epoch. Update t = 1, 2, ... then has exactly the learning
+    rate `schedule.lr(t)`; the learning rate that the optimizer was created with has no effect. A DataLoader that keeps
+    the incomplete last batch of every epoch yields E ceil(n/B) batches, which can be more than T = ceil(E n / B). The
+    updates after T have the learning rate of update T.
 
-    `state_dict` holds plain values and not the schedule: to resume, make the same scheduler again and load it, and the
-    optimizer's state too.
+    To resume, create the same scheduler again and load its `state_dict` and the optimizer's. The state holds plain
+    values and not the schedule.
 
-    Differs from `LambdaLR(optimizer, schedule.as_factor)`: exact where a product of factor and peak is rounded, and
-    does not rest on the optimizer having been made with the peak learning rate. Take that form where parameter groups
-    shall keep learning rates of different size.
+    Differs from `LambdaLR(optimizer, schedule.as_factor)`, which multiplies the optimizer's own learning rate by a
+    factor: there the product is rounded, and the optimizer must have been created with the peak learning rate. Use
+    `LambdaLR` if parameter groups need learning rates of different size.
 
     Args:
-        optimizer: any optimizer.
-        schedule: as `trainers.schedules.build_schedule` makes it.
+        optimizer: any torch optimizer.
+        schedule: schedule from `zerotune.build_schedule`.
 
     Raises:
-        ValueError: in `step`, where more updates are asked for than E ceil(n/B).
+        ValueError: in `step`, after more than E ceil(n/B) updates.
 
     >>> from torch.optim import AdamW
     >>> from zerotune.trainers.spec import ScheduleSpec
@@ -58,7 +59,7 @@ class ScheduleLR(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | Tensor]:
-        """The learning rate of the next update, once for every parameter group."""
+        """Return the learning rate of the next update, once for every parameter group."""
         schedule, steps = self.schedule, self.last_epoch
         most = schedule.epochs * -(-schedule.num_samples // schedule.batch_size)
         if steps > most:
@@ -71,7 +72,7 @@ class ScheduleLR(LRScheduler):
         return [lr for _ in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """The scheduler's state without the schedule: `torch.load` reads it with `weights_only=True`."""
+        """Return the state without the schedule; `torch.load` reads it with `weights_only=True`."""
         return {name: value for name, value in super().state_dict().items() if name != "schedule"}
 
 
@@ -85,55 +86,71 @@ def scale_up(
     epochs: int,
     on_long_warmup: OnLongWarmup = "error",
 ) -> tuple[Optimizer, ScheduleLR]:
-    """The optimizer and LR scheduler of a large-batch run, from a small-batch baseline by a rule: nothing is tuned.
+    """Return the optimizer and LR scheduler of a large-batch run, scaled from a small-batch baseline.
 
-    Call `scheduler.step()` after every `optimizer.step()`.
+    Tune a baseline once, at a small batch size B0. `scale_up` then gives the run at any batch size B: the rule scales
+    the peak learning rate and the warm-up with k = B / B0, and nothing is tuned again. Train as usual, and call
+    `scheduler.step()` after every `optimizer.step()`.
 
-    Tune the baseline with the optimizer it names. DATE's, LARS's and LAMB's layer-wise ratios multiply the learning
-    rate (DATE's by up to 100), so an lr0 tuned with momentum or Adam is not one for them.
+    Tune the baseline with the optimizer that it names. The layer-wise ratios of DATE, LARS and LAMB multiply the
+    learning rate (DATE's by up to 100), so a learning rate that was tuned with momentum or Adam does not fit them.
 
     Args:
-        model: the model, wrapped in DistributedDataParallel or not. Every device must hold whole parameters, since a
-            layer-wise ratio is a norm over all of one: not sharded ones. Frozen parameters stay as they are.
-        baseline: batch size B0, schedule (lr0, warm-up, decay) and optimizer, as tuned at the small batch.
-        rule: a name in `trainers.scaling.RULES`, such as "date" or "legw".
-        global_batch_size: B, samples of one weight update, 1 .. n: those of a device, times the number of devices,
-            times the accumulation steps. A device's share alone would give too small a learning rate. The gradient must
-            be the mean over all B samples, as DistributedDataParallel makes it of mean losses.
+        model: the model, with or without DistributedDataParallel. Frozen parameters are left alone. Every device must
+            hold whole parameters, not shards: a layer-wise ratio is a norm over all of a parameter.
+        baseline: batch size B0, schedule (lr0, warm-up, decay) and optimizer as they were tuned.
+        rule: name in `trainers.scaling.RULES`, such as "date" or "legw".
+        global_batch_size: B, samples of one weight update, 1 .. n: samples a device x devices x accumulation steps. The
+            batch size of a single device would give too small a learning rate. The gradient must be the mean over all B
+            samples, as DistributedDataParallel computes it from mean losses.
         num_samples: n, training samples of an epoch on all devices together.
-        epochs: E of the run, >= 1.
-        on_long_warmup: where the rule's warm-up is E epochs or more: "error", "clamp" (to E/2) or "keep".
+        epochs: E, epochs of the run, >= 1.
+        on_long_warmup: what to do if the rule's warm-up is E epochs or longer: "error", "clamp" (to E/2 epochs) or
+            "keep".
 
     Returns:
-        The optimizer over all parameters of the model, and the scheduler over it. An optimizer that has `train()` and
-        `eval()` (`schedule-free-sgd`, `dog` ...) evaluates at other weights than it trains: call them as the model's.
+        The optimizer over all trainable parameters, and its scheduler. An optimizer that has `train()` and `eval()`
+        (`schedule-free-sgd`, `dog`, ...) evaluates at other weights than it trains: call them with the model's.
 
     Raises:
         TypeError: `model` is not an `nn.Module`.
-        UnknownName: unknown rule, optimizer, option, warm-up or decay; the nearest known name is told.
-        WarmupTooLong: the warm-up would last E epochs or more, and `on_long_warmup` is "error".
-        ValueError: a number is out of its range.
+        UnknownName: unknown rule, optimizer, option, warm-up or decay; the message names the nearest known one.
+        WarmupTooLong: the warm-up is E epochs or longer and `on_long_warmup` is "error".
+        ValueError: a number is out of its range, or the baseline has a recipe, which is for your own loop to follow.
 
-    Source: DATE, Algorithm 1; here its worked example of Section 3.6.
+    Source: DATE, Algorithm 1.
+
+    The worked example of DATE 3.6: LeNet's baseline, tuned at batch size 1,024 with 2 epochs of warm-up, is trained at
+    8,192. The run of 220 updates warms up for 117 of them, 16 epochs.
 
     >>> from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec
     >>> schedule = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2)
     >>> baseline = Baseline(batch_size=1024, schedule=schedule, optimizer=OptimizerSpec(name="date"))
+    >>> model = nn.Linear(2, 1)
     >>> optimizer, scheduler = scale_up(
-    ...     nn.Linear(2, 1), baseline, rule="date", global_batch_size=8192, num_samples=60_000, epochs=30
+    ...     model, baseline, rule="date", global_batch_size=8192, num_samples=60_000, epochs=30
     ... )
     >>> scheduler.schedule.total_iterations, scheduler.schedule.warmup_iterations
     (220, 117)
     >>> f"{scheduler.schedule.spec.peak_lr:.3g}"
     '0.00354'
+
+    One update of the training loop:
+
+    >>> import torch
+    >>> loss = model(torch.ones(4, 2)).square().mean()
+    >>> loss.backward()
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> optimizer.zero_grad()
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"scale_up takes the model itself, an nn.Module, got {type(model).__name__}.")
-    if 1 <= num_samples < global_batch_size:  # told before the warm-up that it stretches
+    if 1 <= num_samples < global_batch_size:  # before the warm-up, which it lengthens, is checked
         raise ValueError(f"global_batch_size must be at most num_samples, {num_samples}, got {global_batch_size}.")
     if baseline.recipe != Recipe():
         raise ValueError("the baseline's recipe has no effect here: clip gradients or smooth labels in your own loop.")
-    check_schedule(baseline.schedule)  # before it is scaled, so that an error quotes the number that was given
+    check_schedule(baseline.schedule)  # before scaling, so that an error quotes the given number
     options = {**lookup("optimizer", OPTIMIZERS, baseline.optimizer.name).defaults, **baseline.optimizer.options}
     baseline = replace(baseline, optimizer=replace(baseline.optimizer, options=options))  # rules may change any option
     scaled = scale(rule, baseline, batch_size=global_batch_size, epochs=epochs, on_long_warmup=on_long_warmup)

@@ -1,10 +1,20 @@
-"""Batch-size scaling rules: a baseline tuned at batch size B0 -> the configuration to train with at B.
+"""Batch-size scaling rules: from a baseline tuned at batch size B0 to the configuration for batch size B.
 
-Pure maths, no torch: k = B/B0 changes the peak learning rate, the length of the warm-up, for DATE the decay and for
-Adam's rule the optimizer. Rules run downwards too, k < 1 (LEGW 3.3). This module must not know what is trained, who
-asks, or which options an optimizer has when they are left out.
+With k = B / B0, the baseline's peak learning rate lr0 and its w0 epochs of warm-up, the rules are
 
-The worked example of DATE 3.6, LeNet on MNIST from batch size 1,024 to 8,192: 16 epochs of warm-up to 3.54e-3.
+    rule            peak learning rate   warm-up epochs   changes besides
+    constant        lr0                  w0
+    linear          k lr0                w0
+    linear-warmup   k lr0                5
+    sqrt            sqrt(k) lr0          w0
+    legw            sqrt(k) lr0          k w0
+    date            sqrt(k) lr0          k w0             decay: `date`
+    adam-sde        sqrt(k) lr0          k w0             1 - beta1 and 1 - beta2 times k, eps over sqrt(k)
+
+Every rule also scales down, k < 1 (LEGW 3.3). `RULES` gives the source of each. This module is pure maths, without
+torch. It must not know what is trained, who asks, or the defaults of an optimizer's options.
+
+The worked example of DATE 3.6, LeNet on MNIST from batch size 1,024 to 8,192:
 
 >>> from zerotune.trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 >>> schedule = ScheduleSpec(peak_lr=1.25e-3, warmup_epochs=2)
@@ -23,14 +33,14 @@ from .spec import Baseline, Configuration, DecaySpec, OptimizerSpec, ScheduleSpe
 from .tables import lookup
 
 OnLongWarmup = Literal["error", "clamp", "keep"]
-"""What to do where a warm-up would outlast the run: refuse, warm up for half the run, or never leave warm-up."""
+"""What to do if a warm-up is as long as the run: raise `WarmupTooLong`, shorten it to half the run, or keep it."""
 
 GOYAL_WARMUP_EPOCHS = 5.0
-"""Warm-up of the practice before LEGW, whatever the batch size (Goyal et al., arXiv 1706.02677, Section 2.2)."""
+"""Epochs of warm-up at every batch size, as was usual before LEGW (Goyal et al., arXiv 1706.02677, Section 2.2)."""
 
 
 class WarmupTooLong(ValueError):
-    """A rule's warm-up would last as long as the run or longer, so that the peak learning rate is never used."""
+    """The warm-up is as long as the run or longer, so that the peak learning rate is never reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +48,14 @@ class Rule:
     """A scaling rule.
 
     Attributes:
-        peak_factor: k -> peak learning rate over lr0.
-        warmup_epochs: (w0, k) -> warm-up in epochs.
-        decay: the decay it brings, or None where it keeps the baseline's. A baseline with a decay of that name keeps
-            its own, so that its options can be chosen.
-        optimizer: (the baseline's, k) -> the optimizer with the options that the rule changes; None where it changes
-            none. Raises ValueError where the rule cannot be followed.
-        optimizer_options: the options that it changes.
-        description: one line.
+        peak_factor: function k -> peak learning rate / lr0.
+        warmup_epochs: function (w0, k) -> epochs of warm-up.
+        decay: decay that the rule prescribes; None to keep the baseline's. A baseline whose decay has the same name
+            keeps its own options.
+        optimizer: function (baseline's optimizer, k) -> optimizer with changed options; None to keep the baseline's.
+            Raises ValueError if the rule does not apply to that optimizer or k.
+        optimizer_options: names of the options that `optimizer` changes.
+        description: one line, for `zerotune list`.
         source: paper and section.
     """
 
@@ -82,7 +92,7 @@ ADAM_OPTIONS = ("beta1", "beta2", "eps")
 
 
 def _adam_sde(optimizer: OptimizerSpec, k: float) -> OptimizerSpec:
-    """1 - beta times k for both moments, eps over sqrt(k): memories as long in samples, and noise of the same size."""
+    """Scale Adam's options by k: both moments average over as many samples as before, with the same amount of noise."""
     missing = [name for name in ADAM_OPTIONS if name not in optimizer.options]
     if missing:
         raise ValueError(
@@ -160,26 +170,30 @@ RULES: dict[str, Rule] = {
         ),
     ),
 }
-"""The rules by name; the single source for the study schema, the contract tests and `zerotune list`."""
+"""Scaling rules by name. A rule that is added here can be named in studies, and `zerotune list` shows it."""
 
 
 def scale(
     rule: str, baseline: Baseline, *, batch_size: int, epochs: int, on_long_warmup: OnLongWarmup = "error"
 ) -> Configuration:
-    """What `rule` trains with at `batch_size`, from the baseline alone: no tuning.
+    """Scale a baseline to another batch size. Nothing is tuned.
 
     Args:
-        rule: a name in `RULES`.
-        baseline: the configuration tuned at B0. A rule that changes options of the optimizer needs them stated.
-        batch_size: B, samples, >= 1; above or below B0.
+        rule: name in `RULES`.
+        baseline: configuration tuned at batch size B0. It must state the optimizer options that the rule changes.
+        batch_size: B, samples of a weight update, >= 1.
         epochs: E, epochs of the run, >= 1.
-        on_long_warmup: where the warm-up is E epochs or more: "error", "clamp" (to E/2) or "keep".
+        on_long_warmup: what to do if the rule's warm-up is E epochs or longer: "error", "clamp" (to E/2 epochs) or
+            "keep".
+
+    Returns:
+        The configuration at batch size B. What the rule leaves alone is the baseline's.
 
     Raises:
-        UnknownName: there is no such rule.
-        WarmupTooLong: the warm-up would last E epochs or more, and `on_long_warmup` is "error".
-        ValueError: a batch size or `epochs` is below 1, `on_long_warmup` is none of the three, or the rule cannot be
-            followed with the baseline's optimizer.
+        UnknownName: `RULES` has no such rule.
+        WarmupTooLong: the warm-up is E epochs or longer and `on_long_warmup` is "error".
+        ValueError: a batch size or `epochs` is below 1, `on_long_warmup` is none of the three, or the rule does not
+            apply to the baseline's optimizer.
     """
     entry = lookup("rule", RULES, rule)
     sizes = (("batch_size", batch_size), ("the baseline's batch_size", baseline.batch_size), ("epochs", epochs))
@@ -206,10 +220,10 @@ def scale(
 
 
 def _scale_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:
-    """The baseline's schedule with the rule's peak, warm-up and decay.
+    """Return the baseline's schedule with the rule's peak, warm-up and decay.
 
-    The warm-up starts at the same learning rate as the baseline's, not at the same share of the peak: with
-    `warmup_start` 1 at lr0 (Goyal et al., Section 2.2, both forms); below B0, where the peak is lower, at most at it.
+    The warm-up starts at the same learning rate as the baseline's, not at the same fraction of the peak. With
+    `warmup_start` 1 that is lr0 (Goyal et al., Section 2.2, both forms). Below B0 it is at most the peak.
     """
     factor = entry.peak_factor(k)
     # A rule may bring a warm-up where the baseline has none.

@@ -1,7 +1,7 @@
-"""The contract between whoever chooses a configuration and the trainer that runs it.
+"""What a training is given and what it returns.
 
-Frozen dataclasses of plain values, no torch: they can be hashed into a trial id, sent to a worker and written to a
-journal. This module must not know how anything here is trained or searched.
+Frozen dataclasses of plain values, without torch: they are hashed into trial ids, sent to workers and written to
+journals. This module must not know how a configuration is trained or chosen.
 """
 
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 OptionValue = float | int | bool | str | tuple[float, ...]
-"""What an option of an optimizer or a decay may be: a plain value that JSON can hold."""
+"""Type of an option of an optimizer or a decay: a plain value that JSON can hold."""
 
 TrainStatus = Literal["running", "finished", "diverged"]
-"""How far a training got. Divergence is a state, not an exception."""
+"""State of a training. Divergence is a state, not an exception."""
 
 MicroBatchSize = int | Literal["auto"] | None
-"""Samples in memory at once; None for the whole batch, "auto" for what a measurement finds."""
+"""Samples in memory at once; None for the whole batch, "auto" for the fastest number that a measurement finds."""
 
 Precision = Literal["float32", "bfloat16", "float64"]
-"""Number format of a training; "bfloat16" is mixed: products in bfloat16, weights, gradients and loss in float32."""
+"""Number format. "bfloat16" is mixed precision: products in bfloat16; weights, gradients and loss in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecaySpec:
-    """What the learning rate does after its warm-up: a name in `trainers.schedules.DECAYS` and its options."""
+    """Decay of the learning rate after the warm-up: a name in `trainers.schedules.DECAYS` and its options."""
 
     name: str = "constant"
     options: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -31,15 +31,15 @@ class DecaySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleSpec:
-    """A learning-rate schedule in epochs, so that it means the same at every batch size.
+    """Learning-rate schedule. Its lengths are in epochs, so that they mean the same at every batch size.
 
     Attributes:
         peak_lr: learning rate at the end of warm-up, > 0.
         warmup_epochs: length of the warm-up in epochs, >= 0; 0 is no warm-up.
         warmup: shape of the warm-up, a name in `trainers.schedules.WARMUPS`.
-        warmup_start: learning rate at the beginning of the warm-up over `peak_lr`, in [0, 1]; above 0 for the warm-up
-            "constant", which stays at it. A scaling rule keeps the learning rate that it means in the baseline.
-        decay: what follows the warm-up.
+        warmup_start: initial learning rate of the warm-up over `peak_lr`, in [0, 1]. The warm-up "constant" stays at it
+            and needs it above 0. Scaling rules keep the baseline's initial learning rate, not this fraction.
+        decay: decay after the warm-up.
     """
 
     peak_lr: float
@@ -51,7 +51,7 @@ class ScheduleSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSpec:
-    """A name in `trainers.optimizers.OPTIMIZERS` and its options, the learning rate left out."""
+    """Optimizer: a name in `trainers.optimizers.OPTIMIZERS` and its options, without the learning rate."""
 
     name: str
     options: Mapping[str, OptionValue] = field(default_factory=dict)
@@ -59,21 +59,21 @@ class OptimizerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What stands around model, schedule and optimizer; the defaults leave plain training as it is.
+    """Training recipe: everything around model, schedule and optimizer. The defaults are plain training.
+
+    A batch that is not larger than `ghost_batch_size` or `micro_batch_size` is not split, so that one recipe also fits
+    the baseline's batch size.
 
     Attributes:
-        clip_norm: gradients are scaled down to this norm over all parameters before an update, > 0; None for never.
-        label_smoothing: share of the target spread evenly over all classes in the training loss, in [0, 1);
-            validation and test losses are never smoothed. Only for applications that classify.
-        ghost_batch_size: samples that batch normalisation takes its statistics over, >= 2; None for the whole batch.
-            Only for models with batch normalisation.
-        micro_batch_size: samples in memory at once, >= 1: a larger batch is split and its gradients are added up;
-            None for the whole batch. With `ghost_batch_size` it must be a multiple of that. "auto" for the number that
-            is fastest on the device, of those that fit: scores then differ by rounding from device to device.
-        precision: number format, of evaluation too.
-
-    A batch that is no larger than `ghost_batch_size` or `micro_batch_size` is not split, so that one recipe serves the
-    baseline's batch size too.
+        clip_norm: largest norm of the gradient over all parameters, > 0; None for no clipping.
+        label_smoothing: fraction of the target that is spread evenly over all classes in the training loss, in [0, 1).
+            Validation and test losses are never smoothed. Only for classification.
+        ghost_batch_size: samples over which batch normalisation computes its statistics, >= 2; None for the whole
+            batch. Only for models with batch normalisation.
+        micro_batch_size: samples in memory at once, >= 1; the gradients of a larger batch are accumulated. A multiple
+            of `ghost_batch_size`. None for the whole batch. "auto" for the fastest number that fits into the device:
+            scores then differ between devices by rounding.
+        precision: number format of training and evaluation.
     """
 
     clip_norm: float | None = None
@@ -85,7 +85,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What is tuned, scaled and compared: how a model is trained at one batch size.
+    """Configuration of a training at one batch size: what is tuned, scaled and compared.
 
     Attributes:
         batch_size: samples of a weight update, >= 1.
@@ -101,27 +101,29 @@ class Configuration:
 
 
 Baseline = Configuration
-"""A configuration that was tuned at a small batch size B0; scaling rules start from it (DATE, Algorithm 1, Input). Its
-`batch_size` is B0, its schedule's `peak_lr` lr0 and `warmup_epochs` w0."""
+"""A configuration that was tuned at a small batch size B0 and that scaling rules start from (DATE, Algorithm 1, Input).
+
+Its `batch_size` is B0, its schedule's `peak_lr` is lr0 and its schedule's `warmup_epochs` is w0.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training, completely: the same configuration gives the same numbers on the same kind of CPU.
+    """Complete description of a training. The same `TrainConfig` gives the same numbers on the same kind of CPU.
 
     Attributes:
         application: a name in `trainers.applications.APPLICATIONS`.
         data: one of the application's data sources, such as "mnist5k" or "mnist".
-        data_options: the source's options; those left out have its defaults.
-        model_options: the model's sizes; those left out have the application's defaults.
-        batch_size: samples a weight update, 1 .. number of training samples.
-        epochs: passes over the training data, >= 1. Every training sees exactly epochs x n samples, whatever its
-            batch size (DATE, Section 4: the same number of epochs, so the same floating-point operations).
-        schedule: learning rate against time.
-        optimizer: the solver.
-        seed: fixes initialisation and data order, >= 0.
-        divergence_factor: a training loss above this multiple of the first epoch's, or one that is not finite,
-            ends the training as diverged.
+        data_options: options of the data source; the source has defaults for those left out.
+        model_options: sizes of the model; the application has defaults for those left out.
+        batch_size: samples of a weight update, 1 .. number of training samples.
+        epochs: passes over the n training samples, >= 1. Every training sees exactly epochs x n samples, whatever its
+            batch size, and so takes the same floating-point operations (DATE, Section 4).
+        schedule: learning-rate schedule.
+        optimizer: optimizer and its options.
+        seed: seed of initialisation and data order, >= 0.
+        divergence_factor: a training ends as diverged if its loss is not finite, or above this multiple of the first
+            epoch's.
         recipe: clipping, label smoothing, ghost batches, micro-batches and precision.
     """
 
@@ -140,18 +142,18 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where and how a training runs; nothing here may change what it learns.
+    """Where and how a training runs. Nothing here may change what it learns.
 
     Attributes:
-        data_folder: the folder that holds the data source's files, where it reads files; None for its default.
+        data_folder: folder of the data source's files; None for its default.
         device: "cpu" or a CUDA device such as "cuda:0".
-        num_threads: CPU threads torch may use.
-        checkpoint: file to save progress in and resume from, or None for no checkpoints.
-        checkpoint_seconds: training seconds between two checkpoints; None for what costs a hundredth of the time, as
-            long as that is from 2 to 60 seconds.
-        energy_share: the part of what the device's energy meter counts that is this training's, in (0, 1]: 1 over the
-            trainings that share the meter; where one training has several workers, this worker's part of it.
-        num_workers: processes that train together, each on its own share of every batch and its own device, >= 1.
+        num_threads: CPU threads of torch.
+        checkpoint: file to save progress in and to resume from; None for no checkpoints.
+        checkpoint_seconds: training seconds between two checkpoints; None for 2 to 60 seconds, chosen so that
+            checkpoints take about a hundredth of the time.
+        energy_share: fraction of the device's energy meter that is billed to this training, in (0, 1]: 1 over the
+            number of trainings that share the meter; of several workers, this worker's fraction.
+        num_workers: processes that train together, each on its local batch and its own device, >= 1.
     """
 
     data_folder: str | None = None
@@ -165,23 +167,21 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """What one epoch did. Counts and seconds are this epoch's own, not running totals.
+    """Metrics of one epoch. Counts and seconds are those of this epoch, not running totals.
 
     Attributes:
-        epoch: 1-based. A diverged training's last epoch may hold fewer updates than an epoch has.
+        epoch: 1-based. The last epoch of a diverged training may have fewer updates than the others.
         lr: learning rate of the epoch's last update.
-        train_loss: mean loss over the epoch's samples, as seen while training (nats), label smoothing included; may be
-            non-finite.
-        validation_loss: mean loss on the validation split (nats); not a number where training diverged before.
+        train_loss: mean training loss over the epoch's samples (nats), with label smoothing; may be non-finite.
+        validation_loss: mean loss on the validation split (nats); NaN if training diverged in this epoch.
         validation_score: the application's metric on the validation split.
         iterations: weight updates.
         samples: training samples seen.
         flops: floating-point operations of training, a multiply-add counted as two.
-        device_seconds: seconds the device was held, evaluation included; of several workers the sum.
-        other_scores: on the validation split, the application's other scores by name, such as top-5 accuracy.
-        words: words that data-parallel training exchanges: parameters x iterations.
-        measured_joules: what the device's energy meter counted in those seconds (`trainers.energy_meter`); None where
-            nothing did.
+        device_seconds: seconds for which the device was held, evaluation included; summed over workers.
+        other_scores: the application's other scores on the validation split, by name, such as top-5 accuracy.
+        words: words that data-parallel training communicates: parameters x iterations.
+        measured_joules: energy in those seconds by the device's meter (`trainers.energy_meter`); None without one.
     """
 
     epoch: int
@@ -200,27 +200,25 @@ class EpochMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a training gave so far; final when `status` is not "running".
+    """Result of a training so far; final once `status` is not "running".
 
     Attributes:
         status: "running", "finished" or "diverged".
-        epochs: one entry a finished epoch, in order.
-        validation_score: the metric after the last epoch; a diverged training scores what chance scores.
-        test_score: the metric on the test split after the last epoch, chance where diverged; None while running.
-        test_loss: mean loss on the test split; None while running or where diverged.
-        test_other_scores: the application's other scores on the test split; empty while running or where diverged.
-        setup_seconds: device-seconds of building model and data before the first update, of all attempts that it rests
-            on.
-        peak_memory_bytes: the largest amount of memory the process (CPU) or the device (CUDA) held; of several
-            workers, worker 0's.
+        epochs: metrics of every finished epoch, in order.
+        validation_score: the application's metric after the last epoch; chance level if the training diverged.
+        test_score: the same on the test split; None while running.
+        test_loss: mean loss on the test split; None while running or if diverged.
+        test_other_scores: the application's other scores on the test split; empty while running or if diverged.
+        setup_seconds: device-seconds of building model and data before the first update, summed over all attempts.
+        peak_memory_bytes: peak memory of the process (CPU) or of the device (CUDA); of several workers, worker 0's.
         num_parameters: trainable parameters of the model.
         resumed_epochs: epochs that came from a checkpoint, not from this attempt.
-        setup_joules: what the device's energy meter counted in `setup_seconds`; None where it did not for all of them.
-        micro_batch_size: most samples that a worker has in memory at once, where that is not the whole batch or was
-            found by a measurement; None elsewhere.
-        num_workers: processes that shared every batch.
-        accumulation_steps: pieces of a worker's share of a full batch that were computed one after the other. The batch
-            is micro-batch x accumulation steps x workers, but for what the division leaves.
+        setup_joules: energy in `setup_seconds` by the device's meter; None if part of them was not metered.
+        micro_batch_size: most samples that a worker had in memory at once; None for the whole batch, unless a
+            measurement found that number.
+        num_workers: processes that trained every batch together.
+        accumulation_steps: micro-batches of a worker's local batch, computed one after the other. Up to the remainder
+            of the division, the batch is micro-batch x accumulation steps x workers.
     """
 
     status: TrainStatus

@@ -1,7 +1,7 @@
-"""One way to read a table of named entries, so that a miss always names what is known.
+"""Look up named entries; the error of an unknown name lists the known ones.
 
-Every kind of thing that can be extended lives in one explicit dict (`OPTIMIZERS`, `APPLICATIONS`, `RULES` ...).
-This module must not know any of them.
+Everything that can be extended stands in one explicit dict: `OPTIMIZERS`, `APPLICATIONS`, `RULES` and so on. This
+module must not know any of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ Entry = TypeVar("Entry")
 
 
 class UnknownName(ValueError):
-    """A name that its table does not hold; the text names the nearest and all the known ones."""
+    """Name that is not in its table; the message gives the nearest known name and all of them."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest in spelling to `name`, or None where nothing is close.
+    """Return the known name that is spelled most like `name`, or None if none is close.
 
     >>> nearest("lasr", ["lars", "lamb"])
     'lars'
@@ -26,12 +26,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
-    """The entry `name` of a table.
+    """Return the entry of a table.
 
     Args:
-        kind: what the table holds, in the singular, for the error text ("optimizer").
-        table: the named entries.
-        name: the entry asked for.
+        kind: what the table holds, in the singular, for the error message ("optimizer").
+        table: entries by name.
+        name: name of the entry.
 
     Raises:
         UnknownName: the table has no such entry.

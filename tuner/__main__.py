@@ -1,6 +1,15 @@
 """`python -m zerotune`: the command."""
 
-from zerotune.tuner.cli import main
+from zerotune.trainers.child_process import demote_current_folder
+
+
+def main() -> None:
+    """Run the command, with nothing imported from the current folder, which `python -m` puts first."""
+    demote_current_folder()
+    from zerotune.tuner.cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

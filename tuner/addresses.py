@@ -21,7 +21,7 @@ _USER_OF_SERVER = re.compile(r"https?://([^/?#]*)@", flags=re.IGNORECASE)
 
 
 def split_address(uri: str) -> SplitResult:
-    """The parts of an address whose host and port can be.
+    """Return the parts of an address whose host and port can be.
 
     Raises:
         ValueError: they cannot; its text may hold a part of a password.
@@ -33,7 +33,7 @@ def split_address(uri: str) -> SplitResult:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host, which is an address or a name.
+    """Return whether only this machine reaches a host, which is an address or a name.
 
     >>> is_loopback("127.0.0.2"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("gpu-7")
     (True, True, False, False)
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
 
 
 def find_secrets(uri: str) -> list[str]:
-    """What of an address must appear in no text, as it stands there and as it is meant; empty where nothing must not.
+    """Return what must appear in no text, as it stands in the address and decoded.
 
     >>> find_secrets("postgresql://ann:p%40ss@db/mlflow?sslmode=require&sslpassword=x")
     ['p%40ss', 'p@ss', 'x']
@@ -59,7 +59,7 @@ def find_secrets(uri: str) -> list[str]:
 
 
 def has_credentials(uri: str) -> bool:
-    """Whether an address holds a password, a token or another secret, be it an empty one.
+    """Return whether an address holds a password, a token or another secret, be it an empty one.
 
     >>> has_credentials("http://TOKEN@host"), has_credentials("postgresql://ann@host/mlflow")
     (True, False)
@@ -70,7 +70,7 @@ def has_credentials(uri: str) -> bool:
 
 
 def redact(uri: str) -> str:
-    """The address without its credentials, fit for a log or an error text.
+    """Return the address without its credentials, fit for a log or an error text.
 
     >>> redact("postgresql://ann:secret@db:5432/mlflow?sslmode=require&sslpassword=x")
     'postgresql://***@db:5432/mlflow?sslmode=require&sslpassword=***'
@@ -94,7 +94,7 @@ def _before_the_host(uri: str) -> Iterator[str]:
 
 
 def _parameters(uri: str) -> list[tuple[str, str]]:
-    """Names and values as they stand there."""
+    """Return names and values as they stand there."""
     return [(found[2], found[3]) for found in _PARAMETER.finditer(uri)]
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from .. import __version__
+from ..trainers.child_process import demote_current_folder
 from .commands.compare import compare
 from .commands.diagnose.command import diagnose
 from .commands.export import export
@@ -68,6 +69,7 @@ def root(
 
 def main() -> None:
     """Run the program: an error that the user can fix becomes a sentence and an exit code, never a traceback."""
+    demote_current_folder()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± shows a ?

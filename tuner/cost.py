@@ -1,7 +1,7 @@
-"""What trials cost, in every currency, added up exactly.
+"""Costs of trials in every currency, which add up exactly.
 
-A `Cost` is a sum type: costs add, and an arm's cost is the sum of its trials' costs. Integers stay integers, so the
-ledger adds up to the last sample and operation.
+The cost of an arm is the sum of its trials' costs. Integers stay integers, so that the ledger adds up to the last
+sample and operation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from .energy import modelled_energy
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The price of one trial, or the sum of several.
+    """Cost of a trial, or the sum of several.
 
     Attributes:
         trials: trainings that were started.
@@ -21,14 +21,14 @@ class Cost:
         iterations: weight updates.
         samples: training samples processed.
         flops: floating-point operations of training.
-        device_seconds: seconds a device was held.
-        searcher_seconds: seconds the tuning method itself took to propose configurations.
-        words: words a data-parallel run moves: parameters x iterations (one gradient exchange an update).
-        peak_memory_bytes: the largest over the trials; this one is a maximum, not a sum.
-        measured_joules: what the devices' energy meters counted (`trainers.energy_meter`), over `metered_seconds`
-            alone; None where no meter counted anything.
-        metered_seconds: those of the device-seconds that a meter counted. Less than `device_seconds` says that
-            `measured_joules` is a part of the whole.
+        device_seconds: seconds for which devices were held.
+        searcher_seconds: seconds that the tuning method took to propose configurations.
+        words: words that a data-parallel run communicates: parameters x iterations (one gradient exchange an update).
+        peak_memory_bytes: peak memory; the maximum over trials, not a sum.
+        measured_joules: energy by the devices' meters (`trainers.energy_meter`) over `metered_seconds`; None without
+            any meter.
+        metered_seconds: device-seconds with an energy meter. If they are fewer than `device_seconds`,
+            `measured_joules` is not the whole energy.
     """
 
     trials: int = 0
@@ -45,7 +45,7 @@ class Cost:
 
     @property
     def modelled_joules(self) -> float:
-        """Energy by the paper's model: 100 pJ an operation plus 2,500 pJ a word moved (DATE 4.5)."""
+        """Modelled energy: 100 pJ an operation plus 2,500 pJ a communicated word (DATE 4.5)."""
         return modelled_energy(self.flops, self.words).joules
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -61,11 +61,11 @@ class Cost:
 _NO_SUMS = {"peak_memory_bytes", "measured_joules"}
 
 CURRENCIES = ("trials", "epochs", "iterations", "samples", "flops", "device_seconds", "modelled_joules")
-"""The cost axes a comparison or a Pareto front can be drawn over."""
+"""Costs that comparisons and Pareto fronts can be drawn over."""
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """The sum of costs; of none, the zero cost.
+    """Return the sum of costs; the zero cost without any.
 
     >>> total_cost([Cost(trials=1, samples=10), Cost(trials=1, samples=5)]).samples
     15
@@ -77,11 +77,11 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
 
 
 def device_cost(seconds: float, joules: float | None = None) -> Cost:
-    """What it costs to hold a device, whatever it does.
+    """Return the cost of holding a device.
 
     Args:
-        seconds: how long, >= 0.
-        joules: what its meter counted meanwhile; None where nothing was measured.
+        seconds: seconds for which it is held, >= 0.
+        joules: energy in that time by its meter; None without a meter.
 
     >>> device_cost(2.0).metered_seconds, device_cost(2.0, 30.0).metered_seconds
     (0.0, 2.0)
@@ -90,7 +90,7 @@ def device_cost(seconds: float, joules: float | None = None) -> Cost:
 
 
 def epochs_cost(epochs: Sequence[EpochMetrics]) -> Cost:
-    """What these epochs cost, in the currencies that an epoch measures."""
+    """Return the cost of epochs, in the currencies that an epoch measures."""
     counts = Cost(
         epochs=len(epochs),
         iterations=sum(epoch.iterations for epoch in epochs),

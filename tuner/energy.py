@@ -1,4 +1,4 @@
-"""The energy of data-parallel training by DATE's model: so much an operation, so much a word moved.
+"""Energy of data-parallel training by DATE's model: a price for every operation and every communicated word.
 
     joules = 1e-12 (100 pJ x operations + 2,500 pJ x words)        (DATE, Section 4.5)
     words  = parameters x iterations x all-reduce factor           (one exchange of the gradients an update)
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyConstants:
-    """What an operation and a word cost, in picojoules; those of DATE, Section 4.5, where nothing else is said.
+    """Energy of an operation and of a word, in picojoules; the defaults are those of DATE, Section 4.5.
 
     Attributes:
         picojoules_per_flop: of one floating-point operation, >= 0.
@@ -26,7 +26,7 @@ class EnergyConstants:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """Modelled energy in joules, by what it was used for."""
+    """Modelled energy in joules, by its use."""
 
     compute_joules: float
     communication_joules: float
@@ -39,7 +39,7 @@ class Energy:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingWork:
-    """What a training has to do, whatever its batch size.
+    """Work of a training, whatever its batch size.
 
     Attributes:
         flops_per_sample: operations of a forward and a backward pass, a multiply-add counted as two, >= 0.
@@ -57,7 +57,7 @@ class TrainingWork:
 def modelled_energy(
     flops: float, words: float, constants: EnergyConstants = EnergyConstants(), *, all_reduce_factor: float = 1.0
 ) -> Energy:
-    """The energy of so many operations and words.
+    """Return the energy of operations and communicated words.
 
     Args:
         flops: floating-point operations, >= 0.
@@ -82,10 +82,10 @@ def training_energy(
     *,
     all_reduce_factor: float = 1.0,
 ) -> Energy:
-    """The energy of one training at a batch size: T = ceil(E n / B) updates, and a gradient exchange in each.
+    """Return the energy of a training at a batch size: T = ceil(E n / B) updates with a gradient exchange each.
 
     Args:
-        work: what the training has to do.
+        work: work of the training.
         batch_size: samples an update B over all nodes, >= 1.
         constants: picojoules of an operation and of a word.
         all_reduce_factor: as for `modelled_energy`.
@@ -112,7 +112,7 @@ def training_energy(
 
 
 def computational_intensity(flops_per_sample: float, num_parameters: int) -> float:
-    """Operations a sample over the parameters exchanged an update: high where a model scales well.
+    """Return operations a sample over parameters exchanged an update, which is high for models that scale well.
 
     DATE counts the forward pass alone; with the forward and backward passes of training, as the ledger counts them, it
     is about three times as large.
@@ -135,7 +135,7 @@ def computational_intensity(flops_per_sample: float, num_parameters: int) -> flo
 
 
 def ring_factor(num_nodes: int) -> float:
-    """Words that each node of a ring all-reduce sends for each parameter: 2 (p - 1) / p.
+    """Return the words that each node of a ring all-reduce sends for a parameter: 2 (p - 1) / p.
 
     Args:
         num_nodes: p, >= 1; a single node sends nothing.

@@ -1,4 +1,4 @@
-"""Every way a study can go wrong that is the user's to mend, as one sentence and an exit code."""
+"""Errors that a user can fix: one sentence and an exit code each."""
 
 
 class ZerotuneError(Exception):

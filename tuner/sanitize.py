@@ -23,7 +23,7 @@ ConsoleType = TypeVar("ConsoleType", bound=Console)
 
 
 def sanitize_text(text: str) -> str:
-    r"""The text with a mark in the place of every character of `INVISIBLE`.
+    r"""Return the text with every character of `INVISIBLE` replaced by a mark.
 
     >>> sanitize_text("loss \x1b[31mnan\u202e\n")
     'loss �[31mnan�\n'
@@ -32,7 +32,7 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize_json(text: str) -> str:
-    r"""JSON that means the same, with every character of `INVISIBLE` written as its code.
+    r"""Return JSON of the same meaning, with every character of `INVISIBLE` as its code.
 
     >>> sanitize_json('["\x9b"]')
     '["\\u009b"]'
@@ -46,7 +46,7 @@ def _utf16(character: str) -> Iterable[int]:
 
 
 def sanitize_console(console: ConsoleType) -> ConsoleType:
-    """The console, which from now on prints no character of `INVISIBLE`; its own colours are not text."""
+    """Make a console print no character of `INVISIBLE`; return it. Its own colours are not text."""
     console.push_render_hook(_SanitizeHook())
     return console
 

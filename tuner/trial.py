@@ -1,4 +1,4 @@
-"""A trial and its result: the words in which methods, drivers, journal, store and evidence talk to each other."""
+"""Trials and their results, which methods, drivers, journal, store and analysis exchange."""
 
 import hashlib
 import json
@@ -13,22 +13,22 @@ from ..trainers.spec import EpochMetrics, OptionValue, TrainConfig
 from .cost import Cost
 
 Role = Literal["baseline", "search", "repeat", "confirmation"]
-"""Why a trial is run: tuning the baseline at B0, searching at the target batch size, searching there once more to see
-how much a search's outcome varies, or confirming a choice."""
+"""Purpose of a trial: tune the baseline at B0, search at a target batch size, repeat that search to see how much its
+outcome varies, or confirm a choice."""
 
 TrialStatus = Literal["finished", "diverged", "pruned", "failed"]
-"""How a trial ended. Diverged and failed trials are results too: they are recorded and billed."""
+"""How a trial ended. Diverged and failed trials are recorded and billed like all others."""
 
 ROLES: tuple[Role, ...] = ("baseline", "search", "repeat", "confirmation")
 
 
 def canonical_json(value: object) -> str:
-    """JSON that is the same for the same content: sorted keys, no spaces."""
+    """Return JSON that is the same for the same content: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def short_digest(value: object) -> str:
-    """Twelve hex digits of a value's content, in memory or read back from JSON.
+    """Return twelve hex digits of a value's content, the same for a value and its copy read from JSON.
 
     >>> short_digest({"lr": 0.1, "betas": (0.9, 0.99)}) == short_digest({"betas": [0.9, 0.99], "lr": 0.1})
     True
@@ -38,16 +38,16 @@ def short_digest(value: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One training that a study asks for.
+    """Training that a study asks for.
 
     Attributes:
         study: name of the study.
-        arm: name of the arm, or "baseline" (or "ARM baseline" where an arm tunes its own).
-        batch_size: samples an update; the arm's target, or B0 for a baseline.
-        role: why it is run.
-        index: 0-based position in its arm, batch size and role; repeats of a search count on, one after the other.
-        params: the hyperparameters the method chose, by name; empty for a confirmation of a rule.
-        config: the training itself, completely.
+        arm: name of the arm, or "baseline", or "ARM baseline" for a baseline that an arm tunes for itself.
+        batch_size: samples of a weight update; B0 for a baseline.
+        role: purpose of the trial.
+        index: 0-based number within its arm, batch size and role; repeats of a search continue the numbers.
+        params: hyperparameters that the method chose, by name; empty for a confirmation of a rule.
+        config: complete description of the training.
     """
 
     study: str
@@ -60,42 +60,42 @@ class Trial:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits made of the trial's content, so that a re-run meets the same trial."""
+        """Twelve hex digits of the trial's content, so that a study that is run again has the same trials."""
         return short_digest(asdict(self))
 
     @cached_property
     def content_id(self) -> str:
-        """Twelve hex digits of what is trained, whatever study, arm or role asks for it."""
+        """Twelve hex digits of the training alone, whatever study, arm or role asks for it."""
         return short_digest(asdict(self.config))
 
     @property
     def name(self) -> str:
-        """Short readable name: arm, batch size, role and position."""
+        """Short readable name: arm, batch size, role and number."""
         return f"{self.arm} B={self.batch_size} {self.role} {self.index + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """How a trial ended and what it cost.
+    """Result of a trial: how it ended and what it cost.
 
     Attributes:
         trial: the trial.
         status: how it ended.
         epochs: per-epoch metrics, in order.
-        validation_score: the application's metric on validation after the last epoch; None where it failed.
-        test_score: the metric on test; only a confirmation carries one, since test is shown once.
-        test_other_scores: the application's other scores on test, by name, beside `test_score`.
-        cost: everything this trial cost, work that was lost and done again included. Of one that was taken over, what
-            its training cost: tuning is billed the same whatever lay in the store.
-        error: one sentence, where it failed.
+        validation_score: the application's metric on validation after the last epoch; None if the trial failed.
+        test_score: the metric on test; confirmation runs alone have one, since the test split is used once.
+        cost: everything that the trial cost, including work that was lost and done again. A reused result has the cost
+            of its training, so that tuning is billed the same whatever the store held.
+        test_other_scores: the application's other scores on test, by name.
+        error: one sentence, if the trial failed.
         host: name of the machine that ran it.
         device: model of the device that ran it.
-        finished_at: seconds since the epoch (UTC); of a result that was taken over, when that was.
-        micro_batch_size: most samples that a worker has in memory at once, where that is not the whole batch or was
-            found by a measurement; None elsewhere.
+        finished_at: seconds since 1970 (UTC); of a reused result, when it was reused.
+        reused_from: "STUDY/TRIAL" whose result was reused; None if the trial was trained.
+        micro_batch_size: most samples that a worker had in memory at once; None for the whole batch, unless a
+            measurement found that number.
         num_workers: processes that trained it together.
         accumulation_steps: micro-batches that a worker computes one after the other for an update.
-        reused_from: "STUDY/TRIAL" that trained the same before, whose result was taken over; None where it was trained.
     """
 
     trial: Trial
@@ -116,79 +116,79 @@ class TrialResult:
 
     @property
     def spent_cost(self) -> Cost:
-        """What this study spent on the trial: of one that was taken over, the searcher's time alone."""
+        """Cost to this study: of a reused result the searcher's time alone."""
         return self.cost if self.reused_from is None else Cost(searcher_seconds=self.cost.searcher_seconds)
 
     @property
     def started_at(self) -> float:
-        """Seconds since the epoch at which it began, had its workers held their devices without a break until it ended.
+        """Start in seconds since 1970, if the workers held their devices continuously until the trial finished.
 
-        Of one that was taken over, when it ended: it held none. Too late for one that was trained in a pack, which no
-        result tells: each of K trials has a K-th of the pack's seconds.
+        A reused result starts when it finishes, since it held no device. The start of a trial in a pack is too late:
+        each of K trials is billed a K-th of the pack's seconds, and results do not record packs.
         """
         return self.finished_at - self.spent_cost.device_seconds / self.num_workers
 
     @property
     def reused_cost(self) -> Cost:
-        """What an earlier training spent in this one's place: `spent_cost` and this add up to `cost`."""
+        """Cost of the earlier training if the result was reused: `spent_cost` + `reused_cost` = `cost`."""
         return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a driver passes on while a trial runs: the epochs since it last did so."""
+    """New epochs of a running trial since the driver last reported."""
 
     trial: Trial
     new_epochs: tuple[EpochMetrics, ...]
 
 
 class Agenda(Protocol):
-    """What a driver executes: it asks for trials, tells results, and knows nothing of why."""
+    """Source of trials for a driver, which asks for trials and tells their results."""
 
     def ask(self) -> "Trial | Literal['wait', 'done']":
-        """The next trial; "wait" while running trials must be told first; "done" when nothing will follow."""
+        """Return the next trial, "wait" until running trials are told, or "done" if none will follow."""
         ...
 
     def may_prune(self, trial: Trial) -> bool:
-        """Whether the trial's method may end it early, so that every epoch must be reported by itself."""
+        """Return whether the trial may be pruned, so that every epoch must be reported on its own."""
         ...
 
     def report(self, progress: Progress) -> bool:
-        """Takes per-epoch metrics of a running trial; False ends it as pruned."""
+        """Take per-epoch metrics of a running trial; return False to prune it."""
         ...
 
     def tell(self, result: TrialResult) -> None:
-        """Takes the result of a trial that was asked for."""
+        """Take the result of a trial that was asked for."""
         ...
 
 
 MAX_AMOUNT = 10**30
-"""Far above the operations, words and joules of any study."""
+"""Largest plausible number of operations, words or joules."""
 MAX_TIMESTAMP = 10**11
-"""Seconds since the epoch: in three thousand years."""
+"""Largest plausible time in seconds since 1970, in three thousand years."""
 _MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation_score"})
 _RESULT = TypeAdapter(TrialResult)
 
 
 def result_to_json(result: TrialResult) -> str:
-    """One line of JSON that `result_from_json` reads back to an equal result; non-finite losses are kept."""
+    """Return a line of JSON that `result_from_json` reads back to an equal result, non-finite losses included."""
     return canonical_json(asdict(result))
 
 
 def result_from_json(text: str) -> TrialResult:
-    """The result that `result_to_json` wrote.
+    """Return the result that `result_to_json` wrote.
 
     Raises:
-        ValueError: the text is not one, or what it measured cannot be.
+        ValueError: the text is not a result, or has implausible measurements.
     """
     return result_from_content(json.loads(text))
 
 
 def result_from_content(content: object) -> TrialResult:
-    """The result in the content of such a JSON text.
+    """Return the result in the content of such a JSON text.
 
     Raises:
-        ValueError: it is none, or what it measured cannot be.
+        ValueError: the content is not a result, or has implausible measurements.
     """
     result = _RESULT.validate_python(content)
     if not 0 <= result.finished_at <= MAX_TIMESTAMP:
@@ -202,12 +202,12 @@ def result_from_content(content: object) -> TrialResult:
 
 
 def check_measured(measured: Iterable[Cost | EpochMetrics]) -> None:
-    """Refuses counts, seconds and joules that no training has: a damaged record would break whoever adds them up.
+    """Refuse implausible counts, seconds and joules of a damaged record, which would spoil every sum.
 
-    Losses and scores may be anything, as a training that diverges has them.
+    Losses and scores may have any value, since trainings diverge.
 
     Raises:
-        ValueError: one is negative, beyond `MAX_AMOUNT` or no number.
+        ValueError: an amount is negative, above `MAX_AMOUNT` or NaN.
 
     >>> check_measured([Cost(device_seconds=float("nan"))])
     Traceback (most recent call last):

@@ -12,6 +12,7 @@ from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.cost import CURRENCIES
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.figures.registry import FIGURES, applicable_figures, draw_figure
+from zerotune.tuner.search import importance
 
 WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target")
 
@@ -29,7 +30,7 @@ def strings(value):
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr("zerotune.tuner.search.importance.NUM_RESAMPLES", 2)
+    monkeypatch.setattr(importance, "NUM_RESAMPLES", 2)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def comparison(results):
 def figures(comparison, results):
     """Every report over epochs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zerotune.tuner.search.importance.NUM_RESAMPLES", 2)
+        patch.setattr(importance, "NUM_RESAMPLES", 2)
         return {name: draw_figure(name, comparison, results, "epochs") for name in FIGURES}
 
 

@@ -1,109 +1,24 @@
 """The recipe: what each of its parts does to a training, and that a split batch trains like the whole one."""
 
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.data import Dataset, DataSource, Split, TensorSplit
-from zerotune.trainers.loop import Training, train
-from zerotune.trainers.optimizers import OPTIMIZERS, OptimizerEntry
-from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
-from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
-
-LENET = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=1_000,
-    epochs=1,
-    schedule=ScheduleSpec(peak_lr=0.05),
-    optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
-    seed=0,
+from tests.trainers.small_trainings import (
+    LENET,
+    NUM_SAMPLES,
+    PLAIN,
+    assert_same_training,
+    numbers,
+    trained,
+    with_recipe,
 )
-PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
-NUM_SAMPLES, NUM_CLASSES = 300, 4
-
-
-def spots() -> Dataset:
-    """300 images of 6 x 6 in 4 classes, each with its quarter brighter."""
-    generator = torch.Generator().manual_seed(1)
-    targets = torch.arange(NUM_SAMPLES) % NUM_CLASSES
-    inputs = torch.randn(NUM_SAMPLES, 1, 6, 6, generator=generator)
-    for quarter in range(NUM_CLASSES):
-        row, column = 3 * (quarter // 2), 3 * (quarter % 2)
-        inputs[targets == quarter, :, row : row + 3, column : column + 3] += 1.0
-    split = TensorSplit(inputs=inputs, targets=targets)
-    return Dataset(train=split, validation=split, test=split)
-
-
-def batch_norm_net() -> nn.Module:
-    """No biases before batch normalisation: their gradient is rounding alone, which adaptive optimizers make large."""
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, bias=False),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(64, 8, bias=False),
-        nn.BatchNorm1d(8),
-        nn.ReLU(),
-        nn.Linear(8, NUM_CLASSES),
-    )
-
-
-@pytest.fixture
-def batch_norm(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A configuration of an application whose small model has batch normalisation."""
-    source = DataSource(load=lambda folder: spots(), num_train=NUM_SAMPLES, description="spots")
-    application = replace(APPLICATIONS["lenet_mnist"], build_model=batch_norm_net, data_sources={"spots": source})
-    monkeypatch.setitem(APPLICATIONS, "batch_norm", application)
-    return replace(LENET, application="batch_norm", data="spots", batch_size=97, epochs=3)
-
-
-def first_of(split: Split, number: int) -> TensorSplit:
-    inputs, targets = next(split.batches([torch.arange(number)]))
-    return TensorSplit(inputs=inputs, targets=targets)
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """LeNet and the LSTM ("lstm_mnist") on the first 120 images of MNIST, since float64 and bfloat16 are slow here."""
-    whole = APPLICATIONS["lenet_mnist"].data_sources["mnist5k"]
-    loaded = whole.load(None)
-    parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}
-    first = Dataset(**{name: first_of(part, 120) for name, part in parts.items()})
-    source = replace(whole, load=lambda folder: first, num_train=120)
-    for name in ("lenet_mnist", "lstm_mnist"):
-        monkeypatch.setitem(APPLICATIONS, name, replace(APPLICATIONS[name], data_sources={"few": source}))
-    return replace(LENET, data="few", batch_size=100)
-
-
-def with_recipe(config: TrainConfig, **recipe: object) -> TrainConfig:
-    return replace(config, recipe=Recipe(**recipe))
-
-
-def trained(config: TrainConfig) -> Training:
-    training = Training(config, Placement())
-    while not training.finished:
-        training.run_epoch()
-    return training
-
-
-def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """What must not depend on the clock."""
-    return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
-
-
-def assert_same_training(actual: Training, expected: Training) -> None:
-    """Equal to rounding in float64: weights, running statistics and losses."""
-    for name, value in expected.model.state_dict().items():
-        torch.testing.assert_close(actual.model.state_dict()[name], value, rtol=1e-10, atol=1e-12, msg=name)
-    losses = [m.train_loss for m in actual.result().epochs]
-    assert losses == pytest.approx([m.train_loss for m in expected.result().epochs], rel=1e-12)
-
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.loop import Training, train
+from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig
 
 # -- micro-batches -----------------------------------------------------------------------------------------------------
 
@@ -293,106 +208,3 @@ def test_a_recipe_that_cannot_be_trained_with_is_refused(recipe: Recipe, message
     with pytest.raises(ValueError) as error:
         Training(replace(LENET, recipe=recipe), Placement())
     assert str(error.value) == message
-
-
-# -- resuming ----------------------------------------------------------------------------------------------------------
-
-EVERYTHING = {"clip_norm": 1.0, "label_smoothing": 0.1, "ghost_batch_size": 8, "micro_batch_size": 32}
-
-
-@pytest.fixture
-def schedule_free(batch_norm: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """The configuration with Schedule-Free SGD, straight from its package."""
-    package = pytest.importorskip("schedulefree", reason="needs the package schedulefree")
-    entry = OptimizerEntry(
-        build=lambda named, lr, options: package.SGDScheduleFree([parameter for _, parameter in named], lr=lr),
-        defaults={},
-        description="Schedule-Free SGD",
-        source="arXiv 2405.15682",
-    )
-    monkeypatch.setitem(OPTIMIZERS, "schedulefree-test", entry)
-    return replace(batch_norm, optimizer=OptimizerSpec(name="schedulefree-test"), schedule=ScheduleSpec(peak_lr=0.5))
-
-
-def assert_resumes_bit_for_bit(config: TrainConfig, tmp_path: Path) -> None:
-    placement = Placement(checkpoint=str(tmp_path / "training.pt"), checkpoint_seconds=0)
-    train(config, placement, report=lambda metrics: metrics.epoch < 2)
-    resumed, whole = train(config, placement), train(config)
-    assert resumed.resumed_epochs == 2
-    assert numbers(resumed) == numbers(whole)
-    assert (resumed.test_score, resumed.test_loss) == (whole.test_score, whole.test_loss)
-
-
-@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
-def test_an_interrupted_training_equals_one_that_was_not_in_every_precision(
-    schedule_free: TrainConfig, precision: str, tmp_path: Path
-):
-    assert_resumes_bit_for_bit(with_recipe(schedule_free, precision=precision, **EVERYTHING), tmp_path)
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_interrupted_training_equals_one_that_was_not_with_every_optimizer(
-    batch_norm: TrainConfig, name: str, tmp_path: Path
-):
-    if name in PARAMETER_FREE:
-        pytest.importorskip(PARAMETER_FREE[name].package, reason=f"{name} needs pip install 'zerotune[rivals]'")
-    assert_resumes_bit_for_bit(
-        with_recipe(replace(batch_norm, optimizer=OptimizerSpec(name=name)), **EVERYTHING), tmp_path
-    )
-
-
-def test_the_checkpoint_of_another_recipe_is_left_out(batch_norm: TrainConfig, tmp_path: Path):
-    placement = Placement(checkpoint=str(tmp_path / "training.pt"), checkpoint_seconds=0)
-    train(batch_norm, placement, report=lambda metrics: False)
-    assert Training(batch_norm, placement).result().resumed_epochs == 1
-    assert Training(with_recipe(batch_norm, clip_norm=1.0), placement).result().resumed_epochs == 0
-
-
-# -- optimizers that evaluate at other weights -------------------------------------------------------------------------
-
-
-def test_schedule_free_is_evaluated_at_the_average_and_trained_at_the_interpolation(
-    schedule_free: TrainConfig, monkeypatch: pytest.MonkeyPatch
-):
-    """Defazio et al., arXiv 2405.15682, Equations 3 to 5, written out with beta 0.9 and a full batch, in float64."""
-    linear = replace(
-        APPLICATIONS["batch_norm"], build_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, NUM_CLASSES))
-    )
-    monkeypatch.setitem(APPLICATIONS, "batch_norm", linear)
-    config = with_recipe(replace(schedule_free, batch_size=NUM_SAMPLES, epochs=5), precision="float64")
-    training = Training(config, Placement())
-    model, data = training.model[1], training.data.train
-    inputs = data.inputs.flatten(1)
-    z = x = [parameter.detach().clone() for parameter in model.parameters()]
-    for t in range(1, 6):
-        metrics = training.run_epoch()
-        y = [(0.1 * a + 0.9 * b).requires_grad_() for a, b in zip(z, x, strict=True)]
-        train_loss = F.cross_entropy(F.linear(inputs, *y), data.targets)
-        z = [a - 0.5 * g for a, g in zip(z, torch.autograd.grad(train_loss, y), strict=True)]
-        x = [(1 - 1 / t) * b + a / t for a, b in zip(z, x, strict=True)]
-        assert metrics.train_loss == pytest.approx(train_loss.item(), rel=1e-9)
-        evaluated = F.cross_entropy(F.linear(inputs, *x), data.targets).item()
-        assert metrics.validation_loss == pytest.approx(evaluated, rel=1e-9)
-
-
-@pytest.mark.parametrize("micro_batch_size", [None, 40])
-def test_running_statistics_are_recomputed_at_the_weights_that_are_evaluated(
-    schedule_free: TrainConfig, micro_batch_size: int | None
-):
-    config = with_recipe(replace(schedule_free, batch_size=100), precision="float64", micro_batch_size=micro_batch_size)
-    training = trained(config)
-    with torch.no_grad():
-        maps = training.model[0](training.data.train.inputs)
-    actual = training.model[1].running_mean
-    if micro_batch_size is None:  # the mean of equal pieces' means is the mean of all
-        torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=1e-9, atol=1e-9)
-    else:
-        torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=0.1, atol=0.05)
-        assert training.model[1].num_batches_tracked == 9
-    assert training.model[1].momentum == 0.1
-    assert not training.model.training
-
-
-def test_running_statistics_of_other_optimizers_are_those_of_training(batch_norm: TrainConfig):
-    training = trained(batch_norm)
-    assert training.model[1].num_batches_tracked == sum(m.iterations for m in training.result().epochs)

@@ -40,7 +40,7 @@ class Ended:
     err: str
 
 
-class Here:
+class TinyStudyFolder:
     """A current folder with the file tiny.yaml, to run commands in."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

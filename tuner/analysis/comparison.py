@@ -1,9 +1,9 @@
-"""The comparison of a study's arms: what each scored, what a model cost with it, and what that shows.
+"""Compare the arms of a study: their scores, the cost to a model with each, and what the difference shows.
 
-**The cost to a model** is what a user would pay for one trained model: all search trials of the arm at that batch size
-plus one training of the chosen configuration (the mean of its confirmation runs that have a score). Further
-confirmation seeds are evidence about the method, not tuning; they stand in the ledger. A pure function of results: this
-module must not know where results are stored or how a comparison is drawn.
+**The cost to a model** is the price of one trained model: all search trials of the arm at that batch size plus one
+training of the chosen configuration (the mean of its confirmation runs with a score). Further confirmation runs are
+evidence about the method, not tuning; the ledger bills them. All functions are pure. This module must not know where
+results are stored or how a comparison is drawn.
 """
 
 import math
@@ -17,26 +17,26 @@ from ..cost import CURRENCIES, Cost, total_cost
 from ..trial import Role, TrialResult
 from .evidence import Interval, Verdict, paired_verdict, t_interval
 from .ledger import CostLedger, cost_ledger
-from .matching import TuningEffort, effort_to_match
 from .selection import BASELINE, Edge, find_edges
 from .study_facts import StudyFacts
+from .tuning_effort import TuningEffort, effort_to_match
 
 Amounts = Mapping[str, float]
-"""A cost in every currency of `tuner.cost.CURRENCIES`."""
+"""Cost in every currency of `tuner.cost.CURRENCIES`."""
 
 NO_COST: Amounts = dict.fromkeys(CURRENCIES, 0.0)
-"""The cost of what needed no work."""
+"""Zero in every currency."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """What an arm saves against the reference in one currency.
+    """Savings of an arm against the reference, in one currency.
 
     Attributes:
-        share: 1 - cost(arm) / cost(reference); negative where the arm costs more.
-        share_with_baseline: the same with the search for the arm's baseline billed to this one batch size.
-        break_even: the number of batch sizes after which the baseline's search has paid for itself; 0 where there is
-            no search to pay for, None where the arm saves nothing and it never does.
+        share: 1 - cost(arm) / cost(reference); negative if the arm costs more.
+        share_with_baseline: the same with the search for the arm's baseline billed to this batch size.
+        break_even: number of batch sizes after which the search for the baseline has paid for itself; 0 if there is no
+            such search, None if the arm saves nothing.
     """
 
     share: float
@@ -46,28 +46,28 @@ class Saving:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRow:
-    """One arm at one batch size.
+    """Row of a comparison: one arm at one batch size.
 
     Attributes:
         arm: name of the arm.
-        batch_size: in samples.
+        batch_size: samples.
         zero_tuning: whether the arm's method is a rule.
-        score: mean test score over the seeds with its 95% interval; None before a confirmation has a score.
+        score: mean test score over the seeds with its 95% interval; None before a confirmation run has a score.
         validation_score: mean validation score of the same runs.
-        num_seeds: confirmation runs with a score, diverged ones (at chance) included.
-        num_diverged: those of them that diverged.
+        num_seeds: confirmation runs with a score, including diverged ones, which score chance level.
+        num_diverged: confirmation runs that diverged.
         num_failed: confirmation runs without a score.
         params: the chosen hyperparameters; empty for a rule.
         search: cost of all search trials; for the baseline's row, of its tuning.
-        training: one training of the chosen configuration, the mean of the runs with a score; None without one.
+        training: mean cost of the confirmation runs with a score; None without any.
         bill: the cost to a model: search + training; None without a training.
-        baseline_bill: the search for the baseline the arm rests on; zero where it rests on none or on a stated one.
-        verdict: against the reference at the margin; None for the reference and the baseline themselves.
-        holds: whether the mean keeps `margin` of the baseline's mean (LIMIT Def. 2.1), a statement about points
-            without their spread; None where the baseline was not confirmed.
-        savings: against the reference, by currency; empty for the reference and where a bill is missing.
-        effort: what the reference's search takes to validate as well as this arm; None for the reference itself, and
-            where either has no score.
+        baseline_bill: cost of the search for the arm's baseline; zero without a baseline or if it was stated.
+        verdict: verdict against the reference at the margin; None for the reference and the baseline themselves.
+        holds: whether the mean score is at least `margin` of the baseline's mean (LIMIT Def. 2.1), regardless of their
+            spread; None if the baseline was not confirmed.
+        savings: savings against the reference, by currency; empty for the reference or if a bill is missing.
+        effort: effort of the reference's search to validate as well as this arm; None for the reference itself or if
+            either has no score.
     """
 
     arm: str
@@ -90,22 +90,22 @@ class ComparisonRow:
 
     @property
     def trials_to_match(self) -> int | None:
-        """K* of `effort`; None where all trials are not enough, or where there is none."""
+        """K* of `effort`; None if all trials are not enough or there is no effort."""
         return None if self.effort is None else self.effort.trials
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A study's answer.
+    """Comparison of all arms of a study.
 
     Attributes:
-        facts: what was known of the study.
-        rows: one a batch size and arm, in the study's order.
-        baseline: the confirmed baseline at B0; None where it has no results.
-        baseline_stated: True where no trial tuned a baseline, so that none is billed.
-        tolerance_basis: whose mean test score the tolerance is a share of.
-        ledger: all that was spent.
-        edges: choices on the edge of their range, baselines' first.
+        facts: what the comparison knows of the study.
+        rows: a row for every batch size and arm, in the study's order.
+        baseline: the baseline at B0; None without results.
+        baseline_stated: whether no trial tuned a baseline, so that none is billed.
+        tolerance_basis: whose mean test score the tolerance is a fraction of.
+        ledger: everything that was spent.
+        edges: choices on the edge of their range, baselines first.
     """
 
     facts: StudyFacts
@@ -117,7 +117,7 @@ class Comparison:
     edges: tuple[Edge, ...] = ()
 
     def row(self, arm: str, batch_size: int) -> ComparisonRow:
-        """The row of an arm at a batch size; KeyError where the study has none."""
+        """Return the row of an arm at a batch size; KeyError if the study has none."""
         for row in self.rows:
             if (row.arm, row.batch_size) == (arm, batch_size):
                 return row
@@ -125,10 +125,10 @@ class Comparison:
 
 
 def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
-    """Compares a study's arms, in any state of the study: what has no result yet is None.
+    """Compare the arms of a study. It need not be finished: whatever has no result yet is None.
 
     Args:
-        facts: the study's definition.
+        facts: facts of the study's definition.
         results: all its results, in any order.
     """
     baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
@@ -150,7 +150,7 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
 
 
 def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int) -> list[TrialResult]:
-    """The confirmation runs of the arm's last choice: a search that went on with a larger budget may choose anew."""
+    """Return the confirmation runs of the arm's last choice: a search with a larger budget may choose anew."""
     runs = _select(results, arm, batch_size, "confirmation")
     if not runs:
         return []
@@ -159,7 +159,7 @@ def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int)
 
 
 def tolerated_loss(margin: float, score: float) -> float:
-    """How much worse than a score still counts as a match, in the metric's unit: (1 - margin) |score|.
+    """Return the tolerated loss against a score, in the metric's unit: (1 - margin) |score|.
 
     >>> round(tolerated_loss(0.995, 0.952), 6)
     0.00476
@@ -168,12 +168,12 @@ def tolerated_loss(margin: float, score: float) -> float:
 
 
 def amounts_of(cost: Cost) -> Amounts:
-    """A cost by currency."""
+    """Return a cost by currency."""
     return {currency: float(getattr(cost, currency)) for currency in CURRENCIES}
 
 
 def saving(bill: float, reference_bill: float, baseline_bill: float) -> Saving | None:
-    """What a bill saves against the reference's, in the same currency; None where the reference cost nothing.
+    """Return the savings of a bill against the reference's in the same currency; None if that is zero.
 
     >>> saving(1.0, 13.0, 10.0)
     Saving(share=0.9230769230769231, share_with_baseline=0.15384615384615385, break_even=1)
@@ -190,7 +190,7 @@ def saving(bill: float, reference_bill: float, baseline_bill: float) -> Saving |
 
 
 def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size: int) -> ComparisonRow:
-    """What an arm did at a batch size, before it is compared with anything."""
+    """Return an arm's row at a batch size without its comparison to others."""
     search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
     confirmations = confirmation_runs(results, arm, batch_size)
     scored = [result for result in confirmations if result.test_score is not None]
@@ -220,7 +220,7 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
 def _add_verdict(
     facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow, baseline_score: float | None
 ) -> ComparisonRow:
-    """The row with what follows from the baseline's score and from the reference at the same batch size."""
+    """Compare a row with the baseline's score and with the reference at the same batch size."""
     sign = 1.0 if facts.higher_is_better else -1.0
     if row.score is not None and baseline_score is not None:
         loss = sign * (baseline_score - row.score.mean)
@@ -269,7 +269,7 @@ def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRo
 
 
 def _baseline_bill(results: Iterable[TrialResult], arm: str) -> Amounts:
-    """The search for the arm's own baseline where it tuned one, else for the shared one."""
+    """Return the cost of the search for the arm's own baseline if it tuned one, else for the shared one."""
     searches = [result for result in results if result.trial.role == "baseline"]
     own = [result.cost for result in searches if result.trial.arm == f"{arm} {BASELINE}"]
     return amounts_of(total_cost(own or [result.cost for result in searches if result.trial.arm == BASELINE]))
@@ -284,7 +284,7 @@ def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Rol
 
 
 def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validation_score"]) -> dict[int, float]:
-    """Scores by seed, without the runs that have none."""
+    """Return scores by seed, without runs that have none."""
     scores = {result.trial.config.seed: getattr(result, name) for result in results}
     return {seed: scores[seed] for seed in sorted(scores) if scores[seed] is not None}
 

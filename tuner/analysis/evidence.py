@@ -1,4 +1,4 @@
-"""What results show: intervals, the verdict at a margin, the best-of-k curve and best-so-far against cost.
+"""Statistics of results: intervals, verdicts at a margin, best-of-k curves and incumbents against cost.
 
 Pure functions of numbers and results. This module must not know how results are stored, compared or drawn.
 """
@@ -12,18 +12,18 @@ from typing import Literal
 from ..trial import TrialResult
 
 CONFIDENCE = 0.95
-"""Two-sided confidence of every interval; each end of it is a one-sided statement at 97.5%."""
+"""Two-sided confidence of every interval; each end is a one-sided bound at 97.5%."""
 
 ROUNDING = 1e-12
-"""Share of a level by which an expectation may miss it for rounding alone."""
+"""Relative rounding error by which an expectation may miss a level."""
 
 Finding = Literal["beats", "matches", "falls short", "undecided"]
-"""What a paired comparison at a margin shows."""
+"""Result of a paired comparison at a margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean and its confidence interval; the ends are None where one value alone gives none."""
+    """Mean and confidence interval; a single value has no ends."""
 
     mean: float
     low: float | None
@@ -32,13 +32,13 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What an arm's scores show against the reference's, paired by seed.
+    """Verdict on an arm against the reference, from scores paired by seed.
 
     Attributes:
         finding: the verdict at the margin.
-        difference: improvement over the reference in the metric's unit, positive where the arm is better whatever
-            the metric's direction; None where no seed has both scores.
-        tolerance: how much worse still counts as a match, in the metric's unit, >= 0.
+        difference: improvement over the reference in the metric's unit, positive if the arm is better, whatever the
+            metric's direction; None if no seed has both scores.
+        tolerance: loss that still counts as a match, in the metric's unit, >= 0.
         num_pairs: seeds with both scores.
     """
 
@@ -50,17 +50,17 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Incumbent:
-    """The best validation score once `cost` has been spent; `cost` is in the currency that was asked for."""
+    """Best validation score after spending `cost`, which is in the requested currency."""
 
     cost: float
     score: float
 
 
 def t_interval(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean at `CONFIDENCE`.
+    """Return Student's t interval of the mean at `CONFIDENCE`.
 
     Args:
-        values: at least one finite number. Equal values give an interval without width, one value gives no ends.
+        values: at least one finite number. Equal values give an interval of width 0, a single value gives no ends.
 
     Raises:
         ValueError: there is no value.
@@ -76,7 +76,7 @@ def t_interval(values: Sequence[float]) -> Interval:
         return Interval(mean=values[0], low=None, high=None)
     if all(value == values[0] for value in values):
         return Interval(mean=values[0], low=values[0], high=values[0])
-    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
+    from scipy import stats  # takes a second to import, and is needed only at the end
 
     ends = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
     return Interval(mean=fmean(values), low=float(ends.low), high=float(ends.high))
@@ -85,22 +85,22 @@ def t_interval(values: Sequence[float]) -> Interval:
 def paired_verdict(
     scores: Sequence[float], reference: Sequence[float], *, tolerance: float, higher_is_better: bool
 ) -> Verdict:
-    """Whether an arm beats, matches or falls short of the reference, fixed beforehand by a tolerance.
+    """Decide whether an arm beats, matches or falls short of the reference at a tolerance fixed beforehand.
 
-    With [low, high] the t interval of the paired improvements: "beats" where low > 0; "matches" (is not inferior)
-    where low > -tolerance; "falls short" where high < -tolerance; else, and with fewer than two pairs, "undecided".
+    With [low, high] the t interval of the paired improvements: "beats" if low > 0; "matches" (non-inferior) if
+    low > -tolerance; "falls short" if high < -tolerance; otherwise, and with fewer than two pairs, "undecided".
 
-    A percentile bootstrap over seeds would under-cover with a study's few: on normal differences its nominal 95%
-    interval holds the truth in 75% of the cases at 3 seeds, 84% at 5 and 90% at 10; the t interval in 95%.
+    The t interval is used since a percentile bootstrap over few seeds under-covers: on normal differences its nominal
+    95% interval covers the truth in 75% of the cases at 3 seeds, 84% at 5 and 90% at 10; the t interval in 95%.
 
     Args:
-        scores: the arm's scores, one a seed.
-        reference: the reference's scores with the same seeds, in the same order.
-        tolerance: how much worse still counts as a match, in the metric's unit, >= 0.
+        scores: scores of the arm, one for each seed.
+        reference: scores of the reference with the same seeds, in the same order.
+        tolerance: loss that still counts as a match, in the metric's unit, >= 0.
         higher_is_better: direction of the metric.
 
     Raises:
-        ValueError: the two do not have the same number of scores.
+        ValueError: the numbers of scores differ.
 
     Source: Piaggio et al., Reporting of noninferiority and equivalence randomized trials (JAMA 2012).
 
@@ -130,18 +130,18 @@ def _finding(improvement: Interval, tolerance: float) -> Finding:
 
 
 def best_of_k(scores: Iterable[float], *, higher_is_better: bool) -> tuple[float, ...]:
-    r"""Expected best score after k = 1..N trials, drawn without order from the N that were run.
+    r"""Return the expected best score of k = 1..N trials, drawn from the N that were run.
 
     The unbiased U-statistic: sum over i >= k of v_(i) C(i-1, k-1) / C(N, k), with v_(1..N) from worst to best. It
-    assumes exchangeable trials: it holds for grid and random search, and is no more than a description for searchers
-    that learn, such as TPE.
+    assumes exchangeable trials, as those of grid and random search. For searchers that learn, such as TPE, it only
+    describes the trials that were run.
 
     Args:
         scores: validation scores, finite; a diverged trial counts with its score, a failed one has none.
         higher_is_better: direction of the metric.
 
     Returns:
-        N expected values, the last of them the best score; of no scores, none.
+        N expected values, the last of which is the best score.
 
     Source: Tang et al., arXiv 2004.13705, Eq. 3.
 
@@ -162,7 +162,7 @@ def best_of_k(scores: Iterable[float], *, higher_is_better: bool) -> tuple[float
 
 
 def trials_to_reach(curve: Sequence[float], level: float, *, higher_is_better: bool) -> int | None:
-    """K*: the fewest trials after which the expected best reaches a level; None where N trials are not enough.
+    """Return K*, the fewest trials whose expected best reaches a level; None if N trials are not enough.
 
     Args:
         curve: expected best after 1..N trials, from `best_of_k`.
@@ -182,20 +182,20 @@ def trials_to_reach(curve: Sequence[float], level: float, *, higher_is_better: b
 def incumbents(
     results: Iterable[TrialResult], currency: str, *, higher_is_better: bool, as_proposed: bool = False
 ) -> tuple[Incumbent, ...]:
-    """Best validation score so far against what had been spent, trial by trial.
+    """Return the best validation score so far against the cost so far, trial by trial.
 
-    Every trial adds its cost; one that cannot be chosen (failed or pruned) adds nothing else. Trials before the first
-    score are left out of the curve, not out of its cost.
+    Every trial adds its cost; failed and pruned ones add nothing else. The curve begins with the first score, at the
+    cost of all trials until then.
 
     Args:
-        results: the trials of one search.
+        results: trials of one search.
         currency: a name in `tuner.cost.CURRENCIES`.
         higher_is_better: direction of the metric.
-        as_proposed: whether trials count in the order in which they were proposed, the same whenever a study is run;
-            else in that in which they finished, which depends on how long trials side by side take.
+        as_proposed: whether trials are in the order of their proposals, which is reproducible; otherwise in the order
+            in which they finished, which depends on the timing of parallel trials.
 
     Returns:
-        One incumbent a trial, with non-decreasing cost and never a worse score.
+        An incumbent for every trial. Cost never decreases and scores never get worse.
     """
     better = max if higher_is_better else min
     spent, best, curve = 0.0, None, []

@@ -1,7 +1,7 @@
-"""The ledger of a study: what every arm, batch size and role cost, adding up exactly.
+"""Cost ledger of a study: the exact cost of every arm, batch size and role.
 
-Every result is billed: failed, diverged and pruned ones too. One that was taken over from an earlier training costs the
-study nothing, and stands beside the bill. This module must not know what the money bought.
+Every trial is billed, also failed, diverged and pruned ones. A reused result costs the study nothing and is listed
+beside the bill. This module must not know scores.
 """
 
 import math
@@ -15,17 +15,17 @@ from ..trial import ROLES, Role, TrialResult
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerLine:
-    """What one arm cost at one batch size in one role, how its trials ended, and how long one had to wait for them.
+    """Cost of the trials of an arm at a batch size in one role.
 
     Attributes:
-        arm: its name, or a baseline's.
-        batch_size: in samples.
-        role: of the trials.
-        cost: what was spent on them, summed up.
-        reused: what earlier trainings had spent on those whose results were taken over; no part of `cost`.
+        arm: name of the arm or the baseline.
+        batch_size: samples.
+        role: role of the trials.
+        cost: sum of what the study spent on the trials.
         num_diverged: trials that were trained here and diverged.
         num_failed: trials that failed.
-        wall_seconds: as `wall_seconds` gives; lines ran side by side, so theirs do not add up to the total's.
+        wall_seconds: from `wall_seconds`; lines overlap in time, so they do not add up to the total's.
+        reused: cost of the earlier trainings whose results were reused; not part of `cost`.
     """
 
     arm: str
@@ -39,19 +39,19 @@ class LedgerLine:
 
     @property
     def full_cost(self) -> Cost:
-        """What it would have cost to train all of them: the sum of `TrialResult.cost`."""
+        """Cost if nothing had been reused: the sum of `TrialResult.cost`."""
         return self.cost + self.reused
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostLedger:
-    """Lines whose sum is the total, and a total that is the sum over all results.
+    """Cost ledger of a study. Its total is the sum of its lines and the sum over all results.
 
     Attributes:
-        lines: one an arm, batch size and role.
-        total: the sum of their costs: what the study spent.
-        wall_seconds: of the whole study, as `wall_seconds` gives.
-        reused: the sum of what earlier trainings had spent on results that were taken over; no part of `total`.
+        lines: a line for every arm, batch size and role.
+        total: sum of the lines' costs, which is what the study spent.
+        wall_seconds: wall-clock time of the whole study, from `wall_seconds`.
+        reused: cost of the earlier trainings whose results were reused; not part of `total`.
     """
 
     lines: tuple[LedgerLine, ...]
@@ -60,7 +60,7 @@ class CostLedger:
     reused: Cost = field(default_factory=Cost)
 
     def arms(self) -> Mapping[tuple[str, int], Cost]:
-        """The sum of every arm's lines at every batch size, by (arm, batch size)."""
+        """Return the sum of the lines of every arm at every batch size, by (arm, batch size)."""
         return {
             (arm, batch_size): total_cost(line.cost for line in lines)
             for (batch_size, arm), lines in groupby(self.lines, key=lambda line: (line.batch_size, line.arm))
@@ -68,12 +68,12 @@ class CostLedger:
 
 
 def wall_seconds(results: Iterable[TrialResult]) -> float:
-    """Seconds of the clock in which at least one of these trainings held a device.
+    """Return the wall-clock seconds during which at least one of these trainings held a device.
 
-    Trainings side by side count once, as do the workers of one, and the hours between an interruption and the
-    resumption not at all. Each is taken to have held its device without a break until it ended; the part of it that an
-    interruption lost is taken to have stood just before the rest, and counts only where nothing else ran then. What was
-    taken over held nothing. Too few where trials were trained in packs: `TrialResult.started_at` says why.
+    Parallel trainings, and the workers of one, count once. The time between an interruption and the resumption does not
+    count. Every training is assumed to have held its device continuously until it finished, work that an interruption
+    lost included. Reused results held none. The sum is too small for trials that were trained in packs, see
+    `TrialResult.started_at`.
 
     >>> wall_seconds([])
     0.0
@@ -87,9 +87,9 @@ def wall_seconds(results: Iterable[TrialResult]) -> float:
 
 
 def cost_ledger(results: Iterable[TrialResult]) -> CostLedger:
-    """One line an arm, batch size and role, ordered by batch size, arm and role.
+    """Return the ledger of results, with lines ordered by batch size, arm and role.
 
-    Integers add up exactly. Seconds are floating-point numbers, so the total is the sum of the lines in their order.
+    Integers add up exactly. Seconds are floating-point numbers: the total is their sum in the order of the lines.
 
     >>> cost_ledger([]).total.trials
     0

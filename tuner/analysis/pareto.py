@@ -1,4 +1,4 @@
-"""Which arms and trials no other one beats in both cost and score.
+"""Pareto fronts of arms and trials in cost and score.
 
 Pure functions of points. This module must not know how fronts are drawn.
 """
@@ -11,13 +11,13 @@ from ..trial import TrialResult
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoPoint:
-    """Something that costs and scores.
+    """Arm or trial with its cost and score.
 
     Attributes:
-        name: what the point stands for, readable and distinct.
-        batch_size: the batch size it was trained at.
-        cost: what it cost, in the currency that was asked for; lower is better.
-        score: the metric's value.
+        name: readable and unique name.
+        batch_size: batch size of the training.
+        cost: cost in the requested currency; lower is better.
+        score: value of the metric.
     """
 
     name: str
@@ -27,10 +27,10 @@ class ParetoPoint:
 
 
 def pareto_front(points: Iterable[ParetoPoint], *, higher_is_better: bool) -> tuple[ParetoPoint, ...]:
-    """The points that no other point betters in one of cost and score without losing in the other.
+    """Return the points that no other point dominates in cost and score.
 
-    Exact ties stand together on the front. The order is by cost, then score from best, then name: the same whatever
-    order the points came in.
+    Exact ties are all on the front. The order is by cost, then by score from best, then by name, whatever the order of
+    the points.
 
     >>> cheap = ParetoPoint(name="cheap", batch_size=64, cost=1.0, score=0.90)
     >>> worse = ParetoPoint(name="worse", batch_size=64, cost=2.0, score=0.89)
@@ -50,12 +50,12 @@ def pareto_front(points: Iterable[ParetoPoint], *, higher_is_better: bool) -> tu
 def hypervolume(
     points: Iterable[ParetoPoint], *, worst_cost: float, worst_score: float, higher_is_better: bool
 ) -> float:
-    """Area that the points dominate, up to a corner that is worse than all of interest.
+    """Return the area that the points dominate, bounded by a reference point.
 
     Args:
-        points: any points; those beyond the corner add nothing.
-        worst_cost: cost of the corner.
-        worst_score: score of the corner.
+        points: any points; those beyond the reference point add nothing.
+        worst_cost: cost of the reference point.
+        worst_score: score of the reference point.
         higher_is_better: direction of the score.
 
     Returns:
@@ -79,7 +79,7 @@ def hypervolume(
 
 
 def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[ParetoPoint, ...]:
-    """One point a trial: its own cost against its validation score; trials without a score are left out."""
+    """Return a point for every trial with a validation score, at the trial's own cost."""
     return tuple(
         ParetoPoint(
             name=result.trial.name,

@@ -1,4 +1,4 @@
-"""Where results came from: definition, versions, commit and machine, so that a verdict can be reproduced."""
+"""Provenance of results: definition, versions, commit and machine, so that a verdict can be reproduced."""
 
 import hashlib
 import os
@@ -25,18 +25,18 @@ TRAINING_PACKAGES = (
     *("torch", "numpy", "mlxtend", "torchvision", "timm", "pillow", "tokenizers", "sacrebleu"),
     *("schedulefree", "prodigyopt", "dadaptation", "dog-optimizer"),
 )
-"""Packages that take part in a training: applications, data sources and optimizers are made of them."""
+"""Packages that trainings use: for applications, data sources and optimizers."""
 TRAINING_SOURCES = ("trainers", "tuner/execution", "tuner/cost.py")
-"""The code of ours that trains and bills, as places in the source folder."""
+"""Source files of zerotune that train and bill, relative to its folder."""
 TRAINED_WITH = ("training.code", "training.packages", "training.data", "training.resources")
-"""Facts of a session that say what its trainings were made with."""
+"""Keys of a session that describe what its trainings were made with."""
 
 _NOT_INSTALLED = "not installed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a comparison comes from.
+    """Origin of a comparison.
 
     Attributes:
         definition: the study's resolved definition, plain JSON values.
@@ -63,7 +63,7 @@ class Origin:
 
 
 def collect_provenance() -> dict[str, str]:
-    """Package versions, the source's git commit, this machine and the time, as flat text."""
+    """Return package versions, the git commit of the source, this machine and the time, as flat text."""
     facts = {BEGUN_AT: datetime.now(UTC).isoformat(timespec="seconds")}
     facts |= {f"version.{name}": _version(name) for name in PACKAGES}
     facts["python"] = platform.python_version()
@@ -79,7 +79,7 @@ def collect_provenance() -> dict[str, str]:
 
 
 def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether two sessions differ in nothing but when they began.
+    """Return whether two sessions differ only in their time.
 
     >>> is_same_program({"python": "3.11.9", "begun_at": "2026-01-01"}, {"python": "3.11.9"})
     True
@@ -88,7 +88,7 @@ def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def training_provenance(study: Study, data: str | None) -> dict[str, str]:
-    """What a session's trainings are made with, beside their configurations, as flat text: `TRAINED_WITH`.
+    """Return what a session's trainings are made with besides their configurations, as flat text by `TRAINED_WITH`.
 
     Args:
         study: the definition; its application's code counts where that is not ours, and what a trial holds.
@@ -132,7 +132,7 @@ def _version(package: str) -> str:
 
 
 def _git(*arguments: str) -> str:
-    """Output of git in the source folder; empty where this is no checkout."""
+    """Return the output of git in the source folder; empty if that is no checkout."""
     folder = (PACKAGE / "tuner").resolve().parent  # of a checkout; elsewhere the package itself
     if not (folder / ".git").exists():
         return ""

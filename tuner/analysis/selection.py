@@ -1,4 +1,4 @@
-"""What a search settles on, and whether its range was wide enough.
+"""Choose the best trial of a search, and check whether its range was wide enough.
 
 Pure functions of results. This module must not know what a choice is compared with.
 """
@@ -10,20 +10,20 @@ from ..study.search_space import Space, numeric_range, params_on_edge
 from ..trial import TrialResult
 
 BASELINE = "baseline"
-"""Arm name of the shared baseline's trials; an arm that tunes one of its own has "ARM baseline" besides."""
+"""Arm name of the shared baseline's trials; a baseline that an arm tunes for itself has "ARM baseline"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """A search's choice on the edge of its range: a better value may lie outside, and the arm may be under-tuned.
+    """Choice on the edge of its range: a better value may lie outside, so the arm may be under-tuned.
 
     Attributes:
-        arm: of the search's trials; "baseline" or "ARM baseline" for a baseline's.
-        batch_size: in samples.
-        name: of the hyperparameter.
-        value: that was chosen.
-        low: lowest value that was searched.
-        high: highest value that was searched.
+        arm: arm of the search's trials; "baseline" or "ARM baseline" for a baseline.
+        batch_size: samples.
+        name: name of the hyperparameter.
+        value: chosen value.
+        low: lowest value of the search.
+        high: highest value of the search.
     """
 
     arm: str
@@ -35,10 +35,10 @@ class Edge:
 
 
 def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
-    """The trial that a search settles on: the best by last validation score, the earliest of equals.
+    """Return the trial that a search chooses: the best by last validation score, the earliest of equals.
 
-    A diverged trial (it scores what chance scores) is chosen only where nothing else is there; pruned and failed ones
-    never are. None where no trial of the search has a score.
+    A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed ones are
+    never chosen. None if no trial of the search has a score.
     """
     sign = 1.0 if higher_is_better else -1.0
     scored = [result for result in search if result.status in ("finished", "diverged")]
@@ -49,12 +49,12 @@ def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> Tria
 def find_edges(
     results: Iterable[TrialResult], spaces: Mapping[str, Space], *, arms: Sequence[str], higher_is_better: bool
 ) -> tuple[Edge, ...]:
-    """Numeric choices on the edge of what was searched, as `tuner.study.search_space.params_on_edge` tells.
+    """Return the numeric choices on the edge of their range, by `tuner.study.search_space.params_on_edge`.
 
     Args:
-        results: a study's.
-        spaces: what each search ranges over, by the arm name of its trials; others are left out.
-        arms: names of the arms, in the study's order; searches of baselines come before them.
+        results: results of the study.
+        spaces: spaces of the searches, by the arm name of their trials; other searches are left out.
+        arms: names of the arms, in the study's order; baselines come before them.
         higher_is_better: direction of the score.
     """
     searches: dict[tuple[str, int], list[TrialResult]] = {}

@@ -1,8 +1,8 @@
-"""How long a training takes to reach the baseline's score, at growing batch sizes on the same devices (DATE, Fig. 2).
+"""Time to reach the baseline's score at growing batch sizes on the same devices (DATE, Fig. 2).
 
-The target is the baseline's own mean validation score after its last epoch, less the margin that counts as a match.
-Seconds are those of the clock from the training's first update on, evaluation included: of several workers once. Of a
-training in a pack they are its part of the pack's, fewer than the clock's; no result tells, so that reports warn of it.
+The target is the baseline's mean validation score after its last epoch, less the margin that counts as a match. Seconds
+are wall-clock time from the first update on, evaluation included. A training in a pack has its part of the pack's
+seconds, which are fewer; results do not record packs, so reports warn of it.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True, kw_only=True)
 class TimeToTarget:
-    """The confirmation runs of an arm at a batch size.
+    """Time to the target of an arm's confirmation runs at a batch size.
 
     Attributes:
-        arm: its name, or "baseline".
+        arm: name of the arm, or "baseline".
         batch_size: samples.
-        seconds: of the runs that reached the target, ascending.
-        epochs: after which they did, in the same order.
-        num_runs: all of them, those that did not included.
+        seconds: seconds of the runs that reached the target, ascending.
+        epochs: epochs of these runs until the target, in the same order.
+        num_runs: number of all runs, including those that did not reach it.
     """
 
     arm: str
@@ -36,7 +36,7 @@ class TimeToTarget:
 
     @property
     def median_seconds(self) -> float | None:
-        """Half of all runs reach the target by then; None where fewer than half ever do."""
+        """Median seconds over all runs; None if fewer than half reach the target."""
         if 2 * len(self.seconds) < self.num_runs or not self.seconds:
             return None
         beyond = self.num_runs - len(self.seconds)
@@ -45,7 +45,7 @@ class TimeToTarget:
 
 
 def target_score(results: Sequence[TrialResult], facts: StudyFacts) -> float | None:
-    """What is to be reached on validation; None where the baseline was not run or has no score."""
+    """Return the validation score to reach; None if the baseline has no score."""
     runs = confirmation_runs(results, BASELINE, facts.baseline_batch_size)
     scores = [run.validation_score for run in runs if run.status == "finished" and run.validation_score is not None]
     if not scores:
@@ -56,9 +56,9 @@ def target_score(results: Sequence[TrialResult], facts: StudyFacts) -> float | N
 
 
 def times_to_target(results: Sequence[TrialResult], facts: StudyFacts) -> list[TimeToTarget]:
-    """The baseline at its batch size, then every arm at every batch size, where there are runs with epochs.
+    """Return the times of the baseline and of every arm at every batch size that has runs with epochs.
 
-    Empty where there is no target.
+    Empty without a target.
     """
     target = target_score(results, facts)
     if target is None:
@@ -84,7 +84,7 @@ def times_to_target(results: Sequence[TrialResult], facts: StudyFacts) -> list[T
 
 
 def speed_up(times: Sequence[TimeToTarget], time: TimeToTarget) -> float | None:
-    """How many times as fast as the baseline, by the medians; None where half of the runs of either never get there.
+    """Return the speed-up over the baseline by the medians; None if either has no median.
 
     >>> slow, fast = (TimeToTarget(arm=arm, batch_size=1, seconds=(seconds,), epochs=(1,), num_runs=1)
     ...     for arm, seconds in (("baseline", 30.0), ("date", 20.0)))
@@ -97,7 +97,7 @@ def speed_up(times: Sequence[TimeToTarget], time: TimeToTarget) -> float | None:
 
 
 def _reached(run: TrialResult, target: float, *, higher: bool) -> tuple[float, int] | None:
-    """Seconds and epochs until the run's validation score first was as good as the target; None where it never was."""
+    """Return seconds and epochs until the validation score first reaches the target; None if it never does."""
     seconds = 0.0
     for epoch in run.epochs:
         seconds += epoch.device_seconds / run.num_workers

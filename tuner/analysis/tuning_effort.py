@@ -1,268 +1,135 @@
-"""How much tuning it takes to be as good as a level: success rates, expected cost, and best-so-far with its spread.
+"""Tuning effort: how many trials of the reference's search it takes to validate as well as another arm, K*.
 
-The level is a score to reach, such as a zero-tuned arm's mean validation score. Pure functions of numbers: this module
-must not know how results are stored, compared or drawn. The expected best of k trials stands in
-`tuner.analysis.evidence`.
-
-**Exchangeable trials.** `success_rate`, `expected_running_time` and `median_best_of_k` speak of trials drawn
-independently from one distribution: random search. Over a grid they describe that grid, and searchers that
-learn (TPE, ASHA) need independent repeats of the whole search: `average_incumbents`.
+Pure functions of results; their formulas are in `tuner.analysis.search_statistics`. This module must not know verdicts
+or savings.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from .evidence import CONFIDENCE, Incumbent, Interval, t_interval
+from ..cost import CURRENCIES
+from ..trial import TrialResult
+from .evidence import Incumbent, best_of_k, incumbents, trials_to_reach
+from .search_statistics import (
+    AveragedIncumbent,
+    SuccessRate,
+    average_incumbents,
+    cost_to_reach,
+    expected_running_time,
+    success_rate,
+)
 
-BOOTSTRAP_TRIALS = 5
-"""N / k below which a percentile bootstrap of the best of k at 95% holds less than 90% (benchmarks/coverage.py)."""
+CHOOSABLE = ("finished", "diverged")
+"""Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SuccessRate:
-    """How often a trial is at least as good as a level.
+class TuningEffort:
+    """Effort of the reference's search to validate as well as an arm.
 
     Attributes:
-        num_successes: trials at least as good as the level.
-        num_trials: all trials, failed ones too.
-        rate: num_successes / num_trials, an estimate of the probability p that a trial succeeds.
-        low: lower end of Clopper and Pearson's two-sided interval of p at `CONFIDENCE`.
-        high: its upper end.
-        upper_bound: where no trial succeeded, the exact one-sided bound on p at `CONFIDENCE`, 1 - 0.05^(1/N), which
-            the "rule of three" 3/N rounds up; None where one did.
-        expected_trials: 1 / rate, the trials that a random search needs on average; None where no trial succeeded.
-        trials_for_confidence: trials of which one succeeds with probability `CONFIDENCE`, were p the rate; None where
-            no trial succeeded. `trials_to_succeed` of `low` and `high` gives its interval.
+        trials: K*, the fewest trials whose expected best reaches the arm's mean validation score; None if all trials
+            together do not. The expectation is over the order of exchangeable trials. For a search that learns, the
+            best so far is averaged over the searches that were run.
+        num_trials: upper limit of K*: trials of one search if it learns, otherwise of all searches.
+        num_searches: independent searches that K* rests on.
+        learned: whether the search learns from its trials, so that a single search is no expectation.
+        success: success rate of the trials of the search and its repeats at that score.
+        running_time: cost of these trials over the number of successes, by currency; empty without any success.
     """
 
-    num_successes: int
+    trials: int | None
     num_trials: int
-    rate: float
-    low: float
-    high: float
-    upper_bound: float | None
-    expected_trials: float | None
-    trials_for_confidence: int | None
+    num_searches: int
+    learned: bool
+    success: SuccessRate
+    running_time: Mapping[str, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class MedianBest:
-    """The median of the best of k trials: one search of k trials in two ends with a score at least this good.
-
-    Attributes:
-        k: trials drawn.
-        median: the score, estimated from the trials that were run; None where it is that of a failed trial.
-        worse: the end of its interval on the bad side; None where there is no bound, or a failed trial is the bound.
-        better: the end on the good side; None likewise: N trials cannot say how good the best of more than
-            N / log2(40) may be (`median_interval_range`).
-        bootstrap_undercovers: whether a percentile bootstrap would hold the mean best of k in less than 90% of the
-            cases, for a nominal 95% (k > N/5); at half the trials it is 80%.
-    """
-
-    k: int
-    median: float | None
-    worse: float | None
-    better: float | None
-    bootstrap_undercovers: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AveragedIncumbent:
-    """The best score so far once `cost` has been spent, averaged over repeats of a search.
-
-    Attributes:
-        cost: in the currency of the curves.
-        score: the mean over the repeats and Student's interval of it, without ends where there is one repeat.
-        num_repeats: searches that were averaged.
-    """
-
-    cost: float
-    score: Interval
-    num_repeats: int
-
-
-def success_rate(scores: Iterable[float | None], level: float, *, higher_is_better: bool) -> SuccessRate:
-    """How often a trial is at least as good as a level, with the exact interval.
+def effort_to_match(
+    search: Sequence[TrialResult],
+    repeats: Sequence[TrialResult],
+    level: float,
+    *,
+    learned: bool,
+    higher_is_better: bool,
+) -> TuningEffort | None:
+    """Return the effort of a search to reach a level.
 
     Args:
-        scores: validation scores of all trials, at least one; None for a trial that failed, which is no success.
-        level: the score to reach.
+        search: trials of the reference's search.
+        repeats: trials of all its repeats; each repeat trains with its own seed.
+        level: validation score to reach.
+        learned: whether its method learns from outcomes (TPE), so that its trials are not exchangeable.
         higher_is_better: direction of the score.
 
-    Raises:
-        ValueError: there is no trial.
-
-    Source: Clopper and Pearson (Biometrika 26, 1934); Hanley and Lippman-Hand, If nothing goes wrong, is everything
-        all right? (JAMA 249, 1983), for the rule of three.
-
-    >>> found = success_rate([0.97, 0.95, None, 0.96], 0.96, higher_is_better=True)
-    >>> found.num_successes, found.num_trials, found.expected_trials, found.trials_for_confidence
-    (2, 4, 2.0, 5)
-    """
-    outcomes = [score is not None and (score >= level if higher_is_better else score <= level) for score in scores]
-    if not outcomes:
-        raise ValueError("a success rate needs at least one trial, got none: leave out arms without trials")
-    num_successes, num_trials = sum(outcomes), len(outcomes)
-    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
-
-    interval = stats.binomtest(num_successes, num_trials).proportion_ci(CONFIDENCE, method="exact")
-    rate = num_successes / num_trials
-    return SuccessRate(
-        num_successes=num_successes,
-        num_trials=num_trials,
-        rate=rate,
-        low=float(interval.low),
-        high=float(interval.high),
-        upper_bound=None if num_successes else 1.0 - (1.0 - CONFIDENCE) ** (1.0 / num_trials),
-        expected_trials=num_trials / num_successes if num_successes else None,
-        trials_for_confidence=trials_to_succeed(rate),
-    )
-
-
-def trials_to_succeed(rate: float, confidence: float = CONFIDENCE) -> int | None:
-    """The fewest trials of which at least one succeeds with a given probability: ceil(ln(1-c) / ln(1-p)).
-
-    With a confidence of 0.5 it is the K* of the median: the fewest trials whose best reaches the level more often than
-    not, and the ends of a `SuccessRate` give its exact interval.
-
-    Args:
-        rate: probability p that a trial succeeds, from 0 to 1.
-        confidence: the probability c, between 0 and 1.
-
     Returns:
-        The number of trials, at least one; None where the rate is zero.
-
-    >>> trials_to_succeed(0.05), trials_to_succeed(1.0), trials_to_succeed(0.0)
-    (59, 1, None)
+        The effort; None if the search has no trial.
     """
-    if rate == 0.0:
+    if not search:
         return None
-    return 1 if rate == 1.0 else max(1, math.ceil(math.log1p(-confidence) / math.log1p(-rate)))
-
-
-def expected_running_time(costs: Iterable[float], num_successes: int) -> float | None:
-    """What a search costs on average until its first success: the cost of all trials over the number of successes.
-
-    Args:
-        costs: of all trials, successful or not, in one currency.
-        num_successes: those of them that reached the level.
-
-    Returns:
-        The expected cost in the same currency; None where no trial succeeded: more than all of it was not enough.
-
-    Source: Hansen et al., COCO: Performance Assessment (arXiv 1605.03560), average runtime.
-
-    >>> expected_running_time([10.0, 2.0, 6.0], 2)
-    9.0
-    """
-    return math.fsum(costs) / num_successes if num_successes else None
-
-
-def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better: bool) -> MedianBest:
-    """The median best score of k trials with its exact interval, whatever the distribution of scores.
-
-    The best of k independent trials with distribution F has distribution F^k, so its median is F's quantile at
-    2^(-1/k). With v_(1..N) from worst to best, v_(i) lies at or below that quantile whenever at least i of N trials
-    do, which is binomial: the interval runs from the last v_(i) that lies above it with probability at most 2.5% to
-    the first that lies below it with probability at most 2.5%. It holds at least `CONFIDENCE`, more where it must.
-
-    Args:
-        scores: validation scores of all N trials; None for one that failed, which counts as worst.
-        k: trials drawn, 1 to N.
-        higher_is_better: direction of the score.
-
-    Raises:
-        ValueError: k is not within 1 to N.
-
-    Source: David and Nagaraja, Order Statistics (2003), Section 7.1; `scipy.stats.quantile_test`.
-
-    >>> scores = [float(score) for score in range(1, 31)]
-    >>> found = median_best_of_k(scores, 2, higher_is_better=True)
-    >>> found.worse, found.median, found.better
-    (16.0, 22.0, 27.0)
-    >>> median_best_of_k(scores, 15, higher_is_better=True).better is None
-    True
-    """
-    sign = 1.0 if higher_is_better else -1.0
-    values = sorted(-math.inf if score is None else sign * score for score in scores)
-    num_trials = len(values)
-    if not 1 <= k <= num_trials:
-        raise ValueError(f"a best of k needs at least k trials and k >= 1, got k={k} of {num_trials} trials")
-    quantile = 2.0 ** (-1.0 / k)
-    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
-
-    ends: Any = stats.quantile_test(values, p=quantile).confidence_interval(CONFIDENCE)  # scipy-stubs says float
-    found = (ends.low, values[math.ceil(quantile * num_trials) - 1], ends.high)  # an end is NaN where there is none
-    worse, median, better = (sign * float(value) if math.isfinite(value) else None for value in found)
-    return MedianBest(
-        k=k, median=median, worse=worse, better=better, bootstrap_undercovers=BOOTSTRAP_TRIALS * k > num_trials
+    searches = _whole_searches(search, repeats)
+    trials = [result for one in searches for result in one]
+    scores = [result.validation_score if result.status in CHOOSABLE else None for result in trials]
+    found = success_rate(scores, level, higher_is_better=higher_is_better)
+    running_time = {
+        currency: expected_running_time([_amount(result, currency) for result in trials], found.num_successes)
+        for currency in CURRENCIES
+    }
+    if learned:
+        reached = cost_to_reach(_averaged_best(searches, higher_is_better), level, higher_is_better=higher_is_better)
+        needed = None if reached is None else round(reached)
+    else:
+        needed = trials_to_reach(_best_of_any(searches, higher_is_better), level, higher_is_better=higher_is_better)
+    return TuningEffort(
+        trials=needed,
+        num_trials=len(search) if learned else len(trials),
+        num_searches=len(searches),
+        learned=learned,
+        success=found,
+        running_time={currency: cost for currency, cost in running_time.items() if cost is not None},
     )
 
 
-def median_interval_range(num_trials: int) -> range:
-    """The k for which N trials give the median best of k an interval with both ends: 1 to N / log2(40).
-
-    The good end needs a trial that is better than the quantile in all but 2.5% of the cases: 2^(-N/k) <= 0.025. The
-    bad end asks for no more, since at k = 1 both ask for the same. Fewer than six trials give none.
-
-    >>> median_interval_range(5), median_interval_range(6), median_interval_range(30)
-    (range(1, 1), range(1, 2), range(1, 6))
-    """
-    return range(1, math.floor(num_trials / math.log2(2.0 / (1.0 - CONFIDENCE))) + 1)
-
-
-def average_incumbents(curves: Sequence[Sequence[Incumbent]]) -> tuple[AveragedIncumbent, ...]:
-    """Best score so far against cost, averaged over independent repeats of a search that learns.
-
-    Curves are step functions that are averaged at every cost where one of them steps: from where all repeats have a
-    score to where the cheapest repeat ends, so that the average is of the same searches throughout and never worsens.
+def expected_best(
+    search: Sequence[TrialResult], repeats: Sequence[TrialResult], *, learned: bool, higher_is_better: bool
+) -> tuple[Incumbent, ...]:
+    """Return the curve that K* is read from: the expected best score against the number of trials, as its `cost`.
 
     Args:
-        curves: of R repeats, as `tuner.analysis.evidence.incumbents` gives them: in "trials" for an average by the
-            number of trials, in any other currency for one by cost.
-
-    Returns:
-        One average a step; none where there is no repeat, or one had no score before another had ended.
-
-    >>> one = [Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]
-    >>> other = [Incumbent(cost=2.0, score=0.92), Incumbent(cost=4.0, score=0.96)]
-    >>> [(step.cost, round(step.score.mean, 4)) for step in average_incumbents([one, other])]
-    [(2.0, 0.91), (3.0, 0.93)]
+        search: trials of a search.
+        repeats: trials of all its repeats.
+        learned: whether its method learns from outcomes. Then the curve is the best so far, averaged over the searches;
+            otherwise the expectation over the order of all trials.
+        higher_is_better: direction of the score.
     """
-    if not curves or not all(curves):
-        return ()
-    start = max(curve[0].cost for curve in curves)
-    end = min(curve[-1].cost for curve in curves)
-    costs = sorted({step.cost for curve in curves for step in curve if start <= step.cost <= end})
-    return tuple(
-        AveragedIncumbent(
-            cost=cost, score=t_interval([_score_at(curve, cost) for curve in curves]), num_repeats=len(curves)
-        )
-        for cost in costs
+    searches = _whole_searches(search, repeats)
+    if learned:
+        averaged = _averaged_best(searches, higher_is_better)
+        return tuple(Incumbent(cost=step.cost, score=step.score.mean) for step in averaged)
+    best = _best_of_any(searches, higher_is_better)
+    return tuple(Incumbent(cost=float(k), score=score) for k, score in enumerate(best, start=1))
+
+
+def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult]) -> list[Sequence[TrialResult]]:
+    """Return the search and its finished repeats; an unfinished one would count as one that found nothing."""
+    by_seed: dict[int, list[TrialResult]] = {}
+    for result in repeats:
+        by_seed.setdefault(result.trial.config.seed, []).append(result)
+    return [search, *(trials for trials in by_seed.values() if len(trials) == len(search))]
+
+
+def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[AveragedIncumbent, ...]:
+    return average_incumbents(
+        [incumbents(one, "trials", higher_is_better=higher_is_better, as_proposed=True) for one in searches]
     )
 
 
-def _score_at(curve: Sequence[Incumbent], cost: float) -> float:
-    """The score of the last step at or before a cost; the curve has one."""
-    return [step.score for step in curve if step.cost <= cost][-1]
+def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[float, ...]:
+    choosable = [result for one in searches for result in one if result.status in CHOOSABLE]
+    scores = [result.validation_score for result in choosable if result.validation_score is not None]
+    return best_of_k(scores, higher_is_better=higher_is_better)
 
 
-def cost_to_reach(curve: Iterable[AveragedIncumbent], level: float, *, higher_is_better: bool) -> float | None:
-    """The least cost at which the averaged best reaches a level; in "trials" it is K*.
-
-    Args:
-        curve: from `average_incumbents`.
-        level: the score to reach.
-        higher_is_better: direction of the score.
-
-    Returns:
-        The cost, in the curve's currency; None where the average does not reach the level before it ends.
-
-    >>> curve = average_incumbents([[Incumbent(cost=1.0, score=0.90), Incumbent(cost=3.0, score=0.94)]])
-    >>> cost_to_reach(curve, 0.92, higher_is_better=True), cost_to_reach(curve, 0.95, higher_is_better=True)
-    (3.0, None)
-    """
-    sign = 1.0 if higher_is_better else -1.0
-    return next((step.cost for step in curve if sign * step.score.mean >= sign * level), None)
+def _amount(result: TrialResult, currency: str) -> float:
+    return float(getattr(result.cost, currency))

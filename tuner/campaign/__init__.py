@@ -1,1 +1,1 @@
-"""A study as work to do: which trials it still needs, and what they will cost."""
+"""A study as an agenda: which trials it still needs, and what they will cost."""

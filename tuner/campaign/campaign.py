@@ -53,7 +53,7 @@ class Campaign:
         self.cells = self._build_cells()
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial; cells come in the order of the study file.
+        """Return the next trial; cells come in the order of the study file.
 
         Nothing waits for the baseline's confirmations: they come where nothing else is left to be asked, so that
         workers have them beside the last arm's, which wait for its search.
@@ -72,13 +72,13 @@ class Campaign:
         return "wait" if waiting else "done"
 
     def may_prune(self, trial: Trial) -> bool:
-        """Whether the trial's method may end it early: not where it takes the trial for failed, and lost interest."""
+        """Return whether the trial's method may end it early: not where it took the trial for failed."""
         return (
             trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
         )
 
     def report(self, progress: Progress) -> bool:
-        """Passes validation scores to the method; False ends the trial as pruned."""
+        """Pass validation scores to the method; False ends the trial as pruned."""
         trial = progress.trial
         if not self.may_prune(trial):
             return True
@@ -90,7 +90,7 @@ class Campaign:
         )
 
     def tell(self, result: TrialResult) -> None:
-        """Takes the result of a trial that was asked for."""
+        """Take the result of a trial that was asked for."""
         cell = self._cell_of[result.trial.id]
         cell.searches_running.discard(result.trial.id)
         cell.results.append(result)
@@ -109,7 +109,7 @@ class Campaign:
             cell.method.tell(result.trial.index - cell.first_index, outcome)
 
     def searcher_seconds(self, trial: Trial) -> float:
-        """Seconds the method took to propose this trial."""
+        """Return the seconds the method took to propose this trial."""
         return self._searcher_seconds.get(trial.id, 0.0)
 
     def _ask_cell(self, cell: Cell, *, confirms: bool) -> Trial | Literal["wait", "done"]:
@@ -207,7 +207,7 @@ class Campaign:
         return cells
 
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
-        """A baseline tuned for one rule, and as that rule trains at B0: DATE's with DATE's decay."""
+        """Return a baseline tuned for one rule, and as that rule trains at B0: DATE's with DATE's decay."""
         study, definition = self._study, self._study.baseline_of(arm)
         name = f"{arm.name} {BASELINE}"
         return Cell(
@@ -224,7 +224,7 @@ class Campaign:
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
-        """A search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
+        """Return a search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
         study, epochs = self._study, self._study.epochs_of(arm)
         searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
         return Cell(
@@ -261,7 +261,7 @@ class Campaign:
         )
 
     def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
-        """The searching part of a cell whose trials take so many epochs."""
+        """Return the searching part of a cell whose trials take so many epochs."""
         if definition is None:
             return {"method": None, "num_search": 0}
         entry = METHODS[definition.method]
@@ -274,6 +274,6 @@ class Campaign:
 
 
 def derive_seed(seed: int, arm: str, batch_size: int) -> int:
-    """A method's seed of its own, so that two arms do not draw the same points."""
+    """Return a method's seed of its own, so that two arms do not draw the same points."""
     digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

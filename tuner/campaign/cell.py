@@ -62,7 +62,7 @@ class Cell:
         return not self.is_searching and not self.searches_running
 
     def choice(self, sign: float) -> Params | None:
-        """The hyperparameters it settled on, once it is `is_searched`; empty where there is nothing to choose.
+        """Return the hyperparameters it settled on, once `is_searched`; empty where there is nothing to choose.
 
         Kept, since it is asked for before every further trial, and a search may have thousands.
 

@@ -102,7 +102,7 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
 
 
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
-    """The data, or None where they or a package are not there, and the number of training samples."""
+    """Return the data, or None where they or a package are not there, and the number of training samples."""
     if not is_shipped(study.application):
         own = load_checked_data(study, folder)
         return own, len(own.train)

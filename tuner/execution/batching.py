@@ -1,6 +1,6 @@
-"""What a worker is given next: one trial, several short ones, or a pack.
+"""Batches of trials for the workers: one trial, several short ones, or a pack.
 
-This module must not know Ray, nor how workers are spoken to.
+This module must not know Ray, nor how messages reach workers.
 """
 
 from collections import deque
@@ -16,11 +16,11 @@ from .ray.messages import UPDATE_SECONDS
 
 @dataclass(frozen=True, kw_only=True)
 class TrialBatch:
-    """What a worker is given next.
+    """The trials that a worker gets next.
 
     Attributes:
         trials: one or more.
-        at_once: whether they are trained at once, as a pack.
+        as_pack: whether they are trained at the same time, as a pack.
     """
 
     trials: list[Trial]
@@ -29,17 +29,17 @@ class TrialBatch:
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """A trial like which others are handed out once a worker has measured packs of it."""
+    """A trial that represents others: a worker measures packs of it before they are dispatched."""
 
     trial: Trial
 
 
 class TrialBatcher:
-    """Chooses what workers are given.
+    """Chooses the next batch of trials for a worker.
 
     Args:
         agenda: gives trials.
-        packing: how many are trained at once.
+        packing: chooses how many trials are trained at the same time.
     """
 
     def __init__(self, agenda: Agenda, packing: PackPlanner) -> None:
@@ -50,11 +50,11 @@ class TrialBatcher:
         self._seconds: dict[tuple[str, int], float] = {}
 
     def next(self, *, num_idle: int, num_workers: int) -> TrialBatch | BenchmarkRequest | Literal["wait", "done"]:
-        """What one worker is given.
+        """Return the next batch for one worker.
 
         Args:
-            num_idle: workers that have nothing, that one included.
-            num_workers: all of them.
+            num_idle: idle workers, this one included.
+            num_workers: all workers.
         """
         if self._requeued:
             # Alone: a trial that kills its worker must take no other trial with it.
@@ -76,17 +76,17 @@ class TrialBatcher:
         return TrialBatch(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
 
     def requeue(self, trial: Trial) -> None:
-        """Takes a trial whose worker is gone: it is given to another before new ones."""
+        """Return a trial whose worker is gone. It goes to another worker before new trials do."""
         self._requeued.append(trial)
 
     def record_duration(self, trial: Trial, last: ProgressUpdate) -> None:
-        """Takes how long a trial lasted, whose last slice this is, where it got to its end."""
+        """Record how long a finished trial took, from its last update."""
         if last.error is None and last.training is not None and last.training.status == "finished":
             seconds = last.training.setup_seconds + sum(epoch.device_seconds for epoch in last.training.epochs)
             self._seconds[_length_of(trial)] = seconds
 
     def _num_short(self, trial: Trial) -> int:
-        """How many such trials take as long as a worker trains before it reports; 1 where that is not known."""
+        """How many such trials fill the time between two updates; 1 where their duration is not known."""
         seconds = self._seconds.get(_length_of(trial))
         return 1 if seconds is None else max(1, int(UPDATE_SECONDS / max(seconds, 1e-3)))
 
@@ -94,7 +94,14 @@ class TrialBatcher:
         return self._buffer.popleft() if self._buffer else self._agenda.ask()
 
     def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
-        """The trial and others of its kind, `size` at most: one worker's share, `among` so many, of those at hand."""
+        """Return the trial and others of its kind: of those available, the share of one worker among `among`.
+
+        Args:
+            trial: the first one.
+            size: most trials to return.
+            kind: equal for trials that may go together.
+            among: workers to share between.
+        """
         found = [trial]
         while 1 < size and len(found) < size * among:
             other = self._take()
@@ -110,5 +117,5 @@ class TrialBatcher:
 
 
 def _length_of(trial: Trial) -> tuple[str, int]:
-    """Equal for trials that take the same time."""
+    """Return a key that is equal for trials that take the same time."""
     return workload_key(trial.config), trial.config.epochs

@@ -1,36 +1,70 @@
-"""What went wrong in a training or with its worker, told apart and put into one sentence.
+"""What went wrong in a training or with its worker, put into one sentence.
 
-This module must not know ray: what it said of a worker's death comes in as text.
+This module must not know Ray: Ray's text about a worker's death is passed in.
 """
 
-import os
+import re
 import traceback
+from pathlib import Path
+from typing import Final
 
 from ...trainers.memory import is_out_of_memory
 
-MAX_WORKER_FAILURES = 3
-"""Workers that die under a trial, one after the other and at no later epoch, before it is called failed."""
+MAX_WORKER_FAILURES: Final = 3
+"""Workers that may die in succession under a trial, at no later epoch, before the trial fails."""
 
-LESS_MEMORY = "train on fewer samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)"
+LESS_MEMORY: Final = (
+    "train on fewer samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)"
+)
 
-_SHORT_OF_MEMORY = "running low on memory"
-"""How Ray's memory monitor says that it has ended a worker. Of a worker that the kernel ended, Ray knows no reason."""
-_MACHINE_LOST = ("node was terminated", "node has died", "node died", "marked dead", "node failure")
+_SHORT_OF_MEMORY: Final = "running low on memory"
+"""Ray's words for a worker that its memory monitor ended. It gives no reason for one that the kernel ended."""
+_MACHINE_LOST: Final = ("node was terminated", "node has died", "node died", "marked dead", "node failure")
+_EXCEPTION_LINE: Final = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception))(: .*)?")
+_FRAME_LINE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def describe_error(exception: BaseException) -> str:
-    """An exception as one sentence, with the last line of code it came from; being out of memory is told as such."""
+    """Return an exception as one sentence, with the last line of code it came from.
+
+    A sentence about exhausted memory begins with "out of memory" and says what to change.
+    """
     frames = traceback.extract_tb(exception.__traceback__)
-    where = f" (at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""  # noqa: PTH119
+    where = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     text = " ".join(str(exception).split())[:500]
-    told = f"{type(exception).__name__}: {text}{where}"
-    return f"out of memory: {LESS_MEMORY}; {told}" if is_out_of_memory(exception) else told
+    sentence = f"{type(exception).__name__}: {text}{where}"
+    return f"out of memory: {LESS_MEMORY}; {sentence}" if is_out_of_memory(exception) else sentence
+
+
+def find_cause(text: str) -> str | None:
+    """Return the exception that a printed traceback ends with, as one sentence; None where there is none.
+
+    Args:
+        text: of Ray, which surrounds the traceback of a worker with its own lines.
+
+    >>> find_cause('''The actor died because of an error raised in its creation task
+    ...   File "/site-packages/tuner/packing.py", line 12, in <module>
+    ... ModuleNotFoundError: No module named 'torch'
+    ... ''')
+    "ModuleNotFoundError: No module named 'torch' (at packing.py:12)"
+    >>> find_cause("Worker exit detail: connection error code 2. End of file.") is None
+    True
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    for number in reversed(range(len(lines))):
+        found = _EXCEPTION_LINE.fullmatch(lines[number])
+        if found is None:
+            continue
+        frames = [frame for line in lines[:number] if (frame := _FRAME_LINE.match(line))]
+        where = f" (at {Path(frames[-1][1]).name}:{frames[-1][2]})" if frames else ""
+        return f"{found[1]}{(found[2] or '')[:500]}{where}"
+    return None
 
 
 class WorkerFailures:
-    """Counts the workers that die under each trial; one that got further than ever before starts the count anew.
+    """Counts the workers that die under each trial. An epoch later than any before starts the count anew.
 
-    So a long trial outlives any number of deaths from outside, and one that kills its workers ends.
+    A long trial so outlives any number of deaths from outside, and a trial that kills its workers ends.
     """
 
     def __init__(self) -> None:
@@ -38,13 +72,13 @@ class WorkerFailures:
         self._failures: dict[str, int] = {}
 
     def record_epoch(self, trial_id: str, epoch: int) -> None:
-        """A worker told of a trial's epoch, 1-based."""
+        """Record that a worker finished an epoch of a trial, 1-based."""
         if epoch > self._furthest.get(trial_id, 0):
             self._furthest[trial_id] = epoch
             self._failures[trial_id] = 0
 
     def add(self, trial_id: str) -> bool:
-        """Counts a death under a trial; whether that was the last of `MAX_WORKER_FAILURES` that got no further.
+        """Count a death under a trial; return whether it was the last of `MAX_WORKER_FAILURES` without progress.
 
         >>> failures = WorkerFailures()
         >>> [failures.add("a"), failures.add("a")]
@@ -57,30 +91,30 @@ class WorkerFailures:
         return self._failures[trial_id] >= MAX_WORKER_FAILURES
 
 
-def is_external_failure(said: str) -> bool:
-    """Whether a worker did not end by itself, as far as Ray knows: its machine was lost, or ran short of memory.
+def is_external_failure(text: str) -> bool:
+    """Whether Ray says that a worker did not end by itself: its machine was lost, or ran short of memory.
 
     >>> is_external_failure("The actor died because its node has died."), is_external_failure("End of file.")
     (True, False)
     """
-    return any(words in said.lower() for words in (_SHORT_OF_MEMORY, *_MACHINE_LOST))
+    return any(phrase in text.lower() for phrase in (_SHORT_OF_MEMORY, *_MACHINE_LOST))
 
 
-def format_worker_failure(said: str) -> str:
-    """Why a trial failed under which workers kept dying.
+def format_worker_failure(text: str) -> str:
+    """Say why a trial failed whose workers kept dying.
 
     Args:
-        said: by Ray, of the last death; empty where nothing is known.
+        text: of Ray, about the last death; empty where nothing is known.
 
     >>> format_worker_failure("Task was killed due to the node running low on memory. ...")[:78]
     'out of memory: its worker was ended 3 times because its machine ran short of m'
     >>> format_worker_failure("Worker exit detail: connection error code 2. End of file.")
     'its worker died 3 times while training it: out of memory, or killed from outside'
     """
-    lower = said.lower()
+    lower = text.lower()
     if _SHORT_OF_MEMORY in lower:
-        told = f"its worker was ended {MAX_WORKER_FAILURES} times because its machine ran short of memory"
-        return f"out of memory: {told}: {LESS_MEMORY}"
-    if any(words in lower for words in _MACHINE_LOST):
+        sentence = f"its worker was ended {MAX_WORKER_FAILURES} times because its machine ran short of memory"
+        return f"out of memory: {sentence}: {LESS_MEMORY}"
+    if any(phrase in lower for phrase in _MACHINE_LOST):
         return f"its worker died {MAX_WORKER_FAILURES} times while training it: its machine was lost"
     return f"its worker died {MAX_WORKER_FAILURES} times while training it: out of memory, or killed from outside"

@@ -1,6 +1,6 @@
-"""Packs of trials on one device: how many go into one, and training them there.
+"""Packs: trials trained at the same time on one device. Chooses their size and trains them.
 
-This module must not know where workers run or how they are spoken to.
+This module must not know where workers run or how messages reach them.
 """
 
 import socket
@@ -19,19 +19,20 @@ from .progress_update import ProgressUpdate
 from .trial_runner import PackSetting, TrialRunner, device_name
 
 LARGEST_CPU_BATCH = 32
-"""On a CPU nothing larger is measured: packs of LeNet lost at every batch size above it (`benchmarks/README.md`)."""
+"""Largest batch size for which packs are measured on a CPU: packs of LeNet were slower at every larger one
+(`benchmarks/README.md`)."""
 
 
 def trial_pack_key(trial: Trial) -> str:
-    """Equal for trials that can be in one pack."""
+    """Return a key that is equal for trials that can share a pack."""
     return canonical_json(asdict(pack_key(trial.config)))
 
 
 class PackPlanner:
-    """The sizes of packs: as the study says, or as measured, once for each workload.
+    """Chooses the size of packs: as the study sets it, or as measured once for each workload.
 
     Args:
-        setting: of the study.
+        setting: the study's.
         on_gpu: whether trials run on GPUs.
     """
 
@@ -41,7 +42,7 @@ class PackPlanner:
         self._speeds: dict[str, PackSpeed | None] = {}
 
     def size(self, trial: Trial) -> int | None:
-        """How many trials of this form to train at once; None where that must be measured first."""
+        """Return how many trials like this one to train at the same time; None where that must be measured first."""
         if self._setting in ("off", 1) or pack_problem(trial.config) is not None:
             return 1
         if isinstance(self._setting, int):
@@ -55,12 +56,12 @@ class PackPlanner:
         return 1 if speed is None else speed.best
 
     def pays_off(self, trial: Trial, number: int) -> bool:
-        """Whether so many trials, fewer than a full pack perhaps, are worth training at once."""
+        """Whether a pack of this many trials, which may be less than a full one, is faster."""
         speed = self._speeds.get(workload_key(trial.config))
         return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.is_worthwhile(number)))
 
     def record_speed(self, trial: Trial, speed: PackSpeed | None) -> None:
-        """Takes what was measured for trials like this one; None where nothing could be."""
+        """Record the measured speed of packs of trials like this one; None where it could not be measured."""
         self._speeds[workload_key(trial.config)] = speed
 
 
@@ -79,15 +80,15 @@ def workload_key(config: TrainConfig) -> str:
 
 
 class PackRunner:
-    """Trials of one form being trained at once.
+    """Trains a pack: trials of one form, at the same time.
 
-    Where the pack cannot be trained (it does not fit into the memory, say), every trial is trained by itself, so that a
-    failure is that trial's own. What the pack had done by then is billed to its trials.
+    Where the pack fails (it does not fit into memory, for example), every trial is trained by itself, so that a failure
+    belongs to one trial. What the pack had done by then is billed to its trials.
 
     Args:
         trials: of one form; none that may be pruned.
-        placements: of each.
-        application: the file of the user's own application; None where it is none.
+        placements: one for each trial.
+        application: the user application's file; None for an application of the package.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class PackRunner:
         return not self._left
 
     def advance(self, seconds: float) -> dict[str, ProgressUpdate]:
-        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial that was left."""
+        """Train at least one epoch, and until `seconds` have passed; return an update of every unfinished trial."""
         begin = last = time.perf_counter()
         while not self._separate:
             try:
@@ -118,7 +119,7 @@ class PackRunner:
                     self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
                     last = time.perf_counter()
                 self._pack.run_epoch()
-            except Exception:  # whatever it is, each trial by itself will show it or not
+            except Exception:  # training each trial by itself shows which of them fail
                 self._separate_trials(time.perf_counter() - last)
                 break
             last = time.perf_counter()
@@ -147,10 +148,10 @@ class PackRunner:
         return new
 
     def _separate_trials(self, seconds: float) -> None:
-        """Begins every trial anew by itself; bills to each what the pack has done of it and not told yet.
+        """Start every trial again by itself; bill to each its part of the pack that no update has reported.
 
         Args:
-            seconds: since the pack's last epoch, or since it was begun.
+            seconds: since the pack's last epoch, or since its start.
         """
         for trial_id, position in self._left.items():
             lost = device_cost(seconds / len(self._left))
@@ -170,7 +171,7 @@ class PackRunner:
         self._pack = None
 
     def _advance_alone(self, seconds: float) -> dict[str, ProgressUpdate]:
-        """Trains the first trial that is left by itself."""
+        """Train the first unfinished trial by itself."""
         trial_id = next(iter(self._left))
         update = self._separate[trial_id].advance(seconds)
         if update.done:

@@ -1,6 +1,6 @@
-"""What is found out on every machine of a cluster before the first trial: a study that cannot work there is not begun.
+"""Checks of every machine of a cluster before the first trial, so that no study starts that cannot run there.
 
-The check itself runs on the machine and knows no Ray; `tuner.execution.ray.attach` carries it there.
+The check runs on the machine and must not know Ray; `tuner.execution.ray.attach` sends it there.
 """
 
 import importlib.metadata
@@ -19,12 +19,12 @@ from ...trainers.spec import OptionValue
 from ..errors import BadInput
 
 PACKAGES = ("torch", "numpy")
-"""Packages whose version decides what a training gives."""
+"""Packages whose versions affect the scores of a training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What every machine must be able to load.
+    """The application and data that every machine must be able to load.
 
     Attributes:
         application: its name.
@@ -39,13 +39,13 @@ class Workload:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a machine is asked.
+    """What to check on a machine.
 
     Attributes:
         workload: what it must be able to load; None for nothing.
-        data_folder: where its data are, or None for the source's own folder.
-        application: the file of the user's own application, or None.
-        probe: a file that the asking machine has written where checkpoints go, or None.
+        data_folder: where its data are, or None for the source's default folder.
+        application: the user application's file, or None.
+        probe: a file that this program has written to the checkpoint folder, or None.
     """
 
     workload: Workload | None
@@ -56,13 +56,13 @@ class Inspection:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a machine answers.
+    """What the check of a machine found.
 
     Attributes:
         host: its name.
-        problem: why no trial could run there, one sentence; None where one could.
+        problem: why no trial can run there, one sentence; None where one can.
         versions: of Python and of `PACKAGES`.
-        sees_checkpoints: whether it reads what the asking machine writes where checkpoints go.
+        sees_checkpoints: whether it shares the checkpoint folder with this program.
     """
 
     host: str
@@ -72,12 +72,12 @@ class Findings:
 
 
 def local_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a training gives."""
+    """Return the versions of Python and of `PACKAGES` on this machine."""
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def inspect_machine(inspection: Inspection) -> Findings:
-    """Looks at the machine it is called on."""
+    """Check the machine that this function runs on."""
     return Findings(
         host=socket.gethostname(),
         problem=find_problem(inspection),
@@ -87,7 +87,7 @@ def inspect_machine(inspection: Inspection) -> Findings:
 
 
 def find_problem(inspection: Inspection) -> str | None:
-    """Why no trial could run on this machine, one sentence; None where one could."""
+    """Return why no trial can run on this machine, as one sentence; None where one can."""
     workload = inspection.workload
     if workload is None:
         return None
@@ -105,13 +105,13 @@ def find_problem(inspection: Inspection) -> str | None:
 
 
 def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
-    """What is worth knowing of machines that can run trials.
+    """Return notes about the machines of a cluster, one sentence each.
 
     Args:
         findings: by the machine's address.
 
     Raises:
-        BadInput: a trial could not run on one of them; all such machines are named.
+        BadInput: no trial can run on one of them; the message names all such machines.
     """
     unfit = [f"  {_name_machine(node, found)}: {found.problem}" for node, found in findings.items() if found.problem]
     if unfit:

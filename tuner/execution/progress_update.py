@@ -1,4 +1,4 @@
-"""What a worker says of a trial: slice after slice of its training, and the result that the last of them makes.
+"""Progress updates of a trial, as a worker sends them, and the result that the last one makes.
 
 This module must not know how a trial is trained.
 """
@@ -13,19 +13,19 @@ from ..trial import Trial, TrialResult, TrialStatus
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressUpdate:
-    """A piece of a trial's work.
+    """What a worker did of a trial since its last update.
 
     Attributes:
-        new_epochs: epochs finished in this slice.
-        training: the training so far; None where it failed before it began.
+        new_epochs: epochs finished since the last update.
+        training: the training so far; None where it failed before it started.
         error: one sentence, where the trial failed.
         host: name of the machine.
         device: model of the device.
-        unfinished: what setting up or an epoch cost that an error ended: the trial's own, that of a pack it was in, or
-            the loss of a worker.
-        warnings: sentences about what went wrong and cost no training.
-        num_workers: processes that train it together.
-        lost: one sentence, where another worker was lost; the next slice begins from the checkpoint.
+        unfinished: cost of a setup or an epoch that an error ended: of the trial, of the pack it was in, or of the loss
+            of a worker.
+        warnings: sentences about problems that did not stop the training.
+        num_workers: processes that train the trial together.
+        lost: one sentence, where another worker was lost; training continues from the checkpoint.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -40,19 +40,19 @@ class ProgressUpdate:
 
     @property
     def done(self) -> bool:
-        """Whether nothing of the trial is left to do."""
+        """Whether the trial has ended."""
         return self.error is not None or (self.training is not None and self.training.status != "running")
 
 
 def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> TrialResult:
-    """The result of a trial whose last slice this is.
+    """Return the result of a trial from its last update.
 
-    The test scores are kept for confirmations only: test is shown once, for the chosen configuration.
+    Only a confirmation keeps its test scores: the test set is shown once, for the chosen configuration.
     """
     training = last.training
     if last.error is not None or training is None:
-        error = last.error or "the training never began"
-        return failed_result(trial, error, num_workers=last.num_workers, training=training, slice_=last)
+        error = last.error or "the training never started"
+        return failed_result(trial, error, num_workers=last.num_workers, training=training, last=last)
     status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
     return TrialResult(
         trial=trial,
@@ -77,9 +77,9 @@ def failed_result(
     *,
     num_workers: int = 1,
     training: TrainResult | None = None,
-    slice_: ProgressUpdate | None = None,
+    last: ProgressUpdate | None = None,
 ) -> TrialResult:
-    """The result of a trial that gave no score; what it did is billed all the same, an epoch it broke off included."""
+    """Return the result of a trial without a score. Its work is billed all the same, an unfinished epoch included."""
     cost = Cost(trials=1) if training is None else training_cost(training)
     return TrialResult(
         trial=trial,
@@ -87,10 +87,10 @@ def failed_result(
         epochs=() if training is None else training.epochs,
         validation_score=None,
         test_score=None,
-        cost=cost if slice_ is None else cost + slice_.unfinished,
+        cost=cost if last is None else cost + last.unfinished,
         error=error,
-        host="" if slice_ is None else slice_.host,
-        device="" if slice_ is None else slice_.device,
+        host="" if last is None else last.host,
+        device="" if last is None else last.device,
         finished_at=time.time(),
         micro_batch_size=None if training is None else training.micro_batch_size,
         num_workers=num_workers,
@@ -99,7 +99,7 @@ def failed_result(
 
 
 def training_cost(training: TrainResult) -> Cost:
-    """What a training cost, from what its epochs measured. Setting up is device time too."""
+    """Return what a training cost, from its epochs' measurements. The setup is device time too."""
     setup = device_cost(training.setup_seconds, training.setup_joules)
     cost = Cost(trials=1, peak_memory_bytes=training.peak_memory_bytes) + setup + epochs_cost(training.epochs)
     return replace(cost, words=training.num_parameters * cost.iterations)

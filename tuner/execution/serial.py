@@ -1,4 +1,4 @@
-"""The serial driver: one trial after the other in this process. For debugging, and as the model of the others."""
+"""The serial driver: one trial after the other in this process. For debugging, and as the reference for the others."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -13,11 +13,11 @@ from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 
 
 def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
-    """Runs everything the agenda asks for.
+    """Run every trial of the agenda.
 
     Args:
         agenda: gives trials and takes results.
-        execution: where they run; `max_concurrent` and `address` mean nothing here.
+        execution: where they run; `max_concurrent` and `address` have no effect.
     """
     configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)

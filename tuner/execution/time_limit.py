@@ -1,8 +1,8 @@
-"""A limit to the time that a trial may take, kept by the kernel's timer: a training that hangs does not look at clocks.
+"""A time limit for trials, enforced by the kernel's timer, since a training that hangs checks no clock.
 
-In a worker's process the timer ends the process, which works wherever it hangs. In the driver's own process that may
-not be, and the timer raises an exception instead: Python does so between two instructions of its own, so that code that
-hangs inside a C library is stopped only when it comes back.
+In a worker's process the timer ends the process, wherever it hangs. The driver's own process must live on, so there the
+timer raises an exception. Python raises it between two of its instructions: code that hangs inside a C library is
+stopped only when it returns.
 
 This module must not know what a trial is.
 """
@@ -15,11 +15,11 @@ from types import FrameType
 
 
 class OutOfTime(BaseException):
-    """The limit is over. No `Exception`, so that no training takes it for one of its own."""
+    """The time limit has passed. Not an `Exception`, so that no training catches it."""
 
 
 def format_out_of_time(seconds: float) -> str:
-    """Why a trial failed that took longer.
+    """Say why a trial failed that exceeded its time limit.
 
     >>> format_out_of_time(60.0)
     'took longer than resources.time_limit, 60 s: it hangs, or the limit is too low'
@@ -28,10 +28,10 @@ def format_out_of_time(seconds: float) -> str:
 
 
 def end_process_after(seconds: float | None) -> None:
-    """Ends this process, with whatever it is doing, when the time is over; None ends it never.
+    """End this process after a time, whatever it does then.
 
     Args:
-        seconds: of the clock from now on, > 0; takes the place of what was set before.
+        seconds: of the clock from now on, > 0; None for never. Replaces the time set before.
     """
     if current_thread() is main_thread():
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an application may have set its own
@@ -40,7 +40,7 @@ def end_process_after(seconds: float | None) -> None:
 
 @contextmanager
 def raise_after(seconds: float | None) -> Iterator[None]:
-    """Raises `OutOfTime` inside when the time is over; only in a program's main thread, which alone hears signals.
+    """Raise `OutOfTime` inside when the time has passed. Only in the main thread, which alone receives signals.
 
     Args:
         seconds: of the clock, > 0; None for no limit.

@@ -1,4 +1,4 @@
-"""Running one trial in slices: what every driver does the same way, wherever the trial runs."""
+"""Runs one trial step by step. Every driver uses this, wherever the trial runs."""
 
 import logging
 import socket
@@ -31,21 +31,21 @@ PackSetting = Literal["auto", "off"] | int
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """Where and how trials run; nothing here changes what they find.
+    """Where and how trials run. Nothing here changes their scores.
 
     Attributes:
         cpus_per_trial: CPU cores, and torch threads, of each of a trial's workers, >= 1.
         gpus_per_trial: GPUs of each of them, >= 0; may be a fraction where there is one.
-        workers_per_trial: processes that train a trial together, each with its share of every batch, >= 1.
+        workers_per_trial: processes that train a trial together, each with its local batch, >= 1.
         max_concurrent: most trials at once; None for as many as fit.
         data_folder: folder of the data source, or None for its default.
         checkpoints: folder for checkpoints of running trials, or None.
         address: an existing Ray cluster ("auto", HOST:PORT, ray://HOST:PORT), or None for a local one.
-        application: the file of the user's own application, which every worker loads; None where it is none.
+        application: the user application's file, which every worker loads; None for an application of the package.
         workers_per_machine: most workers that train on one machine at once, >= 1: they share its energy meter.
-        packing: how many trials are trained at once on one device: a number, "off" for one, or "auto" for what a
-            measurement on the device finds.
-        workload: what a machine must be able to load before it is given trials; None where that is known.
+        packing: how many trials are trained at the same time on one device: a number, "off" for one, or "auto" for
+            the best number that a measurement on the device finds.
+        workload: what a machine must be able to load before it gets trials; None where that need not be checked.
         time_limit: seconds that an attempt at a trial may take, > 0; None for no limit. A pack of n may take n times
             as long.
     """
@@ -65,11 +65,11 @@ class Execution:
 
     @property
     def local_cores(self) -> int:
-        """Cores that an embedded cluster has: those that this process may use, or as many as a trial asks for."""
+        """Cores of a local cluster: those that this process may use, or as many as one trial needs."""
         return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
 
     def placement(self, trial: Trial) -> Placement:
-        """Where this trial trains. Workers that share a meter get equal shares of it, also while some of them idle."""
+        """Return where a trial trains. Workers of one energy meter get equal shares, also while some are idle."""
         on_gpu = self.gpus_per_trial > 0
         sharing = max(1, int(1 / self.gpus_per_trial)) if on_gpu else self.workers_per_machine
         checkpoint = None if self.checkpoints is None else str(self.checkpoints / f"{trial.id}.pt")
@@ -84,12 +84,12 @@ class Execution:
 
 
 class PeerWorkers(Protocol):
-    """The other workers of the trials that are trained here, wherever they are."""
+    """The other workers of the trials that are trained in this process."""
 
     def start_training(
         self, config: TrainConfig, placement: Placement, application: ApplicationFile | None
     ) -> ProcessGroup:
-        """Has them train, and gives what this process needs to train with them.
+        """Start the others' training and return the process group for this process.
 
         Raises:
             WorkerLost: one of them could not be started.
@@ -97,42 +97,42 @@ class PeerWorkers(Protocol):
         ...
 
     def failure(self) -> str | None:
-        """What one of them says that failed; None where none does.
+        """Return the error that one of them reports; None where none does.
 
         Raises:
-            WorkerLost: one of them has ended without a word.
+            WorkerLost: one of them has ended without reporting one.
         """
         ...
 
     def close(self) -> None:
-        """Ends them; the next training starts new ones."""
+        """End them; the next training starts new ones."""
         ...
 
 
 class DriverAgenda(Agenda, Protocol):
-    """An agenda that a driver can tell what it measured for itself."""
+    """An agenda that also takes what a driver observes."""
 
     def mark_started(self, trial: Trial) -> None:
-        """Takes that a trial which was asked for is being trained from now on; it may be said again."""
+        """Record that a trial is being trained from now on; may be called again for the same trial."""
         ...
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
-        """Takes how fast trainings like this trial's are alone and in packs."""
+        """Record how fast trainings like this trial's are, alone and in packs."""
         ...
 
     def add_note(self, sentence: str) -> None:
-        """Takes something worth knowing of where the trials run."""
+        """Record a note about the execution environment."""
         ...
 
     def add_warning(self, trial: Trial, sentence: str) -> None:
-        """Takes a word about a training that goes on."""
+        """Record a warning about a training that continues."""
         ...
 
 
 class TrialRunner:
-    """One trial being trained.
+    """Trains one trial.
 
-    An exception inside a training is the trial's failure, not the driver's: it becomes the slice's `error`.
+    An exception inside a training is the trial's failure, not the driver's: it becomes the `error` of an update.
 
     Args:
         trial: what to train.
@@ -183,7 +183,7 @@ class TrialRunner:
                     begin = time.perf_counter()
                     if begin >= end:
                         break
-        except (Exception, OutOfTime) as exception:  # whatever a model or a data set raises
+        except (Exception, OutOfTime) as exception:  # a model or a data set may raise anything
             try:
                 error = self._error(exception)
             except WorkerLost as loss:
@@ -216,7 +216,7 @@ class TrialRunner:
         return self._others.start_training(self._trial.config, self._placement, self._application)
 
     def _error(self, exception: BaseException) -> str:
-        """What made the trial fail; raises WorkerLost where another worker is gone, which no trial is to blame for."""
+        """Return why the trial failed. Raise WorkerLost where another worker is gone: no fault of the trial."""
         if isinstance(exception, WorkerLost):
             raise exception
         if isinstance(exception, OutOfTime) and self._time_limit is not None:
@@ -225,7 +225,7 @@ class TrialRunner:
         return said or describe_error(exception)
 
     def _checkpoint_now(self) -> tuple[int, int] | None:
-        """Differs where a checkpoint has been written since; None where there is none."""
+        """Identify the current checkpoint file, to notice a newer one; None where there is none."""
         with suppress(OSError):
             if self._placement.checkpoint is not None:
                 found = Path(self._placement.checkpoint).stat()
@@ -233,7 +233,7 @@ class TrialRunner:
         return None
 
     def _seconds_left(self) -> float | None:
-        """Until the time limit, > 0."""
+        """Seconds until the time limit, > 0; None without a limit."""
         if self._time_limit is None:
             return None
         now = time.perf_counter()
@@ -241,7 +241,7 @@ class TrialRunner:
         return max(1e-6, self._time_limit - (now - self._begun_at))
 
     def _unfinished(self) -> Cost:
-        """What the updates cost that belong to no finished epoch, their seconds left out."""
+        """Return the cost of the updates since the last finished epoch, without their seconds."""
         training = self._training
         if training is None:
             return Cost()
@@ -253,7 +253,7 @@ class TrialRunner:
         )
 
     def discard(self) -> None:
-        """Ends a trial that will not be resumed, and removes its checkpoint."""
+        """End a trial that will not be resumed and remove its checkpoint."""
         if self._training is not None:
             try:
                 self._training.stop()
@@ -267,7 +267,7 @@ class TrialRunner:
 
 
 def remove_checkpoint(placement: Placement) -> None:
-    """Removes the checkpoint of a training that will not be resumed, where there is one."""
+    """Remove the checkpoint of a training that will not be resumed, if there is one."""
     if placement.checkpoint is not None:
         with suppress(OSError):  # a file left behind does no harm
             Path(placement.checkpoint).unlink()
@@ -275,7 +275,7 @@ def remove_checkpoint(placement: Placement) -> None:
 
 @lru_cache
 def device_name(device: str) -> str:
-    """The model of a device, or its own name where it is not there."""
+    """Return the model of a device, or the device's name where it is missing."""
     try:
         return device_model(device)
     except (RuntimeError, AssertionError):  # it is not there, which the training has said already
@@ -284,7 +284,7 @@ def device_name(device: str) -> str:
 
 @contextmanager
 def collect_warnings(sentences: list[str]) -> Iterator[None]:
-    """Collects the warnings that the trainers log inside: a worker's log is read by nobody."""
+    """Collect the warnings that the trainers log inside, since nobody reads a worker's log."""
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("zerotune.trainers")

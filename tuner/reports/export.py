@@ -1,7 +1,7 @@
-"""Writes a comparison to files: figures to look at, tables to compute with.
+"""Write a comparison to files: figures to look at, tables to compute with.
 
-Every HTML file holds all it needs and opens without a network. Pictures need a Chrome or Chromium on the machine; all
-else is written without one. File names come from `FIGURES` alone, never from a study.
+Every HTML file is complete and opens without a network. Images need Chrome or Chromium on the machine; nothing else
+does. File names come from `FIGURES` alone, never from a study.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.matching import TuningEffort
 from ..analysis.subject import Subject
+from ..analysis.tuning_effort import TuningEffort
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
 from .figures.images import write_images
@@ -29,7 +29,7 @@ from .tables.markup import report_json
 Record = Mapping[str, Any]
 
 PAGES = ("pareto_arms", "pareto_trials")
-"""Figures with a page of their own: each holds plotly whole, 5 MB, and all of them stand in report.html."""
+"""Figures that get a page too: each page holds all of plotly, 5 MB, and report.html has every figure."""
 
 
 def _to_stderr(sentence: str) -> None:
@@ -39,13 +39,13 @@ def _to_stderr(sentence: str) -> None:
 def export(
     subject: Subject, to: Path, *, pictures: bool = True, notify: Callable[[str], None] = _to_stderr
 ) -> list[Path]:
-    """Writes all reports of a study into a folder.
+    """Write the report of a study, its figures and its tables into a folder.
 
     Args:
         subject: what is reported.
-        to: the folder, made where absent; files of an earlier export are replaced.
-        pictures: whether PNG and SVG files are drawn too, for which a browser takes about a second each.
-        notify: takes a sentence where pictures cannot be drawn on this machine.
+        to: the folder, made if absent; files of an earlier export are replaced.
+        pictures: whether to draw PNG and SVG files too; a browser takes about a second for each.
+        notify: receives a sentence if images cannot be drawn on this machine.
 
     Returns:
         The files: report.html with all figures that apply, and report.json; an HTML file of each figure in `PAGES`, a
@@ -77,7 +77,7 @@ def export(
 
 
 def draw_figures(subject: Subject) -> dict[str, go.Figure]:
-    """Every figure that applies to the study, by its name in `FIGURES`.
+    """Draw every figure that applies to the study, by its name in `FIGURES`.
 
     Raises:
         BadInput: there is no such cost axis.
@@ -87,7 +87,7 @@ def draw_figures(subject: Subject) -> dict[str, go.Figure]:
 
 
 def comparison_records(comparison: Comparison) -> list[Record]:
-    """One record a row of the comparison, the baseline's first; costs and savings in every currency."""
+    """Return one record for each row of the comparison, the baseline's first, with costs in every currency."""
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
     records: list[Record] = []
     for row in rows:
@@ -127,7 +127,7 @@ def comparison_records(comparison: Comparison) -> list[Record]:
 
 
 def _effort_record(effort: TuningEffort | None) -> Record:
-    """What the reference's search takes to be as good; empty cells where there is none to compare with."""
+    """Return what the reference's search takes to be as good; empty if there is no reference."""
     found = None if effort is None else effort.success
     return {
         "trials_to_match": effort.trials if effort else None,
@@ -144,7 +144,7 @@ def _effort_record(effort: TuningEffort | None) -> Record:
 
 
 def trial_records(results: Iterable[TrialResult]) -> list[Record]:
-    """One record a trial, in the order of batch size, arm, role and index."""
+    """Return one record for each trial, in the order of batch size, arm, role and index."""
     ordered = sorted(results, key=lambda r: (r.trial.batch_size, r.trial.arm, r.trial.role, r.trial.index))
     return [
         {
@@ -171,7 +171,7 @@ def trial_records(results: Iterable[TrialResult]) -> list[Record]:
 
 
 def front_records(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> list[Record]:
-    """One record a point on a front: over the arms, and over the trials, of every batch size."""
+    """Return one record for each point on a front, over the arms and over the trials of every batch size."""
     records: list[Record] = []
     for batch_size in comparison.facts.batch_sizes:
         fronts = {
@@ -194,7 +194,7 @@ def front_records(comparison: Comparison, results: Sequence[TrialResult], cost: 
 
 
 def ledger_records(comparison: Comparison) -> list[Record]:
-    """One record a line of the ledger, and the total as the last."""
+    """Return one record for each line of the ledger, and the total as the last."""
     lines = comparison.ledger.lines
     records: list[Record] = [
         {

@@ -1,4 +1,4 @@
-"""From results to the answer: those of a journal, or those of a store alone, so a verdict can be rebuilt anywhere."""
+"""The answer of a study, built from a journal's results or read from a store alone."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +16,7 @@ from ..analysis.subject import Subject
 from ..cost import Cost
 from ..errors import BadInput
 from ..store import Store, read_results, store_uri
+from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
 from ..study.stored import read_definition
@@ -102,12 +103,12 @@ class Answer(Subject):
 
 
 def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
-    """The resolved study as the store keeps it, with what a reader must know of the application."""
+    """Return the resolved study as the store keeps it, with what a reader must know of the application."""
     return {**study.resolved(), METRIC: metric, HIGHER_IS_BETTER: higher_is_better}
 
 
 def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
-    """What a comparison must know, from a stored definition."""
+    """Return what a comparison must know, from a stored definition."""
     study = read_definition(definition)
     return facts_of(study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
 
@@ -153,7 +154,7 @@ def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: st
 
 
 def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
-    """The comparison of a study, read from its store.
+    """Return the comparison of a study, read from its store.
 
     Args:
         tracking_uri: the MLflow store.
@@ -173,7 +174,7 @@ def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False
 
 
 def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
-    """The comparison of results at hand.
+    """Return the comparison of results at hand.
 
     Args:
         results: of the study, in any order; with epochs where learning curves are wanted.
@@ -188,7 +189,7 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
 def make_store_opener(
     study: Study, tracking_uri: str, definition: Mapping[str, Any], sessions: Sequence[Mapping[str, str]]
 ) -> Callable[[], Store]:
-    """What opens a study's store, at first and after every failure.
+    """Return a function that opens a study's store, at first and after every failure.
 
     Args:
         study: the study.
@@ -197,6 +198,7 @@ def make_store_opener(
         sessions: what programs and machines drove it, which the store keeps too.
     """
     methods = {arm.name: arm.method for arm in study.arms}
+    tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, while this one may leave the folder
 
     def opened() -> Store:
         store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
@@ -207,7 +209,7 @@ def make_store_opener(
 
 
 def report_store_state(console: Console, command: str, sentence: str, is_behind: bool) -> None:
-    """Says how it is with the store, and what to type where it lacks results."""
+    """Print whether the store takes results, and the command to type where it lacks some."""
     if not is_behind:
         console.print(Text(sentence, style="green"))
         return
@@ -217,7 +219,7 @@ def report_store_state(console: Console, command: str, sentence: str, is_behind:
 
 
 def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
-    """Puts the figures into the store, and each arm's summary on its parent run."""
+    """Write the figures into the store, and each arm's summary on its parent run."""
     store.log_artifacts(files, "report")
     for row in found.comparison.rows:
         if row.search.trials or row.num_seeds:
@@ -228,13 +230,13 @@ def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
 
 
 def spent_metrics(cost: Cost) -> Mapping[str, float]:
-    """All that an arm spent at a batch size, whatever its trials were for, as metrics of its parent run."""
+    """Return all that an arm spent at a batch size, on any trial, as metrics of its parent run."""
     amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
     return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
 
 
 def summary_metrics(row: ComparisonRow) -> Mapping[str, float]:
-    """A row's figures as metrics of the arm's parent run."""
+    """Return a row's figures as metrics of the arm's parent run."""
     figures = {"search_trials": float(row.search.trials)}
     if row.score is not None:
         figures["test_score"] = row.score.mean

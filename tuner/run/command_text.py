@@ -16,7 +16,7 @@ DEFAULTS = {"--store": str(STORE), "--driver": "ray"}
 
 
 def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
-    """A command with the options that are not the default; a password in an address is not shown.
+    """Format a command with the options that are not the default, without passwords.
 
     >>> format_command("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
     'zerotune run quickstart --driver serial'
@@ -33,7 +33,7 @@ def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> 
 
 
 def format_report_command(tracking_uri: str, study_name: str, store: Path) -> str:
-    """What to type for the report of a stored study; a password in the address is not shown.
+    """Format the command that reports a stored study, without passwords.
 
     >>> format_report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
     "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
@@ -49,7 +49,7 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
 
 
 def format_path(path: Path) -> str:
-    """A path as seen from the current folder, where it lies inside."""
+    """Return a path relative to the current folder, where it lies inside."""
     with suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)

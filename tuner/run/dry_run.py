@@ -1,4 +1,4 @@
-"""A walk through what a study asks for, before anything is trained: what it will do first, and which trials failed.
+"""A dry run through a study's trials before any is trained: what comes first, and which have failed.
 
 This module must not know what runs the trials.
 """
@@ -24,7 +24,7 @@ class DryRun:
 
 
 def dry_run(agenda: Agenda, content: JournalContent, reusable: ReusableResults | None) -> DryRun:
-    """What a study will do first, before anything is started for it.
+    """Find out what a study will do first, before anything is started for it.
 
     Args:
         agenda: one made for this question: what is known and found is told to it, and the rest left running.
@@ -47,7 +47,7 @@ def dry_run(agenda: Agenda, content: JournalContent, reusable: ReusableResults |
 
 
 def find_failed_trials(agenda: Agenda, content: JournalContent) -> list[Trial]:
-    """The failed trials that a study still asks for, in its order; those too that are to be run again already.
+    """Return the failed trials that a study still asks for, in its order, retried ones included.
 
     A confirmation of a choice that was given up for a better one is not asked for any more.
 

@@ -37,12 +37,12 @@ _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
 
 
 class _OtherFormatError(Exception):
-    """The journal is whole, and of another format."""
+    """A whole journal of another format."""
 
 
 @dataclass
 class JournalContent:
-    """What a journal says.
+    """The content of a journal.
 
     Attributes:
         definition: the study's content as it was when the study began; empty for a new journal.
@@ -68,7 +68,7 @@ class JournalContent:
     unreadable_lines: int = 0
 
     def result_of(self, trial_id: str) -> TrialResult | None:
-        """The trial's result; None where there is none, or where it was taken back."""
+        """Return the trial's result; None where there is none, or where it was taken back."""
         return None if trial_id in self.retried else self.results.get(trial_id)
 
     def _retry_trial(self, trial_id: str) -> None:
@@ -85,7 +85,7 @@ class JournalContent:
 
 
 def read_journal(path: Path) -> JournalContent:
-    """Reads a journal, skipping lines that are cut or damaged: their trials are simply run again.
+    """Read a journal, skipping lines that are cut or damaged: their trials run again.
 
     A journal that ends within its first line is a new one: its driver was stopped before any trial began.
 
@@ -149,7 +149,7 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
 
 
 def parse_line(line: bytes) -> Any:
-    """What a line of a journal holds.
+    """Return the record in a line of a journal.
 
     Raises:
         ValueError: it is not what was written: no JSON, or its checksum is missing or of something else.
@@ -162,17 +162,17 @@ def parse_line(line: bytes) -> Any:
 
 
 def format_line(text: str) -> str:
-    """A line of a journal, without its end, that `parse_line` reads: the JSON text of a record, and its checksum."""
+    """Return a record's JSON text with its checksum, as a line that `parse_line` reads."""
     return f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}'
 
 
 def _checksum(record: bytes) -> bytes:
-    """Eight hex digits that find what a failing disk or memory changed; no protection against forgery."""
+    """Return eight hex digits that find what a failing disk or memory changed; no protection against forgery."""
     return b"%08x" % zlib.crc32(record)
 
 
 def _not_for_others(path: str, flags: int) -> int:
-    """Opens a file that only its owner and group may write, however open the process makes its files."""
+    """Open a file that only its owner and group may write, however open the process makes its files."""
     return os.open(path, flags, 0o664)
 
 
@@ -231,41 +231,41 @@ class Journal:
         )
 
     def start_study(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
-        """Writes the study's definition as the first line of a new journal."""
+        """Write the study's definition as the first line of a new journal."""
         record = {"kind": "study", "format": FORMAT, "definition": definition, "provenance": provenance}
         self._append(record, durable=True)
         self.content.definition = definition
         self.content.sessions.append(provenance)
 
     def resume(self, provenance: Mapping[str, str]) -> None:
-        """Notes that the study goes on, where that is with another program or on another machine than before."""
+        """Record that the study goes on, where program or machine differ from before."""
         if not self.content.sessions or not is_same_program(self.content.sessions[-1], provenance):
             self._append({"kind": "resumed", "provenance": provenance}, durable=True)
             self.content.sessions.append(provenance)
 
     def start(self, trial_id: str) -> int:
-        """Notes that a trial starts; returns which attempt it is, from 1."""
+        """Record that a trial starts; return which attempt it is, from 1."""
         self.content.started[trial_id] += 1
         attempt = self.content.started[trial_id]
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
 
     def retry_trial(self, trial_id: str) -> None:
-        """Notes that a trial whose result is "failed" is to be run again; what it cost stays on its bill."""
+        """Record that a failed trial is to be run again; what it cost stays on its bill."""
         self._append({"kind": "retried", "trial": trial_id}, durable=True)
         self.content._retry_trial(trial_id)
 
     def packs(self, trial_id: str, facts: Mapping[str, Any]) -> None:
-        """Notes how fast trainings like this trial's were found to be alone and in packs."""
+        """Record how fast trainings like this trial's are, alone and in packs."""
         self._append({"kind": "packs", "trial": trial_id, **facts}, durable=False)
 
     def progress(self, trial_id: str, epochs: Sequence[EpochMetrics]) -> None:
-        """Notes finished epochs of a running trial, so that they are billed even if the trial is lost."""
+        """Record finished epochs of a running trial, which are billed even if the trial is lost."""
         self.content.epochs[trial_id].extend(epochs)
         self._append({"kind": "epochs", "trial": trial_id, "epochs": [asdict(e) for e in epochs]}, durable=False)
 
     def finish(self, result: TrialResult) -> TrialResult:
-        """Writes a trial's result, durably where it was trained here.
+        """Write a trial's result, durably where it was trained here.
 
         Epochs that earlier attempts reported and that are no part of the result were lost and done again: they are
         added to the result's cost here, so that every second held is billed once. So is the whole bill of a failed
@@ -288,7 +288,7 @@ class Journal:
         return result
 
     def close(self) -> None:
-        """Releases the file and the lock."""
+        """Release the file and the lock."""
         with suppress(OSError):  # what cannot be written was said when it was appended
             self._file.close()
         self._lock.close()

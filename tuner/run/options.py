@@ -1,4 +1,4 @@
-"""What a run is told beside its study: where it is kept and where its trials run, and what follows from the two.
+"""Where a study is kept and where its trials run.
 
 This module must not know what a run does with it.
 """
@@ -23,7 +23,7 @@ Driver = Literal["ray", "serial"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where a study lives and runs.
+    """Where a study is kept and runs.
 
     Attributes:
         store: folder of the local store; the study's journal is in its sub-folder of the study's name.
@@ -40,7 +40,7 @@ class RunOptions:
     data_folder: str | None = None
 
     def uri(self, study: Study) -> str:
-        """The MLflow store of a study run here.
+        """Return the address of the MLflow store of a study.
 
         Raises:
             BadInput: as `tuner.store.store_uri`.
@@ -48,12 +48,12 @@ class RunOptions:
         return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
 
     def folder(self, study: Study) -> Path:
-        """The study's own folder: journal, lock, checkpoints, figures."""
+        """Return the study's own folder: journal, lock, checkpoints, figures."""
         return self.store / study.name
 
 
 def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
-    """Finds out before any trial that what the application needs is installed, and that the data are there.
+    """Check before any trial that the application's packages are installed and its data are there.
 
     One that is not shipped is rehearsed on them too.
 
@@ -81,7 +81,7 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
 
 
 def build_execution(study: Study, options: RunOptions) -> Execution:
-    """Where and how the trials of a study run."""
+    """Return where and how the trials of a study run."""
     folder = options.data_folder or study.data.folder
     return Execution(
         cpus_per_trial=study.resources.cpus_per_trial,

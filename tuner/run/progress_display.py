@@ -66,22 +66,22 @@ class ProgressDisplay:
         self._live.stop()
 
     def plan(self, cell: CellKey, number: int) -> None:
-        """Adds an arm at a batch size with its number of trials."""
+        """Add an arm at a batch size with its number of trials."""
         self._cells[cell] = _CellState(planned=number)
         self._total += number
 
     def show_start(self, trial: Trial) -> None:
-        """A trial is being trained; where that was said before, nothing changes."""
+        """Show that a trial is being trained; nothing changes where that was shown before."""
         self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
     def show_progress(self, progress: Progress) -> None:
-        """A trial finished epochs."""
+        """Show that a trial finished epochs."""
         running = self._cells[progress.trial.arm, progress.trial.batch_size].running
         if progress.new_epochs:
             running[progress.trial.id] = progress.new_epochs[-1].epoch
 
     def show_result(self, result: TrialResult, *, replayed: bool = False) -> None:
-        """A trial ended, now or in an earlier run of the study, or an earlier result of the same training was found."""
+        """Show that a trial ended, now or in an earlier run, or that its result was reused."""
         trial = result.trial
         cell = self._cells[trial.arm, trial.batch_size]
         cell.running.pop(trial.id, None)
@@ -95,7 +95,7 @@ class ProgressDisplay:
             self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
 
     def note(self, sentence: str) -> None:
-        """Something worth knowing that is no trial's end."""
+        """Show a note that is no trial's end."""
         self._console.print(Text(sentence, style="dim"), soft_wrap=True)
 
     def _line(self, result: TrialResult) -> Text:

@@ -1,4 +1,4 @@
-"""What stands between a driver and a campaign: everything that is asked for and told is written down on the way.
+"""The agenda that a driver sees: a campaign whose trials and results are recorded on the way.
 
 It goes into the journal, the store and the terminal, and what was trained before is told without being trained again.
 This module must not know studies, methods or where trials run.
@@ -16,27 +16,27 @@ from .reuse import ResultReuse, may_reuse
 
 
 class BilledAgenda(Agenda, Protocol):
-    """An agenda that knows what its own thinking took: a campaign, or a search that is made of campaigns."""
+    """An agenda that knows its searchers' time: a campaign, or a search made of campaigns."""
 
     def searcher_seconds(self, trial: Trial) -> float:
-        """Seconds the method took to propose this trial."""
+        """Return the seconds the method took to propose this trial."""
         ...
 
 
 class ResultWriter(Protocol):
-    """Where results go beside the journal: `tuner.store.Writer`."""
+    """Where results go besides the journal, such as `tuner.store.Writer`."""
 
     def wait_until_open(self) -> None:
-        """Returns once results can be taken; raises BadInput where they never can."""
+        """Return once results can be taken; raise BadInput where they never can."""
         ...
 
     def submit(self, result: TrialResult) -> None:
-        """Takes a result and returns at once."""
+        """Take a result and return at once."""
         ...
 
 
 class RecordingAgenda:
-    """The agenda as a driver sees it: the campaign, with everything written down on the way."""
+    """The agenda as a driver sees it: the campaign, with everything recorded."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RecordingAgenda:
         self._reuse = reuse
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """The next trial to be trained; those whose result is known, or is taken over, are told on the way.
+        """Return the next trial to train; known and reused results are told to the campaign on the way.
 
         Raises:
             BadInput: the store's address cannot be used.
@@ -78,45 +78,45 @@ class RecordingAgenda:
         return "wait" if self._reuse.has_waiting else trial
 
     def _known(self, trial: Trial) -> TrialResult | None:
-        """The result in the study's own journal, if it is to count."""
+        """Return the result in the study's own journal, if it counts."""
         known = self._journal.content.result_of(trial.id)
         taken_over = known is not None and known.reused_from is not None
         return None if taken_over and self._reuse.trains_everything else known
 
     def _tell_interrupted(self, trial: Trial) -> None:
-        """Tells the campaign the epochs of a trial that was interrupted: it may go on from the last of them."""
+        """Tell the campaign the epochs of an interrupted trial, which may resume after the last of them."""
         if epochs := self._journal.content.epochs.get(trial.id):
             self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
 
     def may_prune(self, trial: Trial) -> bool:
-        """Whether every epoch must be reported by itself."""
+        """Return whether every epoch must be reported by itself."""
         return self._campaign.may_prune(trial)
 
     def report(self, progress: Progress) -> bool:
-        """Writes epochs down, then asks the campaign whether the trial goes on."""
+        """Record epochs, then ask the campaign whether the trial goes on."""
         self._journal.progress(progress.trial.id, progress.new_epochs)
         self._display.show_progress(progress)
         return self._campaign.report(progress)
 
     def mark_started(self, trial: Trial) -> None:
-        """Shows that a trial is being trained; a worker may have been given it some time before."""
+        """Show that a trial is being trained; a worker may have been given it some time before."""
         self._display.show_start(trial)
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
-        """Writes down and says how fast packs of such trials are."""
+        """Record and show how fast packs of such trials are."""
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
         self._display.note(format_pack_speed(trial, speed))
 
     def add_note(self, sentence: str) -> None:
-        """Says something worth knowing of where the trials run."""
+        """Show a note about the execution environment."""
         self._display.note(sentence)
 
     def add_warning(self, trial: Trial, sentence: str) -> None:
-        """Says a word about a training that goes on."""
+        """Show a warning about a training that goes on."""
         self._display.note(f"{trial.name}: {sentence}")
 
     def tell(self, result: TrialResult) -> None:
-        """Writes a result down, with the searcher's own time billed to it, then tells the campaign."""
+        """Record a result, with the searcher's own time billed to it, then tell the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
         was_retried = result.trial.id in self._journal.content.first_failures
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
@@ -127,7 +127,7 @@ class RecordingAgenda:
 
 
 def format_pack_speed(trial: Trial, speed: PackSpeed) -> str:
-    """What was measured of packs, in one line.
+    """Describe a measurement of packs in one line.
 
     >>> from types import SimpleNamespace
     >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))

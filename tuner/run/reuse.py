@@ -1,4 +1,4 @@
-"""Earlier trainings: results that a store holds already, and may be taken over instead of training the same again.
+"""Result reuse: earlier results that serve a trial instead of training the same again.
 
 What is trained is a trial's configuration (`Trial.content_id`), whatever study, arm or role asks for it. A result is
 reused where the session that made it trained as this one does (`tuner.analysis.provenance.is_same_training`), on the
@@ -32,7 +32,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSE
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """Where a result stands in a journal: results stay there until one is asked for."""
+    """The place of a result in a journal; results stay there until one is asked for."""
 
     journal: Path
     offset: int
@@ -40,7 +40,7 @@ class _Line:
 
 
 class ReusableResults:
-    """Results that may be taken over: those of this study's own journal, and of all others in its store.
+    """Results that may be reused: those of this study's own journal, and of all others in its store.
 
     Args:
         store: the folder of the local store.
@@ -64,7 +64,7 @@ class ReusableResults:
         return len(self._lines)
 
     def find(self, trial: Trial) -> TrialResult | None:
-        """The result of the trial, taken over from one that trained the same; None where there is none.
+        """Return the result of the trial, taken over from one that trained the same; None where there is none.
 
         A search trial gets no test score, whatever the earlier one had: test is shown once, for what was chosen. The
         result's cost is the training's, without what an earlier searcher took to propose it.
@@ -87,7 +87,7 @@ class ReusableResults:
         )
 
     def add(self, result: TrialResult) -> None:
-        """Takes a result that this session trained."""
+        """Take a result that this session trained."""
         kept_samples = sum(epoch.samples for epoch in result.epochs)
         if _may_serve(result.status, result.cost.trials, result.cost.samples, kept_samples):
             self._keep(result.trial.content_id, result)
@@ -98,7 +98,7 @@ class ReusableResults:
             self._lines[content_id] = entry
 
     def _read(self, journal: Path, device: str | None) -> None:
-        """Takes note of a journal's results, up to its end or to what cannot be read.
+        """Take note of a journal's results, up to its end or to what cannot be read.
 
         Beyond a damaged line nothing is taken: it may have said that another program went on.
         """
@@ -126,7 +126,7 @@ class ReusableResults:
 def find_reusable_results(
     study: Study, store: Path, session: Mapping[str, str], *, on_a_cluster: bool = False
 ) -> ReusableResults:
-    """What a store has of trainings like those of a session.
+    """Find the results in a store of trainings like those of a session.
 
     Args:
         study: the definition.
@@ -160,7 +160,7 @@ class ResultReuse:
         return self._reusable is None
 
     def next_released(self) -> Trial | None:
-        """A trial that waited for one that has ended by now; None where there is none."""
+        """Return a trial that waited for one that has ended by now; None where there is none."""
         return self._released.pop(0) if self._released else None
 
     @property
@@ -169,11 +169,11 @@ class ResultReuse:
         return bool(self._waiting)
 
     def find(self, trial: Trial) -> TrialResult | None:
-        """The trial's result, taken over; None where there is none."""
+        """Return the trial's result, taken over; None where there is none."""
         return None if self._reusable is None else self._reusable.find(trial)
 
     def defer(self, trial: Trial) -> bool:
-        """Puts a trial off where one that is running will serve it as well; says whether it did."""
+        """Defer a trial that a running one will serve as well; return whether it was deferred."""
         running = self._running.get(trial.content_id)
         if running is None or (trial.role == "confirmation" and running.role != "confirmation"):
             return False
@@ -181,12 +181,12 @@ class ResultReuse:
         return True
 
     def start(self, trial: Trial) -> None:
-        """A trial is trained from now on, to its end."""
+        """Record that a trial is trained from now on, to its end."""
         if self._reusable is not None:
             self._running[trial.content_id] = trial
 
     def finish(self, result: TrialResult, *, serves: bool = True) -> None:
-        """A trial has ended, in whatever way: those that waited for it are released, to be found or trained.
+        """Record that a trial has ended: those deferred for it are released, to be found or trained.
 
         Args:
             result: its result.
@@ -204,7 +204,7 @@ class ResultReuse:
 
 
 def may_reuse(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
-    """Whether a trial may do without a training of its own.
+    """Return whether a trial may do without a training of its own.
 
     Not where its method may end it early, by what other trials of the same search did; and not where it was begun
     already, or has failed and is to be run again: what was spent on it stays on its bill.
@@ -214,7 +214,7 @@ def may_reuse(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
 
 
 def _lines(journal: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a journal that may matter, with where they begin."""
+    """Return the lines of a journal that may matter, with where they begin."""
     with journal.open("rb") as file:
         offset = 0
         for line in file:
@@ -224,7 +224,7 @@ def _lines(journal: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _result_at(line: _Line) -> TrialResult | None:
-    """The result that stands there; None where it cannot be read any more."""
+    """Return the result that stands there; None where it cannot be read any more."""
     try:
         with line.journal.open("rb") as file:
             file.seek(line.offset)

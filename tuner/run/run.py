@@ -1,4 +1,4 @@
-"""Running a study: the only place that sees all parts.
+"""Run a study: the only module that sees all parts.
 
 study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder.RecordingAgenda` stands between the
 driver and the campaign.
@@ -37,7 +37,7 @@ from .reuse import ResultReuse, find_reusable_results
 
 
 def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
-    """Starts a new journal, or makes sure that an old one is of the same study.
+    """Start a new journal, or check that an old one is of the same study.
 
     Args:
         study: the definition.
@@ -55,7 +55,7 @@ def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> 
 
 
 def check_definition(study: Study, journal: Journal) -> None:
-    """Makes sure that a journal, which is not new, is of this study.
+    """Check that a journal that is not new is of this study.
 
     Raises:
         StudyChanged: it is not; the text shows what differs.
@@ -70,19 +70,19 @@ def check_definition(study: Study, journal: Journal) -> None:
 
 
 def warn_about_damage(journal: Journal, console: Console) -> None:
-    """Says it where lines of a journal could not be read."""
+    """Warn about unreadable journal lines."""
     if damaged := journal.content.unreadable_lines:
         console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
 
 
 def stored_definition_of(study: Study) -> dict[str, Any]:
-    """The resolved study as the store keeps it."""
+    """Return the resolved study as the store keeps it."""
     application = APPLICATIONS[study.application]
     return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
 
 
 def format_sync_command(study: Study, options: RunOptions) -> str:
-    """What brings a study's journal into its store, by the study's name; a password in the address is not shown."""
+    """Format the command that writes a study's journal into its store, without passwords."""
     return format_command("sync", study.name, {"--store": str(options.store), "--tracking-uri": options.tracking_uri})
 
 
@@ -150,7 +150,10 @@ def run_study(
             if retrain
             else find_reusable_results(study, options.store, session, on_a_cluster=bool(options.address))
         )
-        first_steps = dry_run(new_campaign(), journal.content, reusable)
+        # A walk uses up the proposals of a campaign's methods, so it takes one of its own; not where nothing is known.
+        first_steps = DryRun(num_reused=0, is_complete=False)
+        if known or reusable:
+            first_steps = dry_run(new_campaign(), journal.content, reusable)
         driver = choose_driver(first_steps, options)
         ready.enter_context(starting_cluster(execution, driver))
         open_store = make_store_opener(study, uri, stored_definition_of(study), journal.content.sessions)
@@ -175,7 +178,7 @@ def run_study(
         results, sessions = list(journal.content.results.values()), tuple(journal.content.sessions)
     if all(result.status == "failed" for result in results):
         raise StudyFailed(
-            f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Mend the cause, "
+            f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
             "then run them again: zerotune retry STUDY --failed"
         )
     found = answer_from_journal(study, options, results, sessions)
@@ -184,14 +187,14 @@ def run_study(
 
 
 def _new_console(*, quiet: bool) -> Console:
-    """A console of this process, or one that shows nothing and takes no terminal."""
+    """Return a console of this process, or one that shows nothing and is no terminal."""
     return sanitize_console(
         Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None)
     )
 
 
 def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
-    """Takes back the results of the failed trials, which are then run again from their start.
+    """Withdraw the results of the failed trials, which are then run again from their start.
 
     Args:
         agenda: as of `find_failed_trials`.
@@ -223,7 +226,7 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
 def answer_from_journal(
     study: Study, options: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
 ) -> Answer:
-    """The answer of results at hand, equal to the one that `tuner.run.answer.load_answer` makes of the store."""
+    """Build the answer from results at hand; it equals what `tuner.run.answer.load_answer` reads."""
     origin = Origin(
         definition=stored_definition_of(study),
         fingerprint=study.fingerprint,
@@ -234,7 +237,7 @@ def answer_from_journal(
 
 
 def format_opening(study: Study, options: RunOptions, planned: int, known: int, num_reused: int) -> str:
-    """What is about to happen, in one line."""
+    """Describe in one line what is about to run."""
     done = f", {known} of them done before" if known else ""
     done += f", {num_reused} or more taken over from earlier trainings (--retrain trains them)" if num_reused else ""
     uri = options.tracking_uri or study.tracking_uri
@@ -244,13 +247,13 @@ def format_opening(study: Study, options: RunOptions, planned: int, known: int, 
 
 
 def choose_driver(first_steps: DryRun, options: RunOptions) -> Driver:
-    """The driver that was asked for; where nothing is left to be trained, no cluster is started for it."""
+    """Return the driver asked for; no cluster is started where nothing is left to train."""
     return "serial" if first_steps.is_complete else options.driver
 
 
 @contextmanager
 def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
-    """Inside, the cluster that the driver needs is being started."""
+    """Start the cluster that the driver needs in the background."""
     if driver == "serial" or execution.address is not None:
         yield
         return
@@ -259,7 +262,7 @@ def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
 
 
 def run_agenda(recorder: RecordingAgenda, execution: Execution, driver: Driver) -> None:
-    """Hands the agenda to a driver."""
+    """Run an agenda with a driver."""
     if driver == "serial":
         run_serial(recorder, execution)
         return
@@ -269,7 +272,7 @@ def run_agenda(recorder: RecordingAgenda, execution: Execution, driver: Driver) 
 
 
 def write_report(found: Answer, folder: Path) -> list[Path]:
-    """Puts pages and tables into the study's folder; returns those that the store keeps.
+    """Write pages and tables into the study's folder; return those that the store keeps.
 
     Pictures are drawn where they are asked for (`zerotune export`): they would take longer than many a study.
     """

@@ -11,21 +11,21 @@ from .method import Outcome, Proposal
 
 
 class EnumeratedMethod:
-    """Proposes a fixed list of points, in order, as fast as they are asked for."""
+    """A method that proposes a fixed list of points, in order."""
 
     def __init__(self, points: Sequence[Mapping[str, OptionValue]]) -> None:
         self._points = points
         self._next = 0
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
-        """The next point of the list."""
+        """Return the next point of the list."""
         if self._next == len(self._points):
             return "done"
         self._next += 1
         return Proposal(index=self._next - 1, params=self._points[self._next - 1])
 
     def report(self, index: int, epoch: int, score: float) -> bool:
-        """Every trial runs to its end."""
+        """Return True: every trial runs to its end."""
         return True
 
     def tell(self, index: int, outcome: Outcome) -> None:
@@ -33,7 +33,7 @@ class EnumeratedMethod:
 
 
 def grid(space: Space) -> EnumeratedMethod:
-    """Every point of the grid that the space's counts and choices span: the papers' comprehensive tuning."""
+    """Return every point of the grid that the space's counts and choices span: the papers' comprehensive tuning."""
     return EnumeratedMethod(grid_points(space))
 
 
@@ -44,5 +44,5 @@ def random_search(space: Space, *, trials: int, seed: int) -> EnumeratedMethod:
 
 
 def defaults(num: int) -> EnumeratedMethod:
-    """The first `num` published default configurations, by name: tuning for those who will not tune."""
+    """Return the first `num` published default configurations, by name: tuning for those who will not tune."""
     return EnumeratedMethod([{DEFAULT: name} for name in list(DEFAULTS)[:num]])

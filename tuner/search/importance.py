@@ -48,7 +48,7 @@ class Importance:
 def importances(
     space: Space, params: Sequence[Mapping[str, OptionValue]], scores: Sequence[float], *, higher_is_better: bool
 ) -> dict[str, Importance]:
-    """How far the values of the best trials are from those of all trials, by hyperparameter.
+    """Return how far the values of the best trials are from those of all trials, by hyperparameter.
 
     PED-ANOVA is the Pearson divergence between two densities of a hyperparameter's values: over the best trials, and
     over all that were run, so that a searcher that dwells on good values is not taken for an effect. Each
@@ -120,7 +120,7 @@ class _Resampled(optuna.Study):
 
 
 def _divergences(trials: Sequence[FrozenTrial], losses: Sequence[float]) -> dict[str, float]:
-    """PED-ANOVA's importances of the trials, some of them more than once, not divided by their sum.
+    """Return PED-ANOVA's importances of the trials, some of them more than once, not divided by their sum.
 
     Args:
         trials: complete.

@@ -37,13 +37,13 @@ class Method(Protocol):
     """Ask/tell: a method's proposals depend on its seed and on the outcomes it was told, on nothing else."""
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
-        """The next proposal; "wait" until outstanding ones are told; "done" when there is none left."""
+        """Return the next proposal; "wait" until outstanding ones are told; "done" when there is none left."""
         ...
 
     def report(self, index: int, epoch: int, score: float) -> bool:
-        """Takes the score after an epoch of a running proposal; False to end it early."""
+        """Take the score after an epoch of a running proposal; False to end it early."""
         ...
 
     def tell(self, index: int, outcome: Outcome) -> None:
-        """Takes the outcome of a proposal; in any order."""
+        """Take the outcome of a proposal; in any order."""
         ...

@@ -26,7 +26,7 @@ Pruner = Literal["none", "asha", "median"]
 
 
 def distribution(param: Float | Int | Choice) -> BaseDistribution:
-    """Optuna's form of a search range."""
+    """Return Optuna's form of a search range."""
     if isinstance(param, Choice):
         return CategoricalDistribution(param.choices)  # type: ignore[arg-type]  # the decays' option tuples are not searched
     log = param.scale == "log"
@@ -36,7 +36,7 @@ def distribution(param: Float | Int | Choice) -> BaseDistribution:
 
 
 def build_pruner(name: Pruner, *, epochs: int) -> optuna.pruners.BasePruner:
-    """The early-stopping rule of a method.
+    """Return the early-stopping rule of a method.
 
     asha: asynchronous successive halving (Li et al., 2018): rungs at epochs/9, epochs/3, keep a third. It compares
         with trials still running, so that with several workers its stops depend on timing.
@@ -87,7 +87,7 @@ class OptunaTPE:
         )
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
-        """The next proposal; "wait" at the end of a round until all of the round is told."""
+        """Return the next proposal; "wait" at the end of a round until all of the round is told."""
         index = len(self._asked)
         if index == self._trials:
             return "done"
@@ -103,7 +103,7 @@ class OptunaTPE:
         return not self._gives_up(index)
 
     def tell(self, index: int, outcome: Outcome) -> None:
-        """Keeps the outcome until all earlier ones are there and the round is complete."""
+        """Keep the outcome until all earlier ones are there and the round is complete."""
         self._held_outcomes[index] = outcome
         round_end = min((self._told // self._parallel + 1) * self._parallel, self._trials)
         if any(i not in self._held_outcomes for i in range(self._told, round_end)):
@@ -113,7 +113,7 @@ class OptunaTPE:
         self._told = round_end
 
     def _report(self, index: int, epoch: int, score: float) -> bool:
-        """Tells Optuna an epoch's score once: a trial whose worker died does its epochs again. Whether it was new."""
+        """Tell Optuna an epoch's score once, as lost epochs are done again; return whether it was new."""
         if (index, epoch) in self._reported:
             return False
         self._reported.add((index, epoch))
@@ -121,7 +121,7 @@ class OptunaTPE:
         return True
 
     def _gives_up(self, index: int) -> bool:
-        """Asks the pruner, which only then enters the trial in its rungs."""
+        """Ask the pruner, which only then enters the trial in its rungs."""
         return self._prunes and self._asked[index].should_prune()
 
     def _tell_optuna(self, index: int, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ RETRY_SECONDS = 30.0
 
 
 class Writer:
-    """Writes the results it is given, in order, on one thread of its own: MLflow's pace never holds up a study.
+    """Writer of results, in order, on one thread of its own: MLflow's pace never holds up a study.
 
     Nor does a store that fails break one. What it lacks is kept in order; every RETRY_SECONDS the store is opened anew,
     and once it answers all that it lacks is written, what a failure left half written put right.
@@ -47,11 +47,11 @@ class Writer:
         self._thread = Thread(target=self._run, name="mlflow-writer", daemon=True)
 
     def start(self) -> None:
-        """Opens the store and begins to write; returns at once."""
+        """Open the store and start to write; return at once."""
         self._thread.start()
 
     def wait_until_open(self) -> None:
-        """To be called before the first trial, so that a wrong address costs none.
+        """Wait before the first trial until the store is open, so that a wrong address costs none.
 
         Returns once the store is open, or has not answered, which is told.
 
@@ -61,18 +61,18 @@ class Writer:
         self._first_opening.result()
 
     def submit(self, result: TrialResult) -> None:
-        """Takes a result and returns at once."""
+        """Take a result and return at once."""
         self._queue.put(result)
 
     def close(self) -> None:
-        """Waits until everything submitted is written, or a last attempt has failed."""
+        """Wait until everything submitted is written, or a last attempt has failed."""
         self._queue.put(None)
         self._thread.join()
         if self._failure is not None:
             self._bring_in()
 
     def finish(self, action: Callable[[Store], object]) -> bool:
-        """After `close`: makes sure that the store has every result, then writes what else belongs to it.
+        """Write what the store lacks after `close`, then what else belongs to it.
 
         Args:
             action: the last of the writing; its failure is told like any other.
@@ -114,7 +114,7 @@ class Writer:
                 self._write(result)
 
     def _patience(self) -> float | None:
-        """Seconds until the store is tried again; None while it does not fail."""
+        """Return seconds until the store is tried again; None while it does not fail."""
         return None if self._failure is None else max(0.0, self._next_attempt - time.monotonic())
 
     def _write(self, result: TrialResult) -> None:
@@ -127,7 +127,7 @@ class Writer:
             self._fail(error)
 
     def _bring_in(self) -> None:
-        """Writes all that the store lacks; opens it anew after a failure."""
+        """Write all that the store lacks; opens it anew after a failure."""
         try:
             store = self._open_store() if self._store is None else self._store
             store.sync(self._results.values())
@@ -155,6 +155,6 @@ class Writer:
 
 
 def _sentence(error: Exception) -> str:
-    """A failure as a sentence; of an error that is no user's to mend only the kind, since it may hold credentials."""
+    """Return a failure as a sentence; of unexpected errors only the kind, as they may hold credentials."""
     text = str(error) if isinstance(error, ZerotuneError) else f"MLflow cannot be written ({type(error).__name__})"
     return f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -38,7 +38,7 @@ alike: a parameter such as `?host=` could name another."""
 
 
 def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
-    """The address of a study's MLflow store.
+    """Return the address of a study's MLflow store.
 
     Args:
         root: folder of the local store, which holds the study where no address is given.
@@ -62,7 +62,7 @@ def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
 
 
 def _would_be_sent(uri: str) -> Iterator[str]:
-    """What holds credentials of the user's that a server at this address would get, without having been named."""
+    """Yield what credentials a server at this address would get without being named by the user."""
     confirmed = os.environ.get("MLFLOW_TRACKING_URI", "")
     if _ON_THIS_MACHINE.fullmatch(uri) or uri.rstrip("/") == confirmed.rstrip("/"):
         return

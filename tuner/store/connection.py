@@ -66,7 +66,7 @@ def default_tracking_uri(root: Path) -> str:
 
 
 def without_credentials(server: str) -> str:
-    """The address of an MLflow server as a browser takes it, which asks for user and password by itself.
+    """Return the address of an MLflow server as a browser takes it, which asks for user and password by itself.
 
     >>> without_credentials("https://ann:secret@host:5000/mlflow/")
     'https://host:5000/mlflow'
@@ -75,17 +75,23 @@ def without_credentials(server: str) -> str:
 
 
 def is_server(tracking_uri: str) -> bool:
-    """Whether the address is an MLflow server, which has a UI of its own, and not a database."""
+    """Return whether the address is an MLflow server, which has a UI of its own, and not a database."""
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
-    """The file of a SQLite store; None for other stores."""
+    """Return the file of a SQLite store; None for other stores."""
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
+def absolute_uri(tracking_uri: str) -> str:
+    """The same store, independent of the current folder: a SQLite file's path becomes absolute."""
+    file = sqlite_file(tracking_uri)
+    return tracking_uri if file is None else f"{_SQLITE}{file.absolute()}"
+
+
 def artifact_location(tracking_uri: str) -> str | None:
-    """Where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
+    """Return where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
     file = sqlite_file(tracking_uri)
     return _files_beside(file).as_uri() if file else None
 
@@ -137,7 +143,7 @@ def create_tables(tracking_uri: str) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Inside, no other process makes the tables of this file."""
+    """Hold the lock under which a file gets its tables."""
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -145,7 +151,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 @contextmanager
 def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
-    """Turns what mlflow and its libraries raise into one sentence that holds no credentials.
+    """Turn errors of mlflow and its libraries into one sentence without credentials.
 
     Raises:
         BadInput: the server or the database refuses the credentials.
@@ -166,7 +172,7 @@ def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
 
 
 def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
-    """Every run of an experiment that passes the filter, oldest first, one request a thousand runs."""
+    """Return every run of an experiment that passes the filter, oldest first, one request a thousand runs."""
     runs: list[Run] = []
     token: str | None = None
     while True:
@@ -207,7 +213,7 @@ def _check_address(tracking_uri: str, *, create: bool) -> None:
 
 
 def _check_answer(tracking_uri: str) -> None:
-    """One attempt of seconds, since mlflow's own first contact repeats itself for minutes."""
+    """Try once, for seconds: mlflow's own first contact repeats itself for minutes."""
     address = urlsplit(tracking_uri)
     if address.hostname:
         port = address.port or _PORTS[address.scheme.split("+")[0]]
@@ -241,7 +247,7 @@ def _check_answer(tracking_uri: str) -> None:
 
 
 def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unreachable:
-    """What a store's failure is told as: a database that refuses the user will not answer by itself later."""
+    """Return a store's failure as an error: a database that refuses the user will not answer later."""
     sentence = _sentence(tracking_uri, action, error)
     if not is_server(tracking_uri) and _is_refusal(error):
         return BadInput(f"{sentence}: mend the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
@@ -249,7 +255,7 @@ def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unr
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether the database does not let this user in, by what its driver raised beneath the error."""
+    """Return whether the database does not let this user in, by what its driver raised beneath the error."""
     beneath = getattr(error, "orig", None) or error.__cause__  # of SQLAlchemy's, and of MLflow's
     if isinstance(beneath, BaseException) and _is_refusal(beneath):
         return True
@@ -266,5 +272,5 @@ def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
 
 
 def _secrets(tracking_uri: str) -> list[str]:
-    """What must appear in no text: of the address and of the environment."""
+    """Return what must appear in no text, of the address and of the environment."""
     return [*find_secrets(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 
 def take_files_along(database: Path, files: Path) -> None:
-    """Makes a database name the folder of files beside it, in the place of such folders that are no longer there.
+    """Make a database name the folder of files beside it, in the place of such folders that are no longer there.
 
     A folder that is still there is left alone, as in a copied store, and so are files that somebody put elsewhere. A
     database that may not be written, or cannot be read, stays as it is.
@@ -37,7 +37,7 @@ def take_files_along(database: Path, files: Path) -> None:
 
 
 def _is_gone(place: str | None, files: Path) -> bool:
-    """Whether it is a folder of that name on this machine's disks, and not there."""
+    """Return whether it is a folder of that name on this machine's disks, and not there."""
     address = urlsplit(place or "")
     path = Path(url2pathname(address.path))
     return address.scheme == "file" and path.name == files.name and not path.exists()

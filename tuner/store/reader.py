@@ -1,4 +1,4 @@
-"""Reads studies back from MLflow alone: what `compare`, every export and the reports start from."""
+"""Read studies back from MLflow alone: what `compare`, every export and the reports start from."""
 
 import json
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class StoredStudy:
 
 
 def list_studies(tracking_uri: str) -> list[str]:
-    """Names of the studies in a store, sorted.
+    """Return names of the studies in a store, sorted.
 
     Raises:
         BadInput: the address cannot be used, or there is no store.
@@ -50,7 +50,7 @@ def list_studies(tracking_uri: str) -> list[str]:
 def read_results(
     tracking_uri: str, study_name: str, fingerprint: str | None = None, *, with_epochs: bool = False
 ) -> StoredStudy:
-    """A study's results, exactly as they were written.
+    """Return a study's results, exactly as they were written.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
@@ -82,7 +82,7 @@ def read_results(
 
 
 def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) -> str:
-    """The id of a study's experiment.
+    """Return the id of a study's experiment.
 
     Raises:
         BadInput: there is none; the text names the studies there are.

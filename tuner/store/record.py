@@ -65,7 +65,7 @@ class RecordError(ValueError):
 
 
 def run_name(trial: Trial) -> str:
-    """Readable name of a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
+    """Return readable name of a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
     parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
     if trial.role == "confirmation":
         return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
@@ -74,7 +74,7 @@ def run_name(trial: Trial) -> str:
 
 
 def params(trial: Trial) -> dict[str, str]:
-    """A trial's parameters under names that are the same in every arm.
+    """Return a trial's parameters under names that are the same in every arm.
 
     Options are named `optimizer.NAME`, `decay.NAME`, `data.NAME` and `model.NAME`, the parts of the recipe
     `recipe.NAME`.
@@ -104,7 +104,7 @@ def params(trial: Trial) -> dict[str, str]:
 
 
 def tags(result: TrialResult) -> dict[str, str]:
-    """The tags people filter and group by; empty ones are left out."""
+    """Return the tags people filter and group by; empty ones are left out."""
     trial = result.trial
     lost_points = sorted({field for _, field, value in _inexact(result.epochs) if not math.isfinite(value)})
     values = {
@@ -165,13 +165,13 @@ def points(result: TrialResult) -> list[MetricPoint]:
 
 
 def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
-    """Metrics of an arm as of now; values that are not finite are left out."""
+    """Return metrics of an arm as of now; values that are not finite are left out."""
     now = int(time.time() * 1000)
     return [MetricPoint(key=k, value=float(v), timestamp=now) for k, v in metrics.items() if math.isfinite(v)]
 
 
 def record_tags(result: TrialResult) -> dict[str, str]:
-    """The exact result without its epochs, and of the epochs whatever MLflow's metrics cannot hold or name."""
+    """Return the exact result without its epochs, and of the epochs whatever MLflow's metrics cannot hold or name."""
     text = canonical_json(
         {"epochs": len(result.epochs), "result": json.loads(result_to_json(replace(result, epochs=())))}
     )
@@ -184,7 +184,7 @@ def record_tags(result: TrialResult) -> dict[str, str]:
 
 
 def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
-    """The result that a run's tags record, without its epochs, and how many epochs it has.
+    """Return the result that a run's tags record, without its epochs, and how many epochs it has.
 
     Raises:
         RecordError: the record is cut, damaged or of another trial.
@@ -203,7 +203,7 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
 def epochs_from_history(
     run_tags: Mapping[str, str], num_epochs: int, history: Mapping[str, Mapping[int, float]]
 ) -> tuple[EpochMetrics, ...]:
-    """The epochs of a run, exactly.
+    """Return the epochs of a run, exactly.
 
     Args:
         run_tags: the run's tags.
@@ -236,7 +236,7 @@ def epochs_from_history(
 
 
 def split_text(tag: str, text: str) -> dict[str, str]:
-    """A text of any length as numbered tags of bounded length.
+    """Return a text of any length as numbered tags of bounded length.
 
     >>> split_text("note", "short")
     {'note.0': 'short'}
@@ -246,7 +246,7 @@ def split_text(tag: str, text: str) -> dict[str, str]:
 
 
 def join_text(tag: str, run_tags: Mapping[str, str]) -> str:
-    """The text that `split_text` cut; empty where there is none."""
+    """Return the text that `split_text` cut; empty where there is none."""
     parts: list[str] = []
     while (part := run_tags.get(f"{tag}.{len(parts)}")) is not None:
         parts.append(part)
@@ -259,7 +259,7 @@ _LATER_FIELDS = {field.name for field in fields(EpochMetrics) if field.default i
 
 
 def _inexact(epochs: Sequence[EpochMetrics]) -> list[tuple[int, str, float]]:
-    """Values that are not finite, and integers past 2^53, as (epoch, field, value)."""
+    """Return values that are not finite, and integers past 2^53, as (epoch, field, value)."""
     found = []
     for epoch in epochs:
         for field in EPOCH_METRICS:

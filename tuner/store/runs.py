@@ -43,14 +43,14 @@ class Runs(Protocol):
     """The runs of one definition of a study that were not deleted."""
 
     def stored(self) -> list[StoredRun]:
-        """Every run, the oldest first."""
+        """Return every run, the oldest first."""
 
     def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
-        """The per-epoch metrics of some of the runs, by the run's id."""
+        """Return the per-epoch metrics of some of the runs, by the run's id."""
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
-    """The runs that carry a definition's fingerprint, in the fastest way the store allows."""
+    """Return the runs that carry a definition's fingerprint, in the fastest way the store allows."""
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
         return _ClientRuns(client, experiment_id, fingerprint)

@@ -19,7 +19,7 @@ ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str], dict[str, str]]:
-    """The command that serves a database's UI, and its environment.
+    """Return the command that serves a database's UI, and its environment.
 
     The store's address goes into the environment, since arguments are visible to every user of the machine. MLflow's
     job runners (about ten processes) and its telemetry stay off.
@@ -51,7 +51,7 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
 def ui_links(
     tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = (), host: str = HOST
 ) -> list[tuple[str, str]]:
-    """Direct links into the UI, each with a label: the study's runs, a comparison, the figures.
+    """Return direct links into the UI, each with a label: the study's runs, a comparison, the figures.
 
     Args:
         tracking_uri: of the store; a server's own address is the base of the links, else `host` and `port`. Its

@@ -1,4 +1,4 @@
-"""Writes a study's results into MLflow, from the driver process only."""
+"""Write a study's results into MLflow, from the driver process only."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,7 +79,7 @@ class Store:
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
     def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
-        """Keeps what programs and machines drove the study, in the place of what was kept before.
+        """Write what programs and machines drove the study, in place of what was there.
 
         Raises:
             Unreachable: the store failed.
@@ -88,7 +88,7 @@ class Store:
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
     def write(self, result: TrialResult) -> bool:
-        """Writes one trial; False where it is written already.
+        """Write one trial; False where it is written already.
 
         A result that differs from the stored one (a failed trial that was run again) takes its place: metrics cannot
         be changed in MLflow, so the former run is deleted.
@@ -121,7 +121,7 @@ class Store:
         return True
 
     def sync(self, results: Iterable[TrialResult]) -> int:
-        """Makes the store hold these results: writes those it lacks and closes trials' runs that a crash left open.
+        """Make the store hold these results: write those it lacks, and close trials' runs that a crash left open.
 
         Returns:
             How many results were written.
@@ -142,7 +142,7 @@ class Store:
     def summarise(
         self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
     ) -> None:
-        """Puts an arm's summary on its parent run; values that are not finite are left out.
+        """Write an arm's summary on its parent run; values that are not finite are left out.
 
         Raises:
             BadInput: no trial of this arm at this batch size has been written.
@@ -155,7 +155,7 @@ class Store:
             self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
-        """Stores files or folders of the whole study (figures, tables, reports) on the run "study: NAME".
+        """Store files or folders of the whole study (figures, tables, reports) on the run "study: NAME".
 
         Raises:
             Unreachable: the store failed.
@@ -165,7 +165,7 @@ class Store:
                 self._client.log_artifact(self._study_run, str(file), folder)
 
     def finish(self) -> None:
-        """Marks the study's and the arms' runs as finished.
+        """Mark the study's and the arms' runs as finished.
 
         Raises:
             Unreachable: the store failed.
@@ -202,7 +202,7 @@ class Store:
         return find_runs(self._client, self._experiment_id, self._fingerprint).stored()
 
     def _find_runs(self) -> str:
-        """Fills the tables of known arms and trials; returns the study's own run, empty where there is none."""
+        """Fill the tables of known arms and trials; returns the study's own run, empty where there is none."""
         runs = self._our_runs()
         in_use = {self._study_run, *self._arms.values(), *(run.tags.get(record.TAG_PARENT) for run in runs)}
         studies: list[StoredRun] = []
@@ -226,7 +226,7 @@ class Store:
         return self._only(studies, in_use).run_id if studies else ""
 
     def _only(self, found: list[StoredRun], in_use: Container[str | None]) -> StoredRun:
-        """Keeps one run of a study or an arm, for the same reason as `_take`: one in use, or the most complete."""
+        """Keep one run of a study or an arm, for the same reason as `_take`: one in use, or the most complete."""
         kept = found[0]
         if len(found) > 1:
             kept = max(found, key=lambda run: (run.run_id in in_use, len(run.tags), self._num_params(run)))
@@ -239,7 +239,7 @@ class Store:
         return len(self._client.get_run(run.run_id).data.params)
 
     def _take(self, trial_id: str, found: _KnownRun) -> None:
-        """Keeps one run a trial: a request that was sent again after a time-out may have made two."""
+        """Keep one run a trial: a request that was sent again after a time-out may have made two."""
         other = self._trials.get(trial_id)
         kept = found if other is None or other.is_running else other
         self._trials[trial_id] = kept
@@ -283,7 +283,7 @@ class Store:
         self._client.log_batch(self._arms[arm, batch_size], params=_params(params))
 
     def _keep_text(self, prefix: str, text: str) -> bool:
-        """Keeps a text in tags of the study's run, in the place of what was there; says whether it was another."""
+        """Keep a text in tags of the study's run, in the place of what was there; says whether it was another."""
         parts = record.split_text(prefix, text)
         known = self._client.get_run(self._study_run).data.tags
         surplus = [tag for tag in known if tag.startswith(f"{prefix}.") and tag not in parts]
@@ -301,7 +301,7 @@ class Store:
     def _log(
         self, run_id: str, points: list[record.MetricPoint], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
-        """The metrics in as few requests as MLflow allows, parameters and tags with the last."""
+        """Return the metrics in as few requests as MLflow allows, parameters and tags with the last."""
         from mlflow.entities import Metric, RunTag
 
         metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in points]

@@ -1,8 +1,8 @@
-"""A study definition: the one strict schema at the border, and what follows from it.
+"""Study definitions: their schema, their files, and the configurations that follow from them.
 
-`load_study` reads and checks a file; `Study` is what it says; `baseline_config` and `search_config` turn chosen
-hyperparameters into what a training needs. This package must not know who proposes hyperparameters, where trials run
-or how they are recorded.
+`load_study` reads and checks a file and returns a `Study`. `baseline_config`, `rule_config` and `search_config` turn
+hyperparameters into a `trainers.spec.Configuration`. This package must not know who proposes hyperparameters, where
+trials run or how they are recorded.
 """
 
 from .changes import describe_changes

@@ -1,4 +1,4 @@
-"""Whether an application that is not ours can be trained as a study says, found out before any trial."""
+"""Check before the first trial that a user application can be trained as its study says."""
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.failure import ApplicationError
@@ -9,15 +9,14 @@ from . import Study
 
 
 def load_checked_data(study: Study, folder: str | None) -> Dataset:
-    """The data of a study, after one batch of them has gone through the application.
+    """Load the data of a study, and check the application by training on one batch of them.
 
     Args:
         study: the definition.
-        folder: the folder of the data; None for the source's own.
+        folder: folder of the data; None for the source's own.
 
     Raises:
-        BadInput: the data cannot be loaded, or the application cannot be trained on them; says which part of it is
-            wrong, and how.
+        BadInput: the data cannot be loaded, or the application cannot be trained on them; names the part that is wrong.
     """
     application = APPLICATIONS[study.application]
     try:

@@ -1,4 +1,4 @@
-"""What has changed between two definitions, in lines a reader can act on."""
+"""Describe what changed between two definitions of a study."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ _LONGEST_PLACE: Final = 200
 
 
 def describe_changes(old: object, new: object) -> list[str]:
-    """One line for every value that is not the same in two JSON-able definitions; empty where they are equal.
+    """Return a line for every value that differs between two definitions of plain JSON values.
 
     >>> describe_changes({"arms": [{"lr": 0.1}]}, {"arms": [{"lr": 0.2}]})
     ['arms[0].lr: was 0.1, now 0.2']
@@ -40,7 +40,7 @@ def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
 
 
 def _format_place(location: Location) -> str:
-    """Where a value stands, whatever keys a damaged definition has."""
+    """Format where a value stands; a damaged definition may have any keys."""
     return sanitize_text(format_location(location))[:_LONGEST_PLACE]
 
 

@@ -1,7 +1,7 @@
-"""What the parts of a study must be to each other, checked before anything is trained.
+"""Check the parts of a study against each other before anything is trained.
 
-Every configuration that a rule gives is built here, and so is every search at the ends of its ranges. So a study that
-loads does not stop halfway for a mistake in its file.
+Every configuration of a rule is built here, and every search at the ends of its ranges. So a study that loads does not
+stop halfway because of a mistake in its file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from .yaml_file import Location
 
 
 def find_problems(study: Study) -> list[Problem]:
-    """Everything that is wrong with a study whose single values are right; empty where it can be run."""
+    """Return everything that is wrong with a study whose single values are valid; empty if it can be run."""
     found = [*_setup_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
     for position, arm in enumerate(study.arms):
@@ -29,13 +29,13 @@ def find_problems(study: Study) -> list[Problem]:
         found += _key_problems(arm, where)
         found += _search_problems(study, arm, where) if arm.is_search else _rule_problems(study, arm, where)
     if found:
-        return found  # what rules give rests on a baseline that is right
+        return found  # a rule needs a valid baseline
     rules = [(("arms", position), arm) for position, arm in enumerate(study.arms) if not arm.is_search]
     return [problem for where, arm in rules for problem in _scaled_problems(study, arm, where)]
 
 
 def _setup_problems(study: Study) -> Iterator[Problem]:
-    """Data, batch sizes, seeds and resources."""
+    """Check data, batch sizes, seeds and resources."""
     application = APPLICATIONS[study.application]
     try:
         source = lookup("data source", application.data_sources, study.data.source)
@@ -54,7 +54,7 @@ def _setup_problems(study: Study) -> Iterator[Problem]:
 
 
 def _worker_problems(study: Study) -> Iterator[Problem]:
-    """Trials of several workers: each has its own devices, and what a pack does they cannot."""
+    """Check trials of several workers: each has whole devices of its own, and they cannot be packed."""
     resources = study.resources
     if resources.workers_per_trial == 1:
         return
@@ -67,7 +67,7 @@ def _worker_problems(study: Study) -> Iterator[Problem]:
 
 
 def _model_problems(study: Study) -> Iterator[Problem]:
-    """Sizes of the model: each alone, then all together, as the model itself takes them."""
+    """Check the sizes of the model one by one, then together by building the model's outline."""
     application = APPLICATIONS[study.application]
     found = list(_option_problems(application.model_options, study.model, f"model of {study.application!r}", "model"))
     yield from found
@@ -79,13 +79,13 @@ def _model_problems(study: Study) -> Iterator[Problem]:
 
 
 def _holds_out(study: Study) -> bool:
-    """Whether validation samples are kept apart from those trained on; True for an unknown source."""
+    """Return whether no training sample is a validation sample; True for an unknown source."""
     source = APPLICATIONS[study.application].data_sources.get(study.data.source)
     return source is None or source.holds_out
 
 
 def _choice_problems(study: Study) -> Iterator[Problem]:
-    """Searches on data whose validation samples are trained on too: they would choose what remembers best."""
+    """Refuse searches on data whose validation samples are trained on: they would select for memorisation."""
     if _holds_out(study):
         return
     searches: list[tuple[Location, SearchDefinition | None]] = [(("baseline", "tune"), study.baseline.tune)]
@@ -102,8 +102,8 @@ def _choice_problems(study: Study) -> Iterator[Problem]:
 
 
 def size_problems(study: Study, num_train: int) -> Iterator[Problem]:
-    """Batch sizes above the number of training samples, which is sure only once the files were looked at."""
-    # The sizes are sorted, so that a position here may be another one in the file.
+    """Yield the batch sizes above the number of training samples, which for some sources only their files tell."""
+    # The sizes were sorted, so their positions may differ from those in the file.
     sizes: list[tuple[Location, int]] = [(("batch_sizes",), batch_size) for batch_size in study.batch_sizes]
     sizes.append((("baseline", "batch_size"), study.baseline.batch_size))
     for where, batch_size in sizes:
@@ -112,7 +112,7 @@ def size_problems(study: Study, num_train: int) -> Iterator[Problem]:
 
 
 def _option_problems(known: Options, given: Mapping[str, OptionValue], owner: str, key: str) -> Iterator[Problem]:
-    """Options of the model or of the data that are unknown, of the wrong kind or out of range."""
+    """Yield options of the model or the data that are unknown, of the wrong kind or out of range."""
     for name, value in given.items():
         try:
             known.complete(owner, {name: value})
@@ -121,7 +121,7 @@ def _option_problems(known: Options, given: Mapping[str, OptionValue], owner: st
 
 
 def _recipe_problems(study: Study) -> Iterator[Problem]:
-    """The recipe: its values, what the application can do with them, and sizes that would split no batch."""
+    """Check the recipe: its values, whether the application supports them, and sizes that split no batch."""
     application, recipe = APPLICATIONS[study.application], study.recipe
     found = [*recipe_problems(recipe, application)]
     if not [*_model_problems(study)]:
@@ -135,7 +135,7 @@ def _recipe_problems(study: Study) -> Iterator[Problem]:
 
 
 def _reference_problems(study: Study) -> Iterator[Problem]:
-    """The arms' names, and the one that the others are compared with."""
+    """Check the names of the arms and the reference."""
     arms: dict[str, ArmDefinition] = {}
     for position, arm in enumerate(study.arms):
         if arm.name in arms:
@@ -153,7 +153,7 @@ def _reference_problems(study: Study) -> Iterator[Problem]:
 
 
 def _key_problems(search: SearchDefinition, where: Location) -> Iterator[Problem]:
-    """Keys that the method does not take."""
+    """Yield keys that have no effect with the method."""
     for key in KEYS_OF:
         if key in search.model_fields_set and search.method not in KEYS_OF[key]:
             takers = ", ".join(KEYS_OF[key])
@@ -161,7 +161,7 @@ def _key_problems(search: SearchDefinition, where: Location) -> Iterator[Problem
 
 
 def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
-    """An arm that searches."""
+    """Check an arm that searches."""
     optimizer = study.arm_optimizer(arm)
     found = list(space_problems(arm, optimizer.name, where))
     if arm.method not in SPACE_METHODS:
@@ -197,7 +197,7 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
 def _baseline_problems(
     study: Study, definition: BaselineDefinition, stated: set[str], where: Location
 ) -> Iterator[Problem]:
-    """A baseline; `stated` are the keys that stand at `where`, not taken from the study's baseline."""
+    """Check a baseline; `stated` are the keys that are given at `where`, the others are the study's baseline's."""
     tune = definition.tune
     if tune is None or "tune" not in stated:
         if definition.lr is None and tune is None:
@@ -225,7 +225,7 @@ def _baseline_problems(
 
 
 def _rule_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
-    """An arm that is a rule: what it starts from, and what it gives at every batch size."""
+    """Check what an arm's rule starts from."""
     definition = study.baseline_of(arm)
     stated = set() if arm.baseline is None else set(arm.baseline.model_fields_set)
     yield from _ineffective_problems(arm, definition, stated, (*where, "baseline"))
@@ -242,7 +242,7 @@ def _rule_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterato
 def _ineffective_problems(
     arm: ArmDefinition, definition: BaselineDefinition, stated: set[str], where: Location
 ) -> Iterator[Problem]:
-    """Values of an arm's baseline that nothing would read."""
+    """Yield values of an arm's baseline that have no effect."""
     rule = RULES[arm.method]
     if "decay" in stated and rule.decay is not None and definition.decay.name != rule.decay.name:
         yield (
@@ -261,11 +261,11 @@ def _ineffective_problems(
 
 
 def _scaled_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
-    """Builds what the rule gives at every batch size; tuned values in the middle of their ranges."""
+    """Build the rule's configuration at every batch size, with tuned values in the middle of their ranges."""
     definition = study.baseline_of(arm)
     params = {} if definition.tune is None else {name: middle(param) for name, param in definition.tune.space.items()}
     if definition.tune is not None and "warmup_epochs" in definition.tune.space:
-        # The longest warm-up that tuning may choose is the one that must fit.
+        # The longest warm-up that tuning may choose must fit.
         params["warmup_epochs"] = largest(definition.tune.space["warmup_epochs"])
     epochs = study.epochs_of(arm)
     for batch_size in study.batch_sizes:

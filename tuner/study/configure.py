@@ -1,4 +1,4 @@
-"""From a definition and hyperparameters to what is trained with them: a `trainers.spec.Configuration`.
+"""Build the `trainers.spec.Configuration` of a definition and some hyperparameters.
 
 Pure functions. A hyperparameter is one of `SCHEDULE_NAMES`, one of `RECIPE_NAMES` or an option of the optimizer. One
 that is not given has the arm's fixed value, else the baseline's or the study's, else the optimizer's default.
@@ -115,7 +115,7 @@ def recipe_with_params(recipe: Recipe, params: Mapping[str, OptionValue]) -> Rec
 def _schedule_and_optimizer(
     definition: BaselineDefinition, optimizer: OptimizerSpec, values: Mapping[str, OptionValue]
 ) -> tuple[ScheduleSpec, OptimizerSpec]:
-    """The definition's schedule and an optimizer, with `values` in the place of what they state."""
+    """Return the definition's schedule and an optimizer, with their values replaced by `values`."""
     lr = values.get("lr", definition.lr)
     if lr is None:
         raise ValueError("no learning rate: state lr, or search it")
@@ -125,7 +125,7 @@ def _schedule_and_optimizer(
         warmup_epochs=_number("warmup_epochs", values.get("warmup_epochs", definition.warmup_epochs)),
         warmup=_word("warmup", values.get("warmup", definition.warmup)),
         warmup_start=_number("warmup_start", values.get("warmup_start", definition.warmup_start)),
-        # A searched decay of the stated one's name has its options; of any other name, the defaults.
+        # A searched decay with the stated decay's name has its options; any other has its defaults.
         decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
     )
     options = {name: value for name, value in values.items() if name not in (*SCHEDULE_NAMES, *RECIPE_NAMES)}
@@ -134,7 +134,7 @@ def _schedule_and_optimizer(
 
 
 def _as_decimals(optimizer: OptimizerSpec) -> dict[str, OptionValue]:
-    """The options, whole numbers made decimals where the option is one: 0 and 0.0 are the same configuration."""
+    """Convert whole numbers to floats if the default is one: 0 and 0.0 are the same configuration."""
     defaults = OPTIMIZERS[optimizer.name].defaults
     return {
         name: float(value) if type(value) is int and isinstance(defaults.get(name), float) else value

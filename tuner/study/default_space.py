@@ -1,9 +1,9 @@
-"""The space that a tuned arm searches by default: all that a careful engineer would tune at a new batch size.
+"""The default search space of a tuned arm: everything that a careful engineer tunes at a new batch size.
 
-A comparison is worth as much as its tuned arm: well-tuned Nesterov momentum matches LARS at batch size 32,768 once
-warm-up, decay, momentum, weight decay and label smoothing are searched too (Nado et al., arXiv 2102.06356). `space:
-default` in an arm stands for the ranges here, which are written out when a study is read, so that a record shows them.
-This module works on a study's plain content, before its values are checked, and leaves alone what it cannot read.
+A comparison is only as good as its tuned arm. Nesterov momentum matches LARS at batch size 32,768 once warm-up, decay,
+momentum, weight decay and label smoothing are tuned too (Nado et al., arXiv 2102.06356). `space: default` in an arm
+stands for the ranges below. They are written out when a study is read, so that its records show them. This module works
+on the plain content of a study, before its values are checked, and leaves alone what it cannot read.
 """
 
 import math
@@ -14,21 +14,21 @@ from ...trainers.applications import Application
 from ...trainers.optimizers import OPTIMIZERS
 
 DEFAULT_SPACE = "default"
-"""What an arm writes in the place of its space."""
+"""Value of an arm's `space` that stands for the default space."""
 
 LR_FACTOR = 4.0
-"""The learning rate is searched from lr0 over this to lr0 x k times this, where k is the largest batch size over B0."""
+"""The learning rate is searched from lr0 / LR_FACTOR to lr0 k LR_FACTOR, with k the largest batch size over B0."""
 
 OPTION_RANGES: Mapping[str, Mapping[str, Any]] = {
     "momentum": {"low": 0.8, "high": 0.98},
     "beta1": {"low": 0.8, "high": 0.98},
     "weight_decay": {"low": 1e-6, "high": 1e-2, "scale": "log"},
 }
-"""Ranges of those options that the arm's optimizer has."""
+"""Ranges of optimizer options; an arm searches those that its optimizer has."""
 
 
 def fill_in_default_spaces(content: Mapping[str, Any], application: Application | None) -> dict[str, Any]:
-    """A study's plain content with every arm's `space: default` written out."""
+    """Return a study's plain content with every `space: default` written out."""
     arms = content.get("arms")
     if application is None or not isinstance(arms, list):
         return dict(content)
@@ -45,7 +45,7 @@ def _fill_in_space(arm: Any, content: Mapping[str, Any], application: Applicatio
         return arm
     optimizer = _name(arm.get("optimizer", baseline.get("optimizer")))
     if optimizer not in OPTIMIZERS or optimizer != _name(baseline.get("optimizer")):
-        return arm  # the baseline's learning rate says nothing about another optimizer's
+        return arm  # the baseline's learning rate does not fit another optimizer
     low, high = learning_rates
     space: dict[str, Any] = {
         "lr": {"low": low, "high": high, "scale": "log"},
@@ -65,7 +65,7 @@ def _name(optimizer: Any) -> str:
 
 
 def _learning_rates(baseline: Any, batch_sizes: Any) -> tuple[float, float] | None:
-    """Both ends of the learning rate's range; None where the baseline's own cannot be read."""
+    """Return both ends of the learning rate's range; None if the baseline's learning rate cannot be read."""
     try:
         lowest = highest = baseline.get("lr")
         if lowest is None:

@@ -1,7 +1,7 @@
-"""Published default configurations: the first thing that many try, without any tuning for the task at hand.
+"""Published default configurations, which need no tuning.
 
-The method `defaults` trains the first k of them and keeps the one that validates best. The table's order is fixed, so
-that k means the same in every study; it goes from the most used onwards. This module must not know who trains them.
+The method `defaults` trains the first k of `DEFAULTS` and chooses the best on validation. The order of the table is
+fixed, from the most used on, so that k means the same in every study. This module must not know who trains them.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from typing import Final
 from ...trainers.spec import DecaySpec, OptimizerSpec, ScheduleSpec
 
 DEFAULT: Final = "default"
-"""The hyperparameter by which a trial of the method `defaults` names its configuration."""
+"""Name of the hyperparameter that holds the configuration's name, in trials of the method `defaults`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedDefault:
-    """A configuration as published, at any batch size.
+    """Published configuration, the same at every batch size.
 
     Attributes:
-        optimizer: solver and the options that differ from ours.
+        optimizer: optimizer, with the options that differ from our defaults.
         peak_lr: learning rate at the end of the warm-up.
-        warmup_share: warm-up as a share of the run's epochs.
+        warmup_share: warm-up as a fraction of the run's epochs.
         decay: name of the decay.
         source: where the values come from.
     """
@@ -33,7 +33,7 @@ class PublishedDefault:
     source: str
 
     def schedule(self, epochs: int) -> ScheduleSpec:
-        """The schedule of a run of so many epochs.
+        """Return the schedule of a run of this many epochs.
 
         >>> DEFAULTS["adamw"].schedule(40).warmup_epochs
         2.0
@@ -73,4 +73,4 @@ DEFAULTS: Mapping[str, PublishedDefault] = {
         source="Krizhevsky et al., ImageNet classification with deep convolutional neural networks (2012), Section 5",
     ),
 }
-"""By name, in the order in which they are tried."""
+"""Published configurations by name, in the order in which they are tried."""

@@ -1,7 +1,7 @@
-"""The models of a study definition: its keys, their types and what a single value may be.
+"""Pydantic models of a study definition: its keys, their types and the allowed single values.
 
-What several values must be to each other is in `tuner.study.checks`. Everything is frozen, and an unknown key is an
-error. This module must not know files or lines.
+`tuner.study.checks` checks values against each other. Everything is frozen, and an unknown key is an error. This module
+must not know files or lines.
 """
 
 import hashlib
@@ -46,13 +46,13 @@ from .values import (
 )
 
 SEARCH_METHODS: Final = ("grid", "random", "optuna", "defaults")
-"""Methods that search; every other method of an arm is a rule of `trainers.scaling.RULES`."""
+"""Methods that search. Any other method of an arm is a rule in `trainers.scaling.RULES`."""
 
 SPACE_METHODS: Final = ("grid", "random", "optuna")
-"""Methods that search a space; `defaults` tries the configurations of `tuner.study.defaults.DEFAULTS`."""
+"""Methods that search a space; `defaults` tries `tuner.study.defaults.DEFAULTS`."""
 
 RULE_OPTIMIZERS: Final = {"date": "date"}
-"""Rules that bring their own optimizer (DATE, Algorithm 1, is a schedule and a solver); others take the baseline's."""
+"""Rules with an optimizer of their own (DATE, Algorithm 1, is a schedule and an optimizer)."""
 
 KEYS_OF: Final = {
     "trials": ("random", "optuna", "defaults"),
@@ -64,10 +64,10 @@ KEYS_OF: Final = {
     "baseline": tuple(RULES),
     "on_long_warmup": tuple(RULES),
 }
-"""Keys of an arm that only some methods take; all others have no effect there."""
+"""Methods that a key of an arm has an effect with; keys that are not listed have one with every method."""
 
 UNFIXED_KEYS: Final = ("question", "resources", "budget", "tracking_uri")
-"""Keys that do not change what any trial learns, so that they may differ when a study is resumed."""
+"""Keys that do not change what any trial learns, so that they may change before a study is resumed."""
 
 
 def _known_method(name: str) -> str:
@@ -86,15 +86,15 @@ def _known_application(name: str, info: ValidationInfo) -> str:
 
 
 class SearchDefinition(Definition):
-    """How hyperparameters are searched.
+    """Search of hyperparameters.
 
     Attributes:
         method: a name in `SEARCH_METHODS`; in an arm also a rule.
         trials: number of configurations, for random, optuna and defaults; a grid has as many as its space spans.
         space: ranges by hyperparameter: lr, warmup_epochs, warmup, warmup_start, decay, label_smoothing, clip_norm and
-            the optimizer's options. The word `default`, in an arm, stands for `tuner.study.default_space`.
+            the optimizer's options. In an arm, `default` stands for `tuner.study.default_space`.
         pruner: early stopping, for optuna.
-        parallel: proposals a round, for optuna. A proposal rests on earlier rounds only, so that the results do not
+        parallel: proposals of a round, for optuna. A proposal depends on earlier rounds only, so that results do not
             depend on the number of workers.
     """
 
@@ -116,27 +116,27 @@ class SearchDefinition(Definition):
 
     @property
     def is_search(self) -> bool:
-        """Whether trials are spent on choosing; False for a rule."""
+        """Whether the method spends trials on a choice; False for a rule."""
         return self.method in SEARCH_METHODS
 
 
 class TuneDefinition(SearchDefinition):
-    """How the baseline is tuned at its own batch size. Billed on a line of its own."""
+    """Search that tunes a baseline at its own batch size. It is billed separately."""
 
 
 class ScheduleDefinition(Definition):
-    """The schedule of a baseline, stated or tuned.
+    """Schedule of a baseline, stated or tuned.
 
-    An arm's `baseline` is one of these: what it leaves out is the study's baseline's. An arm that states its own `lr`,
-    or its own `tune`, takes no part in tuning the study's baseline.
+    In an arm's `baseline`, keys that are left out have the values of the study's baseline. An arm with its own `lr` or
+    `tune` does not use what the study's tuning chose.
 
     Attributes:
-        lr: lr0; None where `tune` searches it.
+        lr: lr0; None if `tune` searches it.
         warmup_epochs: w0, epochs.
         warmup: a name in `trainers.schedules.WARMUPS`.
-        warmup_start: learning rate at the beginning of the warm-up over lr0; rules keep that learning rate.
-        decay: what follows the warm-up.
-        tune: how the study itself tunes the baseline at B0; None where it is stated.
+        warmup_start: initial learning rate of the warm-up over lr0; scaling rules keep that learning rate.
+        decay: decay after the warm-up.
+        tune: search that tunes the baseline at B0; None if it is stated.
     """
 
     lr: Positive | None = None
@@ -148,7 +148,7 @@ class ScheduleDefinition(Definition):
 
 
 class BaselineDefinition(ScheduleDefinition):
-    """The small-batch configuration that rules start from.
+    """Small-batch configuration that rules start from, with the keys of its schedule.
 
     Attributes:
         batch_size: B0, samples.
@@ -160,17 +160,17 @@ class BaselineDefinition(ScheduleDefinition):
 
 
 class ArmDefinition(SearchDefinition):
-    """One way of finding the configuration of every batch size.
+    """Arm of a study: one way to choose the configuration at every batch size, with the keys of its search.
 
     Attributes:
-        name: of the arm, unique in the study.
-        optimizer: the solver; None for the baseline's, for `date` the optimizer of that name.
+        name: name of the arm, unique in the study.
+        optimizer: optimizer; None for the baseline's, for the rule `date` the optimizer of that name.
+        epochs: epochs of the arm's trials; None for the study's. An arm that trains longer is billed for it.
+        repeats: how often the whole search is run, each time with other proposals and another seed. The first search
+            chooses; the others show how much its outcome varies.
         fixed: values of hyperparameters that are not searched.
-        baseline: where a rule starts from something else than the study's baseline.
-        on_long_warmup: what a rule does where its warm-up would outlast the run.
-        epochs: of the arm's trials; None for the study's. An arm that trains longer is billed for it.
-        repeats: how often a search that draws is run in all, each time with draws and a seed of its own. The first is
-            the arm's search; the others choose nothing and show how much its outcome varies.
+        baseline: what a rule starts from, as far as it differs from the study's baseline.
+        on_long_warmup: what a rule does if its warm-up is as long as the run.
     """
 
     name: Name
@@ -183,25 +183,25 @@ class ArmDefinition(SearchDefinition):
 
 
 class Study(Definition):
-    """A study definition, all defaults filled in.
+    """Definition of a study, with all defaults filled in.
 
     Attributes:
-        name: of the study, its folder and its records.
-        question: one sentence; empty where there is none.
+        name: name of the study, its folder and its records.
+        question: the question that it answers, one sentence; may be empty.
         application: a name in `trainers.applications.APPLICATIONS`.
-        data: where the samples come from.
-        model: sizes of the application's model, as stated; those left out have the application's defaults.
-        epochs: of every trial.
+        data: source of the samples.
+        model: sizes of the application's model, as stated; the application has defaults for those left out.
+        epochs: epochs of every trial.
         batch_sizes: target batch sizes, ascending.
-        seeds: of the confirmation runs.
-        search_seed: of every search trial and of every search method.
-        reference: the tuned arm that the others are compared with.
-        margin: share of the reference's score that counts as a match, in (0, 1].
-        baseline: what rules start from.
+        seeds: seeds of the confirmation runs.
+        search_seed: seed of every search trial and of every search method.
+        reference: name of the tuned arm that the others are compared with.
+        margin: fraction of the baseline's score that counts as a match, in (0, 1].
+        baseline: small-batch configuration that rules start from.
         recipe: clipping, label smoothing, ghost batches, micro-batches and precision of every trial.
-        arms: in the order of the report.
-        resources: of a trial.
-        budget: of the search.
+        arms: arms, in the order of the report.
+        resources: resources of a trial.
+        budget: budget of the searches.
         tracking_uri: MLflow server or database; None for the local store.
     """
 
@@ -226,7 +226,7 @@ class Study(Definition):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_defaults(cls, content: Any) -> Any:
-        """Epochs and data source are the application's where they are not stated."""
+        """Take epochs and data source from the application if they are not stated."""
         if not isinstance(content, dict):
             return content
         name = content.get("application")
@@ -244,18 +244,18 @@ class Study(Definition):
         }
 
     def arm(self, name: str) -> ArmDefinition:
-        """The arm of that name; KeyError where there is none."""
+        """Return the arm of that name; KeyError if there is none."""
         for arm in self.arms:
             if arm.name == name:
                 return arm
         raise KeyError(name)
 
     def epochs_of(self, arm: ArmDefinition) -> int:
-        """How long the arm's trials train."""
+        """Return the epochs of the arm's trials."""
         return self.epochs if arm.epochs is None else arm.epochs
 
     def arm_optimizer(self, arm: ArmDefinition) -> OptimizerSpec:
-        """The solver that an arm trains with, as stated: options left out are not filled in."""
+        """Return the optimizer of an arm as stated; options left out are not filled in."""
         if arm.optimizer is not None:
             return arm.optimizer
         if arm.method in RULE_OPTIMIZERS:
@@ -263,9 +263,9 @@ class Study(Definition):
         return self.baseline.optimizer
 
     def baseline_of(self, arm: ArmDefinition) -> BaselineDefinition:
-        """What a rule starts from: the study's baseline with the arm's optimizer and the arm's own values.
+        """Return what an arm's rule starts from: the study's baseline with the arm's optimizer and stated values.
 
-        Its `tune` is the arm's own, or the study's, or None where the arm states its learning rate.
+        Its `tune` is the arm's own or the study's, and None if the arm states its learning rate.
         """
         own = {} if arm.baseline is None else {key: getattr(arm.baseline, key) for key in arm.baseline.model_fields_set}
         if "lr" in own:
@@ -273,20 +273,20 @@ class Study(Definition):
         return self.baseline.model_copy(update={"optimizer": self.arm_optimizer(arm), **own})
 
     def has_own_tune(self, arm: ArmDefinition) -> bool:
-        """Whether the arm's baseline is tuned on its own, not together with the study's."""
+        """Return whether the arm tunes a baseline of its own."""
         return arm.baseline is not None and arm.baseline.tune is not None
 
     def model_options(self) -> dict[str, OptionValue]:
-        """The model's options, with the application's defaults of those left out."""
+        """Return the model's options with the application's defaults filled in."""
         return APPLICATIONS[self.application].model_options.complete("model", self.model)
 
     def data_options(self) -> dict[str, OptionValue]:
-        """The data source's options, with its defaults of those left out."""
+        """Return the data source's options with its defaults filled in."""
         source = APPLICATIONS[self.application].data_sources[self.data.source]
         return source.options.complete("data", self.data.options)
 
     def resolved(self) -> dict[str, Any]:
-        """The whole definition with every default written out, as JSON can hold it."""
+        """Return the definition with every default written out, as plain JSON values."""
         plain = self.model_dump(mode="json")
         plain["model"] = _as_plain(self.model_options())
         plain["data"] = {"source": self.data.source, "folder": self.data.folder, **_as_plain(self.data_options())}
@@ -297,9 +297,9 @@ class Study(Definition):
         return plain
 
     def content(self) -> dict[str, Any]:
-        """What fixes the results: the resolved definition without question, resources, budget, folder and URI.
+        """Return what determines the results: the resolved definition without `UNFIXED_KEYS` and the data folder.
 
-        An application that is not shipped is fixed by its code too, as `application_code`.
+        For a user application it includes a digest of its code, as `application_code`.
         """
         plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
         code = application_digest(self.application)
@@ -317,7 +317,7 @@ def _as_plain(options: Mapping[str, OptionValue]) -> dict[str, Any]:
 
 
 def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
-    """An arm with its optimizer written out and without the keys its method does not take."""
+    """Return an arm with its optimizer written out and without keys that have no effect with its method."""
     written_out = arm.model_copy(update={"optimizer": study.arm_optimizer(arm)})
     plain = _without_ineffective(written_out.model_dump(mode="json"))
     if arm.baseline is not None:
@@ -327,7 +327,7 @@ def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
 
 
 def _without_ineffective(plain: dict[str, Any]) -> dict[str, Any]:
-    """Drops, from an arm, a baseline and its tune, the keys that the method does not take."""
+    """Drop the keys that have no effect with the method, from an arm, a baseline or its search."""
     if plain.get("tune"):
         plain = {**plain, "tune": _without_ineffective(plain["tune"])}
     method = plain.get("method")

@@ -1,6 +1,6 @@
-"""The kinds of single values in a study definition: names, counts, seeds and addresses, each with its limits.
+"""Types of single values in a study definition: names, counts, seeds and addresses, with their limits.
 
-The limits are far above any use; they keep a slip of the keyboard from planning a million trials.
+The limits are far above any use. They keep a typing error from planning a million trials.
 """
 
 import re
@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError
 from ..addresses import has_credentials, split_address
 
 _NAME: Final = r"[a-z0-9][a-z0-9_-]*"
-"""Of studies and arms: they become names of folders, files and MLflow's experiments."""
+"""Pattern of names of studies and arms, which become names of folders, files and MLflow experiments."""
 _LONGEST_NAME: Final = 60
 
 STORED: Final = {"stored": True}
@@ -56,10 +56,10 @@ def _check_name(name: str, info: ValidationInfo) -> str:
 
 
 def _without_credentials(uri: str) -> str:
-    """A tracking URI is written into the records of a study, so it may not hold a secret."""
+    """Refuse a URI with credentials, since it is written into the records of the study."""
     try:
         split_address(_check_line(uri))
-    except ValueError:  # its text may repeat a secret
+    except ValueError:  # its message may repeat a secret
         raise ValueError("must be a URI such as http://host:5000 or sqlite:///runs.db, on one line") from None
     if has_credentials(uri):
         raise ValueError(
@@ -78,7 +78,7 @@ def _not_a_folder_of_the_store(name: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a study or an arm may have this name.
+    """Return whether a study or an arm may have this name.
 
     >>> is_name("lenet-32k"), is_name(".."), is_name("a/b")
     (True, False, False)
@@ -101,7 +101,7 @@ Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-# Lists of YAML become tuples, so the tuple itself is not strict; what it holds is.
+# YAML lists become tuples, so the tuple itself is not strict; its items are.
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
 Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
 AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]

@@ -1,4 +1,4 @@
-"""From a file, or the name of a shipped study, to a `Study`; every mistake becomes a sentence with file and line."""
+"""Load studies from files; every mistake becomes a sentence with file and line."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -17,29 +17,32 @@ from .parts import Definition
 from .yaml_file import Location, StudyFile, parse_yaml, read_yaml
 
 STUDIES = PACKAGE / "studies"
-"""Where the shipped studies lie."""
+"""Folder of the shipped studies."""
 
 MAX_LISTED = 20
-"""Mistakes that are listed; a file with more is better read again from the top."""
+"""Most mistakes that are listed."""
 
 
 def shipped_studies() -> dict[str, Path]:
-    """The study files that come with zerotune, by name."""
+    """Return the files of the studies that come with zerotune, by name."""
     return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 
 def load_study(path_or_name: str) -> Study:
-    """The study in a file, or the shipped study of that name.
+    """Load a study.
+
+    Args:
+        path_or_name: path of a study file, or name of a shipped study. A file takes precedence.
 
     Raises:
-        BadInput: there is no such study, or it cannot be used: one line for every mistake.
+        BadInput: there is no such study, or its file has mistakes, one line for each.
     """
     path = study_path(path_or_name)
     return build_study(read_yaml(path, str(path)))
 
 
 def study_path(path_or_name: str) -> Path:
-    """The file of a study, which may be a shipped one's name.
+    """Return the file of a study, given by its path or by the name of a shipped study.
 
     Raises:
         BadInput: there is no such study.
@@ -59,23 +62,23 @@ def study_path(path_or_name: str) -> Path:
 
 
 def study_from_text(text: str, name: str) -> Study:
-    """The study in a text.
+    """Return the study in a YAML text.
 
     Args:
-        text: the YAML.
-        name: what to call the text in errors.
+        text: YAML, as in a study file.
+        name: name of the text in error messages.
 
     Raises:
-        BadInput: it cannot be used: one line for every mistake.
+        BadInput: the text has mistakes, one line for each.
     """
     return build_study(parse_yaml(text, name))
 
 
 def build_study(file: StudyFile) -> Study:
-    """The study in a file that was read.
+    """Return the study in a parsed file.
 
     Raises:
-        BadInput: it cannot be used: one line for every mistake.
+        BadInput: the file has mistakes, one line for each.
     """
     try:
         study = Study.model_validate(file.content)
@@ -94,7 +97,7 @@ def build_study(file: StudyFile) -> Study:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name too long or with a null character
+    except (OSError, ValueError):  # the name is too long or has a null character
         return False
 
 
@@ -115,6 +118,8 @@ def describe_mistakes(error: ValidationError, content: object) -> list[tuple[Loc
     by_location: dict[Location, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         location = details["loc"]
+        if location[:2] == ("data", "options"):
+            location = ("data", *location[2:])  # a file has the options beside the source
         if details["type"] != "missing" and not _has(content, location):
             location = location[:-1]  # of a value that fits none of several types, each type has an error
         by_location.setdefault(location, []).append(details)
@@ -148,7 +153,7 @@ _BOUND_OF_ERROR = {
 
 
 def _sentence(errors: list[ErrorDetails]) -> str:
-    """What is wrong with a value, for whoever wrote the file."""
+    """Describe what is wrong with a value."""
     details = errors[0]
     kind, context = details["type"], details.get("ctx", {})
     given = repr(details["input"])
@@ -174,7 +179,7 @@ def _sentence(errors: list[ErrorDetails]) -> str:
 
 
 def _expected(details: ErrorDetails) -> str | None:
-    """What a value must be by its type, its bounds or its choices; None where something else is wrong with it."""
+    """Describe the type, bound or choices that a value must have; None if something else is wrong."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _KIND_OF_ERROR:
         return _KIND_OF_ERROR[kind]
@@ -197,14 +202,14 @@ def _unknown_key(location: Location) -> str:
 
 
 def _keys_of(part: Any) -> dict[str, Any]:
-    """The keys of a part of a study and their types."""
+    """Return the keys of a part of a study with their types."""
     if issubclass(part, Definition):
         return {name: field.annotation for name, field in part.model_fields.items()}
     return {field.name: field.type for field in fields(part)}
 
 
 def _keys_in(annotation: Any) -> type | None:
-    """The part of a study that an annotation such as `tuple[Part, ...]` or `Part | None` holds."""
+    """Return the part of a study in an annotation such as `tuple[Part, ...]` or `Part | None`."""
     if isinstance(annotation, type) and (issubclass(annotation, Definition) or annotation is Recipe):
         return annotation
     return next((found for inner in get_args(annotation) if (found := _keys_in(inner)) is not None), None)

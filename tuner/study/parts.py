@@ -1,4 +1,4 @@
-"""The parts of a study that no method searches: data, recipe, resources and budget, and what all parts have in common.
+"""Parts of a study that no method searches: data, resources and budget, and the base class of all parts.
 
 This module must not know arms, baselines or the study they stand in.
 """
@@ -12,18 +12,18 @@ from .values import OptionValues
 
 
 class Definition(BaseModel):
-    """A part of a study: frozen, no unknown keys, no conversion of types but of whole numbers to decimals."""
+    """Base class of a part of a study: frozen, without unknown keys; of all types only int converts, to float."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class DataDefinition(Definition):
-    """The data; every key besides `source` and `folder` is an option of the source.
+    """Data of a study. Every key besides `source` and `folder` is an option of the source.
 
     Attributes:
         source: one of the application's data sources.
-        folder: the folder that holds its files; None for the source's own.
-        options: of the source, as stated.
+        folder: folder of its files; None for the source's own.
+        options: options of the source, as stated.
     """
 
     source: str
@@ -40,18 +40,18 @@ class DataDefinition(Definition):
 
 
 class Resources(Definition):
-    """What a trial holds while it runs, and how many share it.
+    """Resources of a trial.
 
     Attributes:
-        cpus_per_trial: cores, and torch threads, of each of its workers.
-        gpus_per_trial: GPUs of each; below 1, several trials share one.
-        workers_per_trial: processes that train a trial together, each with its share of every batch
-            (`trainers.distributed.data_parallel`); scores are those of one worker but for rounding.
+        cpus_per_trial: cores, and torch threads, of each worker.
+        gpus_per_trial: GPUs of each worker; below 1, several trials share a GPU.
+        workers_per_trial: processes that train a trial together, each on its local batch
+            (`trainers.distributed.data_parallel`); scores equal those of one worker up to rounding.
         max_concurrent: most trials at once; None for as many as fit.
-        packing: how many trials a worker trains at once as one stacked model (`trainers.packing.packed_training`): 1 to
-            128; "off" for one; "auto" for what a measurement on the device finds fastest. Scores differ from those of
-            training alone by rounding, which a timing then decides: so it is off unless asked for.
-        time_limit: seconds that an attempt at a trial may take, after which it has failed; None for no limit.
+        packing: trials that a worker trains at once as one stacked model (`trainers.packing.packed_training`), 1 to
+            128; "off" for one; "auto" for the number that a measurement on the device finds fastest. Scores then
+            depend on the number by rounding, and with "auto" on a measurement, so it is off by default.
+        time_limit: seconds after which an attempt at a trial fails; None for no limit.
     """
 
     cpus_per_trial: Count = 1
@@ -63,10 +63,13 @@ class Resources(Definition):
 
 
 class Budget(Definition):
-    """Searching stops when this is spent; confirmation runs of what was found are still made.
+    """Budget of the searches. Once it is spent no search trial starts; choices are still confirmed.
 
-    Trials whose results are taken over from earlier trainings count as if they were trained: the same study chooses the
-    same, whatever lies in the store.
+    Reused results count as if they had been trained, so that a study makes the same choices whatever its store holds.
+
+    Attributes:
+        trials: search trials of the whole study; None for no limit.
+        device_seconds: device-seconds of the whole study; None for no limit.
     """
 
     trials: Count | None = None

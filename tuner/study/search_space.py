@@ -1,4 +1,4 @@
-"""Search spaces: which values a hyperparameter may take, and the points a grid or a random draw takes from them.
+"""Search spaces: the values of hyperparameters, their grids and random samples.
 
 Pure values and maths. This module must not know which hyperparameters exist or who searches them.
 """
@@ -13,20 +13,20 @@ from typing import Literal, TypeGuard
 from ...trainers.spec import OptionValue
 
 Scale = Literal["linear", "log"]
-"""How a range is measured: "log" gives 0.01..0.1 and 0.1..1 the same weight."""
+"""Scale of a range; "log" gives 0.01..0.1 and 0.1..1 the same weight."""
 
 MAX_GRID_POINTS = 10_000
-"""A grid above this is a mistake: at a second a trial it would train for three hours."""
+"""Most points of a grid: at a second a trial they take three hours."""
 
 EDGE_FRACTION = 0.05
-"""A value within this fraction of a range's width from a bound counts as on the edge."""
+"""A value is on the edge within this fraction of the range's width from a bound."""
 
 SIGNIFICANT_DIGITS = 12
-"""Grid points are rounded to these, so that 0.1 is 0.1 and not 0.09999999999999999."""
+"""Digits that grid points are rounded to, so that 0.1 is 0.1 and not 0.09999999999999999."""
 
 
 def _check_range(low: float, high: float, scale: Scale, num: int | None) -> None:
-    """Raises ValueError, with a sentence, for bounds that span nothing."""
+    """Raise ValueError if the bounds span nothing."""
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"low and high must be finite, got low={low:g}, high={high:g}")
     if low >= high:
@@ -39,13 +39,13 @@ def _check_range(low: float, high: float, scale: Scale, num: int | None) -> None
 
 @dataclass(frozen=True, kw_only=True)
 class Float:
-    """A real hyperparameter in [low, high].
+    """Real hyperparameter in [low, high].
 
     Attributes:
         low: smallest value; above 0 on a log scale.
         high: largest value, above `low`.
         scale: "linear" or "log".
-        num: number of grid points, both ends among them; None where no grid is asked for.
+        num: grid points, both ends included; None if the range is not for a grid.
 
     Raises:
         ValueError: the bounds span nothing.
@@ -62,13 +62,13 @@ class Float:
 
 @dataclass(frozen=True, kw_only=True)
 class Int:
-    """A whole-number hyperparameter in low .. high, both included.
+    """Integer hyperparameter in low .. high, both included.
 
     Attributes:
         low: smallest value; at least 1 on a log scale.
         high: largest value, above `low`.
         scale: "linear" or "log".
-        num: number of grid points, both ends among them; None for every whole number of the range.
+        num: grid points, both ends included; None for every integer in the range.
 
     Raises:
         ValueError: the bounds span nothing.
@@ -85,7 +85,7 @@ class Int:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A hyperparameter with a list of allowed values.
+    """Categorical hyperparameter: a list of allowed values.
 
     Raises:
         ValueError: fewer than two values, or one twice.
@@ -106,30 +106,30 @@ class Choice:
 
 
 Param = Float | Int | Choice
-"""The values one hyperparameter may take."""
+"""Allowed values of one hyperparameter."""
 
 Space = Mapping[str, Param]
-"""Hyperparameters by name; the order of the names is the order of grids and draws."""
+"""Hyperparameters by name; grids and random draws follow the order of the names."""
 
 
 def _from_unit(param: Float | Int, fraction: float) -> float:
-    """The value at a fraction 0 .. 1 of a range, measured on its scale."""
+    """Return the value at a fraction 0 .. 1 of a range, on its scale."""
     if param.scale == "log":
         return math.exp((1 - fraction) * math.log(param.low) + fraction * math.log(param.high))
     return (1 - fraction) * param.low + fraction * param.high
 
 
 def _to_unit(param: Float | Int, value: float) -> float:
-    """Where a value lies in a range, 0 at `low` and 1 at `high`, measured on its scale."""
+    """Return where a value lies in a range on its scale, 0 at `low` and 1 at `high`."""
     convert: Callable[[float], float] = math.log if param.scale == "log" else float
     return (convert(value) - convert(param.low)) / (convert(param.high) - convert(param.low))
 
 
 def grid_values(param: Param) -> tuple[OptionValue, ...]:
-    """The grid points of one hyperparameter, ascending; of choices, as listed.
+    """Return the grid points of one hyperparameter, ascending; choices as listed.
 
     Raises:
-        ValueError: a real range without `num`, more points than the range has numbers, or too many.
+        ValueError: a real range has no `num`, or there are more points than numbers in the range, or too many points.
 
     >>> grid_values(Float(low=0.1, high=0.4, num=4))
     (0.1, 0.2, 0.3, 0.4)
@@ -158,7 +158,7 @@ def grid_values(param: Param) -> tuple[OptionValue, ...]:
 
 
 def grid_size(space: Space) -> int:
-    """Number of points of a grid, counted without making them.
+    """Return the number of points of a grid without making them.
 
     Raises:
         ValueError: one of its parameters has no grid.
@@ -167,7 +167,7 @@ def grid_size(space: Space) -> int:
 
 
 def grid_points(space: Space) -> list[dict[str, OptionValue]]:
-    """Every combination of the parameters' grid values; the last parameter moves fastest.
+    """Return every combination of the parameters' grid values; the last parameter changes fastest.
 
     Raises:
         ValueError: one of its parameters has no grid.
@@ -188,13 +188,13 @@ def _draw(param: Param, generator: random.Random) -> OptionValue:
         return min(max(_from_unit(param, generator.random()), param.low), param.high)
     if param.scale == "linear":
         return generator.randint(param.low, param.high)
-    # Half a step beyond both ends gives the end values the weight of the others.
+    # Half a step beyond both ends, so that the end values are as likely as the others.
     widened = Float(low=param.low - 0.5, high=param.high + 0.5, scale="log")
     return min(max(round(_from_unit(widened, generator.random())), param.low), param.high)
 
 
 def sample(space: Space, generator: random.Random) -> dict[str, OptionValue]:
-    """One independent draw of every parameter, uniform on its scale.
+    """Draw every parameter independently, uniformly on its scale.
 
     >>> sample({"lr": Float(low=0.1, high=0.2)}, random.Random(0)) == sample(
     ...     {"lr": Float(low=0.1, high=0.2)}, random.Random(0))
@@ -204,7 +204,7 @@ def sample(space: Space, generator: random.Random) -> dict[str, OptionValue]:
 
 
 def middle(param: Param) -> OptionValue:
-    """The value in the middle of a range on its scale, or of the list of choices.
+    """Return the value in the middle of a range on its scale, or of the list of choices.
 
     >>> middle(Float(low=0.01, high=1.0, scale="log"))
     0.1
@@ -216,7 +216,7 @@ def middle(param: Param) -> OptionValue:
 
 
 def largest(param: Param) -> OptionValue:
-    """The largest value of a range or of choices that are numbers.
+    """Return the largest value of a range, or of choices that are numbers.
 
     >>> largest(Choice(choices=(2.0, 0.5)))
     2.0
@@ -227,10 +227,10 @@ def largest(param: Param) -> OptionValue:
 
 
 def params_on_edge(space: Space, params: Mapping[str, OptionValue]) -> list[str]:
-    """The parameters whose value sits on the edge of its numeric range, so that a better one may lie outside.
+    """Return the parameters with a value on the edge of their numeric range, so that a better one may lie outside.
 
-    On the edge is within 5% of the range's width, on its scale; of a list of numbers, the lowest and the highest. A
-    low bound of 0 is the end of what these hyperparameters may be and no edge.
+    The edge is 5% of the range's width on its scale; in a list of numbers, the lowest and the highest. A lower bound of
+    0 is no edge, since these hyperparameters cannot be negative.
 
     >>> params_on_edge({"lr": Float(low=0.01, high=1.0, scale="log")}, {"lr": 0.99})
     ['lr']
@@ -241,9 +241,9 @@ def params_on_edge(space: Space, params: Mapping[str, OptionValue]) -> list[str]
 
 
 def numeric_range(param: Param) -> tuple[float, float] | None:
-    """The lowest and the highest value searched; None where the values have no order.
+    """Return the lowest and the highest value searched; None if the values have no order.
 
-    Two numbers are no range either: either of them would be an edge, as in a choice between no weight decay and some.
+    Two numbers are no range: each would be on the edge, as in a choice between no weight decay and some.
 
     >>> numeric_range(Choice(choices=(0.1, 0.4, 0.2))), numeric_range(Choice(choices=("cosine", "linear", "none")))
     ((0.1, 0.4), None)
@@ -257,7 +257,7 @@ def numeric_range(param: Param) -> tuple[float, float] | None:
 
 
 def has_range(spaces: Iterable[Space]) -> bool:
-    """Whether any parameter of these spaces ranges over numbers, so that a choice may be told to sit on an edge.
+    """Return whether any parameter of these spaces has a numeric range, so that a choice may lie on its edge.
 
     >>> has_range([{"lr": Choice(choices=(0.1, 0.2))}]), has_range([{}, {"lr": Float(low=0.1, high=0.2)}])
     (False, True)
@@ -280,7 +280,7 @@ def _on_edge(param: Param, value: OptionValue) -> bool:
 
 
 def describe_param(param: Param) -> str:
-    """A parameter's values in a few words.
+    """Describe the values of a parameter.
 
     >>> describe_param(Float(low=0.01, high=0.4, scale="log", num=4))
     '0.01 to 0.4, log, 4 points'

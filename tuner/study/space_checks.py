@@ -1,4 +1,4 @@
-"""Checks of one search space: its names, its size and what lies at the ends of its ranges."""
+"""Check one search space: its names, its size and the configurations at the ends of its ranges."""
 
 import itertools
 import math
@@ -17,17 +17,17 @@ from .search_space import MAX_GRID_POINTS, Choice, Param, Space, grid_values, mi
 from .yaml_file import Location
 
 Problem = tuple[Location, str]
-"""Where something is wrong, and what."""
+"""Location of a mistake, and a sentence about it."""
 
 Build = Callable[[Mapping[str, OptionValue]], Configuration]
-"""Hyperparameters -> what is trained with them."""
+"""Function hyperparameters -> configuration."""
 
 MAX_CORNERS = 256
-"""Combinations of range ends that are built; beyond, an impossible combination shows up as a failed trial."""
+"""Combinations of range ends that are built; others, if impossible, show up as failed trials."""
 
 
 def space_problems(search: SearchDefinition, optimizer: str, where: Location) -> Iterator[Problem]:
-    """What is wrong with a search's names and counts."""
+    """Yield what is wrong with a search's names and counts."""
     if search.method not in SPACE_METHODS:
         if search.trials is not None and search.trials > len(DEFAULTS):
             yield (*where, "trials"), f"must be at most {len(DEFAULTS)}, the number of defaults, got {search.trials}"
@@ -61,19 +61,15 @@ def _grid_problems(space: Space, where: Location) -> Iterator[Problem]:
 
 
 def check_training(schedule: ScheduleSpec, optimizer: OptimizerSpec, epochs: int) -> None:
-    """Refuses a schedule or an optimizer that could not be trained with.
-
-    Raises:
-        ValueError: a value is out of its range, or two contradict each other.
-    """
+    """Raise ValueError if a schedule or an optimizer has a value out of its range, or values that contradict."""
     check_optimizer(optimizer)
     # No check depends on the number of samples or on the batch size.
     build_schedule(schedule, num_samples=1, batch_size=1, epochs=epochs)
 
 
 def range_problems(study: Study, space: Space, build: Build, where: Location, *, epochs: int) -> Iterator[Problem]:
-    """Builds the configurations at the ends of the ranges, of one parameter at a time, then of all together."""
-    # What is not searched alone has its stated value; a learning rate may have none.
+    """Build the configurations at the ends of the ranges, one parameter at a time, then all together."""
+    # Other parameters have their stated values; the learning rate may have none.
     alone = {"lr": middle(space["lr"])} if "lr" in space else {}
     found = False
     for name in sorted(space, key=lambda name: name != "lr"):
@@ -101,7 +97,7 @@ def _ends(param: Param) -> tuple[OptionValue, ...]:
 
 
 def _find_problem(study: Study, build: Build, params: Mapping[str, OptionValue], epochs: int) -> str | None:
-    """Why a configuration cannot be trained, or None where it can."""
+    """Return why a configuration cannot be trained, or None if it can."""
     try:
         configuration = build(params)
         check_training(configuration.schedule, configuration.optimizer, epochs)

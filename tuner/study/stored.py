@@ -1,4 +1,4 @@
-"""The definition of a study as its records hold it, read back to a `Study`.
+"""Read stored definitions back to a `Study`.
 
 A store may be written by another version of zerotune, with other applications and optimizers. So names and options are
 not looked up here: a report needs none of them, and treats them as text.
@@ -17,7 +17,7 @@ from .yaml_file import format_location
 
 
 def read_definition(definition: Mapping[str, Any], *, version: str = "") -> Study:
-    """Return the study of a definition that `Study.resolved` gave, such as a store or a journal holds it.
+    """Return the study of a stored definition, as `Study.resolved` wrote it.
 
     Args:
         definition: plain JSON values; keys at the top that no study has are left out.

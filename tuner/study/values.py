@@ -1,8 +1,7 @@
-"""The values of a study file that are more than a number or a word: search ranges, optimizers and decays.
+"""Values of a study file that have a short and a long form: search ranges, optimizers and decays.
 
-Each can be written in a short form, so each has its own reader, which turns plain values into the dataclasses of
-`tuner.study.search_space` and `trainers.spec`, and a writer, which turns them back. This module must not know where in
-a study they stand.
+A `parse_*` function turns plain values into a dataclass of `tuner.study.search_space` or `trainers.spec`, and
+`*_to_plain` turns it back. This module must not know where in a study the values stand.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ _SCALES: Final = {"linear": None, "log": None}
 
 
 def parse_param(value: object) -> Param:
-    """A search range: `{low, high, scale, type, num}` or `{choices: [...]}`.
+    """Parse a search range: `{low, high, scale, type, num}` or `{choices: [...]}`.
 
     `type` is "float" (the default) or "int"; `scale` is "linear" (the default) or "log".
 
@@ -63,7 +62,7 @@ def parse_param(value: object) -> Param:
 
 
 def parse_option(value: object) -> OptionValue:
-    """A plain value: a number, a word, true, false, or a list of numbers.
+    """Parse an option's value: a number, a text, true, false, or a list of numbers.
 
     Raises:
         ValueError: it is something else.
@@ -89,7 +88,7 @@ def _check_keys(value: Mapping[str, object], known: tuple[str, ...]) -> None:
 
 
 def _same_kind(choices: list[OptionValue]) -> tuple[OptionValue, ...]:
-    """The choices, whole numbers among decimals made decimals too; mixed kinds are refused."""
+    """Check that the choices are of one kind; integers among floats become floats."""
     if all(_is_number(choice) for choice in choices):
         if any(isinstance(choice, float) for choice in choices):
             return tuple(float(choice) for choice in choices if isinstance(choice, int | float))
@@ -100,7 +99,7 @@ def _same_kind(choices: list[OptionValue]) -> tuple[OptionValue, ...]:
 
 
 def _name_and_options(kind: str, value: object) -> tuple[str, dict[str, OptionValue]]:
-    """Reads `NAME` or `{name: NAME, option: value, ...}`."""
+    """Parse `NAME` or `{name: NAME, option: value, ...}`."""
     if isinstance(value, str):
         return value, {}
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
@@ -115,7 +114,7 @@ def _name_and_options(kind: str, value: object) -> tuple[str, dict[str, OptionVa
 
 
 def parse_optimizer(value: object) -> OptimizerSpec:
-    """An optimizer: its name, or a mapping with `name` and options; options left out are not filled in.
+    """Parse an optimizer: its name, or a mapping of `name` and options; options left out are not filled in.
 
     Raises:
         ValueError: there is no such optimizer or option, or a value is out of its range.
@@ -134,7 +133,7 @@ def _optimizer_spec(value: object) -> OptimizerSpec:
 
 
 def parse_decay(value: object) -> DecaySpec:
-    """A decay: its name, or a mapping with `name` and options.
+    """Parse a decay: its name, or a mapping of `name` and options.
 
     Raises:
         ValueError: there is no such decay or option, or a value is out of its range.
@@ -153,7 +152,7 @@ def _decay_spec(value: object) -> DecaySpec:
 
 
 def parse_warmup(value: object) -> str:
-    """The name of a warm-up.
+    """Parse the name of a warm-up.
 
     Raises:
         ValueError: there is no such warm-up.
@@ -165,12 +164,12 @@ def parse_warmup(value: object) -> str:
 
 
 def complete_optimizer(spec: OptimizerSpec) -> OptimizerSpec:
-    """The optimizer with the defaults of the options left out, so that a record says what was trained."""
+    """Fill in the optimizer's defaults, so that records say what was trained."""
     return OptimizerSpec(name=spec.name, options={**OPTIMIZERS[spec.name].defaults, **spec.options})
 
 
 def param_to_plain(param: Param) -> dict[str, Any]:
-    """What `parse_param` reads back to an equal parameter."""
+    """Return plain values that `parse_param` reads back to an equal parameter."""
     if isinstance(param, Choice):
         return {"choices": [option_to_plain(choice) for choice in param.choices]}
     plain = {**asdict(param), "type": "int" if isinstance(param, Int) else "float"}
@@ -178,23 +177,23 @@ def param_to_plain(param: Param) -> dict[str, Any]:
 
 
 def option_to_plain(value: OptionValue) -> Any:
-    """What `parse_option` reads back to an equal value."""
+    """Return a plain value that `parse_option` reads back to an equal one."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def optimizer_to_plain(spec: OptimizerSpec) -> dict[str, Any]:
-    """What `parse_optimizer` reads back to the same optimizer, all options written out."""
+    """Return plain values that `parse_optimizer` reads back to the same optimizer, with all options."""
     options = complete_optimizer(spec).options
     return {"name": spec.name, **{name: option_to_plain(value) for name, value in options.items()}}
 
 
 def decay_to_plain(spec: DecaySpec) -> dict[str, Any]:
-    """What `parse_decay` reads back to an equal decay."""
+    """Return plain values that `parse_decay` reads back to an equal decay."""
     return {"name": spec.name, **{name: option_to_plain(value) for name, value in spec.options.items()}}
 
 
 def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-    """The schema of a dataclass that is read from keys and values; a strict one takes instances alone."""
+    """Return the schema of a dataclass that may be read from keys and values; a strict one takes instances only."""
     schema: Any = handler.resolve_ref_schema(handler(source))
     return cast(CoreSchema, {**{key: value for key, value in schema.items() if key != "ref"}, "strict": False})
 

@@ -1,9 +1,8 @@
-"""Reads the text of a study file into plain values that remember their line.
+"""Parse study files into plain values, and remember the line of each.
 
-The one user of yaml. It takes a small and unambiguous part of YAML: mappings, lists, text, true and false, null, whole
-numbers and decimals. What two readers may understand differently is refused with a sentence instead of guessed: the
-words yes, no, on and off, anchors and tags, octal and sexagesimal numbers, keys given twice. This module must not know
-what a study is.
+Only a small and unambiguous part of YAML is read: mappings, lists, text, true and false, null, integers and decimals.
+Everything that YAML parsers read in different ways is refused: yes, no, on and off, anchors and tags, octal and
+sexagesimal numbers, duplicate keys. This module is the only user of the yaml package. It must not know what a study is.
 """
 
 import math
@@ -18,16 +17,16 @@ import yaml
 from ..errors import BadInput
 
 MAX_BYTES: Final = 64 * 1024
-"""Larger files are refused: a study file holds a few thousand characters."""
+"""Largest study file that is read; usual ones have a few thousand characters."""
 MAX_DEPTH: Final = 16
-"""Mappings and lists nested deeper than this are refused."""
+"""Deepest nesting of mappings and lists."""
 LONGEST_SENTENCE: Final = 800
-"""Characters of a sentence about a file; all of ours are shorter."""
+"""Longest error message; longer ones, which quote a long value, are cut in the middle."""
 MAX_WHOLE_NUMBER: Final = 2**53
-"""Whole numbers beyond this do not survive JSON in every reader."""
+"""Largest integer that every JSON parser keeps."""
 
 Location = tuple[str | int, ...]
-"""Where a value stands: keys and list positions from the top, such as ("arms", 1, "space", "lr")."""
+"""Location of a value: keys and list positions from the top, such as ("arms", 1, "space", "lr")."""
 
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
@@ -39,12 +38,12 @@ _CONSTANTS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "n
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFile:
-    """The content of a study file.
+    """Content of a study file.
 
     Attributes:
-        name: the file as the user named it, for error texts.
-        content: what stands in it: dicts, lists, text, numbers, booleans and None.
-        lines: the 1-based line of every key and list item.
+        name: the file as the user named it, for error messages.
+        content: dicts, lists, text, numbers, booleans and None.
+        lines: 1-based line of every key and list item.
     """
 
     name: str
@@ -52,7 +51,7 @@ class StudyFile:
     lines: Mapping[Location, int]
 
     def error(self, location: Location, message: str) -> str:
-        """One line of error text: FILE:LINE: place: message. A place that is not in the file has its parent's line."""
+        """Format an error as FILE:LINE: location: message; a location that is not in the file has its parent's line."""
         known = location
         while known and known not in self.lines:
             known = known[:-1]
@@ -61,14 +60,14 @@ class StudyFile:
 
 
 def _shorten(sentence: str) -> str:
-    """The sentence without the middle of what a file has in place of a word: a whole file may be one word."""
+    """Cut the middle out of a long sentence: a value that it quotes may be as long as the file."""
     if len(sentence) <= LONGEST_SENTENCE:
         return sentence
     return f"{sentence[: LONGEST_SENTENCE // 2]} ... {sentence[-LONGEST_SENTENCE // 2 :]}"
 
 
 def format_location(location: Location) -> str:
-    """A location as it is written in error texts.
+    """Format a location for error messages.
 
     >>> format_location(("arms", 1, "space", "lr"))
     'arms[1].space.lr'
@@ -78,7 +77,7 @@ def format_location(location: Location) -> str:
 
 
 class _RefusedError(Exception):
-    """A passage that is not taken, with its 1-based line."""
+    """Part of a file that is refused, with its 1-based line."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -86,7 +85,7 @@ class _RefusedError(Exception):
 
 
 class _StrictYamlLoader(yaml.SafeLoader):
-    """Composes nodes, and stops at whatever could make a small text large or ambiguous."""
+    """Loader that refuses everything that could make a small text large or ambiguous."""
 
     depth = 0
 
@@ -109,7 +108,7 @@ class _StrictYamlLoader(yaml.SafeLoader):
 
 
 def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
-    """The value of a scalar; one in quotes or in a block is text whatever it holds."""
+    """Return the value of a scalar; in quotes or in a block it is always text."""
     text, line = node.value, node.start_mark.line + 1
     if not all(character.isprintable() or character in "\n\t" for character in text):
         raise _RefusedError(line, f"text may hold printable characters only, got {text[:40]!r}")
@@ -135,13 +134,13 @@ def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
 
 
 class _Builder:
-    """Turns nodes into plain values and notes the line of each."""
+    """Build plain values from nodes and record the line of each."""
 
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {}
 
     def value(self, node: yaml.Node, location: Location) -> Any:
-        """The value of a node that stands at `location`."""
+        """Return the value of the node at `location`."""
         self.lines.setdefault(location, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location)
@@ -168,14 +167,14 @@ class _Builder:
 
 
 def parse_yaml(text: str, name: str) -> StudyFile:
-    """The content of a study file's text.
+    """Parse the text of a study file.
 
     Args:
-        text: the YAML.
-        name: the file's name for error texts.
+        text: YAML.
+        name: name of the file in error messages.
 
     Raises:
-        BadInput: the text is not the part of YAML that study files use; says where.
+        BadInput: the text is not in the part of YAML that study files use; gives the line.
 
     >>> parse_yaml("epochs: 2", "x.yaml").content
     {'epochs': 2}
@@ -204,14 +203,14 @@ def parse_yaml(text: str, name: str) -> StudyFile:
 
 
 def read_yaml(path: Path, name: str) -> StudyFile:
-    """Reads and parses a file.
+    """Read and parse a study file.
 
     Args:
         path: the file.
         name: the file as the user named it.
 
     Raises:
-        BadInput: the file cannot be read, is too large, is not UTF-8 or not the part of YAML that study files use.
+        BadInput: the file cannot be read, is too large, is not UTF-8 or not in the part of YAML that study files use.
     """
     if path.is_dir():
         raise BadInput(f"{name}: a folder, not a study file.")

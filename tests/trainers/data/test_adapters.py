@@ -200,7 +200,7 @@ LOADER = DataLoader(Pairs(), batch_size=2)  # type: ignore[arg-type]
 @pytest.mark.parametrize(
     ("data", "options", "sentence"),
     [
-        (Stream(), {}, r"a stream \(Stream\) has no samples to count"),
+        (Stream(), {}, r"a stream \(Stream\) cannot be counted and shuffled"),
         (DataLoader(Stream()), {}, r"a stream \(Stream\)"),
         ((pair for pair in [(1, 2)]), {}, r"a stream \(generator\)"),
         (DataLoader(Pairs(), sampler=SubsetRandomSampler([1])), {}, "SubsetRandomSampler chooses samples"),  # type: ignore[arg-type]
@@ -223,7 +223,7 @@ LOADER = DataLoader(Pairs(), batch_size=2)  # type: ignore[arg-type]
         ("digits", {}, "got type str"),
         (None, {}, "got type NoneType"),
         ({"x": INPUTS, "y": TARGETS}, {}, r"a dict holds several entries \(x, y\)"),
-        (TensorDataset(torch.zeros(3)), {}, "a TensorDataset must hold inputs and targets, two tensors, got 1"),
+        (TensorDataset(torch.zeros(3)), {}, "a TensorDataset must hold two tensors, inputs and targets, got 1"),
         (Subset(Pairs(), []), {}, "contain no samples"),  # type: ignore[arg-type]
         (Rows(), {"inputs": "x"}, "inputs and target must both name columns"),
     ],

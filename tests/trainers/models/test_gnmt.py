@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.applications import APPLICATIONS, gnmt
 from zerotune.trainers.applications.gnmt import GNMT_WMT16, bleu, pair_loss, smoothed_pair_loss
 from zerotune.trainers.data.sentence_pairs import PairSplit, Sentences
 from zerotune.trainers.data.translation import PARTS
@@ -196,7 +196,8 @@ def test_bleu_compares_each_translation_with_its_own_reference(monkeypatch: pyte
     )
     by_source_length = {6: tokens[0], 4: tokens[1], 5: tokens[2]}
     monkeypatch.setattr(
-        "zerotune.trainers.applications.gnmt.translations",
+        gnmt,
+        "translate",
         lambda model, source_BS, lengths_B, search: [by_source_length[length - 2] for length in lengths_B.tolist()],
     )
     assert bleu(small_model(), split) == pytest.approx(100)

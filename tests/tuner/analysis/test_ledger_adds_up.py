@@ -144,7 +144,7 @@ def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass(frozen=True)
-class Ran:
+class StudyHistory:
     """The study, after all that happened to it."""
 
     answer: Answer
@@ -168,7 +168,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> StudyHistory:
     folder = tmp_path_factory.mktemp("everything")
     observed, stops = Observed(), dict(STOPS)
     with pytest.MonkeyPatch.context() as patch, forgotten():
@@ -190,13 +190,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     journal = folder / "mlruns" / "everything" / "journal.jsonl"
     starts = Counter(read_journal(journal).started)
-    return Ran(answer, journal, observed, starts, list(runs))
+    return StudyHistory(answer, journal, observed, starts, list(runs))
 
 
 # -- a study with everything -------------------------------------------------------------------------------------------
 
 
-def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: Ran) -> None:
+def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: StudyHistory) -> None:
     statuses = Counter((result.trial.arm, result.status) for result in ran.results())
     assert statuses[("tuned", "failed")] == 1
     assert statuses[("tuned", "diverged")] == 1
@@ -209,7 +209,7 @@ def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: Ran) -> 
     assert sorted(ran.starts.values())[-3:] == [1, 2, 2]
 
 
-def test_the_ledger_bills_the_work_that_was_done(ran: Ran) -> None:
+def test_the_ledger_bills_the_work_that_was_done(ran: StudyHistory) -> None:
     ledger = ran.answer.comparison.ledger
     spent = ledger.total
     assert (spent.trials, ledger.reused.trials) == (len(ran.starts), len(ran.results()) - len(ran.starts))
@@ -219,7 +219,7 @@ def test_the_ledger_bills_the_work_that_was_done(ran: Ran) -> None:
     assert spent.words == NUM_PARAMETERS * ran.observed.updates
 
 
-def test_every_trial_is_billed_what_its_history_says(ran: Ran) -> None:
+def test_every_trial_is_billed_what_its_history_says(ran: StudyHistory) -> None:
     """Epochs by hand: those it kept, those that were done again, and of a broken-off one the updates it did."""
     for result in ran.results():
         trial, cost = result.trial, result.cost
@@ -237,7 +237,7 @@ def test_every_trial_is_billed_what_its_history_says(ran: Ran) -> None:
         assert cost.device_seconds > 0, trial.name
 
 
-def test_a_trial_taken_up_from_a_checkpoint_keeps_its_first_epoch_and_pays_for_two_more(ran: Ran) -> None:
+def test_a_trial_taken_up_from_a_checkpoint_keeps_its_first_epoch_and_pays_for_two_more(ran: StudyHistory) -> None:
     (resumed,) = [r for r in ran.results() if (r.trial.arm, r.trial.role, r.trial.index) == ("equal", "search", 0)]
     reported = read_journal(ran.journal).epochs[resumed.trial.id]
     assert [epoch.epoch for epoch in reported] == [1, 2, 3, 2, 3]  # the last is in the result
@@ -245,7 +245,7 @@ def test_a_trial_taken_up_from_a_checkpoint_keeps_its_first_epoch_and_pays_for_t
     assert resumed.cost.samples == EPOCHS * NUM_TRAIN + samples_of(2, BATCH_SIZE) + samples_of(3, BATCH_SIZE)
 
 
-def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: Ran) -> None:
+def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: StudyHistory) -> None:
     ledger = ran.answer.comparison.ledger
     by_arm: dict[tuple[str, int], list[Cost]] = defaultdict(list)
     for result in ran.results():
@@ -273,7 +273,7 @@ def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: Ran) -> None:
         assert worth == pytest.approx(trials, rel=1e-12), name
 
 
-def test_an_arms_run_in_mlflow_holds_the_sum_over_its_trials_runs(ran: Ran) -> None:
+def test_an_arms_run_in_mlflow_holds_the_sum_over_its_trials_runs(ran: StudyHistory) -> None:
     arms = {run.info.run_id: run for run in ran.runs if run.data.tags.get("role") == "arm"}
     children: dict[str, list[Run]] = defaultdict(list)
     for run in ran.trained_runs():
@@ -285,7 +285,7 @@ def test_an_arms_run_in_mlflow_holds_the_sum_over_its_trials_runs(ran: Ran) -> N
             assert arm.data.metrics[f"spent/{name}"] == below, (arm.info.run_name, name)
 
 
-def test_the_epochs_in_mlflow_are_those_the_trials_kept(ran: Ran) -> None:
+def test_the_epochs_in_mlflow_are_those_the_trials_kept(ran: StudyHistory) -> None:
     """What was done again, or broken off, is in a trial's cost and not in its curves."""
     client = MlflowClient(default_tracking_uri(ran.journal.parents[1]))
     samples = words = 0.0
@@ -300,11 +300,11 @@ def test_the_epochs_in_mlflow_are_those_the_trials_kept(ran: Ran) -> None:
     assert words == NUM_PARAMETERS * sum(epoch.iterations for epoch in kept)
 
 
-def test_every_proposal_of_a_search_is_billed_the_searchers_time(ran: Ran) -> None:
+def test_every_proposal_of_a_search_is_billed_the_searchers_time(ran: StudyHistory) -> None:
     assert all((result.cost.searcher_seconds > 0) == (result.trial.role != "confirmation") for result in ran.results())
 
 
-def test_the_wall_clock_of_one_trial_after_another_is_the_device_time(ran: Ran) -> None:
+def test_the_wall_clock_of_one_trial_after_another_is_the_device_time(ran: StudyHistory) -> None:
     """Its spans overlap by no more than what was lost in trials that were stopped; ends are known to a microsecond."""
     ledger = ran.answer.comparison.ledger
     lost = sum(r.cost.device_seconds - sum(e.device_seconds for e in r.epochs) for r in ran.trained())

@@ -11,15 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, Here
+from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, TinyStudyFolder
 from zerotune import __version__
 from zerotune.tuner.commands.terminal import PLAIN_WIDTH
+from zerotune.tuner.execution import trial_runner
+from zerotune.tuner.reports import export as reports_export
+from zerotune.tuner.run import run as run_module
+from zerotune.tuner.run.journal import Journal
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
-    return Here(tmp_path, monkeypatch, capsys)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyStudyFolder:
+    monkeypatch.setattr(reports_export, "write_images", lambda *_: ([], None))
+    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
     """A folder where `zerotune run` was stopped by Ctrl-C after its third trial, and how it ended."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
-        here = Here(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
+        here = TinyStudyFolder(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
         process = here.start("run", "tiny.yaml", "--driver", "serial")
         first = after_trials(process, 3)
         process.send_signal(signal.SIGINT)
@@ -36,7 +40,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
 
 
 @pytest.fixture
-def resumed(stopped: tuple[Path, Ended], here: Here) -> Here:
+def resumed(stopped: tuple[Path, Ended], here: TinyStudyFolder) -> TinyStudyFolder:
     """A copy of that folder."""
     shutil.copytree(stopped[0] / "mlruns", here.folder / "mlruns")
     return here
@@ -64,7 +68,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(stopped: tuple[Pat
     assert ended.err == ""
 
 
-def test_a_stopped_study_goes_on_without_repeating_a_finished_trial(resumed: Here) -> None:
+def test_a_stopped_study_goes_on_without_repeating_a_finished_trial(resumed: TinyStudyFolder) -> None:
     before = set(resumed.journal().results)
     ended = resumed.zerotune("run", "tiny.yaml", "--driver", "serial")
     assert ended.code == 0
@@ -90,7 +94,7 @@ def test_a_stopped_study_goes_on_without_repeating_a_finished_trial(resumed: Her
     assert compared.out in again.out
 
 
-def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_before(here: Here) -> None:
+def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_before(here: TinyStudyFolder) -> None:
     process = here.start("run", "tiny.yaml", "--driver", "serial")
     after_trials(process, 2)
     locked = here.zerotune("run", "tiny.yaml", "--driver", "serial")
@@ -108,7 +112,7 @@ def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_befo
 
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: Here, number: signal.Signals) -> None:
+def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: TinyStudyFolder, number: signal.Signals) -> None:
     """Ctrl-C reaches every process of the terminal's group; SIGTERM reaches the program alone."""
     process = here.start("run", "tiny.yaml")
     first = after_trials(process, 2)
@@ -125,11 +129,13 @@ def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: Here, number: si
     assert {here.journal().started[trial] for trial in kept} == {1}
 
 
-def test_the_command_to_go_on_holds_the_options_but_no_password(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_to_go_on_holds_the_options_but_no_password(
+    here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zerotune.tuner.run.run.run_study", interrupted)
+    monkeypatch.setattr(run_module, "run_study", interrupted)
     uri = "http://ann:secret@127.0.0.1:5000"
     ended = here.zerotune("run", "tiny.yaml", "--store", "my store", "--tracking-uri", uri, "--data", "d")
     assert ended.code == 130
@@ -137,49 +143,49 @@ def test_the_command_to_go_on_holds_the_options_but_no_password(here: Here, monk
     assert ended.out.endswith(expected)
 
 
-def test_a_study_whose_trials_all_fail_exits_with_3(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_whose_trials_all_fail_exits_with_3(here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError("no [memory] left")
 
-    monkeypatch.setattr("zerotune.tuner.execution.trial_runner.Training", broken)
+    monkeypatch.setattr(trial_runner, "Training", broken)
     ended = here.zerotune("run", "tiny.yaml", "--driver", "serial")
     assert ended.code == 3
     assert "all 6 trials failed; the first: out of memory: train on fewer samples at once" in ended.err
     assert "MemoryError: no [memory] left" in ended.err
-    assert ended.err.endswith("Mend the cause, then run them again: zerotune retry STUDY --failed\n")
+    assert ended.err.endswith("Fix the cause, then run them again: zerotune retry STUDY --failed\n")
     assert ended.err.count("\n") == 1
 
 
-def test_a_changed_study_is_refused_with_the_difference(resumed: Here) -> None:
+def test_a_changed_study_is_refused_with_the_difference(resumed: TinyStudyFolder) -> None:
     resumed.study.write_text(STUDY.replace("epochs: 1", "epochs: 2"), encoding="utf-8")
     assert "epochs: was 1, now 2" in resumed.refuse("run", "tiny.yaml", "--driver", "serial")
 
 
-def test_a_full_disk_is_a_sentence(resumed: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_sentence(resumed: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zerotune.tuner.run.journal.Journal.start", full)
+    monkeypatch.setattr(Journal, "start", full)
     ended = resumed.zerotune("run", "tiny.yaml", "--driver", "serial")
     assert (ended.code, ended.err[:30]) == (1, "error: No space left on device")
 
 
-def test_export_into_a_file_is_refused(resumed: Here) -> None:
+def test_export_into_a_file_is_refused(resumed: TinyStudyFolder) -> None:
     assert "--to tiny.yaml: cannot be written" in resumed.refuse("export", "tiny", "--to", "tiny.yaml")
 
 
-def test_export_names_its_files(resumed: Here) -> None:
+def test_export_names_its_files(resumed: TinyStudyFolder) -> None:
     ended = resumed.zerotune("export", "tiny", "--to", "figures", "--cost", "flops")
     assert ended.code == 0
     assert "figures/report.html" in ended.out.splitlines()
     assert all((resumed.folder / line).is_file() for line in ended.out.splitlines())
 
 
-def test_an_unknown_study_is_told_from_those_in_the_store(resumed: Here) -> None:
+def test_an_unknown_study_is_told_from_those_in_the_store(resumed: TinyStudyFolder) -> None:
     assert "did you mean 'tiny'? It holds: tiny." in resumed.refuse("compare", "tyni")
 
 
-def test_a_port_in_use_is_named(resumed: Here) -> None:
+def test_a_port_in_use_is_named(resumed: TinyStudyFolder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = resumed.zerotune("ui", "tiny", "--port", str(port))
@@ -187,7 +193,7 @@ def test_a_port_in_use_is_named(resumed: Here) -> None:
     assert f"--port {port}: cannot be used (Address already in use): choose another" in ended.err
 
 
-def test_an_address_that_is_not_this_machines_is_named(resumed: Here) -> None:
+def test_an_address_that_is_not_this_machines_is_named(resumed: TinyStudyFolder) -> None:
     for host, reason in (("192.0.2.1", "Cannot assign requested address"), ("a..b", "no such address")):
         refusal = resumed.refuse("ui", "tiny", "--host", host)
         assert f"--host {host} --port 5000: cannot be used ({reason}): choose another" in refusal
@@ -195,7 +201,7 @@ def test_an_address_that_is_not_this_machines_is_named(resumed: Here) -> None:
 
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
 def test_a_ui_that_others_reach_is_warned_of(
-    resumed: Here, monkeypatch: pytest.MonkeyPatch, host: str, warns: bool
+    resumed: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch, host: str, warns: bool
 ) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execvpe", lambda file, arguments, environment: started.append(arguments))
@@ -222,7 +228,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_output_that_knows_no_special_characters_is_no_crash(resumed: Here) -> None:
+def test_output_that_knows_no_special_characters_is_no_crash(resumed: TinyStudyFolder) -> None:
     done = subprocess.run(
         [*ZEROTUNE, "compare", "tiny"],
         cwd=resumed.folder,
@@ -234,11 +240,11 @@ def test_output_that_knows_no_special_characters_is_no_crash(resumed: Here) -> N
     assert b"Is [/red] it [bold] tiny?" in done.stdout
 
 
-def test_the_version_is_the_packages(here: Here) -> None:
+def test_the_version_is_the_packages(here: TinyStudyFolder) -> None:
     assert here.zerotune("--version").out == f"zerotune {__version__}\n"
 
 
-def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: Here) -> None:
+def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: TinyStudyFolder) -> None:
     out = here.zerotune("plan", "tiny.yaml").out
     assert out.startswith("tiny: Is [/red] it [bold] tiny?\n")
     assert re.search(r"arm +batch +trials +trials +iterations +[A-Z]FLOPs +core time", out)
@@ -247,7 +253,7 @@ def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: Here) -> No
 
 
 @pytest.mark.parametrize("what", ["applications", "optimizers", "schedules", "rules", "methods", "studies"])
-def test_listings_break_no_word(here: Here, what: str) -> None:
+def test_listings_break_no_word(here: TinyStudyFolder, what: str) -> None:
     from zerotune.tuner.commands.list.entries import list_entries
 
     out = here.zerotune("list", what).out

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuner.tiny_study import DEAD, STUDY, Here
+from tests.tuner.tiny_study import DEAD, STUDY, TinyStudyFolder
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    return Here(tmp_path, monkeypatch, capsys)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyStudyFolder:
+    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["compare", "tiny", "--tracking-uri", "http://a..b:5000"], "'http://a..b:5000': its host or port"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(here: Here, words: list[str], sentence: str) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(here: TinyStudyFolder, words: list[str], sentence: str) -> None:
     (here.folder / "folder").mkdir()
     (here.folder / "binary.yaml").write_bytes(bytes(range(128, 256)))
     refusal = here.refuse(*words)
@@ -63,7 +63,7 @@ SUBMIT = ("submit", "tiny.yaml", "--store", "/store")
     ],
 )
 def test_an_address_that_is_none_is_not_submitted_to(
-    here: Here, address: str, tracking_uri: str, sentence: str
+    here: TinyStudyFolder, address: str, tracking_uri: str, sentence: str
 ) -> None:
     refusal = here.refuse(*SUBMIT, "--address", address, "--tracking-uri", tracking_uri)
     assert sentence in refusal
@@ -83,13 +83,13 @@ def test_an_address_that_is_none_is_not_submitted_to(
         "mssql+pyodbc:///?odbc_connect=UID%3Dann%3BPWD%3Dsecret",
     ],
 )
-def test_credentials_do_not_go_into_the_command_of_a_job(here: Here, uri: str) -> None:
+def test_credentials_do_not_go_into_the_command_of_a_job(here: TinyStudyFolder, uri: str) -> None:
     refusal = here.refuse(*SUBMIT, "--address", f"http://{DEAD}", "--tracking-uri", uri)
     assert "--tracking-uri: holds credentials, which everybody on the cluster could read" in refusal
     assert "secret" not in refusal
 
 
-def test_credentials_of_a_dashboard_are_not_shown(here: Here) -> None:
+def test_credentials_of_a_dashboard_are_not_shown(here: TinyStudyFolder) -> None:
     refusal = here.refuse(*SUBMIT, "--address", f"http://ann:secret@{DEAD}", code=4)
     assert f"--address http://***@{DEAD}: no job could be given to the cluster" in refusal
     assert "secret" not in refusal
@@ -104,7 +104,7 @@ def test_credentials_of_a_dashboard_are_not_shown(here: Here) -> None:
         ("lr: 0.01}", "lr: 0.01, warmup_epochs: 5}", "would outlast the run"),
     ],
 )
-def test_a_mistake_in_a_study_is_named_with_its_line(here: Here, old: str, new: str, sentence: str) -> None:
+def test_a_mistake_in_a_study_is_named_with_its_line(here: TinyStudyFolder, old: str, new: str, sentence: str) -> None:
     here.study.write_text(STUDY.replace(old, new, 1), encoding="utf-8")
     refusal = here.refuse("plan", "tiny.yaml")
     assert sentence in refusal
@@ -123,17 +123,19 @@ def test_a_mistake_in_a_study_is_named_with_its_line(here: Here, old: str, new: 
         ["list", "colours"],
     ],
 )
-def test_a_wrong_command_line_exits_with_2(here: Here, words: list[str]) -> None:
+def test_a_wrong_command_line_exits_with_2(here: TinyStudyFolder, words: list[str]) -> None:
     assert "Usage: zerotune" in here.refuse(*words)
 
 
-def test_missing_data_are_named(here: Here) -> None:
+def test_missing_data_are_named(here: TinyStudyFolder) -> None:
     here.study.write_text(STUDY.replace("mnist5k", "mnist"), encoding="utf-8")
     assert "nowhere: no such folder" in here.refuse("run", "tiny.yaml", "--driver", "serial", "--data", "nowhere")
 
 
 @pytest.mark.parametrize("words", [["compare", "tiny"], ["ui", "tiny"], ["report", "tiny"]])
-def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(here: Here, words: list[str]) -> None:
+def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(
+    here: TinyStudyFolder, words: list[str]
+) -> None:
     refusal = here.refuse(*words, "--tracking-uri", f"http://ann:secret@{DEAD}", code=4)
     assert f"the MLflow store at http://***@{DEAD} did not answer" in refusal
     assert "secret" not in refusal
@@ -149,18 +151,22 @@ def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(here: 
         ("127.0.0.1:999999", 4, "--address 127.0.0.1:999999: nothing answers there"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_named(here: Here, address: str, code: int, sentence: str) -> None:
+def test_a_cluster_that_is_not_there_is_named(here: TinyStudyFolder, address: str, code: int, sentence: str) -> None:
     ended = here.zerotune("run", "tiny.yaml", "--address", address)
     assert (ended.code, ended.err.count("\n")) == (code, 1)
     assert sentence in ended.err
 
 
 def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
-    here: Here, monkeypatch: pytest.MonkeyPatch
+    here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import ray  # takes seconds, which the other tests here need not
+
+    from zerotune.tuner.execution.ray import attach
+
     answered = threading.Event()
-    monkeypatch.setattr("ray.init", lambda **_: answered.wait())
-    monkeypatch.setattr("zerotune.tuner.execution.ray.attach.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(ray, "init", lambda **_: answered.wait())
+    monkeypatch.setattr(attach, "CONNECT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         ended = here.zerotune("run", "tiny.yaml", "--address", address)

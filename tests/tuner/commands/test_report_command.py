@@ -9,8 +9,9 @@ import pytest
 
 from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition
-from tests.tuner.tiny_study import Here
+from tests.tuner.tiny_study import TinyStudyFolder
 from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.reports import export as reports_export
 from zerotune.tuner.run.answer import load_answer, study_facts, write_answer
 from zerotune.tuner.run.command_text import format_report_command
 from zerotune.tuner.run.run import write_report
@@ -39,15 +40,17 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+def here(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> TinyStudyFolder:
     """A folder with a copy of that store."""
-    monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(reports_export, "write_images", lambda *_: ([], None))
     (tmp_path / "mlruns").mkdir()
     shutil.copy(written / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")
-    return Here(tmp_path, monkeypatch, capsys)
+    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
 
 
-def test_the_report_of_a_copied_store_is_one_file_whose_name_is_printed(here: Here) -> None:
+def test_the_report_of_a_copied_store_is_one_file_whose_name_is_printed(here: TinyStudyFolder) -> None:
     ended = here.zerotune("report", "synthetic")
     assert (ended.code, ended.out, ended.err) == (0, "mlruns/synthetic/report/report.html\n", "")
     text = (here.folder / "mlruns" / "synthetic" / "report" / "report.html").read_text(encoding="utf-8")
@@ -59,7 +62,7 @@ def test_the_report_of_a_copied_store_is_one_file_whose_name_is_printed(here: He
     ]
 
 
-def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
+def test_a_run_and_an_export_leave_the_same_page(here: TinyStudyFolder) -> None:
     uri = default_tracking_uri(here.folder / "mlruns")
     here.zerotune("report", "synthetic", "--to", "alone.html")
     here.zerotune("export", "synthetic", "--to", "exported")
@@ -74,7 +77,7 @@ def test_a_run_and_an_export_leave_the_same_page(here: Here) -> None:
     assert (here.folder / "exported" / "report.html").read_bytes() == alone
 
 
-def test_json_on_standard_output_is_what_compare_finds(here: Here) -> None:
+def test_json_on_standard_output_is_what_compare_finds(here: TinyStudyFolder) -> None:
     ended = here.zerotune("report", "synthetic", "--format", "json", "--cost", "flops")
     assert ended.code == 0
     content = json.loads(ended.out)
@@ -89,7 +92,7 @@ def test_json_on_standard_output_is_what_compare_finds(here: Here) -> None:
 @pytest.mark.parametrize(
     ("format", "start"), [("markdown", "## synthetic\n"), ("latex", "% zerotune report synthetic\n")]
 )
-def test_tables_are_printed_or_written_to_a_file_alike(here: Here, format: str, start: str) -> None:
+def test_tables_are_printed_or_written_to_a_file_alike(here: TinyStudyFolder, format: str, start: str) -> None:
     printed = here.zerotune("report", "synthetic", "--format", format)
     assert printed.out.startswith(start)
     named = here.zerotune("report", "synthetic", "--format", format, "--to", "folder/report.txt")
@@ -97,7 +100,7 @@ def test_tables_are_printed_or_written_to_a_file_alike(here: Here, format: str, 
     assert (here.folder / "folder" / "report.txt").read_text(encoding="utf-8") == printed.out
 
 
-def test_the_terminal_says_the_same_as_the_report(here: Here) -> None:
+def test_the_terminal_says_the_same_as_the_report(here: TinyStudyFolder) -> None:
     compared = here.zerotune("compare", "synthetic").out
     cells = here.zerotune("report", "synthetic", "--format", "markdown").out
     date = next(line for line in cells.splitlines() if line.startswith("| 1,024 | date |"))
@@ -116,13 +119,13 @@ def test_the_terminal_says_the_same_as_the_report(here: Here) -> None:
         (["report", "lost.yaml"], "no study file or shipped study 'lost.yaml'"),
     ],
 )
-def test_bad_input_is_one_sentence(here: Here, words: list[str], sentence: str) -> None:
+def test_bad_input_is_one_sentence(here: TinyStudyFolder, words: list[str], sentence: str) -> None:
     refusal = here.refuse(*words)
     assert sentence in refusal
     assert refusal.count("\n") == 1
 
 
-def test_a_format_that_there_is_not_is_a_wrong_command_line(here: Here) -> None:
+def test_a_format_that_there_is_not_is_a_wrong_command_line(here: TinyStudyFolder) -> None:
     assert "Usage: zerotune" in here.refuse("report", "synthetic", "--format", "pdf")
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 from ray import cloudpickle
 
 from tests.tuner.execution.agendas import SINGLE_WORKER, ListAgenda, make_trial, without_seconds
@@ -121,7 +122,7 @@ def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(m
     def take(name: str, seconds: float) -> Any:
         return letters.pop(0) if letters else None
 
-    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
+    monkeypatch.setattr(ray, "get", lambda answer: answer)
     worker = TuneWorker.__new__(TuneWorker)
     worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     worker.step()

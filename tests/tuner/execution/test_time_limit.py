@@ -15,7 +15,7 @@ from zerotune.trainers.packing.benchmark import PACK_SIZES
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.ray import dispatcher as dispatch
-from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_FAILURES, Dispatcher
+from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_FAILURES, MAX_START_FAILURES, Dispatcher
 from zerotune.tuner.execution.ray.messages import STOP, Assignment, BenchmarkTask, ProgressUpdates
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.time_limit import OutOfTime, end_process_after, raise_after
@@ -131,7 +131,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("zerotune.tuner.execution.ray.dispatcher.time.monotonic", clock.monotonic)
+    monkeypatch.setattr(dispatch.time, "monotonic", clock.monotonic)
     return clock
 
 
@@ -247,6 +247,35 @@ def test_workers_that_die_before_they_are_given_anything_end_the_study_with_a_se
     with pytest.raises(Unreachable, match=r"20 died one after the other .* no module named trainers$"):
         workers.die("one", "Failure # 9 (occurred at x)\nno module named trainers\n")
     assert isinstance(workers.dispatch.error, Unreachable)
+
+
+IMPORT_FAILED = """Failure # {n} (occurred at x)
+The actor died because of an error raised in its creation task, ray::TuneWorker.__init__() (pid=1, ip=127.0.0.1)
+RuntimeError: The actor with name TuneWorker failed to import on the worker. This may be because needed library
+  File "/elsewhere/trainers/loop.py", line 7, in <module>
+    import torch
+ModuleNotFoundError: No module named 'torch'
+"""
+
+
+def test_workers_that_cannot_import_what_they_need_end_the_study_at_once_with_the_cause() -> None:
+    workers = Workers(ListAgenda([A, B]))
+    said = ""
+    for death in range(1, MAX_START_FAILURES):
+        said += IMPORT_FAILED.format(n=death)
+        workers.die("one", said)
+    with pytest.raises(
+        Unreachable, match=r"cannot start: ModuleNotFoundError: No module named 'torch' \(at loop.py:7\)"
+    ):
+        workers.die("one", said + IMPORT_FAILED.format(n=MAX_START_FAILURES))
+
+
+def test_a_worker_that_failed_to_start_is_started_again_where_others_could() -> None:
+    workers = Workers(ListAgenda([A, B]))
+    workers.ready("two")
+    for death in range(1, MAX_START_FAILURES + 2):
+        workers.die("one", IMPORT_FAILED.format(n=death))
+    assert workers.dispatch.error is None
 
 
 def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:

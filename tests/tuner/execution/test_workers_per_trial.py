@@ -14,6 +14,7 @@ import pytest
 import torch.distributed
 
 from tests.tuner.execution.agendas import NUM_TRAIN, ListAgenda, make_trial
+from zerotune.trainers import loop
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
@@ -118,7 +119,7 @@ def test_a_batch_is_shared_by_two_workers(ran: Ran) -> None:
 def test_a_second_of_two_workers_is_two_device_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that goes on a second whenever it is looked at: setting up takes one, and every epoch."""
     looks = count()
-    monkeypatch.setattr("zerotune.trainers.loop.time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
     agenda = ListAgenda([PLAIN])
     run_serial(agenda, Execution(workers_per_trial=2))
     (result,) = agenda.told

@@ -284,7 +284,7 @@ def test_a_study_of_which_every_trial_failed_says_how_to_go_on(here: Here, monke
         patch.setattr("zerotune.tuner.execution.trial_runner.Training", broken)
         code, _, err = here.run()
     assert code == 3
-    assert "Mend the cause, then run them again: zerotune retry STUDY --failed" in err
+    assert "Fix the cause, then run them again: zerotune retry STUDY --failed" in err
     assert here.zerotune("retry", "plane.yaml", "--failed", *APP)[0] == 0
 
 

@@ -70,6 +70,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("  batch_size: 32\n", "  batch_size: 32\n  warmup_start: 1.5\n", "x.yaml:10: baseline.warmup_start: must be at most 1, got 1.5."),
     ("{weight_decay: 0}", "{warmup: constant, warmup_epochs: 2}", "x.yaml:20: arms[0].space.lr: warm-up 'constant' needs warmup_start, its fraction of the peak learning rate: in a baseline, 1 keeps the baseline's learning rate during the warm-up of a larger batch."),
     ("lr: 0.003, warmup_epochs: 0.25", "lr: 0.003, decay: {name: date, as_printed: true}", "x.yaml:28: arms[2].baseline.decay: decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together; set both or neither."),
+    ("{source: mnist5k}", "{source: mnist5k, size: {}}", "x.yaml:3: data.size: must be a number, a word, true, false or a list of numbers, got {}."),
     ("reference: tuned", "reference: tund", "x.yaml:7: reference: unknown arm 'tund': did you mean 'tuned'? Known: date, sqrt, tuned."),
     ("reference: tuned", "reference: sqrt", "x.yaml:7: reference: must be an arm that searches, but 'sqrt' is the rule sqrt."),
     ("name: sqrt", "name: tuned", "x.yaml:24: arms[1].name: 'tuned' is the name of two arms."),

@@ -154,7 +154,7 @@ def find_regime(
     if regime is None:
         raise StudyFailed(
             f"study {full_study.name!r}: no run of the baseline gave a score, so there is nothing to compare with; the "
-            f"first says: {results[0].error}. Mend the cause, then run them again: zerotune regime STUDY --retry-failed"
+            f"first says: {results[0].error}. Fix the cause, then run them again: zerotune regime STUDY --retry-failed"
         )
     files = write_regime(regime, options.folder(full_study) / "report")
     writer.finish(partial(_write_to_store, regime=regime, files=files))

@@ -23,6 +23,7 @@ from ray.exceptions import RayError
 from ray.train._internal import storage
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ....trainers.child_process import hide_folders
 from ...errors import BadInput, Unreachable
 from ..preflight import Findings, Inspection, check_findings, inspect_machine
 from ..trial_runner import Execution
@@ -53,7 +54,8 @@ def attach(address: str) -> None:
     token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
     for attempts_left in reversed(range(JOIN_ATTEMPTS)):
         try:
-            _start_joining(address).result(timeout=CONNECT_SECONDS)
+            with hide_folders():
+                _start_joining(address).result(timeout=CONNECT_SECONDS)
             return
         except FutureTimeout:
             raise Unreachable(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import current_thread, main_thread
 
+from ....trainers.child_process import hide_folders
 from ...errors import BadInput
 from ..trial_runner import Execution
 from .attach import attach, inspect_machines
@@ -69,7 +70,7 @@ def _connect_to_local(head: LocalHead) -> None:
     address = head.address()
     enable_local_token()
     try:
-        with for_one_program():
+        with for_one_program(), hide_folders():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
     except Exception as error:  # Ray raises bare ones
         raise make_start_error(str(error).strip().split("\n")[0]) from None

@@ -19,7 +19,7 @@ from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Progress, Trial, TrialResult
 from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
-from ..failures import WorkerFailures, format_worker_failure, is_external_failure
+from ..failures import WorkerFailures, find_cause, format_worker_failure, is_external_failure
 from ..packing import PackPlanner
 from ..progress_update import ProgressUpdate, conclude, failed_result
 from ..time_limit import format_out_of_time
@@ -37,7 +37,9 @@ from .messages import (
 )
 
 MAX_IDLE_FAILURES = 20
-"""Workers that may die one after the other while holding no trial before the cluster is given up."""
+"""Workers that may die in succession while they hold no trial before the study is stopped."""
+MAX_START_FAILURES = 3
+"""Workers that may fail to start with an exception, while none has ever started, before the study is stopped."""
 
 
 @dataclass(kw_only=True)
@@ -83,6 +85,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._unfinished: dict[str, Cost] = {}
         self._failures = WorkerFailures()
         self._idle_failures = 0
+        self._has_started_workers = False
         self._unfit: set[str] = set()
         self.finished = False
         self.error: Exception | None = None
@@ -109,27 +112,43 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         return str(self.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Called by Tune when a worker has died; Tune starts it again.
+        """Requeue the trials of a worker that has died; called by Tune, which starts the worker again.
 
         Raises:
-            Unreachable: workers die again and again without having been given anything, or nothing can be given to
-                them any more.
+            Unreachable: workers cannot start, die again and again while they hold no trial, or can no longer be sent
+                trials.
         """
         with self._keep_error():
-            said = _last_error(trial)
+            text = _last_error(trial)
+            said = " ".join(text.split())
             if MAILBOX_LOST in said:
                 raise Unreachable(
                     "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
                     "killed from outside. What was measured is kept; run the study again to go on"
                 )
             self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
-            if self._idle_failures > MAX_IDLE_FAILURES:
-                raise Unreachable(
-                    f"the Ray cluster cannot keep workers: {MAX_IDLE_FAILURES} died one after the other before they "
-                    f"were given anything to train; of the last Ray says: {said[:500] or 'nothing'}"
-                )
+            self._check_idle_failures(text)
             self._drop_worker(trial.trial_id, said)
             self._dispatch()
+
+    def _check_idle_failures(self, text: str) -> None:
+        """Raise Unreachable where starting workers again is in vain.
+
+        Args:
+            text: of Ray, about the last death.
+        """
+        cause = find_cause(text)
+        if cause and not self._has_started_workers and self._idle_failures >= MAX_START_FAILURES:
+            raise Unreachable(
+                f"the workers of the Ray cluster cannot start: {cause}. Python where the workers run must be able to "
+                "import what it imports here: compare the installed packages and PYTHONPATH of both"
+            )
+        if self._idle_failures > MAX_IDLE_FAILURES:
+            reason = cause or " ".join(text.split())[:500] or "nothing"
+            raise Unreachable(
+                f"the Ray cluster cannot keep workers: {MAX_IDLE_FAILURES} died one after the other before they were "
+                f"given a trial; Ray says of the last: {reason}"
+            )
 
     @contextmanager
     def _keep_error(self) -> Iterator[None]:
@@ -141,6 +160,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             raise
 
     def _on_ready(self, worker: str, message: Ready) -> None:
+        self._has_started_workers = True
         self._drop_worker(worker)
         if message.problem is not None:
             self._mailboxes.pop(worker, None)
@@ -293,12 +313,12 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
 
 def _last_error(trial: Any) -> str:
-    """What Ray said of a worker's last death, as one line: Tune appends each to a file.
+    """Return Ray's text about a worker's last death. Tune appends each death to a file.
 
-    It is read where Tune writes it; `get_error` looks where that is copied, later or never.
+    The file is read where Tune writes it: `get_error` looks where it is copied to, later or never.
     """
     text = ""
     if trial.error_file is not None:
         with suppress(OSError):
             text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
-    return " ".join(text.rpartition("Failure # ")[2].split())
+    return text.rpartition("Failure # ")[2]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ....trainers.child_process import PACKAGE
+from ....trainers.child_process import ENVIRONMENT, PACKAGE
 from ...addresses import find_secrets, redact
 from ...errors import Unreachable
 from .settings import QUIET, ray
@@ -24,7 +24,7 @@ def package_folders() -> list[str]:
 
 def runtime_environment() -> dict[str, Any]:
     """The runtime environment of a program's workers; a job's own is theirs already."""
-    return {} if IN_A_JOB in os.environ else {"py_modules": package_folders(), "env_vars": QUIET}
+    return {} if IN_A_JOB in os.environ else {"py_modules": package_folders(), "env_vars": {**QUIET, **ENVIRONMENT}}
 
 
 class Jobs:
@@ -65,7 +65,8 @@ class Jobs:
             Unreachable: the cluster refused it.
         """
         job = f"{name}-{uuid.uuid4().hex[:8]}"
-        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": QUIET}
+        variables = {**QUIET, **ENVIRONMENT}
+        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": variables}
         try:
             return str(self._client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment))
         except Exception as error:

@@ -3,6 +3,7 @@
 This module must not import Ray, nor anything else that takes long: it is used before everything else is imported.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from subprocess import DEVNULL, PIPE
 from threading import Thread
 from typing import Final
 
-from ....trainers.child_process import command_of
+from ....trainers.child_process import ENVIRONMENT, command_of
 from ...errors import Unreachable
 
 FAILED: Final = "failed: "
@@ -48,6 +49,7 @@ class LocalHead:
             stdout=PIPE,
             stderr=DEVNULL,
             text=True,
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,  # a terminal's Ctrl-C is for the program alone
         )
 

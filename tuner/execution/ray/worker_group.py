@@ -30,12 +30,16 @@ from ....trainers.distributed.rendezvous import (
 from ....trainers.loop import train_as_worker
 from ....trainers.memory import configure_malloc
 from ....trainers.spec import Placement, TrainConfig
-from ..failures import describe_error
+from ..failures import describe_error, find_cause
 
 GRACE_SECONDS = 20.0
 """How long this worker may take to notice that another is lost; its connection may be to a machine that is gone."""
 FAILURE_SECONDS = 10.0
 """How long a worker that failed may take to say so."""
+
+
+class WorkerStartError(Exception):
+    """A worker raised an exception while it was started; it would do so again."""
 
 
 def local_address() -> str:
@@ -97,7 +101,8 @@ class WorkerGroup:
         """Has the others train; this process does its part with the process group that it is given.
 
         Raises:
-            WorkerLost: one of them could not be started.
+            WorkerLost: one of them died while it was started.
+            WorkerStartError: one of them raised an exception while it was started.
         """
         if self._world_size == 1:
             return SINGLE_PROCESS
@@ -105,6 +110,9 @@ class WorkerGroup:
             process_group = self._process_group or self._start(placement.device)
         except (RayError, RuntimeError) as error:  # torch's where the others do not come
             self.close()
+            cause = find_cause(str(error)) if isinstance(error, RayActorError) else None
+            if cause is not None:
+                raise WorkerStartError(f"another worker of the trial could not start: {cause}") from None
             raise WorkerLost(f"a worker could not be started: {str(error).strip().split(chr(10))[0]}") from None
         # Only worker 0 writes checkpoints; the others read the same file, where they see it.
         self._parts = [other.train.remote(config, placement, application) for other in self._others]

@@ -1,4 +1,4 @@
-"""The cost breakdown: what each arm spent and on what, a bar an arm and batch size."""
+"""The cost breakdown: what each arm spent and on what, a bar for each arm and batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ PARTS = (SEARCH, TRAINING, BASELINE_SEARCH, EVIDENCE)
 
 
 def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether an arm has a cost to a model."""
+    """Return whether an arm has a cost to a model."""
     return any(row.bill is not None for row in comparison.rows)
 
 
 def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
-    """What a row cost, by the name of the part, in the currency's own unit; none where it has no bill.
+    """Return what a row cost by the name of the part, in the currency's own unit; empty without a bill.
 
     Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
     search) to what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had
@@ -60,7 +60,7 @@ def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Map
 
 
 def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Stacked bars, the smallest batch size at the top; beside a bar stands the cost to a model."""
+    """Draw stacked bars, the smallest batch size at the top, with the cost to a model beside each bar."""
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.bill is not None]
     parts = [cost_parts(comparison, row, cost) for row in rows]
@@ -103,7 +103,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
 
 
 def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
-    """How much of the reference's cost to a model is search, at every batch size, and what the rules rest on."""
+    """Return the headline: the share of search in the reference's cost to a model at every batch size."""
     facts = comparison.facts
     shares = {
         row.batch_size: format_share(float(getattr(row.search, cost)) / row.bill[cost])
@@ -121,7 +121,7 @@ def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -
 def _bars(
     comparison: Comparison, rows: Sequence[ComparisonRow], amounts: Sequence[float], part: CostPart, unit: Unit
 ) -> Iterator[go.Bar]:
-    """The bars of one part, a trace an arm, in the arm's colour."""
+    """Return the bars of one part, a trace for each arm in its colour."""
     styles = arm_styles(comparison.facts.arms)
     for arm in dict.fromkeys(row.arm for row in rows):
         colour = styles[arm].colour
@@ -160,7 +160,7 @@ def _pattern(part: CostPart, colour: str) -> dict[str, object]:
 
 
 def _legend_entry(part: CostPart) -> go.Bar:
-    """Explains a pattern in the legend, without a bar of its own."""
+    """Explain a pattern in the legend without drawing a bar."""
     return go.Bar(
         x=[None],
         y=[None],

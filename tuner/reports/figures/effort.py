@@ -1,4 +1,4 @@
-"""The best-of-k figure: the expected best validation score after k trials, and K*, a panel a batch size."""
+"""The best-of-k figure: the expected best validation score after k trials, and K*, a panel for each batch size."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent
-from ...analysis.matching import expected_best
 from ...analysis.pareto import ParetoPoint
+from ...analysis.tuning_effort import expected_best
 from ...trial import TrialResult
 from ..text.costs import cost_unit
 from ..text.scores import format_score, score_title
@@ -21,9 +21,9 @@ _PALE = 0.45
 
 
 def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A curve a search; a dotted line an arm that does not search, and a star where the reference's curve reaches it.
+    """Draw a curve for each search, a dotted line for each other arm, and a star where the reference reaches it.
 
-    Costs have no part in it.
+    The cost is ignored.
     """
     facts = comparison.facts
     repeats = searches(facts, results, "repeat")
@@ -67,7 +67,7 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
 
 
 def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]]) -> str:
-    """K* of every zero-tuning arm."""
+    """Return the headline: K* of every zero-tuning arm."""
     facts = comparison.facts
     sizes = [size for size in facts.batch_sizes if curves.get((facts.reference, size))]
     parts = []
@@ -87,14 +87,14 @@ def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]
 
 
 def _basis(comparison: Comparison) -> str:
-    """What K* rests on: an average, or where a search that learns was run only once, that one."""
+    """Say what K* rests on: an average, or the single run of a search that learns."""
     efforts = [row.effort for row in comparison.rows if row.effort is not None]
     once = any(effort.learned and effort.num_searches == 1 for effort in efforts)
     return ", in the one search that was run," if once else " on average"
 
 
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
-    """The curve; of trials that are exchangeable in two parts: in full up to k = N / 5, paler from there on."""
+    """Draw the curve. Of exchangeable trials it has two parts: full up to k = N / 5, paler beyond."""
     if arm in panels.facts.learned_arms:
         _draw_part(panels, arm, batch_size, curve, style, pale=True)
         return

@@ -20,11 +20,11 @@ from .style import GREY, apply_style, arm_styles, escape, log_ticks
 
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
-"""How far arms are moved sideways at most, as a share of the distance between two batch sizes."""
+"""The largest sideways distance between arms, as a share of the distance between two batch sizes."""
 
 
 def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Bars of one training's energy by batch size, and markers of the energy to a model by arm; always in joules."""
+    """Draw one training's energy by batch size as bars, and the energy to a model by arm as markers; in joules."""
     sizes = _batch_sizes(comparison)
     trainings = {size: _whole_trainings(results, size) for size in sizes}
     modelled = {size: _modelled(trainings[size]) for size in sizes}
@@ -55,15 +55,15 @@ def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _batch_sizes(comparison: Comparison) -> list[int]:
-    """The baseline's, where it has results, and the study's, in order."""
+    """Return the study's batch sizes in order, with the baseline's if it has results."""
     own = [comparison.facts.baseline_batch_size] if comparison.baseline else []
     return sorted({*own, *comparison.facts.batch_sizes})
 
 
 def _whole_trainings(results: Iterable[TrialResult], batch_size: int) -> list[Cost]:
-    """What the trainings cost that ran to their end in one go: all alike but for their seconds.
+    """Return the costs of trainings that ran to their end without an interruption: they differ in seconds only.
 
-    Those that did epochs again after an interruption did more than one training's work.
+    A training that repeated epochs after an interruption did more work than one training.
     """
     costs = [r.cost for r in results if r.status == "finished" and r.trial.batch_size == batch_size]
     least = min((cost.flops for cost in costs), default=0)
@@ -75,7 +75,7 @@ def _modelled(trainings: Sequence[Cost]) -> Energy | None:
 
 
 def _measured(trainings: Sequence[Cost]) -> float | None:
-    """The mean over those that a meter counted from their beginning to their end."""
+    """Return the mean over the trainings that a meter covered from start to end."""
     joules = [
         cost.measured_joules
         for cost in trainings
@@ -116,7 +116,7 @@ def _draw_modelled(figure: go.Figure, energies: Sequence[Energy | None]) -> None
 
 
 def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]) -> None:
-    """Filled markers: all energy of the search and one training; hollow ones: communication alone."""
+    """Draw filled markers for all energy of the search and one training, hollow ones for communication alone."""
     arms, styles = comparison.facts.arms, arm_styles(comparison.facts.arms)
     shown: list[float] = []
     for place, arm in enumerate(arms):
@@ -151,7 +151,7 @@ def _draw_arm(
     colour: str,
     shift: float,
 ) -> list[float]:
-    """Draws an arm's markers; returns the joules that the axis must show."""
+    """Draw an arm's markers; return the joules that the axis must show."""
     energies = [_split(row.bill) for row in rows if row.bill is not None]
     whole = [energy.joules for energy in energies]
     moved = [energy.communication_joules or None for energy in energies]  # zero has no place on a logarithmic axis
@@ -177,7 +177,7 @@ def _draw_arm(
 
 
 def _split(bill: Amounts) -> Energy:
-    """A bill's modelled energy by what it was used for."""
+    """Split a bill's modelled energy into computation and communication."""
     compute = modelled_energy(bill["flops"], 0).joules
     return Energy(compute_joules=compute, communication_joules=max(0.0, bill["modelled_joules"] - compute))
 
@@ -199,12 +199,12 @@ def _draw_measured(figure: go.Figure, joules: Sequence[float | None]) -> None:
 
 
 def _format_share(energy: Energy) -> str:
-    """Communication's share of the energy: two digits of a percentage."""
+    """Format communication's share of the energy to two digits."""
     return f"{100 * energy.communication_joules / energy.joules:.2g}%" if energy.joules else ""
 
 
 def _finding(modelled: dict[int, Energy | None]) -> str:
-    """What the larger batch saves: communication, as far as that is anything."""
+    """Return the headline: what share communication is at the smallest and at the largest batch size."""
     known = {size: energy for size, energy in modelled.items() if energy is not None and energy.joules}
     if not known:
         return "No training has ended yet"

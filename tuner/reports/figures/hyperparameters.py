@@ -1,6 +1,6 @@
-"""Axes of hyperparameters: where a value stands between the ends of its axis, and which values are written there.
+"""Axes of hyperparameters: the place of a value between the ends of its axis, and the ticks.
 
-This module must not know plotly, and not what is drawn on the axes.
+This module must not know plotly, nor what is drawn on the axes.
 """
 
 import math
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from ....trainers.spec import OptionValue
 from ...study.search_space import Choice, Param
 from ...trial import TrialResult
+from ..text.format import format_option
 from ..text.scores import format_score
 from .style import escape, log_ticks
 
 LOG_SPAN = 20.0
-"""Positive values that span more than this stand on a logarithmic axis, even if they were searched on a linear one."""
+"""Positive values that span more than this get a logarithmic axis, even if they were searched on a linear one."""
 _MAX_TICKS = 6
 
 
@@ -24,10 +25,10 @@ class ParamAxis:
 
     Attributes:
         name: of the hyperparameter.
-        low: smallest number; 0 where the values are not all numbers.
+        low: smallest number; 0 if the values are not all numbers.
         high: largest number, above `low`.
-        logarithmic: whether equal ratios are equally far apart.
-        categories: the values as text in their order; empty where they are numbers.
+        logarithmic: whether equal ratios have equal distances.
+        categories: the values as text in their order; empty if they are numbers.
     """
 
     name: str
@@ -37,20 +38,20 @@ class ParamAxis:
     categories: tuple[str, ...] = ()
 
     def place(self, value: OptionValue) -> float:
-        """Where a value stands, in [0, 1].
+        """Return the place of a value, in [0, 1].
 
         >>> ParamAxis(name="lr", low=0.01, high=1.0, logarithmic=True).place(0.1)
         0.5
         """
         if self.categories:
-            return (self.categories.index(format_value(value)) + 0.5) / len(self.categories)
+            return (self.categories.index(format_option(value)) + 0.5) / len(self.categories)
         assert isinstance(value, int | float)  # by param_axis
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> tuple[list[float], list[str]]:
-        """Places and texts of a few readable values, safe to draw."""
+        """Return places and escaped texts of a few readable values."""
         if self.categories:
             return [self.place(category) for category in self.categories], [escape(text) for text in self.categories]
         values = log_ticks(self.low, self.high) if self.logarithmic else _linear_ticks(self.low, self.high)
@@ -61,12 +62,12 @@ class ParamAxis:
 
 
 def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]) -> ParamAxis:
-    """The axis that holds these values and the ends of these ranges.
+    """Return the axis that holds these values and the ends of these ranges.
 
     Args:
         name: of the hyperparameter.
         values: what was tried, at least one.
-        ranges: what may have been tried, one an arm; none where that is not known.
+        ranges: what may have been tried, one for each arm; empty if unknown.
 
     >>> from zerotune.tuner.study.search_space import Float
     >>> param_axis("lr", [0.1, 0.2], [Float(low=0.01, high=1.0, scale="log")])
@@ -77,7 +78,7 @@ def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]
     choices = [value for param in ranges if isinstance(param, Choice) for value in param.choices]
     known = [*choices, *values]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in known):
-        return ParamAxis(name=name, categories=tuple(dict.fromkeys(format_value(value) for value in known)))
+        return ParamAxis(name=name, categories=tuple(dict.fromkeys(format_option(value) for value in known)))
     bounds = [param for param in ranges if not isinstance(param, Choice)]
     numbers = [float(value) for value in known if isinstance(value, int | float)]
     numbers += [float(end) for param in bounds for end in (param.low, param.high)]
@@ -89,7 +90,7 @@ def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]
 
 
 def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
-    """The hyperparameters of trials, the learning rate and its warm-up first.
+    """Return the hyperparameters of trials, the learning rate and its warm-up first.
 
     >>> param_names([{"decay": "poly", "lr": 0.1}, {"momentum": 0.9}])
     ['lr', 'decay', 'momentum']
@@ -100,24 +101,15 @@ def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
 
 
 def trial_hover(result: TrialResult, metric: str) -> str:
-    """A trial's name, score and hyperparameters, safe to draw."""
+    """Return a trial's name, score and hyperparameters, escaped."""
     score = "" if result.validation_score is None else f"{metric} {format_score(result.validation_score, metric)}"
-    params = [f"{name} = {format_value(value)}" for name, value in result.trial.params.items()]
+    params = [f"{name} = {format_option(value)}" for name, value in result.trial.params.items()]
     lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
     return "<br>".join(escape(line) for line in lines)
 
 
-def format_value(value: OptionValue) -> str:
-    """A value of a hyperparameter, to four digits where it is real.
-
-    >>> format_value(0.0123456), format_value("poly")
-    ('0.01235', 'poly')
-    """
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _linear_ticks(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten, three to six of them.
+    """Return three to six multiples of 1, 2 or 5 times a power of ten.
 
     >>> _linear_ticks(0.0, 4.0)
     [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -1,4 +1,4 @@
-"""The importances: which hyperparameters told the best trials of a search from the others, a panel a batch size."""
+"""The importances: which hyperparameters separate the best trials of a search from the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from .searches import Search, scored_searches, validation_scores
 from .style import COLUMNS, GREY, MARKER_SIZE, apply_style, arm_styles, escape, num_rows
 
 SIGNIFICANT = 0.05
-"""A hyperparameter that shuffled scores match more often than this is not told from chance."""
+"""A hyperparameter that shuffled scores match more often than this cannot be told from chance."""
 _ROW_HEIGHT = 46
 _SPREAD = 0.6
 
@@ -23,12 +23,12 @@ Importances = Mapping[Search, Mapping[str, Importance]]
 
 
 def has_importances(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether a search over two hyperparameters or more has enough trials with a score."""
+    """Return whether a search over two or more hyperparameters has enough trials with a score."""
     return bool(_rankable(comparison.facts, results))
 
 
 def study_importances(comparison: Comparison, results: Sequence[TrialResult]) -> Importances:
-    """The importances of every search that has enough trials with a score."""
+    """Return the importances of every search that has enough trials with a score."""
     facts = comparison.facts
     return {
         search: importances(
@@ -42,9 +42,9 @@ def study_importances(comparison: Comparison, results: Sequence[TrialResult]) ->
 
 
 def importance_figure(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A marker a search and hyperparameter, with its interval; hollow where chance does as well.
+    """Draw a marker with its interval for each search and hyperparameter, hollow if chance does as well.
 
-    Costs have no part in it.
+    The cost is ignored.
     """
     facts = comparison.facts
     found = study_importances(comparison, results)
@@ -90,7 +90,7 @@ def _rankable(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search,
 
 
 def _finding(found: Importances) -> str:
-    """The hyperparameters that chance does not explain, by how many searches found them so."""
+    """Return the headline: the hyperparameters that chance does not explain, and in how many searches."""
     counts: dict[str, int] = {}
     for shares in found.values():
         for name, importance in shares.items():
@@ -98,9 +98,9 @@ def _finding(found: Importances) -> str:
     told = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
     of = f"of {pluralize(len(found), 'search')}".replace("searchs", "searches")
     if not told:
-        return f"No hyperparameter told the best trials from the others, in any {of}"
+        return f"No hyperparameter separates the best trials from the others, in any {of}"
     parts = ", ".join(f"{name} in {counts[name]}" for name in told)
-    return f"What told the best trials from the others, {of}: {parts}"
+    return f"What separates the best trials from the others, {of}: {parts}"
 
 
 def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], heights: Sequence[float]) -> go.Scatter:

@@ -1,4 +1,4 @@
-"""The learning curves of the confirmation runs: validation score against epoch, a panel a batch size."""
+"""The learning curves of the confirmation runs: validation score against epoch, a panel for each batch size."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from .panels import Panels
 from .style import ArmStyle, apply_style, arm_styles, escape, fade, fit_score_range
 
 Curve = Mapping[int, Sequence[float]]
-"""Validation scores by epoch, one a run that got so far."""
+"""Validation scores by epoch, one for each run that reached it."""
 
 _FEW_EPOCHS = 10
-"""Up to here every epoch has its mark; an automatic choice would write halves of epochs."""
+"""Up to here every epoch has a tick; automatic ticks would be halves of epochs."""
 
 
 def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether a confirmation run of an arm was read with its epochs."""
+    """Return whether a confirmation run of an arm was read with its epochs."""
     return any(
         result.epochs
         for result in results
@@ -33,9 +33,9 @@ def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """The mean over seeds with a band from the lowest to the highest; costs have no part in it.
+    """Draw the mean over seeds with a band from the lowest to the highest. The cost is ignored.
 
-    Runs that diverged are no part of the mean: they stand as triangles at the epoch at which they ended.
+    Runs that diverged are not in the mean: triangles mark the epoch at which they ended.
     """
     facts = comparison.facts
     runs = {(arm, size): confirmation_runs(results, arm, size) for size in facts.batch_sizes for arm in facts.arms}
@@ -75,7 +75,7 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
 
 
 def learning_curve(runs: Sequence[TrialResult]) -> Curve:
-    """The scores of the runs that did not diverge, by epoch."""
+    """Return the scores of the runs that did not diverge, by epoch."""
     scores: dict[int, list[float]] = {}
     for run in runs:
         if run.status == "finished":
@@ -86,7 +86,7 @@ def learning_curve(runs: Sequence[TrialResult]) -> Curve:
 
 
 def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) -> str:
-    """Which arm led after half of the epochs, and which at the end, at the largest batch size that has curves."""
+    """Return the headline: which arm led halfway and at the end, at the largest batch size that has curves."""
     facts = comparison.facts
     best = max if facts.higher_is_better else min
     for size in reversed(facts.batch_sizes):

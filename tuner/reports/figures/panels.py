@@ -1,6 +1,6 @@
-"""Panels: one a batch size, with a score axis in common and a cost axis of its own.
+"""Panels: one for each batch size, with a shared score axis and its own cost axis.
 
-Shared by every figure that shows cost against score. This module must not know what is drawn in the panels.
+Every figure of cost against score uses them. This module must not know what is drawn in the panels.
 """
 
 import math
@@ -50,7 +50,7 @@ class Panels:
         )
 
     def add(self, batch_size: int, trace: go.Scatter, *, costs: Sequence[float] = ()) -> None:
-        """Puts a trace into a batch size's panel; its name stands in the legend once."""
+        """Add a trace to a batch size's panel; each name is in the legend once."""
         row, column = divmod(self.facts.batch_sizes.index(batch_size), COLUMNS)
         trace.showlegend = trace.showlegend is not False and trace.name not in self._named
         if trace.showlegend:
@@ -61,7 +61,7 @@ class Panels:
     def add_off_axis(
         self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
     ) -> None:
-        """Marks points that are worse than the axis shows, at its edge; labelled ones carry their score beside them."""
+        """Mark points off the axis at its edge, with their scores beside them if labelled."""
         texts = [format_score(point.score, self.facts.metric) for point in points]
         place = self._num_off.get(batch_size, 0) if labelled else 0
         self._num_off[batch_size] = place + 1
@@ -84,24 +84,24 @@ class Panels:
         self.add(batch_size, trace, costs=[self.shown(point.cost) for point in points] if labelled else [])
 
     def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
-        """A Pareto front, drawn as steps when the panels are finished: what score a cost can buy."""
+        """Add a Pareto front. `finish` draws it as steps: the score that a cost can buy."""
         on_axis = [point for point in front if not self.scale.off(point.score)]
         if on_axis:
             self._fronts[batch_size] = on_axis
 
     def add_legend_entry(self, name: str, symbol: str, *, hollow: bool = False) -> None:
-        """Explains a symbol in the legend, without a point of its own."""
+        """Explain a symbol in the legend without drawing a point."""
         marker = {"symbol": f"{symbol}-open" if hollow else symbol, "size": 10, "color": GREY}
         self.add(self.facts.batch_sizes[0], go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name))
 
     def shown(self, cost: float) -> float:
-        """A cost in the unit of the axis."""
+        """Return a cost in the unit of the axis."""
         return cost / self.unit.size
 
     def finish(self, *, cost_title: str, score_title: str, logarithmic: bool = True) -> go.Figure:
-        """Draws the fronts and sets the axes, alike in all panels: the interesting scores, logarithmic costs.
+        """Draw the fronts and set the axes, alike in all panels.
 
-        Costs are linear where one of them is zero, or where `logarithmic` is False.
+        The cost axis is logarithmic, unless a cost is zero or `logarithmic` is False.
         """
         logarithmic = logarithmic and bool(self._costs) and min(self._costs) > 0
         low, high = (
@@ -120,7 +120,7 @@ class Panels:
         return self.figure
 
     def _clamp(self, low: float, high: float) -> None:
-        """Moves what would stand beside the cost axis (diverged trials that ended early) to its end."""
+        """Move markers beside the cost axis (diverged trials that ended early) to its end."""
         inside_low, inside_high = low * (high / low) ** 0.03, high / (high / low) ** 0.03
         for trace in self.figure.data:
             if trace.mode == "markers":

@@ -1,6 +1,7 @@
-"""Parallel coordinates: a line a search trial, through its hyperparameters to its validation score, a panel an arm.
+"""Parallel coordinates: a line for each search trial through its hyperparameters to its validation score.
 
-Drawn as ordinary lines: plotly's own parallel coordinates have no logarithmic axis and no text at a line.
+Each arm has a panel of ordinary lines: plotly's own parallel coordinates have no
+logarithmic axes and no text at lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,24 +26,24 @@ _ROW_HEIGHT = 320
 
 @dataclass(frozen=True, kw_only=True)
 class _ArmPanel:
-    """An arm's searches and the axes their lines go through; the last place is the score's."""
+    """An arm's searches and the axes that their lines cross; the score's axis is last."""
 
     arm: str
     axes: Sequence[ParamAxis]
     scale: ScoreRange
 
     def place(self, axis: ParamAxis, trial: TrialResult) -> float:
-        """The height of a trial on an axis, in the unit of the score axis, which all stand on."""
+        """Return the height of a trial on an axis, in the unit of the score axis."""
         value = trial.trial.batch_size if axis.name == BATCH_SIZE else trial.trial.params[axis.name]
         return self.height(axis.place(value))
 
     def height(self, fraction: float) -> float:
-        """A fraction of an axis in the unit of the score axis."""
+        """Return a fraction of an axis in the unit of the score axis."""
         return self.scale.low + (0.05 + 0.9 * fraction) * (self.scale.high - self.scale.low)
 
 
 def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A line a search trial, coloured by its score; the chosen ones are thick. Costs have no part in it."""
+    """Draw a line for each search trial, coloured by its score; the chosen ones are thick. The cost is ignored."""
     facts = comparison.facts
     found = scored_searches(facts, results)
     arms = list(dict.fromkeys(arm for arm, _ in found))
@@ -92,7 +93,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
 
 
 def _axes(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]], arm: str) -> list[ParamAxis]:
-    """The axes of an arm: the batch size where the study has several, then what it searched."""
+    """Return the axes of an arm: the batch size if the study has several, then what the arm searched."""
     trials = [trial for search, trials in found.items() if search[0] == arm for trial in trials]
     space = comparison.facts.spaces.get(arm, {})
     axes = []
@@ -106,7 +107,7 @@ def _axes(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]],
 
 
 def _finding(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]]) -> str:
-    """How many trials of the reference's search, or of the first, came within the margin of its best."""
+    """Return the headline: how many trials of the first search came within the margin of its best."""
     facts = comparison.facts
     sign = 1.0 if facts.higher_is_better else -1.0
     near, tried = 0, 0
@@ -122,7 +123,7 @@ def _finding(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult
 
 
 def _draw_axes(figure: go.Figure, panel: _ArmPanel, row: int) -> None:
-    """The upright lines of the axes, and the values beside them, on white so that no line runs through a number."""
+    """Draw the axes and the values beside them, on white so that no line crosses a number."""
     for place, axis in enumerate(panel.axes):
         fractions, texts = axis.ticks()
         upright = go.Scatter(
@@ -152,7 +153,7 @@ def _draw_axes(figure: go.Figure, panel: _ArmPanel, row: int) -> None:
 
 
 def _line(panel: _ArmPanel, trial: TrialResult, metric: str, thick: bool) -> go.Scatter:
-    """A trial's line; one off the axis is grey and ends in a triangle at the edge."""
+    """Return a trial's line; one off the axis is grey and ends in a triangle at the edge."""
     score, scale = trial.validation_score or 0.0, panel.scale
     is_off = scale.off(score)
     fraction = (score - scale.low) / (scale.high - scale.low)

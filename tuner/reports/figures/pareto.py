@@ -1,4 +1,4 @@
-"""The Pareto figures: cost against score, over arms and over single trials, a panel a batch size."""
+"""The Pareto figures and their fronts: cost against score, over arms and over single trials."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ from .scores import error_bars, interval_ends
 from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 _SIDEWAYS = 0.05
-"""How far arms of the same cost are moved apart, as a share of the cost."""
+"""The distance between the markers of arms of the same cost, as a share of the cost."""
 
 
 def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """The cost to a model against the mean test score; hollow markers add the baseline's bill."""
+    """Draw the cost to a model against the mean test score; hollow markers add the baseline's bill."""
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.score is not None and row.bill is not None]
     sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
@@ -54,7 +54,7 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
 
 
 def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
-    """Whether two arms' markers would lie on each other."""
+    """Return whether the markers of two arms would overlap."""
     return bool(row.bill and other.bill and math.isclose(row.bill[cost], other.bill[cost], rel_tol=_SIDEWAYS))
 
 
@@ -109,7 +109,7 @@ def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
 
 
 def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A marker a trial: its own cost against its validation score; small ones searched, large ones confirmed."""
+    """Draw a marker for each trial, its cost against its validation score; small: search, large: confirmation."""
     facts = comparison.facts
     trials = {batch_size: study_trials(comparison, results, batch_size) for batch_size in facts.batch_sizes}
     shown = [result for group in trials.values() for result in group]
@@ -181,7 +181,7 @@ def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str
 
 
 def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoint, ...]:
-    """One point an arm and batch size: the cost to a model against the mean test score; none for rows without both."""
+    """Return a point for each row that has both a cost to a model and a mean test score."""
     return tuple(
         ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
         for row in rows
@@ -190,13 +190,13 @@ def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoin
 
 
 def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[ParetoPoint, ...]:
-    """The Pareto front over the arms of a batch size."""
+    """Return the Pareto front over the arms of a batch size."""
     rows = [row for row in comparison.rows if row.batch_size == batch_size]
     return pareto_front(arm_points(rows, currency), higher_is_better=comparison.facts.higher_is_better)
 
 
 def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_size: int) -> list[TrialResult]:
-    """The trials of a study's arms at a batch size that have a score; the baseline's own are left out."""
+    """Return the trials of a study's arms at a batch size that have a score, without the baseline's."""
     return [
         result
         for result in results
@@ -210,6 +210,6 @@ def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_s
 def trial_front(
     comparison: Comparison, results: Sequence[TrialResult], batch_size: int, currency: str
 ) -> tuple[ParetoPoint, ...]:
-    """The Pareto front over the single trials of a batch size: each trial's own cost against its validation score."""
+    """Return the Pareto front over the trials of a batch size: a trial's cost against its validation score."""
     points = trial_points(study_trials(comparison, results, batch_size), currency)
     return pareto_front(points, higher_is_better=comparison.facts.higher_is_better)

@@ -1,7 +1,7 @@
 """The figures of a study, each a pure function of a comparison and its results.
 
-`FIGURES` is the table of them. A figure's title states what was found; its axes carry units; every arm keeps its
-colour and symbol. Scores of diverged runs stand as triangles at the edge of the axis instead of squashing it.
+`FIGURES` is the table of them. A figure's title states what was found; its axes have units; every arm keeps its colour
+and symbol. Scores of diverged runs are triangles at the edge of the axis instead of squashing it.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ Draw = Callable[[Comparison, Sequence[TrialResult], str], go.Figure]
 """(comparison, results, currency) -> figure."""
 
 Applies = Callable[[Comparison, Sequence[TrialResult]], bool]
-"""(comparison, results) -> whether there is something to draw."""
+"""(comparison, results) -> whether there is anything to draw."""
 
 
 def _always(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
@@ -45,8 +45,8 @@ class FigureSpec:
     Attributes:
         description: what it shows, in one line.
         reading: how it is read.
-        draw: what draws it, where it applies.
-        applies: whether a study has what it shows; one that does not apply is left out, not drawn empty.
+        draw: draws it, if it applies.
+        applies: whether a study has what it shows. A figure that does not apply is left out, not drawn empty.
     """
 
     description: str
@@ -128,20 +128,20 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_searches,
     ),
     "importances": FigureSpec(
-        description="which hyperparameters told the best trials of a search from the others",
+        description="which hyperparameters separate the best trials of a search from the others",
         reading="PED-ANOVA (arXiv 2304.10255, by Optuna) measures how far the values of the best trials (a tenth, "
-        "five at least) are from those of all trials of that search, each hyperparameter by itself. The shares of a "
-        "search add up to 100% even where nothing had an effect: a hollow marker is one that shuffled scores match in "
-        "more than 5% of cases, and says nothing; where nothing has an effect, one in twenty is filled by chance. Bars "
-        "are 95% percentile intervals over resampled trials; with fewer than about 50 trials they are wide, and the "
-        "order of the shares is not to be relied on.",
+        "at least five) are from those of all trials of that search, for each hyperparameter by itself. The shares "
+        "of a search add up to 100% even where nothing had an effect: a hollow marker is one that shuffled scores "
+        "match in more than 5% of cases, and says nothing; where nothing has an effect, one in twenty is filled by "
+        "chance. Bars are 95% percentile intervals over resampled trials; with fewer than about 50 trials they are "
+        "wide, and the order of the shares is not to be relied on.",
         draw=importance_figure,
         applies=has_importances,
     ),
     "surface": FigureSpec(
         description="validation score over the two hyperparameters of a grid",
-        reading="A cell is a trial of the grid. The wider the bright region, the less the choice matters. Grey cells "
-        "with a cross diverged; the framed cell was chosen. LIMIT (arXiv 2006.08517) Fig. 2 and LARS (arXiv "
+        reading="A square is a trial of the grid. The wider the bright region, the less the choice matters. Grey "
+        "squares with a cross diverged; the framed one was chosen. LIMIT (arXiv 2006.08517) Fig. 2 and LARS (arXiv "
         "1708.03888) Fig. 4 are such surfaces.",
         draw=surface,
         applies=has_surface,
@@ -169,15 +169,15 @@ FIGURES: dict[str, FigureSpec] = {
 
 
 def applicable_figures(comparison: Comparison, results: Sequence[TrialResult]) -> list[str]:
-    """The names of the reports that a study has something for, in the order of `FIGURES`."""
+    """Return the names of the figures that apply to a study, in the order of `FIGURES`."""
     return [name for name, report in FIGURES.items() if report.applies(comparison, results)]
 
 
 def draw_figure(name: str, comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draws a report.
+    """Draw a figure.
 
     Args:
-        name: a name in `FIGURES`, of a report that applies.
+        name: a name in `FIGURES`, of a figure that applies.
         comparison: what `tuner.analysis.comparison.compare` found.
         results: the results it was made of.
         cost: the cost axis, a name in `tuner.cost.CURRENCIES`.

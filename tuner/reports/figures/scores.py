@@ -1,4 +1,4 @@
-"""The score figure: test score against batch size, a line an arm."""
+"""The score figure: test score against batch size, a line for each arm."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from .style import (
 )
 
 _SPREAD = 0.06
-"""How far arms are moved sideways, as a share of a doubling of the batch size."""
+"""The sideways distance between arms, as a share of a doubling of the batch size."""
 
 
 def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Mean test score with its 95% interval against batch size (log2); costs have no part in it."""
+    """Draw the mean test score with its 95% interval against batch size (log2). The cost is ignored."""
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.score is not None]
     level = _margin_level(comparison)
@@ -51,7 +51,7 @@ def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _margin_level(comparison: Comparison) -> float | None:
-    """The score at which an arm still holds the baseline's; None where the baseline was not confirmed."""
+    """Return the lowest score within the margin of the baseline's; None if the baseline was not confirmed."""
     facts, baseline = comparison.facts, comparison.baseline
     if baseline is None or baseline.score is None:
         return None
@@ -60,13 +60,13 @@ def _margin_level(comparison: Comparison) -> float | None:
 
 
 def _shown_batch_size(comparison: Comparison, row: ComparisonRow) -> float:
-    """The row's batch size, moved a little by its arm's place."""
+    """Return the row's batch size, moved a little by its arm's place."""
     arms = comparison.facts.arms
     return float(row.batch_size * 2.0 ** (_SPREAD * (arms.index(row.arm) - (len(arms) - 1) / 2)))
 
 
 def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
-    """A line through the arm's scores; a score off the axis breaks it."""
+    """Draw a line through the arm's scores; a score off the axis breaks it."""
     if not rows:
         return
     style = arm_styles(comparison.facts.arms)[rows[0].arm]
@@ -86,7 +86,7 @@ def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Comparis
 
 
 def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
-    """Triangles at the bad end of the axis, with the scores beside them, one above the other."""
+    """Draw triangles at the bad end of the axis with the scores beside them, one above the other."""
     styles, metric = arm_styles(comparison.facts.arms), comparison.facts.metric
     if not rows:
         return
@@ -157,12 +157,12 @@ def _set_axes(figure: go.Figure, comparison: Comparison, scale: ScoreRange) -> N
 
 
 def error_bars(rows: Sequence[ComparisonRow], colour: str) -> dict[str, Any]:
-    """Plotly's error bars for rows that have a score; one without an interval gets no bar."""
+    """Return plotly's error bars for rows that have a score; one without an interval gets no bar."""
     widths = [0.0 if row.score is None or row.score.high is None else row.score.high - row.score.mean for row in rows]
     return {"type": "data", "array": widths, "color": colour, "thickness": 1.2, "width": 3}
 
 
 def interval_ends(rows: Iterable[ComparisonRow]) -> list[float]:
-    """Both ends of the intervals, those of arms with diverged seeds left out: they would span any axis."""
+    """Return both ends of the intervals, without arms with diverged seeds: they would span any axis."""
     scores = [row.score for row in rows if row.score is not None and not row.num_diverged]
     return [end for score in scores for end in (score.low, score.high) if end is not None]

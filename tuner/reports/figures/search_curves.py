@@ -1,4 +1,4 @@
-"""The search curves: best validation score so far against what had been spent, a panel a batch size."""
+"""The search curves: best validation score so far against the cost so far, a panel for each batch size."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_s
 
 
 def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A step line a search; a marker and a dotted line an arm that does not search, at the cost of one training."""
+    """Draw a step line for each search, and a marker with a dotted line for each arm that does not search."""
     facts = comparison.facts
     curves = _curves(comparison, results, cost)
     fixed = [
@@ -55,7 +55,7 @@ def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: 
 
 
 def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> dict[Search, tuple[Incumbent, ...]]:
-    """The best-so-far curve of every search that has a score."""
+    """Return the best-so-far curve of every search that has a score."""
     higher_is_better = comparison.facts.higher_is_better
     curves = {
         search: incumbents(trials, cost, higher_is_better=higher_is_better)
@@ -65,7 +65,7 @@ def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
 
 
 def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], unit: str) -> str:
-    """How much of its search the reference had spent when it had found its best."""
+    """Return the headline: how much of its search the reference had spent when it found its best."""
     found = {size: curves[facts.reference, size] for size in facts.batch_sizes if (facts.reference, size) in curves}
     if not found:
         return "What each search found, and what it had cost by then"

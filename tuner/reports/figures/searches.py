@@ -6,8 +6,8 @@ This module must not know plotly.
 from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison
-from ...analysis.matching import CHOOSABLE
 from ...analysis.study_facts import StudyFacts
+from ...analysis.tuning_effort import CHOOSABLE
 from ...trial import Role, TrialResult
 
 Search = tuple[str, int]
@@ -17,7 +17,7 @@ Search = tuple[str, int]
 def searches(
     facts: StudyFacts, results: Iterable[TrialResult], role: Role = "search"
 ) -> dict[Search, list[TrialResult]]:
-    """The trials by arm and batch size, the reference's first, each search in the order of their index.
+    """Return the trials by arm and batch size, the reference's first, in the order of their index.
 
     Args:
         facts: of the study.
@@ -38,21 +38,21 @@ def searches(
 
 
 def scored_searches(facts: StudyFacts, results: Iterable[TrialResult]) -> dict[Search, list[TrialResult]]:
-    """The same, without the trials that have no final score (failed and pruned ones)."""
+    """Return the searches without trials that have no final score (failed and pruned ones)."""
     scored = [result for result in results if result.status in CHOOSABLE and result.validation_score is not None]
     return searches(facts, scored)
 
 
 def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether a search has two trials with a final score."""
+    """Return whether a search has two trials with a final score."""
     return any(len(trials) > 1 for trials in scored_searches(comparison.facts, results).values())
 
 
 def validation_scores(trials: Iterable[TrialResult]) -> list[float]:
-    """The validation scores of trials that have one."""
+    """Return the validation scores of trials that have one."""
     return [trial.validation_score for trial in trials if trial.validation_score is not None]
 
 
 def scores_without_diverged(trials: Iterable[TrialResult]) -> list[float]:
-    """The validation scores of trials that did not diverge: what a score axis is made for."""
+    """Return the validation scores of trials that did not diverge; a score axis is fitted to these."""
     return validation_scores(trial for trial in trials if trial.status != "diverged")

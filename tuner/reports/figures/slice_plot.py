@@ -1,4 +1,4 @@
-"""The slices: validation score against each searched hyperparameter, a panel a batch size and hyperparameter."""
+"""The slice plot: validation score against each searched hyperparameter, a panel for each batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from ...analysis.comparison import Comparison
 from ...analysis.selection import best_trial
 from ...study.search_space import Choice, has_range
 from ...trial import TrialResult
+from ..text.format import format_option
 from ..text.scores import score_title
-from .hyperparameters import ParamAxis, format_value, param_axis, param_names, trial_hover
+from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
 from .searches import Search, scored_searches, scores_without_diverged
 from .style import (
     COLUMNS,
@@ -43,9 +44,9 @@ class _Slice:
 
 
 def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A marker a search trial, a ring around the chosen ones, thin lines at the ends of a range.
+    """Draw a marker for each search trial, a ring around the chosen ones, thin lines at the ends of a range.
 
-    Costs have no part in it.
+    The cost is ignored.
     """
     facts = comparison.facts
     found = scored_searches(facts, results)
@@ -97,7 +98,7 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _grid(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]]) -> list[list[_Cell]]:
-    """The panels, row by row: a batch size begins a row, unless there is one hyperparameter only."""
+    """Return the panels row by row: each batch size begins a row, unless there is only one hyperparameter."""
     names = param_names(trial.trial.params for trials in found.values() for trial in trials)
     sizes = [size for size in comparison.facts.batch_sizes if any(search[1] == size for search in found)]
     blocks = [[(size, names[0]) for size in sizes]] if len(names) == 1 else [[(s, n) for n in names] for s in sizes]
@@ -112,7 +113,7 @@ def _axis(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]],
 
 
 def _finding(comparison: Comparison) -> str:
-    """Which choices sit on the edge of their range."""
+    """Return the headline: which choices lie on the edge of their range."""
     parts = [
         f"{edge.arm}'s {edge.name} at B={edge.batch_size}"
         for edge in comparison.edges
@@ -126,17 +127,17 @@ def _finding(comparison: Comparison) -> str:
 
 
 def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
-    """Lines first, so that no marker hides below one."""
+    """Return the traces of a search: lines first, so that no marker hides below one."""
     arm, space = one.search[0], one.comparison.facts.spaces.get(one.search[0], {})
     colour, metric, name = one.style.colour, one.comparison.facts.metric, one.axis.name
     bounds = space.get(name)
     if bounds is not None and not isinstance(bounds, Choice):
         ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
-        yield _uprights(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
+        yield _vertical_lines(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
     best = best_trial(one.trials, higher_is_better=one.scale.higher_is_better)
     if best is not None:
         value = best.trial.params[name]
-        yield _uprights(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_value(value)}")
+        yield _vertical_lines(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_option(value)}")
     on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
     yield go.Scatter(
         x=[one.axis.place(trial.trial.params[name]) for trial in on_axis] if on_axis else [None],
@@ -178,8 +179,8 @@ def _is_off(one: _Slice, trial: TrialResult) -> bool:
     return trial.validation_score is not None and one.scale.off(trial.validation_score)
 
 
-def _uprights(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go.Scatter:
-    """Lines over the whole height of the panel."""
+def _vertical_lines(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go.Scatter:
+    """Return vertical lines over the whole height of the panel."""
     return go.Scatter(
         x=[x for place in places for x in (place, place, None)],
         y=[one.scale.low, one.scale.high, None] * len(places),

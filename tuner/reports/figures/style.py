@@ -1,4 +1,4 @@
-"""How figures look: one colour and symbol an arm in every figure, safe names, and axes that show what matters.
+"""How figures look: the same colour and symbol for an arm everywhere, escaped names, and score axes without outliers.
 
 This module must not know results; it gets names and numbers.
 """
@@ -15,7 +15,7 @@ from ...sanitize import sanitize_text
 from ..text.scores import is_share
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which white paper swallows."""
+"""Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which is invisible on white."""
 SYMBOLS = ("circle", "diamond", "square", "cross", "x", "star", "triangle-up", "pentagon", "hexagram", "bowtie")
 GREY = "#6B6B6B"
 SCORE_COLOURS = "Cividis"
@@ -36,7 +36,7 @@ class ArmStyle:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRange:
-    """The range of scores that is worth showing, and which of its ends is the bad one.
+    """The range of a score axis, and which of its ends is the bad one.
 
     Attributes:
         low: lowest score shown.
@@ -49,16 +49,16 @@ class ScoreRange:
     higher_is_better: bool
 
     def off(self, score: float) -> bool:
-        """Whether a score is worse than what is shown."""
+        """Return whether a score is worse than the axis shows."""
         return score < self.low if self.higher_is_better else score > self.high
 
     def edge(self, place: int = 0) -> float:
-        """Where to mark what is worse than what is shown: just inside the bad end, further in for a later place."""
+        """Return where to mark a score off the axis: just inside the bad end, further in for a later place."""
         margin = (0.03 + 0.055 * place) * (self.high - self.low)
         return self.low + margin if self.higher_is_better else self.high - margin
 
     def with_room(self, scores: Iterable[float]) -> "ScoreRange":
-        """The scale with its good end moved out for these scores (ends of intervals), by a third of it at most."""
+        """Return the range with its good end moved out for these scores (ends of intervals), by a third at most."""
         room = (self.high - self.low) / 3
         if self.higher_is_better:
             return replace(self, high=min(max(self.high, *scores, self.high), self.high + room))
@@ -71,7 +71,7 @@ class ScoreRange:
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
-    """Colours and symbols by an arm's place in the study; with more arms than colours the symbol still tells.
+    """Return colours and symbols by an arm's place in the study. With more arms than colours the symbols differ.
 
     >>> arm_styles(["tuned", "date"])["date"]
     ArmStyle(colour='#D55E00', symbol='diamond')
@@ -82,7 +82,7 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
 
 
 def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> ScoreRange:
-    """A range that holds all but outliers on the bad side, so that a diverged run does not squash the others.
+    """Fit a range to all scores but outliers on the bad side, so that a diverged run does not squash the others.
 
     Outliers are Tukey's (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
 
@@ -104,7 +104,7 @@ def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> Score
 
 
 def escape(text: str) -> str:
-    """A name as figure text: plotly reads a few HTML tags, and none of them may come from a name.
+    """Escape a name for a figure: plotly reads a few HTML tags, and none of them may come from a name.
 
     >>> escape("<b>date</b> & co")
     '&lt;b&gt;date&lt;/b&gt; &amp; co'
@@ -113,7 +113,7 @@ def escape(text: str) -> str:
 
 
 def wrap_text(sentence: str, width: int) -> str:
-    """A safe sentence in lines of at most `width` characters, broken at spaces."""
+    """Escape a sentence and wrap it at spaces, in lines of at most `width` characters."""
     lines, line = [], ""
     for word in sentence.split():
         if line and len(line) + 1 + len(word) > width:
@@ -127,7 +127,7 @@ def wrap_text(sentence: str, width: int) -> str:
 def marker_trace(
     x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str
 ) -> go.Scatter:
-    """Measurements as markers without a line, one a point of (x, y); `hovers` are safe texts, one a point."""
+    """Return markers without a line, one for each point (x, y); `hovers` are their escaped texts."""
     return go.Scatter(
         x=list(x),
         y=list(y),
@@ -140,7 +140,7 @@ def marker_trace(
 
 
 def fade(colour: str) -> str:
-    """A colour of `COLOURS` that lets what lies below it through.
+    """Return a colour of `COLOURS`, nearly transparent.
 
     >>> fade("#0072B2")
     'rgba(0, 114, 178, 0.15)'
@@ -150,7 +150,7 @@ def fade(colour: str) -> str:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Readable marks for a logarithmic axis: 1, 2 and 5 a decade, and finer steps where the axis is short.
+    """Return readable ticks for a logarithmic axis: 1, 2 and 5 in a decade, and finer steps on a short axis.
 
     Args:
         low: lowest value shown, > 0.
@@ -173,19 +173,19 @@ def log_ticks(low: float, high: float) -> list[float]:
         return ticks
     if (high - low) / step < 3:
         step /= 2
-    elif (high - low) / step > 6:  # would run into each other
+    elif (high - low) / step > 6:  # labels would overlap
         step *= 2
     first = math.ceil(low / step)
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
 
 
 def num_rows(num_panels: int) -> int:
-    """Rows of panels, one panel at least."""
+    """Return the number of rows of panels, at least one."""
     return max(1, math.ceil(num_panels / COLUMNS))
 
 
 def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
-    """Sets the range of every score axis, and its marks: accuracies in percent."""
+    """Set the range and the ticks of every score axis: accuracies in percent."""
     percent = ".1%" if is_share(metric) and scale.high - scale.low > 0.005 else None
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
 
@@ -193,14 +193,14 @@ def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
 def apply_style(
     figure: go.Figure, *, title: str, subtitle: str, num_panels: int = 1, panels_height: float | None = None
 ) -> None:
-    """Title, legend, fonts and size, alike for all figures.
+    """Set title, legend, fonts and size, alike for all figures.
 
     Args:
-        figure: what is styled.
+        figure: changed in place.
         title: what was found.
         subtitle: what is shown, in one line.
         num_panels: panels, `COLUMNS` side by side.
-        panels_height: pixels of all panels together, where their rows are not of the usual height.
+        panels_height: pixels of all panels together; None for rows of the usual height.
     """
     panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
     headline = wrap_text(title, 88)

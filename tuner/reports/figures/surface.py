@@ -1,4 +1,4 @@
-"""The surface: validation score over two hyperparameters of a grid, a panel an arm and batch size.
+"""The surface: validation score over two hyperparameters of a grid, a panel for each arm and batch size.
 
 LIMIT Fig. 2 and LARS Fig. 4 show learning rate and warm-up this way.
 """
@@ -27,11 +27,11 @@ class Surface:
     """A grid of trials over two hyperparameters.
 
     Attributes:
-        across: name of the one from left to right.
-        upwards: name of the one from bottom to top.
+        across: name of the horizontal hyperparameter.
+        upwards: name of the vertical hyperparameter.
         columns: values of the first, ascending.
         rows: values of the second, ascending.
-        trials: by row and column; None where nothing was tried.
+        trials: by row and column; None if nothing was tried there.
     """
 
     across: str
@@ -42,12 +42,12 @@ class Surface:
 
 
 def has_surface(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether a search was a grid over exactly two hyperparameters that are numbers."""
+    """Return whether a search was a grid over exactly two numeric hyperparameters."""
     return bool(surfaces(comparison.facts, results))
 
 
 def surfaces(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, Surface]:
-    """The grids over two numbers. What was tried tells a grid: most combinations of its values are there."""
+    """Return the grids over two numbers: searches that tried most combinations of the values."""
     found = {}
     for search, trials in searches(facts, results).items():
         names = param_names(trial.trial.params for trial in trials)
@@ -65,7 +65,7 @@ def surfaces(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, 
 
 
 def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A cell a trial, coloured by its score; grey ones with a cross diverged. Costs have no part in it."""
+    """Draw a coloured square for each trial; grey ones with a cross diverged. The cost is ignored."""
     facts = comparison.facts
     found = surfaces(facts, results)
     cells = [trial for one in found.values() for row in one.trials for trial in row if trial is not None]
@@ -114,7 +114,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
 
 
 def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
-    """How wide the good region is: how many cells come within the margin of the best."""
+    """Return the headline: how many grid points come within the margin of the best."""
     sign = 1.0 if facts.higher_is_better else -1.0
     parts = []
     for (arm, size), one in found.items():
@@ -125,11 +125,11 @@ def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
         near = sum(score >= max(scores) - tolerated_loss(facts.margin, max(scores)) for score in scores)
         diverged = sum(trial.status == "diverged" for trial in cells)
         parts.append(f"{near} of {len(cells)} with {arm} at B={size}{f' ({diverged} diverged)' if diverged else ''}")
-    return f"Within {100 * (1 - facts.margin):.3g}% of the best cell: {', '.join(parts)}"
+    return f"Within {100 * (1 - facts.margin):.3g}% of the best grid point: {', '.join(parts)}"
 
 
 def _cells(one: Surface, facts: StudyFacts, scale: ScoreRange) -> list[go.Heatmap]:
-    """The scores as colours, and grey cells for what has none worth a colour."""
+    """Return the scores as colours, and diverged and failed trials in grey."""
     places = {"x": list(range(len(one.columns))), "y": list(range(len(one.rows))), "xgap": 2, "ygap": 2}
     hover = [["" if trial is None else trial_hover(trial, facts.metric) for trial in row] for row in one.trials]
     sound = go.Heatmap(
@@ -163,7 +163,7 @@ def _is_sound(trial: TrialResult) -> bool:
 
 
 def _cross(trial: TrialResult | None) -> str:
-    """What stands in a cell instead of a score."""
+    """Return the mark of a trial without a score."""
     if trial is None or _is_sound(trial):
         return ""
     return "×" if trial.status == "diverged" else "failed"

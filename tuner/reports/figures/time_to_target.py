@@ -1,4 +1,4 @@
-"""Seconds to the baseline's score against batch size (DATE, Fig. 2)."""
+"""Seconds to the baseline's score against batch size (DATE, Fig. 2): the figure, and its records for a CSV file."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from .style import GREY, ArmStyle, apply_style, arm_styles, escape, log_ticks
 
 
 def has_times_to_target(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Whether the baseline has a score, and a run of another arm reached it."""
+    """Return whether the baseline has a score and a run of another arm reached it."""
     return any(time.seconds for time in times_to_target(results, comparison.facts) if time.arm != BASELINE)
 
 
 def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """A line an arm through the medians, a marker a run; costs other than seconds have no part in it."""
+    """Draw a line through the medians of each arm and a marker for each run. The cost is ignored."""
     facts = comparison.facts
     times = times_to_target(results, facts)
     styles = {**arm_styles(facts.arms), BASELINE: ArmStyle(colour=GREY, symbol="diamond-tall")}
@@ -95,7 +95,7 @@ def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle)
 
 
 def _finding(times: Sequence[TimeToTarget]) -> str:
-    """The largest speed-up against the baseline, or that there is none."""
+    """Name the largest speed-up against the baseline, or say that there is none."""
     found = [(ratio, time) for time in times if time.arm != BASELINE and (ratio := speed_up(times, time)) is not None]
     if not found:
         return "No arm reaches the baseline's score in half of its runs"
@@ -107,7 +107,7 @@ def _finding(times: Sequence[TimeToTarget]) -> str:
 
 
 def time_to_target_records(comparison: Comparison, results: Sequence[TrialResult]) -> list[dict[str, Any]]:
-    """What the figure `time_to_target` shows, and how many times as fast as the baseline that is.
+    """Return what the figure `time_to_target` shows, with speed-ups: one record for each arm and batch size.
 
     Medians count runs that never reach the target as slower than all. No record where the baseline has no score.
     """

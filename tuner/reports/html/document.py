@@ -1,6 +1,6 @@
 """HTML pages from the templates in this folder: one file each, no network, for screens of any width and for paper.
 
-Every value that a template shows is escaped, and characters that are not seen are replaced. The page's own policy (CSP)
+Every value that a template shows is escaped, and invisible characters are replaced. The page's own policy (CSP)
 lets the browser run the two scripts that stand in it, by their hashes, and load nothing: a name that found a way around
 the escaping could neither run nor send anything. This module must not know what is shown.
 """
@@ -128,7 +128,7 @@ def environment() -> Environment:
 
 
 def _make_visible(value: object) -> object:
-    """Text of a study without characters that are not seen; what a template wrote itself stays as it is."""
+    """Replace invisible characters of a study's text; a template's own markup is unchanged."""
     return sanitize_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -137,5 +137,5 @@ def _read(name: str) -> str:
 
 
 def _hash(script: str) -> str:
-    """A script as a content security policy names it."""
+    """Return a script's hash as a content security policy names it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

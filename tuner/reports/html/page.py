@@ -19,7 +19,7 @@ from .document import page_figure, render, render_page
 
 @dataclass(frozen=True, kw_only=True)
 class FigureSection:
-    """Figures that belong together on the page, by their names in `FIGURES`."""
+    """A section of the page with its figures, by their names in `FIGURES`."""
 
     name: str
     heading: str
@@ -104,7 +104,7 @@ def render_figure_page(subject: Subject, name: str, figure: go.Figure) -> str:
 
 
 def _figure_sections(figures: Mapping[str, go.Figure]) -> list[FigureSection]:
-    """The sections that have figures; one that no section names is in the last."""
+    """Return the sections that have figures; the last has those that no section names."""
     placed = {name for section in FIGURE_SECTIONS for name in section.figures}
     others = FigureSection(name="more", heading="More figures", figures=tuple(n for n in figures if n not in placed))
     drawn = [

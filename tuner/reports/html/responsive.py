@@ -41,7 +41,7 @@ class _Panel:
     top: float
 
     def is_titled_by(self, note: Mapping[str, Any]) -> bool:
-        """Whether a note of the figure stands centred above the panel."""
+        """Return whether a note of the figure is centred above the panel."""
         middle = (self.left + self.right) / 2
         return (
             note.get("xref") == note.get("yref") == "paper"
@@ -89,12 +89,12 @@ def smallest_width(figure: go.Figure) -> int:
 
 
 def _strip_markup(markup: str) -> str:
-    """What a reader sees of plotly's markup."""
+    """Return the text of plotly's markup."""
     return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", markup).split()))
 
 
 def _panels(layout: Plain) -> list[_Panel]:
-    """The panels from left to right, row by row; axes that lie over others have none of their own."""
+    """Return the panels from left to right, row by row; an axis over another one has no panel."""
     panels = []
     for key, axis in {"yaxis": {}, **layout}.items():
         if key.startswith("yaxis") and not axis.get("overlaying"):
@@ -111,7 +111,7 @@ def _key(axis: str) -> str:
 
 
 def _stack(layout: Plain, panels: Sequence[_Panel]) -> Plain:
-    """Panels below each other; each has the tick labels and the axis title that it shared."""
+    """Stack the panels; each gets the tick labels and the axis title that it shared."""
     if len(panels) < 2:
         return {}
     margin = layout["margin"]

@@ -1,6 +1,6 @@
-"""What stands in the cells of a comparison, as text: the same on a terminal, on a page and in a paper.
+"""The table cells of a comparison as text, the same on a terminal, on a page and in a paper.
 
-This module must not know how tables are drawn; names come out as they went in.
+This module must not know how tables are drawn. It escapes nothing.
 """
 
 from ...analysis.comparison import Comparison, ComparisonRow
@@ -10,7 +10,7 @@ from ..text.scores import format_points
 
 
 def format_share_of_baseline(comparison: Comparison, row: ComparisonRow) -> str:
-    """The score as a share of the baseline's at B0; ticked where it keeps the margin (LIMIT, Definition 2.1)."""
+    """Format the score as a share of the baseline's at B0, ticked if it keeps the margin (LIMIT, Definition 2.1)."""
     baseline = comparison.baseline
     if baseline is None or baseline.score is None or row.score is None or not baseline.score.mean:
         return "-"
@@ -18,14 +18,14 @@ def format_share_of_baseline(comparison: Comparison, row: ComparisonRow) -> str:
 
 
 def format_verdict(comparison: Comparison, row: ComparisonRow) -> str:
-    """The verdict; for the reference, that it is one; "-" where there is none."""
+    """Format the verdict: "reference" for the reference, "-" if there is none."""
     if row.arm == comparison.facts.reference:
         return "reference"
     return "-" if row.verdict is None else row.verdict.finding
 
 
 def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
-    """The interval of the improvement over the reference; empty where there is none."""
+    """Format the interval of the improvement over the reference; empty if there is none."""
     difference = row.verdict.difference if row.verdict else None
     if difference is None or difference.low is None or difference.high is None:
         return ""
@@ -34,7 +34,7 @@ def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
 
 
 def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
-    """What is saved, without and with the baseline; in brackets where the scores are not shown to be equal.
+    """Format the saving without and with the baseline's bill, in brackets if the arm is not shown to be as good.
 
     Args:
         row: an arm at a batch size.
@@ -51,12 +51,12 @@ def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
 
 
 def has_stated_baseline(row: ComparisonRow, cost: str) -> bool:
-    """Whether the arm's baseline was stated, so that no search for it is billed."""
+    """Return whether the arm's baseline was stated, so that no search for it is billed."""
     return row.zero_tuning and row.baseline_bill[cost] == 0
 
 
 def format_break_even(row: ComparisonRow, cost: str) -> str:
-    """After how many batch sizes the baseline's search has paid for itself; empty where there is none to pay for."""
+    """Format after how many batch sizes the baseline's search pays off; empty if there is none to pay for."""
     saving = row.savings.get(cost)
     if saving is None or not row.zero_tuning or has_stated_baseline(row, cost):
         return ""
@@ -65,7 +65,7 @@ def format_break_even(row: ComparisonRow, cost: str) -> str:
 
 
 def format_seeds(row: ComparisonRow) -> str:
-    """How many confirmation runs the score rests on, and what became of the others.
+    """Format how many confirmation runs the score rests on, and how many diverged or failed.
 
     Diverged runs have a score, that of guessing; failed ones have none.
     """

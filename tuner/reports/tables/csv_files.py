@@ -1,4 +1,4 @@
-"""Tables for other programs to compute with.
+"""CSV files.
 
 This module must not know what the tables hold.
 """
@@ -14,7 +14,7 @@ _BEGINS_A_FORMULA: Final = tuple("=+-@\t\r")
 
 
 def escape_cell(value: object) -> object:
-    """A value as a cell: text that a spreadsheet would compute is put behind an apostrophe; numbers stay as they are.
+    """Return a value as a table cell. Text that a spreadsheet would compute gets an apostrophe; numbers are unchanged.
 
     >>> escape_cell("=1+1"), escape_cell(-0.5), escape_cell(None)
     ("'=1+1", -0.5, None)
@@ -26,10 +26,10 @@ def escape_cell(value: object) -> object:
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
-    """A header and one line a record; None is an empty cell. Of no records, an empty file.
+    """Write a header and one line for each record; None is an empty cell. Without records the file is empty.
 
     Args:
-        path: the file; replaced where it is there.
+        path: the file; an existing one is replaced.
         records: all with the keys of the first.
     """
     with path.open("w", encoding="utf-8", newline="") as file:

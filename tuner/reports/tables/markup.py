@@ -29,11 +29,11 @@ _LATEX = {
     "±": r"$\pm$",
     "✓": r"$\checkmark$",
 }
-"""What LaTeX would take for a command, and signs that a text font may lack."""
+"""Characters that LaTeX takes for commands, and signs that a text font may lack."""
 
 
 def escape_markdown(text: str) -> str:
-    """Text that GitHub's Markdown shows as it is, on one line.
+    """Escape text for GitHub's Markdown, on one line.
 
     >>> escape_markdown("a|b *c* <i>")
     'a\\\\|b \\\\*c\\\\* &lt;i&gt;'
@@ -43,7 +43,7 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """A GitHub table, its caption below it."""
+    """Return a GitHub table with its caption below."""
     rule = " | ".join("---" if i in table.words else "---:" for i in range(len(table.columns)))
     lines = [_markdown_row(table.columns), f"| {rule} |", *map(_markdown_row, table.rows)]
     return "\n".join([*lines, "", escape_markdown(table.caption)])
@@ -54,7 +54,7 @@ def _markdown_row(cells: Cells) -> str:
 
 
 def escape_latex(text: str) -> str:
-    r"""Text that LaTeX sets as it is; a minus before a number is one.
+    r"""Escape text for LaTeX; a hyphen before a number becomes a minus.
 
     >>> escape_latex("95.2% ± 0.3, a_b, -25%")
     '95.2\\% $\\pm$ 0.3, a\\_b, $-$25\\%'
@@ -68,13 +68,13 @@ def escape_latex(text: str) -> str:
 
 
 def _is_minus(text: str, place: int) -> bool:
-    """Whether the hyphen at a place stands before a number and after none, as in "(-25%)"."""
+    """Return whether the hyphen at a place is a minus: before a digit and after a space or bracket, as in "(-25%)"."""
     before, after = text[:place][-1:], text[place + 1 :][:1]
     return after.isdigit() and (not before or before in " (")
 
 
 def latex_table(table: Table, label: str) -> str:
-    r"""A table with booktabs' rules, as wide as the page; groups are set apart.
+    r"""Return a table with booktabs rules, as wide as the page, with a rule between groups.
 
     Args:
         table: the table.
@@ -105,11 +105,11 @@ def _latex_row(cells: Cells) -> str:
 
 
 SCHEMA_VERSION = 1
-"""Of the JSON; it is raised when a key changes its meaning or goes."""
+"""Of the JSON. It rises when a key changes its meaning or goes."""
 
 
 def report_json(subject: Subject) -> str:
-    """The comparison with its verdict, caveats and provenance; numbers that are not finite are words."""
+    """Return the comparison with its verdict, caveats and provenance as JSON; non-finite numbers are strings."""
     comparison = subject.comparison
     content = {
         "schema": "zerotune.report",
@@ -125,7 +125,7 @@ def report_json(subject: Subject) -> str:
 
 
 def report_markdown(subject: Subject) -> str:
-    """Question, verdict, findings, the tables and their notes as GitHub Markdown."""
+    """Return question, verdict, findings, tables and notes as GitHub Markdown."""
     comparison, cost, effort = subject.comparison, subject.cost, effort_table(subject)
     parts = [
         f"## {escape_markdown(comparison.facts.name)}",
@@ -143,7 +143,7 @@ def report_markdown(subject: Subject) -> str:
 
 
 def report_latex(subject: Subject) -> str:
-    r"""The answer's table with its notes, for a paper that loads booktabs, rotating and amssymb."""
+    r"""Return the table of arms with its notes, for a paper that loads booktabs, rotating and amssymb."""
     comparison = subject.comparison
     lines = [
         f"% {_comment(subject.origin.command)}",
@@ -156,7 +156,7 @@ def report_latex(subject: Subject) -> str:
 
 
 def _comment(text: str) -> str:
-    """Text for the rest of one line."""
+    """Return text for a comment: one line."""
     return " ".join(sanitize_text(text).split())
 
 
@@ -165,7 +165,7 @@ def _markdown_list(sentences: tuple[str, ...]) -> str:
 
 
 def _strict(value: Any) -> Any:
-    """The value with numbers that JSON does not know as words, and tuples as lists."""
+    """Return the value with non-finite numbers as strings and tuples as lists."""
     if isinstance(value, Mapping):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

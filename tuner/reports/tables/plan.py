@@ -13,7 +13,7 @@ from ..text.format import format_amount, format_duration, pluralize
 
 
 def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> None:
-    """Prints what a study would do, an arm and batch size a line."""
+    """Print what a study would do, one line for each arm and batch size."""
     console.print(Text(f"{study.name}: {study.question}" if study.question else study.name, style="bold"))
     console.print(
         Text(

@@ -1,6 +1,6 @@
-"""The tables of a report as plain text cells: what was found, what was trained, and the whole bill.
+"""The tables of a report as plain text: what was found, what was trained, and the whole bill.
 
-Every format draws these same cells, so that a page, a README and a paper cannot differ. This module must not know HTML,
+Every format draws the same table cells, so a page, a README and a paper cannot differ. This module must not know HTML,
 Markdown or LaTeX.
 """
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ...analysis.comparison import ComparisonRow
-from ...analysis.matching import TuningEffort
 from ...analysis.selection import BASELINE
 from ...analysis.subject import Subject
+from ...analysis.tuning_effort import TuningEffort
 from ...cost import Cost
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
 from ..text.costs import Unit, cost_unit
@@ -48,12 +48,12 @@ class Table:
 
     @property
     def rows(self) -> tuple[Cells, ...]:
-        """All rows, in order."""
+        """All rows in order."""
         return tuple(row for group in self.groups for row in group)
 
 
 def answer_table(subject: Subject) -> Table:
-    """What every arm scored at every batch size, what it cost and what it saves; the baseline's row first."""
+    """Return what every arm scored at every batch size, what it cost and what it saves; the baseline's row is first."""
     comparison, facts, cost = subject.comparison, subject.comparison.facts, subject.cost
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
     operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
@@ -107,7 +107,7 @@ def _answer_row(subject: Subject, row: ComparisonRow, operations: Unit) -> Cells
 
 
 def effort_table(subject: Subject) -> Table:
-    """What the reference's search takes to validate as well as each arm: K*, success rate and expected running time."""
+    """Return what the reference's search takes to match each arm: K*, success rate and expected running time."""
     facts, cost = subject.comparison.facts, subject.cost
     rows = [row for row in subject.comparison.rows if row.effort is not None]
     unit = cost_unit(cost, [row.effort.running_time.get(cost, 0.0) for row in rows if row.effort])
@@ -145,7 +145,7 @@ def _effort_row(row: ComparisonRow, effort: TuningEffort, metric: str, cost: str
 
 
 def configuration_table(subject: Subject) -> Table:
-    """What was trained to confirm every choice: hyperparameters that were searched, and all others."""
+    """Return the confirmed configurations: the hyperparameters that were searched, and all others."""
     comparison = subject.comparison
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
     cells = []
@@ -163,7 +163,7 @@ def configuration_table(subject: Subject) -> Table:
 
 
 def arms_table(subject: Subject) -> Table:
-    """Where the configurations of the baseline and of every arm come from, as the study defines them."""
+    """Return where the configurations of the baseline and of every arm come from, as the study defines them."""
     study = subject.origin.study
     sizes = ", ".join(f"{size:,}" for size in study.batch_sizes)
     return Table(
@@ -179,7 +179,7 @@ def arms_table(subject: Subject) -> Table:
 
 
 def ledger_table(subject: Subject) -> Table:
-    """Every training of the study, by batch size, arm and role; the last row is the total."""
+    """Return every training of the study by batch size, arm and role; the last row is the total."""
     ledger = subject.comparison.ledger
     operations = cost_unit("flops", [ledger.total.flops])
     lines = [
@@ -235,5 +235,5 @@ def _bill(cost: Cost, num_diverged: int, num_failed: int, operations: Unit) -> C
 
 
 def _grouped(rows: Sequence[Cells]) -> tuple[tuple[Cells, ...], ...]:
-    """Rows of the same first cell together, in their order."""
+    """Group rows by their first table cell, in their order."""
     return tuple(tuple(group) for _, group in groupby(rows, key=lambda row: row[0]))

@@ -1,4 +1,4 @@
-"""The comparison as text for a terminal: the answer first, then the numbers behind it, in as many columns as fit.
+"""The comparison on a terminal: the answer first, then its numbers, in as many columns as fit.
 
 This module must not know plotly, nor where results come from.
 """
@@ -24,14 +24,14 @@ _VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "re
 
 
 def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") -> RenderableType:
-    """The answer of a study, readable without having seen its definition.
+    """Return the answer of a study, readable without its definition.
 
     Args:
         comparison: what `tuner.analysis.comparison.compare` found.
         cost: the currency that savings are stated in, a name in `tuner.cost.CURRENCIES`.
 
     Returns:
-        Something `rich.console.Console.print` can show; names are shown as they are, never read as markup.
+        What `rich.console.Console.print` can show. Names are never read as markup.
     """
     facts = comparison.facts
     title = f"{facts.name}: {facts.question}" if facts.question else facts.name
@@ -46,12 +46,12 @@ def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") ->
 
 
 def print_answer(comparison: Comparison, console: Console) -> None:
-    """Prints the answer of a study with savings in device-seconds."""
+    """Print the answer of a study with savings in device-seconds."""
     console.print(comparison_table(comparison))
 
 
 class _BatchSizeTable:
-    """The table of one batch size; where the terminal is narrow without the columns that are missed least."""
+    """The table of one batch size. On a narrow terminal it drops columns, the least important first."""
 
     dropped_first = ("operations", "of_baseline", "effort", "baseline", "trials")
 
@@ -116,7 +116,7 @@ def _of_baseline(comparison: Comparison, row: ComparisonRow) -> Text:
 
 
 def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """What a reader must know to trust the table: definitions, the baseline, the whole bill, and what went wrong."""
+    """Return what a reader must know to trust the table: definitions, baseline, bill, edges and lost runs."""
     lost = tuple(
         f"{row.arm} at B={row.batch_size}: of {row.num_seeds + row.num_failed} confirmation runs "
         f"{row.num_diverged} diverged and {row.num_failed} failed."
@@ -127,7 +127,7 @@ def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
 
 
 def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """What the table's words mean, what the baseline was, and the whole bill."""
+    """Return what the columns mean, what the baseline was, and the whole bill."""
     facts, spent = comparison.facts, comparison.ledger.total
     operations = cost_unit("flops", [spent.flops])
     num_diverged = sum(line.num_diverged for line in comparison.ledger.lines)
@@ -159,7 +159,7 @@ def _verdict_note(comparison: Comparison) -> str:
 
 
 def _effort_note(comparison: Comparison) -> str:
-    """What K* is, and what it rests on where the reference's search learns."""
+    """Say what K* is, and what it rests on if the reference's search learns."""
     reference = comparison.facts.reference
     efforts = [row.effort for row in comparison.rows if row.effort is not None]
     text = f"K*: trials of {reference} whose expected best validates as well as the arm; > where all are not enough."

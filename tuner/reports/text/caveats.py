@@ -1,4 +1,4 @@
-"""What a study's numbers do not show, computed from the study itself: what a hostile reviewer would say first."""
+"""What a study's numbers do not show, computed from the study itself: a reviewer's first objections."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -12,7 +12,7 @@ from .scores import format_points
 
 
 def caveats(subject: Subject) -> tuple[str, ...]:
-    """One sentence or two a caveat; those that do not apply to the study are left out."""
+    """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
     found = (*of_scores, _taken_over, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
@@ -54,7 +54,7 @@ def _undecided(subject: Subject) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
     if rows:
         where = join_names([_place(row) for row in rows])
-        yield f"Undecided: {where}. More seeds may show either; nothing is claimed of them."
+        yield f"Undecided: {where}. More seeds may show either; nothing is claimed about them."
 
 
 def _unfinished(subject: Subject) -> Iterable[str]:
@@ -72,7 +72,7 @@ def _unfinished(subject: Subject) -> Iterable[str]:
 
 
 def _searches(subject: Subject) -> Iterable[str]:
-    """What "tuned" means here: how many trials, once, and whether they were all made."""
+    """Say what "tuned" means here: how many trials, and whether all of them were made."""
     arms = {arm.name: arm for arm in subject.origin.study.arms if arm.is_search}
     rows = [row for row in subject.comparison.rows if row.arm in arms]
     if not rows:
@@ -130,7 +130,7 @@ def _diverged(subject: Subject) -> Iterable[str]:
 
 
 def _taken_over(subject: Subject) -> Iterable[str]:
-    """That not every figure was measured in this study."""
+    """Say how many results were not measured anew."""
     results = [result for result in subject.results if result.reused_from is not None]
     if results:
         own = subject.comparison.facts.name
@@ -144,7 +144,7 @@ def _taken_over(subject: Subject) -> Iterable[str]:
 
 
 def _packed(subject: Subject) -> Iterable[str]:
-    """That seconds are not the clock's where trials were trained several at once."""
+    """Say that seconds of packed trials are not wall-clock seconds."""
     packing = subject.origin.study.resources.packing
     if packing not in ("off", 1):
         yield (

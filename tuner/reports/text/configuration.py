@@ -1,6 +1,6 @@
-"""Configurations in words: what was trained, what was searched, what a definition states.
+"""Configurations as text: what was trained, what was searched, what a definition states.
 
-This module must not know how tables or pages are drawn; names come out as they went in.
+This module must not know how tables or pages are drawn. It escapes nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from .format import format_epochs, format_lr, pluralize
 
 
 def confirmed_config(results: Iterable[TrialResult], arm: str, batch_size: int) -> TrainConfig | None:
-    """The configuration of an arm's last confirmation run; None before there is one."""
+    """Return the configuration of an arm's last confirmation run, or None before there is one."""
     runs = [
         result
         for result in results
@@ -28,7 +28,7 @@ def confirmed_config(results: Iterable[TrialResult], arm: str, batch_size: int) 
 
 
 def format_config(config: TrainConfig) -> str:
-    """Schedule and optimizer, every option written out."""
+    """Format schedule and optimizer with every option."""
     schedule, optimizer = config.schedule, config.optimizer
     warmup = "no warm-up"
     if schedule.warmup_epochs:
@@ -41,7 +41,7 @@ def format_config(config: TrainConfig) -> str:
 
 
 def format_value(value: object) -> str:
-    """A value to four digits, as one would type it; an optimizer or a decay with its options behind its name.
+    """Format a value as it would be typed, to four digits; an optimizer or a decay as its name and options.
 
     >>> format_value(0.00353553), format_value((0.9, 0.999)), format_value(True), format_value("poly")
     ('0.003536', '0.9 0.999', 'yes', 'poly')
@@ -58,7 +58,7 @@ def format_value(value: object) -> str:
 
 
 def format_values(values: Mapping[str, object]) -> str:
-    """Names and values in a row.
+    """Format names and values on one line.
 
     >>> format_values({"lr": 0.1, "decay": "poly"})
     'lr 0.1, decay poly'

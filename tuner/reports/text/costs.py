@@ -1,4 +1,7 @@
-"""Costs as text."""
+"""Costs and their units as text.
+
+This module must not know rich or plotly.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,14 +25,14 @@ _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A unit to show a currency in: shown value = value / `size`."""
+    """A unit for a currency: shown value = value / `size`."""
 
     label: str
     size: float
 
 
 def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
-    """The unit of a currency; large counts of operations take a prefix, so that numbers stay short.
+    """Return the unit of a currency. Large counts of operations get a prefix, which keeps numbers short.
 
     >>> cost_unit("flops", [3e13, 2e12]).label
     'TFLOPs'
@@ -43,7 +46,7 @@ def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
 
 
 def cost_title(unit: Unit, what: str) -> str:
-    """The title of a cost axis.
+    """Return the title of a cost axis.
 
     >>> cost_title(Unit(label="TFLOPs", size=1e12), "cost to a model")
     'cost to a model (TFLOPs)'

@@ -1,6 +1,6 @@
-"""How scores, costs and findings are put in words: shared by tables and figures, so that they say the same.
+"""Numbers, durations and names as text, shared by tables and figures.
 
-This module must not know rich or plotly; names come out as they went in, and whoever draws them escapes them.
+This module must not know rich or plotly. It escapes nothing: whoever draws a text escapes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from ....trainers.spec import OptionValue
 
 
 def format_amount(amount: float) -> str:
-    """A cost to three digits where it is small, whole where it is large.
+    """Format a cost: three digits below 100, a whole number above.
 
     >>> format_amount(1.0), format_amount(12.345), format_amount(0.01234), format_amount(12345.6)
     ('1', '12.3', '0.0123', '12,346')
@@ -18,7 +18,7 @@ def format_amount(amount: float) -> str:
 
 
 def format_share(share: float) -> str:
-    """A saving in percent; rounded towards less, so that 99.9% never reads as all.
+    """Format a saving in percent, rounded towards zero: 99.9% never reads as all.
 
     >>> format_share(0.9999), format_share(-0.254)
     ('99%', '-25%')
@@ -27,7 +27,7 @@ def format_share(share: float) -> str:
 
 
 def format_loss(share: float) -> str:
-    """A saving below zero, said as what it costs more.
+    """Format a negative saving as the extra cost.
 
     >>> format_loss(-0.254), format_loss(-0.004)
     ('25% more', 'less than 1% more')
@@ -36,7 +36,7 @@ def format_loss(share: float) -> str:
 
 
 def pluralize(number: float, word: str) -> str:
-    """A number with its word, plural where it is not one.
+    """Format a number with its noun, in the plural unless the number is one.
 
     >>> pluralize(1, "training"), pluralize(13, "training")
     ('1 training', '13 trainings')
@@ -44,26 +44,26 @@ def pluralize(number: float, word: str) -> str:
     return f"{format_amount(number)} {word}{'' if number == 1 else 's'}"
 
 
-def format_number(value: float) -> str:
-    """Four significant digits, without noise: 0.003536, 64, 1.28e+06.
+def format_option(value: OptionValue) -> str:
+    """Format the value of a hyperparameter; a float to four digits.
 
-    >>> format_number(0.0035355339), format_number(64.0)
-    ('0.003536', '64')
+    >>> format_option(0.0035355339), format_option(64.0), format_option("poly")
+    ('0.003536', '64', 'poly')
     """
-    return f"{value:.4g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def format_params(params: Mapping[str, OptionValue]) -> str:
-    """Hyperparameters in one short line.
+    """Format hyperparameters on one short line.
 
     >>> format_params({"lr": 0.1, "decay": "poly"})
     'lr=0.1 decay=poly'
     """
-    return " ".join(f"{k}={format_number(v) if isinstance(v, float) else v}" for k, v in params.items())
+    return " ".join(f"{name}={format_option(value)}" for name, value in params.items())
 
 
 def format_duration(seconds: float) -> str:
-    """A time span as a person says it.
+    """Format a time span.
 
     >>> format_duration(4.21), format_duration(125), format_duration(7500)
     ('4.2 s', '2 min 05 s', '2 h 05 min')
@@ -77,21 +77,21 @@ def format_duration(seconds: float) -> str:
 
 
 def format_lr(lr: float) -> str:
-    """A learning rate to three digits, as one would type it.
+    """Format a learning rate to three digits, as it would be typed.
 
     >>> format_lr(1.25e-3), format_lr(0.05), format_lr(5.656854), format_lr(1e-6), format_lr(0.0)
     ('1.25e-3', '0.05', '5.66', '1e-6', '0')
     >>> format_lr(999.7), format_lr(12_345.0)
     ('1e3', '1.23e4')
     """
-    if lr == 0.0 or 0.01 <= lr < 999.5:  # beyond, three digits need an exponent
+    if lr == 0.0 or 0.01 <= lr < 999.5:  # outside this range three digits need an exponent
         return f"{lr:.3g}"
     digits, exponent = f"{lr:.2e}".split("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def format_epochs(epochs: float) -> str:
-    """Epochs in words, as many digits as there are to say.
+    """Format a number of epochs, with at most five digits.
 
     >>> format_epochs(1.0), format_epochs(0.3125)
     ('1 epoch', '0.3125 epochs')
@@ -100,7 +100,7 @@ def format_epochs(epochs: float) -> str:
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Names in a row.
+    """Join names with commas and "and".
 
     >>> join_names(["date", "legw", "sqrt"])
     'date, legw and sqrt'

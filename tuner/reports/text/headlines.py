@@ -1,23 +1,26 @@
-"""The answer in one line."""
+"""The answer of a study in single sentences: an arm at a batch size, or all arms in one line.
+
+This module must not know rich or plotly. It escapes nothing: whoever draws a text escapes it.
+"""
 
 from ...analysis.comparison import Comparison, ComparisonRow
-from ...analysis.matching import TuningEffort
 from ...analysis.selection import Edge
 from ...analysis.study_facts import StudyFacts
+from ...analysis.tuning_effort import TuningEffort
 from .costs import cost_unit
 from .format import format_amount, format_loss, format_share, pluralize
 from .scores import format_points, format_score
 
 
 def is_as_good(row: ComparisonRow) -> bool:
-    """Whether the arm does at least as well as the reference, so that what it saves is a saving and not a loss."""
+    """Return whether the arm is at least as good as the reference, so that a lower cost is a saving."""
     return row.verdict is not None and row.verdict.finding in ("beats", "matches")
 
 
 def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_seconds") -> tuple[str, ...]:
-    """The answer at a batch size: one sentence a zero-tuning arm; where a study has none, one for every other arm.
+    """Return the answer at a batch size: one sentence for each zero-tuning arm, or for every arm if there is none.
 
-    None is singled out by its test score, since that would be a choice on the test set.
+    No arm is singled out by its test score: that would be a choice on the test set.
     """
     facts = comparison.facts
     others = [arm for arm in facts.arms if arm != facts.reference]
@@ -78,14 +81,14 @@ def _format_bill(comparison: Comparison, row: ComparisonRow, reference: Comparis
 
 
 def format_trials_to_match(effort: TuningEffort | None) -> str:
-    """K* as a table shows it; empty where there is nothing to match."""
+    """Format K* for a table; empty if there is nothing to match."""
     if effort is None:
         return ""
     return f">{effort.num_trials}" if effort.trials is None else str(effort.trials)
 
 
 def format_edge(edge: Edge) -> str:
-    """The warning that a search may have ended too early.
+    """Format the warning that a choice lies on the edge of its range.
 
     >>> format_edge(Edge(arm="tuned", batch_size=512, name="lr", value=0.98, low=0.01, high=1.0))
     'On the edge: tuned at B=512 chose lr 0.98 of 0.01 to 1; a better value may lie outside, so widen its range.'
@@ -97,7 +100,7 @@ def format_edge(edge: Edge) -> str:
 
 
 def summary_line(comparison: Comparison) -> str:
-    """The whole study in one line: at how many batch sizes each zero-tuning arm does as well as the reference."""
+    """Return the study in one line: at how many batch sizes each zero-tuning arm is as good as the reference."""
     facts = comparison.facts
     others = [arm for arm in facts.arms if arm != facts.reference]
     arms_by_number: dict[int, list[str]] = {}

@@ -1,6 +1,6 @@
-"""How a study came to its answer, written out from its own definition: what a reviewer asks before the numbers.
+"""The methods section of a report, written from the study's own definition.
 
-Every sentence is a fact of this study or a definition that its numbers rest on. Names come out as they went in.
+Every sentence is a fact of this study or a definition that its numbers rest on. This module escapes nothing.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Passage:
 
 
 def methods(subject: Subject) -> tuple[Passage, ...]:
-    """What was trained, how it was chosen, how the arms were compared, and what was billed."""
+    """Return what was trained, how it was chosen, how arms were compared, and how costs were counted."""
     return (
         Passage(heading="What was trained", sentences=tuple(_workload(subject.origin.study))),
         Passage(heading="How a configuration was chosen, and shown to the test set", sentences=_choice(subject)),

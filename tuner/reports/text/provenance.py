@@ -1,4 +1,4 @@
-"""Where a report's numbers come from, as names and values: what another person needs to get them again."""
+"""Where a report's numbers come from: what another person needs to reproduce them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ NOT_KEPT = "not kept in this store: the study was run before zerotune kept it th
 
 
 def origin_facts(subject: Subject) -> dict[str, str]:
-    """Fingerprint, seeds, devices, hosts, threads, dates and the command, by name."""
+    """Return fingerprint, seeds, devices, hosts, threads, dates and the command, by name."""
     study, results = subject.origin.study, subject.results
     resources, num_workers = study.resources, study.resources.workers_per_trial
     seeds = ", ".join(map(str, study.seeds))
@@ -35,7 +35,7 @@ def origin_facts(subject: Subject) -> dict[str, str]:
 
 
 def sessions_table(subject: Subject) -> Table | None:
-    """What programs and machines drove the study, and how many trainings each saw end; None where that is not kept."""
+    """Return the table of program versions and machines with the trainings that ended on each; None if not kept."""
     sessions = subject.origin.sessions
     if not sessions:
         return None
@@ -45,8 +45,8 @@ def sessions_table(subject: Subject) -> Table | None:
         for session, number in zip(sessions, ended, strict=True)
     ]
     return Table(
-        caption="The programs that ran the study. A new line stands where another version, commit or machine went on, "
-        "or other data or resources were given. Results that were taken over count where they were.",
+        caption="The programs that ran the study. A new line begins where the version, commit, machine, data or "
+        "resources changed. Results that were taken over count where they were.",
         columns=("begun (UTC)", "git commit", "versions", "machine", "trainings ended"),
         groups=(tuple(rows),),
         words=frozenset({0, 1, 2, 3}),
@@ -54,7 +54,7 @@ def sessions_table(subject: Subject) -> Table | None:
 
 
 def origin_as_json(subject: Subject) -> dict[str, Any]:
-    """The same as plain values, with the whole definition."""
+    """Return the provenance as plain values, with the whole definition."""
     return {
         "fingerprint": subject.origin.fingerprint,
         "command": subject.origin.command,
@@ -68,7 +68,7 @@ def origin_as_json(subject: Subject) -> dict[str, Any]:
 
 
 def _ended_by_session(sessions: Sequence[Mapping[str, str]], results: Iterable[TrialResult]) -> list[int]:
-    """How many trainings ended while each session was the last one begun."""
+    """Count the trainings that ended while each session was the latest."""
     begun = [_timestamp(session.get(BEGUN_AT, "")) for session in sessions]
     numbers = [0] * len(sessions)
     for result in results:
@@ -77,7 +77,7 @@ def _ended_by_session(sessions: Sequence[Mapping[str, str]], results: Iterable[T
 
 
 def _timestamp(text: str) -> float:
-    """Seconds since the epoch; 0 where a session does not say when it began."""
+    """Return seconds since the epoch, or 0 if a session has no start time."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 

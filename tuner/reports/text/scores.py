@@ -1,4 +1,7 @@
-"""Scores as text."""
+"""Scores and their differences as text: accuracies in percent.
+
+This module must not know rich or plotly.
+"""
 
 import math
 
@@ -6,7 +9,7 @@ from ...analysis.evidence import Interval
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a share of one, written in percent.
+    """Return whether a metric is a share of one and is written in percent.
 
     >>> is_share("accuracy"), is_share("perplexity")
     (True, False)
@@ -15,7 +18,7 @@ def is_share(metric: str) -> bool:
 
 
 def format_score(score: float, metric: str) -> str:
-    """A score as the metric is usually written: accuracies in percent.
+    """Format a score as its metric is usually written: accuracies in percent.
 
     >>> format_score(0.952, "accuracy"), format_score(116.23, "perplexity")
     ('95.20%', '116.2')
@@ -24,12 +27,12 @@ def format_score(score: float, metric: str) -> str:
 
 
 def _decimals(score: float) -> int:
-    """Decimals that show four digits of a score."""
+    """Return how many decimals show four digits of a score."""
     return max(0, 3 - math.floor(math.log10(abs(score)))) if score else 3
 
 
 def format_interval(interval: Interval, metric: str) -> str:
-    """A mean with the half-width of its interval, where it has one.
+    """Format a mean with the half-width of its interval, if it has one.
 
     >>> format_interval(Interval(mean=0.952, low=0.949, high=0.955), "accuracy")
     '95.20% ± 0.30'
@@ -42,7 +45,7 @@ def format_interval(interval: Interval, metric: str) -> str:
 
 
 def format_points(difference: float, metric: str, *, signed: bool = True) -> str:
-    """A difference of scores; accuracies in percentage points.
+    """Format a difference of scores; accuracies in percentage points.
 
     >>> format_points(-0.0082, "accuracy")
     '-0.82 points'
@@ -52,7 +55,7 @@ def format_points(difference: float, metric: str, *, signed: bool = True) -> str
 
 
 def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
-    """The title of a score axis, with its direction where it is the less usual one.
+    """Return the title of a score axis. It names the direction if lower is better.
 
     >>> score_title("perplexity", "test", higher_is_better=False)
     'test perplexity (lower is better)'

@@ -1,7 +1,7 @@
-"""What a study found, in sentences: the verdict in one, then what else a reader should know first.
+"""What a study found, in sentences: the verdict first, then the findings.
 
-No arm is singled out by its test score, since that would be a choice on the test set: the sentences name all that are
-judged. Names come out as they went in, and whoever draws them escapes them.
+The sentences name every arm that is judged. None is singled out by its test score: that would be a choice on the test
+set. This module escapes nothing: whoever draws a text escapes it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,14 +15,14 @@ from .scores import format_score
 
 
 def judged_arms(comparison: Comparison) -> tuple[str, ...]:
-    """The arms a verdict is about: those that do not search; where a study has none, all but the reference."""
+    """Return the arms that the verdict is about: those that do not search, or all but the reference if all search."""
     facts = comparison.facts
     others = tuple(arm for arm in facts.arms if arm != facts.reference)
     return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
 
 
 def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
-    """The study in one sentence: which arms do as well as the reference, where, and what that saves.
+    """Return the study in one sentence: which arms do as well as the reference, where, and what that saves.
 
     Args:
         comparison: what `tuner.analysis.comparison.compare` found.
@@ -55,7 +55,7 @@ def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
 
 
 def findings(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """What else was found: arm by arm, other searches that beat the reference, and who keeps the baseline's score."""
+    """Return the findings: each arm, other searches that beat the reference, and arms at the baseline's level."""
     facts = comparison.facts
     sentences: list[str] = []
     for batch_size in facts.batch_sizes:
@@ -74,7 +74,7 @@ def findings(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
 
 
 def _kept(comparison: Comparison, batch_size: int) -> list[str]:
-    """Which arms keep the margin of the baseline's score (LIMIT, Definition 2.1)."""
+    """Name the arms that keep the baseline's score within the margin (LIMIT, Definition 2.1)."""
     facts, baseline = comparison.facts, comparison.baseline
     rows = [row for row in comparison.rows if row.batch_size == batch_size and row.holds is not None]
     if baseline is None or baseline.score is None or not rows:
@@ -88,7 +88,7 @@ def _kept(comparison: Comparison, batch_size: int) -> list[str]:
 
 
 def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
-    """The range of what rows at an equal verdict save, with the baseline's bill where one is billed."""
+    """Format the range of savings, and the range with the baseline's bill if it is billed."""
     savings = [row.savings[cost] for row in rows if cost in row.savings]
     if not savings:
         return ""
@@ -105,7 +105,7 @@ def _is_billed(row: ComparisonRow, cost: str) -> bool:
 
 
 def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:
-    """Arms that are nowhere as good, those of the same fate together."""
+    """Name the arms that are as good nowhere, grouped by their findings."""
     fates: dict[str, list[str]] = {}
     for arm in arms:
         fates.setdefault(_other_findings(rows(arm)), []).append(arm)
@@ -124,7 +124,7 @@ _STATES = ("undecided", "not judged yet")
 
 
 def _other_findings(rows: Sequence[ComparisonRow]) -> str:
-    """What an arm's rows show where it is not as good: "undecided", or "falls short at B=64, undecided at B=256"."""
+    """Describe where an arm is not as good: "undecided", or "falls short at B=64, undecided at B=256"."""
     by_finding: dict[str, list[int]] = {}
     for row in rows:
         if not is_as_good(row):

@@ -9,6 +9,7 @@ import pytest
 from tests.user_applications import Here
 from zerotune.trainers.spec import Configuration, EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.commands.diagnose import export as diagnosis_export
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.figures import FIGURES
 from zerotune.tuner.commands.diagnose.run import diagnose, needs_results, resolve_configuration, select_iterations
@@ -136,7 +137,7 @@ def test_the_command_writes_table_page_and_figures(here: Here, monkeypatch: pyte
         drawn.extend(f"{name}.{ending}" for name in figures for ending in formats)
         return [], None
 
-    monkeypatch.setattr("zerotune.tuner.commands.diagnose.export.write_images", without_browser)
+    monkeypatch.setattr(diagnosis_export, "write_images", without_browser)
     (here.folder / "inside.yaml").write_text(STUDY, encoding="utf-8")
     words = ("--arm", "legw", "--batch-size", "1500", "--batch-size", "500", "--points", "2", "--to", "out")
     out = here.done("diagnose", "inside.yaml", *words)

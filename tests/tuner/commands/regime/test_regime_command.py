@@ -9,7 +9,9 @@ import pytest
 from tests.user_applications import STUDY, Here
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.commands.regime import export as regime_export
 from zerotune.tuner.cost import total_cost
+from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.store import default_tracking_uri, read_results
 
@@ -19,7 +21,7 @@ COMMAND = ("regime", "plane.yaml", "--driver", "serial", "--app", "plane.py:side
 @pytest.fixture
 def quick(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
     """The study of a plane; pictures have tests of their own."""
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(regime_export, "write_images", lambda *_: ([], None))
     return here
 
 
@@ -102,7 +104,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
     assert sorted(read_journal(journal(quick)).started.values())[-2:] == [1, 2]
 
 
-class Breaking(Training):
+class BreakingAtSecondSeed(Training):
     """Training that breaks off where linear scaling is confirmed on the second seed."""
 
     def run_epoch(self) -> EpochMetrics:
@@ -114,7 +116,7 @@ class Breaking(Training):
 def test_failed_trainings_are_run_again_and_nothing_else_is(quick: Here) -> None:
     search = (*COMMAND, "--to", "80", "--no-check")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zerotune.tuner.execution.trial_runner.Training", Breaking)
+        patch.setattr(trial_runner, "Training", BreakingAtSecondSeed)
         quick.done(*search)
     before = read_journal(journal(quick))
     lost = {trial_id for trial_id, result in before.results.items() if result.status == "failed"}
@@ -163,7 +165,7 @@ def test_options_that_cannot_be_followed_are_refused(quick: Here, options: tuple
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("{batch_size: 20,", "{batch_size: 180,", "baseline's batch size 180 is the full batch already"),
+        ("{batch_size: 20,", "{batch_size: 180,", "baseline's batch size 180 is already the full batch"),
         ("{batch_size: 20,", "{batch_size: 500,", "baseline.batch_size: 500 is above the 180 training samples"),
         ("batch_sizes: [60]", "batch_sizes: [600]", "batch_sizes: 600 is above the 180 training samples"),
         ("name: sqrt, method: sqrt", "name: linear, method: sqrt", "its arm 'linear' is not linear scaling"),

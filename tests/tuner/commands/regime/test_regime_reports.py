@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.regime_responses import TEXT, holding_up_to, search
+from zerotune.tuner.commands.regime import export as regime_export
 from zerotune.tuner.commands.regime.export import regime_as_json, regime_page, write_regime
 from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
 from zerotune.tuner.commands.regime.text import headline, notes, print_regime, sentences, table_headings, table_rows
@@ -200,7 +201,7 @@ def test_a_regime_that_was_not_met_is_not_shaded(
 
 
 def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(regime_export, "write_images", lambda *_: ([], None))
     regime = found()
     files = write_regime(regime, tmp_path / "report")
     assert [file.name for file in files] == ["regime.html", "regime.csv", "regime.json"]

@@ -4,6 +4,7 @@ import socket
 from unittest.mock import MagicMock
 
 import pytest
+import ray
 
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.preflight import Findings
@@ -21,7 +22,7 @@ def test_slots_are_counted_on_the_cluster_and_on_its_largest_machine(
     """Machines of nine and of four cores, and one that is gone; a trial takes two cores."""
     machines = [(True, 9.0), (True, 4.0), (False, 64.0)]
     nodes = [{"Alive": alive, "Resources": {"CPU": cores}} for alive, cores in machines]
-    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
     assert expected == _slots(Execution(cpus_per_trial=2, max_concurrent=most))
 
 
@@ -59,10 +60,10 @@ class StandIn:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    ray = StandIn()
-    monkeypatch.setattr(cluster, "ray", ray)
-    monkeypatch.setattr(cluster, "take", ray.take)
-    return ray
+    ray_stand_in = StandIn()
+    monkeypatch.setattr(cluster, "ray", ray_stand_in)
+    monkeypatch.setattr(cluster, "take", ray_stand_in.take)
+    return ray_stand_in
 
 
 def test_an_embedded_cluster_is_taken_connected_to_and_stopped(stand_in: StandIn) -> None:
@@ -115,11 +116,11 @@ def test_a_cluster_that_others_can_reach_and_that_asks_for_no_token_is_warned_of
     monkeypatch: pytest.MonkeyPatch, has_token: bool, machines: list[str], named: str | None
 ) -> None:
     found = Findings(host="h", problem=None, versions={}, sees_checkpoints=True)
-    ray = MagicMock(__version__="2")
-    ray.nodes.return_value = [{"NodeID": m, "NodeManagerAddress": m, "Alive": True} for m in machines]
-    ray.get.return_value = [found for _ in machines]
-    ray.cluster_resources.return_value = {"CPU": 2.0}
-    monkeypatch.setattr(attach_module, "ray", ray)
+    fake_ray = MagicMock(__version__="2")
+    fake_ray.nodes.return_value = [{"NodeID": m, "NodeManagerAddress": m, "Alive": True} for m in machines]
+    fake_ray.get.return_value = [found for _ in machines]
+    fake_ray.cluster_resources.return_value = {"CPU": 2.0}
+    monkeypatch.setattr(attach_module, "ray", fake_ray)
     monkeypatch.setattr(attach_module, "NodeAffinitySchedulingStrategy", MagicMock())
     monkeypatch.setattr(attach_module, "HAS_TOKEN", has_token)
     warnings = [sentence for sentence in inspect_machines(Execution(address="h:1")) if sentence.startswith("WARNING")]
@@ -142,7 +143,7 @@ def test_a_cluster_whose_server_for_this_client_dies_is_asked_three_times(
         if len(asked) <= num_deaths:
             raise ConnectionAbortedError("Initialization failure from server:\nTraceback\nZombieProcess: a zombie")
 
-    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr(ray, "init", init)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"ray://127.0.0.1:{server.getsockname()[1]}"
         if joins:

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -53,8 +54,8 @@ def test_every_cluster_has_a_folder_of_its_own_that_nobody_else_enters() -> None
 
 def test_what_a_killed_program_left_is_removed_and_what_a_living_one_uses_is_not() -> None:
     program = (
-        "from zerotune.tuner.execution.ray.session_dir import new_session_folder; import pathlib, sys; "
-        "path = new_session_folder(); (pathlib.Path(path) / 'session').mkdir(parents=True); "
+        "from zerotune.tuner.execution.ray.session_dir import make_session_dir; import pathlib, sys; "
+        "path = make_session_dir(); (pathlib.Path(path) / 'session').mkdir(parents=True); "
         "print(path, flush=True); sys.stdin.read()"
     )
     with contextlib.ExitStack() as stack:
@@ -81,7 +82,7 @@ def test_a_folder_for_temporary_files_with_a_long_name_leaves_room_for_a_socket(
 ) -> None:
     long = tmp_path / ("x" * 60)
     long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
     folder = make_session_dir()
     remove_session_dirs()
     assert len(f"{folder}/session_2026-11-21_23-15-25_765239_4194304/sockets/plasma_store") <= 107

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import torch.distributed
 from ray import cloudpickle
 
 from tests.tuner.execution.agendas import NUM_TRAIN, SINGLE_WORKER, ListAgenda, make_trial
 from tests.tuner.execution.spoken_workers import Workers, slice_
+from zerotune.trainers import checkpoint as checkpoint_module
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import Placement
 from zerotune.trainers.updates import Updates
@@ -108,7 +110,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
-    monkeypatch.setattr("zerotune.trainers.checkpoint.INTERVAL_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(checkpoint_module, "INTERVAL_SECONDS", (0.0, 0.0))
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
     journal = Journal(tmp_path / "journal")
@@ -180,7 +182,7 @@ def test_a_worker_of_rays_whose_other_was_lost_tells_it_before_it_ends(monkeypat
         raise WorkerLost("worker 1 of 2 was lost")
 
     letter = cloudpickle.dumps(Assignment(trials=(TRIAL,), placements=(Placement(num_workers=2),)))
-    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
+    monkeypatch.setattr(ray, "get", lambda answer: answer)
     worker = TuneWorker.__new__(TuneWorker)
     worker.setup(
         {"post": SimpleNamespace(take=SimpleNamespace(remote=lambda *_: letter)), "worker_group": SINGLE_WORKER}

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 from ray import cloudpickle
 
 from tests.tuner.execution.agendas import SINGLE_WORKER, make_trial
 from zerotune.trainers.spec import Placement
+from zerotune.tuner.execution.ray import tune_worker
 from zerotune.tuner.execution.ray.messages import (
     CONTINUE,
     PRUNED,
@@ -34,7 +36,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
         assert seconds == IDLE_SECONDS
         return cloudpickle.dumps(items.pop(0)) if items else None
 
-    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.ray.get", lambda answer: answer)
+    monkeypatch.setattr(ray, "get", lambda answer: answer)
     worker = TuneWorker.__new__(TuneWorker)
     worker.setup({"post": SimpleNamespace(take=SimpleNamespace(remote=take)), "worker_group": SINGLE_WORKER})
     return worker, items
@@ -77,7 +79,7 @@ def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
 ) -> None:
     worker, items = spoken_to
     limits: list[float | None] = []
-    monkeypatch.setattr("zerotune.tuner.execution.ray.tune_worker.end_process_after", limits.append)
+    monkeypatch.setattr(tune_worker, "end_process_after", limits.append)
     worker.step()
     hopeless = assignment(make_trial(0, epochs=4), may_be_pruned=True, checkpoint=tmp_path / "pruned.pt")
     items.append(replace(hopeless, time_limit=60.0))

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayActorError
 
 from tests.tuner.execution.agendas import make_trial
 from zerotune.trainers.distributed.local_workers import WorkerLost
 from zerotune.trainers.distributed.rendezvous import LOOPBACK
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray import worker_group
-from zerotune.tuner.execution.ray.worker_group import WorkerGroup
+from zerotune.tuner.execution.ray.worker_group import WorkerGroup, WorkerStartError
 
 CLOSED = "RuntimeError: [third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer"
 LOST = ActorDiedError()
@@ -37,7 +37,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         "wait": lambda parts, num_returns, timeout=None: (parts[:num_returns], parts[num_returns:]),
     }.items():
         monkeypatch.setattr(worker_group.ray, name, value)
-    monkeypatch.setattr(worker_group, "this_address", lambda: LOOPBACK)
+    monkeypatch.setattr(worker_group, "local_address", lambda: LOOPBACK)
     monkeypatch.setattr(worker_group, "get_current_placement_group", lambda: None)
     monkeypatch.setattr(worker_group, "PlacementGroupSchedulingStrategy", lambda *_, **__: None)
     return killed
@@ -57,6 +57,16 @@ def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], join_process_group:
     monkeypatch.setattr(worker_group.ray, "remote", lambda **_: lambda _: actor)
     monkeypatch.setattr(worker_group, "join_process_group", join_process_group)
     WorkerGroup(1 + len(ready), cpus=1, gpus=0.0).start_training(make_trial(0).config, Placement(), None)
+
+
+def test_an_import_that_fails_in_another_worker_is_told_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, killed: list[Any]
+) -> None:
+    text = (
+        "The actor died because of an error raised in its creation task\nModuleNotFoundError: No module named 'absent'"
+    )
+    with pytest.raises(WorkerStartError, match="could not start: ModuleNotFoundError: No module named 'absent'"):
+        start(monkeypatch, [RayActorError("the id", text)], nobody_comes)
 
 
 @contextmanager

@@ -224,7 +224,7 @@ def test_the_surface_says_how_wide_the_good_region_is():
     params = [{"lr": lr, "warmup_epochs": warmup} for lr in (0.1, 0.2) for warmup in (0, 1)]
     results = searched([0.940, 0.936, 0.90, None], params)
     figure = drawn("surface", facts(**ONE_SIZE), results)
-    assert "Within 0.5% of the best cell: 2 of 4 with tuned at B=1024 (1 diverged)" in title(figure)
+    assert "Within 0.5% of the best grid point: 2 of 4 with tuned at B=1024 (1 diverged)" in title(figure)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""A user's folder whose files have the names of packages and modules: none of them may be taken for the real one."""
+
+import os
+from pathlib import Path
+
+from tests.user_applications import STUDY, write
+
+FOREIGN = 'raise RuntimeError("FOREIGN CODE WAS RUN: " + __file__)\n'
+SHADOWING = ("tuner.py", "queue.py", "selectors.py", "optuna.py", "mlflow.py", "plotly.py", "kaleido.py")
+NEIGHBOUR = '''"""The user's own package `trainers`."""
+
+from torch import nn
+
+
+class Sides(nn.Linear):
+    def __init__(self):
+        super().__init__(8, 2)
+'''
+OWN_CLASS = """class Sides(nn.Linear):
+    def __init__(self):
+        super().__init__(8, 2)
+"""
+
+
+def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]:
+    """Write such a folder, with an application `plane.py:sides` that imports its neighbour `trainers.net`.
+
+    Args:
+        folder: where to; it exists.
+        resources: of the study, as YAML.
+
+    Returns:
+        An environment whose PYTHONPATH names the folder first, as a script of the user's would need it.
+    """
+    write(folder, OWN_CLASS, "from trainers.net import Sides\n")
+    (folder / "plane.yaml").write_text(STUDY + (f"resources: {resources}\n" if resources else ""), encoding="utf-8")
+    (folder / "trainers").mkdir()
+    (folder / "trainers/__init__.py").touch()
+    (folder / "trainers/net.py").write_text(NEIGHBOUR, encoding="utf-8")
+    for name in SHADOWING:
+        (folder / name).write_text(FOREIGN, encoding="utf-8")
+    further = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *further])}
