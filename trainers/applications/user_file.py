@@ -36,11 +36,13 @@ class ApplicationFile:
         path: absolute path on the machine where the file was read.
         name: top-level name of the application in the module.
         code: content of the file when it was read.
+        current_folder: where the file was read from, if modules are imported from there; None if they are not.
     """
 
     path: str
     name: str
     code: bytes
+    current_folder: str | None = None
 
     @property
     def digest(self) -> str:
@@ -51,7 +53,8 @@ class ApplicationFile:
         """Run the code as a module named after the file and return its application.
 
         The file's folder is first in `sys.path` while the code runs, as with `python FILE.py`, and last afterwards, so
-        that no file in it hides a package. The code's output goes to stderr; the current folder is restored.
+        that no file in it hides a package; `current_folder` is last in any process. The code's output goes to stderr;
+        the current folder is restored.
 
         Raises:
             ApplicationError: the code fails, or defines no application of that name.
@@ -81,6 +84,8 @@ class ApplicationFile:
         former = sys.modules.get(name)
         sys.modules[name] = module
         try:
+            if self.current_folder is not None:
+                _append_to_path(self.current_folder)
             with _isolated_import(Path(self.path).parent):
                 loader.exec_module(module)
         except KeyboardInterrupt:
@@ -133,7 +138,11 @@ def read_application_file(argument: str) -> ApplicationFile:
         raise ApplicationError(f"{file}: no such file") from None
     except (OSError, ValueError) as error:  # a folder, no permission, a null character
         raise ApplicationError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return ApplicationFile(path=str(path.absolute()), name=name, code=code)
+    here = os.path.realpath(os.curdir)
+    is_imported_from = any(os.path.realpath(entry or os.curdir) == here for entry in sys.path)
+    return ApplicationFile(
+        path=str(path.absolute()), name=name, code=code, current_folder=here if is_imported_from else None
+    )
 
 
 def code_digest(code: bytes) -> str:
@@ -187,5 +196,10 @@ def _isolated_import(folder: Path) -> Iterator[None]:
         os.chdir(current)
         with suppress(ValueError):
             sys.path.remove(entry)
-        if folder.is_dir() and entry not in sys.path:
-            sys.path.append(entry)
+        _append_to_path(entry)
+
+
+def _append_to_path(folder: str) -> None:
+    """Let modules be imported from a folder if no other place has them."""
+    if Path(folder).is_dir() and folder not in sys.path:
+        sys.path.append(folder)
