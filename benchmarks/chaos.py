@@ -53,7 +53,7 @@ arms:
 AROUND = 2
 """Trainings beside the grid: the baseline's and the choice's confirmation."""
 ANSWER_SECONDS = 120.0
-RUN = (sys.executable, "-c", "from zerotune.tuner.cli import main; main()", "run", "chaos.yaml")
+RUN = (sys.executable, "-m", "zerotune", "run", "chaos.yaml")
 
 
 class Server:

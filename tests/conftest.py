@@ -30,6 +30,10 @@ def define_missing_operators() -> torch.library.Library | None:
     return None
 
 
+ROOT = Path(__file__).parents[1]
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+"""Child processes find the tests' modules: functions that workers call are there."""
+
 os.environ.pop("COLUMNS", None)  # of the terminal that the tests are started from, set by pytest-xdist too
 torch.set_num_threads(1)  # more are slower for models of a test's size, and far slower where tests share their cores
 

@@ -1,6 +1,7 @@
 """A user's folder whose files have the names of packages and modules: none of them may be taken for the real one."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.user_applications import STUDY, write
@@ -22,12 +23,13 @@ OWN_CLASS = """class Sides(nn.Linear):
 """
 
 
-def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]:
+def write_foreign_folder(folder: Path, *, resources: str = "", shadowing: Sequence[str] = SHADOWING) -> dict[str, str]:
     """Write such a folder, with an application `plane.py:sides` that imports its neighbour `trainers.net`.
 
     Args:
         folder: where to; it exists.
         resources: of the study, as YAML.
+        shadowing: names of files that fail where they are imported.
 
     Returns:
         An environment whose PYTHONPATH names the folder first, as a script of the user's would need it.
@@ -37,7 +39,7 @@ def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]
     (folder / "trainers").mkdir()
     (folder / "trainers/__init__.py").touch()
     (folder / "trainers/net.py").write_text(NEIGHBOUR, encoding="utf-8")
-    for name in SHADOWING:
+    for name in shadowing:
         (folder / name).write_text(FOREIGN, encoding="utf-8")
     further = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *further])}

@@ -84,7 +84,7 @@ def test_the_pages_study_trains_every_arm_well_above_chance(serial: Path) -> Non
 @pytest.mark.ray
 def test_the_pages_command_gives_the_same_scores_on_a_local_ray(serial: Path, tmp_path: Path) -> None:
     words = [*COMMAND.split()[1:], "--store", str(tmp_path)]
-    program = [sys.executable, "-c", "from zerotune.tuner.cli import main; main()", *words]
+    program = [sys.executable, "-m", "zerotune", *words]
     environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}  # pictures have tests of their own
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -103,7 +103,7 @@ class Nodes:
 def zerotune(folder: Path, environment: dict[str, str] | None, *arguments: str) -> "subprocess.Popen[str]":
     """The command line, started; in this environment where none is given."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from zerotune.tuner.cli import main; main()", *arguments],
+        [sys.executable, "-m", "zerotune", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

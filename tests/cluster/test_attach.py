@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.nodes import MARKS, RAY_OF_ANOTHER_VERSION, Nodes, output, zerotune
+from tests.foreign_folder import write_foreign_folder
 from tests.user_applications import NUM_TRIALS, write
 from tests.user_applications import STUDY as PLANE
 
@@ -57,6 +58,7 @@ def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(cluster:
     without_mode = Nodes.__new__(Nodes)
     without_mode.address = cluster.address
     without_mode.environment = {k: v for k, v in cluster.environment.items() if k != "RAY_AUTH_MODE"}
+    write_foreign_folder(tmp_path)  # the current folder does not decide which code the workers run
     code, text = run(tmp_path, without_mode)
     assert code == 0, text
     assert "here and on the cluster" in text

@@ -28,7 +28,7 @@ arms:
 """
 NUM_TRIALS = 8
 DEAD = "127.0.0.1:9"
-ZEROTUNE = [sys.executable, "-c", "from zerotune.tuner.cli import main; main()"]
+ZEROTUNE = [sys.executable, "-m", "zerotune"]
 
 
 @dataclass(frozen=True)

@@ -115,14 +115,23 @@ class LocalWorkers:
         return process_group
 
     def _wait_for_all(self) -> None:
-        """Wait for a message of each other worker; raise WorkerLost as soon as one has ended."""
+        """Wait until each other worker is as far.
+
+        Raises:
+            WorkerLost: one of them has ended.
+            RuntimeError: one of them reports why it cannot start.
+        """
         waiting_for = {child.connection: rank for rank, child in enumerate(self.children, start=1)}
         while waiting_for:
             for connection in wait(list(waiting_for)):
                 rank = waiting_for.pop(cast(Connection, connection))
-                if receive(cast(Connection, connection)) is None:
-                    self.close()
+                message = receive(cast(Connection, connection))
+                if message in ("ready", "joined"):
+                    continue
+                self.close()
+                if message is None:
                     raise WorkerLost(f"worker {rank} of {self._world_size} ended when it was started")
+                raise RuntimeError(f"worker {rank} of {self._world_size} cannot start: {message}")
 
     def failure(self) -> str | None:
         """Return the failure that another worker has reported; None if there is none.

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,20 @@ pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
     reason="this build of torch has no gloo, which workers on CPUs need",
 )
+
+
+BROKEN_WORKER = """
+import sys
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name == "zerotune.trainers.loop" and "zerotune.trainers.distributed.worker_process" in sys.orig_argv:
+            raise ModuleNotFoundError("No module named 'absent'")
+
+
+sys.meta_path.insert(0, Blocker())
+"""
 
 
 @pytest.fixture
@@ -58,3 +73,19 @@ def test_the_first_failure_is_reported_before_the_failures_it_causes(workers: Lo
     with pytest.raises(RuntimeError):
         one_fails(process_group, "cpu", 2)
     assert workers.failure() == "worker 2 of 3: ValueError: its own fault"
+
+
+def test_a_worker_that_cannot_import_what_trains_says_which_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not called lost, which a study would take for a lack of memory."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN_WORKER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with (
+        closing(LocalWorkers(2)) as workers,
+        pytest.raises(
+            RuntimeError, match=r"^worker 1 of 2 cannot start: ModuleNotFoundError: No module named 'absent'$"
+        ),
+    ):
+        workers.call("cpu", one_fails)
+    assert workers.children == []
