@@ -16,6 +16,8 @@ PUBLIC = {
     *("Application", "Dataset", "DataSource", "divide", "as_split", "train"),
     *("load_study", "plan_study", "run_study", "read_answer", "Study", "__version__"),
     "build_schedule",  # `ScheduleLR` takes what it makes (README, a schedule of your own)
+    *("TrainConfig", "Placement"),  # what `train` takes (studies/README.md)
+    "DataError",  # raised by a data source of one's own (docs/own_application.md)
     *("cross_entropy", "num_correct"),  # every application that classifies needs both (docs/own_application.md)
 }
 HEAVY = ("torch", "numpy", "pandas", "pydantic", "ray", "mlflow", "optuna", "plotly", "rich", "yaml")

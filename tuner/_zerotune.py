@@ -13,7 +13,8 @@ Your own application:
 
     zerotune.Application, Dataset, DataSource, divide, as_split        a model, its data, loss and metric
     zerotune.cross_entropy, num_correct                                loss and metric of a classifier
-    zerotune.train                                                     train one configuration
+    zerotune.DataError                                                 raised by a source whose data cannot be used
+    zerotune.train, TrainConfig, Placement                             train one configuration, on a device
 
 Studies:
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from zerotune.trainers.applications import Application as Application
     from zerotune.trainers.applications.classification import cross_entropy as cross_entropy
     from zerotune.trainers.applications.classification import num_correct as num_correct
+    from zerotune.trainers.data import DataError as DataError
     from zerotune.trainers.data import Dataset as Dataset
     from zerotune.trainers.data import DataSource as DataSource
     from zerotune.trainers.data import as_split as as_split
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     from zerotune.trainers.schedules import build_schedule as build_schedule
     from zerotune.trainers.spec import Baseline as Baseline
     from zerotune.trainers.spec import OptimizerSpec as OptimizerSpec
+    from zerotune.trainers.spec import Placement as Placement
     from zerotune.trainers.spec import ScheduleSpec as ScheduleSpec
+    from zerotune.trainers.spec import TrainConfig as TrainConfig
     from zerotune.tuner.campaign.plan import plan_study as plan_study
     from zerotune.tuner.run.answer import read_answer as read_answer
     from zerotune.tuner.run.run import run_study as run_study
@@ -55,6 +59,7 @@ _MODULES = {
     "Application": "zerotune.trainers.applications",
     "cross_entropy": "zerotune.trainers.applications.classification",
     "num_correct": "zerotune.trainers.applications.classification",
+    "DataError": "zerotune.trainers.data",
     "Dataset": "zerotune.trainers.data",
     "DataSource": "zerotune.trainers.data",
     "as_split": "zerotune.trainers.data",
@@ -70,7 +75,9 @@ _MODULES = {
     "build_schedule": "zerotune.trainers.schedules",
     "Baseline": "zerotune.trainers.spec",
     "OptimizerSpec": "zerotune.trainers.spec",
+    "Placement": "zerotune.trainers.spec",
     "ScheduleSpec": "zerotune.trainers.spec",
+    "TrainConfig": "zerotune.trainers.spec",
     "plan_study": "zerotune.tuner.campaign.plan",
     "read_answer": "zerotune.tuner.run.answer",
     "run_study": "zerotune.tuner.run.run",

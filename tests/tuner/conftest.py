@@ -7,6 +7,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.user_applications import Here
+from zerotune.tuner.commands.sync import run as sync_module
+from zerotune.tuner.reports import export
+from zerotune.tuner.run import run as run_module
 from zerotune.tuner.store import Store, connection, default_tracking_uri
 from zerotune.tuner.store.connection import create_tables
 
@@ -32,9 +35,9 @@ def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """A current folder with an application of one's own and a study of it."""
-    monkeypatch.setattr("zerotune.tuner.reports.export.write_images", lambda *_: ([], None))
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
-        monkeypatch.setattr(f"{module}.write_report", lambda *_: [])  # figures have tests of their own
+    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
+    for module in (run_module, sync_module):
+        monkeypatch.setattr(module, "write_report", lambda *_: [])  # figures have tests of their own
     return Here(tmp_path, monkeypatch, capsys)
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from zerotune.trainers.data import DataError, Split, TensorSplit, as_split, divide
+from zerotune.trainers.data import DataError, Split, TensorSplit, adapters, as_split, divide
 from zerotune.trainers.data.loaded import LoadedSplit
 
 INPUTS = np.arange(24.0).reshape(8, 3)
@@ -157,7 +157,7 @@ def test_a_hugging_face_table_of_numbers_is_held_in_memory() -> None:
 
 
 def test_a_large_hugging_face_table_is_loaded_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.trainers.data.adapters.MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr(adapters, "MAX_BYTES_IN_MEMORY", 10)
     split = as_split(table(), inputs="x", target="y", num_workers=0)
     assert isinstance(split, LoadedSplit)
     check(split)

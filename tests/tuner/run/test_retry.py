@@ -15,6 +15,7 @@ from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
+from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.answer import load_answer
 from zerotune.tuner.run.dry_run import find_failed_trials
@@ -208,7 +209,7 @@ class Breaking(Training):
 def broken(here: Here) -> Here:
     """A study that was run with a search trial and a confirmation that failed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zerotune.tuner.execution.trial_runner.Training", Breaking)
+        patch.setattr(trial_runner, "Training", Breaking)
         assert here.run()[0] == 0
     return here
 
@@ -266,7 +267,7 @@ def test_a_retry_that_was_interrupted_is_gone_on_with_by_run(broken: Here) -> No
         def stop(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr("zerotune.tuner.execution.trial_runner.Training", stop)
+        patch.setattr(trial_runner, "Training", stop)
         code, out, _ = broken.zerotune("retry", "plane.yaml", "--failed", *APP)
     assert code == 130
     assert "zerotune retry plane.yaml --app plane.py:sides --driver serial --failed" in out
@@ -281,7 +282,7 @@ def test_a_study_of_which_every_trial_failed_says_how_to_go_on(here: Here, monke
         raise ValueError("no such thing")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zerotune.tuner.execution.trial_runner.Training", broken)
+        patch.setattr(trial_runner, "Training", broken)
         code, _, err = here.run()
     assert code == 3
     assert "Fix the cause, then run them again: zerotune retry STUDY --failed" in err

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import zerotune.tuner.run.run
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
+from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.run.answer import Answer, load_answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.options import RunOptions
@@ -223,7 +224,7 @@ def test_a_study_whose_trials_all_fail_says_why_and_bills_them(tmp_path: Path, m
     def broken(*_: object) -> None:
         raise MemoryError("no [memory] left")
 
-    monkeypatch.setattr("zerotune.tuner.execution.trial_runner.Training", broken)
+    monkeypatch.setattr(trial_runner, "Training", broken)
     with pytest.raises(
         StudyFailed, match=r"all 6 trials failed; the first: out of memory: .*; MemoryError: no \[memory\] left"
     ):

@@ -16,10 +16,13 @@ from mlflow import MlflowClient
 import zerotune.tuner.run.answer
 from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
+from zerotune.tuner.commands.regime import export
+from zerotune.tuner.commands.sync import run as sync_module
+from zerotune.tuner.run import run as run_module
 from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.recorder import RecordingAgenda
-from zerotune.tuner.store import default_tracking_uri, read_results
+from zerotune.tuner.store import background, default_tracking_uri, read_results
 from zerotune.tuner.trial import TrialResult
 
 APP = ("--app", "plane.py:sides")
@@ -116,10 +119,10 @@ def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
         results += 1
         found.at.pop(results, lambda: None)()
 
-    monkeypatch.setattr("zerotune.tuner.run.run.report_store_state", telling)
-    for module in ("zerotune.tuner.run.run", "zerotune.tuner.commands.sync.run"):
-        monkeypatch.setattr(f"{module}.write_report", drawn)
-    monkeypatch.setattr("zerotune.tuner.store.background.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(run_module, "report_store_state", telling)
+    for module in (run_module, sync_module):
+        monkeypatch.setattr(module, "write_report", drawn)
+    monkeypatch.setattr(background, "RETRY_SECONDS", 0.1)
     monkeypatch.setattr(RecordingAgenda, "tell", counting)
     yield found
     found.server.end(signal.SIGKILL)
@@ -199,7 +202,7 @@ def test_away_at_the_end_the_answer_is_given_and_sync_brings_the_rest(away: Away
 def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
     search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     out = here.done(*search, "--tracking-uri", DEAD)
     told = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
@@ -228,7 +231,7 @@ def test_a_study_is_moved_to_another_store(here: Here) -> None:
 def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_looking_at_the_data(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
     search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     assert here.zerotune(*search, "--budget-trials", "5", "--tracking-uri", DEAD)[0] == 0
     path = here.folder / "mlruns" / "plane-regime" / "journal.jsonl"
@@ -236,7 +239,7 @@ def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_lo
     store = default_tracking_uri(here.folder / "mlruns")
     rest = "figures and summaries follow when zerotune regime is run again\n"
     with monkeypatch.context() as patch:
-        patch.setattr("zerotune.tuner.run.run.check_workload", pytest.fail)
+        patch.setattr(run_module, "check_workload", pytest.fail)
         assert here.done(*SYNC) == f"plane-regime: 5 results written to {store}, 0 there before; {rest}"
     assert path.read_bytes() == before
     stored = read_results(store, "plane-regime", with_epochs=True).results
@@ -254,7 +257,7 @@ def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_lo
 
 
 def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.commands.regime.export.write_images", lambda *_: ([], None))
+    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
     here.done("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     study = here.folder / "plane.yaml"
     study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from tests.tuner.store.small_stores import open_store
 from zerotune.tuner.addresses import find_secrets, has_credentials, redact
 from zerotune.tuner.errors import BadInput, Unreachable
-from zerotune.tuner.store import default_tracking_uri
+from zerotune.tuner.store import connection, default_tracking_uri
 from zerotune.tuner.store.connection import translate_errors
 
 
@@ -27,7 +27,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.store.connection.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.2)
     told: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], told), daemon=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.user_applications import NUM_TRIALS, Here
+from zerotune.tuner.run import journal
 from zerotune.tuner.run.journal import read_journal
 
 JOURNAL = "mlruns/plane/journal.jsonl"
@@ -29,7 +30,7 @@ def test_a_disk_that_fills_up_ends_the_study_with_a_sentence_and_it_goes_on_from
         fsync(number)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zerotune.tuner.run.journal.os.fsync", filling_up)
+        patch.setattr(journal.os, "fsync", filling_up)
         code, _, err = here.run()
     assert code == 2
     told = "the journal cannot be written (No space left on device): mend that, then run again to go on\n"

@@ -14,7 +14,15 @@ from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.mlflow_server import mlflow_server
 from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, find_runs, open_store
 from zerotune.tuner.errors import BadInput, Unreachable
-from zerotune.tuner.store import default_tracking_uri, list_studies, read_results, runs, ui_command, ui_links
+from zerotune.tuner.store import (
+    connection,
+    default_tracking_uri,
+    list_studies,
+    read_results,
+    runs,
+    ui_command,
+    ui_links,
+)
 from zerotune.tuner.trial import TrialStatus
 
 
@@ -277,7 +285,7 @@ def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, co
 
 @pytest.mark.parametrize("way", ["database", "any store"])
 def test_results_beyond_one_page_are_read(uri: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr("zerotune.tuner.store.connection.PAGE_SIZE", 2)
+    monkeypatch.setattr(connection, "PAGE_SIZE", 2)
     monkeypatch.setattr(runs, "RUNS_AT_ONCE", 2)
     if way == "any store":
         monkeypatch.setattr(runs, "_DatabaseRuns", lambda _, *which: runs._ClientRuns(MlflowClient(uri), *which))

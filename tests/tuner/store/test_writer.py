@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.small_stores import fail_for_trials, find_runs, open_store
 from zerotune.tuner.errors import Unreachable
-from zerotune.tuner.store import Store, Writer, read_results
+from zerotune.tuner.store import Store, Writer, background, read_results
 
 
 def test_the_writer_writes_in_the_background(uri: str) -> None:
@@ -50,7 +50,7 @@ def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
 
 
 def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zerotune.tuner.store.background.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(background, "RETRY_SECONDS", 0.05)
     told: list[tuple[str, bool]] = []
     is_there, has_all = threading.Event(), threading.Event()
 
