@@ -1,4 +1,4 @@
-"""The study whose trials the tests of campaigns ask for."""
+"""The study that the campaign tests use."""
 
 from tests.tuner.study.example_study import edited
 from zerotune.tuner.study import Study

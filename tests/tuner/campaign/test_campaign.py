@@ -1,4 +1,4 @@
-"""The agenda of a study: which trials it asks for, on what they rest, and that nothing else has a say in it."""
+"""The agenda of a study: which trials it asks for, and that these depend on the right results and nothing else."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +13,7 @@ from zerotune.tuner.analysis.selection import BASELINE
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.trial import Trial, TrialResult, result_from_json, result_to_json
 
-# -- what is asked for -------------------------------------------------------------------------------------------------
+# -- trials asked for --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("num_workers", [1, 4])
@@ -39,7 +39,7 @@ def test_a_rule_waits_for_all_trials_of_its_baseline() -> None:
         asked.append(trial)
     assert trial == "wait"
     counts = Counter((t.arm, t.batch_size, t.role) for t in asked)
-    # A round of four of each search, and nothing that rests on a choice.
+    # One round of four per search, and nothing that depends on a choice.
     assert {
         (BASELINE, 32, "baseline"): 3,
         ("date baseline", 32, "baseline"): 3,
@@ -58,7 +58,7 @@ def test_a_rule_waits_for_all_trials_of_its_baseline() -> None:
 
 
 def test_the_baselines_confirmations_come_where_nothing_else_is_left() -> None:
-    """Nothing waits for them: workers have them beside the last arm's, which wait for its search."""
+    """Nothing depends on them, so they keep workers busy while the last arm's confirmations wait for its search."""
     asked = execute(Campaign(study())).asked
     assert [(BASELINE, "confirmation")] * 2 == [(trial.arm, trial.role) for trial in asked[-2:]]
 
@@ -85,7 +85,7 @@ def test_every_trial_trains_with_the_studys_recipe() -> None:
         assert result_from_json(result_to_json(told)) == told
 
 
-# -- on what it rests --------------------------------------------------------------------------------------------------
+# -- dependencies ------------------------------------------------------------------------------------------------------
 
 
 def test_rules_train_with_what_the_tuned_baseline_chose() -> None:
@@ -105,7 +105,7 @@ def test_rules_train_with_what_the_tuned_baseline_chose() -> None:
 def test_another_best_baseline_gives_another_scaled_rate() -> None:
     done = execute(Campaign(study()), lambda trial: trial.config.schedule.peak_lr)
     assert [0.04 * 4] * 2 == [t.config.schedule.peak_lr for t in done.of("legw", "confirmation", 512)]
-    # DATE has a baseline of its own, whose best is the largest of its grid.
+    # DATE has its own baseline, whose best value is the largest of its grid.
     assert [0.008 * 4] * 2 == [t.config.schedule.peak_lr for t in done.of("date", "confirmation", 512)]
 
 
@@ -156,7 +156,7 @@ def test_where_lower_is_better_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPa
     assert [best] * 2 == [t.config.schedule.peak_lr for t in done.of("tuned", "confirmation", 128)]
 
 
-# -- trials that end badly ---------------------------------------------------------------------------------------------
+# -- failures and pruning ----------------------------------------------------------------------------------------------
 
 
 def test_a_baseline_whose_trials_all_failed_leaves_its_rules_without_trials() -> None:
@@ -183,7 +183,7 @@ def test_failed_trials_are_never_chosen() -> None:
 
 
 def test_a_diverged_trial_is_chosen_only_where_none_finished() -> None:
-    """Even where the finished one is worse than chance, which a diverged trial is given."""
+    """This holds even if the finished trial scores below chance, the score of a diverged trial."""
 
     def make(trial: Trial, score: float | None) -> TrialResult:
         finishes = trial.arm == "date baseline" and trial.index == 2

@@ -1,4 +1,4 @@
-"""A search is limited by pruning and by a budget, also when the study is resumed."""
+"""Pruning and budgets limit a search, also when the study is resumed."""
 
 from collections import Counter
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
         goes_on = [
             campaign.report(Progress(trial=trial, new_epochs=(epoch(n, s),))) for n, s in enumerate(scores, start=1)
         ]
-        # The median of the finished four takes effect from epochs/4 on.
+        # The median of the four finished trials applies from epochs/4 on.
         assert goes_on == ([True, True] + [False] * 9 if pruning and trial.index == 4 else [True] * 11)
         status: TrialStatus = "finished" if all(goes_on) else "pruned"
         campaign.tell(result(trial, scores[-1], status=status))
@@ -53,7 +53,7 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
 
 
 def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:
-    """Of 40 epochs the median takes effect from the tenth on, of the study's 12 it would from the third."""
+    """With 40 epochs the median applies from the tenth on; with the study's 12 it would apply from the third."""
     campaign = Campaign(study(("    trials: 6\n", "    trials: 6\n    pruner: median\n    epochs: 40\n")))
     ended_after = set()
     while isinstance(trial := campaign.ask(), Trial):
@@ -78,7 +78,7 @@ def test_a_budget_of_trials_ends_searching_and_what_was_found_is_confirmed(num_w
     assert 7 == sum(trial.role != "confirmation" for trial in done.asked)
     confirmed = {(t.arm, t.batch_size) for t in done.asked if t.role == "confirmation"}
     rules = {(arm, size) for arm in ("linear-warmup", "legw", "date") for size in (128, 512)}
-    # After both baselines one trial was left; a single worker gives it to the arm that tunes at 128.
+    # Both baselines leave one trial; with a single worker, the arm that tunes at 128 gets it.
     assert {(BASELINE, 32), ("tuned", 128), *rules} == confirmed
     for arm, batch_size in confirmed:
         assert [11, 12] == [t.config.seed for t in done.of(arm, "confirmation", batch_size)]
@@ -87,7 +87,7 @@ def test_a_budget_of_trials_ends_searching_and_what_was_found_is_confirmed(num_w
 def test_a_budget_of_seconds_ends_searching_once_that_many_are_spent() -> None:
     seconds = ("arms:\n", "budget: {device_seconds: 75}\narms:\n")
     done = execute(Campaign(study(seconds)))
-    # 30 s of baseline trials, and 30 s of those of DATE's own baseline; the first search is at 80 s after its second.
+    # The baseline and DATE's own baseline take 30 s each; the first search reaches 80 s with its second trial.
     roles = Counter((t.arm, t.role) for t in done.asked)
     assert (3, 2, 3, 2) == tuple(
         roles[key]
@@ -110,7 +110,7 @@ def test_a_spent_budget_hides_no_result_when_a_study_is_resumed(num_workers: int
 
 
 def test_a_resumed_study_spends_what_was_left_of_its_budget() -> None:
-    """Four workers that wait for a round go on to later searches; one that resumes meets the earlier ones first."""
+    """Four workers waiting for a round continue with later searches; a resumed one finds the earlier ones first."""
     limited = study(("arms:\n", "budget: {trials: 14}\narms:\n"))
     for stop_after in (8, 12, 16, 20):
         first = execute(Campaign(limited), num_workers=9, stop_after=stop_after)
@@ -122,7 +122,7 @@ def test_a_resumed_study_spends_what_was_left_of_its_budget() -> None:
 
 @pytest.mark.parametrize(("arm", "kept"), [(BASELINE, [0, 2]), ("tuned", [0, 2, 3])])
 def test_results_behind_a_lost_trial_are_used_where_the_budget_is_spent(arm: str, kept: list[int]) -> None:
-    """The second trial was running when the study was stopped; the later ones of its round had ended."""
+    """The second trial was running when the study was stopped; the later trials of its round had ended."""
     searches = [r for r in execute(Campaign(study()), by_chance).results.values() if r.trial.role != "confirmation"]
     known = {r.trial.id: r for r in searches if r.trial.arm != arm or r.trial.index in kept}
     spent = study(("arms:\n", "budget: {device_seconds: 15}\narms:\n"))

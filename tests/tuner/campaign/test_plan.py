@@ -1,4 +1,4 @@
-"""The plan: what a study would do, known before anything is trained."""
+"""A plan predicts what a study would do, without training."""
 
 import socket
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
 
 
 def test_iterations_and_samples_are_those_of_the_papers_arithmetic() -> None:
-    """Iterations are ceil(E n / B) a trial (DATE, Algorithm 1), and n is 3,000."""
+    """A trial has ceil(E n / B) iterations (DATE, Algorithm 1), and n is 3,000."""
     cells = {(c.arm, c.batch_size): c for c in plan_study(study_from_text(STUDY, "planned.yaml"))}
     assert cells["baseline", 1000].iterations == 5 * 6
     assert cells["tuned", 1500].iterations == 7 * 4

@@ -1,4 +1,4 @@
-"""Trials have the same ids in any order of completion, and other ids for other content."""
+"""Trial ids are independent of the order of completion, and differ for different content."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_two_searches_do_not_draw_the_same_points() -> None:
 
 
 def test_every_trial_is_met_again_after_it_was_written_down() -> None:
-    """Whole numbers in a list are where it could be another one."""
+    """A list of whole numbers is where writing and reading could change the id."""
     steps = study(("  warmup_epochs: 0.25\n", "  warmup_epochs: 0\n  decay: {name: multistep, milestones: [4, 8]}\n"))
     for trial in execute(Campaign(steps)).asked:
         assert trial == result_from_json(result_to_json(result(trial, 0.5))).trial

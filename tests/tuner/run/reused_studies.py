@@ -1,4 +1,4 @@
-"""Two studies in one store whose configurations overlap, and a stand-in for training them."""
+"""Two studies in one store with overlapping configurations, and a fake training for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -42,11 +42,11 @@ GRID = 3
 
 
 SEEDS = 2
-"""Confirmation runs of an arm; those of the stated baseline are as many."""
+"""Number of confirmation runs of an arm, and of the stated baseline."""
 
 
 SECOND = (("name: first", "name: second"), ("[0.01, 0.02, 0.04]", "[0.02, 0.04, 0.08]"))
-"""Changes that make another study of it, whose grid has two points of the first one's."""
+"""Edits that give a second study, whose grid shares two points with the first one's."""
 
 
 PRUNING = """\
@@ -66,13 +66,13 @@ def study(*edits: tuple[str, str]) -> Study:
 
 
 def score_of(trial: Trial) -> float:
-    """What the training gives: a function of the configuration alone, and best at a learning rate of 0.02."""
+    """Return a trial's score: a function of the configuration alone, best at a learning rate of 0.02."""
     lr = trial.config.schedule.peak_lr
     return 0.9 - abs(lr - 0.02) - 0.001 * trial.config.seed - 0.0001 * trial.batch_size
 
 
 def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
-    """The result of a training that took a second an epoch and half a second of setting up."""
+    """Return the result of a training that took one second per epoch and half a second of setup."""
     if status == "failed":
         return replace(failed_result(trial, "out of memory"), device=DEVICE)
     score = score_of(trial)
@@ -107,7 +107,7 @@ def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
 
 @dataclass
 class Ran:
-    """What a run of a study did: the trials it trained, in their order, and the results it ended with."""
+    """The outcome of a study's run: the trained trials, in order, and the final results."""
 
     trained: list[Trial] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Ran:
         return [result for result in self.results.values() if result.reused_from is not None]
 
     def found(self) -> dict[str, tuple[Any, ...]]:
-        """What every trial found, and what it costs a model, but for the searcher's own seconds."""
+        """Return every trial's findings and its cost for a model, except the searcher's seconds."""
         return {
             trial_id: (r.status, r.validation_score, r.test_score, replace(r.cost, searcher_seconds=0.0), r.epochs)
             for trial_id, r in self.results.items()
@@ -137,7 +137,7 @@ def run(
     status: Status = lambda trial: "finished",
     stop_after: int | None = None,
 ) -> Ran:
-    """Runs a study whose trainings are made up; the trial that was begun first ends first."""
+    """Run a study with fake trainings; trials end in the order in which they start."""
     journal, ran = Journal(store / definition.name), Ran()
     running: list[Trial] = []
     open_session(definition, journal, session)

@@ -1,4 +1,4 @@
-"""From a stored definition to what a comparison must know."""
+"""A stored definition gives the facts that a comparison needs."""
 
 from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.study import study_from_text

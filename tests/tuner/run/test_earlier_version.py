@@ -1,7 +1,7 @@
-"""A store and a journal that zerotune 0.1.0 wrote before it was one package: they open, or say what wrote them.
+"""A store and a journal of zerotune 0.1.0, written before it was one package, open or name the version that wrote them.
 
-written_by_0_1_0/ holds what `zerotune run old.yaml --driver serial` wrote at commit a535f9f: the journal, and MLflow's
-database as SQL.
+written_by_0_1_0/ holds the output of `zerotune run old.yaml --driver serial` at commit a535f9f: the journal, and
+MLflow's database as SQL.
 """
 
 import gzip
@@ -27,7 +27,7 @@ NUM_TRIALS = 7
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """The folder of the store, moved to another machine."""
+    """Return the folder of the store, as if moved to another machine."""
     store = tmp_path / "mlruns"
     (store / "old").mkdir(parents=True)
     shutil.copy(WRITTEN / "journal.jsonl", store / "old")
@@ -63,7 +63,7 @@ def test_an_old_journal_goes_on_and_trains_nothing_again(old: Path, monkeypatch:
     assert (after.started, after.unreadable_lines) == (before.started, 0)
     assert after.sessions[0]["version.zerotune"] == "0.1.0"
     assert answer.is_stored
-    assert scores(old) == SCORES  # of the store that was written anew
+    assert scores(old) == SCORES  # in the rewritten store
 
 
 def test_a_journal_of_another_format_says_which_version_wrote_it(old: Path) -> None:

@@ -1,4 +1,4 @@
-"""The journal: what was measured is never lost, never counted twice, and one driver writes at a time."""
+"""The journal never loses a measurement or counts it twice, and has one writing driver at a time."""
 
 import json
 import math
@@ -27,7 +27,7 @@ NOTES = {"version.torch": "2.13.0"}
 
 
 def write(folder: Path, results: list[TrialResult]) -> bytes:
-    """A journal of a study with these results, every trial with its first epochs noted on the way."""
+    """Write a journal with these results, in which every trial also reports its first epochs; return its bytes."""
     journal = Journal(folder)
     journal.start_study(DEFINITION, NOTES)
     for result in results:
@@ -53,7 +53,7 @@ def metrics(epoch: int, seconds: float, loss: float = 0.5) -> EpochMetrics:
 
 
 def result_of(epochs: tuple[EpochMetrics, ...]) -> TrialResult:
-    """A result whose cost is that of its own epochs, and two seconds of setting up."""
+    """Return a result that costs its own epochs plus two seconds of setup."""
     cost = epochs_cost(epochs) + Cost(trials=1, device_seconds=2.0)
     return replace(make_result(), epochs=epochs, cost=cost)
 
@@ -115,7 +115,7 @@ def test_a_journal_cut_anywhere_keeps_what_stood_before_the_cut_and_takes_more(
     path = folder / "journal.jsonl"
     path.write_bytes(whole[:cut])
 
-    # A line is whole even where only its newline is missing.
+    # A line that lacks only its newline is complete.
     lines = whole.split(b"\n")
     ends = [sum(len(line) + 1 for line in lines[: number + 1]) - 1 for number in range(len(lines) - 1)]
     kinds = [json.loads(line)["kind"] for line in lines[:-1]]
@@ -155,7 +155,7 @@ WRONG = [
     '{"kind": "started", "trial": [1]}',
     '{"kind": "something new"}',
 ]
-"""Records that are none, with the checksum of what they are."""
+"""Invalid records with correct checksums."""
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, gar
 @pytest.mark.parametrize("value", [0, -1, 10**400])
 @pytest.mark.parametrize("name", ["num_workers", "accumulation_steps", "micro_batch_size"])
 def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
-    """Sealed or not: found by fuzzing, since seconds are divided by workers."""
+    """This holds even with a correct checksum. Found by fuzzing, since seconds are divided by workers."""
     content = json.loads(result_to_json(make_result()))
     with pytest.raises(ValueError, match=f"{name} is {value}"):
         result_from_json(json.dumps(content | {name: value}))
@@ -216,7 +216,7 @@ def test_a_journal_whose_first_line_is_missing_is_refused(tmp_path: Path) -> Non
         read_journal(tmp_path / "journal.jsonl")
 
 
-# -- what lost work costs ----------------------------------------------------------------------------------------------
+# -- cost of lost work -------------------------------------------------------------------------------------------------
 
 
 def test_the_epochs_of_a_killed_attempt_are_billed_to_the_trial(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_closed_journal_can_be_opened_again(tmp_path: Path) -> None:
     Journal(tmp_path).close()
 
 
-# -- where it cannot be written ----------------------------------------------------------------------------------------
+# -- unwritable journals -----------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_a_sentence(tmp_path: Path) -> None:

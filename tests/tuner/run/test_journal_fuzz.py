@@ -1,4 +1,4 @@
-"""Whatever stands in a journal, a study goes on from what is right in it, or there is a sentence: never a traceback."""
+"""For any journal content, a study resumes from the valid part or is refused with a sentence, never a traceback."""
 
 import json
 import tempfile
@@ -43,7 +43,7 @@ def results() -> list[TrialResult]:
 
 @cache
 def lines() -> tuple[bytes, ...]:
-    """A journal's lines; written once, since every write is forced to disk."""
+    """Return a journal's lines, written once because every write is synced to disk."""
     with tempfile.TemporaryDirectory() as folder:
         with closing(Journal(Path(folder))) as journal:
             journal.start_study(DEFINITION, SESSION)
@@ -56,13 +56,13 @@ def lines() -> tuple[bytes, ...]:
 
 
 def resealed(content: dict[str, Any]) -> bytes:
-    """The line of a record that `parse_line` gave, perhaps changed, with the checksum of what it is now."""
+    """Return the line of a record from `parse_line`, which may have been changed, with a matching checksum."""
     content.pop("sum", None)
     return format_line(json.dumps(content)).encode()
 
 
 def resumed(path: Path, content: bytes) -> JournalContent | None:
-    """What a driver that goes on has, which can be stored and compared; None where there is a sentence instead."""
+    """Return the content with which a driver resumes, after checking that it can be stored and compared; None if refused."""
     path.write_bytes(content)
     try:
         found, added = gone_on(path)
@@ -87,7 +87,7 @@ def gone_on(path: Path) -> tuple[JournalContent, TrialResult]:
 
 
 def changed(content: Any, place: int, value: Any) -> Any:
-    """JSON-like content with another value at one of its places, counted in the order of reading."""
+    """Return JSON-like content with another value at one of its places, counted in reading order."""
     content = json.loads(json.dumps(content))
     places: list[tuple[Any, Any]] = []
 
@@ -140,7 +140,7 @@ def test_a_line_with_another_digit_is_skipped(tmp_path: Path, kind: str) -> None
 
 
 def test_a_line_without_a_checksum_is_skipped(tmp_path: Path) -> None:
-    """Damage there could hide damage elsewhere in the line."""
+    """A damaged checksum could hide damage elsewhere in the line."""
     number = next(i for i, line in enumerate(lines()) if b'"kind":"result"' in line)
     damaged = lines()[number].replace(b'"samples":60000', b'"samples":60001', 1).replace(b'"sum"', b'"suM"')
     found = resumed(tmp_path / "journal.jsonl", b"\n".join([*lines()[:number], damaged, *lines()[number + 1 :], b""]))

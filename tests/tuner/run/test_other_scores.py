@@ -1,4 +1,4 @@
-"""Scores beside the metric, such as top-5 accuracy, go with a trial's result wherever that goes."""
+"""Scores beside the metric, such as top-5 accuracy, stay with a trial's result everywhere."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from zerotune.tuner.trial import Role, TrialResult, result_from_json, result_to_
 
 
 def scored(result: TrialResult) -> TrialResult:
-    """The result with two other scores, of numbers that no short decimal holds."""
+    """Return the result with two other scores that have no short decimal form."""
     epochs = tuple(
         replace(epoch, other_scores={"top5": 1 - 0.1 / (3 * epoch.epoch), "top3": epoch.epoch / 7})
         for epoch in result.epochs
@@ -31,7 +31,7 @@ def scored(result: TrialResult) -> TrialResult:
 
 
 def diverged() -> TrialResult:
-    """A training that diverged in its last epoch, which has no other scores."""
+    """Return a training that diverged in its last epoch, which has no other scores."""
     result = scored(make_result(status="diverged"))
     *before, last = result.epochs
     return replace(result, epochs=(*before, replace(last, other_scores={})), test_other_scores={})

@@ -1,4 +1,4 @@
-"""What the terminal shows while a study runs."""
+"""The progress display of a running study."""
 
 import io
 from dataclasses import replace
@@ -23,7 +23,7 @@ def display(
 
 
 def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[str]:
-    """What is written to a pipe; the first `replayed` results are of an earlier run."""
+    """Return the lines written to a pipe; the first `replayed` results are from an earlier run."""
     shown, written = display(width=width)
     with shown:
         for position, result in enumerate(results):
@@ -81,12 +81,12 @@ def test_the_table_lists_the_epochs_of_what_is_being_trained() -> None:
         other = make_result(seed=7).trial
         shown.show_start(RESULT.trial)
         shown.show_progress(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
-        shown.show_start(RESULT.trial)  # said again, it has not begun anew
+        shown.show_start(RESULT.trial)  # a repeated call does not restart the trial
         shown.show_start(other)
     assert table_row(written).endswith("2, 0")
 
 
 def table_row(written: io.StringIO) -> str:
-    """The last state of the only row of the live table."""
+    """Return the last state of the live table's only row."""
     lines = written.getvalue().splitlines()
     return next(line.rstrip() for line in reversed(lines) if "2/3" in line and "[2/3]" not in line)

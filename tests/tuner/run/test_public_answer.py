@@ -1,4 +1,4 @@
-"""An answer in a notebook: tables as DataFrames, figures as plotly objects, sentences; and a plan as a table."""
+"""Answers in a notebook give DataFrames, plotly figures and sentences; a plan is a table."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A study that goes on tells its campaign what the journal holds of trials that were interrupted."""
+"""A resumed study reports the journal's epochs of interrupted trials to its campaign."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ arms:
 
 
 class Hearing(Campaign):
-    """A campaign that notes which epochs it is told of."""
+    """A campaign that records the epochs reported to it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -55,7 +55,7 @@ def epoch(number: int) -> EpochMetrics:
 
 
 def searched(recorder: RecordingAgenda) -> Trial:
-    """The next trial that may be pruned."""
+    """Return the next trial that may be pruned."""
     while isinstance(trial := recorder.ask(), Trial):
         if recorder.may_prune(trial):
             return trial
@@ -63,7 +63,7 @@ def searched(recorder: RecordingAgenda) -> Trial:
 
 
 def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(tmp_path: Path) -> None:
-    """Else ASHA would enter a score of epoch 4 in the rung of epoch 1."""
+    """Otherwise ASHA would enter the score of epoch 4 in the rung of epoch 1."""
     definition = study_from_text(STUDY, "study.yaml")
     silent: Any = Silent()
     asked, heard = [], []

@@ -1,4 +1,4 @@
-"""Running failed trials again: exactly those, billed in full, and nothing that rests on them counted wrongly."""
+"""A retry runs exactly the failed trials, bills them in full, and miscounts nothing that depends on them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_the_failed_attempt_is_billed_whole_and_once_with_the_new_one(tmp_path: 
     assert (1, 2, 120_000) == (dead.cost.trials, dead.cost.epochs, dead.cost.samples)
     journal.retry_trial(good.trial.id)
     journal = reopened(journal)
-    # The same seconds as in the failed attempt: as an epoch of the new attempt, it is billed all the same.
+    # The same seconds as in the failed attempt; as an epoch of the new attempt, it is billed anyway.
     journal.progress(good.trial.id, [first])
     journal = reopened(journal)
     journal.progress(good.trial.id, [replace(first, device_seconds=50.0), second, third])
@@ -115,7 +115,7 @@ def as_journal(results: Mapping[str, TrialResult], *, retry_trial: bool) -> Jour
 
 
 def some_fail(trial: Trial) -> float | None:
-    """A score that has nothing to do with anything; of every search's trials, the third fails."""
+    """Return an arbitrary score; the third trial of every search fails."""
     return None if trial.role != "confirmation" and trial.index == 2 else by_chance(trial)
 
 
@@ -135,7 +135,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
         for trial in again.of("tuned", "confirmation"):
             third = next(t for t in again.of("tuned", "search", trial.batch_size) if t.index == 2)
             assert third.params == trial.params
-    # And so it does when the study is resumed after that.
+    # The same holds when the study is resumed afterwards.
     content = as_journal({**before.results, **again.results}, retry_trial=False)
     content.first_failures.update({i: before.results[i] for i in before.results if i not in kept})
     replayed = execute(Campaign(study(), content.results, content.first_failures), known=content.results)
@@ -196,7 +196,7 @@ BEST_LR = 0.1
 
 
 class Breaking(Training):
-    """Fails in the second epoch: the search trial with the best learning rate, and a rule's second confirmation."""
+    """A training that fails in epoch 2 for the search trial with the best rate and a rule's second confirmation."""
 
     def run_epoch(self) -> EpochMetrics:
         lr, seed = self.config.schedule.peak_lr, self.config.seed
@@ -207,7 +207,7 @@ class Breaking(Training):
 
 @pytest.fixture
 def broken(here: Here) -> Here:
-    """A study that was run with a search trial and a confirmation that failed."""
+    """Run a study in which a search trial and a confirmation fail."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial_runner, "Training", Breaking)
         assert here.run()[0] == 0
@@ -220,7 +220,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     lost = {i for i, r in before.results.items() if r.status == "failed"}
     assert len(lost) == 2
     former = {i for i, r in before.results.items() if (r.trial.arm, r.trial.role) == ("tuned", "confirmation")}
-    for trial_id in lost:  # what a worker that died would leave: its epochs are billed already
+    for trial_id in lost:  # left by a worker that died; its epochs are already billed
         checkpoint = broken.folder / "mlruns/plane/checkpoints" / f"{trial_id}.pt"
         checkpoint.parent.mkdir(exist_ok=True)
         checkpoint.write_bytes(b"taken up, this would be warned of")
@@ -235,7 +235,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert {i: n + (i in lost) for i, n in before.started.items()} == {i: after.started[i] for i in before.started}
     for trial_id, each in after.results.items():
         if trial_id in lost:
-            # An epoch of the failed attempt and the updates it broke off in the second, then two epochs.
+            # One epoch of the failed attempt and the updates of its unfinished second, then two epochs.
             assert ("finished", 1, 3) == (each.status, each.cost.trials, each.cost.epochs)
             assert each.cost.device_seconds > before.results[trial_id].cost.device_seconds
         elif trial_id in before.results:
@@ -244,7 +244,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert {("tuned", "confirmation", BEST_LR)} == {(r.trial.arm, r.trial.role, r.trial.params["lr"]) for r in new}
     assert len(new) == len(former) == 2
 
-    # The former choice's confirmations are in the bill, and in no verdict.
+    # The former choice's confirmations are billed but do not count in a verdict.
     comparison = load_answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
     row = comparison.row("tuned", 60)
     assert ({"lr": BEST_LR}, 2, 0) == (row.params, row.num_seeds, row.num_failed)

@@ -1,4 +1,4 @@
-"""What was trained before is not trained again, and changes neither what a study finds nor what a model costs."""
+"""Reuse avoids repeated trainings and changes neither a study's findings nor the cost of a model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_what_another_or_an_unknown_device_trained_is_not_taken_over(tmp_path: P
 
 def test_only_what_a_session_of_such_a_program_trained_is_taken_over(tmp_path: Path) -> None:
     other = {**SESSION, "training.code": "other"}
-    run(study(), tmp_path, session=other, stop_after=GRID)  # the last of them is lost
+    run(study(), tmp_path, session=other, stop_after=GRID)  # the last one is lost
     run(study(), tmp_path)
     second = run(study(SECOND[0]), tmp_path)
     assert [(trial.arm, trial.role) for trial in second.trained] == [("tuned", "search")] * (GRID - 1)

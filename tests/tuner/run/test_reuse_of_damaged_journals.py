@@ -1,4 +1,4 @@
-"""Damaged journals are passed over, and the dry run foresees what is reused."""
+"""Damaged journals are skipped, and the dry run predicts what is reused."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from zerotune.tuner.run.reuse import ReusableResults
 
 
 def damage(lines: list[str]) -> Iterable[list[str]]:
-    """Journals that are foreign, cut or damaged."""
+    """Yield foreign, truncated and damaged journals."""
     yield []
     yield ["not JSON\n"]
     yield ["[1, 2]\n", '"text"\n', "null\n"]
@@ -82,4 +82,4 @@ def test_it_is_said_beforehand_how_many_trials_are_taken_over(tmp_path: Path) ->
     found = dry_run(Campaign(second), held.content, reusable)
     assert found == DryRun(num_reused=SEEDS + GRID - 1, is_complete=False)
     held.close()
-    assert len(run(second, tmp_path).taken_over()) == SEEDS + (GRID - 1) + SEEDS  # the choice was known only then
+    assert len(run(second, tmp_path).taken_over()) == SEEDS + (GRID - 1) + SEEDS  # the choice was not known before

@@ -1,4 +1,4 @@
-"""What one arm trained serves another arm, a stopped study goes on, and the bill adds up."""
+"""One arm's trainings serve another arm, a stopped study resumes, and the bill adds up."""
 
 from dataclasses import replace
 from itertools import product
@@ -18,7 +18,7 @@ TWINS = (
         "  - {name: twin, method: grid, space: {lr: {choices: [0.02, 0.04]}}}\n  - {name: tuned",
     ),
 )
-"""An arm before the other, with two of its three configurations, and the same choice."""
+"""An arm placed before the other, with two of its three configurations and the same choice."""
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 20])
@@ -55,7 +55,7 @@ def test_a_study_that_was_stopped_goes_on_and_trains_only_what_is_missing(
 
 
 def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path: Path) -> None:
-    """Another study trained the same meanwhile: the epoch that this one had done is billed to it all the same."""
+    """Another study has trained the same meanwhile, but this study's finished epoch stays on its bill."""
     run(study(), tmp_path)
     held = Journal(tmp_path / "second")
     open_session(study(SECOND[0]), held, SESSION)
@@ -68,7 +68,7 @@ def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path
     assert second.trained == [trial]
     assert second.results[trial.id].spent_cost.epochs == 3
     third = run(study(("name: first", "name: a_third")), tmp_path)
-    assert third.results[replace(trial, study="a_third").id].cost.epochs == 2  # not of the work that was done twice
+    assert third.results[replace(trial, study="a_third").id].cost.epochs == 2  # without the repeated work
 
 
 def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -
 
 
 def test_a_budget_counts_what_was_taken_over_so_that_the_choice_does_not_depend_on_the_store(tmp_path: Path) -> None:
-    """Two search trials, or seconds for them."""
+    """The budget allows two search trials, by number or by seconds."""
     for name, budget in (("trials", "{trials: 2}"), ("seconds", f"{{device_seconds: {2.5 * 2 - 1}}}")):
         limited = study(("name: first", f"name: {name}\nbudget: {budget}"))
         alone = run(limited, tmp_path / "alone")

@@ -1,4 +1,4 @@
-"""Running a study for real, in small: what was measured is kept, counted once, and the same if run again."""
+"""Small real studies: measurements are kept, counted once, and the same when run again."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def journal(store: Path) -> Path:
 
 
 def numbers(store: Path) -> dict[str, tuple[object, ...]]:
-    """What every trial found and did, without what depends on the machine's speed."""
+    """Return every trial's findings and work, except what depends on the machine's speed."""
     results = read_journal(journal(store)).results
     return {
         trial_id: (
@@ -68,13 +68,13 @@ def numbers(store: Path) -> dict[str, tuple[object, ...]]:
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures have tests of their own, and take longer than these studies."""
+    """Skip the figures, which have their own tests and take longer than these studies."""
     monkeypatch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of a study that was never disturbed."""
+    """Return the store of an uninterrupted study."""
     store = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
@@ -84,7 +84,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
-    """A store that holds the finished study's journal, and no database yet."""
+    """Return a store with the finished study's journal and no database."""
     shutil.copytree(finished / "tiny", tmp_path / "tiny")
     return tmp_path
 
@@ -99,7 +99,7 @@ def test_a_finished_study_trains_nothing_again_and_gives_the_same_answer(finishe
 def test_an_interrupted_study_resumes_to_the_numbers_of_an_undisturbed_one(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted in the middle of its fourth trial, after that trial's first epoch."""
+    """The study is interrupted in its fourth trial, after that trial's first epoch."""
     report = RecordingAgenda.report
     reports = 0
 
@@ -126,7 +126,7 @@ def test_an_interrupted_study_resumes_to_the_numbers_of_an_undisturbed_one(
 
 
 def test_work_that_was_lost_and_done_again_is_billed_and_changes_no_score(copied: Path, finished: Path) -> None:
-    """The journal loses its last result, and keeps that trial's first epoch."""
+    """The journal loses its last result but keeps that trial's first epoch."""
     lines = journal(copied).read_text(encoding="utf-8").splitlines(keepends=True)
     lost = json.loads(lines[-1])["result"]["trial"]
     journal(copied).write_text("".join(lines[:-1]) + lines[-1][:100], encoding="utf-8")
@@ -150,7 +150,7 @@ def test_the_store_holds_exactly_what_the_journal_holds(finished: Path) -> None:
 def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, finished: Path) -> None:
     before = journal(copied).read_bytes()
     anew, told = run(copied), run(finished)
-    anew = replace(anew, origin=replace(anew.origin, command=told.origin.command))  # which names the store
+    anew = replace(anew, origin=replace(anew.origin, command=told.origin.command))  # the command names the store
     assert anew == told
     assert journal(copied).read_bytes() == before
 
@@ -235,7 +235,7 @@ def test_a_study_whose_trials_all_fail_says_why_and_bills_them(tmp_path: Path, m
 
 
 def test_one_trial_that_fails_ends_neither_the_study_nor_its_answer(copied: Path) -> None:
-    """A confirmation of the rule fails: its row keeps the other seed."""
+    """A confirmation of the rule fails; its row keeps the other seed."""
     content = read_journal(journal(copied))
     broken = next(r for r in content.results.values() if r.trial.arm == "sqrt" and r.trial.config.seed == 2)
     rewrite(copied, replace(broken, status="failed", validation_score=None, test_score=None, error="lost"))
@@ -244,7 +244,7 @@ def test_one_trial_that_fails_ends_neither_the_study_nor_its_answer(copied: Path
 
 
 def rewrite(store: Path, result: TrialResult) -> None:
-    """Puts a later result of the same trial into the journal."""
+    """Write a later result of the same trial to the journal."""
     held = Journal(store / "tiny")
     held.finish(result)
     held.close()

@@ -1,4 +1,4 @@
-"""What programs and machines drove a study is kept: in its journal, and in the store for whoever has no journal."""
+"""The programs and machines that ran a study are kept in its journal, and in the store for readers without it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ OTHER = {**SAME, "git.commit": "b" * 40}
 
 
 def go_on(folder: Path, session: Mapping[str, str]) -> None:
-    """Starts or resumes the study as that program."""
+    """Start or resume the study as the given program."""
     journal = Journal(folder)
     open_session(study_from_text(STUDY, "small.yaml"), journal, session)
     journal.close()

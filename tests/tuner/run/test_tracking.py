@@ -1,4 +1,4 @@
-"""A tracking server that is away, at the start, in the middle or at the end, stops no study and loses no result."""
+"""A tracking server that is down at the start, middle or end of a study neither stops it nor loses results."""
 
 import signal
 import sqlite3
@@ -33,14 +33,14 @@ DEAD = "http://127.0.0.1:9"
 
 
 class Away:
-    """A study whose server comes and goes.
+    """A study whose MLflow server comes and goes.
 
     Attributes:
-        here: where the study is run.
-        server: its MLflow server, not started yet, over a database beside the study.
-        address: of the server.
-        said: what was said of the store, and whether it lacked results.
-        at: what is done after so many results.
+        here: where the study runs.
+        server: its MLflow server, initially stopped, with a database beside the study.
+        address: the server's address.
+        said: the messages about the store, each with whether results were missing from it.
+        at: actions by the number of results after which they run.
     """
 
     def __init__(self, here: Here) -> None:
@@ -58,7 +58,7 @@ class Away:
         (self.is_behind.set if is_behind else self.is_behind.clear)()
 
     def come_back(self) -> None:
-        """Starts the server while the study waits, and lets it go on once the server has what was found so far."""
+        """Start the server while the study waits; return once the server has all results so far."""
         assert self.is_behind.wait(PATIENCE_SECONDS)
         self.server.start()
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -70,7 +70,7 @@ class Away:
         return read_journal(self.here.folder / "mlruns" / "plane" / "journal.jsonl").results
 
     def written(self) -> list[str]:
-        """The trials in MLflow, in the order in which their runs were made."""
+        """Return the trials in MLflow, in the order in which their runs were created."""
         with closing(sqlite3.connect(self.here.folder / "served" / "mlflow.db")) as database:
             rows = database.execute(
                 "SELECT tags.value FROM runs JOIN tags USING (run_uuid) "
@@ -79,7 +79,7 @@ class Away:
             return [row[0] for row in rows]
 
     def check_complete(self) -> None:
-        """Every trial has one run, in the order of the journal, and every run has ended."""
+        """Check that every trial has one run, in journal order, and that every run has ended."""
         journal = self.journal()
         assert len(journal) == NUM_TRIALS
         assert self.written() == list(journal)
@@ -97,7 +97,7 @@ class Away:
 
 @pytest.fixture
 def away(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
-    """The study of a plane, whose store is tried again ten times a second, with one small file as its figures."""
+    """Return the plane study; its store is retried ten times a second, and its report is one small file."""
 
     def drawn(found: Answer, folder: Path) -> list[Path]:
         (folder / "report").mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def test_away_at_the_start_and_back_in_the_middle_with_no_credential_told_or_kep
 
 
 def test_killed_while_it_writes_a_trial_and_back_before_the_end(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The third trial's run is made, and its metrics find no server."""
+    """The third trial's run is created, and the server is gone when its metrics are written."""
     log_batch = MlflowClient.log_batch
     batches = 0
 

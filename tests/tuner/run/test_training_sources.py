@@ -1,6 +1,6 @@
-"""Reuse rests on a digest of the code that trains: the places it is made of are there, and nothing that trains is not.
+"""Reuse depends on a digest of the training code: all its sources exist, and no training code is missing from it.
 
-What a worker imports is read from the source, from its entry modules on.
+A worker's imports are read from the source, starting from its entry modules.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ ENTRIES = (
     "tuner/execution/ray/tune_worker.py",
     "trainers/distributed/worker_process.py",
 )
-"""What runs where trainings run: in this process, in a worker of Ray's, in a worker of a training of several."""
+"""Entry modules of trainings: in this process, in a Ray worker, in a worker of a multi-worker training."""
 
 OTHERS = {
     "tuner/addresses.py": "of clusters",
@@ -23,11 +23,11 @@ OTHERS = {
     "tuner/errors.py": "sentences",
     "tuner/trial.py": "what is asked for and told; a change of it changes the trial's id",
 }
-"""Modules that a worker imports besides, none of which changes what a training gives or costs."""
+"""Other modules that a worker imports; none of them changes the result or cost of a training."""
 
 
 def file_of(module: str) -> Path | None:
-    """The file of a module of this package, or of what is imported from it; None where it is another package's."""
+    """Return the file of a module of this package, or of a name imported from it; None for other packages."""
     parts = module.split(".")
     for end in (len(parts), len(parts) - 1):
         path = ROOT.joinpath(*parts[:end])
@@ -38,7 +38,7 @@ def file_of(module: str) -> Path | None:
 
 
 def imported_by(entries: tuple[str, ...]) -> set[str]:
-    """Files of this package that are imported when these are, themselves included."""
+    """Return the files of this package imported by these modules, including themselves."""
     found: set[Path] = set()
     left = [ROOT / entry for entry in entries]
     while left:
@@ -68,6 +68,6 @@ def test_every_entry_is_there_and_in_the_digest(entry: str) -> None:
 
 def test_what_a_worker_imports_is_in_the_digest() -> None:
     files = imported_by(ENTRIES)
-    assert {"trainers/loop.py", "trainers/optimizers/date.py", "tuner/cost.py"} <= files  # the graph is followed
+    assert {"trainers/loop.py", "trainers/optimizers/date.py", "tuner/cost.py"} <= files  # the import graph is followed
     outside = {file for file in files if not is_source(file) and not file.endswith("__init__.py")}
     assert outside == OTHERS.keys()

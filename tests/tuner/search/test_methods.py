@@ -1,4 +1,4 @@
-"""What every entry of METHODS promises, and what Optuna's rounds, pruners and distributions promise besides."""
+"""Contract tests of every entry in METHODS, and tests of Optuna's rounds, pruners and distributions."""
 
 import math
 import random
@@ -49,7 +49,7 @@ def tpe(
 
 
 def quality(params: Params) -> float:
-    """0 at best, for lr = 0.1, and below elsewhere."""
+    """Return the quality of hyperparameters: the optimum is 0 at lr = 0.1, all others are negative."""
     if "default" in params:
         return -float(list(DEFAULTS).index(str(params["default"])))
     distance = math.log10(float(params["lr"])) + 1  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def quality(params: Params) -> float:
 
 
 def train(method: Method, proposal: Proposal) -> Outcome:
-    """A training of NUM_EPOCHS epochs, whose score rises to the quality of its hyperparameters."""
+    """Simulate a training of NUM_EPOCHS epochs whose score rises to the quality of its hyperparameters."""
     scores: list[float] = []
     for epoch in range(1, NUM_EPOCHS + 1):
         scores.append(quality(proposal.params) - 1 / epoch)
@@ -75,7 +75,7 @@ def run(
     num_workers: int = 1,
     chance: random.Random | None = None,
 ) -> tuple[list[Proposal], dict[int, Outcome]]:
-    """Asks and tells until nothing is left; whichever of the running trials `chance` says ends first."""
+    """Ask and tell until the method is done; `chance` picks the running trial that ends next."""
     chance = chance or random.Random(0)
     proposals: list[Proposal] = []
     running: dict[int, Outcome] = {}
@@ -190,7 +190,7 @@ def test_a_round_waits_for_its_last_outcome_only() -> None:
 
 
 def test_a_proposal_rests_on_earlier_rounds() -> None:
-    """With other outcomes the first round is the same, and later ones are not."""
+    """With other outcomes, the first round is the same and later ones differ."""
     kind, _ = run(tpe())
     unkind, _ = run(tpe(), lambda method, p: Outcome(score=quality(p.params) * -1, pruned=False, epoch_scores=()))
     assert kind[:4] == unkind[:4]
@@ -199,7 +199,7 @@ def test_a_proposal_rests_on_earlier_rounds() -> None:
 
 @pytest.mark.parametrize("pruner", ["none", "median", "asha"])
 def test_telling_stored_outcomes_gives_the_same_proposals(pruner: Pruner) -> None:
-    """A resumed study tells what the journal holds, and reports nothing."""
+    """A resumed study tells the journal's outcomes and reports nothing."""
     proposals, outcomes = run(tpe(pruner=pruner))
     assert (pruner != "none") == any(outcome.pruned for outcome in outcomes.values())
     for num_workers in (1, 3):
@@ -221,7 +221,7 @@ def test_a_search_resumed_halfway_goes_on_as_if_it_had_not_stopped(pruner: Prune
 
 
 def epochs_until_pruned(method: OptunaTPE, index: int, score: float) -> int | None:
-    """Epochs after which a trial with this score is given up; None where it may finish."""
+    """Return the epochs after which a trial with this score is pruned, or None if it may finish."""
     for epoch in range(1, NUM_EPOCHS):
         if not method.report(index, epoch, score):
             return epoch
@@ -278,11 +278,11 @@ def test_a_range_becomes_optunas_form_of_it(param: Param, expected: BaseDistribu
     assert expected == distribution(param)
 
 
-# -- is it any good ----------------------------------------------------------------------------------------------------
+# -- search quality ----------------------------------------------------------------------------------------------------
 
 
 def test_tpe_comes_closer_to_the_optimum_than_random_search() -> None:
-    """Over ten seeds of 30 trials, at less than half of random search's mean distance."""
+    """Over ten seeds of 30 trials, TPE's mean distance is less than half of random search's."""
     space = {"lr": Float(low=1e-4, high=10.0, scale="log"), "momentum": Float(low=0.0, high=1.0)}
 
     def best(method: Method) -> float:

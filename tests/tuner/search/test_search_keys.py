@@ -1,4 +1,4 @@
-"""What makes a tuned arm worth beating: its default space, the recipe's hyperparameters, defaults, repeats, epochs."""
+"""Keys of a strong tuned arm: the default space, recipe hyperparameters, published defaults, repeats and epochs."""
 
 import math
 from collections import Counter
@@ -116,7 +116,7 @@ def test_a_rule_takes_the_recipe_that_its_baselines_tuning_chose() -> None:
     tune = "  tune: {method: grid, space: {lr: {choices: [0.02, 0.04]}, label_smoothing: {choices: [0.1, 0.2]}}}\n"
     results = list(completed(study(("  lr: 0.02\n", tune)), by_lr).values())
     baseline = trials_of(results, "baseline", "confirmation")[0].config.recipe
-    assert baseline.label_smoothing == 0.1  # of equals, the first
+    assert baseline.label_smoothing == 0.1  # the first of equal scores
     assert {trial.config.recipe for trial in trials_of(results, "legw", "confirmation")} == {baseline}
 
 

@@ -1,4 +1,4 @@
-"""The MLflow server that `zerotune ui` starts, for the length of a test."""
+"""The MLflow server that `zerotune ui` starts, running during a test."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ PATIENCE_SECONDS = 90
 
 
 class MlflowServer:
-    """A server that can be killed and started again at the same address.
+    """An MLflow server that can be killed and restarted at the same address.
 
     Args:
         tracking_uri: the store it serves.
-        folder: where its log goes.
+        folder: folder of its log.
     """
 
     def __init__(self, tracking_uri: str, folder: Path) -> None:
@@ -32,7 +32,7 @@ class MlflowServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it, and waits until it answers."""
+        """Start the server and wait until it answers."""
         argv, environment = self._command
         log = self._folder / "server.log"
         with log.open("w") as output:
@@ -47,7 +47,7 @@ class MlflowServer:
         _wait_until_it_answers(f"http://127.0.0.1:{self.port}/health", self._process, log)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ends it where it runs, its workers too."""
+        """Stop the server and its workers, if running."""
         if self._process is not None:
             os.killpg(self._process.pid, number)
             self._process.wait(timeout=30)
@@ -56,7 +56,7 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_server(tracking_uri: str, folder: Path) -> Iterator[int]:
-    """Serves the store on a free port, which it yields; the server's log goes to `folder`."""
+    """Serve the store on a free port and yield the port; the server's log is written to `folder`."""
     server = MlflowServer(tracking_uri, folder)
     try:
         server.start()

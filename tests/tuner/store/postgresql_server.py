@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own on a loopback port, where this machine has the programs."""
+"""A temporary PostgreSQL server on a loopback port, if its programs are installed."""
 
 import os
 import pwd
@@ -16,14 +16,14 @@ USER = "ann"
 
 
 def programs() -> Path | None:
-    """The folder with initdb and postgres; None where there is none."""
+    """Return the folder with initdb and postgres, or None."""
     found = shutil.which("initdb")
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return Path(found).resolve().parent if found else next(iter(folders), None)
 
 
 def unprivileged_user() -> str | None:
-    """Who may run a server here: PostgreSQL refuses root; None for whoever runs the tests."""
+    """Return the user to run the server as, because PostgreSQL refuses root; None for the current user."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -31,11 +31,11 @@ def unprivileged_user() -> str | None:
 
 
 class PostgresqlServer:
-    """A server that asks for a password, and can be killed and started again at the same address.
+    """A password-protected server that can be killed and restarted at the same address.
 
     Args:
-        folder: its data, in a folder that its user can reach.
-        password: of its user, who is called ann.
+        folder: folder of its data, accessible to the user it runs as.
+        password: password of its database user, ann.
     """
 
     def __init__(self, folder: Path, password: str) -> None:
@@ -60,7 +60,7 @@ class PostgresqlServer:
         )
 
     def start(self) -> None:
-        """Starts it, and waits until it takes connections."""
+        """Start the server and wait until it accepts connections."""
         argv = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
         silent = subprocess.DEVNULL
         self._process = subprocess.Popen(argv, user=self._user, cwd=self._data, stdout=silent, stderr=silent)
@@ -72,7 +72,7 @@ class PostgresqlServer:
             time.sleep(0.2)
 
     def end(self) -> None:
-        """Ends it at once, where it runs, its connections too."""
+        """Stop the server and its connections immediately, if running."""
         if self._process is not None:
             self._process.send_signal(3)  # SIGQUIT: an immediate shutdown, as after a power failure
             self._process.wait(timeout=30)
@@ -81,7 +81,7 @@ class PostgresqlServer:
 
 @contextmanager
 def postgresql_server(password: str) -> Iterator[PostgresqlServer]:
-    """A server that runs, in a folder of its own that goes with it."""
+    """Yield a running server, with a folder of its own that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="zerotune-postgresql-") as folder:
         server = PostgresqlServer(Path(folder), password)
         try:

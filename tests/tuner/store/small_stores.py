@@ -1,4 +1,4 @@
-"""A small study's store, and what its tests ask of MLflow itself."""
+"""A small study's store, and direct MLflow access for its tests."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def fail(*_: Any, **__: Any) -> Any:
 
 
 def fail_for_trials(log_batch: Any) -> Any:
-    """`log_batch` that fails where metrics are written, which only trials' runs have here."""
+    """Return a `log_batch` that fails when writing metrics, which only trial runs have here."""
 
     def broken(self: MlflowClient, run_id: str, **values: Any) -> Any:
         if values.get("metrics"):

@@ -1,4 +1,4 @@
-"""Addresses of stores: what is wrong with one is a sentence, and no credential stands in it."""
+"""Problems with a store's address are reported in one sentence without credentials."""
 
 import importlib.util
 import socket
@@ -88,7 +88,7 @@ def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypa
 
 
 class DriverError(Exception):
-    """As a database's driver raises it."""
+    """An error as raised by a database driver."""
 
     def __init__(self, text: str, **codes: str) -> None:
         super().__init__(text)
@@ -178,7 +178,7 @@ def test_a_secret_is_known_as_it_stands_there_and_as_it_is_meant() -> None:
 def test_an_address_without_credentials_is_one(uri: str) -> None:
     assert not has_credentials(uri)
     assert find_secrets(uri) == []
-    if "@" not in uri:  # before which everything is hidden, to be sure
+    if "@" not in uri:  # everything before an @ is hidden, to be safe
         assert redact(uri) == uri
 
 

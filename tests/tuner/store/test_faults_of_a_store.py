@@ -1,4 +1,4 @@
-"""A store that cannot be written, or was damaged: a sentence, and the study goes on when it is run again."""
+"""An unwritable or damaged store ends a study with a sentence, and the study resumes when it is run again."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ def statuses(here: Here) -> list[str]:
 
 
 def test_a_disk_that_fills_up_ends_the_study_with_a_sentence_and_it_goes_on_from_there(here: Here) -> None:
-    """The fifth line that is forced to disk does not fit: the definition and three results did."""
+    """The disk is full at the fifth synced line, after the definition and three results."""
     fsync, calls = os.fsync, 0
 
     def filling_up(number: int) -> None:

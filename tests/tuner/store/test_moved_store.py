@@ -1,4 +1,4 @@
-"""A store whose folder was moved or copied: its files are found, and new ones stand beside it."""
+"""After a store's folder is moved or copied, its files are found, and new ones are written beside it."""
 
 import shutil
 from pathlib import Path
@@ -14,15 +14,15 @@ from zerotune.tuner.store.connection import connect
 
 @pytest.fixture
 def old(tmp_path: Path, uri: str) -> Path:
-    """The folder of a store with a file of its study, of an awkward name."""
+    """Return the folder of a store with a file of its study, with an awkward name."""
     folder = Path(uri.removeprefix("sqlite:///")).parent
     put(uri, tmp_path, "first.csv")
     return folder
 
 
 def put(uri: str, tmp_path: Path, name: str) -> None:
-    """Opens the study in the store, as a run of it does, and keeps a file there."""
-    utils._artifact_repos_cache.clear()  # as in a new process: a moved store is not one that is open
+    """Open the study's store, as a run does, and store a file."""
+    utils._artifact_repos_cache.clear()  # as in a new process, because an open store is never moved
     (tmp_path / name).write_text(name, encoding="utf-8")
     store = open_store(uri)
     store.log_artifacts([tmp_path / name], "report")
@@ -53,7 +53,7 @@ def test_reading_a_moved_store_is_enough(old: Path, tmp_path: Path) -> None:
 
 
 def test_of_a_copy_nothing_is_changed(old: Path, tmp_path: Path) -> None:
-    """Its files are still where it says they are."""
+    """The original files still exist at the recorded location."""
     new = tmp_path / "copy"
     shutil.copytree(old, new)
     before = (new / "mlflow.db").read_bytes()

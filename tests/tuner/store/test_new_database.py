@@ -1,4 +1,4 @@
-"""New SQLite stores: tables made once, whoever else opens the store at the same time."""
+"""The tables of a new SQLite store are created once, even if several processes open it at the same time."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""A PostgreSQL store: its password comes from the environment, and is told and kept nowhere; it may come and go."""
+"""A PostgreSQL store: its password comes from the environment and is never shown or stored, and it may come and go."""
 
 import importlib.util
 from collections import Counter
@@ -89,7 +89,7 @@ def test_a_password_in_the_address_is_told_and_kept_nowhere(here: Here) -> None:
 def test_a_login_that_is_refused_ends_a_study_before_its_first_trial(
     password: str | None, database: str, code: int, said: str, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where only the database is missing, the study goes on, and reading from it says that it does not answer."""
+    """If only the database is missing, the study continues, and reading reports that the store does not answer."""
     monkeypatch.delenv("PGPASSWORD", raising=False)
     if password is not None:
         monkeypatch.setenv("PGPASSWORD", password)

@@ -1,4 +1,4 @@
-"""The MLflow store gives back exactly what was put in, once, whatever happens in between."""
+"""The MLflow store returns exactly what was written, once, despite failures in between."""
 
 import json
 import math
@@ -27,7 +27,7 @@ from zerotune.tuner.trial import TrialStatus
 
 @pytest.fixture
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the requests made to MLflow."""
+    """Record the names of the requests to MLflow."""
     calls: list[str] = []
     for name in ("search_runs", "create_run", "log_batch", "set_terminated", "set_tag", "log_param", "log_metric"):
         original = getattr(MlflowClient, name)
@@ -231,7 +231,7 @@ def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, co
     calls.clear()
     stored = read_results(uri, "small").results
     assert stored == tuple(replace(result, epochs=()) for result in results)
-    assert calls == ["search_runs"]  # of the definitions
+    assert calls == ["search_runs"]  # for the definitions
 
 
 @pytest.mark.parametrize("way", ["database", "any store"])
@@ -260,7 +260,7 @@ def test_a_server_holds_the_same_results_as_a_database(uri: str, tmp_path: Path)
 
 
 def test_of_two_runs_of_an_arm_or_a_study_the_one_in_use_is_kept(uri: str) -> None:
-    """A request that is sent again while a server starts may make a run twice."""
+    """A request that is repeated while a server starts may create a run twice."""
     store = open_store(uri)
     store.write_sessions([{"python": "3.11"}])
     store.write(make_result(seed=0))

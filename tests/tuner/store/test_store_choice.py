@@ -1,4 +1,4 @@
-"""A server that only a study file names gets none of the user's credentials, whatever command reads the file."""
+"""A server named only by a study file never gets the user's credentials, for any command that reads the file."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SERVER_SECRETS = [f"MLFLOW_TRACKING_{name}" for name in ("PASSWORD", "TOKEN", "A
 
 @pytest.fixture(autouse=True)
 def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of this user's, in the environment or at home."""
+    """Remove this user's credentials from the environment and the home folder."""
     for name in (*SERVER_SECRETS, "MLFLOW_TRACKING_URI", "PGPASSWORD", "MYSQL_PWD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -37,7 +37,7 @@ def test_the_command_comes_before_the_file_and_the_file_before_the_local_store()
     "uri",
     [
         *(FOREIGN, "http://10.0.0.7:5000", "HTTPS://tracker.example", " http://tracker.example"),
-        # what one parser takes for this machine may be another host to the next
+        # other hosts, which some parsers would take for this machine
         *("http://127.0.0.1.example:5000", "http://localhost.example", "http://tracker.example#/127.0.0.1"),
         *("http://tracker.example\\127.0.0.1/", "http://127.0.0.1\\.tracker.example/", "http://[::ffff:10.0.0.7]/"),
     ],

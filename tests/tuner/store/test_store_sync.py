@@ -1,4 +1,4 @@
-"""Sync writes only what is missing, completes what a crash left open, and keeps one of two runs."""
+"""Sync writes only missing results, completes runs that a crash left open, and keeps one of two duplicate runs."""
 
 import pytest
 from mlflow import MlflowClient

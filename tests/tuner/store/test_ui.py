@@ -1,4 +1,4 @@
-"""The MLflow UI listens on loopback, and links lead to what a study has to show."""
+"""The MLflow UI listens on loopback, and its links lead to a study's runs, comparison and figures."""
 
 import pytest
 
@@ -28,7 +28,7 @@ HOSTS = {
     "::1": "http://[::1]:1",
     "10.0.0.1": "http://10.0.0.1:1",
 }
-"""Addresses to listen on, and where they are linked to."""
+"""Addresses to listen on, and the hosts in their links."""
 
 
 def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> None:

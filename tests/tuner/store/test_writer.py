@@ -1,4 +1,4 @@
-"""The thread that writes results: whatever the store does, every result gets there once, in order."""
+"""The writer's thread writes every result once and in order, even if the store fails."""
 
 import threading
 
