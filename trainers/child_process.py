@@ -1,6 +1,6 @@
-"""Where this package lies, and how its child processes start: the current folder never decides which code runs.
+"""Locate this package and start its child processes so that the current folder never decides which code runs.
 
-This module must import nothing that takes long: it is used before everything else is imported.
+This module must import nothing slow: it is used before everything else is imported.
 """
 
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Final
 
 PACKAGE: Final = Path(__file__).parents[1]
-"""The folder of the installed package `zerotune`: its parts `trainers`, `tuner` and `studies` lie in it."""
+"""Folder of the installed package `zerotune`, which holds `trainers`, `tuner` and `studies`."""
 
 ENVIRONMENT: Final = {"PYTHONSAFEPATH": "1"}
-"""For programs that start Python processes of their own: none of them puts the current folder first on its path."""
+"""Variables for programs that start Python processes: keeps the current folder from the front of the import path."""
 
 
 def command_of(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module in a new Python process, which looks for it where this process found it.
+    """Return the command that runs a module in a new Python process, found where this process found it.
 
-    `python -m` alone would look into the current folder first.
+    `python -m` alone would search the current folder first.
 
     Args:
-        module: its full name, such as "zerotune.trainers.distributed.worker_process".
-        arguments: of its command line.
+        module: full name of the module, such as "zerotune.trainers.distributed.worker_process".
+        arguments: command-line arguments.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
@@ -33,12 +33,12 @@ def command_of(module: str, *arguments: str) -> list[str]:
 def demote_current_folder(path: list[str] | None = None) -> None:
     """Move the current folder to the end of the import path, so that no file in it hides a package.
 
-    Python puts it first for `python -m`, and wherever PYTHONPATH names it. From PYTHONPATH it is removed, so that child
-    processes do not look there either. Later entries, such as those of an editable install, come after the standard
-    library and stay.
+    Python puts the folder first for `python -m` and wherever PYTHONPATH names it. It is removed from PYTHONPATH, so
+    that child processes do not search it either. Entries after the standard library, such as those of an editable
+    install, stay.
 
     Args:
-        path: the import path to change in place; None for `sys.path` and PYTHONPATH.
+        path: import path to change in place; None for `sys.path` and PYTHONPATH.
     """
     here = os.path.realpath(os.curdir)
     if PACKAGE.parent.resolve() == Path(here):
@@ -55,7 +55,7 @@ def demote_current_folder(path: list[str] | None = None) -> None:
 
 
 def _clean_variable(here: str) -> None:
-    """Remove a folder from PYTHONPATH, where an empty entry stands for the current one."""
+    """Remove a folder from PYTHONPATH, in which an empty entry stands for the current folder."""
     if "PYTHONPATH" not in os.environ:
         return
     entries = os.environ["PYTHONPATH"].split(os.pathsep)
@@ -68,10 +68,10 @@ def _clean_variable(here: str) -> None:
 
 @contextmanager
 def hide_folders() -> Iterator[None]:
-    """Hide the current folder and the running script's folder from a library that passes them on to other processes.
+    """Hide the current folder and the running script's folder from a library that passes them to other processes.
 
-    Inside, the current folder is that of the standard library, which is on every import path anyway, and the script's
-    folder is not on the import path.
+    Inside the block, the current folder is that of the standard library, which is on every import path anyway, and the
+    script's folder is not on the import path.
     """
     script = os.path.dirname(os.path.realpath(sys.argv[0]))  # noqa: PTH120  # as Ray computes it
     position = sys.path.index(script) if script in sys.path else None

@@ -1,4 +1,4 @@
-"""The small problem that the contract tests give to every optimizer, and the marks that name the optimizers."""
+"""A small problem for the contract tests of every optimizer, and the marks that name the optimizers."""
 
 from importlib.util import find_spec
 
@@ -14,7 +14,7 @@ from zerotune.trainers.spec import OptimizerSpec, OptionValue
 
 
 def where_installed(name: str, *others: str) -> ParameterSet:
-    """Return the test's arguments; the test is skipped where the optimizer's package is absent."""
+    """Return the test's arguments, marked to skip where the optimizer's package is absent."""
     package = PARAMETER_FREE[name].package if name in PARAMETER_FREE else "torch"
     absent = pytest.mark.skipif(find_spec(package) is None, reason=f"needs {package}: pip install 'zerotune[rivals]'")
     return pytest.param(name, *others, marks=absent)
@@ -24,13 +24,13 @@ EVERY_OPTIMIZER = pytest.mark.parametrize("name", [where_installed(name) for nam
 
 
 def build(name: str, params: dict[str, nn.Parameter], lr: float, **options: OptionValue) -> Optimizer:
-    """Build an optimizer; one that finds its own learning rate starts where a few steps already show something."""
+    """Build an optimizer; one that finds its own learning rate starts where a few steps show an effect."""
     starts = {option: 0.003 for option in ("d0", "reps_rel") if option in OPTIMIZERS[name].defaults}
     return build_optimizer(OptimizerSpec(name=name, options={**starts, **options}), params.items(), lr)
 
 
 def two_layers(dtype: torch.dtype = torch.float32) -> dict[str, nn.Parameter]:
-    """Return a weight (4, 3) and a bias (4,), always the same."""
+    """Return a weight (4, 3) and a bias (4,), the same at every call."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(4, 3, generator=generator).to(dtype)
     bias = torch.randn(4, generator=generator).to(dtype)
@@ -44,7 +44,7 @@ def quadratic(params: dict[str, nn.Parameter]) -> Tensor:
 
 
 def train(optimizer: Optimizer, params: dict[str, nn.Parameter], steps: int, *, direction: float = 1.0) -> None:
-    """Step down the quadratic, or up it where direction is -1."""
+    """Step down the quadratic, or up if `direction` is -1."""
     for _ in range(steps):
         optimizer.zero_grad()
         (direction * quadratic(params)).backward()  # type: ignore[no-untyped-call]

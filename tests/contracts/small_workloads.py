@@ -1,4 +1,4 @@
-"""Real data on which every application can be trained in seconds, for the tests over the table."""
+"""Real data that trains every application in seconds, for the tests over the table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from zerotune.trainers.spec import OptionValue
 
 @dataclass(frozen=True, kw_only=True)
 class SmallWorkload:
-    """An application in a size for tests.
+    """Test-sized workload of an application.
 
     Attributes:
         source: name of the data source.
-        folder: of the data, inside the folder of real data sets; None where the source needs no files.
-        folder_fixture: name of the fixture that gives a folder of generated data, in place of `folder`.
-        data_options: of the source.
-        model_options: of the model.
-        packages: packages without which its tests are skipped.
+        folder: data folder within the folder of real data sets; None where the source needs no files.
+        folder_fixture: name of the fixture that provides a folder of generated data, instead of `folder`.
+        data_options: options of the source.
+        model_options: options of the model.
+        packages: packages required by its tests, which skip without them.
     """
 
     source: str = "mnist5k"
@@ -34,7 +34,7 @@ class SmallWorkload:
 
 
 def _images(size: int, *packages: str) -> SmallWorkload:
-    """An ImageNet application on generated images of six classes."""
+    """Return an ImageNet workload on generated images of six classes."""
     return SmallWorkload(
         source="imagenet",
         folder_fixture="image_folder",
@@ -82,7 +82,7 @@ SMALL_WORKLOADS: dict[str, SmallWorkload] = {
 
 
 def small_dataset(name: str, request: pytest.FixtureRequest) -> Dataset:
-    """The data of an application's small workload; skips where its packages are absent."""
+    """Return the data of an application's small workload; skip where its packages are absent."""
     small = SMALL_WORKLOADS[name]
     for package in small.packages:
         pytest.importorskip(package, reason=f"{package} is not installed")

@@ -1,4 +1,4 @@
-"""What every application promises, over the table: a new entry is tested without being named."""
+"""Contract of every application, over the table: a new entry is tested without being named."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_every_parameter_gets_a_gradient(name: str, data: Dataset):
 
 @every_application
 def test_all_epochs_together_take_every_sample_equally_often(name: str, data: Dataset):
-    """T = ceil(E n / B) updates see exactly E n samples, whatever order the split gives."""
+    """T = ceil(E n / B) updates see exactly E n samples, for any order of the split."""
     num_samples, batch_size, epochs = len(data.train), max(2, len(data.train) // 7), 2
     orders = [data.train.order(1, epoch, epochs=epochs, batch_size=batch_size) for epoch in (1, 2)]
     assert (orders[0][0], orders[0][1] + 1, orders[1][1]) == (1, orders[1][0], -(-epochs * num_samples // batch_size))

@@ -1,4 +1,4 @@
-"""How far every optimizer gets on a quadratic: neither a broken rule nor a wrong step size ends at the same loss."""
+"""Progress of every optimizer on a quadratic: a broken rule or a wrong step size ends at another loss."""
 
 import pytest
 import torch
@@ -39,23 +39,23 @@ LR_AND_LOSS: dict[str, tuple[float, float]] = {
     "dog": (0.7, 0.452),
     "ldog": (0.7, 0.429),
 }
-"""Of each optimizer: a learning rate in the middle of its range, and the loss after 30 steps over that before them."""
+"""optimizer: (a learning rate in the middle of its range, the loss after 30 steps relative to the initial loss)."""
 
 BFLOAT16_LOSS = {"prodigy": 0.582, "dog": 0.844, "ldog": 0.755}
-"""The same in bfloat16, where the small first steps of some are rounded away."""
+"""The same in bfloat16, where rounding loses the small first steps of some optimizers."""
 
 RELATIVE_TOLERANCE = {torch.float64: 0.01, torch.float32: 0.01, torch.bfloat16: 0.06}
 
 MOMENTUM_OPTIONS = ("momentum", "beta1")
 SECOND_MOMENT_OPTIONS = ("alpha", "beta2", "rho")
 NEEDS_MOMENTUM = ("schedule-free-sgd", "schedule-free-adamw")
-"""Their packages refuse a momentum of 0."""
+"""Their packages reject a momentum of 0."""
 
 
 def loss_left(
     name: str, *, lr: float, dtype: torch.dtype = torch.float64, direction: float = 1.0, **options: OptionValue
 ) -> float:
-    """Return the loss after `NUM_STEPS` steps over the loss before them."""
+    """Return the loss after `NUM_STEPS` steps relative to the initial loss."""
     params = two_layers(dtype)
     before = quadratic(params).item()
     optimizer = build(name, params, lr, **options)
@@ -76,7 +76,7 @@ def test_reduces_a_quadratic_by_the_stated_factor(name: str, dtype: torch.dtype)
 
 
 def _zeroed(options: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return every optimizer with each of these options that is not 0 by default."""
+    """Pair every optimizer with each of these options that is not 0 by default."""
     return [
         (name, option)
         for name, entry in OPTIMIZERS.items()
@@ -86,7 +86,7 @@ def _zeroed(options: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _is_missed(name: str, loss: float) -> bool:
-    """Whether the loss is not the one that the optimizer should reach."""
+    """Whether the loss differs from the optimizer's expected one."""
     return loss != pytest.approx(LR_AND_LOSS[name][1], rel=RELATIVE_TOLERANCE[torch.float64])
 
 

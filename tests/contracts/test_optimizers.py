@@ -1,4 +1,4 @@
-"""What every entry of OPTIMIZERS promises; a new entry is tested here without being named."""
+"""Contract of every entry of OPTIMIZERS: a new entry is tested without being named."""
 
 import copy
 import json
@@ -27,9 +27,9 @@ from zerotune.trainers.tables import UnknownName
 EVERY_OPTIMIZER_BUT_DOG = pytest.mark.parametrize(
     "name", [where_installed(name) for name in OPTIMIZERS if name not in ("dog", "ldog")]
 )
-"""DoG and LDoG refuse a parameter without gradient (tests/trainers/optimizers/test_parameter_free.py)."""
+"""DoG and LDoG reject a parameter without a gradient (tests/trainers/optimizers/test_parameter_free.py)."""
 EVERY_OWN_OPTIMIZER = pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in PARAMETER_FREE])
-"""The packages of the others read values back, but Schedule-Free's."""
+"""The packages of the others read values back, except Schedule-Free's."""
 EVERY_LAYERWISE_OPTIMIZER = pytest.mark.parametrize(
     "name", [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
 )
@@ -68,7 +68,7 @@ def test_a_parameter_without_gradient_is_left_alone_and_keeps_no_state(name: str
     optimizer.step()
     assert not torch.equal(before[0], params["weight"])
     assert torch.equal(before[1], params["bias"])
-    if name != "adagrad":  # torch's makes all its state beforehand
+    if name != "adagrad":  # torch's creates all its state in advance
         assert params["bias"] not in optimizer.state
 
 
@@ -140,7 +140,7 @@ def test_the_gradient_is_not_changed_by_a_step(name: str) -> None:
 @EVERY_LAYERWISE_OPTIMIZER
 @pytest.mark.parametrize("changing", [False, True], ids=["one form throughout", "another form every third step"])
 def test_fused_plain_and_multi_tensor_steps_agree(name: str, changing: bool) -> None:
-    """And a training may change between them, as it does when a checkpoint moves from a CPU to a GPU."""
+    """A training may also switch between them, as when a checkpoint moves from a CPU to a GPU."""
     ends = []
     for first in (None, False, True):
         params = two_layers(torch.float64)
@@ -161,13 +161,13 @@ def test_fused_plain_and_multi_tensor_steps_agree(name: str, changing: bool) -> 
 
 @EVERY_OWN_OPTIMIZER
 def test_a_step_never_reads_a_value_back_to_the_host(name: str) -> None:
-    """Fake tensors hold no values: a step that asks for one (an implicit .item()) raises."""
+    """Fake tensors hold no values, so a step that reads one (an implicit .item()) raises."""
     with FakeTensorMode():
         params = {"weight": nn.Parameter(torch.ones(3, 2)), "bias": nn.Parameter(torch.ones(3))}
         optimizer = build(name, params, lr=0.1, weight_decay=0.1)
         for group in optimizer.param_groups:
             group["foreach"] = True
-            group["capturable"] = type(optimizer).__module__.startswith("zerotune")  # torch's refuse it on a CPU
+            group["capturable"] = type(optimizer).__module__.startswith("zerotune")  # torch's reject it on a CPU
         for _ in range(2):
             for param in params.values():
                 param.grad = torch.ones_like(param)
@@ -215,7 +215,7 @@ def test_an_option_out_of_its_range_is_refused(name: str, option: str) -> None:
 
 @EVERY_OPTION
 def test_no_option_is_without_effect(name: str, option: str) -> None:
-    """Each option, moved from its default, changes the weights after five steps on some gradients."""
+    """Changing an option from its default changes the weights after five steps on some gradients."""
     default = OPTIMIZERS[name].defaults[option]
     moved: Callable[[float], OptionValue] = {
         "ratio_low": lambda _: 0.5, "ratio_high": lambda _: 0.6, "phi_low": lambda _: 50.0, "phi_high": lambda _: 0.1,
@@ -227,7 +227,7 @@ def test_no_option_is_without_effect(name: str, option: str) -> None:
         other = words[default]
     else:
         other = not default if isinstance(default, bool) else moved(float(default))  # type: ignore[arg-type]
-    # An option may act only beside another: decay where it is on, the form of the buffer where lr changes.
+    # Some options act only beside another: decay where it is on, the form of the buffer where lr changes.
     beside: dict[str, OptionValue] = {} if option == "weight_decay" else {"weight_decay": 0.05}
     if option in ("ratio_final", "ratio_gamma"):
         beside["bounds"] = "dynamic"
@@ -237,7 +237,7 @@ def test_no_option_is_without_effect(name: str, option: str) -> None:
     if option == "safeguard_warmup":
         beside["d_coef"] = 1e4
     lr = 10.0 if option == "growth_rate" else 0.02
-    size = 1e-3 if option == "bounds" else 0.1  # so small that the ratio meets its upper limit
+    size = 1e-3 if option == "bounds" else 0.1  # so small that the ratio reaches its upper limit
     ends = []
     for value in (default, other):
         params = two_layers()

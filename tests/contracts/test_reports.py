@@ -1,4 +1,4 @@
-"""What every report promises, whichever it is."""
+"""Contract of every report."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def comparison(results):
 
 @pytest.fixture(scope="module")
 def figures(comparison, results):
-    """Every report over epochs."""
+    """Return every report over epochs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importance, "NUM_RESAMPLES", 2)
         return {name: draw_figure(name, comparison, results, "epochs") for name in FIGURES}
@@ -107,7 +107,7 @@ def test_diverged_runs_do_not_squash_the_scores(name, higher_is_better):
 
 
 def _marked(trace, symbol):
-    """Heights of a trace's markers of a symbol, which has one for all of them or one each."""
+    """Return the heights of a trace's markers of one symbol, given for the whole trace or per marker."""
     symbols = (
         [trace.marker.symbol] * len(trace.y) if isinstance(trace.marker.symbol, str) else trace.marker.symbol or []
     )

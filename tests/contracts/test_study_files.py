@@ -1,4 +1,4 @@
-"""Contract of every study file: it loads, can be planned without its data, says what it is, and stands in the index."""
+"""Contract of every study file: it loads, plans without its data, describes itself, and is listed in the index."""
 
 import json
 import re
@@ -27,12 +27,12 @@ HEADER = {
     "Time": r"\d (min|minutes?|s|hours?)\b|^not measured here",
     "Expected": r"\d%|\d*\.\d+|from \d",
 }
-"""The fields of a study file's header in their order, and what each must hold: no field goes without its number."""
+"""Fields of a study file's header, in order, and the pattern each must match: none may lack its number."""
 
 
 @cache
 def loaded(name: str) -> Study:
-    """The shipped study; the test is skipped where the study needs an extra that is not installed."""
+    """Return the shipped study; skip where it needs an extra that is not installed."""
     try:
         return load_study(name)
     except BadInput as error:
@@ -42,7 +42,7 @@ def loaded(name: str) -> Study:
 
 
 def column(first: str, number: int) -> list[str]:
-    """The cells of a column of every table of the index whose first column has the title `first`."""
+    """Return one column of every table of the index whose first column has the title `first`."""
     lines = README.read_text(encoding="utf-8").splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith(f"| {first} |")]
     rows = [row for start in starts for row in takewhile(lambda line: line.startswith("|"), lines[start + 2 :])]
@@ -59,7 +59,7 @@ def test_a_study_file_loads_under_its_own_name(name: str) -> None:
 
 
 def header_fields(text: str) -> dict[str, str]:
-    """The fields of a study file's header; lines that continue one are joined to it."""
+    """Return the fields of a study file's header; continuation lines are joined."""
     fields: dict[str, str] = {}
     for line in takewhile(lambda line: line.startswith("# "), text.splitlines()):
         key, _, value = line[2:].partition(" ")
@@ -71,7 +71,7 @@ def header_fields(text: str) -> dict[str, str]:
 
 
 def header_problems(text: str) -> list[str]:
-    """The fields that are missing, out of order, or do not hold what they must."""
+    """Return the fields that are missing, out of order, or invalid."""
     fields = header_fields(text)
     if list(fields) != list(HEADER):
         return [f"fields {', '.join(fields)} instead of {', '.join(HEADER)}"]
@@ -138,7 +138,7 @@ def test_a_study_compares_a_search_with_other_arms(name: str) -> None:
     study = loaded(name)
     assert study.question
     source = APPLICATIONS[study.application].data_sources[study.data.source]
-    assert study.arm(study.reference).is_search == source.holds_out  # where nothing is held out, nothing is searched
+    assert study.arm(study.reference).is_search == source.holds_out  # without held-out data, nothing is searched
     assert len(study.arms) >= 2
 
 

@@ -1,4 +1,4 @@
-"""The third-party optimizers that ours are compared with. They come with `make test`; without them tests skip."""
+"""Third-party optimizers to compare ours with. `make test` installs them; without them the tests skip."""
 
 import importlib
 import importlib.util
@@ -10,10 +10,10 @@ import pytest
 
 
 def timm_optimizer(module: str, name: str) -> Any:
-    """One optimizer of timm, imported without timm's models.
+    """Import one optimizer of timm without timm's models.
 
-    timm's models need torchvision, whose wheel may replace a CPU-only torch by a CUDA one; the two optimizers need
-    torch alone. So the packages around them are entered as empty ones while their module is imported.
+    timm's models need torchvision, whose wheel may replace a CPU-only torch by a CUDA build. The optimizers need torch
+    alone, so their parent packages are replaced by empty ones during the import.
     """
     spec = importlib.util.find_spec("timm")
     if spec is None or not spec.submodule_search_locations:
@@ -33,19 +33,19 @@ def timm_optimizer(module: str, name: str) -> Any:
 
 @pytest.fixture(scope="session")
 def timm_lars() -> Any:
-    """The class timm.optim.Lars."""
+    """Return the class timm.optim.Lars."""
     return timm_optimizer("lars", "Lars")
 
 
 @pytest.fixture(scope="session")
 def timm_lamb() -> Any:
-    """The class timm.optim.Lamb."""
+    """Return the class timm.optim.Lamb."""
     return timm_optimizer("lamb", "Lamb")
 
 
 @pytest.fixture(scope="session")
 def optax() -> Any:
-    """optax, with JAX in double precision."""
+    """Return optax, with JAX in double precision."""
     module = pytest.importorskip("optax", reason="optax is not installed: pip install -e '.[oracles]'")
     importlib.import_module("jax").config.update("jax_enable_x64", True)
     return module

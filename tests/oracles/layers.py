@@ -1,4 +1,4 @@
-"""The layers every oracle is run over, their weights, gradients and rates, and the drivers of both sides."""
+"""Layers that every oracle runs over: weights, gradients, learning rates, and the training loops of both sides."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ def channels_last(values: Tensor) -> Tensor:
 
 
 def transposed(values: Tensor) -> Tensor:
-    """The same values, laid out column by column."""
+    """Return the same values in column-major layout."""
     return values.t().contiguous().t()
 
 
 def strided(values: Tensor) -> Tensor:
-    """The same values as every second column of a wider matrix."""
+    """Return the same values as every second column of a wider matrix."""
     wide = torch.full((values.shape[0], 2 * values.shape[1]), torch.nan, dtype=values.dtype)
     wide[:, ::2] = values
     return wide[:, ::2]
@@ -36,7 +36,7 @@ def strided(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Layer:
-    """A parameter tensor: its shape, and how its weights and its gradient lie in memory."""
+    """Shape of a parameter tensor, and the memory layout of its weights and its gradient."""
 
     name: str
     shape: tuple[int, ...]
@@ -61,7 +61,7 @@ LAYERS = (
 LAYERS_WITH_NUMBERS = tuple(layer for layer in LAYERS if 0 not in layer.shape)
 
 LARGE_LAYERS = (Layer("vector", (3,)), Layer("large", (601, 503)), Layer("matrix", (2, 2)), Layer("scalar", ()))
-"""One of 302,303 numbers, which is no multiple of any power of two, between small ones."""
+"""One layer of 302,303 numbers, an odd count, between small layers."""
 
 
 def random_weights(layers: Sequence[Layer] = LAYERS) -> list[Array]:
@@ -70,7 +70,7 @@ def random_weights(layers: Sequence[Layer] = LAYERS) -> list[Array]:
 
 
 def parameters(dtype: torch.dtype = torch.float64, layers: Sequence[Layer] = LAYERS) -> list[nn.Parameter]:
-    """`random_weights` as parameters."""
+    """Return `random_weights` as parameters."""
     arrays = random_weights(layers)
     return [nn.Parameter(layer.layout(torch.tensor(w, dtype=dtype))) for layer, w in zip(layers, arrays, strict=True)]
 
@@ -85,7 +85,7 @@ class OptimizerSteps:
     made: dict[torch.dtype, list[list[Tensor]]] = field(default_factory=dict)
 
     def tensors(self, dtype: torch.dtype) -> list[list[Tensor]]:
-        """The gradients in their memory layouts; the same objects at every call."""
+        """Return the gradients in their memory layouts; every call returns the same objects."""
         if dtype not in self.made:
             self.made[dtype] = self.fresh_tensors(dtype)
         return self.made[dtype]
@@ -99,7 +99,7 @@ class OptimizerSteps:
 
 @cache
 def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, calm: bool = False) -> OptimizerSteps:
-    """Rates over two decades and gradients whose size ranges over four; `calm`: one decade each, and smaller rates."""
+    """Return learning rates over two decades and gradients over four; `calm` gives one decade each and smaller rates."""
     generator = np.random.default_rng(2)
     rates, gradients = [], []
     for _ in range(num_steps):
@@ -110,13 +110,13 @@ def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, cal
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Sets every group's rate to `rate` times the group's own `rate_factor` (1 where it has none)."""
+    """Set every group's learning rate to `rate` times the group's own `rate_factor` (1 where it has none)."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("rate_factor", 1.0)
 
 
 def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: OptimizerSteps, from_step: int = 0) -> None:
-    """Takes the steps from `from_step` on; they must leave the gradients as they were."""
+    """Take the steps from `from_step` on, and check that they leave the gradients unchanged."""
     dtype = parameters[0].dtype
     for rate, tensors in list(zip(steps.rates, steps.tensors(dtype), strict=True))[from_step:]:
         set_rate(optimizer, rate)
@@ -130,7 +130,7 @@ def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Optim
 
 
 def trained(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: OptimizerSteps) -> list[Array]:
-    """The parameters' values after the steps."""
+    """Return the parameters' values after the steps."""
     train(optimizer, parameters, steps)
     return values(parameters)
 
@@ -138,7 +138,7 @@ def trained(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Opt
 def expected(
     solvers: Sequence[LayerSolver], steps: OptimizerSteps, rate_factors: Sequence[float] | None = None
 ) -> list[Array]:
-    """The reference's values of `random_weights` after the same steps."""
+    """Return the reference's values of `random_weights` after the same steps."""
     weights = random_weights(steps.layers)
     factors = rate_factors or [1.0] * len(weights)
     for rate, gradients in zip(steps.rates, steps.gradients, strict=True):
@@ -152,7 +152,7 @@ def values(tensors: Sequence[Tensor]) -> list[Array]:
 
 
 def assert_equal_to(actual: Sequence[Array], wanted: Sequence[Array], tolerance: float = 1e-12) -> None:
-    """Every layer equals the wanted one within `tolerance` times the layer's largest entry."""
+    """Assert that every layer equals the wanted one within `tolerance` times the layer's largest entry."""
     for index, (ours, theirs) in enumerate(zip(actual, wanted, strict=True)):
         assert ours.shape == theirs.shape, f"layer {index}"
         assert np.all(np.isfinite(theirs)), f"layer {index}: the oracle itself is not finite"
@@ -162,5 +162,5 @@ def assert_equal_to(actual: Sequence[Array], wanted: Sequence[Array], tolerance:
 
 
 def bits_differ(actual: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[int]:
-    """The layers whose values are not the same to the last bit."""
+    """Return the indices of the layers whose values are not bitwise equal."""
     return [i for i, (ours, theirs) in enumerate(zip(actual, wanted, strict=True)) if not torch.equal(ours, theirs)]

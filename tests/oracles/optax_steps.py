@@ -13,10 +13,10 @@ def optax_weights(
     build: Callable[[Callable[[Any], Any]], Any],
     steps: OptimizerSteps,
 ) -> list[Array]:
-    """The values of `random_weights` after the steps.
+    """Return the values of `random_weights` after the steps.
 
     Args:
-        build: makes the optimizer from a schedule, count of steps (from 0) -> learning rate.
+        build: makes the optimizer from a schedule, step (from 0) -> learning rate.
         steps: learning rates and gradients.
     """
     import jax

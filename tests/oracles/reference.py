@@ -1,8 +1,8 @@
-"""Slow float64 references of the optimizers: NumPy, one layer at a time, from the papers' formulas and nothing else.
+"""Slow float64 references of the optimizers: NumPy, one layer at a time, from the papers' formulas alone.
 
-An object is one layer's solver with its state. `step(weight, gradient, lr)` gives the new weight; the arrays may have
+Each object is one layer's solver with its state. `step(weight, gradient, lr)` returns the new weight; arrays may have
 any shape. Sources: LARS (arXiv 1708.03888) Algorithm 1 and Equation 6; LAMB (arXiv 1904.00962) Algorithm 2; DATE
-Algorithm 1, lines 10 to 17; LIMIT (arXiv 2006.08517) Table 3; AdaBound (arXiv 1902.09843) for limits that move.
+Algorithm 1, lines 10 to 17; LIMIT (arXiv 2006.08517) Table 3; AdaBound (arXiv 1902.09843) for moving limits.
 """
 
 import math
@@ -28,7 +28,7 @@ class ReferenceSolver(Protocol):
 
 
 def norm(values: Array) -> float:
-    """The Euclidean norm."""
+    """Return the Euclidean norm."""
     flat = values.ravel()
     return math.sqrt(float(flat @ flat))
 
@@ -39,7 +39,7 @@ def clip(value: float, low: float, high: float) -> float:
 
 @dataclass
 class Lars:
-    """LARS with the learning rate inside the momentum buffer (the paper) or outside (`lr_in_buffer=False`)."""
+    """LARS with the learning rate inside the momentum buffer (as in the paper) or outside (`lr_in_buffer=False`)."""
 
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -116,7 +116,7 @@ class Sgd:
 
 @dataclass
 class Momentum:
-    """v <- m v + g; u = v. With Nesterov u = g + m v. As torch's, the learning rate is outside the buffer."""
+    """v <- m v + g; u = v. With Nesterov u = g + m v. As in torch, the learning rate is outside the buffer."""
 
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -131,7 +131,7 @@ class Momentum:
 
 @dataclass
 class Nesterov(Momentum):
-    """Momentum with the look-ahead."""
+    """Momentum with Nesterov's look-ahead."""
 
     nesterov: bool = True
 
@@ -167,7 +167,7 @@ class RmsProp:
 
 @dataclass
 class Adam:
-    """Bias-corrected moments; the decay is part of the gradient, or of the direction alone where it is decoupled."""
+    """Bias-corrected moments. The weight decay is added to the gradient, or to the direction where it is decoupled."""
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -192,7 +192,7 @@ class Adam:
 
 @dataclass
 class AdamW(Adam):
-    """Adam with decoupled decay; torch's default decay."""
+    """Adam with decoupled weight decay, by default torch's."""
 
     weight_decay: float = 1e-2
     decoupled: bool = True
@@ -230,7 +230,7 @@ BASE_SOLVERS: dict[str, type[ReferenceSolver]] = {
 
 @dataclass
 class LayerwiseReference:
-    """w <- w - lr r u; r = |w| / |g| or |w| / |u| within bounds, and 1 within bounds where a norm is 0."""
+    """w <- w - lr r u, where r is |w| / |g| or |w| / |u|, or 1 where a norm is 0, clipped to the bounds."""
 
     base: ReferenceSolver
     ratio: str = "gradient"

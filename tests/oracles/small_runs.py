@@ -1,4 +1,4 @@
-"""Short runs over four small layers, some of whose gradients may be missing: ours and the reference's."""
+"""Short runs over four small layers, ours and the reference's. Some gradients may be missing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ SHAPES = [(3, 4), (5,), (), (2, 2, 3, 3)]
 NUM_STEPS = 12
 
 Step = Sequence[Array | None]
-"""One step's gradients; None where a layer has none."""
+"""One step's gradients; None for a layer without one."""
 
 
 def random_step(seed: int) -> list[Array]:
@@ -30,7 +30,7 @@ def stepped(
     lr: float = 0.05,
     **options: Any,
 ) -> list[nn.Parameter]:
-    """The parameters after our steps."""
+    """Return the parameters after our steps."""
     parameters = [nn.Parameter(torch.tensor(weight, dtype=dtype)) for weight in weights]
     optimizer = solver.build(parameters, lr=lr, **options)
     for gradients in steps:
@@ -43,7 +43,7 @@ def stepped(
 def reference_weights(
     solver: Solver, weights: Sequence[Array], steps: Sequence[Step], lr: float = 0.05, **options: Any
 ) -> list[Array]:
-    """The weights after the reference's steps; a layer without gradient takes none."""
+    """Return the weights after the reference's steps; a layer without a gradient takes no step."""
     new = list(weights)
     for layer, layer_solver in enumerate(solver.reference(**options) for _ in weights):
         for gradients in steps:

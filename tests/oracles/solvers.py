@@ -1,4 +1,4 @@
-"""Every solver with options that leave none of its terms out, and its slow reference."""
+"""Every solver and its slow reference, with options that exercise all of its terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
 @dataclass(frozen=True, kw_only=True)
 class Solver:
-    """How to build the optimizer, (params, lr=..., ...) -> optimizer, and one layer's reference, (...) -> solver."""
+    """Factories of the optimizer, (params, lr=..., ...) -> optimizer, and of one layer's reference, (...) -> solver."""
 
     build: Callable[..., Optimizer]
     reference: Callable[..., LayerSolver]

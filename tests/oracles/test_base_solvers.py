@@ -1,4 +1,4 @@
-"""The layer-wise wrapper with both bounds at 1 against torch.optim: bit for bit in float32, 1e-12 in float64."""
+"""The layer-wise wrapper with both bounds at 1 equals torch.optim: bitwise in float32, within 1e-12 in float64."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ TORCH: dict[str, tuple[BuildTorch, dict[str, Any]]] = {
     "adamw": (torch.optim.AdamW, {}),
     "adadelta": (torch.optim.Adadelta, {}),
 }
-"""base solver: (torch's optimizer, what it needs beyond its defaults)."""
+"""base solver: (torch's optimizer, its arguments beyond the defaults)."""
 
 OPTIONS: dict[str, dict[str, float]] = {
     "sgd": {"weight_decay": 0.05},
@@ -35,7 +35,7 @@ OPTIONS: dict[str, dict[str, float]] = {
     "adamw": {"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "weight_decay": 0.05},
     "adadelta": {"rho": 0.8, "eps": 1e-4, "weight_decay": 0.05},
 }
-"""base solver: options other than its defaults."""
+"""base solver: options that differ from its defaults."""
 
 BASE = pytest.mark.parametrize("base", TORCH)
 FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])

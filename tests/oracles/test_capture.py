@@ -1,4 +1,4 @@
-"""A step that a CUDA graph or a compiled function can hold: no value read back, the rate as a tensor."""
+"""A step that a CUDA graph or a compiled function can capture: no value is read back, the learning rate is a tensor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,11 @@ READS_BACK = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "a
 """Operators that make the host wait for the device."""
 
 COPIES = {"aten::_to_copy", "aten::copy_"}
-"""Operators that may carry values between the host and the device."""
+"""Operators that may copy values between the host and the device."""
 
 
 class NothingReadBack(TorchDispatchMode):
-    """Raises where a tensor's value is read on the host, and counts the other operators."""
+    """Raise where the host reads a tensor's value, and count the other operators."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_a_capturable_step_runs_on_a_device_whose_values_no_host_can_read(solver
     with FakeTensorMode():
         weights = [nn.Parameter(torch.ones(3, 2, device="cuda")), nn.Parameter(torch.ones((), device="cuda"))]
         optimizer = solver.build(weights, lr=0.1, foreach=True, capturable=True)
-        optimizer.param_groups[0]["lr"] = torch.tensor(0.1, device="cuda")  # the constructor would look at it once
+        optimizer.param_groups[0]["lr"] = torch.tensor(0.1, device="cuda")  # the constructor would read it once
         for weight in weights:
             weight.grad = torch.ones_like(weight)
         with NothingReadBack():
@@ -123,11 +123,11 @@ def test_a_scheduler_sets_the_tensor_in_place(solver: Solver) -> None:
 
 
 COMPILED = ["lars", "lamb", "date", "adamw, limits that move"]
-"""Some, as each takes seconds; between them they have every kind of state and of bounds."""
+"""A subset, since each takes seconds. Together they have every kind of state and of bounds."""
 
 
 def train_step(solver: Solver) -> tuple[nn.Module, Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """A small model, its rate, and one forward, backward and step over it."""
+    """Return a small model, its learning rate, and a function of one forward, backward and optimizer step."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1)).double()
     rate = torch.tensor(0.05, dtype=torch.float64)
@@ -192,7 +192,7 @@ def test_a_captured_graph_replays_the_eager_steps(solver: Solver) -> None:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(3):  # makes the state; the rate is 0
+            for _ in range(3):  # creates the state; the rate is 0
                 optimizer.step()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""Zero norms, missing, empty, NaN, infinite and shared gradients, groups, closures: every solver, both ways."""
+"""Zero norms; missing, empty, NaN, infinite and shared gradients; groups; closures: every solver, both ways."""
 
 import itertools
 import math
@@ -157,9 +157,9 @@ def test_gradients_that_share_memory_give_what_their_copies_give(solver: Solver,
     flat = torch.linspace(-1.0, 2.0, 24, dtype=torch.float64)
     shared = [
         torch.tensor(0.5, dtype=torch.float64).expand(3, 4),  # one number for all
-        flat[:12].view(3, 4),  # a bucket, as torch's DDP keeps
+        flat[:12].view(3, 4),  # a bucket, as in torch's DDP
         flat[12:].view(3, 4),
-        flat[:12].view(3, 4),  # the same as another layer's
+        flat[:12].view(3, 4),  # shared with another layer
         flat.view(4, 6)[::2, ::1].reshape(3, 4),
         flat.view(2, 12)[0].view(4, 3).t(),
     ]

@@ -1,4 +1,4 @@
-"""LAMB against timm, optax and the slow reference: 100 steps of changing rate in float64."""
+"""LAMB against timm, optax and the slow reference: 100 steps with a changing learning rate in float64."""
 
 from collections.abc import Callable
 from typing import Any

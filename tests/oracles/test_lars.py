@@ -1,4 +1,4 @@
-"""LARS against timm, optax and the slow reference: 100 steps of changing rate in float64."""
+"""LARS against timm, optax and the slow reference: 100 steps with a changing learning rate in float64."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ ETA = 0.02
 def test_the_papers_form_equals_timm_with_the_rate_in_the_trust_coefficient(
     timm_lars: Callable[..., Any], foreach: bool | None, nesterov: bool, weight_decay: float
 ) -> None:
-    steps = training(LAYERS_WITH_NUMBERS)  # where a norm is 0, timm with lr=1 takes a step without the rate
+    steps = training(LAYERS_WITH_NUMBERS)  # where a norm is 0, timm with lr=1 ignores the rate
     theirs = parameters(layers=LAYERS_WITH_NUMBERS)
     oracle = timm_lars(
         theirs, lr=1.0, momentum=0.9, weight_decay=weight_decay, nesterov=nesterov, eps=0.0, always_adapt=True
@@ -155,7 +155,7 @@ def test_the_first_momentum_step_is_undamped_by_hand(foreach: bool | None) -> No
     optimizer.step()
     assert weight.tolist() == pytest.approx([2.7, 2.6], rel=1e-14)
 
-    # The rate falls to 0: the velocity (0.3, 1.4) stays and moves the weights by 0.9 of itself.
+    # The rate falls to 0: the velocity (0.3, 1.4) stays and moves the weights by 0.9 times itself.
     optimizer.param_groups[0]["lr"] = 0.0
     optimizer.step()
     assert weight.tolist() == pytest.approx([2.43, 1.34], rel=1e-14)

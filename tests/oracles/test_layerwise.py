@@ -32,7 +32,7 @@ def test_a_hundred_steps_equal_the_slow_reference(base: str, ratio: str, bounds:
         ours, lr=0.0, base=base, base_options=OPTIONS[base], ratio=ratio, foreach=foreach, **BOUNDS[bounds]
     )
     solvers = [LayerwiseReference(BASE_SOLVERS[base](**OPTIONS[base]), ratio=ratio, **BOUNDS[bounds]) for _ in LAYERS]
-    steps = training(calm=bounds == "none")  # without bounds, momentum and sudden small gradients diverge
+    steps = training(calm=bounds == "none")  # without bounds, momentum diverges on suddenly small gradients
     assert_equal_to(trained(optimizer, ours, steps), expected(solvers, steps))
 
 
@@ -100,7 +100,7 @@ def test_date_equals_the_slow_reference(base: str, foreach: bool | None) -> None
 
 @FOREACH
 def test_dates_step_by_hand(foreach: bool | None) -> None:
-    # Three layers with |w| = 5: |g| = 2 gives 2.5, |g| = 0.1 gives 50 bounded to 4, |g| = 20 gives 0.25 bounded to 0.5.
+    # Three layers with |w| = 5: |g| = 2 gives 2.5, |g| = 0.1 gives 50 clipped to 4, |g| = 20 gives 0.25 clipped to 0.5.
     layers = [torch.nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64)) for _ in range(3)]
     optimizer = DATE(
         layers, lr=0.1, base="momentum", base_options={"momentum": 0.5}, ratio_low=0.5, ratio_high=4.0, foreach=foreach
@@ -112,7 +112,7 @@ def test_dates_step_by_hand(foreach: bool | None) -> None:
     assert [layer[0].item() for layer in layers] == pytest.approx(firsts, rel=1e-14)
     assert [layer[1].item() for layer in layers] == [4.0, 4.0, 4.0]
 
-    # The second velocity is 1.5 times the first; the ratio is that of the new weights.
+    # The second velocity is 1.5 times the first; the ratio uses the new weights.
     norms = [math.hypot(first, 4.0) for first in firsts]
     ratios = [norms[0] / 2, 4.0, 0.5]
     optimizer.step()

@@ -1,4 +1,4 @@
-"""Gradients at the ends of float32's range, bfloat16 and float16, several dtypes in one group: every solver."""
+"""Every solver at the ends of float32's range, in bfloat16 and float16, and with several dtypes in one group."""
 
 import itertools
 
@@ -43,7 +43,7 @@ def test_gradients_whose_squares_leave_float32_spoil_no_other_layer(
 
 @FOREACH
 def test_a_float32_gradient_whose_norm_is_rounded_to_zero_counts_as_zero(foreach: bool | None) -> None:
-    # Documented: local is then 1, and the step lr times the gradient, which is nothing beside the weights.
+    # Documented: local is then 1, so the step is lr times the gradient, negligible against the weights.
     parameters = stepped(lars(weight_decay=0.0), [np.ones(3)], [[np.full(3, 1e-30)]], torch.float32, foreach=foreach)
     assert parameters[0].tolist() == [1.0, 1.0, 1.0]
     exact = stepped(lars(weight_decay=0.0), [np.ones(3)], [[np.full(3, 1e-30)]], torch.float64, foreach=foreach)
@@ -57,7 +57,7 @@ def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool
     weights = values([torch.tensor(weight, dtype=torch.bfloat16) for weight in random_step(0)])
     parameters = stepped(solver, weights, steps, torch.bfloat16, foreach=foreach)
     assert {parameter.dtype for parameter in parameters} == {torch.bfloat16}
-    # Each of 5 steps rounds the weights by up to half an eps, and the state and the direction too.
+    # Each of 5 steps rounds the weights, the state and the direction by up to half an eps.
     tolerance = 4 * torch.finfo(torch.bfloat16).eps
     assert_equal_to(values(parameters), reference_weights(solver, weights, steps), tolerance)
 
@@ -67,7 +67,8 @@ def test_bfloat16_equals_the_reference_to_rounding(solver: Solver, foreach: bool
 def test_norms_of_half_precision_neither_overflow_nor_lose_small_terms(
     foreach: bool | None, dtype: torch.dtype
 ) -> None:
-    # |w| = 64 * 100 and |g| = 64 * 200, whose squares exceed float16; summed in bfloat16, 4096 terms stop at 256.
+    # |w| = 64 * 100 and |g| = 64 * 200: their squares exceed float16's range, and a bfloat16 sum of 4096 terms stops at
+    # 256.
     weight = nn.Parameter(torch.full((4096,), 100.0, dtype=dtype))
     optimizer = LARS([weight], lr=1.0, momentum=0.0, trust_coefficient=1.0, foreach=foreach)
     weight.grad = torch.full((4096,), 200.0, dtype=dtype)

@@ -1,4 +1,4 @@
-"""A run interrupted and taken up again goes on bit for bit: state_dict, files, copies and pickles."""
+"""An interrupted run resumes bit for bit: state_dict, files, copies and pickles."""
 
 import copy
 import io
@@ -14,13 +14,13 @@ from tests.oracles.layers import LAYERS, OptimizerSteps, bits_differ, parameters
 from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver
 
 Resume = Callable[[Solver, Optimizer, list[nn.Parameter], bool], tuple[Optimizer, list[nn.Parameter]]]
-"""(solver, optimizer, its parameters, foreach) -> an optimizer that goes on, and its parameters."""
+"""(solver, optimizer, its parameters, foreach) -> the resumed optimizer and its parameters."""
 
 NUM_STEPS = 12
 
 
 def copied(theirs: list[nn.Parameter]) -> list[nn.Parameter]:
-    """Parameters of the same values and memory layouts."""
+    """Return parameters of the same values and memory layouts."""
     ours = [parameter.detach().clone() for parameter in theirs]
     return [nn.Parameter(values) for values in ours]
 

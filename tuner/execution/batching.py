@@ -1,4 +1,4 @@
-"""Batches of trials for the workers: one trial, several short ones, or a pack.
+"""Batch trials for the workers: one trial, several short ones, or a pack.
 
 This module must not know Ray, nor how messages reach workers.
 """
@@ -35,7 +35,7 @@ class BenchmarkRequest:
 
 
 class TrialBatcher:
-    """Chooses the next batch of trials for a worker.
+    """Choose the next batch of trials for a worker.
 
     Args:
         agenda: gives trials.
@@ -76,7 +76,7 @@ class TrialBatcher:
         return TrialBatch(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
 
     def requeue(self, trial: Trial) -> None:
-        """Return a trial whose worker is gone. It goes to another worker before new trials do."""
+        """Return a trial whose worker is gone. It goes to a worker before any new trial."""
         self._requeued.append(trial)
 
     def record_duration(self, trial: Trial, last: ProgressUpdate) -> None:
@@ -86,7 +86,7 @@ class TrialBatcher:
             self._seconds[_length_of(trial)] = seconds
 
     def _num_short(self, trial: Trial) -> int:
-        """How many such trials fill the time between two updates; 1 where their duration is not known."""
+        """Return how many such trials fill the time between two updates; 1 if their duration is unknown."""
         seconds = self._seconds.get(_length_of(trial))
         return 1 if seconds is None else max(1, int(UPDATE_SECONDS / max(seconds, 1e-3)))
 
@@ -94,13 +94,13 @@ class TrialBatcher:
         return self._buffer.popleft() if self._buffer else self._agenda.ask()
 
     def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
-        """Return the trial and others of its kind: of those available, the share of one worker among `among`.
+        """Return the trial and others of its kind, at most one worker's share of those available.
 
         Args:
             trial: the first one.
             size: most trials to return.
             kind: equal for trials that may go together.
-            among: workers to share between.
+            among: number of workers to share between.
         """
         found = [trial]
         while 1 < size and len(found) < size * among:

@@ -1,4 +1,4 @@
-"""What went wrong in a training or with its worker, put into one sentence.
+"""Describe failures of trainings and their workers in one sentence.
 
 This module must not know Ray: Ray's text about a worker's death is passed in.
 """
@@ -11,21 +11,21 @@ from typing import Final
 from ...trainers.memory import is_out_of_memory
 
 MAX_WORKER_FAILURES: Final = 3
-"""Workers that may die in succession under a trial, at no later epoch, before the trial fails."""
+"""A trial fails after this many of its workers die in succession without reaching a later epoch."""
 
 LESS_MEMORY: Final = (
     "train on fewer samples at once (recipe.micro_batch_size), or fewer trials (resources.max_concurrent)"
 )
 
 _SHORT_OF_MEMORY: Final = "running low on memory"
-"""Ray's words for a worker that its memory monitor ended. It gives no reason for one that the kernel ended."""
+"""Ray's phrase for a worker that its memory monitor killed. It gives no reason for one that the kernel killed."""
 _MACHINE_LOST: Final = ("node was terminated", "node has died", "node died", "marked dead", "node failure")
 _EXCEPTION_LINE: Final = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception))(: .*)?")
 _FRAME_LINE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def describe_error(exception: BaseException) -> str:
-    """Return an exception as one sentence, with the last line of code it came from.
+    """Describe an exception in one sentence, with the last line of code it came from.
 
     A sentence about exhausted memory begins with "out of memory" and says what to change.
     """
@@ -37,10 +37,10 @@ def describe_error(exception: BaseException) -> str:
 
 
 def find_cause(text: str) -> str | None:
-    """Return the exception that a printed traceback ends with, as one sentence; None where there is none.
+    """Return the exception at the end of a printed traceback, as one sentence; None if there is none.
 
     Args:
-        text: of Ray, which surrounds the traceback of a worker with its own lines.
+        text: from Ray, which surrounds a worker's traceback with its own lines.
 
     >>> find_cause('''The actor died because of an error raised in its creation task
     ...   File "/site-packages/tuner/packing.py", line 12, in <module>
@@ -62,9 +62,9 @@ def find_cause(text: str) -> str | None:
 
 
 class WorkerFailures:
-    """Counts the workers that die under each trial. An epoch later than any before starts the count anew.
+    """Count the workers that die under each trial. An epoch later than any before resets the count.
 
-    A long trial so outlives any number of deaths from outside, and a trial that kills its workers ends.
+    So a long trial survives any number of deaths from outside, and a trial that kills its workers ends.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class WorkerFailures:
 
 
 def is_external_failure(text: str) -> bool:
-    """Whether Ray says that a worker did not end by itself: its machine was lost, or ran short of memory.
+    """Whether, according to Ray, a worker was ended from outside: its machine was lost or ran short of memory.
 
     >>> is_external_failure("The actor died because its node has died."), is_external_failure("End of file.")
     (True, False)
@@ -101,10 +101,10 @@ def is_external_failure(text: str) -> bool:
 
 
 def format_worker_failure(text: str) -> str:
-    """Say why a trial failed whose workers kept dying.
+    """Explain why a trial failed whose workers kept dying.
 
     Args:
-        text: of Ray, about the last death; empty where nothing is known.
+        text: from Ray, about the last death; empty if nothing is known.
 
     >>> format_worker_failure("Task was killed due to the node running low on memory. ...")[:78]
     'out of memory: its worker was ended 3 times because its machine ran short of m'

@@ -1,4 +1,4 @@
-"""Packs: trials trained at the same time on one device. Chooses their size and trains them.
+"""Packs: choose how many trials to train at the same time on one device, and train them.
 
 This module must not know where workers run or how messages reach them.
 """
@@ -19,7 +19,7 @@ from .progress_update import ProgressUpdate
 from .trial_runner import PackSetting, TrialRunner, device_name
 
 LARGEST_CPU_BATCH = 32
-"""Largest batch size for which packs are measured on a CPU: packs of LeNet were slower at every larger one
+"""Largest batch size for which packs are measured on a CPU; LeNet packs were slower at every larger one
 (`benchmarks/README.md`)."""
 
 
@@ -29,10 +29,10 @@ def trial_pack_key(trial: Trial) -> str:
 
 
 class PackPlanner:
-    """Chooses the size of packs: as the study sets it, or as measured once for each workload.
+    """Choose the pack size: the study's setting, or a size measured once for each workload.
 
     Args:
-        setting: the study's.
+        setting: of the study.
         on_gpu: whether trials run on GPUs.
     """
 
@@ -42,7 +42,7 @@ class PackPlanner:
         self._speeds: dict[str, PackSpeed | None] = {}
 
     def size(self, trial: Trial) -> int | None:
-        """Return how many trials like this one to train at the same time; None where that must be measured first."""
+        """Return how many trials like this one to train at the same time; None if that must be measured first."""
         if self._setting in ("off", 1) or pack_problem(trial.config) is not None:
             return 1
         if isinstance(self._setting, int):
@@ -56,17 +56,17 @@ class PackPlanner:
         return 1 if speed is None else speed.best
 
     def pays_off(self, trial: Trial, number: int) -> bool:
-        """Whether a pack of this many trials, which may be less than a full one, is faster."""
+        """Whether a pack of this many trials is faster; it may be smaller than a full pack."""
         speed = self._speeds.get(workload_key(trial.config))
         return number > 1 and (isinstance(self._setting, int) or (speed is not None and speed.is_worthwhile(number)))
 
     def record_speed(self, trial: Trial, speed: PackSpeed | None) -> None:
-        """Record the measured speed of packs of trials like this one; None where it could not be measured."""
+        """Record the measured speed of packs of trials like this one; None if it could not be measured."""
         self._speeds[workload_key(trial.config)] = speed
 
 
 def workload_key(config: TrainConfig) -> str:
-    """Equal for trainings whose updates take the same time: as long at one label smoothing or norm as at another."""
+    """Return a key that is equal for trainings with equally fast updates: any label smoothing > 0, any clip norm."""
     recipe = config.recipe
     recipe = replace(
         recipe,
@@ -80,13 +80,13 @@ def workload_key(config: TrainConfig) -> str:
 
 
 class PackRunner:
-    """Trains a pack: trials of one form, at the same time.
+    """Train a pack: trials of one form, at the same time.
 
-    Where the pack fails (it does not fit into memory, for example), every trial is trained by itself, so that a failure
-    belongs to one trial. What the pack had done by then is billed to its trials.
+    If the pack fails (it does not fit into memory, for example), train every trial by itself, so that a failure belongs
+    to one trial. The pack's work up to then is billed to its trials.
 
     Args:
-        trials: of one form; none that may be pruned.
+        trials: of one form; none of them may be pruned.
         placements: one for each trial.
         application: the user application's file; None for an application of the package.
     """
@@ -119,7 +119,7 @@ class PackRunner:
                     self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
                     last = time.perf_counter()
                 self._pack.run_epoch()
-            except Exception:  # training each trial by itself shows which of them fail
+            except Exception:  # training each trial by itself shows which ones fail
                 self._separate_trials(time.perf_counter() - last)
                 break
             last = time.perf_counter()
@@ -148,7 +148,7 @@ class PackRunner:
         return new
 
     def _separate_trials(self, seconds: float) -> None:
-        """Start every trial again by itself; bill to each its part of the pack that no update has reported.
+        """Restart every trial by itself, and bill to each its part of the pack that no update has reported.
 
         Args:
             seconds: since the pack's last epoch, or since its start.

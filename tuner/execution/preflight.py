@@ -1,6 +1,6 @@
-"""Checks of every machine of a cluster before the first trial, so that no study starts that cannot run there.
+"""Check every machine of a cluster before the first trial, so that no study starts that cannot run there.
 
-The check runs on the machine and must not know Ray; `tuner.execution.ray.attach` sends it there.
+The check runs on the machine itself and must not know Ray; `tuner.execution.ray.attach` sends it there.
 """
 
 import importlib.metadata
@@ -27,9 +27,9 @@ class Workload:
     """The application and data that every machine must be able to load.
 
     Attributes:
-        application: its name.
+        application: name of the application.
         data_source: name of one of its data sources.
-        data_options: that source's options.
+        data_options: options of the data source.
     """
 
     application: str
@@ -42,8 +42,8 @@ class Inspection:
     """What to check on a machine.
 
     Attributes:
-        workload: what it must be able to load; None for nothing.
-        data_folder: where its data are, or None for the source's default folder.
+        workload: what the machine must be able to load; None for nothing.
+        data_folder: folder of the data, or None for the source's default folder.
         application: the user application's file, or None.
         probe: a file that this program has written to the checkpoint folder, or None.
     """
@@ -56,13 +56,13 @@ class Inspection:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the check of a machine found.
+    """Result of a machine's check.
 
     Attributes:
-        host: its name.
-        problem: why no trial can run there, one sentence; None where one can.
+        host: name of the machine.
+        problem: why no trial can run there, in one sentence; None if one can.
         versions: of Python and of `PACKAGES`.
-        sees_checkpoints: whether it shares the checkpoint folder with this program.
+        sees_checkpoints: whether the machine shares the checkpoint folder with this program.
     """
 
     host: str
@@ -87,7 +87,7 @@ def inspect_machine(inspection: Inspection) -> Findings:
 
 
 def find_problem(inspection: Inspection) -> str | None:
-    """Return why no trial can run on this machine, as one sentence; None where one can."""
+    """Return why no trial can run on this machine, in one sentence; None if one can."""
     workload = inspection.workload
     if workload is None:
         return None
@@ -108,7 +108,7 @@ def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
     """Return notes about the machines of a cluster, one sentence each.
 
     Args:
-        findings: by the machine's address.
+        findings: by address of the machine.
 
     Raises:
         BadInput: no trial can run on one of them; the message names all such machines.

@@ -1,4 +1,4 @@
-"""Progress updates of a trial, as a worker sends them, and the result that the last one makes.
+"""Progress updates of a trial, as a worker sends them, and the result built from the last one.
 
 This module must not know how a trial is trained.
 """
@@ -13,19 +13,19 @@ from ..trial import Trial, TrialResult, TrialStatus
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressUpdate:
-    """What a worker did of a trial since its last update.
+    """Progress of a trial since its last update.
 
     Attributes:
         new_epochs: epochs finished since the last update.
-        training: the training so far; None where it failed before it started.
-        error: one sentence, where the trial failed.
+        training: the training so far; None if it failed before it started.
+        error: why the trial failed, in one sentence; None if it did not.
         host: name of the machine.
         device: model of the device.
-        unfinished: cost of a setup or an epoch that an error ended: of the trial, of the pack it was in, or of the loss
-            of a worker.
+        unfinished: cost of a setup or epoch that did not finish because of an error in the trial, an error in its pack,
+            or the loss of a worker.
         warnings: sentences about problems that did not stop the training.
         num_workers: processes that train the trial together.
-        lost: one sentence, where another worker was lost; training continues from the checkpoint.
+        lost: one sentence if another worker was lost; training then continues from the checkpoint. Otherwise None.
     """
 
     new_epochs: tuple[EpochMetrics, ...]
@@ -47,7 +47,7 @@ class ProgressUpdate:
 def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> TrialResult:
     """Return the result of a trial from its last update.
 
-    Only a confirmation keeps its test scores: the test set is shown once, for the chosen configuration.
+    Keep test scores only for confirmations: the test set is used once, for the chosen configuration.
     """
     training = last.training
     if last.error is not None or training is None:
@@ -79,7 +79,7 @@ def failed_result(
     training: TrainResult | None = None,
     last: ProgressUpdate | None = None,
 ) -> TrialResult:
-    """Return the result of a trial without a score. Its work is billed all the same, an unfinished epoch included."""
+    """Return the result of a trial without a score. Its work is still billed, including an unfinished epoch."""
     cost = Cost(trials=1) if training is None else training_cost(training)
     return TrialResult(
         trial=trial,
@@ -99,7 +99,7 @@ def failed_result(
 
 
 def training_cost(training: TrainResult) -> Cost:
-    """Return what a training cost, from its epochs' measurements. The setup is device time too."""
+    """Return the cost of a training from its epochs' measurements. The setup counts as device time."""
     setup = device_cost(training.setup_seconds, training.setup_joules)
     cost = Cost(trials=1, peak_memory_bytes=training.peak_memory_bytes) + setup + epochs_cost(training.epochs)
     return replace(cost, words=training.num_parameters * cost.iterations)

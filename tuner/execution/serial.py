@@ -1,4 +1,4 @@
-"""The serial driver: one trial after the other in this process. For debugging, and as the reference for the others."""
+"""The serial driver: one trial after another in this process, for debugging and as reference for the other drivers."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +17,7 @@ def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
 
     Args:
         agenda: gives trials and takes results.
-        execution: where they run; `max_concurrent` and `address` have no effect.
+        execution: where trials run; `max_concurrent` and `address` have no effect.
     """
     configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)

@@ -1,8 +1,8 @@
 """A time limit for trials, enforced by the kernel's timer, since a training that hangs checks no clock.
 
-In a worker's process the timer ends the process, wherever it hangs. The driver's own process must live on, so there the
-timer raises an exception. Python raises it between two of its instructions: code that hangs inside a C library is
-stopped only when it returns.
+In a worker's process the timer ends the process, wherever it hangs. The driver's own process must survive, so there the
+timer raises an exception. Python raises it between two bytecode instructions: code that hangs inside a C library stops
+only when the library returns.
 
 This module must not know what a trial is.
 """
@@ -19,7 +19,7 @@ class OutOfTime(BaseException):
 
 
 def format_out_of_time(seconds: float) -> str:
-    """Say why a trial failed that exceeded its time limit.
+    """Explain why a trial failed that exceeded its time limit.
 
     >>> format_out_of_time(60.0)
     'took longer than resources.time_limit, 60 s: it hangs, or the limit is too low'
@@ -28,10 +28,10 @@ def format_out_of_time(seconds: float) -> str:
 
 
 def end_process_after(seconds: float | None) -> None:
-    """End this process after a time, whatever it does then.
+    """End this process after a time, whatever it is doing then.
 
     Args:
-        seconds: of the clock from now on, > 0; None for never. Replaces the time set before.
+        seconds: wall-clock seconds from now, > 0; None for never. Replaces the time set before.
     """
     if current_thread() is main_thread():
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an application may have set its own
@@ -40,10 +40,10 @@ def end_process_after(seconds: float | None) -> None:
 
 @contextmanager
 def raise_after(seconds: float | None) -> Iterator[None]:
-    """Raise `OutOfTime` inside when the time has passed. Only in the main thread, which alone receives signals.
+    """Raise `OutOfTime` inside the block once the time has passed. Works in the main thread only, which gets signals.
 
     Args:
-        seconds: of the clock, > 0; None for no limit.
+        seconds: wall-clock seconds, > 0; None for no limit.
     """
     if seconds is None or current_thread() is not main_thread():
         yield

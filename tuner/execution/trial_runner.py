@@ -1,4 +1,4 @@
-"""Runs one trial step by step. Every driver uses this, wherever the trial runs."""
+"""Run one trial step by step. Every driver uses this module, wherever the trial runs."""
 
 import logging
 import socket
@@ -34,8 +34,8 @@ class Execution:
     """Where and how trials run. Nothing here changes their scores.
 
     Attributes:
-        cpus_per_trial: CPU cores, and torch threads, of each of a trial's workers, >= 1.
-        gpus_per_trial: GPUs of each of them, >= 0; may be a fraction where there is one.
+        cpus_per_trial: CPU cores, and torch threads, for each worker of a trial, >= 1.
+        gpus_per_trial: GPUs for each worker, >= 0; may be a fraction with a single worker.
         workers_per_trial: processes that train a trial together, each with its local batch, >= 1.
         max_concurrent: most trials at once; None for as many as fit.
         data_folder: folder of the data source, or None for its default.
@@ -44,8 +44,8 @@ class Execution:
         application: the user application's file, which every worker loads; None for an application of the package.
         workers_per_machine: most workers that train on one machine at once, >= 1: they share its energy meter.
         packing: how many trials are trained at the same time on one device: a number, "off" for one, or "auto" for
-            the best number that a measurement on the device finds.
-        workload: what a machine must be able to load before it gets trials; None where that need not be checked.
+            the fastest number measured on the device.
+        workload: what a machine must be able to load before it gets trials; None to skip the check.
         time_limit: seconds that an attempt at a trial may take, > 0; None for no limit. A pack of n may take n times
             as long.
     """
@@ -69,7 +69,7 @@ class Execution:
         return max(num_cores(), self.cpus_per_trial * self.workers_per_trial)
 
     def placement(self, trial: Trial) -> Placement:
-        """Return where a trial trains. Workers of one energy meter get equal shares, also while some are idle."""
+        """Return where a trial trains. Workers on one energy meter get equal shares, even while some are idle."""
         on_gpu = self.gpus_per_trial > 0
         sharing = max(1, int(1 / self.gpus_per_trial)) if on_gpu else self.workers_per_machine
         checkpoint = None if self.checkpoints is None else str(self.checkpoints / f"{trial.id}.pt")
@@ -97,10 +97,10 @@ class PeerWorkers(Protocol):
         ...
 
     def failure(self) -> str | None:
-        """Return the error that one of them reports; None where none does.
+        """Return the error that one of them reports; None if none does.
 
         Raises:
-            WorkerLost: one of them has ended without reporting one.
+            WorkerLost: one of them ended without reporting an error.
         """
         ...
 
@@ -110,7 +110,7 @@ class PeerWorkers(Protocol):
 
 
 class DriverAgenda(Agenda, Protocol):
-    """An agenda that also takes what a driver observes."""
+    """An agenda that also records what a driver observes."""
 
     def mark_started(self, trial: Trial) -> None:
         """Record that a trial is being trained from now on; may be called again for the same trial."""
@@ -130,17 +130,17 @@ class DriverAgenda(Agenda, Protocol):
 
 
 class TrialRunner:
-    """Trains one trial.
+    """Train one trial.
 
     An exception inside a training is the trial's failure, not the driver's: it becomes the `error` of an update.
 
     Args:
         trial: what to train.
-        placement: where.
-        application: the file of the user's own application, loaded here once a process; None where it is none.
-        time_limit: seconds from the first `advance` on after which the trial has failed, where this is a program's main
-            thread; None where there is no limit, or others see to it.
-        others: who train together with this process; None where it trains alone.
+        placement: where to train it.
+        application: the user application's file, loaded once per process; None for an application of the package.
+        time_limit: seconds from the first `advance` after which the trial fails, in the program's main thread; None for
+            no limit, or if the caller enforces it.
+        others: workers that train together with this process; None if it trains alone.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class TrialRunner:
         self._checkpoint_before: tuple[int, int] | None = None
 
     def advance(self, seconds: float) -> ProgressUpdate:
-        """Trains on for at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
+        """Train at least one epoch, and until `seconds` have passed, the training ends or a worker is lost."""
         begin = time.perf_counter()
         end = begin + seconds
         new_epochs: list[EpochMetrics] = []
@@ -195,7 +195,7 @@ class TrialRunner:
             if lost is None:
                 self._remove_checkpoint()
             else:
-                if self._checkpoint_now() == self._checkpoint_before:  # else the next attempt tells it
+                if self._checkpoint_now() == self._checkpoint_before:  # otherwise the next attempt reports it
                     unfinished += self._setup
                 self._training, self._setup, self._begun_at = None, Cost(), None
         return ProgressUpdate(
@@ -216,7 +216,7 @@ class TrialRunner:
         return self._others.start_training(self._trial.config, self._placement, self._application)
 
     def _error(self, exception: BaseException) -> str:
-        """Return why the trial failed. Raise WorkerLost where another worker is gone: no fault of the trial."""
+        """Return why the trial failed. Raise WorkerLost if another worker is gone, which is no fault of the trial."""
         if isinstance(exception, WorkerLost):
             raise exception
         if isinstance(exception, OutOfTime) and self._time_limit is not None:
@@ -225,7 +225,7 @@ class TrialRunner:
         return said or describe_error(exception)
 
     def _checkpoint_now(self) -> tuple[int, int] | None:
-        """Identify the current checkpoint file, to notice a newer one; None where there is none."""
+        """Identify the current checkpoint file, to detect a newer one; None if there is none."""
         with suppress(OSError):
             if self._placement.checkpoint is not None:
                 found = Path(self._placement.checkpoint).stat()
@@ -233,7 +233,7 @@ class TrialRunner:
         return None
 
     def _seconds_left(self) -> float | None:
-        """Seconds until the time limit, > 0; None without a limit."""
+        """Return the seconds until the time limit, > 0; None without a limit."""
         if self._time_limit is None:
             return None
         now = time.perf_counter()
@@ -241,7 +241,7 @@ class TrialRunner:
         return max(1e-6, self._time_limit - (now - self._begun_at))
 
     def _unfinished(self) -> Cost:
-        """Return the cost of the updates since the last finished epoch, without their seconds."""
+        """Return the cost of the updates since the last finished epoch, without their device seconds."""
         training = self._training
         if training is None:
             return Cost()
@@ -257,7 +257,7 @@ class TrialRunner:
         if self._training is not None:
             try:
                 self._training.stop()
-            except RuntimeError:  # another worker is gone, which does not hear it
+            except RuntimeError:  # another worker is gone and cannot be told
                 if self._others is not None:
                     self._others.close()
         self._remove_checkpoint()
@@ -275,16 +275,16 @@ def remove_checkpoint(placement: Placement) -> None:
 
 @lru_cache
 def device_name(device: str) -> str:
-    """Return the model of a device, or the device's name where it is missing."""
+    """Return the model of a device, or the device's name if it is missing."""
     try:
         return device_model(device)
-    except (RuntimeError, AssertionError):  # it is not there, which the training has said already
+    except (RuntimeError, AssertionError):  # the device is missing, which the training has reported
         return device
 
 
 @contextmanager
 def collect_warnings(sentences: list[str]) -> Iterator[None]:
-    """Collect the warnings that the trainers log inside, since nobody reads a worker's log."""
+    """Collect the warnings that the trainers log inside the block, since nobody reads a worker's log."""
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: sentences.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("zerotune.trainers")

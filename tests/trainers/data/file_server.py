@@ -1,4 +1,4 @@
-"""A web server on this machine that offers the files of a folder, for tests of downloads."""
+"""Local web server of a folder's files, for tests of downloads."""
 
 import http.server
 import threading
@@ -15,7 +15,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def file_server(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder inside the context; yields the address, without a slash at its end."""
+    """Serve a folder's files inside the context; yield the address, without a trailing slash."""
     handler = partial(_QuietHandler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What people have their data in becomes a split with the same samples, or is refused with what to give instead."""
+"""Common kinds of data sets become a split with the same samples, or an error that names what to give instead."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,7 +37,7 @@ class Pairs:
 
 
 class Rows(Pairs):
-    """The same as rows by column name."""
+    """The same pairs as rows by column name."""
 
     def __getitem__(self, position: int) -> Any:
         inputs, target = super().__getitem__(position)
@@ -50,13 +50,13 @@ class Stream(IterableDataset[int]):
 
 
 def everything(split: Split) -> tuple[Any, Tensor]:
-    """All samples of a split, in order."""
+    """Return all samples of a split, in order."""
     keys = torch.cat(list(split.evaluation_keys()))
     return next(iter(split.batches([keys])))
 
 
 def check(split: Split) -> None:
-    """It holds the eight samples."""
+    """Assert that the split has the eight samples."""
     inputs, targets = everything(split)
     assert len(split) == 8
     assert inputs.dtype == torch.float32
@@ -91,7 +91,7 @@ def test_a_table_of_pandas_is_an_array_of_numbers() -> None:
 
 
 def test_a_split_does_not_share_an_arrays_memory() -> None:
-    """Nobody may write into a split's tensors, and its owner may write into the array."""
+    """Nothing may write into a split's tensors, but the owner of the array may still write into it."""
     array = INPUTS.astype(np.float32)
     split = as_split((array, TARGETS))
     array[:] = 0
@@ -192,7 +192,7 @@ def test_hugging_faces_dictionary_and_stream_are_refused() -> None:
         as_split(whole.to_iterable_dataset(), inputs="x", target="y")
 
 
-# What is refused
+# Errors
 
 LOADER = DataLoader(Pairs(), batch_size=2)  # type: ignore[arg-type]
 
@@ -250,7 +250,7 @@ def test_columns_are_looked_for_in_the_samples(data: object, columns: Any, sente
         everything(split)
 
 
-# Dividing
+# Splitting
 
 
 @pytest.mark.parametrize("data", [(INPUTS, TARGETS), Pairs(), LOADER], ids=["arrays", "data set", "loader"])

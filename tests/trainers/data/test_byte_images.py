@@ -1,4 +1,4 @@
-"""Images kept as bytes are normalised a batch at a time; crops and mirrorings are those they are said to be."""
+"""Images stored as bytes are normalised batch by batch, and their crops and flips are the documented ones."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def test_a_moved_split_keeps_what_it_does():
 
 
 def test_whoever_computes_an_image_crops_it_alike():
-    """A batch in pieces, in any order, is the batch as a whole."""
+    """A batch computed in pieces, in any order, equals the whole batch."""
     split = replace(byte_images(), augment=crop_and_mirror)
     _, _, keys = split.order(0, 1, epochs=1, batch_size=4)
     ((whole, _),) = split.batches([keys])
@@ -59,7 +59,7 @@ def test_an_image_is_cropped_anew_in_every_epoch():
     assert len(torch.unique(torch.cat(draws))) == 18
 
 
-# -- crops and mirrorings ----------------------------------------------------------------------------------------------
+# -- crops and flips ---------------------------------------------------------------------------------------------------
 
 
 def draws(num_images: int, seed: int = 0) -> Tensor:
@@ -67,7 +67,7 @@ def draws(num_images: int, seed: int = 0) -> Tensor:
 
 
 def all_crops(image_CHW: Tensor, padding: int) -> list[Tensor]:
-    """Every crop of one image, and each mirrored, by slicing."""
+    """Return every crop of one image, plain and flipped, by slicing."""
     height, width = image_CHW.shape[1:]
     padded = F.pad(image_CHW, (padding,) * 4)
     crops = [
@@ -79,7 +79,7 @@ def all_crops(image_CHW: Tensor, padding: int) -> list[Tensor]:
 
 
 def test_every_crop_is_one_of_the_162_of_its_image_and_all_are_drawn_evenly():
-    """6,480 draws of an image: each of 162 outcomes is expected 40 times, with a deviation of 6.3."""
+    """6,480 draws of an image: each of the 162 outcomes is expected 40 times, with a standard deviation of 6.3."""
     image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     outcome = {crop.numpy().tobytes(): position for position, crop in enumerate(all_crops(image, 4))}
     assert len(outcome) == 162
@@ -89,7 +89,7 @@ def test_every_crop_is_one_of_the_162_of_its_image_and_all_are_drawn_evenly():
             counts[outcome[crop.numpy().tobytes()]] += 1
     assert counts.min() > 40 - 4.5 * 6.3
     assert counts.max() < 40 + 4.5 * 6.3
-    chi_square = ((counts - 40) ** 2 / 40).sum().item()  # 161 degrees of freedom: a deviation of 18
+    chi_square = ((counts - 40) ** 2 / 40).sum().item()  # 161 degrees of freedom: a standard deviation of 18
     assert abs(chi_square - 161) < 4 * 18
 
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 is read whole, bad files are told in a sentence, and a small ResNet learns it."""
+"""CIFAR-10 is read completely, bad files give one-sentence errors, and a small ResNet learns it."""
 
 import hashlib
 import shutil
@@ -25,7 +25,7 @@ TINY = {"num_blocks": (1, 1, 1), "num_filters": 8, "bottleneck": False}
 
 @pytest.fixture(scope="module")
 def sample(data_folder: Path) -> Path:
-    """A folder with 10,000 training and 2,000 test images in the binary form, not of the published content."""
+    """Create a folder of 10,000 training and 2,000 test images in the binary format, not the published content."""
     folder = data_folder / "cifar10-sample"
     if not folder.is_dir():
         pytest.skip(f"no folder cifar10-sample in {data_folder}")
@@ -33,7 +33,7 @@ def sample(data_folder: Path) -> Path:
 
 
 def records(seed: int, num_images: int = NUM_A_FILE) -> bytes:
-    """The content of a file of images whose labels are 0, 1, ... 9, 0 ... and whose pixels are random."""
+    """Return the content of an image file with labels 0, 1, ... 9, 0 ... and random pixels."""
     generator = np.random.default_rng(seed)
     content = generator.integers(0, 256, (num_images, cifar10_files.RECORD_BYTES), dtype=np.uint8)
     content[:, 0] = np.arange(num_images) % 10
@@ -42,7 +42,7 @@ def records(seed: int, num_images: int = NUM_A_FILE) -> bytes:
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with six small files, which are made the published ones."""
+    """Create a folder of six small files, and make them the published ones."""
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     folder = tmp_path / "files"
     folder.mkdir()
@@ -178,7 +178,7 @@ def test_real_images_have_mean_0_and_deviation_1_in_every_channel(sample: Path):
 
 @pytest.fixture
 def archive(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The small files as an archive that a server on this machine offers, and an empty cache; gives the archive."""
+    """Serve the small files as an archive from a local server, with an empty cache; yield the archive."""
     path = tmp_path / "server" / "cifar-10-binary.tar.gz"
     path.parent.mkdir()
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
@@ -216,7 +216,7 @@ def test_a_named_folder_needs_no_download(tmp_path: Path):
 
 @pytest.fixture
 def config(sample: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A tiny ResNet on real images: sources of 1,500 and of 200 training images."""
+    """Configure a tiny ResNet on real images, with sources of 1,500 and of 200 training images."""
     whole = CIFAR10_PART.load(str(sample))
 
     def first(split: ByteImages, num_images: int) -> ByteImages:
@@ -247,7 +247,7 @@ def config(sample: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def test_a_tiny_resnet_learns(config: TrainConfig):
-    """Measured with seeds 0, 1 and 2: 29.7, 30.9 and 29.8% on validation after 6 epochs; guessing scores 10%."""
+    """Measured with seeds 0, 1 and 2: validation accuracy 29.7, 30.9 and 29.8% after 6 epochs; chance is 10%."""
     result = train(replace(config, data="some", epochs=6))
     assert result.num_parameters == 19_954
     assert result.validation_score >= 0.25

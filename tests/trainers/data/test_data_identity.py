@@ -1,4 +1,4 @@
-"""What identifies data: the same files and numbers are the same, and whatever was changed is noticed."""
+"""Identity of data: equal files and numbers have equal identities, and every change is detected."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""ImageNet's folders: what is read is torchvision's, what cannot be right is refused by name before any training."""
+"""ImageNet folders are read as torchvision reads them; invalid ones are rejected by name before any training."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ FIRST = CLASSES[0]
 
 @pytest.fixture
 def copied(image_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the images, to damage."""
+    """Copy the images, to be damaged."""
     return Path(shutil.copytree(image_folder, tmp_path / "images"))
 
 

@@ -1,4 +1,4 @@
-"""Samples that are loaded while training are the same whoever loads them, and whenever."""
+"""Samples loaded during training are the same no matter who loads them, and when."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ NUM_SAMPLES = 150
 
 
 class Noisy:
-    """Each sample is its position and three random numbers, one of each kind of generator."""
+    """Samples of their position and three random numbers, one from each kind of generator."""
 
     def __len__(self) -> int:
         return NUM_SAMPLES
@@ -206,7 +206,10 @@ def noisy_source(num_workers: int) -> DataSource:
 
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], TrainConfig]:
-    """A training on noisy samples with dropout, whose source "alone" or "shared" says who loads them."""
+    """Return a function of a source name; it configures a training on noisy samples with dropout.
+
+    The source "alone" or "shared" determines who loads the samples.
+    """
     application = Application(
         build_model=lambda: nn.Sequential(nn.Dropout(0.3), nn.Linear(4, 3)),
         data_sources={"alone": noisy_source(0), "shared": noisy_source(2)},

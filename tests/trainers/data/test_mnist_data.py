@@ -1,4 +1,4 @@
-"""MNIST is read whole and split the same way every time, and bad files are told in a sentence."""
+"""MNIST is read completely and always split alike, and bad files give one-sentence errors."""
 
 import gzip
 import shutil
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def copied(data_folder: Path, tmp_path: Path) -> Path:
-    """A folder of the test's own with the four original files."""
+    """Create a folder of this test with copies of the four original files."""
     if not (data_folder / "mnist").is_dir():
         pytest.skip(f"no folder mnist in {data_folder}")
     for path in (data_folder / "mnist").iterdir():
@@ -145,7 +145,7 @@ def test_a_file_with_other_content_is_refused(content: bytes, problem: str, tmp_
 
 @pytest.fixture
 def mirror(copied: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A mirror on this machine and an empty cache; gives the folder the mirror serves."""
+    """Serve a local mirror, with an empty cache; return the folder that it serves."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     with file_server(copied) as address:

@@ -1,4 +1,4 @@
-"""Text in PTB's layout: words and windows as in the tutorial's reader, bad files told in a sentence."""
+"""Text in PTB's layout: words and windows match the tutorial's reader, and bad files give one-sentence errors."""
 
 import hashlib
 import http.server
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def number_split(num_windows: int, num_steps: int = 3) -> WindowSplit:
-    """The text 0, 1, 2 ...: each word is its own position."""
+    """Return the text 0, 1, 2 ...: each word is its own position."""
     return WindowSplit(text=torch.arange(num_windows * num_steps + 1), num_steps=num_steps)
 
 
@@ -64,7 +64,8 @@ def test_words_are_numbered_by_count_and_then_by_the_word():
 def test_the_rarest_words_become_unknown(folder: Path):
     data = ANY_TEXT.load(str(folder), num_steps=8, vocabulary=4)
     assert data.info == {"vocabulary_size": 4}
-    # <eos>, sat and the occur twice; cat, dog and down are not known: <unk>, which the text itself never has, is last.
+    # <eos>, sat and the occur twice. The unknown cat, dog and down map to <unk>, which comes last: the text never has
+    # it.
     assert data.train.text.tolist() == [2, 3, 1, 0, 2, 3, 1, 3, 0]
 
 
@@ -99,7 +100,9 @@ def test_every_stream_reads_on_where_it_was_through_the_whole_training(num_windo
 
 @pytest.mark.parametrize(("num_windows", "batch_size"), [(40, 8), (41, 8), (977, 20), (977, 640)])
 def test_no_window_is_preferred(num_windows: int, batch_size: int):
-    """Where B divides n every epoch sees every window once; else each is seen once an epoch, give or take one."""
+    """If B divides n, every epoch sees every window once; otherwise each window is seen once an epoch, plus or minus
+    one.
+    """
     split, epochs = number_split(num_windows), 4
     orders = [split.order(0, epoch, epochs=epochs, batch_size=batch_size)[2] for epoch in range(1, epochs + 1)]
     counts = torch.cat(orders)[:, 0].bincount(minlength=num_windows)
@@ -174,7 +177,7 @@ def test_the_folder_of_data_sets_may_be_named_instead(folder: Path, monkeypatch:
 
 @pytest.fixture
 def mirror(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corpus]:
-    """The small text as one to be downloaded, from a server of the test's own."""
+    """Serve the small text for download from a server of this test."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -231,7 +234,7 @@ def test_a_model_that_does_worse_than_guessing_counts_as_one_that_guesses():
 
 
 def test_a_small_model_learns_real_text(data_folder: Path, tmp_path: Path):
-    """Test perplexity on a part of WikiText-2's text, 500 words known: 20.7 measured; word counts alone give 31.6."""
+    """Test perplexity on a part of WikiText-2 with 500 known words: 20.7 measured; word frequencies alone give 31.6."""
     where = data_folder / "text-ptb-layout"
     if not where.is_dir():
         pytest.skip(f"no folder text-ptb-layout in {data_folder}")

@@ -1,4 +1,4 @@
-"""Parallel text: tokens and back, padding, batches of like length that miss no pair, bad files told in a sentence."""
+"""Parallel text: tokens and back, padding, length-sorted batches that miss no pair, one-sentence errors for bad files."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write(path: Path, lines: list[str]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four pairs in each part."""
+    """Create a folder with four pairs in each part."""
     for part in PARTS:
         write(tmp_path / f"{part}.en", ENGLISH)
         write(tmp_path / f"{part}.de", GERMAN)
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def complaint(folder: Path, source: DataSource = WMT16, **options: object) -> str:
-    """What `check` and `load` both say of the files."""
+    """Return the error that both `check` and `load` raise for the files."""
     given = source.options.complete("data", options)  # type: ignore[arg-type]
     with pytest.raises(DataError) as checked:
         source.count(str(folder), given)
@@ -40,7 +40,7 @@ def complaint(folder: Path, source: DataSource = WMT16, **options: object) -> st
 
 
 def numbered_pairs(source_lengths: list[int], target_lengths: list[int]) -> PairSplit:
-    """Sentences of these many words; the words of pair i are the token 10 + i."""
+    """Return sentences of the given lengths in words; every word of pair i is the token 10 + i."""
     source, target = (
         Sentences.from_lists([10 + number] * length for number, length in enumerate(lengths))
         for lengths in (source_lengths, target_lengths)

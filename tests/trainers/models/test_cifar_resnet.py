@@ -11,7 +11,7 @@ from zerotune.trainers.models.cifar_resnet import CifarResNet
 
 
 def num_parameters(num_blocks: tuple[int, ...], filters: int, expansion: int) -> int:
-    """A ResNet's parameters in closed form: each convolution brings a batch normalisation of 2 numbers a channel."""
+    """Return a ResNet's parameter count in closed form; each convolution adds batch normalisation, 2 numbers a channel."""
     total, channels = 27 * filters + 2 * filters, filters
     for stage, number in enumerate(num_blocks):
         inner = filters * 2**stage
@@ -30,7 +30,7 @@ def num_parameters(num_blocks: tuple[int, ...], filters: int, expansion: int) ->
 @pytest.mark.parametrize(
     ("options", "published"),
     [
-        ({}, 23_520_842),  # ResNet-50 and ResNet-18 of pytorch-cifar, as its users publish them
+        ({}, 23_520_842),  # ResNet-50 and ResNet-18 of pytorch-cifar, as reported by its users
         ({"num_blocks": (2, 2, 2, 2), "bottleneck": False}, 11_173_962),
         ({"num_blocks": (3, 4, 6, 3), "bottleneck": False}, 21_282_122),
     ],
@@ -44,7 +44,7 @@ def test_the_networks_have_the_published_sizes(options: dict[str, object], publi
 
 @pytest.mark.parametrize(("n", "published_millions"), [(3, 0.27), (5, 0.46), (7, 0.66), (9, 0.85), (18, 1.7)])
 def test_with_16_filters_in_three_stages_it_is_he_et_als_but_for_the_shortcuts(n: int, published_millions: float):
-    """He et al., Table 6, whose shortcuts have no parameters."""
+    """He et al., Table 6; their shortcuts have no parameters."""
     model = CifarResNet(num_blocks=(n, n, n), num_filters=16, bottleneck=False)
     projections = sum(parameter.numel() for name, parameter in model.named_parameters() if "shortcut" in name)
     counted = sum(parameter.numel() for parameter in model.parameters()) - projections
@@ -52,10 +52,10 @@ def test_with_16_filters_in_three_stages_it_is_he_et_als_but_for_the_shortcuts(n
 
 
 def test_resnet_50_takes_the_published_operations():
-    """1,304.71 million multiply-adds forward, of which thop counts 6 million for batch normalisation and pooling."""
+    """1,304.71 million multiply-adds forward, of which thop attributes 6 million to batch normalisation and pooling."""
     flops = training_flops_per_sample(APPLICATIONS["resnet50_cifar10"], dataset_of_2())
     stem = 2 * 32 * 32 * 27 * 64
-    assert flops == 2 * 3 * 1_297_829_888 - stem  # forward, and twice backward, but for the gradient of the images
+    assert flops == 2 * 3 * 1_297_829_888 - stem  # forward, and twice backward, except the gradient of the images
 
 
 def dataset_of_2() -> Dataset:
@@ -76,7 +76,7 @@ def test_a_block_adds_its_input_where_the_shape_stays_and_a_projection_elsewhere
     torch.manual_seed(0)
     for block in CifarResNet(num_blocks=(2, 1), num_filters=4, bottleneck=False).double().eval().blocks:
         with torch.no_grad():
-            block.norms[-1].weight.zero_()  # so that only the shortcut is left
+            block.norms[-1].weight.zero_()  # leaves only the shortcut
         maps = torch.randn(2, block.convolutions[0].in_channels, 8, 8, dtype=torch.float64)
         shortcut = maps
         if block.convolutions[0].stride == (2, 2):

@@ -1,4 +1,4 @@
-"""Ghost batch normalisation: `nn.BatchNorm` on one piece after the other, and nothing else changed."""
+"""Ghost batch normalisation: `nn.BatchNorm` applied piece by piece, with nothing else changed."""
 
 from copy import deepcopy
 
@@ -12,7 +12,7 @@ from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes, use_gho
 
 
 class WithActivation(nn.BatchNorm2d):
-    """A layer with a forward pass of its own."""
+    """A layer with its own forward pass."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return super().forward(input).sigmoid()
@@ -29,7 +29,7 @@ every_layer = pytest.mark.parametrize(("kind", "map_size"), LAYERS.values(), ids
 
 
 def random_layer(kind: type[nn.Module], **options: object) -> nn.Module:
-    """A layer of 6 channels in float64 whose weights and statistics are not those it starts from."""
+    """Return a layer of 6 channels in float64, with weights and statistics that differ from the initial ones."""
     torch.manual_seed(5)
     layer = kind(6, **options).double()
     for tensor in (layer.weight.data, layer.bias.data, layer.running_mean):
@@ -109,7 +109,7 @@ def test_the_memory_format_is_kept():
     multiple=st.integers(min_value=1, max_value=8),
 )
 def test_pieces_of_pieces_are_the_pieces(num_samples: int, size: int, multiple: int):
-    """So a batch cut into micro-batches has the ghosts of the whole batch."""
+    """A batch split into micro-batches therefore has the ghosts of the whole batch."""
     nested = [
         inner for outer in ghost_batch_sizes(num_samples, size * multiple) for inner in ghost_batch_sizes(outer, size)
     ]

@@ -1,4 +1,4 @@
-"""GNMT: size, padding without influence, attention and loss against slow computations, and it learns to translate."""
+"""GNMT: its size, padding without effect, attention and loss against slow references, and learning to translate."""
 
 import math
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_word_by_word_gives_what_a_whole_target_gives(num_layers: int):
 
 
 def test_the_first_layer_reads_both_directions_as_packed_sequences_are_read():
-    """The oracle is torch's bidirectional LSTM on packed sequences."""
+    """The oracle is torch's bidirectional LSTM over packed sequences."""
     torch.manual_seed(2)
     encoder, oracle = Encoder(5, 2, 0.0).double(), nn.LSTM(5, 5, bidirectional=True).double()
     for name, value in encoder.forwards.state_dict().items():
@@ -112,13 +112,13 @@ def test_the_first_layer_reads_both_directions_as_packed_sequences_are_read():
 
 
 def silence(layer: nn.Module) -> None:
-    """Makes an LSTM layer give zeros."""
+    """Make an LSTM layer output zeros."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
 
 def test_residual_connections_of_the_encoder_begin_with_the_third_layer():
-    """A silent third layer changes nothing, a silent second one lets nothing through."""
+    """With a zeroed third layer nothing changes; with a zeroed second layer nothing passes."""
     three, two = (Encoder(6, num_layers, 0.0) for num_layers in (3, 2))
     two.load_state_dict(three.state_dict(), strict=False)
     inputs = torch.randn(5, 2, 6), torch.tensor([5, 3])
@@ -130,7 +130,7 @@ def test_residual_connections_of_the_encoder_begin_with_the_third_layer():
 
 
 def test_residual_connections_of_the_decoder_begin_with_the_third_layer():
-    """As those of the encoder; what is let through makes the logits, beside the classifier's bias."""
+    """As in the encoder. What passes makes up the logits, apart from the classifier's bias."""
     three, two = (Decoder(11, 6, num_layers, 0.0) for num_layers in (3, 2))
     two.load_state_dict(three.state_dict(), strict=False)
     inputs = torch.randn(4, 2, 6), two.attention.build_memory(torch.randn(2, 5, 6), torch.tensor([5, 3]))
@@ -170,7 +170,7 @@ def test_the_loss_is_the_mean_over_pairs_of_the_sum_over_their_words():
 
 
 def test_a_pair_costs_the_same_whatever_stands_beside_it():
-    """So that micro-batches add up to the batch's gradient: no mean over a batch's tokens is taken."""
+    """Micro-batches therefore sum to the batch's gradient: no mean over a batch's tokens is taken."""
     model = small_model()
     targets = [[6, 3, END], [5, 5, 7, END], [4, END]]
     inputs = [[BEGIN, *target[:-1]] for target in targets]
@@ -183,7 +183,7 @@ def test_a_pair_costs_the_same_whatever_stands_beside_it():
 
 
 def test_bleu_compares_each_translation_with_its_own_reference(monkeypatch: pytest.MonkeyPatch):
-    """A model that gives the references scores 100; letters' case does not count."""
+    """A model that returns the references scores 100; letter case is ignored."""
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
     words = Words.learn(["a b c d e f g h"], size=100)
     sentences = ["a b c d e f", "h g f e d", "c c d d"]
@@ -214,7 +214,7 @@ def test_bleu_refuses_what_it_cannot_translate():
 
 
 def test_the_baseline_warms_up_for_200_iterations():
-    """DATE, Table 3; it prints 0.0145 epochs, 200 x 256 / 3,498,161 is 0.0146."""
+    """DATE, Table 3, prints 0.0145 epochs; 200 x 256 / 3,498,161 is 0.0146."""
     baseline = APPLICATIONS["gnmt_wmt16"].baseline
     assert baseline is not None
     assert baseline.schedule.warmup_epochs == pytest.approx(0.0145, abs=2e-4)
@@ -224,7 +224,7 @@ def test_the_baseline_warms_up_for_200_iterations():
 
 
 def first_pairs(data_folder: Path, folder: Path, num_train: int, num_others: int) -> str:
-    """A folder with the first pairs of each part of Multi30K; skips where a package is absent."""
+    """Create a folder with the first pairs of each part of Multi30K; skip where a package is absent."""
     for package in GNMT_WMT16.packages:
         pytest.importorskip(package, reason=f"{package} is not installed")
     for part, count in zip(PARTS, (num_train, num_others, num_others), strict=True):
@@ -249,10 +249,11 @@ SMALL_TRAINING = TrainConfig(
 
 
 def test_it_learns_to_translate(data_folder: Path, tmp_path: Path):
-    """Of 2,500 pairs; seeds 1 to 6 ended with a loss of 96.1 to 100.4 nats a pair, the best BLEU was 1.46 to 2.24.
+    """Train on 2,500 pairs. Seeds 1 to 6 ended at a loss of 96.1 to 100.4 nats a pair and a best BLEU of 1.46 to 2.24.
 
-    Before training, the loss is above 147: 21.6 words a pair, each with the probability 1 / 1,000. BLEU this low goes
-    up and down from epoch to epoch, and with a processor's rounding as with the seed: 0.34 to 2.24 in the last three.
+    Before training, the loss is above 147: 21.6 words a pair, each with probability 1 / 1,000. A BLEU this low
+    fluctuates between epochs, and with the processor's rounding as much as with the seed: 0.34 to 2.24 in the last
+    three.
     """
     longer = replace(SMALL_TRAINING, epochs=4, schedule=ScheduleSpec(peak_lr=0.006, warmup_epochs=0.2))
     result = train(longer, Placement(data_folder=first_pairs(data_folder, tmp_path, 2_500, 200)))
@@ -267,7 +268,7 @@ def test_it_learns_to_translate(data_folder: Path, tmp_path: Path):
 def test_a_training_in_another_number_format_is_close(
     precision: Precision, tolerance: float, data_folder: Path, tmp_path: Path
 ):
-    """With smoothed labels and micro-batches: the losses differed by 1e-5 of theirs, and by 3e-8."""
+    """With smoothed labels and micro-batches. The losses differed by 1e-5 and by 3e-8, relative to theirs."""
     small = replace(
         SMALL_TRAINING,
         epochs=1,

@@ -1,4 +1,4 @@
-"""Beam search: against all possible translations, a slow search of one sentence, and greedy choice."""
+"""Beam search against all possible translations, a slow search of one sentence, and greedy decoding."""
 
 from dataclasses import replace
 from itertools import product
@@ -19,7 +19,7 @@ seeds = pytest.mark.parametrize("seed", range(8))
 
 
 def small_model(seed: int, num_tokens: int = 30) -> GNMT:
-    """A model whose predictions differ from word to word and from source to source, and end now and then."""
+    """Return a model whose predictions vary by word and by source, and that ends sentences now and then."""
     torch.manual_seed(seed)
     model = GNMT(num_tokens=num_tokens, num_hidden=16, num_layers=2).double().eval()
     for parameter in model.parameters():
@@ -31,7 +31,9 @@ def small_model(seed: int, num_tokens: int = 30) -> GNMT:
 
 
 def scores(model: GNMT, row: int, words: Tensor, length_penalty: float) -> Tensor:
-    """log p / ((5 + n) / 6)^a of translations (N, n - 1) that end after their words: one pass over all of them."""
+    """Return log p / ((5 + n) / 6)^a of translations (N, n - 1) that end after their words, in one pass over all of
+    them.
+    """
     marks = torch.full((len(words), 1), BEGIN), torch.full((len(words), 1), END)
     given, predicted = torch.cat([marks[0], words], dim=1), torch.cat([words, marks[1]], dim=1)
     logits = model((SOURCES[row].expand(len(words), -1), LENGTHS[row].expand(len(words)), given))
@@ -41,7 +43,7 @@ def scores(model: GNMT, row: int, words: Tensor, length_penalty: float) -> Tenso
 
 @torch.inference_mode()
 def slow_search(model: GNMT, row: int, search: BeamSearch) -> list[int]:
-    """The same search of one sentence, with lists and a forward pass over all words at every step."""
+    """Search for one sentence's translation with lists and a forward pass over all words at every step."""
     beams: list[tuple[float, list[int]]] = [(0.0, [])]
     limit = 2 * int(LENGTHS[row])
 
@@ -69,7 +71,7 @@ def slow_search(model: GNMT, row: int, search: BeamSearch) -> list[int]:
 
 @torch.inference_mode()
 def best_of_all(model: GNMT, row: int, length_penalty: float) -> list[int]:
-    """The translation with the best score of all that have words of the vocabulary and end in time."""
+    """Return the best-scoring of all translations of vocabulary words that end in time."""
     best: tuple[float, list[int]] = (-torch.inf, [])
     for length in range(2 * int(LENGTHS[row])):
         all_words = torch.tensor(list(product((1, 4, 5), repeat=length)), dtype=torch.long).view(3**length, length)

@@ -1,4 +1,4 @@
-"""The ImageNet set: models of the published sizes, strides where each version has them, and one that learns."""
+"""The ImageNet models: published sizes, strides where each version has them, and one that learns."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -19,9 +19,9 @@ NUM_PARAMETERS = {
     "resnet50_imagenet": 25_557_032,  # torchvision's ResNet50_Weights
     "resnet50_v1_imagenet": 25_557_032,
     "alexnet_imagenet": 61_100_840,  # torchvision's AlexNet_Weights
-    "alexnet_bn_imagenet": 61_100_840 + 2 * (64 + 192 + 384 + 256 + 256),  # a scale and a shift for each filter
+    "alexnet_bn_imagenet": 61_100_840 + 2 * (64 + 192 + 384 + 256 + 256),  # a scale and a shift per filter
     "squeezenet_imagenet": 1_248_424,  # torchvision's SqueezeNet1_0_Weights
-    "mobilenet_imagenet": 4_231_976,  # Keras's MobileNet has as many that are trained; 4.2 million in its paper
+    "mobilenet_imagenet": 4_231_976,  # trainable parameters of Keras's MobileNet; its paper says 4.2 million
     "mnasnet_imagenet": 4_383_312,  # torchvision's MNASNet1_0_Weights
     "inception_v4_imagenet": 42_679_816,  # 42.7 million in timm's table of results
 }
@@ -51,7 +51,7 @@ def test_all_but_two_models_have_batch_normalisation() -> None:
 
 @pytest.mark.parametrize("name", sorted(NUM_PARAMETERS.keys() - NOT_NORMALISED))
 def test_a_normalised_model_in_ghosts_has_the_statistics_of_its_pieces(name: str) -> None:
-    """So that several workers can train it."""
+    """Several workers can therefore train it."""
     plain = build(name, 7).double()
     ghost = use_ghost_batch_norm(deepcopy(plain), 2)
     images = torch.randn(4, 3, 96, 96, dtype=torch.float64)
@@ -64,7 +64,7 @@ def test_a_normalised_model_in_ghosts_has_the_statistics_of_its_pieces(name: str
 
 
 def halving_convolutions(model: nn.Module) -> set[str]:
-    """The convolutions of stride 2 in the residual blocks, shortcuts aside, without the number of the block."""
+    """Return the stride-2 convolutions of the residual blocks except shortcuts, without the block's number."""
     return {
         name.split(".")[-1]
         for name, layer in model.named_modules()
@@ -111,8 +111,11 @@ def test_top5_counts_labels_among_the_five_largest_logits() -> None:
 
 
 def test_mobilenet_learns_the_classes_of_a_folder(image_folder: Path) -> None:
-    """Six classes, 156 images of 48 pixels, 8 epochs. Measured for seeds 1, 2 and 3: test top-1 0.979, 0.917 and 0.979,
-    after a first epoch at 0.167, which is chance."""
+    """Six classes, 156 images of 48 pixels, 8 epochs.
+
+    Measured test top-1 for seeds 1, 2 and 3: 0.979, 0.917 and 0.979. After the first epoch it is 0.167, which is
+    chance.
+    """
     for package in ("torchvision", "timm"):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install 'zerotune[vision]'")
     config = TrainConfig(

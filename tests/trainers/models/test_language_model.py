@@ -1,4 +1,4 @@
-"""The language model: the tutorial's sizes, and a state that goes on with each stream and disturbs nobody."""
+"""The language model: the tutorial's sizes, and a state that continues within each stream and affects no other."""
 
 import pytest
 import torch
@@ -21,13 +21,13 @@ def small_model(dtype: torch.dtype = torch.float64, **options: float) -> Languag
 
 
 def read(model: nn.Module, *batches: list[tuple[int, int]]) -> Tensor:
-    """The logits of the last of some batches, each given as its (window, stream) pairs."""
+    """Return the logits of the last of these batches, each given as (window, stream) pairs."""
     outputs = [model(inputs) for inputs, _ in SPLIT.batches([torch.tensor(batch) for batch in batches])]
     return outputs[-1]
 
 
 def test_the_number_of_parameters_is_that_of_the_tutorial():
-    """Embedding, layers of four gates with two biases, softmax; Zaremba et al. print 66 million for the large one."""
+    """Embedding, layers of four gates with two biases, softmax. Zaremba et al. report 66 million for the large model."""
     expected = {
         name: words * hidden + layers * 4 * (2 * hidden * hidden + 2 * hidden) + (hidden + 1) * words
         for name, words, hidden, layers in [("ptb_small", 10_000, 200, 2), ("ptb_large", 10_000, 1_500, 2)]
@@ -47,7 +47,7 @@ def test_all_parameters_begin_uniform_within_the_scale(init_scale: float):
 
 
 def test_logits_equal_the_recurrence_written_out():
-    """Zaremba et al., Section 3: gates of the layer below and of the step before."""
+    """Zaremba et al., Section 3: gates of the layer below and of the previous step."""
     model = small_model()
     weights = dict(model.lstm.named_parameters())
     states = [(torch.zeros(5).double(), torch.zeros(5).double()) for _ in range(2)]
@@ -105,7 +105,7 @@ def test_the_state_is_not_saved_with_the_weights():
 
 @pytest.mark.parametrize("micro_batch_size", [2, 3, 5])
 def test_micro_batches_train_as_the_unsplit_batch(micro_batch_size: int):
-    """Over two epochs, states carried and the last update cut short; equal to the rounding of float64."""
+    """Two epochs with carried states and a shortened last update: equal up to float64 rounding."""
     text = WindowSplit(text=TEXT[: 10 * STEPS + 1], num_steps=STEPS)
 
     def weights_after(size: int | None) -> dict[str, Tensor]:

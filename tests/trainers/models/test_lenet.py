@@ -1,4 +1,4 @@
-"""LeNet-5 has the size and the wiring it is known by."""
+"""LeNet-5 has its known size and wiring."""
 
 import torch
 

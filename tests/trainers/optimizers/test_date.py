@@ -41,7 +41,7 @@ def test_every_base_solver_has_an_oracle() -> None:
 def test_bounds_of_one_are_torchs_solver_bit_for_bit(
     base: str, dtype: torch.dtype, decay: float, foreach: bool, maximize: bool, layerwise: bool
 ) -> None:
-    """Fifty steps of changing rate; 37 numbers, so that vectorised and remaining lanes are both met."""
+    """Fifty steps with a changing learning rate; 37 numbers exercise both vectorised and remaining lanes."""
     bounds = (1.0, 1.0) if layerwise else (0.0, 0.1)
     ours, torchs = ([nn.Parameter(torch.linspace(-1, s, 37).to(dtype)) for s in (1, 9)] for _ in range(2))
     layerwise_solver = Layerwise(
@@ -65,7 +65,7 @@ def test_bounds_of_one_are_torchs_solver_bit_for_bit(
 
 
 def slow_direction(base: str, gradients: list[float], memory: list[float]) -> list[float]:
-    """The base solvers in plain float64 arithmetic; `memory` is their state, one number a weight."""
+    """Compute the base solvers in plain float64 arithmetic; `memory` is their state, one number a weight."""
     direction = []
     for i, g in enumerate(gradients):
         if base == "sgd":
@@ -83,7 +83,7 @@ def slow_direction(base: str, gradients: list[float], memory: list[float]) -> li
 
 
 def slow_date(base: str, weight: Tensor, lrs: list[float], low: float, high: float) -> Tensor:
-    """Algorithm 1, lines 10 to 17, one number at a time."""
+    """Compute Algorithm 1, lines 10 to 17, one number at a time."""
     weights, memory = weight.tolist(), [0.0] * len(weight)
     for step, lr in enumerate(lrs):
         gradients = gradient(torch.tensor(weights, dtype=torch.float64), step).tolist()
@@ -126,7 +126,7 @@ def step_once(weight: list[float], grad: list[float], **options: float | Mapping
     ids=["within the bounds", "above the upper", "below the lower"],
 )
 def test_the_layers_rate_is_lr_times_the_bounded_ratio(grad: float, ratio: float) -> None:
-    """|w| = 5, so that |w| / |g| is 2.5, 500 and 5e-6; the default bounds are 0.01 and 100."""
+    """|w| = 5, so |w| / |g| is 2.5, 500 and 5e-6; the default bounds are 0.01 and 100."""
     assert step_once([3.0, 4.0], [grad, 0.0]) == pytest.approx([3.0 - 0.1 * ratio * grad, 4.0])
 
 
@@ -142,7 +142,7 @@ def test_weight_decay_is_no_part_of_the_ratio() -> None:
 
 
 def test_the_rate_is_outside_the_momentum_buffer() -> None:
-    """Second step with lr = 0 stands still; LARS, with its rate inside, would coast."""
+    """A second step with lr = 0 does not move; LARS, with its learning rate inside the buffer, would."""
     weight = nn.Parameter(torch.tensor([1.0]))
     optimizer = DATE([weight], lr=0.1)
     for lr in (0.1, 0.0):

@@ -20,7 +20,7 @@ def slow_lamb(
     decay_in_ratio: bool,
     phi: tuple[float, float],
 ) -> Tensor:
-    """Algorithm 2 in plain float64 arithmetic, one number at a time; beta1 0.9, beta2 0.99, eps 1e-6."""
+    """Compute Algorithm 2 in plain float64 arithmetic, one number at a time; beta1 0.9, beta2 0.99, eps 1e-6."""
     weights = weight.tolist()
     first, second = [0.0] * len(weights), [0.0] * len(weights)
     for step, lr in enumerate(lrs, start=1):
@@ -82,7 +82,7 @@ def test_the_first_step_moves_by_lr_times_the_weights_norm() -> None:
 
 
 def test_without_bias_correction_the_ratio_undoes_the_smaller_first_moment() -> None:
-    """m = 0.1 g and sqrt v = sqrt 0.001 g: u is longer, but its length goes out of the step."""
+    """m = 0.1 g and sqrt v = sqrt 0.001 g: u is longer, but the ratio cancels its length."""
     step = 0.1 * 5 / math.sqrt(2)
     assert step_once([3.0, 4.0], [0.2, -7.0], bias_correction=False) == pytest.approx([3.0 - step, 4.0 + step])
 

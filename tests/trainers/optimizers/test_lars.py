@@ -14,7 +14,7 @@ def gradient(weight: Tensor, step: int) -> Tensor:
 def slow_lars(
     weight: Tensor, lrs: list[float], *, momentum: float, decay: float, eta: float, nesterov: bool, lr_in_buffer: bool
 ) -> Tensor:
-    """Algorithm 1 in plain float64 arithmetic, one number at a time."""
+    """Compute Algorithm 1 in plain float64 arithmetic, one number at a time."""
     weights, velocity = weight.double().tolist(), [0.0] * len(weight)
     for step, lr in enumerate(lrs):
         gradients = gradient(torch.tensor(weights, dtype=torch.float64), step).tolist()
@@ -77,7 +77,7 @@ def test_local_is_one_without_eta_where_a_norm_is_zero(
 
 
 def test_the_velocity_gathered_at_a_high_rate_is_kept_when_the_rate_falls() -> None:
-    """Second step with lr = 0: the paper's form coasts by m v, torch's stands still."""
+    """A second step with lr = 0: the paper's form still moves by m v, torch's does not move."""
     moved = {}
     for lr_in_buffer in (True, False):
         weight = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
@@ -109,7 +109,7 @@ def test_a_group_that_is_not_layerwise_is_torchs_momentum() -> None:
 
 
 def test_half_precision_norms_do_not_overflow() -> None:
-    """|g| = 6e4 * 2 is beyond float16; local = 0.001 * 2 / 1.2e5, so that the step rounds to nothing but is finite."""
+    """|g| = 6e4 * 2 overflows float16; local = 0.001 * 2 / 1.2e5, so the step rounds to zero but is finite."""
     weight = nn.Parameter(torch.ones(4, dtype=torch.float16))
     weight.grad = torch.full_like(weight, 6e4)
     LARS([weight], lr=100.0).step()

@@ -24,7 +24,7 @@ def test_a_sparse_gradient_is_refused_in_a_sentence(optimizer: Callable[..., Opt
 
 
 def test_norms_of_half_precision_are_taken_in_float32() -> None:
-    """1 + 300 * 2^-9 in bfloat16 arithmetic would lose the small terms; 256^2 * 4 overflows float16."""
+    """Adding 1 + 300 * 2^-10 in bfloat16 would lose the small terms; 256^2 * 4 overflows float16."""
     small = torch.tensor([1.0] + [2.0**-5] * 300, dtype=torch.bfloat16)
     large = torch.full((4,), 256.0, dtype=torch.float16)
     assert norms([small], at_once=True).tolist() == pytest.approx([(1 + 300 * 2.0**-10) ** 0.5], rel=1e-6)  # type: ignore[union-attr]
@@ -50,7 +50,7 @@ def test_the_usual_groups_are_one_where_vectors_are_adapted_or_absent() -> None:
 
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_unadapted_vectors_take_the_plain_step_of_the_solver(name: str) -> None:
-    """A bias of norm 20 and a gradient of norm 2: the ratio would be 10, the plain step is the same for all sizes."""
+    """A bias of norm 20 and a gradient of norm 2: the ratio would be 10; the plain step ignores the norms."""
     moved = []
     for size in (20.0, 40.0):
         bias = nn.Parameter(torch.tensor([size], dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""Optimizers of other packages: their arithmetic to the bit, their averages, exact resuming, absent in words."""
+"""Optimizers of other packages: exact arithmetic, averages, exact resuming, and the error for an absent package."""
 
 import importlib
 import sys
@@ -24,7 +24,7 @@ from zerotune.tuner.study import load_study
 
 
 def packaged(*names: str) -> pytest.MarkDecorator:
-    """The test for each of these optimizers; skipped where its package is absent."""
+    """Parametrize a test over these optimizers; skip each whose package is absent."""
     cases = []
     for name in names:
         package = PARAMETER_FREE[name].package
@@ -39,10 +39,10 @@ DOGS = packaged("dog", "ldog")
 SWITCHED = packaged("schedule-free-sgd", "schedule-free-adamw", "dog", "ldog")
 
 LEARNING_RATE = {"schedule-free-adamw": 0.0025}
-"""The packages' own learning rates: 1 but for one."""
+"""The packages' own learning rates: 1 with one exception."""
 
 LARGE_STEPS: dict[str, OptionValue] = {"d0": 0.01, "reps_rel": 0.01}
-"""A beginning at which three updates show something."""
+"""Initial step sizes that show an effect within three updates."""
 
 
 def weights() -> list[nn.Parameter]:
@@ -60,7 +60,7 @@ def ours(name: str, params: list[nn.Parameter], lr: float = 1.0, **options: Opti
 
 
 def bare(name: str, params: list[nn.Parameter], **options: OptionValue) -> Any:
-    """The package's optimizer, made without this project."""
+    """Build the package's optimizer directly, without this project."""
     entry = PARAMETER_FREE[name]
     return getattr(importlib.import_module(entry.package), entry.optimizer)(params, **options_of(name, **options))
 
@@ -86,7 +86,7 @@ def equal(left: list[Any], right: list[Any]) -> bool:
 @EVERY_ONE
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_three_steps_are_the_packages_bit_for_bit(name: str, weight_decay: float) -> None:
-    """With the package's own defaults, which are ours too."""
+    """With the package's defaults, which are ours too."""
     left, right = weights(), weights()
     lr = LEARNING_RATE.get(name, 1.0)
     optimizer, package = ours(name, left, lr, weight_decay=weight_decay), bare(name, right, weight_decay=weight_decay)
@@ -158,7 +158,7 @@ def test_an_update_of_the_weights_that_are_evaluated_is_refused(name: str) -> No
 
 @packaged("schedule-free-sgd", "schedule-free-adamw")
 def test_our_linear_warmup_is_schedule_frees_own(name: str) -> None:
-    """README of schedulefree: warm-up through `warmup_steps`; here it is the schedule's."""
+    """README of schedulefree: warm up through `warmup_steps`. Here the schedule does the warm-up."""
     spec = ScheduleSpec(peak_lr=0.5, warmup_epochs=4)
     schedule = build_schedule(spec, num_samples=10, batch_size=10, epochs=8)
     left, right = weights(), weights()
@@ -182,7 +182,7 @@ def test_our_linear_warmup_is_schedule_frees_own(name: str) -> None:
 def test_a_run_resumed_from_its_file_goes_on_bit_for_bit(
     name: str, evaluating: bool, device: str, tmp_path: Path
 ) -> None:
-    """Saved as a training saves it: the weights, the state, and read back without executing anything."""
+    """Saved as in a training: the weights and the state, read back without executing anything."""
 
     def on_device() -> list[nn.Parameter]:
         return [nn.Parameter(weight.detach().to(device)) for weight in weights()]
@@ -301,7 +301,8 @@ def test_an_absent_package_is_told_by_its_study_alone(monkeypatch: pytest.Monkey
 def test_learns_to_read_digits_and_resumes_bit_for_bit(name: str, tmp_path: Path) -> None:
     """Two epochs of 3,000 images of ten digits, at the package's learning rate.
 
-    Two hundred updates are few to find it in: some take the larger beginning that their authors name as the remedy.
+    Two hundred updates hardly suffice to find the learning rate, so some optimizers take the larger initial value that
+    their authors recommend.
     """
     options: dict[str, dict[str, OptionValue]] = {
         "dadapt-sgd": {"momentum": 0.9, "d0": 0.01, "growth_rate": 1.02},

@@ -1,4 +1,4 @@
-"""LARS, LAMB and DATE on layers that FSDP2 has cut over two processes step as on whole layers."""
+"""LARS, LAMB and DATE step on layers that FSDP2 shards over two processes as on whole layers."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,19 +29,19 @@ STEPS = 5
 
 
 def model() -> nn.Module:
-    """Layers that two processes cannot share equally, one of them with a single row."""
+    """Return layers that two processes cannot split equally, one of them with a single row."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 1), nn.Linear(1, 5)).double()
 
 
 def whole(tensor: Any) -> Tensor:
-    """The tensor, gathered where it is cut."""
+    """Return the tensor, gathered if it is sharded."""
     gathered: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
     return gathered.detach().clone()
 
 
 def stepped(trained: nn.Module, build: Callable[[Iterable[nn.Parameter]], Optimizer]) -> dict[str, dict[str, Tensor]]:
-    """Weights and states of a model after some steps."""
+    """Return a model's weights and optimizer states after some steps."""
     optimizer = build(trained.parameters())
     draw = torch.Generator().manual_seed(1)
     for _ in range(STEPS):
@@ -58,7 +58,7 @@ def stepped(trained: nn.Module, build: Callable[[Iterable[nn.Parameter]], Optimi
 
 
 def process(rank: int, folder: str) -> None:
-    """One of the two: cuts every model, trains it, and writes what came of it."""
+    """Run one of the two processes: shard every model, train it, and write the results."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 

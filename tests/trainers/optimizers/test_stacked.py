@@ -1,4 +1,4 @@
-"""Stacked models step as each of them does alone, with every solver that can be stacked."""
+"""Stacked models step as each of them does alone, with every stackable solver."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ def stack(of: list[nn.Module]) -> dict[str, nn.Parameter]:
 
 
 def gradients(stacked: dict[str, nn.Parameter], step: int) -> Iterator[tuple[str, Tensor]]:
-    """Of every model, the same whichever of them are stacked."""
+    """Yield every model's gradients, the same for any selection of stacked models."""
     generator = torch.Generator().manual_seed(step)
     for name, parameter in stacked.items():
         gradient = torch.randn((len(PEAKS), *parameter.shape[1:]), generator=generator, dtype=torch.float64)
@@ -58,7 +58,7 @@ def test_stacked_models_step_as_each_does_alone(spec: OptimizerSpec) -> None:
     optimizer = stacked_optimizer(spec, together[0], stacked)
     kept = [0, 1, 2]
     for step in range(1, 7):
-        if step == 4:  # the model in the middle leaves
+        if step == 4:  # the middle model leaves
             kept = [0, 2]
             keep_models(optimizer, torch.tensor(kept))
         rates = [peak * step for peak in PEAKS]

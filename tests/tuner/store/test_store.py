@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.mlflow_server import mlflow_server
-from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, fail_for_trials, find_runs, open_store
+from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, find_runs, open_store
 from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.store import (
     connection,
@@ -20,7 +20,6 @@ from zerotune.tuner.store import (
     list_studies,
     read_results,
     runs,
-    ui_command,
     ui_links,
 )
 from zerotune.tuner.trial import TrialStatus
@@ -188,54 +187,6 @@ def test_a_changed_result_takes_the_place_of_the_former(uri: str) -> None:
     assert read_results(uri, "small", with_epochs=True).results == (make_result(),)
 
 
-def test_sync_writes_only_what_is_missing(uri: str) -> None:
-    results = [make_result(seed=seed) for seed in range(4)]
-    store = open_store(uri)
-    store.write(results[1])
-    kept = find_runs(uri, "tags.role = 'confirmation'")[0].info.run_id
-
-    assert open_store(uri).sync(results) == 3
-    assert open_store(uri).sync(results) == 0
-    assert read_results(uri, "small", with_epochs=True).results == tuple(results)
-    assert kept in {run.info.run_id for run in find_runs(uri)}
-
-
-def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_store(uri)
-    with monkeypatch.context() as broken:
-        broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
-        for seed in range(2):
-            with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
-                store.write(make_result(seed=seed))
-    assert len(find_runs(uri, "status = 'RUNNING' AND tags.role = 'confirmation'")) == 2
-    assert read_results(uri, "small").results == ()
-
-    assert open_store(uri).sync([make_result(seed=0)]) == 1
-    statuses = {
-        run.data.tags["zerotune.trial"]: run.info.status for run in find_runs(uri, "tags.role = 'confirmation'")
-    }
-    assert statuses == {make_result(seed=0).trial.id: "FINISHED", make_result(seed=1).trial.id: "KILLED"}
-    assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=0),)
-
-
-def test_of_two_runs_of_one_trial_one_is_kept(uri: str) -> None:
-    open_store(uri).write(make_result())
-    run = find_runs(uri, "tags.role = 'confirmation'")[0]
-    MlflowClient(uri).create_run(run.info.experiment_id, tags=dict(run.data.tags))
-
-    assert open_store(uri).sync([make_result()]) == 0
-    assert [found.info.run_id for found in find_runs(uri, "tags.role = 'confirmation'")] == [run.info.run_id]
-
-
-def test_a_changed_definition_does_not_mix_with_the_former(uri: str) -> None:
-    open_store(uri, "aaaa").write(make_result(seed=0))
-    open_store(uri, "bbbb").write(make_result(seed=1))
-    assert read_results(uri, "small", "aaaa", with_epochs=True).results == (make_result(seed=0),)
-    assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=1),)
-    with pytest.raises(BadInput, match="no results of the definition 'cccc'; it has: aaaa, bbbb"):
-        read_results(uri, "small", "cccc")
-
-
 def test_names_with_odd_characters_are_kept(uri: str) -> None:
     name = 'it\'s "50%" / größer & <b>ünïcode</b> #1'
     result = make_result(arm="o'neill's ÷ arm; DROP TABLE runs")
@@ -372,42 +323,3 @@ def test_a_deleted_experiment_is_told(uri: str) -> None:
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(BadInput, match="was deleted: restore it with 'mlflow experiments restore --experiment-id"):
         open_store(uri)
-
-
-def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
-    uri = "postgresql://ann:secret@db/mlflow"
-    argv, environment = ui_command(uri, 5123)
-    assert argv[1:] == ["-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
-    assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
-    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    assert ui_command(uri, 5123, "10.0.0.1")[0][5:7] == ["--host", "10.0.0.1"]
-    with pytest.raises(BadInput, match="has its own UI"):
-        ui_command("http://host:5000", 5123)
-
-
-HOSTS = {
-    "0.0.0.0": "http://127.0.0.1:1",
-    "::": "http://127.0.0.1:1",
-    "::1": "http://[::1]:1",
-    "10.0.0.1": "http://10.0.0.1:1",
-}
-"""Addresses to listen on, and where they are linked to."""
-
-
-def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> None:
-    store = open_store(uri)
-    store.write(make_result("grid", 1, batch_size=512))
-    for arm in ("grid", "date", "legw"):
-        store.write(make_result(arm, 1))
-    bases = {host: dict(ui_links(uri, "small", 1, host=host))["all runs"].partition("/#")[0] for host in HOSTS}
-    assert bases == HOSTS
-    links = dict(ui_links(uri, "small", 5123, ["grid", "date"]))
-    assert list(links) == ["all runs", "confirmation runs", "compare date, grid at B=8192", "figures and tables"]
-    assert links["all runs"] == "http://127.0.0.1:5123/#/experiments/2/runs?viewStateShareKey=zerotune"
-    assert links["figures and tables"].endswith("/artifacts")
-    confirmed = {
-        run.data.tags["arm"]: run.info.run_id
-        for run in find_runs(uri, "tags.batch_size = '8192' and tags.role != 'arm'")
-    }
-    compared = links["compare date, grid at B=8192"]
-    assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]

@@ -1,9 +1,9 @@
-"""Joining a Ray cluster that runs already: versions first, then whether every machine can run the study.
+"""Attach to a running Ray cluster: compare the versions, then check that every machine can run the study.
 
-With Ray's client, ray://HOST:PORT, this program is on no machine of the cluster, and all it asks for goes through a
-port. Ray Tune would send itself there, with a copy of what it was given, so that what the workers say would never come
-back. It is kept here instead (`_remote=False` in `tuner.execution.ray.tune_worker`), where it looks for a folder that
-only a machine of the cluster has.
+With Ray's client (ray://HOST:PORT) this program runs outside the cluster and sends every request through one port.
+Ray Tune would then move itself into the cluster with a pickled copy of its arguments, and the workers' messages would
+never come back. `_remote=False` in `tuner.execution.ray.tune_worker` keeps it here. Tune then looks for a folder that
+only machines of the cluster have, which `run_tune_locally` replaces.
 """
 
 import platform
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-from .settings import HAS_TOKEN, ray  # before Ray itself, which reads its settings then
+from .settings import HAS_TOKEN, ray  # before Ray itself, which reads its settings on import
 
 # isort: split
 from ray.exceptions import RayError
@@ -32,23 +32,23 @@ from .health_check import format_lost_cluster
 from .jobs import runtime_environment
 
 CONNECT_SECONDS = 60.0
-"""How long a cluster may take to answer; Ray's client takes 40 to find out that what should serve it has died."""
+"""Time limit for the cluster's answer; Ray's client needs 40 s to notice that its server process has died."""
 JOIN_ATTEMPTS = 3
-"""How often a cluster is asked, where the process that it starts for each client of ray:// dies before it answers."""
+"""Attempts to connect, since the process that the cluster starts for each ray:// client may die before it answers."""
 _CLIENT_SCHEME = "ray://"
 INSPECT_SECONDS = 300.0
-"""How long its machines may take to get ready: the first use of the package there, and a download of the data."""
+"""Time limit for the machines to get ready: first use of the package there, and a download of the data."""
 
 
 def attach(address: str) -> None:
-    """Joins an existing cluster, shipping this package to its workers.
+    """Join an existing cluster and ship this package to its workers.
 
     Args:
         address: "auto", HOST:PORT or ray://HOST:PORT.
 
     Raises:
-        BadInput: the address is not one.
-        Unreachable: nothing answers there, it asks for a token, or it runs another Ray or Python.
+        BadInput: the address is malformed.
+        Unreachable: nothing answers there, the cluster requires a token, or it runs another version of Ray or Python.
     """
     _check_port(address)
     token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
@@ -63,32 +63,32 @@ def attach(address: str) -> None:
                 f"runs, and whether {token}"
             ) from None
         except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-            # Aborted: gRPC's threads and fork do not always agree where the cluster starts a process for each client.
+            # Aborted: gRPC threads and fork can conflict where the cluster starts a process for each client.
             if not (isinstance(error, ConnectionAbortedError) and attempts_left):
                 reason = _reason(error)
-                hint = f": check whether {token}" if "Failed to connect" in reason else ""  # all that Ray says of one
+                hint = f": check whether {token}" if "Failed to connect" in reason else ""  # Ray says no more
                 raise Unreachable(f"--address {address}: cannot join the Ray cluster: {reason}{hint}") from None
 
 
 def _start_joining(address: str) -> Future[None]:
-    """Joins in another thread, which may wait for good."""
+    """Connect in another thread, since the call may never return."""
     connected: Future[None] = Future()
 
     def join() -> None:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_environment())
-        except BaseException as error:  # whatever it is, it is raised where the result is asked for
+        except BaseException as error:  # raised where the result is requested
             connected.set_exception(error)
         else:
             connected.set_result(None)
 
-    # A daemon: the thread of a pool that still waits would hold up the end of the program.
+    # A daemon, because a waiting pool thread would block the program's exit.
     Thread(target=join, name="ray-join", daemon=True).start()
     return connected
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what Ray says, with the last of a traceback that it announces; of differing versions, all."""
+    """Return the first line of Ray's message, plus a traceback's last line; for a version mismatch, both versions."""
     text = str(error).strip()
     if "Version mismatch" not in text:
         first, _, others = text.partition("\n")
@@ -99,7 +99,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_port(address: str) -> None:
-    """Finds out in seconds that nothing listens, where Ray itself would wait for minutes."""
+    """Find out in seconds that nothing listens, where Ray itself would wait for minutes."""
     if address == "auto":
         return
     host, separator, port = address.removeprefix("ray://").rpartition(":")
@@ -107,7 +107,7 @@ def _check_port(address: str) -> None:
         raise BadInput(f"--address {address}: must be auto, HOST:PORT or ray://HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except UnicodeError:  # of a name such as 10.0..1
+    except UnicodeError:  # from a name such as 10.0..1
         raise BadInput(f"--address {address}: its host is not one") from None
     except (OSError, OverflowError) as error:
         raise Unreachable(
@@ -116,13 +116,13 @@ def _check_port(address: str) -> None:
 
 
 def inspect_machines(execution: Execution) -> Sequence[str]:
-    """Looks at every machine of the cluster: what it is, and whether a trial can run there.
+    """Inspect every machine of the cluster and check that a trial can run there.
 
     Returns:
-        Sentences worth showing.
+        Notes to show to the user.
 
     Raises:
-        BadInput: a trial could not run on one of them.
+        BadInput: a trial cannot run on one of the machines.
         Unreachable: a machine does not answer.
     """
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
@@ -157,7 +157,7 @@ def inspect_machines(execution: Execution) -> Sequence[str]:
 
 
 def make_inspection(execution: Execution, probe: Path | None = None) -> Inspection:
-    """What a machine is asked before it trains anything; `probe` as `Inspection` has it."""
+    """Build the inspection that a machine runs before it trains anything; `probe` is that of `Inspection`."""
     return Inspection(
         workload=execution.workload,
         data_folder=execution.data_folder,
@@ -167,7 +167,7 @@ def make_inspection(execution: Execution, probe: Path | None = None) -> Inspecti
 
 
 def _probe(checkpoints: Path | None) -> Path | None:
-    """A new file where checkpoints go."""
+    """Create a new file in the checkpoint folder, or return None without such a folder."""
     if checkpoints is None:
         return None
     checkpoints.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ def _probe(checkpoints: Path | None) -> Path | None:
 
 
 def client_port(address: str | None) -> str | None:
-    """HOST:PORT of the cluster's port for clients; None where this program is no client.
+    """Return HOST:PORT of the cluster's client port, or None if this program is not a Ray client.
 
     >>> client_port("ray://head:10001"), client_port("head:6379"), client_port(None)
     ('head:10001', None, None)
@@ -187,20 +187,20 @@ def client_port(address: str | None) -> str | None:
 
 @contextmanager
 def run_tune_locally(address: str | None, folder: str) -> Iterator[None]:
-    """Inside, Ray Tune runs in this program, whether that is on a machine of the cluster or not.
+    """Run Ray Tune in this program inside the block, whether or not it is on a machine of the cluster.
 
     Args:
-        address: the cluster's, as the user gave it.
-        folder: where Tune keeps its own files, in the place of the folder that only the cluster's machines have.
+        address: of the cluster, as the user gave it.
+        folder: for Tune's own files, in place of the folder that exists only on the cluster's machines.
 
     Raises:
-        Unreachable: a client has lost its connection, and half a minute's attempts of Ray's to renew it were in vain.
+        Unreachable: the client lost its connection and Ray failed to restore it within half a minute.
     """
     before = storage._get_ray_train_session_dir
     storage._get_ray_train_session_dir = lambda: folder
     try:
         yield
-    except Exception:  # Ray's client raises bare ones then, and other ones of Tune's follow from them
+    except Exception:  # Ray's client raises bare exceptions, and Tune others that follow from them
         port = client_port(address)
         if port is None or ray.util.client.ray.is_connected():
             raise

@@ -1,8 +1,9 @@
-"""The token of a Ray cluster. Whoever has it may run any code there: it is used where it is at hand, and kept private.
+"""The token of a Ray cluster: use it where there is one, and keep it private.
 
-Ray asks for it in the mode "token" only, and takes the mode from the environment when it is imported:
-`use_available_token` must be used before, and this module must not import Ray. A program that has imported Ray already
-has decided for itself.
+Anyone who has the token can run any code on the cluster.
+
+Ray asks for it in the mode "token" only and reads the mode from the environment on import. Call `use_available_token`
+before that; this module must not import Ray. In a program that has already imported Ray the mode is fixed.
 """
 
 import os
@@ -14,19 +15,19 @@ from pathlib import Path
 from ...addresses import is_loopback
 
 MODE = "RAY_AUTH_MODE"
-TOKEN = "RAY_AUTH_TOKEN"  # the variable's name
+TOKEN = "RAY_AUTH_TOKEN"  # name of the variable
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 
 
 def token_file() -> Path:
-    """The file that Ray reads the token from, where it is not in the environment itself."""
+    """Return the file from which Ray reads the token if the environment does not hold it."""
     return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
 
 
 def use_available_token() -> bool:
-    """Turns token authentication on where a token is at hand and nobody has decided otherwise.
+    """Turn on token authentication if a token is available and the mode is not set yet.
 
-    Without that a client that has the right token hangs and fails on a cluster that asks for one.
+    Otherwise a client that has the right token hangs and fails on a cluster that requires one.
 
     Returns:
         Whether token authentication is on.
@@ -39,15 +40,15 @@ def use_available_token() -> bool:
 
 
 def keep_token_private() -> None:
-    """Takes the token's file away from other users: Ray writes it readable for all."""
+    """Remove other users' access to the token file, which Ray writes readable for all."""
     file = token_file()
-    with suppress(OSError):  # not ours, or not there
+    with suppress(OSError):  # not ours, or missing
         if file.stat().st_mode & 0o077:
             file.chmod(0o600)
 
 
 def warn_without_token(machines: Iterable[str]) -> Sequence[str]:
-    """What is said of a cluster that asks for no token: nothing where nobody else's machine can reach it.
+    """Return a warning about a cluster without a token, or nothing if only this machine can reach it.
 
     >>> warn_without_token(["127.0.0.1", "127.0.0.2"])
     ()
@@ -63,11 +64,11 @@ def warn_without_token(machines: Iterable[str]) -> Sequence[str]:
 
 
 def enable_local_token() -> None:
-    """Turns token authentication on as Ray does in a program that starts a cluster, where nobody has decided otherwise.
+    """Turn on token authentication, unless the mode is set, as Ray does in a program that starts a cluster.
 
-    The process that started the cluster did so for itself; who connects to an address must do it on its own.
+    The process that started the cluster did so only for itself. A program that connects to an address must do it too.
     """
     from ray._private.authentication import authentication_token_setup as of_ray
 
-    if hasattr(of_ray, "enable_token_auth_by_default"):  # not in Ray 2.59, which leaves it off
+    if hasattr(of_ray, "enable_token_auth_by_default"):  # missing in Ray 2.59, which leaves it off
         of_ray.enable_token_auth_by_default()

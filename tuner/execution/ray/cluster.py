@@ -1,4 +1,4 @@
-"""A Ray cluster: an embedded local one, or an existing one that is attached to."""
+"""Connect to a Ray cluster: an embedded local one or an existing one."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ from .settings import ray
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """Room for trials.
+    """Capacity for trials.
 
     Attributes:
-        in_all: trials that fit at once.
-        on_one_machine: workers of trials that fit at once on the machine where most of them fit.
-        notes: sentences worth showing about the cluster.
+        total: trials that fit at once.
+        per_machine: workers that fit at once on the machine with the most room.
+        notes: about the cluster, to show to the user.
     """
 
     total: int
@@ -34,11 +34,11 @@ class Slots:
 
 @contextmanager
 def connect(execution: Execution) -> Iterator["Slots"]:
-    """A connection to the cluster for the length of a study.
+    """Connect to the cluster for the duration of a study.
 
     Raises:
-        Unreachable: the address does not answer, or its Ray cannot be joined.
-        BadInput: no machine of the cluster could ever run a trial of this size, or one of them lacks what the study
+        Unreachable: the address does not answer, or its Ray cluster cannot be joined.
+        BadInput: no machine of the cluster could ever run a trial of this size, or a machine lacks what the study
             needs.
     """
     on_terminate = signal.getsignal(signal.SIGTERM)
@@ -50,7 +50,7 @@ def connect(execution: Execution) -> Iterator["Slots"]:
             assert execution.address is not None
             attach(execution.address)
         if current_thread() is main_thread():
-            signal.signal(signal.SIGTERM, on_terminate)  # Ray's own would end the program without a word
+            signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler would end the program silently
         slots, most_on_one = _slots(execution)
         notes = () if execution.address is None else inspect_machines(execution)
         yield Slots(total=slots, per_machine=most_on_one, notes=notes)
@@ -62,22 +62,22 @@ def connect(execution: Execution) -> Iterator["Slots"]:
 
 
 def _connect_to_local(head: LocalHead) -> None:
-    """Connects to an embedded cluster.
+    """Connect to an embedded cluster.
 
     Raises:
-        Unreachable: it could not be started.
+        Unreachable: the cluster could not be started.
     """
     address = head.address()
     enable_local_token()
     try:
         with for_one_program(), hide_folders():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
-    except Exception as error:  # Ray raises bare ones
+    except Exception as error:  # Ray raises bare exceptions
         raise make_start_error(str(error).strip().split("\n")[0]) from None
 
 
 def _slots(execution: Execution) -> tuple[int, int]:
-    """How many trials fit at once, by each machine's own resources, and how many workers on one machine at most."""
+    """Count the trials that fit at once, machine by machine, and the workers that fit on a single machine."""
     fits = [0]
     for node in ray.nodes():
         if not node["Alive"]:

@@ -1,7 +1,7 @@
-"""Handing out trials: the driver's side of the conversation with the workers that Ray Tune keeps alive.
+"""Dispatch trials to the workers that Ray Tune keeps alive.
 
-Dispatch hears every message of a worker, because Tune tells it as it would tell a scheduler, and answers through the
-worker's mailbox. What is trained, the agenda decides; what goes to one worker together, `tuner.execution.batching`.
+`Dispatcher` is a Tune scheduler, so Tune passes it every message of a worker; it answers through the worker's mailbox.
+The agenda decides what is trained, and `tuner.execution.batching` which trials go to one worker together.
 """
 
 import time
@@ -37,21 +37,21 @@ from .messages import (
 )
 
 MAX_IDLE_FAILURES = 20
-"""Workers that may die in succession while they hold no trial before the study is stopped."""
+"""The study stops when more workers than this die in succession while they hold no trial."""
 MAX_START_FAILURES = 3
-"""Workers that may fail to start with an exception, while none has ever started, before the study is stopped."""
+"""The study stops when this many workers fail to start with an exception and none has ever started."""
 
 
 @dataclass(kw_only=True)
 class _Assigned:
-    """What a worker was given.
+    """Trials assigned to a worker.
 
     Attributes:
-        trials: by id, those that have not ended.
-        num_given: how many they were.
-        at_once: whether they are trained at once, as a pack; else one after the other, in their order.
-        since: when they were given, by `time.monotonic`.
-        told_seconds: device-seconds of the epochs that it has reported since.
+        trials: those that have not ended, by id.
+        num_given: number of trials assigned.
+        as_pack: whether they are trained at once, as a pack; otherwise one after the other, in order.
+        since: time of the assignment, by `time.monotonic`.
+        reported_seconds: device-seconds of the epochs that the worker has reported since.
     """
 
     trials: dict[str, Trial]
@@ -62,7 +62,7 @@ class _Assigned:
 
 
 class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
-    """Hears what the workers say, and answers through their mailboxes.
+    """Receive the workers' messages and answer through their mailboxes.
 
     Args:
         agenda: gives trials and takes results.
@@ -91,15 +91,15 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self.error: Exception | None = None
 
     def __reduce__(self) -> tuple[type[FIFOScheduler], tuple[()]]:
-        """Tune saves its parts for a resume of its own, which is never used: the journal resumes a study."""
+        """Return a plain scheduler: Tune saves its parts to resume a run, but here the journal resumes a study."""
         return FIFOScheduler, ()
 
     def release(self) -> None:
-        """Forgets the mailboxes, which end with the cluster."""
+        """Forget the mailboxes, which end with the cluster."""
         self._post = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Called by Tune with every message of a worker."""
+        """Process a worker's message; called by Tune."""
         worker, message = trial.trial_id, result["message"]
         with self._keep_error():
             if isinstance(message, Ready):
@@ -112,11 +112,10 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         return str(self.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Requeue the trials of a worker that has died; called by Tune, which starts the worker again.
+        """Requeue the trials of a worker that has died; called by Tune, which restarts the worker.
 
         Raises:
-            Unreachable: workers cannot start, die again and again while they hold no trial, or can no longer be sent
-                trials.
+            Unreachable: workers cannot start, keep dying while they hold no trial, or can no longer be sent trials.
         """
         with self._keep_error():
             text = _last_error(trial)
@@ -132,10 +131,10 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._dispatch()
 
     def _check_idle_failures(self, text: str) -> None:
-        """Raise Unreachable where starting workers again is in vain.
+        """Raise Unreachable if restarting workers is futile.
 
         Args:
-            text: of Ray, about the last death.
+            text: Ray's text about the last death.
         """
         cause = find_cause(text)
         if cause and not self._has_started_workers and self._idle_failures >= MAX_START_FAILURES:
@@ -152,7 +151,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
     @contextmanager
     def _keep_error(self) -> Iterator[None]:
-        """Keeps what the agenda raises: Tune passes on the text of a traceback only."""
+        """Keep the agenda's exception: Tune passes on only the text of a traceback."""
         try:
             yield
         except Exception as error:
@@ -170,23 +169,23 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._idle.append(worker)
 
     def _note_unfit(self, problem: str) -> None:
-        """A machine that joined cannot train this study; its worker, which waits there, is given nothing."""
+        """Note once that a machine that joined cannot train this study; the worker waits there without trials."""
         if problem not in self._unfit:
             self._unfit.add(problem)
             self._agenda.add_note(f"A machine that joined is given nothing to train, since it could not: {problem}")
 
     def _drop_worker(self, worker: str, said: str = "") -> None:
-        """A worker's process is gone: what it held goes to others, but for trials that have killed too many.
+        """Forget a worker whose process is gone and requeue its trials, except those that have lost too many workers.
 
         Args:
-            worker: which.
-            said: by Ray, of its death.
+            worker: that is gone.
+            said: Ray's text about its death.
         """
         if worker in self._idle:
             self._idle.remove(worker)
         measured = self._measuring.pop(worker, None)
         if measured is not None:
-            # The benchmark may be what killed the worker: train such trials one at a time.
+            # The benchmark may have killed the worker: train such trials one at a time.
             self._packing.record_speed(measured, None)
         given = self._assigned.pop(worker, None)
         for trial in given.trials.values() if given else ():
@@ -200,12 +199,12 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 self._batcher.requeue(trial)
 
     def _is_out_of_time(self, given: _Assigned) -> bool:
-        """Whether the worker may have ended itself; its clock began later than ours."""
+        """Whether the worker may have ended itself at the time limit; its clock started after ours."""
         limit = self._execution.time_limit
         return limit is not None and time.monotonic() - given.since >= limit
 
     def _fail_out_of_time(self, trial: Trial, given: _Assigned) -> None:
-        """The device was held until now, also where no epoch tells it."""
+        """Fail the trial and charge it the device time up to now, also the part that no epoch reported."""
         assert self._execution.time_limit is not None
         num_workers = self._execution.workers_per_trial
         result = failed_result(trial, format_out_of_time(self._execution.time_limit), num_workers=num_workers)
@@ -214,7 +213,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._tell(replace(result, cost=result.cost + untold))
 
     def _tell(self, result: TrialResult) -> None:
-        """Tells a trial's result, with what its attempts cost that lost a worker."""
+        """Tell the agenda a trial's result, including the cost of attempts that lost a worker."""
         lost = self._unfinished.pop(result.trial.id, Cost())
         self._agenda.tell(replace(result, cost=result.cost + lost))
 
@@ -242,7 +241,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._idle.append(worker)
 
     def _mark_started(self, given: _Assigned) -> None:
-        """Tells which of the trials that a worker holds are being trained; the others wait for their turn there."""
+        """Mark the worker's trials that are being trained as started; the others still wait for their turn."""
         trials = list(given.trials.values())
         for trial in trials if given.as_pack else trials[:1]:
             self._agenda.mark_started(trial)
@@ -256,8 +255,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._tell(conclude(trial, update))
         elif update.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
             del left[trial.id]
-            self._send(worker, PRUNED)  # nothing else may follow for long, while the worker's time limit runs
-            remove_checkpoint(self._execution.placement(trial))  # the worker may die before it hears of it
+            self._send(worker, PRUNED)  # send this first: the worker's time limit is running
+            remove_checkpoint(self._execution.placement(trial))  # the worker may die before it reads its mailbox
             self._tell(conclude(trial, update, pruned=True))
         elif self._agenda.may_prune(trial):
             self._send(worker, CONTINUE)
@@ -266,7 +265,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
 
     def _dispatch(self) -> None:
-        """Gives idle workers trials, while there are any; stops them when nothing will follow."""
+        """Give trials to idle workers while there are any; stop the workers when nothing can follow."""
         while self._idle and not self.finished and not self._measuring:
             batch = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
             if batch == "wait":
@@ -313,9 +312,9 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
 
 def _last_error(trial: Any) -> str:
-    """Return Ray's text about a worker's last death. Tune appends each death to a file.
+    """Return Ray's text about a worker's last death; Tune appends each death to a file.
 
-    The file is read where Tune writes it: `get_error` looks where it is copied to, later or never.
+    Read the file where Tune writes it: `get_error` looks in the place to which it is copied later or never.
     """
     text = ""
     if trial.error_file is not None:

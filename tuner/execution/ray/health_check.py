@@ -1,10 +1,10 @@
-"""Watching the head of a Ray cluster.
+"""Watch the head of a Ray cluster.
 
-Where the head is lost, Ray's calls do not come back, not even for Ctrl-C, and after a minute Ray ends the program
-without a word that a user could act on. There is no way out of such a call: so this ends the program too, earlier, with
-a sentence and the exit code of a lost cluster. What was measured is in the journal by then.
+When the head is lost, Ray's calls do not return, not even on Ctrl-C. After a minute Ray ends the program without a
+message that a user could act on. Such a call cannot be interrupted, so this module ends the program earlier, with an
+error message and the exit code of a lost cluster. By then the journal holds every measurement.
 
-This module must not know ray.
+This module must not know Ray.
 """
 
 import os
@@ -20,13 +20,13 @@ from ...errors import Unreachable
 
 PROBE_SECONDS = 2.0
 LOCAL_PATIENCE = 10.0
-"""How long the head of a local cluster may not answer: nobody starts it again."""
+"""Seconds without an answer from the head of a local cluster, which nobody restarts."""
 ATTACHED_PATIENCE = 45.0
-"""How long that of an existing one may not: it may be restarted, which Ray waits a minute for."""
+"""Seconds without an answer from the head of an existing cluster; it may be restarted, and Ray waits 60 s for that."""
 
 
 def format_lost_cluster(address: str) -> str:
-    """What is said of a cluster whose head, at HOST:PORT, is lost."""
+    """Format the error message about a lost head at HOST:PORT."""
     return (
         f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
         "measured is kept; run the study again to go on"
@@ -34,9 +34,9 @@ def format_lost_cluster(address: str) -> str:
 
 
 def end_program(sentence: str) -> NoReturn:
-    """Ends this program as an `Unreachable` does."""
+    """End this program as an uncaught `Unreachable` does."""
     errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    errors.show_cursor(True)  # a live table had hidden it
+    errors.show_cursor(True)  # a live table has hidden it
     errors.print("error: ", style="bold red", end="")
     errors.print(sentence, soft_wrap=True)
     os._exit(Unreachable.exit_code)
@@ -44,12 +44,12 @@ def end_program(sentence: str) -> NoReturn:
 
 @contextmanager
 def watch_head(address: str, *, patience: float, end: Callable[[str], object] = end_program) -> Iterator[None]:
-    """Inside, the head is asked every two seconds whether it is there.
+    """Probe the head every two seconds inside the block.
 
     Args:
         address: HOST:PORT of the head.
-        patience: seconds that it may not answer for, >= 0.
-        end: called from another thread, once, with what happened.
+        patience: seconds without an answer to tolerate, >= 0.
+        end: called once with the error message, from another thread, when the head is lost.
     """
     host, _, port = address.rpartition(":")
     over = Event()

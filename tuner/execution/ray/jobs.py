@@ -1,4 +1,4 @@
-"""Ray jobs: a command that runs on a cluster's head, with this package, whatever becomes of who submitted it."""
+"""Ray jobs: commands that run on a cluster's head with this package and outlive the program that submitted them."""
 
 import asyncio
 import logging
@@ -14,27 +14,27 @@ from ...errors import Unreachable
 from .settings import QUIET, ray
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Set by Ray where a program runs as a job: its workers have the job's packages already."""
+"""Set by Ray in a program that runs as a job; its workers already have the job's packages."""
 
 
 def package_folders() -> list[str]:
-    """The folder of this package, to be shipped to machines that may not have it."""
+    """Return the folder of this package, to ship to machines that may not have it."""
     return [str(PACKAGE)]
 
 
 def runtime_environment() -> dict[str, Any]:
-    """The runtime environment of a program's workers; a job's own is theirs already."""
+    """Return the runtime environment for a program's workers; empty in a job, whose workers inherit the job's."""
     return {} if IN_A_JOB in os.environ else {"py_modules": package_folders(), "env_vars": {**QUIET, **ENVIRONMENT}}
 
 
 class Jobs:
-    """The jobs of a cluster.
+    """Jobs of a cluster.
 
     Args:
-        address: of its dashboard, such as http://HEAD:8265.
+        address: of the cluster's dashboard, such as http://HEAD:8265.
 
     Raises:
-        Unreachable: nothing answers there, or what answers takes no jobs.
+        Unreachable: nothing answers there, or the server does not accept jobs.
     """
 
     def __init__(self, address: str) -> None:
@@ -44,25 +44,25 @@ class Jobs:
             logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
         logging.getLogger("ray._private.runtime_env.packaging").setLevel(logging.ERROR)
         self._address = address
-        os.environ.pop("RAY_ADDRESS", None)  # it would be taken for the dashboard's
+        os.environ.pop("RAY_ADDRESS", None)  # Ray would take it for the dashboard's address
         try:
             self._client: Any = JobSubmissionClient(address)
-        except Exception as error:  # Ray, requests and aiohttp raise their own
+        except Exception as error:  # Ray, requests and aiohttp raise their own exceptions
             raise self._unreachable(error) from None
 
     def submit(self, command: str, folder: Path, *, name: str) -> str:
-        """Starts a command.
+        """Start a command.
 
         Args:
-            command: a line for the shell of the cluster's head, run in a copy of the folder.
-            folder: what is sent along.
-            name: what the job's identifier begins with.
+            command: shell command line, run on the cluster's head in a copy of the folder.
+            folder: sent along with the job.
+            name: prefix of the job's identifier.
 
         Returns:
             The job's identifier.
 
         Raises:
-            Unreachable: the cluster refused it.
+            Unreachable: the cluster refused the job.
         """
         job = f"{name}-{uuid.uuid4().hex[:8]}"
         variables = {**QUIET, **ENVIRONMENT}
@@ -73,13 +73,13 @@ class Jobs:
             raise self._unreachable(error) from None
 
     def follow(self, job: str, show: Callable[[str], None]) -> str:
-        """Shows what a job writes until it ends.
+        """Show a job's output until the job ends.
 
         Returns:
-            How it ended: "SUCCEEDED", "FAILED" or "STOPPED".
+            Final status: "SUCCEEDED", "FAILED" or "STOPPED".
 
         Raises:
-            Unreachable: the cluster went away; the job may go on.
+            Unreachable: the cluster was lost; the job may still run.
         """
 
         async def tail(lines: AsyncIterator[str]) -> None:
@@ -105,7 +105,7 @@ class Jobs:
 
 
 def ray_commands(address: str, job: str) -> Sequence[tuple[str, str]]:
-    """What a user may want to do with a job, and how."""
+    """Return useful commands for a job, each as (purpose, command)."""
     address = redact(address)
     return (
         ("what it says", f"ray job logs {job} --address {address} --follow"),

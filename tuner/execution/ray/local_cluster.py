@@ -1,6 +1,6 @@
-"""An embedded Ray cluster, seen from the program that it serves: started ahead, connected to, let go.
+"""An embedded Ray cluster, seen from the program that it serves: start it early, connect to it, release it.
 
-This module must not import Ray, nor anything else that takes long: it is used before everything else is imported.
+This module must not import Ray or anything else that is slow to import: it is used before all other imports.
 """
 
 import os
@@ -15,14 +15,14 @@ from ....trainers.child_process import ENVIRONMENT, command_of
 from ...errors import Unreachable
 
 FAILED: Final = "failed: "
-"""Begins the line of a head that has no cluster; the reason follows."""
+"""Prefix of the line that a head prints when it has no cluster; the reason follows."""
 
 _END_SECONDS: Final = 20.0
-"""How long a cluster may take to go down, before its head is killed and the rest of it goes with the head."""
+"""Time limit for a cluster to shut down; then its head is killed, which ends the rest."""
 
 
 def make_start_error(reason: str) -> Unreachable:
-    """What the user is told of a cluster that could not be started; `reason` is a sentence of Ray's."""
+    """Return the error for a cluster that could not be started; `reason` is a sentence of Ray's."""
     return Unreachable(
         f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
         "--driver serial"
@@ -30,15 +30,15 @@ def make_start_error(reason: str) -> Unreachable:
 
 
 def _command(num_cpus: int) -> list[str]:
-    """The program at the head of a cluster."""
+    """Return the command that runs the head of a cluster."""
     return command_of(f"{__package__}.local_head", str(num_cpus))
 
 
 class LocalHead:
-    """The process at the head of an embedded cluster. It takes the cluster down when this program lets go or ends.
+    """Head process of an embedded cluster. It stops the cluster when this program releases it or ends.
 
     Args:
-        num_cpus: cores that its trials may have, 1 or more.
+        num_cpus: cores for the cluster's trials, >= 1.
     """
 
     def __init__(self, num_cpus: int) -> None:
@@ -54,10 +54,10 @@ class LocalHead:
         )
 
     def address(self) -> str:
-        """Waits for the cluster; where to connect.
+        """Wait for the cluster and return its address.
 
         Raises:
-            Unreachable: it could not be started.
+            Unreachable: the cluster could not be started.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
@@ -66,12 +66,12 @@ class LocalHead:
         raise make_start_error(line.removeprefix(FAILED) or "the process at its head was ended.")
 
     def release(self) -> None:
-        """Has the cluster taken down, and waits for nothing."""
+        """Stop the cluster without waiting."""
         self._close()
         Thread(target=self._process.wait, name="ray-end", daemon=True).start()
 
     def stop(self) -> None:
-        """Has the cluster taken down, and waits for it."""
+        """Stop the cluster and wait until it is down."""
         self._close()
         try:
             self._process.wait(_END_SECONDS)
@@ -81,23 +81,22 @@ class LocalHead:
 
     def _close(self) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the head has ended
             self._process.stdin.close()
 
 
 _ahead: list[LocalHead] = []
-"""Heads that were started and that nobody has taken yet."""
+"""Heads that were started early and not taken yet."""
 
 
 @contextmanager
 def start_ahead(num_cpus: int) -> Iterator[None]:
-    """Starts a cluster while the caller gets ready for it, and lets it go where nobody has taken it in the end.
+    """Start a cluster while the caller prepares for it; release it at the end if nobody took it.
 
-    One that was started ahead already, for as many cores, is kept in its place. What goes wrong is told by its
-    `LocalHead.address`.
+    A cluster already started with the same number of cores is used instead. Errors are raised by `LocalHead.address`.
 
     Args:
-        num_cpus: cores that its trials may have, 1 or more.
+        num_cpus: cores for the cluster's trials, >= 1.
     """
     head = take(num_cpus)
     _ahead.append(head)
@@ -110,7 +109,7 @@ def start_ahead(num_cpus: int) -> Iterator[None]:
 
 
 def take(num_cpus: int) -> LocalHead:
-    """The head of a cluster with so many cores: one that was started ahead, or a new one. The caller stops it."""
+    """Return the head of a cluster with this many cores, started early or new. The caller stops it."""
     for head in _ahead:
         if head.num_cpus == num_cpus:
             _ahead.remove(head)

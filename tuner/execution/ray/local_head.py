@@ -1,7 +1,7 @@
-"""The head of an embedded Ray cluster: a process of its own that ends with the program that it serves.
+"""The head of an embedded Ray cluster: a separate process that ends with the program that it serves.
 
-It starts on another core while the program still imports torch; so nothing here may import more than Ray.
-`tuner.execution.ray.local_cluster` starts it, and talks with it through its standard input and output.
+It starts on another core while the program still imports torch, so nothing here may import more than Ray.
+`tuner.execution.ray.local_cluster` starts it and communicates through its standard input and output.
 """
 
 import signal
@@ -16,21 +16,23 @@ from .session_dir import make_session_dir, remove_session_dirs
 from .settings import Node, ray, ray_constants
 
 _FOR_OTHERS = ("start_monitor", "start_log_monitor", "start_api_server")
-"""What starts a program that an embedded cluster has no use for."""
+"""Methods that start processes which an embedded cluster does not use."""
 
 
 def _nothing(node: Node, **_: object) -> None:
-    """In the place of a process that is not needed."""
+    """Replace a process that is not needed."""
 
 
 @contextmanager
 def for_one_program() -> Iterator[None]:
-    """Inside, a cluster that is started listens on 127.0.0.1 alone, and has no process that serves others.
+    """Inside the block, make a new cluster listen on 127.0.0.1 only and start no process that serves others.
 
-    Ray would choose the machine's own address; it takes loopback on macOS and Windows only, and on Linux replaces even
-    one that it is given, also where it only connects. And it would start three programs of Python, one of them waited
-    for, which take as long to import what they need as all that does the work: the autoscaler's, the one that sends
-    logs to drivers, and the dashboard's, which without a dashboard counts uses of Ray.
+    By default Ray uses the machine's own address. It uses loopback on macOS and Windows only; on Linux it replaces even
+    an explicit loopback address, also when it merely connects.
+
+    It would also start three Python programs, each as slow to import as the part that does the work, and wait for one
+    of them: the autoscaler, the log monitor that sends logs to drivers, and the dashboard process, which counts uses of
+    Ray even without a dashboard.
     """
     ours: list[tuple[Any, str, object]] = [(ray_constants, "ENABLE_RAY_CLUSTER", False)]
     ours += [(Node, name, _nothing) for name in _FOR_OTHERS if hasattr(Node, name)]
@@ -45,12 +47,12 @@ def for_one_program() -> Iterator[None]:
 
 
 def serve(num_cpus: int) -> None:
-    """Starts a cluster, writes its address, and takes it down when the standard input is closed.
+    """Start a cluster, print its address, and stop the cluster when standard input is closed.
 
     Args:
-        num_cpus: cores that its trials may have, 1 or more.
+        num_cpus: cores for the cluster's trials, >= 1.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the program's; the cluster is needed until it lets go
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the program's; it needs the cluster until release
     try:
         with for_one_program():
             ray.init(
@@ -61,10 +63,10 @@ def serve(num_cpus: int) -> None:
                 log_to_driver=False,
                 logging_level="ERROR",
                 configure_logging=True,
-                _system_config={"prestart_worker_first_driver": False},  # this process gives its cluster no work
+                _system_config={"prestart_worker_first_driver": False},  # this process submits no work
             )
-        keep_token_private()  # Ray makes one where there is none
-    except Exception as error:  # Ray raises bare ones where its processes do not start in time
+        keep_token_private()  # Ray writes a token if there is none
+    except Exception as error:  # Ray raises bare exceptions when its processes start too slowly
         print(FAILED + str(error).strip().split("\n")[0], flush=True)
     else:
         print(ray.get_runtime_context().gcs_address, flush=True)

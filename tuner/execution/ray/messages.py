@@ -1,11 +1,11 @@
-"""What the Ray driver and its workers say to each other.
+"""Messages between the Ray driver and its workers.
 
 A worker's step returns `Ready`, `Idle`, `BenchmarkResult` or `ProgressUpdates`. The driver answers into the worker's
 mailbox with an `Assignment`, a `BenchmarkTask`, CONTINUE or PRUNED (after an update of a trial that may be pruned), or
 STOP.
 
-Tune has no channel from the driver to a running trial; the mailbox, a small actor, is one. This module must not import
-torch, which would take that actor's process seconds.
+Tune has no channel from the driver to a running trial; the mailbox, a small actor, provides one. This module must not
+import torch, which would delay that actor's start by seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # importing torch would take the mailbox's process seconds
+if TYPE_CHECKING:  # importing torch would delay the mailbox by seconds
     from collections.abc import Mapping
 
     from ....trainers.packing.benchmark import PackSpeed
@@ -27,18 +27,18 @@ CONTINUE = "continue"
 PRUNED = "pruned"
 STOP = "stop"
 MAILBOX_LOST = "MAILBOX LOST"
-"""Said by a worker that dies because it cannot read its mailbox any more."""
+"""Error message of a worker that dies because it can no longer read its mailbox."""
 UPDATE_SECONDS = 2.0
-"""How long a worker trains before it reports, epochs being whole; a trial that may be pruned reports every epoch."""
+"""Time between reports of a worker, in whole epochs; a trial that may be pruned reports every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A worker's first word, also after it was started again and has lost what it held.
+    """First message of a worker, also after a restart that lost its trials.
 
     Attributes:
-        mailbox: that it will read.
-        problem: why it can train nothing of this study on the machine it is on; None where it can.
+        mailbox: name of the mailbox that the worker reads.
+        problem: why the worker's machine cannot train this study; None if it can.
     """
 
     mailbox: str
@@ -47,12 +47,12 @@ class Ready:
 
 @dataclass(frozen=True)
 class Idle:
-    """A worker's word when nothing came."""
+    """Message of a worker whose mailbox stayed empty."""
 
 
 @dataclass(frozen=True)
 class ProgressUpdates:
-    """A piece of the work on the trials that a worker holds, by trial id. No dict: Tune would flatten it."""
+    """Progress of the trials that a worker holds, by trial id. Not a dict, which Tune would flatten."""
 
     updates: Mapping[str, ProgressUpdate]
 
@@ -63,10 +63,10 @@ class Assignment:
 
     Attributes:
         trials: one or more.
-        placements: of each of them.
-        at_once: whether they are trained at once, as a pack; else one after the other.
-        may_be_pruned: whether the driver is asked after every epoch; for a single trial only.
-        time_limit: seconds after which the worker's process ends itself, > 0; None for never.
+        placements: one for each trial.
+        as_pack: whether they are trained at once, as a pack; otherwise one after the other.
+        may_be_pruned: whether the worker asks the driver after every epoch; for a single trial only.
+        time_limit: seconds after which the worker's process ends itself, > 0; None for no limit.
     """
 
     trials: tuple[Trial, ...]
@@ -78,7 +78,7 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkTask:
-    """A request to find out how fast packs of trainings of this form are; `time_limit` as of an `Assignment`."""
+    """A request to measure the speed of packs of trainings of this form; `time_limit` as in `Assignment`."""
 
     trial: Trial
     placement: Placement
@@ -87,27 +87,27 @@ class BenchmarkTask:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkResult:
-    """What was found; None where the training itself cannot be begun, which its own attempt will tell."""
+    """The measured speed; None if the training itself cannot start, which its own attempt will report."""
 
     speed: PackSpeed | None
 
 
 class Mailbox:
-    """Queues by name, to be made a Ray actor.
+    """Named queues, to run as a Ray actor.
 
-    A worker names a new queue each time it starts, so that nothing is ever handed to a process that has died. Items are
-    bytes: to read them would take this process the seconds of importing torch.
+    A worker names a new queue at each start, so that nothing is ever sent to a process that has died. Items are bytes,
+    because decoding them would import torch here, which takes seconds.
     """
 
     def __init__(self) -> None:
         self._queues: dict[str, asyncio.Queue[bytes]] = defaultdict(asyncio.Queue)
 
     async def put(self, name: str, item: bytes) -> None:
-        """Leaves an item."""
+        """Append an item to a queue."""
         await self._queues[name].put(item)
 
     async def take(self, name: str, seconds: float) -> bytes | None:
-        """The oldest item left under this name; None where none came within `seconds`."""
+        """Remove and return the oldest item under this name; None if none arrives within `seconds`."""
         try:
             return await asyncio.wait_for(self._queues[name].get(), seconds)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Ray, imported with the settings that it reads when it is imported."""
+"""Import Ray with the settings that it reads on import."""
 
 import os
 
@@ -14,7 +14,7 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""No usage reports, no logger files, no second table; the journal is what resumes a study."""
+"""Disable usage reports, logger files and a second table; the journal is what resumes a study."""
 
 os.environ.update(QUIET)
 HAS_TOKEN = use_available_token()

@@ -1,8 +1,8 @@
-"""The Ray driver: Ray Tune keeps one worker a slot alive, and the workers train one trial, or pack, after another.
+"""The Ray driver: Ray Tune keeps one worker per slot alive, which trains one trial or pack after another.
 
-A Tune trial is a worker here, not a trial of the study. A process that starts anew for each trial costs seconds (Ray's
-process, importing torch, loading data); a worker pays them once. Tune places the workers, watches them and starts
-them again when they die; the agenda decides what they train (`tuner.execution.ray.dispatcher`).
+A Tune trial is a worker here, not a trial of the study. A new process for each trial costs seconds (Ray's process,
+importing torch, loading data); a worker pays them once. Tune places the workers, watches them and restarts those that
+die. The agenda decides what they train (`tuner.execution.ray.dispatcher`).
 """
 
 import gc
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from .settings import ray  # before Ray itself, which reads its settings when it is imported
+from .settings import ray  # before Ray itself, which reads its settings on import
 
 # isort: split
 from ray import cloudpickle, tune
@@ -57,14 +57,14 @@ from .session_dir import make_session_dir
 from .worker_group import WorkerGroup
 
 IDLE_SECONDS = 2.0
-"""How long a worker waits for a letter before it says that none came."""
+"""How long a worker waits for a message before it reports that none came."""
 
 
 class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for strict checking
-    """One slot: trains what it finds in its mailbox until told to stop."""
+    """One slot: train the trials that arrive in the mailbox until told to stop."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Called by Tune when the worker's process starts, and again where Tune starts it anew."""
+        """Set up the worker; called by Tune when the process starts or restarts."""
         configure_malloc()
         self._post = config["post"]
         self._application = config.get("application")
@@ -78,7 +78,7 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
         self._asks_after_each_epoch = False
 
     def step(self) -> dict[str, Any]:
-        """One word of the conversation."""
+        """Take one turn: read a message or train, and return a message to the driver."""
         if not self._introduced:
             self._introduced = True
             return {"message": Ready(mailbox=self._mailbox, problem=self._problem)}
@@ -127,20 +127,20 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
             if self._application is not None:
                 register_application(self._application)
             return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
-        except Exception:  # the trial itself will meet it too, and tell
+        except Exception:  # the trial itself will fail in the same way and report it
             return BenchmarkResult(speed=None)
         finally:
             end_process_after(None)
 
 
 class _TrialSequence:
-    """Trials that are trained one after the other, mostly a single one.
+    """Trials that are trained one after the other; usually a single one.
 
     Args:
-        trials: any.
-        placements: of each.
-        application: the file of the user's own application; None where it is none.
-        others: who train together with this worker; None where it trains alone.
+        trials: any number.
+        placements: one for each trial.
+        application: the user application's file; None for an application of the package.
+        others: workers that train together with this one; None if it trains alone.
     """
 
     def __init__(
@@ -162,10 +162,10 @@ class _TrialSequence:
         return not self._left
 
     def advance(self, seconds: float) -> dict[str, ProgressUpdate]:
-        """Trains on for at least one epoch, and until `seconds` have passed: a slice of every trial it came to.
+        """Train at least one epoch, and until `seconds` have passed; return an update of every trial trained.
 
         Raises:
-            WorkerLost: the last slice said so; Tune starts all workers of the trial anew.
+            WorkerLost: the last update reported the loss; Tune restarts all workers of the trial.
         """
         if self._lost is not None:
             raise WorkerLost(self._lost)
@@ -181,18 +181,18 @@ class _TrialSequence:
         return updates
 
     def discard(self) -> None:
-        """Removes the checkpoint of the trial that is being trained."""
+        """Remove the checkpoint of the current trial."""
         self._left[0][1].discard()
 
 
 def start_mailbox() -> Any:
-    """A mailbox on the machine that this program is connected through: with another it could be lost on its own."""
+    """Start a mailbox on the machine that this program connects through, so that both are lost together or not."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
 
 
 class _StopWhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed for strict checking
-    """Ends the run when the study is done, also where a worker still waits for a machine to run on."""
+    """End the run when the study is done, even if a worker still waits for a machine."""
 
     def __init__(self, dispatch: Dispatcher) -> None:
         self._dispatch = dispatch
@@ -205,34 +205,34 @@ class _StopWhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed
 
 
 def num_workers(execution: Execution, slots: Slots) -> int:
-    """How many workers to ask for: those that fit, or on a cluster that may grow as many as the study allows."""
+    """Return how many workers to request: those that fit, or on a growing cluster as many as the study allows."""
     if execution.address is not None and execution.max_concurrent is not None:
         return execution.max_concurrent
     return slots.total
 
 
 def _watch_head(execution: Execution) -> AbstractContextManager[None]:
-    """Ends the program where the head is lost; a client knows it by its port for clients."""
+    """Watch the head and end the program if it is lost; a Ray client knows the head by its client port."""
     patience = LOCAL_PATIENCE if execution.address is None else ATTACHED_PATIENCE
     head = client_port(execution.address) or ray.get_runtime_context().gcs_address
     return watch_head(head, patience=patience)
 
 
 def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
-    """Runs everything the agenda asks for on a Ray cluster.
+    """Run every trial of the agenda on a Ray cluster.
 
     Args:
         agenda: gives trials and takes results; called from this thread only.
         execution: where trials run.
 
     Raises:
-        Unreachable: the cluster does not answer, or was lost. What was told to the agenda stays told. Where its head
-            is lost, the program ends as if by this (`tuner.execution.ray.health_check`).
+        Unreachable: the cluster does not answer or was lost. Results told to the agenda are kept. If the head is lost,
+            the program ends as by this error (`tuner.execution.ray.health_check`).
         BadInput: no machine could ever run such a trial.
     """
     for name in ("ray.tune", "ray.train", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    scratch = make_session_dir()  # removed with the cluster's own, by the next program where this one is killed
+    scratch = make_session_dir()  # removed with the cluster's own, or by the next program if this one is killed
     try:
         with connect(execution) as slots, _watch_head(execution), run_tune_locally(execution.address, scratch):
             for note in slots.notes:
@@ -243,7 +243,7 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
                 cpus, gpus = execution.cpus_per_trial, execution.gpus_per_trial
                 worker_group = {"world_size": execution.workers_per_trial, "cpus": cpus, "gpus": gpus}
                 bundles = [{"CPU": cpus, "GPU": gpus}] * execution.workers_per_trial
-                # A machine that joins later was not looked at before the first trial.
+                # A machine that joins later was not inspected before the first trial.
                 inspection = None if execution.address is None else make_inspection(execution)
                 application = execution.application
                 tune.run(
@@ -261,15 +261,15 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
                     stop=_StopWhenFinished(dispatch),
                     storage_path=scratch,
                     verbose=0,
-                    max_failures=-1,  # the dispatch ends it
+                    max_failures=-1,  # the dispatcher ends the run
                     raise_on_failed_trial=False,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                    _remote=False,  # over ray:// Tune would send itself, and a copy of the dispatch, to the cluster
+                    _remote=False,  # over ray:// Tune would send itself and a copy of the dispatcher to the cluster
                 )
             finally:
                 del post
                 dispatch.release()
-                gc.collect()  # Ray ends a program that lets go of something of a cluster's after the cluster
+                gc.collect()  # Ray ends a program that releases a cluster's objects after the cluster
     except tune.TuneError:
         if dispatch.error is None:
             raise

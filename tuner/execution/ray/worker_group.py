@@ -1,4 +1,4 @@
-"""The other workers of a trial on a Ray cluster: actors in the placement group that Tune made for the trial's worker.
+"""The other workers of a trial on a Ray cluster: actors in the placement group of the trial's Tune worker.
 
 The group holds the resources of all of them, so that a trial has all its workers or none.
 """
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from threading import Thread
 from typing import Any
 
-from .settings import ray  # before Ray itself, which reads its settings when it is imported
+from .settings import ray  # before Ray itself, which reads its settings on import
 
 # isort: split
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -33,24 +33,24 @@ from ....trainers.spec import Placement, TrainConfig
 from ..failures import describe_error, find_cause
 
 GRACE_SECONDS = 20.0
-"""How long this worker may take to notice that another is lost; its connection may be to a machine that is gone."""
+"""How long this worker may take to notice that another is lost; it may be connected to a machine that is gone."""
 FAILURE_SECONDS = 10.0
-"""How long a worker that failed may take to say so."""
+"""How long a failed worker may take to report its error."""
 
 
 class WorkerStartError(Exception):
-    """A worker raised an exception while it was started; it would do so again."""
+    """A worker raised an exception while it started, and would do so again."""
 
 
 def local_address() -> str:
-    """The address by which other machines of the cluster reach this one; loopback on a cluster of one machine."""
+    """Return this machine's address for other machines of the cluster; loopback on a cluster of one machine."""
     own = ray.util.get_node_ip_address()
     nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     return LOOPBACK if nodes == {own} else str(own)
 
 
 class WorkerActor:
-    """A worker of a process group that another leads; an actor."""
+    """Actor for a worker other than rank 0 of a process group."""
 
     def __init__(self) -> None:
         configure_malloc()
@@ -58,21 +58,24 @@ class WorkerActor:
         self._process_group = SINGLE_PROCESS
 
     def ready(self) -> None:
-        """Answers once the process has started."""
+        """Answer once the process has started."""
 
     def join(self, rank: int, rendezvous: Rendezvous, device: str) -> None:
-        """Joins the process group."""
+        """Join the process group."""
         address = LOOPBACK if rendezvous.host == LOOPBACK else local_address()
         entering = join_process_group(rank, rendezvous, device=device, address=address)
         self._process_group = self._open.enter_context(entering)
 
     def train(self, config: TrainConfig, placement: Placement, application: ApplicationFile | None) -> str | None:
-        """Trains its part, and says how it failed; its connections then end, and with them what the others wait for."""
+        """Train this worker's part and return its error, or None.
+
+        After an error, close the connections, so that the other workers do not wait for this one.
+        """
         try:
             if application is not None:
                 register_application(application)
             train_as_worker(config, placement, self._process_group)
-        except Exception as error:  # whatever a model or a data set raises
+        except Exception as error:  # a model or a data set may raise anything
             said = describe_error(error)
             self._open.close()
             return said
@@ -80,12 +83,12 @@ class WorkerActor:
 
 
 class WorkerGroup:
-    """The other workers of the trials that a worker of Tune's trains, started with the first and kept for the next.
+    """The other workers of a Tune worker's trials, started with the first trial and kept for the next ones.
 
     Args:
-        world_size: workers, this one included, >= 1.
-        cpus: of each.
-        gpus: of each.
+        world_size: number of workers, this one included, >= 1.
+        cpus: CPU cores of each worker.
+        gpus: GPUs of each worker.
     """
 
     def __init__(self, world_size: int, *, cpus: int, gpus: float) -> None:
@@ -98,23 +101,23 @@ class WorkerGroup:
     def start_training(
         self, config: TrainConfig, placement: Placement, application: ApplicationFile | None
     ) -> ProcessGroup:
-        """Has the others train; this process does its part with the process group that it is given.
+        """Start the others' training and return the process group in which this process trains its part.
 
         Raises:
-            WorkerLost: one of them died while it was started.
-            WorkerStartError: one of them raised an exception while it was started.
+            WorkerLost: one of them died while it started.
+            WorkerStartError: one of them raised an exception while it started.
         """
         if self._world_size == 1:
             return SINGLE_PROCESS
         try:
             process_group = self._process_group or self._start(placement.device)
-        except (RayError, RuntimeError) as error:  # torch's where the others do not come
+        except (RayError, RuntimeError) as error:  # torch raises RuntimeError if the others do not join
             self.close()
             cause = find_cause(str(error)) if isinstance(error, RayActorError) else None
             if cause is not None:
                 raise WorkerStartError(f"another worker of the trial could not start: {cause}") from None
             raise WorkerLost(f"a worker could not be started: {str(error).strip().split(chr(10))[0]}") from None
-        # Only worker 0 writes checkpoints; the others read the same file, where they see it.
+        # Only worker 0 writes checkpoints; the others read the same file if they can see it.
         self._parts = [other.train.remote(config, placement, application) for other in self._others]
         Thread(target=self._watch, args=(self._parts,), name="worker-watch", daemon=True).start()
         return process_group
@@ -128,7 +131,7 @@ class WorkerGroup:
             ).remote()
             for rank in range(1, self._world_size)
         ]
-        ray.get([other.ready.remote() for other in self._others])  # one that is lost before would be waited for
+        ray.get([other.ready.remote() for other in self._others])  # the join would wait for one that is lost
         host = local_address()
         listener = listening_socket(host)
         rendezvous = Rendezvous(host=host, port=listener.getsockname()[1], world_size=self._world_size)
@@ -139,7 +142,7 @@ class WorkerGroup:
         return self._process_group
 
     def _watch(self, parts: list[Any]) -> None:
-        """Ends this process where another worker is lost and what this one waits for does not end by itself."""
+        """End this process if another worker is lost and this one keeps waiting for it."""
         left = parts
         while left:
             ready, left = ray.wait(left, num_returns=1)
@@ -152,10 +155,11 @@ class WorkerGroup:
                 return
 
     def failure(self) -> str | None:
-        """What one of the others says that failed; None where none says anything.
+        """Return the error that one of the others reports; None if none does.
 
         Raises:
-            WorkerLost: one of them has ended without a word, whatever the rest says: they fail when it is gone.
+            WorkerLost: one of them ended without reporting an error. This comes first, whatever the rest report, since
+                they fail as a consequence.
         """
         parts = self._parts
         ready, _ = ray.wait(parts, num_returns=len(parts), timeout=FAILURE_SECONDS) if parts else ([], [])
@@ -172,7 +176,7 @@ class WorkerGroup:
         return first_failure(said, self._world_size) if said else None
 
     def close(self) -> None:
-        """Ends the others; the next training starts new ones."""
+        """End the others; the next training starts new ones."""
         self._parts = []
         for other in self._others:
             ray.kill(other)

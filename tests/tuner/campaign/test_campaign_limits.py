@@ -1,0 +1,133 @@
+"""A search is limited by pruning and by a budget, also when the study is resumed."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.campaigns import by_chance, execute, result
+from tests.tuner.campaign.campaign_study import NUM_CONFIRMATIONS, NUM_SEARCH_TRIALS, study
+from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.spec import EpochMetrics
+from zerotune.tuner.analysis.selection import BASELINE
+from zerotune.tuner.campaign.campaign import Campaign
+from zerotune.tuner.trial import Progress, Trial, TrialStatus
+
+
+def epoch(number: int, score: float) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=number,
+        lr=0.1,
+        train_loss=1.0,
+        validation_loss=1.0,
+        validation_score=score,
+        iterations=1,
+        samples=1,
+        flops=1,
+        device_seconds=1.0,
+    )
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmation_are_not(
+    monkeypatch: pytest.MonkeyPatch, higher_is_better: bool
+) -> None:
+    application = replace(APPLICATIONS["lenet_mnist"], higher_is_better=higher_is_better)
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", application)
+    good, bad = (0.9, 0.1) if higher_is_better else (0.1, 0.9)
+    campaign = Campaign(study(("    trials: 6\n", "    trials: 6\n    pruner: median\n")))
+    told = 0
+    while isinstance(trial := campaign.ask(), Trial):
+        pruning = trial.arm == "tuned" and trial.role == "search"
+        assert pruning == campaign.may_prune(trial)
+        scores = [bad if pruning and trial.index == 4 else good] * 11
+        goes_on = [
+            campaign.report(Progress(trial=trial, new_epochs=(epoch(n, s),))) for n, s in enumerate(scores, start=1)
+        ]
+        # The median of the finished four takes effect from epochs/4 on.
+        assert goes_on == ([True, True] + [False] * 9 if pruning and trial.index == 4 else [True] * 11)
+        status: TrialStatus = "finished" if all(goes_on) else "pruned"
+        campaign.tell(result(trial, scores[-1], status=status))
+        told += 1
+    assert NUM_SEARCH_TRIALS + NUM_CONFIRMATIONS == told
+
+
+def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:
+    """Of 40 epochs the median takes effect from the tenth on, of the study's 12 it would from the third."""
+    campaign = Campaign(study(("    trials: 6\n", "    trials: 6\n    pruner: median\n    epochs: 40\n")))
+    ended_after = set()
+    while isinstance(trial := campaign.ask(), Trial):
+        bad = campaign.may_prune(trial) and trial.index == 4
+        told = 1
+        while told < trial.config.epochs and campaign.report(
+            Progress(trial=trial, new_epochs=(epoch(told, 0.1 if bad else 0.9),))
+        ):
+            told += 1
+        if bad:
+            ended_after.add(told)
+        campaign.tell(result(trial, 0.1 if bad else 0.9, status="pruned" if told < trial.config.epochs else "finished"))
+    assert ended_after == {10}
+
+
+BUDGET = ("arms:\n", "budget: {trials: 7}\narms:\n")
+
+
+@pytest.mark.parametrize("num_workers", [1, 4])
+def test_a_budget_of_trials_ends_searching_and_what_was_found_is_confirmed(num_workers: int) -> None:
+    done = execute(Campaign(study(BUDGET)), num_workers=num_workers)
+    assert 7 == sum(trial.role != "confirmation" for trial in done.asked)
+    confirmed = {(t.arm, t.batch_size) for t in done.asked if t.role == "confirmation"}
+    rules = {(arm, size) for arm in ("linear-warmup", "legw", "date") for size in (128, 512)}
+    # After both baselines one trial was left; a single worker gives it to the arm that tunes at 128.
+    assert {(BASELINE, 32), ("tuned", 128), *rules} == confirmed
+    for arm, batch_size in confirmed:
+        assert [11, 12] == [t.config.seed for t in done.of(arm, "confirmation", batch_size)]
+
+
+def test_a_budget_of_seconds_ends_searching_once_that_many_are_spent() -> None:
+    seconds = ("arms:\n", "budget: {device_seconds: 75}\narms:\n")
+    done = execute(Campaign(study(seconds)))
+    # 30 s of baseline trials, and 30 s of those of DATE's own baseline; the first search is at 80 s after its second.
+    roles = Counter((t.arm, t.role) for t in done.asked)
+    assert (3, 2, 3, 2) == tuple(
+        roles[key]
+        for key in (
+            (BASELINE, "baseline"),
+            (BASELINE, "confirmation"),
+            ("date baseline", "baseline"),
+            ("tuned", "search"),
+        )
+    )
+    assert 4 == roles["legw", "confirmation"]
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_a_spent_budget_hides_no_result_when_a_study_is_resumed(num_workers: int) -> None:
+    first = execute(Campaign(study(BUDGET)), num_workers=num_workers)
+    again = execute(Campaign(study(BUDGET), first.results), known=first.results)
+    assert first.ids() == again.ids()
+    assert again.results == {}
+
+
+def test_a_resumed_study_spends_what_was_left_of_its_budget() -> None:
+    """Four workers that wait for a round go on to later searches; one that resumes meets the earlier ones first."""
+    limited = study(("arms:\n", "budget: {trials: 14}\narms:\n"))
+    for stop_after in (8, 12, 16, 20):
+        first = execute(Campaign(limited), num_workers=9, stop_after=stop_after)
+        again = execute(Campaign(limited, first.results), known=first.results)
+        results = first.results | again.results
+        assert 14 == sum(r.trial.role != "confirmation" for r in results.values())
+        assert set(results) == again.ids()
+
+
+@pytest.mark.parametrize(("arm", "kept"), [(BASELINE, [0, 2]), ("tuned", [0, 2, 3])])
+def test_results_behind_a_lost_trial_are_used_where_the_budget_is_spent(arm: str, kept: list[int]) -> None:
+    """The second trial was running when the study was stopped; the later ones of its round had ended."""
+    searches = [r for r in execute(Campaign(study()), by_chance).results.values() if r.trial.role != "confirmation"]
+    known = {r.trial.id: r for r in searches if r.trial.arm != arm or r.trial.index in kept}
+    spent = study(("arms:\n", "budget: {device_seconds: 15}\narms:\n"))
+    again = execute(Campaign(spent, known), by_chance, known=known)
+    for batch_size in {r.trial.batch_size for r in searches if r.trial.arm == arm}:
+        search = [t for t in again.asked if (t.arm, t.batch_size) == (arm, batch_size) and t.role != "confirmation"]
+        assert kept == [trial.index for trial in search]
+        assert [max(search, key=by_chance).params] * 2 == [t.params for t in again.of(arm, "confirmation", batch_size)]
