@@ -1,6 +1,6 @@
-"""Addresses: whether one can be, who reaches it, which credentials it holds, and the address without them.
+"""Validate addresses, classify hosts, and find or redact credentials.
 
-One rule for a study's file, for the command of a job, and for whatever is shown or logged.
+The same rules apply to study files, job commands, and everything shown or logged.
 """
 
 import re
@@ -9,31 +9,31 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 _SECRET_WORD = "(?:password|passwd|passphrase|pwd|token|secret|(?<!ssl)(?<!ssl_)key)"
-"""Stands in the name of a parameter that is one; `sslkey` and `ssl_key` name a file."""
+"""Matches in the name of a secret parameter. `sslkey` and `ssl_key` are excluded, because they name a file."""
 _SECRET_NAME = re.compile(_SECRET_WORD, flags=re.IGNORECASE)
 _SECRET_INSIDE = re.compile(rf"{_SECRET_WORD}[\w ]*=([^;]*)", flags=re.IGNORECASE)
-"""Of a parameter that holds parameters, such as `odbc_connect`."""
+"""Matches a secret inside a parameter that holds parameters itself, such as `odbc_connect`."""
 _PARAMETER = re.compile(r"([?&])([^=&]*)=([^&]*)")
 _USER_AND_PASSWORD = re.compile(r"://[^:/]*:([^@]*)@")
-"""As a database takes them, whose passwords may hold a slash or a question mark."""
+"""Credentials of a database address, where the password may contain a slash or a question mark."""
 _USER_OF_SERVER = re.compile(r"https?://([^/?#]*)@", flags=re.IGNORECASE)
-"""A user alone is a token there."""
+"""Credentials of a server address, where a user name alone is a token."""
 
 
 def split_address(uri: str) -> SplitResult:
-    """Return the parts of an address whose host and port can be.
+    """Split an address into its parts, and check that its host and port are valid.
 
     Raises:
-        ValueError: they cannot; its text may hold a part of a password.
+        ValueError: the host or port is invalid. The message may contain part of a password.
     """
     parts = urlsplit(uri)
-    parts.port  # noqa: B018  # parsed, and refused, when it is read
-    (parts.hostname or "").encode("idna")  # as a socket does, and cannot with `a..b`
+    parts.port  # noqa: B018  # reading the attribute parses and validates the port
+    (parts.hostname or "").encode("idna")  # what a socket does; fails for `a..b`
     return parts
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host, which is an address or a name.
+    """Return whether a host, given as an address or a name, is reachable from this machine only.
 
     >>> is_loopback("127.0.0.2"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("gpu-7")
     (True, True, False, False)
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
 
 
 def find_secrets(uri: str) -> list[str]:
-    """Return what must appear in no text, as it stands in the address and decoded.
+    """Return the secrets in an address that must never be shown, both as written and decoded.
 
     >>> find_secrets("postgresql://ann:p%40ss@db/mlflow?sslmode=require&sslpassword=x")
     ['p%40ss', 'p@ss', 'x']
@@ -59,7 +59,7 @@ def find_secrets(uri: str) -> list[str]:
 
 
 def has_credentials(uri: str) -> bool:
-    """Return whether an address holds a password, a token or another secret, be it an empty one.
+    """Return whether an address holds a password, a token or another secret, even an empty one.
 
     >>> has_credentials("http://TOKEN@host"), has_credentials("postgresql://ann@host/mlflow")
     (True, False)
@@ -70,7 +70,7 @@ def has_credentials(uri: str) -> bool:
 
 
 def redact(uri: str) -> str:
-    """Return the address without its credentials, fit for a log or an error text.
+    """Return the address without its credentials, safe for logs and error messages.
 
     >>> redact("postgresql://ann:secret@db:5432/mlflow?sslmode=require&sslpassword=x")
     'postgresql://***@db:5432/mlflow?sslmode=require&sslpassword=***'
@@ -94,7 +94,7 @@ def _before_the_host(uri: str) -> Iterator[str]:
 
 
 def _parameters(uri: str) -> list[tuple[str, str]]:
-    """Return names and values as they stand there."""
+    """Return the names and values of the query parameters, not decoded."""
     return [(found[2], found[3]) for found in _PARAMETER.finditer(uri)]
 
 

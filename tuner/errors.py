@@ -1,14 +1,14 @@
-"""Errors that a user can fix: one sentence and an exit code each."""
+"""Errors that a user can fix, each with an exit code."""
 
 
 class ZerotuneError(Exception):
-    """Base of all errors shown to the user as a sentence, never as a traceback."""
+    """Base class of all errors that are shown to the user as a sentence instead of a traceback."""
 
     exit_code = 1
 
 
 class BadInput(ZerotuneError):
-    """A file, key, value or argument that cannot be used. Exit code 2."""
+    """A file, key, value or argument is invalid. Exit code 2."""
 
     exit_code = 2
 
@@ -20,16 +20,16 @@ class StudyFailed(ZerotuneError):
 
 
 class Unreachable(ZerotuneError):
-    """A Ray cluster or MLflow server that does not answer, or was lost. Exit code 4."""
+    """A Ray cluster or MLflow server does not answer, or the connection was lost. Exit code 4."""
 
     exit_code = 4
 
 
 class StudyChanged(BadInput):
-    """The study on disk was started with another definition. Exit code 2."""
+    """The study on disk was started with a different definition. Exit code 2."""
 
 
 class StudyLocked(ZerotuneError):
-    """Another process drives this study. Exit code 5."""
+    """Another process is running this study. Exit code 5."""
 
     exit_code = 5

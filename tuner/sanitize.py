@@ -1,7 +1,7 @@
-"""Text of unknown origin made harmless to look at: names and error texts that come from files, servers and workers.
+"""Sanitize untrusted text before display: names and error messages from files, servers and workers.
 
-A terminal obeys some characters (colours, moving the cursor, setting its title), and others turn the order of what is
-read around. This module must not know where texts come from.
+Some characters control the terminal (colours, cursor, title), and others reverse the reading order. This module must
+not know where texts come from.
 """
 
 import re
@@ -12,18 +12,18 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.segment import Segment
 
 INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and newline
-    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # formats, directions
-    "\ud800-\udfff]"  # halves of characters, which no file takes
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters except tab and newline
+    "\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"  # format, direction
+    "\ud800-\udfff]"  # lone surrogates, which UTF-8 files cannot hold
 )
-"""Characters that are not seen themselves and change what is."""
+"""Invisible characters that change how other text is displayed."""
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 ConsoleType = TypeVar("ConsoleType", bound=Console)
 
 
 def sanitize_text(text: str) -> str:
-    r"""Return the text with every character of `INVISIBLE` replaced by a mark.
+    r"""Replace every character in `INVISIBLE` by the replacement character.
 
     >>> sanitize_text("loss \x1b[31mnan\u202e\n")
     'loss �[31mnan�\n'
@@ -32,7 +32,7 @@ def sanitize_text(text: str) -> str:
 
 
 def sanitize_json(text: str) -> str:
-    r"""Return JSON of the same meaning, with every character of `INVISIBLE` as its code.
+    r"""Escape every character in `INVISIBLE`; the JSON keeps its meaning.
 
     >>> sanitize_json('["\x9b"]')
     '["\\u009b"]'
@@ -46,7 +46,7 @@ def _utf16(character: str) -> Iterable[int]:
 
 
 def sanitize_console(console: ConsoleType) -> ConsoleType:
-    """Make a console print no character of `INVISIBLE`; return it. Its own colours are not text."""
+    """Stop a console from printing characters in `INVISIBLE`, and return it. Its own styling still works."""
     console.push_render_hook(_SanitizeHook())
     return console
 

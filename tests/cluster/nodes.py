@@ -1,4 +1,4 @@
-"""Ray clusters of several machines on one: real `ray start`, each on a loopback address of its own, with a token."""
+"""Ray clusters of several machines on one: real `ray start`, a separate loopback address for each, and a token."""
 
 import contextlib
 import os
@@ -39,9 +39,9 @@ class Nodes:
     """A cluster whose machines can be added and killed.
 
     Args:
-        folder: for its token and logs.
+        folder: for the cluster's token and logs.
         head_cpus: cores of the head.
-        program: what stands in the place of `ray`.
+        program: command that replaces `ray`.
         options: of `ray start --head`.
     """
 
@@ -57,18 +57,18 @@ class Nodes:
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # a job's python
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # a job's Python
         }
         self.address = f"127.0.0.1:{free_port()}"
         head = ("--head", f"--port={self.address.split(':')[1]}", *(options or ("--include-dashboard=false",)))
         self._start("127.0.0.1", head_cpus, head, program)
 
     def add(self, host: str, *, cpus: int) -> None:
-        """Another machine joins."""
+        """Add a machine to the cluster."""
         self._start(host, cpus, (f"--address={self.address}",), RAY)
 
     def kill(self, host: str) -> None:
-        """A machine is gone: all of its processes at once."""
+        """Kill a machine: all of its processes at once."""
         node = self._nodes.pop(host)
         for process in (*psutil.Process(node.pid).children(recursive=True), psutil.Process(node.pid)):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -101,7 +101,7 @@ class Nodes:
 
 
 def zerotune(folder: Path, environment: dict[str, str] | None, *arguments: str) -> "subprocess.Popen[str]":
-    """The command line, started; in this environment where none is given."""
+    """Start the command line, in this environment if one is given."""
     return subprocess.Popen(
         [sys.executable, "-m", "zerotune", *arguments],
         cwd=folder,
@@ -113,7 +113,7 @@ def zerotune(folder: Path, environment: dict[str, str] | None, *arguments: str) 
 
 
 def output(process: "subprocess.Popen[str]", seconds: float = 300) -> str:
-    """All that a command writes, once it has ended."""
+    """Return all that a command writes, once it has ended."""
     try:
         return process.communicate(timeout=seconds)[0]
     except subprocess.TimeoutExpired:
@@ -123,7 +123,7 @@ def output(process: "subprocess.Popen[str]", seconds: float = 300) -> str:
 
 @contextlib.contextmanager
 def ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
-    """A command that is killed where a test fails under it."""
+    """Yield a command and kill it if the test fails."""
     try:
         yield process
     finally:

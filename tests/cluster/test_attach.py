@@ -1,4 +1,4 @@
-"""A study attaches to a Ray cluster that runs already, with token authentication on: real `ray start`, on loopback."""
+"""A study attaches to a running Ray cluster with token authentication: real `ray start`, on loopback."""
 
 import json
 import os
@@ -52,13 +52,13 @@ def results(folder: Path) -> list[dict[str, object]]:
 
 
 def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(cluster: Nodes, tmp_path: Path) -> None:
-    """The token is at hand and its mode is not named: both the mode and the file's permissions are seen to."""
+    """Token authentication is turned on from the available token, and the file's permissions are restricted."""
     token = Path(cluster.environment["RAY_AUTH_TOKEN_PATH"])
     token.chmod(0o644)
     without_mode = Nodes.__new__(Nodes)
     without_mode.address = cluster.address
     without_mode.environment = {k: v for k, v in cluster.environment.items() if k != "RAY_AUTH_MODE"}
-    write_foreign_folder(tmp_path)  # the current folder does not decide which code the workers run
+    write_foreign_folder(tmp_path)  # the current folder must not decide which code the workers run
     code, text = run(tmp_path, without_mode)
     assert code == 0, text
     assert "here and on the cluster" in text
@@ -74,11 +74,11 @@ def test_a_study_runs_on_a_cluster_it_attaches_to_and_leaves_it_running(cluster:
         ("sqrt", "confirmation"),
     ]
     host, port = cluster.address.split(":")
-    socket.create_connection((host, int(port)), timeout=5).close()  # the cluster is still there
+    socket.create_connection((host, int(port)), timeout=5).close()  # the cluster still runs
 
 
 def test_an_own_application_is_sent_to_workers_that_cannot_import_it(cluster: Nodes, tmp_path: Path) -> None:
-    """Its file removes itself when the command has read it, so that workers have nothing but what was sent."""
+    """The file removes itself once the command has read it, so that workers have only what was sent."""
     file = write(tmp_path, "import torch\n", "import pathlib\n\nimport torch\n\npathlib.Path(__file__).unlink(True)\n")
     study = PLANE.replace("name: plane", "name: attached")
     code, text = run(tmp_path, cluster, "--app", f"{file.name}:sides", study=study)

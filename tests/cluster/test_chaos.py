@@ -1,4 +1,4 @@
-"""A short run of `benchmarks/chaos.py`: a worker and the driver are killed, and the store comes and goes."""
+"""A short run of `benchmarks/chaos.py`: it kills a worker and the driver, and takes the store away and back."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.cluster.nodes import MARKS
 pytestmark = MARKS
 TRIALS = 6
 SEED = 37
-"""Draws a worker, the driver and twice the store, in this order."""
+"""Seed that draws a worker, the driver and twice the store, in this order."""
 
 
 def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: 
     calm, disturbed = outcomes
     assert problems(calm, disturbed, trials=TRIALS) == []
     assert len(said) == disturbed.faults.total()
-    # The last fault, that the store is back, may come after the study's end where trainings are quick.
+    # The last fault, the store's return, may come after the study's end if trainings are fast.
     assert (disturbed.faults["worker"], disturbed.faults["driver"]) == (1, 1)
     assert disturbed.faults["store"] in (1, 2)
 

@@ -1,4 +1,4 @@
-"""A study over ray://, Ray's client: it runs in the program that was started, and a lost head ends it in a sentence."""
+"""A study over ray://, Ray's client: it runs in the local program, and a lost head ends it with an error message."""
 
 import time
 from pathlib import Path
@@ -16,14 +16,14 @@ def journal_of(folder: Path) -> JournalContent:
 
 
 def test_a_study_whose_head_is_killed_ends_with_a_sentence_and_goes_on_over_a_new_one(tmp_path: Path) -> None:
-    """Trainings at the baseline's batch size hang, so that the study is surely running when its head is killed."""
+    """Trainings at the baseline's batch size hang, so that the study is certainly running when its head is killed."""
     hang_until_mended(tmp_path, tmp_path / "mended", "{max_concurrent: 1}")
     client_port = free_port()
     client = f"127.0.0.1:{client_port}"
     options = ("--include-dashboard=false", f"--ray-client-server-port={client_port}")
     run = ("run", "plane.yaml", "--app", "plane.py:sides", "--address", f"ray://{client}")
     with Nodes(tmp_path, options=options) as nodes, ended(zerotune(tmp_path, nodes.environment, *run)) as study:
-        deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # Ray may need 40 s to see that it has no server
+        deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # Ray may need 40 s to notice that its server is gone
         while not journal_of(tmp_path).started:
             assert study.poll() is None, output(study)
             assert time.monotonic() < deadline

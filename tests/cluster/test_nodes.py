@@ -1,4 +1,4 @@
-"""Machines of a cluster come and go while a study runs: every trial is finished exactly once."""
+"""Machines join and leave a cluster while a study runs: every trial finishes exactly once."""
 
 import json
 import time
@@ -46,16 +46,18 @@ def wait_until(reached: Callable[[], bool]) -> None:
 
 
 def training(journal: Path) -> set[object]:
-    """The trials of which an epoch is finished and that have no result yet."""
+    """Return the trials that have finished an epoch and have no result yet."""
     return {record["trial"] for record in records(journal, "epochs")} - {
         result_from_content(record["result"]).trial.id for record in records(journal, "result")
     }
 
 
 def test_a_study_survives_machines_that_are_killed_and_uses_one_that_is_added(tmp_path: Path) -> None:
-    """The head has no core for trials, and each other machine has one: where two trials are being trained, each of the
-    two machines trains one; and when both were killed, whatever is trained is trained on the one that was added. Trials
-    last for several reports of a worker, two seconds apart, so that they are seen while they are trained."""
+    """The head has no core for trials, and every other machine has one.
+
+    So while two trials are training, each of the two machines trains one. Once both machines are killed, any training
+    is on the added one. Trials last for several worker reports, two seconds apart, so that they are seen in training.
+    """
     (tmp_path / "nodes.yaml").write_text(STUDY)
     journal = tmp_path / "mlruns" / "nodes" / "journal.jsonl"
     with Nodes(tmp_path, head_cpus=0) as cluster:

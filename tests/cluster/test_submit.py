@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Nodes]]:
-    """A cluster that takes jobs, and its address for them."""
+    """A cluster that accepts jobs, and its address for them."""
     port = free_port()
     options = (
         *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
@@ -30,7 +30,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, N
 
 
 def submit(folder: Path, cluster: Nodes, address: str) -> str:
-    """What is said of the study in `folder`, with an application of one's own."""
+    """Submit the study in `folder`, with a user application, and return the command's output."""
     store = str(folder / "on the head")
     words = ("submit", "plane.yaml", "--address", address, "--store", store, "--app", "plane.py:sides", "--follow")
     process = zerotune(folder, cluster.environment, *words)

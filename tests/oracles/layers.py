@@ -99,7 +99,7 @@ class OptimizerSteps:
 
 @cache
 def training(layers: tuple[Layer, ...] = LAYERS, num_steps: int = NUM_STEPS, calm: bool = False) -> OptimizerSteps:
-    """Return learning rates over two decades and gradients over four; `calm` gives one decade each and smaller rates."""
+    """Return learning rates over two decades and gradients over four; `calm`: one decade each and smaller rates."""
     generator = np.random.default_rng(2)
     rates, gradients = [], []
     for _ in range(num_steps):

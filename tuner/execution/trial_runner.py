@@ -35,7 +35,7 @@ class Execution:
 
     Attributes:
         cpus_per_trial: CPU cores, and torch threads, for each worker of a trial, >= 1.
-        gpus_per_trial: GPUs for each worker, >= 0; may be a fraction with a single worker.
+        gpus_per_trial: GPUs for each worker, >= 0; may be a fraction below 1 with a single worker.
         workers_per_trial: processes that train a trial together, each with its local batch, >= 1.
         max_concurrent: most trials at once; None for as many as fit.
         data_folder: folder of the data source, or None for its default.

@@ -1,4 +1,4 @@
-"""The answer of a study, built from a journal's results or read from a store alone."""
+"""The answer of a study, built from the results in a journal or read from a store."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,38 +34,38 @@ HIGHER_IS_BETTER = "higher_is_better"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Answer(Subject):
-    """What a study found: tables, figures and sentences, and the results they were made of.
+    """The findings of a study as tables, figures and sentences, with the underlying results.
 
-    `run_study` and `read_answer` return one; a notebook shows it as a table. `dataclasses.replace(answer,
-    cost="flops")` is the same answer with savings and figures in another currency.
+    Returned by `run_study` and `read_answer`; notebooks display it as a table. Use `dataclasses.replace(answer,
+    cost="flops")` to get the same answer with savings and figures in another currency.
 
     Attributes:
-        comparison: every arm at every batch size: scores, verdicts, bills, savings.
+        comparison: scores, verdicts, bills and savings of every arm at every batch size.
         results: all trials, in the order they finished.
-        origin: what is needed to get them again.
+        origin: what is needed to reproduce the results.
         cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
-        is_stored: whether all of it is in the MLflow store; False where that did not answer while the study ran.
+        is_stored: whether the whole answer is in the MLflow store. False if the store did not answer during the run.
     """
 
     is_stored: bool = True
 
     @property
     def verdict(self) -> str:
-        """The study in one sentence: which arms do as well as the reference, where, and what that saves."""
+        """One sentence on which arms match the reference, at which batch sizes, and what that saves."""
         from ..reports.text.verdict import verdict_sentence
 
         return verdict_sentence(self.comparison, cost=self.cost)
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What else was found, a sentence an arm and batch size."""
+        """The other findings, one sentence per arm and batch size."""
         from ..reports.text.verdict import findings
 
         return findings(self.comparison, cost=self.cost)
 
     @property
     def table(self) -> "DataFrame":
-        """The arms by batch size, with the columns of comparison.csv; the baseline comes first."""
+        """The arms by batch size, baseline first, with the columns of comparison.csv."""
         from ..reports.notebook import arms_frame
 
         return arms_frame(self.comparison)
@@ -79,14 +79,14 @@ class Answer(Subject):
 
     @property
     def bill(self) -> "DataFrame":
-        """What was spent, by arm, batch size and role, with the columns of ledger.csv; the total comes last."""
+        """The cost by arm, batch size and role, total last, with the columns of ledger.csv."""
         from ..reports.notebook import bill_frame
 
         return bill_frame(self.comparison)
 
     @cached_property
     def figures(self) -> "Figures":
-        """The figures that the study has something for, as plotly objects by name, such as "pareto_arms"."""
+        """The figures for which the study has data: plotly objects by name, such as "pareto_arms"."""
         from ..reports.notebook import Figures
 
         return Figures(self)
@@ -103,12 +103,12 @@ class Answer(Subject):
 
 
 def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
-    """Return the resolved study as the store keeps it, with what a reader must know of the application."""
+    """Return the resolved study in stored form, with the metric and direction that readers need."""
     return {**study.resolved(), METRIC: metric, HIGHER_IS_BETTER: higher_is_better}
 
 
 def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
-    """Return what a comparison must know, from a stored definition."""
+    """Return the study facts that a comparison needs, read from a stored definition."""
     study = read_definition(definition)
     return facts_of(study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
 
@@ -116,20 +116,20 @@ def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
 def read_answer(
     study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
 ) -> Answer:
-    """Read a study's answer back from its store.
+    """Read a study's answer from its store.
 
     Args:
         study: a definition, the path of a study file, or the name of a study in the store.
         store: folder of the local store.
         tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
-        with_epochs: whether per-epoch metrics are read too, which learning curves need; a server is asked several
-            times a trial for them.
+        with_epochs: whether to also read per-epoch metrics, which learning curves need. A server needs several
+            requests per trial for them.
 
     Returns:
         The answer, equal to the one that `run_study` returned.
 
     Raises:
-        BadInput: there is no such store or study.
+        BadInput: the store or study does not exist.
         Unreachable: the store does not answer.
     """
     root = Path(store)
@@ -138,32 +138,33 @@ def read_answer(
 
 
 def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
-    """Return the address of the MLflow store and the study's name; a bare name needs no study file any more.
+    """Return the address of the MLflow store and the study's name; a bare name needs no study file.
 
     Raises:
-        BadInput: the study's file cannot be used, or as `tuner.store.store_uri`.
+        BadInput: the study file is invalid, or `tuner.store.store_uri` refuses the address.
     """
     if not isinstance(study, Study):
         try:
             study = load_study(str(study))
         except BadInput:
-            if not is_name(str(study)):  # no study has such a name, and a report's folder would
+            if not is_name(str(study)):  # not a valid study name, so it must have been meant as a file
                 raise
             return store_uri(store, named=tracking_uri, in_study=None), str(study)
     return store_uri(store, named=tracking_uri, in_study=study.tracking_uri), study.name
 
 
 def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
-    """Return the comparison of a study, read from its store.
+    """Load the answer of a study from its store.
 
     Args:
         tracking_uri: the MLflow store.
-        study_name: name of the study; of several definitions of it, the one that was begun last counts.
-        with_epochs: also read the per-epoch metrics, which learning curves need: several requests a trial.
-        command: what the user can type to get this again.
+        study_name: name of the study. If the store has several definitions of it, the one started last is used.
+        with_epochs: whether to also read per-epoch metrics, which learning curves need. Costs several requests per
+            trial.
+        command: the command that reproduces this answer.
 
     Raises:
-        BadInput: the store has no such study.
+        BadInput: the study is not in the store.
         Unreachable: the store does not answer.
     """
     stored = read_results(tracking_uri, study_name, with_epochs=with_epochs)
@@ -174,11 +175,11 @@ def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False
 
 
 def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
-    """Return the comparison of results at hand.
+    """Build the answer from results in memory.
 
     Args:
-        results: of the study, in any order; with epochs where learning curves are wanted.
-        origin: where they come from; its definition is one that `stored_definition` gives.
+        results: the study's results, in any order. Learning curves need them to include epochs.
+        origin: where the results come from; its definition is one returned by `stored_definition`.
     """
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     definition = origin.definition
@@ -189,16 +190,16 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
 def make_store_opener(
     study: Study, tracking_uri: str, definition: Mapping[str, Any], sessions: Sequence[Mapping[str, str]]
 ) -> Callable[[], Store]:
-    """Return a function that opens a study's store, at first and after every failure.
+    """Return a function that opens a study's store, called initially and after every failure.
 
     Args:
         study: the study.
-        tracking_uri: where its store is.
-        definition: the resolved study as `tuner.run.answer.stored_definition` gives it.
-        sessions: what programs and machines drove it, which the store keeps too.
+        tracking_uri: address of its store.
+        definition: the resolved study as returned by `tuner.run.answer.stored_definition`.
+        sessions: the programs and machines that ran the study; also written to the store.
     """
     methods = {arm.name: arm.method for arm in study.arms}
-    tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, while this one may leave the folder
+    tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 
     def opened() -> Store:
         store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
@@ -209,7 +210,7 @@ def make_store_opener(
 
 
 def report_store_state(console: Console, command: str, sentence: str, is_behind: bool) -> None:
-    """Print whether the store takes results, and the command to type where it lacks some."""
+    """Print the state of the store, with the sync command if results are missing from it."""
     if not is_behind:
         console.print(Text(sentence, style="green"))
         return
@@ -219,7 +220,7 @@ def report_store_state(console: Console, command: str, sentence: str, is_behind:
 
 
 def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
-    """Write the figures into the store, and each arm's summary on its parent run."""
+    """Write the report files to the store, and each arm's summary to its parent run."""
     store.log_artifacts(files, "report")
     for row in found.comparison.rows:
         if row.search.trials or row.num_seeds:
@@ -230,13 +231,13 @@ def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
 
 
 def spent_metrics(cost: Cost) -> Mapping[str, float]:
-    """Return all that an arm spent at a batch size, on any trial, as metrics of its parent run."""
+    """Return the cost of all trials of an arm at a batch size, as metrics of its parent run."""
     amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
     return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
 
 
 def summary_metrics(row: ComparisonRow) -> Mapping[str, float]:
-    """Return a row's figures as metrics of the arm's parent run."""
+    """Return the values of a comparison row as metrics of the arm's parent run."""
     figures = {"search_trials": float(row.search.trials)}
     if row.score is not None:
         figures["test_score"] = row.score.mean

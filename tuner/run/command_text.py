@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 STORE = Path("mlruns")
-"""The folder of the local store, where none is named."""
+"""Default folder of the local store."""
 
 DEFAULTS = {"--store": str(STORE), "--driver": "ray"}
-"""Values that need no mention."""
+"""Default option values, omitted from formatted commands."""
 
 
 def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
-    """Format a command with the options that are not the default, without passwords.
+    """Format a command with its non-default options, without passwords.
 
     >>> format_command("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
     'zerotune run quickstart --driver serial'
@@ -49,7 +49,7 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
 
 
 def format_path(path: Path) -> str:
-    """Return a path relative to the current folder, where it lies inside."""
+    """Return a path, relative to the current folder if it is inside it."""
     with suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)

@@ -1,4 +1,4 @@
-"""A dry run through a study's trials before any is trained: what comes first, and which have failed.
+"""Dry run of a study: find reused and failed trials before any training.
 
 This module must not know what runs the trials.
 """
@@ -12,11 +12,11 @@ from .reuse import ReusableResults, may_reuse
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun:
-    """What a study will do first.
+    """What a study will do before its first training.
 
     Attributes:
-        num_reused: trials that get an earlier result before the first is trained; later ones may follow.
-        is_complete: whether nothing is left to be trained.
+        num_reused: trials that reuse an earlier result before the first training. More may follow later.
+        is_complete: whether nothing is left to train.
     """
 
     num_reused: int
@@ -24,18 +24,19 @@ class DryRun:
 
 
 def dry_run(agenda: Agenda, content: JournalContent, reusable: ReusableResults | None) -> DryRun:
-    """Find out what a study will do first, before anything is started for it.
+    """Find out what a study will do first, without starting anything.
 
     Args:
-        agenda: one made for this question: what is known and found is told to it, and the rest left running.
-        content: the study's own journal.
-        reusable: results to take over; None where everything is to be trained.
+        agenda: an agenda of its own, used up here: known and reused results are told to it, and other trials are left
+            running.
+        content: content of the study's own journal.
+        reusable: results to reuse; None to train everything.
     """
     num_reused = left = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = content.result_of(trial.id)
         if reusable is None and result is not None and result.reused_from is not None:
-            result = None  # it does not count, see `RecordingAgenda`
+            result = None  # reused results do not count here, see `RecordingAgenda`
         if result is None and reusable is not None and may_reuse(trial, agenda, content):
             result = reusable.find(trial)
             num_reused += result is not None
@@ -47,13 +48,13 @@ def dry_run(agenda: Agenda, content: JournalContent, reusable: ReusableResults |
 
 
 def find_failed_trials(agenda: Agenda, content: JournalContent) -> list[Trial]:
-    """Return the failed trials that a study still asks for, in its order, retried ones included.
+    """Return the failed trials that the study still asks for, in its order, including retried ones.
 
-    A confirmation of a choice that was given up for a better one is not asked for any more.
+    Confirmations of a choice that was replaced by a better one are no longer asked for.
 
     Args:
-        agenda: one made for this question: what is known is told to it, and the rest left running.
-        content: the study's journal.
+        agenda: an agenda of its own, used up here: known results are told to it, and other trials are left running.
+        content: content of the study's journal.
     """
     failed = []
     while isinstance(trial := agenda.ask(), Trial):

@@ -1,10 +1,9 @@
-"""The journal: an append-only file that is the truth of what a study has done.
+"""The journal: an append-only file that is the source of truth for a study's progress.
 
-JSON lines in `STORE/NAME/journal.jsonl`. The first line holds the study's definition; then a line when a trial starts,
-lines with the epochs it has finished, a line with its result, one that takes a failed result back, one where another
-program or machine goes on, and one where packs of trials were timed. Lines carry a checksum, and results are forced to
-disk. Nothing is ever rewritten, so whatever ends the driver, what was measured is there, and work that was lost is
-known and billed.
+The journal is a JSON Lines file, `STORE/NAME/journal.jsonl`. Its first line holds the study's definition. Each further
+line records one event: a trial starts, finishes epochs or has a result, a failed result is withdrawn, another program
+or machine resumes the study, or packs of trials were timed. Lines carry a checksum, and results are synced to disk.
+Nothing is ever rewritten, so measurements survive any end of the driver, and lost work is known and billed.
 """
 
 import fcntl
@@ -33,11 +32,11 @@ _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
 _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
-"""The end of a line; one without is damaged where its checksum stood."""
+"""The checksum at the end of a line. A line without one is damaged."""
 
 
 class _OtherFormatError(Exception):
-    """A whole journal of another format."""
+    """An intact journal in another format."""
 
 
 @dataclass
@@ -45,17 +44,17 @@ class JournalContent:
     """The content of a journal.
 
     Attributes:
-        definition: the study's content as it was when the study began; empty for a new journal.
-        sessions: what programs and machines drove the study, in order, each as
-            `tuner.analysis.provenance.collect_provenance` gives it.
+        definition: the study's content when the study started; empty for a new journal.
+        sessions: the programs and machines that ran the study, in order, each as returned by
+            `tuner.analysis.provenance.collect_provenance`.
         results: the results by trial id.
-        started: how often each trial was started.
-        epochs: epochs that attempts reported, by trial id, work that was done twice included; of a failed trial that is
-            run again, those since then, since the earlier ones are on the failed result's bill.
-        retried: trials whose failed result was taken back and that have no other yet: to be run again. Until then the
-            failed result stays among `results`, so that it is billed even if nobody asks for the trial any more.
-        first_failures: the first result, by trial id, of the trials that were ever taken back.
-        unreadable_lines: lines that hold no record: cut short by a crash, or damaged.
+        started: number of attempts by trial id.
+        epochs: epochs reported by all attempts, by trial id, including repeated work. For a retried trial, only the
+            epochs since the retry: the failed result's bill includes the earlier ones.
+        retried: trials whose failed result was withdrawn and that have no new result yet. The failed result stays in
+            `results` until then, so that it is billed even if the trial is never asked for again.
+        first_failures: the first result of every trial that was ever retried, by trial id.
+        unreadable_lines: number of lines without a valid record, truncated by a crash or damaged.
     """
 
     definition: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +67,7 @@ class JournalContent:
     unreadable_lines: int = 0
 
     def result_of(self, trial_id: str) -> TrialResult | None:
-        """Return the trial's result; None where there is none, or where it was taken back."""
+        """Return the trial's result, or None if it has none or the result was withdrawn."""
         return None if trial_id in self.retried else self.results.get(trial_id)
 
     def _retry_trial(self, trial_id: str) -> None:
@@ -85,12 +84,12 @@ class JournalContent:
 
 
 def read_journal(path: Path) -> JournalContent:
-    """Read a journal, skipping lines that are cut or damaged: their trials run again.
+    """Read a journal, skipping truncated and damaged lines; their trials run again.
 
-    A journal that ends within its first line is a new one: its driver was stopped before any trial began.
+    A journal that ends within its first line counts as new: its driver was stopped before any trial started.
 
     Raises:
-        BadInput: the file is there but its first line is not a study's definition, or it cannot be read.
+        BadInput: the file exists but its first line is not a study's definition, or it cannot be read.
     """
     content = JournalContent()
     if not path.exists():
@@ -134,7 +133,7 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
         case "started":
             content.started[record["trial"]] += 1
         case "packs":
-            pass  # for a reader of the file; a resumed study measures anew, perhaps on another device
+            pass  # informative only; a resumed study measures again, perhaps on another device
         case "epochs":
             epochs = _EPOCHS.validate_python(record["epochs"])
             check_measured(epochs)
@@ -149,11 +148,11 @@ def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
 
 
 def parse_line(line: bytes) -> Any:
-    """Return the record in a line of a journal.
+    """Parse a journal line and return its record.
 
     Raises:
-        ValueError: it is not what was written: no JSON, or its checksum is missing or of something else.
-        RecursionError: it is nested deeper than any record.
+        ValueError: the line is not JSON, or its checksum is missing or wrong.
+        RecursionError: the line is nested deeper than any record.
     """
     found = _SUM.search(line)
     if found is None or found[1] != _checksum(line[: found.start()] + b"}"):
@@ -162,17 +161,17 @@ def parse_line(line: bytes) -> Any:
 
 
 def format_line(text: str) -> str:
-    """Return a record's JSON text with its checksum, as a line that `parse_line` reads."""
+    """Append the checksum to a record's JSON text, giving a line that `parse_line` reads."""
     return f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}'
 
 
 def _checksum(record: bytes) -> bytes:
-    """Return eight hex digits that find what a failing disk or memory changed; no protection against forgery."""
+    """Return a checksum of eight hex digits. It detects disk and memory errors, not forgery."""
     return b"%08x" % zlib.crc32(record)
 
 
 def _not_for_others(path: str, flags: int) -> int:
-    """Open a file that only its owner and group may write, however open the process makes its files."""
+    """Open a file that only its owner and group may write, even under a permissive umask."""
     return os.open(path, flags, 0o664)
 
 
@@ -180,10 +179,10 @@ class Journal:
     """A study's journal, open for appending by one driver.
 
     Args:
-        folder: the study's folder; made where absent.
+        folder: the study's folder; created if missing.
 
     Raises:
-        StudyLocked: another process drives this study.
+        StudyLocked: another process is running this study.
         BadInput: the journal cannot be read or written.
     """
 
@@ -202,7 +201,7 @@ class Journal:
                 f"{folder}: the study's folder cannot be written ({error.strerror}): choose another --store"
             ) from None
         self.content = read_journal(self.path)
-        # Without a definition the file is empty, or the start of a first line, which holds nothing.
+        # Without a definition, the file is empty or holds only a truncated first line, which is overwritten.
         mode = "a" if self.content.definition else "w"
         try:
             self._file = open(self.path, mode, encoding="utf-8", opener=_not_for_others)  # noqa: SIM115  # until closed
@@ -238,41 +237,41 @@ class Journal:
         self.content.sessions.append(provenance)
 
     def resume(self, provenance: Mapping[str, str]) -> None:
-        """Record that the study goes on, where program or machine differ from before."""
+        """Record that the study is resumed, if the program or machine has changed."""
         if not self.content.sessions or not is_same_program(self.content.sessions[-1], provenance):
             self._append({"kind": "resumed", "provenance": provenance}, durable=True)
             self.content.sessions.append(provenance)
 
     def start(self, trial_id: str) -> int:
-        """Record that a trial starts; return which attempt it is, from 1."""
+        """Record that a trial starts, and return the attempt number, counted from 1."""
         self.content.started[trial_id] += 1
         attempt = self.content.started[trial_id]
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
 
     def retry_trial(self, trial_id: str) -> None:
-        """Record that a failed trial is to be run again; what it cost stays on its bill."""
+        """Record that a failed trial will run again. Its cost so far stays on its bill."""
         self._append({"kind": "retried", "trial": trial_id}, durable=True)
         self.content._retry_trial(trial_id)
 
     def packs(self, trial_id: str, facts: Mapping[str, Any]) -> None:
-        """Record how fast trainings like this trial's are, alone and in packs."""
+        """Record the measured speed of trainings like this trial's, alone and in packs."""
         self._append({"kind": "packs", "trial": trial_id, **facts}, durable=False)
 
     def progress(self, trial_id: str, epochs: Sequence[EpochMetrics]) -> None:
-        """Record finished epochs of a running trial, which are billed even if the trial is lost."""
+        """Record finished epochs of a running trial. They are billed even if the trial is lost."""
         self.content.epochs[trial_id].extend(epochs)
         self._append({"kind": "epochs", "trial": trial_id, "epochs": [asdict(e) for e in epochs]}, durable=False)
 
     def finish(self, result: TrialResult) -> TrialResult:
-        """Write a trial's result, durably where it was trained here.
+        """Write a trial's result, synced to disk unless it was reused.
 
-        Epochs that earlier attempts reported and that are no part of the result were lost and done again: they are
-        added to the result's cost here, so that every second held is billed once. So is the whole bill of a failed
-        result that was taken back; it stays one trial, and what it took to propose it is billed once.
+        Epochs that earlier attempts reported but that are not part of the result were lost and repeated. Their cost is
+        added to the result's, so that every device second is billed once. The whole cost of a withdrawn failed result
+        is added as well; it still counts as one trial, and its searcher time is billed once.
 
         Returns:
-            The result as it was written.
+            The result as written.
         """
         kept = {(epoch.epoch, epoch.device_seconds) for epoch in result.epochs}
         reported = self.content.epochs[result.trial.id]
@@ -283,12 +282,12 @@ class Journal:
             again = replace(result.cost, trials=0, searcher_seconds=0.0)
             result = replace(result, cost=self.content.results[result.trial.id].cost + again)
         record = {"kind": "result", "result": json.loads(result_to_json(result))}
-        self._append(record, durable=result.reused_from is None)  # one that was taken over can be again
+        self._append(record, durable=result.reused_from is None)  # a reused one can be reused again
         self.content._put(result)
         return result
 
     def close(self) -> None:
         """Release the file and the lock."""
-        with suppress(OSError):  # what cannot be written was said when it was appended
+        with suppress(OSError):  # write errors were already reported by `_append`
             self._file.close()
         self._lock.close()

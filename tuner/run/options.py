@@ -1,6 +1,6 @@
-"""Where a study is kept and where its trials run.
+"""Run options: where a study is stored and where its trials run.
 
-This module must not know what a run does with it.
+This module must not know how a run uses them.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ Driver = Literal["ray", "serial"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where a study is kept and runs.
+    """Where a study is stored and runs.
 
     Attributes:
-        store: folder of the local store; the study's journal is in its sub-folder of the study's name.
+        store: folder of the local store; the journal is in the subfolder named after the study.
         tracking_uri: the MLflow store, or None for the SQLite file in `store`.
         driver: "ray" or "serial".
-        address: an existing Ray cluster, or None for a local one.
+        address: an existing Ray cluster, or None to start a local one.
         data_folder: overrides the study's data folder.
     """
 
@@ -40,10 +40,10 @@ class RunOptions:
     data_folder: str | None = None
 
     def uri(self, study: Study) -> str:
-        """Return the address of the MLflow store of a study.
+        """Return the address of a study's MLflow store.
 
         Raises:
-            BadInput: as `tuner.store.store_uri`.
+            BadInput: `tuner.store.store_uri` refuses the address.
         """
         return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
 
@@ -53,15 +53,15 @@ class RunOptions:
 
 
 def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
-    """Check before any trial that the application's packages are installed and its data are there.
+    """Check before the first trial that the application's packages are installed and its data are available.
 
-    One that is not shipped is rehearsed on them too.
+    User applications also get a sanity check on the data.
 
     Returns:
-        The number of training samples, and what identifies the data; None where nothing does.
+        The number of training samples, and the identity of the data or None if it has none.
 
     Raises:
-        BadInput: they are not, or a batch size is above the number of training samples.
+        BadInput: a package or the data are missing, or a batch size exceeds the number of training samples.
     """
     application = APPLICATIONS[study.application]
     for sentence in application.missing_packages():
@@ -81,14 +81,14 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
 
 
 def build_execution(study: Study, options: RunOptions) -> Execution:
-    """Return where and how the trials of a study run."""
+    """Build the execution settings of a study: where and how its trials run."""
     folder = options.data_folder or study.data.folder
     return Execution(
         cpus_per_trial=study.resources.cpus_per_trial,
         gpus_per_trial=study.resources.gpus_per_trial,
         workers_per_trial=study.resources.workers_per_trial,
         max_concurrent=study.resources.max_concurrent,
-        # absolute: a worker has another working directory
+        # absolute, because workers have another working directory
         data_folder=None if folder is None else str(Path(folder).resolve()),
         checkpoints=options.folder(study).resolve() / "checkpoints",
         address=options.address,

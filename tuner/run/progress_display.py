@@ -1,6 +1,6 @@
-"""What the terminal shows while a study runs: one live table, one line a finished trial.
+"""Progress display of a running study: a live table, and one line per finished trial.
 
-On a terminal the table lives below the lines; elsewhere (a pipe, CI) there are only the lines.
+On a terminal, the table stays below the lines. Elsewhere (a pipe, CI), only the lines are printed.
 """
 
 import time
@@ -29,14 +29,14 @@ class _CellState:
 
 
 class ProgressDisplay:
-    """Shows a study's progress.
+    """Display of a study's progress.
 
     Args:
-        console: where to.
-        planned: number of trials of every arm and batch size, in the order of the table; empty where only the results
-            decide what is trained next, so that the time to go is not known.
+        console: the console to print to.
+        planned: number of trials of every arm and batch size, in table order. Empty if the results decide what is
+            trained next, so that the remaining time is unknown.
         metric: name of the score.
-        higher_is_better: its direction.
+        higher_is_better: direction of the score.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ProgressDisplay:
         self._total += number
 
     def show_start(self, trial: Trial) -> None:
-        """Show that a trial is being trained; nothing changes where that was shown before."""
+        """Show that a trial is being trained. Repeated calls have no effect."""
         self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
     def show_progress(self, progress: Progress) -> None:
@@ -81,7 +81,7 @@ class ProgressDisplay:
             running[progress.trial.id] = progress.new_epochs[-1].epoch
 
     def show_result(self, result: TrialResult, *, replayed: bool = False) -> None:
-        """Show that a trial ended, now or in an earlier run, or that its result was reused."""
+        """Show a trial's result, whether from this run, an earlier run (`replayed`) or reuse."""
         trial = result.trial
         cell = self._cells[trial.arm, trial.batch_size]
         cell.running.pop(trial.id, None)
@@ -92,10 +92,10 @@ class ProgressDisplay:
             cell.best = self._better(result.validation_score, best)
         self._untrained += replayed or result.reused_from is not None
         if not replayed:
-            self._console.print(self._line(result), soft_wrap=True)  # one line in a log, however narrow
+            self._console.print(self._line(result), soft_wrap=True)  # one line per trial, even in a narrow log
 
     def note(self, sentence: str) -> None:
-        """Show a note that is no trial's end."""
+        """Show a note that is not about a finished trial."""
         self._console.print(Text(sentence, style="dim"), soft_wrap=True)
 
     def _line(self, result: TrialResult) -> Text:

@@ -1,6 +1,6 @@
-"""The agenda that a driver sees: a campaign whose trials and results are recorded on the way.
+"""The agenda that a driver sees: a campaign that records its trials and results.
 
-It goes into the journal, the store and the terminal, and what was trained before is told without being trained again.
+They are recorded in the journal and the store and shown on the terminal. Known results are told without training again.
 This module must not know studies, methods or where trials run.
 """
 
@@ -16,7 +16,7 @@ from .reuse import ResultReuse, may_reuse
 
 
 class BilledAgenda(Agenda, Protocol):
-    """An agenda that knows its searchers' time: a campaign, or a search made of campaigns."""
+    """An agenda that also measures its searchers' time: a campaign, or a search made of campaigns."""
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Return the seconds the method took to propose this trial."""
@@ -24,19 +24,23 @@ class BilledAgenda(Agenda, Protocol):
 
 
 class ResultWriter(Protocol):
-    """Where results go besides the journal, such as `tuner.store.Writer`."""
+    """Destination of results besides the journal, such as `tuner.store.Writer`."""
 
     def wait_until_open(self) -> None:
-        """Return once results can be taken; raise BadInput where they never can."""
+        """Wait until results can be submitted.
+
+        Raises:
+            BadInput: results can never be submitted.
+        """
         ...
 
     def submit(self, result: TrialResult) -> None:
-        """Take a result and return at once."""
+        """Queue a result for writing and return immediately."""
         ...
 
 
 class RecordingAgenda:
-    """The agenda as a driver sees it: the campaign, with everything recorded."""
+    """A campaign's agenda that records everything the driver asks and tells."""
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class RecordingAgenda:
         self._reuse = reuse
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """Return the next trial to train; known and reused results are told to the campaign on the way.
+        """Return the next trial to train, after telling the campaign all known and reused results before it.
 
         Raises:
             BadInput: the store's address cannot be used.
@@ -78,32 +82,32 @@ class RecordingAgenda:
         return "wait" if self._reuse.has_waiting else trial
 
     def _known(self, trial: Trial) -> TrialResult | None:
-        """Return the result in the study's own journal, if it counts."""
+        """Return the result in the study's own journal, or None. A reused one does not count if all must train."""
         known = self._journal.content.result_of(trial.id)
         taken_over = known is not None and known.reused_from is not None
         return None if taken_over and self._reuse.trains_everything else known
 
     def _tell_interrupted(self, trial: Trial) -> None:
-        """Tell the campaign the epochs of an interrupted trial, which may resume after the last of them."""
+        """Report the epochs of an interrupted trial to the campaign; the trial may resume after the last one."""
         if epochs := self._journal.content.epochs.get(trial.id):
             self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
 
     def may_prune(self, trial: Trial) -> bool:
-        """Return whether every epoch must be reported by itself."""
+        """Return whether the trial may be pruned, so that every epoch must be reported separately."""
         return self._campaign.may_prune(trial)
 
     def report(self, progress: Progress) -> bool:
-        """Record epochs, then ask the campaign whether the trial goes on."""
+        """Record epochs and return whether the trial continues."""
         self._journal.progress(progress.trial.id, progress.new_epochs)
         self._display.show_progress(progress)
         return self._campaign.report(progress)
 
     def mark_started(self, trial: Trial) -> None:
-        """Show that a trial is being trained; a worker may have been given it some time before."""
+        """Show that a trial is being trained. It may have been dispatched some time before."""
         self._display.show_start(trial)
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
-        """Record and show how fast packs of such trials are."""
+        """Record and show the measured speed of packs of such trials."""
         self._journal.packs(trial.id, {**asdict(speed), "best": speed.best})
         self._display.note(format_pack_speed(trial, speed))
 
@@ -112,11 +116,11 @@ class RecordingAgenda:
         self._display.note(sentence)
 
     def add_warning(self, trial: Trial, sentence: str) -> None:
-        """Show a warning about a training that goes on."""
+        """Show a warning about a training that continues."""
         self._display.note(f"{trial.name}: {sentence}")
 
     def tell(self, result: TrialResult) -> None:
-        """Record a result, with the searcher's own time billed to it, then tell the campaign."""
+        """Record a result with its searcher time added to its cost, then tell the campaign."""
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
         was_retried = result.trial.id in self._journal.content.first_failures
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
@@ -127,7 +131,7 @@ class RecordingAgenda:
 
 
 def format_pack_speed(trial: Trial, speed: PackSpeed) -> str:
-    """Describe a measurement of packs in one line.
+    """Describe a pack speed measurement in one line.
 
     >>> from types import SimpleNamespace
     >>> trial = SimpleNamespace(batch_size=4, config=SimpleNamespace(optimizer=SimpleNamespace(name="date")))

@@ -1,10 +1,9 @@
-"""Result reuse: earlier results that serve a trial instead of training the same again.
+"""Result reuse: use an earlier result for a trial instead of training the same configuration again.
 
-What is trained is a trial's configuration (`Trial.content_id`), whatever study, arm or role asks for it. A result is
-reused where the session that made it trained as this one does (`tuner.analysis.provenance.is_same_training`), on the
-same kind of device. Then it is what training anew would give, and the study's outcome does not depend on what the store
-holds. On devices that do not repeat themselves to the last bit (GPUs) it is one of the outcomes that training anew may
-have.
+A training is identified by the trial's configuration (`Trial.content_id`), independent of study, arm and role. A result
+is reused if its session trained in the same way (`tuner.analysis.provenance.is_same_training`) on the same kind of
+device. It then equals the result of a new training, so the study's outcome does not depend on the content of the store.
+On devices that are not bitwise reproducible (GPUs), it is one of the possible results of a new training.
 
 Journals of other studies are read, never locked or written. This module must not know who trains.
 """
@@ -25,14 +24,14 @@ from ..trial import Agenda, Trial, TrialResult, result_from_content, short_diges
 from .journal import JournalContent, parse_line
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
-"""How the lines begin that say when a trial started and what its epochs were."""
+"""First bytes of the lines that record trial starts and epochs."""
 _RESULT = b'{"kind":"result"'
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """The place of a result in a journal; results stay there until one is asked for."""
+    """Position of a result in a journal. The result is read only when it is needed."""
 
     journal: Path
     offset: int
@@ -40,14 +39,14 @@ class _Line:
 
 
 class ReusableResults:
-    """Results that may be reused: those of this study's own journal, and of all others in its store.
+    """Reusable results of the study's own journal and of all other journals in its store.
 
     Args:
-        store: the folder of the local store.
-        study: name of the study that asks, whose own results come first.
-        session: facts of the session that asks.
-        device: model of the device that it trains on; None where that is not known, as on a cluster: the study's own
-            results alone then.
+        store: folder of the local store.
+        study: name of the current study; its own results take precedence.
+        session: provenance of the current session.
+        device: model of the device that the session trains on. None if unknown, as on a cluster; then only the study's
+            own results are reused.
     """
 
     def __init__(self, store: Path, study: str, session: Mapping[str, str], device: str | None) -> None:
@@ -60,14 +59,14 @@ class ReusableResults:
                 self._read(journal, device)
 
     def __len__(self) -> int:
-        """Configurations that need not be trained again."""
+        """Return the number of configurations that need no training."""
         return len(self._lines)
 
     def find(self, trial: Trial) -> TrialResult | None:
-        """Return the result of the trial, taken over from one that trained the same; None where there is none.
+        """Return the trial's result, reused from a trial with the same training, or None.
 
-        A search trial gets no test score, whatever the earlier one had: test is shown once, for what was chosen. The
-        result's cost is the training's, without what an earlier searcher took to propose it.
+        A search trial gets no test score, even if the earlier trial had one: the test set is used once, for the chosen
+        configuration. The result's cost is that of the training, without the searcher time of the earlier trial.
         """
         entry = self._lines.get(trial.content_id)
         if entry is None or (trial.role == "confirmation" and not _is_tested(entry)):
@@ -87,7 +86,7 @@ class ReusableResults:
         )
 
     def add(self, result: TrialResult) -> None:
-        """Take a result that this session trained."""
+        """Add a result that this session trained."""
         kept_samples = sum(epoch.samples for epoch in result.epochs)
         if _may_serve(result.status, result.cost.trials, result.cost.samples, kept_samples):
             self._keep(result.trial.content_id, result)
@@ -98,15 +97,15 @@ class ReusableResults:
             self._lines[content_id] = entry
 
     def _read(self, journal: Path, device: str | None) -> None:
-        """Take note of a journal's results, up to its end or to what cannot be read.
+        """Index a journal's results, up to its end or the first damaged line.
 
-        Beyond a damaged line nothing is taken: it may have said that another program went on.
+        Nothing after a damaged line is used, because that line may have recorded that another program resumed.
         """
         trained_alike, retried = False, set()
         for offset, text in _lines(journal):
             if text.startswith(_RESULT) and not trained_alike:
                 continue
-            record = from_json(text)  # twice as fast as json: an index of 10,000 results takes a second
+            record = from_json(text)  # twice as fast as json: indexing 10,000 results takes a second
             if "provenance" in record:
                 trained_alike = is_same_training(record["provenance"], self._session)
             elif record["kind"] == "retried":
@@ -126,26 +125,26 @@ class ReusableResults:
 def find_reusable_results(
     study: Study, store: Path, session: Mapping[str, str], *, on_a_cluster: bool = False
 ) -> ReusableResults:
-    """Find the results in a store of trainings like those of a session.
+    """Find the results in a store that a session can reuse.
 
     Args:
         study: the definition.
-        store: the folder of the local store.
-        session: facts of the session that asks.
-        on_a_cluster: whether trials run on other machines, whose devices are not known beforehand.
+        store: folder of the local store.
+        session: provenance of the current session.
+        on_a_cluster: whether trials run on other machines, whose devices are not known in advance.
     """
     device = None
     if not on_a_cluster:
-        with suppress(RuntimeError, AssertionError):  # no such device here, which the first trial will say
+        with suppress(RuntimeError, AssertionError):  # no such device here; the first trial will report it
             device = device_model("cuda" if study.resources.gpus_per_trial > 0 else "cpu")
     return ReusableResults(store, study.name, session, device)
 
 
 class ResultReuse:
-    """Which trials of a study need not be trained, since the same was trained before or is being trained now.
+    """Reuse of past and running trainings within a study.
 
     Args:
-        reusable: results at hand; None where everything is to be trained.
+        reusable: reusable results; None to train everything.
     """
 
     def __init__(self, reusable: ReusableResults | None) -> None:
@@ -156,24 +155,24 @@ class ResultReuse:
 
     @property
     def trains_everything(self) -> bool:
-        """Whether no result is taken over."""
+        """Whether no result is reused."""
         return self._reusable is None
 
     def next_released(self) -> Trial | None:
-        """Return a trial that waited for one that has ended by now; None where there is none."""
+        """Return the next deferred trial whose training has ended, or None."""
         return self._released.pop(0) if self._released else None
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a trial was put off until another ends."""
+        """Whether a trial is deferred until another ends."""
         return bool(self._waiting)
 
     def find(self, trial: Trial) -> TrialResult | None:
-        """Return the trial's result, taken over; None where there is none."""
+        """Return the reused result of the trial, or None."""
         return None if self._reusable is None else self._reusable.find(trial)
 
     def defer(self, trial: Trial) -> bool:
-        """Defer a trial that a running one will serve as well; return whether it was deferred."""
+        """Defer a trial if a running trial trains the same configuration; return whether it was deferred."""
         running = self._running.get(trial.content_id)
         if running is None or (trial.role == "confirmation" and running.role != "confirmation"):
             return False
@@ -181,16 +180,16 @@ class ResultReuse:
         return True
 
     def start(self, trial: Trial) -> None:
-        """Record that a trial is trained from now on, to its end."""
+        """Record that the training of a trial starts."""
         if self._reusable is not None:
             self._running[trial.content_id] = trial
 
     def finish(self, result: TrialResult, *, serves: bool = True) -> None:
-        """Record that a trial has ended: those deferred for it are released, to be found or trained.
+        """Record that a trial has ended, and release the trials deferred for it, to be reused or trained.
 
         Args:
-            result: its result.
-            serves: whether others may take it over; not where a failed attempt is on its bill, which they would pay.
+            result: the trial's result.
+            serves: whether others may reuse it. False if its cost includes a failed attempt, which they would pay for.
         """
         trial = result.trial
         if self._reusable is None:
@@ -204,17 +203,17 @@ class ResultReuse:
 
 
 def may_reuse(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
-    """Return whether a trial may do without a training of its own.
+    """Return whether a trial may reuse a result.
 
-    Not where its method may end it early, by what other trials of the same search did; and not where it was begun
-    already, or has failed and is to be run again: what was spent on it stays on its bill.
+    It may not if its method may prune it, which depends on other trials of the same search. It also may not if it was
+    already started, or failed and is retried: its cost so far stays on its bill.
     """
     begun = content.epochs.get(trial.id) or trial.id in content.retried
     return not begun and not agenda.may_prune(trial)
 
 
 def _lines(journal: Path) -> Iterator[tuple[int, bytes]]:
-    """Return the lines of a journal that may matter, with where they begin."""
+    """Yield the offset and content of the relevant lines of a journal."""
     with journal.open("rb") as file:
         offset = 0
         for line in file:
@@ -224,7 +223,7 @@ def _lines(journal: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _result_at(line: _Line) -> TrialResult | None:
-    """Return the result that stands there; None where it cannot be read any more."""
+    """Read a result at its position, or return None if it is no longer readable."""
     try:
         with line.journal.open("rb") as file:
             file.seek(line.offset)
@@ -238,10 +237,10 @@ def _is_tested(entry: _Line | TrialResult) -> bool:
 
 
 def _may_serve(status: str, trials: int, samples: int, kept_samples: int) -> bool:
-    """Whether a result is that of one training from beginning to end, and its bill that of the epochs it kept alone.
+    """Return whether a result comes from one complete training and its cost covers only the epochs it kept.
 
-    What was lost in an interruption and done again stands in the bill, and is no part of what another should pay. So is
-    a failed attempt, see `ReusableResults._read`.
+    Epochs lost in an interruption and repeated are part of the cost, but another trial must not pay for them. The same
+    holds for a failed attempt, see `ReusableResults._read`.
 
     >>> _may_serve("finished", 1, 3000, 3000), _may_serve("finished", 1, 4000, 3000), _may_serve("pruned", 1, 300, 300)
     (True, False, False)

@@ -1,4 +1,4 @@
-"""Run a study: the only module that sees all parts.
+"""Run a study. This is the only module that knows all parts.
 
 study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder.RecordingAgenda` stands between the
 driver and the campaign.
@@ -37,15 +37,15 @@ from .reuse import ResultReuse, find_reusable_results
 
 
 def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
-    """Start a new journal, or check that an old one is of the same study.
+    """Start a new journal, or check that an existing one belongs to the same study.
 
     Args:
         study: the definition.
-        journal: its journal, old or new.
-        session: facts of the program that goes on with it.
+        journal: its journal, new or existing.
+        session: provenance of the current session.
 
     Raises:
-        StudyChanged: it is not; the text shows what differs.
+        StudyChanged: the definitions differ; the message shows the differences.
     """
     if not journal.content.definition:
         journal.start_study(study.content(), session)
@@ -55,10 +55,10 @@ def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> 
 
 
 def check_definition(study: Study, journal: Journal) -> None:
-    """Check that a journal that is not new is of this study.
+    """Check that an existing journal belongs to this study.
 
     Raises:
-        StudyChanged: it is not; the text shows what differs.
+        StudyChanged: the definitions differ; the message shows the differences.
     """
     changes = describe_changes(dict(journal.content.definition), study.content())
     if changes:
@@ -76,13 +76,13 @@ def warn_about_damage(journal: Journal, console: Console) -> None:
 
 
 def stored_definition_of(study: Study) -> dict[str, Any]:
-    """Return the resolved study as the store keeps it."""
+    """Return the resolved study in stored form."""
     application = APPLICATIONS[study.application]
     return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
 
 
 def format_sync_command(study: Study, options: RunOptions) -> str:
-    """Format the command that writes a study's journal into its store, without passwords."""
+    """Format the command that writes a study's journal to its store, without passwords."""
     return format_command("sync", study.name, {"--store": str(options.store), "--tracking-uri": options.tracking_uri})
 
 
@@ -99,35 +99,35 @@ def run_study(
     show: bool | Console = False,
     sync_command: str | None = None,
 ) -> Answer:
-    """Run what is missing of a study, and return its answer.
+    """Run the missing trials of a study and return its answer.
 
-    Results are kept as they come: a study that was interrupted goes on where it stopped, and one that is complete
-    trains nothing. A store that does not answer ends nothing: the answer is made of the study's journal.
+    Results are saved as they arrive. An interrupted study resumes where it stopped, and a complete one trains nothing.
+    If the store does not answer, the study continues and the answer is built from the study's journal.
 
     >>> answer = run_study("quickstart", driver="serial")  # doctest: +SKIP
     >>> answer.table[["test_score", "verdict"]]  # doctest: +SKIP
 
     Args:
         study: a definition, the path of a study file, or the name of a shipped study.
-        store: folder of the local store and of the studies' journals; made where absent.
+        store: folder of the local store and of the studies' journals; created if missing.
         tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
         driver: "ray" runs trials on worker processes of a cluster; "serial" runs them in this process.
         address: an existing Ray cluster (auto, HOST:PORT or ray://HOST:PORT); None for one on this machine.
         data_folder: overrides the study's data folder.
-        retrain: train every trial, reusing no result of an earlier training.
+        retrain: train every trial without reusing earlier results.
         retry_failed: run the failed trials again.
-        show: True shows progress on the terminal, a `rich.console.Console` there; False prints nothing.
-        sync_command: the command to show where the store lacks results; None for `zerotune sync` by the study's name.
+        show: True shows progress on the terminal, a `rich.console.Console` shows it there, False prints nothing.
+        sync_command: the command to suggest if results are missing from the store; None for `zerotune sync NAME`.
 
     Returns:
-        The answer. Its `is_stored` is False where the store did not take all of it.
+        The answer. Its `is_stored` is False if the store did not accept all of it.
 
     Raises:
-        BadInput: the study, the data or an argument cannot be used; or the study was begun with another definition.
+        BadInput: the study, the data or an argument is invalid, or the study was started with another definition.
         StudyFailed: every trial failed.
-        StudyLocked: another process runs this study.
-        Unreachable: the cluster does not answer, or was lost.
-        KeyboardInterrupt: the user stopped it; the same call resumes it.
+        StudyLocked: another process is running this study.
+        Unreachable: the cluster does not answer, or the connection was lost.
+        KeyboardInterrupt: the user stopped the study; the same call resumes it.
     """
     study = study if isinstance(study, Study) else load_study(str(study))
     options = RunOptions(
@@ -150,7 +150,8 @@ def run_study(
             if retrain
             else find_reusable_results(study, options.store, session, on_a_cluster=bool(options.address))
         )
-        # A walk uses up the proposals of a campaign's methods, so it takes one of its own; not where nothing is known.
+        # A dry run uses up the proposals of a campaign's methods, so it gets its own campaign. Without known or
+        # reusable results there is nothing to find, so it is skipped.
         first_steps = DryRun(num_reused=0, is_complete=False)
         if known or reusable:
             first_steps = dry_run(new_campaign(), journal.content, reusable)
@@ -187,23 +188,23 @@ def run_study(
 
 
 def _new_console(*, quiet: bool) -> Console:
-    """Return a console of this process, or one that shows nothing and is no terminal."""
+    """Return a console of this process, or if `quiet` one that prints nothing and is not a terminal."""
     return sanitize_console(
         Console(highlight=False, markup=False, emoji=False, quiet=quiet, force_terminal=False if quiet else None)
     )
 
 
 def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
-    """Withdraw the results of the failed trials, which are then run again from their start.
+    """Withdraw the results of the failed trials, so that they run again from the start.
 
     Args:
-        agenda: as of `find_failed_trials`.
-        name: of the study, to be said.
-        journal: the study's, open for appending.
-        checkpoints: the folder of its trials' checkpoints; None where there are none.
+        agenda: see `find_failed_trials`.
+        name: name of the study, for the message.
+        journal: the study's journal, open for appending.
+        checkpoints: folder of the trials' checkpoints, or None.
 
     Returns:
-        What was done, one sentence.
+        One sentence on what was done.
 
     Raises:
         BadInput: the journal cannot be written.
@@ -213,7 +214,8 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
     for trial in failed:
         if trial.id in content.retried:
             continue
-        # A worker that died leaves one; its epochs are on the failed attempt's bill, and would be on the next's too.
+        # A worker that died leaves a checkpoint. Its epochs are already billed to the failed attempt; resuming from it
+        # would bill them again.
         if checkpoints is not None:
             with suppress(OSError):
                 (checkpoints / f"{trial.id}.pt").unlink()
@@ -226,7 +228,7 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
 def answer_from_journal(
     study: Study, options: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
 ) -> Answer:
-    """Build the answer from results at hand; it equals what `tuner.run.answer.load_answer` reads."""
+    """Build the answer from results in memory; it equals what `tuner.run.answer.load_answer` reads."""
     origin = Origin(
         definition=stored_definition_of(study),
         fingerprint=study.fingerprint,
@@ -247,13 +249,13 @@ def format_opening(study: Study, options: RunOptions, planned: int, known: int, 
 
 
 def choose_driver(first_steps: DryRun, options: RunOptions) -> Driver:
-    """Return the driver asked for; no cluster is started where nothing is left to train."""
+    """Return the requested driver, or "serial" if nothing is left to train, so that no cluster is started."""
     return "serial" if first_steps.is_complete else options.driver
 
 
 @contextmanager
 def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
-    """Start the cluster that the driver needs in the background."""
+    """Start the cluster that the driver needs in the background, if any."""
     if driver == "serial" or execution.address is not None:
         yield
         return
@@ -272,12 +274,12 @@ def run_agenda(recorder: RecordingAgenda, execution: Execution, driver: Driver) 
 
 
 def write_report(found: Answer, folder: Path) -> list[Path]:
-    """Write pages and tables into the study's folder; return those that the store keeps.
+    """Write pages and tables to the study's folder, and return the files that the store keeps.
 
-    Pictures are drawn where they are asked for (`zerotune export`): they would take longer than many a study.
+    Pictures are drawn only on request (`zerotune export`), because they can take longer than a small study.
     """
-    from ..reports.export import export  # plotly, which takes half a second, when nothing is left to train
+    from ..reports.export import export  # imports plotly (half a second), so only once training is done
 
     files = export(found, folder / "report", pictures=False)
-    # Each page holds plotly whole, 5 MB: the store gets the report and the Pareto page, not every figure's own.
+    # Each page embeds plotly (5 MB), so the store gets only the report and the Pareto page, not one page per figure.
     return [file for file in files if file.suffix != ".html" or file.stem in ("report", "pareto_arms")]

@@ -1,4 +1,4 @@
-"""Parallel text: tokens and back, padding, length-sorted batches that miss no pair, one-sentence errors for bad files."""
+"""Parallel text: tokens and back, padding, length-sorted batches that miss no pair, errors for bad files."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from zerotune.trainers.models.cifar_resnet import CifarResNet
 
 
 def num_parameters(num_blocks: tuple[int, ...], filters: int, expansion: int) -> int:
-    """Return a ResNet's parameter count in closed form; each convolution adds batch normalisation, 2 numbers a channel."""
+    """Return a ResNet's parameter count in closed form; batch normalisation adds 2 numbers per channel."""
     total, channels = 27 * filters + 2 * filters, filters
     for stage, number in enumerate(num_blocks):
         inner = filters * 2**stage

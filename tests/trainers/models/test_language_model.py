@@ -27,7 +27,7 @@ def read(model: nn.Module, *batches: list[tuple[int, int]]) -> Tensor:
 
 
 def test_the_number_of_parameters_is_that_of_the_tutorial():
-    """Embedding, layers of four gates with two biases, softmax. Zaremba et al. report 66 million for the large model."""
+    """Embedding, layers of four gates with two biases, softmax. Zaremba et al. report 66 million (large model)."""
     expected = {
         name: words * hidden + layers * 4 * (2 * hidden * hidden + 2 * hidden) + (hidden + 1) * words
         for name, words, hidden, layers in [("ptb_small", 10_000, 200, 2), ("ptb_large", 10_000, 1_500, 2)]

@@ -1,4 +1,4 @@
-"""Small trials, and an agenda that asks for them and keeps what it is told."""
+"""Small trials, and an agenda that asks for them and records what it is told."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,11 +10,11 @@ from zerotune.tuner.trial import Progress, Role, Trial, TrialResult
 
 NUM_TRAIN = 3_000
 SINGLE_WORKER = {"world_size": 1, "cpus": 1, "gpus": 0.0}
-"""What a worker of Tune's is told of the other workers of its trials, where there are none."""
+"""Configuration that tells a Tune worker about the other workers of its trials: there are none."""
 
 
 def make_trial(index: int, *, role: Role = "search", epochs: int = 1, data: str = "mnist5k") -> Trial:
-    """LeNet on 3,000 images, one update an epoch."""
+    """Return a trial of LeNet on 3,000 images with one update per epoch."""
     return Trial(
         study="small",
         arm="tuned",
@@ -36,9 +36,9 @@ def make_trial(index: int, *, role: Role = "search", epochs: int = 1, data: str 
 
 @dataclass
 class ListAgenda:
-    """Asks for the trials of a list; ends those in `pruned_at` after that many epochs.
+    """Ask for the trials of a list, and prune those in `pruned_at` after that many epochs.
 
-    The trial `alone` comes when all before it are told.
+    The trial `alone` comes once all trials before it are told.
     """
 
     trials: list[Trial]

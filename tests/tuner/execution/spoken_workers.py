@@ -1,4 +1,4 @@
-"""A dispatch without Ray, with workers whose words the test speaks."""
+"""A dispatcher without Ray; the test speaks for its workers."""
 
 from dataclasses import replace
 from tempfile import NamedTemporaryFile
@@ -18,7 +18,7 @@ from zerotune.tuner.trial import Trial
 
 
 class Post:
-    """A `Mailbox` actor's handle that keeps what is put, and reads it."""
+    """A `Mailbox` actor's handle that records and decodes what is put."""
 
     def __init__(self) -> None:
         self.items: dict[str, list[Any]] = {}
@@ -29,7 +29,7 @@ class Post:
 
 
 class Workers:
-    """A dispatch with workers whose words the test speaks."""
+    """A dispatcher and its workers, for which the test speaks."""
 
     def __init__(self, agenda: ListAgenda, packing: PackSetting = "off") -> None:
         self.agenda = agenda
@@ -41,7 +41,7 @@ class Workers:
         assert decision == "CONTINUE"
 
     def slice(self, worker: str, update: ProgressUpdate) -> None:
-        """A piece of the one trial that the worker was given last."""
+        """Report progress on the trial that the worker was given last."""
         (trial,) = [item for item in self.post.items[worker] if isinstance(item, Assignment)][-1].trials
         self.say(worker, ProgressUpdates({trial.id: update}))
 
@@ -49,7 +49,7 @@ class Workers:
         self.say(worker, Ready(mailbox=mailbox or worker))
 
     def die(self, worker: str, said: str | None = None) -> None:
-        """Ends a worker's process; Tune has written what Ray `said` of it and of those before into a file."""
+        """End a worker's process; Tune has written Ray's text `said` about this and earlier deaths to a file."""
         with NamedTemporaryFile("w") as file:
             file.write(said or "")
             file.flush()
@@ -57,7 +57,7 @@ class Workers:
             self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, error_file=error_file))
 
     def got(self, mailbox: str) -> list[Any]:
-        """What lies in a mailbox: trials, and words."""
+        """Return the contents of a mailbox: trials and messages."""
         items = self.post.items.get(mailbox, [])
         return [item.trials[0] if isinstance(item, Assignment) else item for item in items]
 
@@ -80,7 +80,7 @@ def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.
 
 
 def small_batch(index: int, *, optimizer: str = "momentum") -> Trial:
-    """A trial of a batch size at which packs are measured on a CPU."""
+    """Return a trial with a batch size at which packs are measured on a CPU."""
     trial = make_trial(index, epochs=2)
     config = replace(trial.config, batch_size=16, optimizer=OptimizerSpec(name=optimizer))
     return replace(trial, batch_size=16, config=config)
@@ -100,7 +100,7 @@ def with_recipe(trial: Trial, recipe: Recipe) -> Trial:
 
 
 def searched_recipes(trials: list[Trial], *, clipped: bool) -> list[Trial]:
-    """The trials with a label smoothing and a norm of each its own, as a search over them has."""
+    """Return the trials, each with its own label smoothing and clip norm, as in a search over them."""
     return [
         with_recipe(trial, Recipe(label_smoothing=0.01 * number, clip_norm=number if clipped else None))
         for number, trial in enumerate(trials, start=1)

@@ -1,4 +1,4 @@
-"""Which trials the Ray driver has trained at once, without Ray: workers whose words the test speaks."""
+"""Which trials the Ray driver trains at once, without Ray: the test speaks for the workers."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_a_pack_that_would_be_too_small_to_pay_is_not_made() -> None:
 
 
 def test_packs_are_measured_once_for_all_values_of_a_searched_recipe() -> None:
-    """Label smoothing and clipping cost what they cost at any value; whether they are on is another workload."""
+    """Label smoothing and clipping cost the same at any value; turning them on is another workload."""
     trials = [*searched_recipes(FIVE[:3], clipped=True), *searched_recipes(FIVE[3:4], clipped=False), FIVE[4]]
     workers = Workers(ListAgenda(trials), packing="auto")
     workers.ready("one")

@@ -1,4 +1,4 @@
-"""What every driver promises, by real small trainings."""
+"""Promises of every driver, tested with small real trainings."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ class Ran:
 
 
 def kill_workers() -> int:
-    """Ends the processes of this process's own Ray workers, as the system does where memory is short."""
+    """Kill the processes of this process's own Ray workers, as the system does when memory is short."""
     children = psutil.Process().children(recursive=True)
     workers = [child for child in children if child.name().startswith("ray::TuneWorker")]
     for worker in workers:
@@ -50,7 +50,7 @@ def kill_workers() -> int:
 
 @pytest.fixture(scope="module", params=["serial", pytest.param("ray", marks=pytest.mark.ray)])
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """TRIALS run by each driver; under Ray, all workers are killed when HOPEFUL has finished its first epoch."""
+    """Run TRIALS with each driver; under Ray, kill all workers once HOPEFUL has finished its first epoch."""
     agenda = ListAgenda(TRIALS, alone=HOPEFUL, pruned_at={HOPELESS.id: 2, HOPEFUL.id: 99})
     ran = Ran(agenda=agenda, checkpoints=tmp_path_factory.mktemp("checkpoints"), num_killed=0)
 
@@ -95,7 +95,7 @@ def test_a_result_says_what_it_cost_and_where_it_ran(ran: Ran) -> None:
     counts = (cost.trials, cost.epochs, cost.iterations, cost.samples)
     assert (1, 2, 2, 2 * NUM_TRAIN) == counts
     assert sum(epoch.flops for epoch in result.epochs) == cost.flops
-    assert cost.device_seconds > sum(epoch.device_seconds for epoch in result.epochs) > 0  # setting up counts
+    assert cost.device_seconds > sum(epoch.device_seconds for epoch in result.epochs) > 0  # setup counts
     num_parameters = 61_706  # LeNet-5's
     assert num_parameters * 2 == cost.words
     assert cost.peak_memory_bytes > 0
@@ -113,7 +113,7 @@ def test_the_test_score_is_shown_for_confirmations_only(ran: Ran) -> None:
 def test_a_trial_that_cannot_be_trained_fails_with_a_sentence_and_the_rest_goes_on(ran: Ran) -> None:
     result = ran.result(WITHOUT_DATA)
     assert ("failed", None) == (result.status, result.validation_score)
-    assert result.cost.device_seconds > 0  # trying to set up held the device
+    assert result.cost.device_seconds > 0  # the failed setup held the device
     assert Cost(trials=1) == replace(result.cost, device_seconds=0.0)
     assert result.error is not None
     assert result.error.startswith("UnknownName: unknown data source of lenet_mnist 'nowhere'")

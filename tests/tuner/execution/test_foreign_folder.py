@@ -1,6 +1,6 @@
 """The current folder never decides which code runs: a study in a folder whose files have the names of packages.
 
-An application's neighbours are importable all the same, also where one is called `trainers`.
+An application's neighbours are still importable, even one called `trainers`.
 """
 
 import os
@@ -25,7 +25,7 @@ needs_gloo = pytest.mark.skipif(
 
 
 def run_command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
-    """What `python -m zerotune` writes, run in the folder; it must succeed."""
+    """Return the output of `python -m zerotune`, run in the folder; it must succeed."""
     done = subprocess.run(
         [sys.executable, "-m", "zerotune", *arguments],
         cwd=folder,
@@ -69,7 +69,7 @@ sys.meta_path.insert(0, Blocker())
 
 @pytest.mark.ray
 def test_an_import_that_fails_in_the_workers_ends_the_study_with_that_error(tmp_path: Path) -> None:
-    """A module that this program can import, and its workers cannot."""
+    """This program can import the module, but its workers cannot."""
     environment = write_foreign_folder(tmp_path)
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(BROKEN_WORKERS)

@@ -1,4 +1,4 @@
-"""Trials trained at once: told one by one, billed exactly, and trained alone where they cannot be together."""
+"""Trials trained at once: reported one by one, billed exactly, and trained alone if they cannot be packed."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_every_trial_of_a_pack_gives_a_slice_an_epoch_and_the_scores_it_has_alon
 
 
 def test_a_pack_that_breaks_is_trained_one_by_one_and_billed_for_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pack's second epoch raises; what it had told of its first is billed by the journal, the rest here."""
+    """The pack's second epoch raises. Its reported first epoch is billed by the journal, the rest here."""
     run_epoch = PackedTraining.run_epoch
 
     def breaks(pack: PackedTraining) -> None:

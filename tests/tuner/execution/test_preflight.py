@@ -1,4 +1,4 @@
-"""What a machine is asked before it trains anything, and what becomes of one that could train nothing."""
+"""The inspection of a machine before it trains anything, and the treatment of an unfit machine."""
 
 import importlib.metadata
 import importlib.util
@@ -63,7 +63,7 @@ def test_a_machine_sees_the_checkpoints_of_others_or_does_not(tmp_path: Path) ->
     assert inspect_machine(replace(ASKED, probe=str(probe))).sees_checkpoints
 
 
-# -- what the user is told ---------------------------------------------------------------------------------------------
+# -- messages to the user ----------------------------------------------------------------------------------------------
 
 
 def test_all_machines_that_cannot_train_are_named() -> None:

@@ -1,4 +1,4 @@
-"""Trials that take less than a worker's slice of time are handed out several at a time, and trained in turn."""
+"""Trials shorter than the time between two updates are dispatched several at a time, and trained in turn."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -70,7 +70,7 @@ def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_ha
     workers.say("one", ProgressUpdates({TRIALS[1].id: slice_(1, of=2)}))
     assert workers.agenda.begun == TRIALS[:2]
     workers.say("one", ended(TRIALS[1:3], SHORT))
-    assert workers.agenda.begun == [*TRIALS[:2], TRIALS[3]]  # the third began and ended within a slice
+    assert workers.agenda.begun == [*TRIALS[:2], TRIALS[3]]  # the third began and ended between two updates
 
 
 def test_the_last_of_them_are_shared_by_all_workers() -> None:

@@ -1,4 +1,4 @@
-"""A trial that hangs ends in a failed trial and a sentence, and the study goes on."""
+"""A hanging trial fails with an error message, and the study continues."""
 
 import os
 import signal
@@ -57,12 +57,12 @@ def test_a_hanging_trial_fails_and_the_next_is_trained(monkeypatch: pytest.Monke
         if config == hanging.config:
             try:
                 forever()
-            except Exception:  # what a careless application does
+            except Exception:  # as a careless application does
                 forever()
         return training(config, placement, process_group)  # type: ignore[arg-type]
 
     monkeypatch.setattr(work, "Training", build)
-    run_serial(ListAgenda([good]), Execution())  # the data are loaded: the good one needs little time below
+    run_serial(ListAgenda([good]), Execution())  # load the data first, so that the good trial needs little time below
     agenda = ListAgenda([hanging, good])
     run_serial(agenda, Execution(time_limit=5.0))
     late, trained = agenda.told
@@ -72,11 +72,11 @@ def test_a_hanging_trial_fails_and_the_next_is_trained(monkeypatch: pytest.Monke
     assert trained.status == "finished"
 
 
-# -- in a worker's -----------------------------------------------------------------------------------------------------
+# -- in a worker's process ---------------------------------------------------------------------------------------------
 
 
 def ended_by(body: Callable[[], None]) -> int:
-    """How a process ends that does this: the number of the signal, negative."""
+    """Return how a process that runs `body` ends: the number of the signal, negative."""
     child = os.fork()
     if child == 0:
         try:
@@ -104,7 +104,7 @@ def test_a_timer_that_is_taken_back_ends_nothing() -> None:
     assert ended_by(work) == 0
 
 
-# -- the dispatch ------------------------------------------------------------------------------------------------------
+# -- the dispatcher ----------------------------------------------------------------------------------------------------
 
 
 KILLED = (
@@ -120,7 +120,7 @@ NODE_LOST = "Failure # {n} (occurred at x)\nThe actor is dead because its node h
 
 
 class Clock:
-    """What the dispatch takes for the time."""
+    """The dispatcher's clock."""
 
     now = 100.0
 
@@ -155,7 +155,7 @@ def test_a_trial_whose_worker_ended_itself_fails_at_once_and_its_seconds_are_bil
     workers.die("one")
     (result,) = workers.agenda.told
     assert (A, "failed", SENTENCE) == (result.trial, result.status, result.error)
-    assert (1, 59.0) == (result.cost.trials, result.cost.device_seconds)  # the journal adds the epoch that was told
+    assert (1, 59.0) == (result.cost.trials, result.cost.device_seconds)  # the journal adds the reported epoch
     workers.ready("one", "again")
     assert [B] == workers.got("again")
 
@@ -213,7 +213,7 @@ def test_without_a_limit_nothing_is_timed() -> None:
     assert (Assignment, None) == (type(assignment), assignment.time_limit)
 
 
-# -- deaths, told apart ------------------------------------------------------------------------------------------------
+# -- kinds of deaths ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One trial's work in slices, and where it is placed."""
+"""One trial trained in steps, and its placement."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_training_that_raises_in_its_second_epoch_is_billed_for_its_first(
 
 
 def test_the_updates_of_an_epoch_that_raises_are_billed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fourth update raises: the first epoch's two and the second's first are done, of 1,500 samples each."""
+    """The fourth update raises: the first epoch's two and the second's first are done, with 1,500 samples each."""
     application = APPLICATIONS["lenet_mnist"]
     num_calls = 0
 
@@ -130,7 +130,7 @@ def test_memory_that_torch_cannot_have_is_told_as_such() -> None:
 
 @pytest.mark.parametrize("spoilt", [b"garbage", b""])
 def test_what_a_checkpoint_cost_no_training_is_said(spoilt: bytes, tmp_path: Path) -> None:
-    """A damaged checkpoint: the trial is trained from its start, under either driver with a word of it."""
+    """With a damaged checkpoint the trial is trained from its start, with a warning, under either driver."""
     trial = make_trial(0)
     path = tmp_path / f"{trial.id}.pt"
     path.write_bytes(spoilt)

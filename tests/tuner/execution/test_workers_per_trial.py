@@ -1,4 +1,4 @@
-"""Trials that several workers train together, under every driver: results, faults, and what is billed."""
+"""Trials that several workers train together, under every driver: results, failures and costs."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ TRIALS = [PLAIN, HIT, PRUNED, WITHOUT_DATA, AFTER]
 
 
 def kill_a_worker() -> int:
-    """End one worker other than the one of rank zero."""
+    """Kill one worker other than rank 0."""
     for child in psutil.Process().children(recursive=True):
         words = " ".join(child.cmdline())
         if "zerotune.trainers.distributed.worker_process" in words or child.name().startswith("ray::WorkerActor"):
@@ -45,14 +45,14 @@ def kill_a_worker() -> int:
 
 
 class Careful(Execution):
-    """Trials leave a checkpoint after every epoch."""
+    """Write a checkpoint after every epoch of a trial."""
 
     def placement(self, trial: Trial) -> Placement:
         return replace(super().placement(trial), checkpoint_seconds=0.0)
 
 
 class Ran:
-    """What a driver did with TRIALS, two workers each; a worker of HIT was killed after its second epoch."""
+    """Results of a driver for TRIALS with two workers each; a worker of HIT was killed after its second epoch."""
 
     def __init__(self, driver: Any, checkpoints: Path) -> None:
         self.num_killed = 0
@@ -95,7 +95,7 @@ def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
 
 def test_a_trial_that_lost_a_worker_goes_on_from_its_checkpoint(ran: Ran) -> None:
     told = [epoch.epoch for progress in ran.agenda.reported if progress.trial == HIT for epoch in progress.new_epochs]
-    assert told == [1, 2, 3]  # the last one is told with the result
+    assert told == [1, 2, 3]  # the last one comes with the result
     assert [epoch.epoch for epoch in ran.result(HIT).epochs] == [1, 2, 3, 4]
     assert ran.result(HIT).cost.samples == 4 * NUM_TRAIN
 
@@ -117,7 +117,7 @@ def test_a_batch_is_shared_by_two_workers(ran: Ran) -> None:
 
 
 def test_a_second_of_two_workers_is_two_device_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that goes on a second whenever it is looked at: setting up takes one, and every epoch."""
+    """The clock advances one second whenever it is read: the setup takes one second, and so does every epoch."""
     looks = count()
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
     agenda = ListAgenda([PLAIN])

@@ -1,4 +1,4 @@
-"""The Ray cluster a study runs on, without Ray: how many trials fit, and what is said where it does not start."""
+"""The Ray cluster of a study, without Ray: how many trials fit, and the error message when it does not start."""
 
 import socket
 from unittest.mock import MagicMock
@@ -19,7 +19,7 @@ from zerotune.tuner.execution.trial_runner import Execution
 def test_slots_are_counted_on_the_cluster_and_on_its_largest_machine(
     monkeypatch: pytest.MonkeyPatch, most: int | None, expected: tuple[int, int]
 ) -> None:
-    """Machines of nine and of four cores, and one that is gone; a trial takes two cores."""
+    """Machines with nine and four cores, and one that is gone; a trial takes two cores."""
     machines = [(True, 9.0), (True, 4.0), (False, 64.0)]
     nodes = [{"Alive": alive, "Resources": {"CPU": cores}} for alive, cores in machines]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
@@ -27,7 +27,7 @@ def test_slots_are_counted_on_the_cluster_and_on_its_largest_machine(
 
 
 class StandIn:
-    """In the place of Ray and of the head of an embedded cluster: keeps what they were asked for."""
+    """Replace Ray and the head of an embedded cluster, and record the requests to them."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

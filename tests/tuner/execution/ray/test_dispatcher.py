@@ -1,4 +1,4 @@
-"""The Ray driver's dispatch, without Ray: workers whose words the test speaks."""
+"""The Ray driver's dispatcher, without Ray: the test speaks for the workers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A Ray head that is lost while a study runs ends in a sentence and an exit code, and the study can be resumed."""
+"""A Ray head lost during a study ends it with an error message and an exit code, and the study can be resumed."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def test_a_head_that_goes_away_is_told_once() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_watched_afterwards() -> None:
-    """Nothing answers there: a watch that went on would tell of it after a second."""
+    """Nothing answers there: a health check that continued would report it after a second."""
     told: list[str] = []
     before = set(threading.enumerate())
     with watch_head("127.0.0.1:9", patience=1.0, end=told.append):
@@ -64,7 +64,7 @@ def journal_of(folder: Path) -> JournalContent:
 
 @pytest.mark.ray
 def test_a_study_whose_ray_head_is_killed_ends_with_a_sentence_and_goes_on_when_run_again(tmp_path: Path) -> None:
-    """Trainings at the baseline's batch size hang, so that the study is surely running when its head is killed."""
+    """Trainings at the baseline's batch size hang, so that the study is certainly running when its head is killed."""
     hang_until_mended(tmp_path, tmp_path / "mended", "{max_concurrent: 1}")
     command = [
         sys.executable,

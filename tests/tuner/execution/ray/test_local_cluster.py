@@ -1,4 +1,4 @@
-"""An embedded Ray cluster is this user's on this machine alone."""
+"""An embedded Ray cluster is private to this user on this machine."""
 
 import contextlib
 import ipaddress
@@ -35,7 +35,7 @@ def test_it_listens_on_loopback_alone_has_no_program_for_others_and_leaves_no_fo
         ]
         programs = [" ".join(process.cmdline()) for process in this.children(recursive=True)]
         assert any("/raylet" in program for program in programs)
-        not_needed = ("dashboard.py", "monitor.py")  # the latter is also the end of log_monitor.py
+        not_needed = ("dashboard.py", "monitor.py")  # the latter also ends "log_monitor.py"
         assert [program for program in programs if any(name in program for name in not_needed)] == []
         assert listening
         assert [address for address in listening if not address.is_loopback] == []

@@ -1,4 +1,4 @@
-"""The head of an embedded cluster, seen from its program: started ahead, taken, let go, and never left behind."""
+"""The head of an embedded cluster, seen from its program: started early, taken, released, and never left behind."""
 
 import subprocess
 import sys
@@ -17,17 +17,17 @@ from zerotune.tuner.execution.ray.local_cluster import LocalHead, start_ahead, t
 
 ROOT = Path(__file__).parents[4]
 WORKING = "import sys; print(f'127.0.0.1:{sys.argv[1]}', flush=True); sys.stdin.read()"
-"""In the place of a head that starts Ray: its address has the cores for its port."""
+"""Replaces a head that starts Ray: its address has the number of cores as its port."""
 
 
 def replace_head(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Lets heads run another program in the place of Ray's."""
+    """Make heads run another program instead of Ray's."""
     monkeypatch.setattr(embedded, "_command", lambda num_cpus: [sys.executable, "-c", program, str(num_cpus)])
 
 
 @pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> list[LocalHead]:
-    """The heads that a test starts; none of them starts Ray."""
+    """Collect the heads that a test starts; none of them starts Ray."""
     started: list[LocalHead] = []
     begin = LocalHead.__init__
 
@@ -41,7 +41,7 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> list[LocalHead]:
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether it came true in time."""
+    """Return whether the condition comes true in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -60,7 +60,7 @@ def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[LocalHead]) 
     assert not is_finished(head)
     head.stop()
     assert is_finished(head)
-    head.stop()  # once more does no harm
+    head.stop()  # stopping again does no harm
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_study_that_needs_other_cores_gets_another_cluster(heads: list[LocalHe
 def test_what_was_started_ahead_in_vain_is_let_go_without_waiting(
     heads: list[LocalHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A study with a mistake is not held up by a cluster that it does not need."""
+    """A study with a mistake is not delayed by a cluster that it does not need."""
     replace_head(monkeypatch, WORKING + "; import time; time.sleep(1)")
     with pytest.raises(BadInput, match="the study"), start_ahead(2):
         raise BadInput("the study has a mistake")
@@ -147,7 +147,7 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
 @pytest.mark.ray
 def test_a_cluster_goes_down_with_a_program_that_is_killed() -> None:
     program = (
-        "import sys; from zerotune.tuner.execution.ray.local_cluster import Head; head = Head(1); "
+        "import sys; from zerotune.tuner.execution.ray.local_cluster import LocalHead; head = LocalHead(1); "
         "print(head.address(), flush=True); "
         "sys.stdin.read()"
     )

@@ -1,4 +1,4 @@
-"""The process that carries trials to the workers dies: the study ends with a sentence, and no trial is blamed."""
+"""The process that carries trials to the workers dies: the study ends with an error message and fails no trial."""
 
 import os
 import signal

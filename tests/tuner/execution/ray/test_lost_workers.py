@@ -1,4 +1,4 @@
-"""What becomes of a trial of several workers that loses one of them: its result, its bill and its checkpoint."""
+"""A trial with several workers that loses one of them: its result, its cost and its checkpoint."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ needs_gloo = pytest.mark.skipif(
 
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalWorkers]:
-    """A group of two workers, which the serial driver has too."""
+    """A group of two workers, as the serial driver has too."""
     with closing(LocalWorkers(2)) as workers:
         monkeypatch.setattr(serial, "LocalWorkers", lambda world_size: workers)
         yield workers
@@ -57,7 +57,7 @@ def kill_the_other(others: LocalWorkers) -> None:
 
 @pytest.fixture
 def lost_in_epoch_2(others: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other worker is killed once: in the second update of an epoch 2, which the leader still makes."""
+    """Kill the other worker once, in the second update of epoch 2, which rank 0 still completes."""
     train, killed = Updates.train, []
 
     def observe(update: int) -> None:
@@ -109,7 +109,7 @@ def test_a_trial_that_fails_keeps_how_it_was_trained() -> None:
 def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     from_checkpoint: bool, lost_in_epoch_2: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two updates of epoch 2; and epoch 1 where that is done again, which the journal knows."""
+    """Two updates of epoch 2 are billed; epoch 1 too if it is done again, which the journal knows."""
     monkeypatch.setattr(checkpoint_module, "INTERVAL_SECONDS", (0.0, 0.0))
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
@@ -136,7 +136,7 @@ def test_setting_up_is_billed_once(
     first = work.advance(0.0)
     assert first.training is not None
     assert work._setup.device_seconds >= first.training.setup_seconds
-    work._setup = device_cost(1e9)  # not to be mistaken for what the broken epoch took
+    work._setup = device_cost(1e9)  # so large that it cannot be mistaken for the broken epoch's time
     update = work.advance(0.0)
     assert (update.lost, update.done) == ("worker 1 of 2 was lost", False)
     assert (update.unfinished.device_seconds >= 1e9) == (not from_checkpoint)
@@ -163,7 +163,7 @@ def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalWorker
 
 
 def test_what_an_attempt_of_rays_cost_that_lost_a_worker_is_billed() -> None:
-    """The worker that leads tells it, and then ends."""
+    """Rank 0 reports it and then ends."""
     workers = Workers(ListAgenda([TRIAL]))
     workers.ready("one")
     lost = replace(slice_(1, of=4), new_epochs=(), lost="worker 1 of 2 was lost", unfinished=Cost(samples=7))

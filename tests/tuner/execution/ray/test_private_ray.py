@@ -1,11 +1,11 @@
-"""The private interface of Ray that has no public counterpart: named here, so that a Ray without it fails a test.
+"""Ray's private interface that has no public counterpart, listed here so that a Ray without it fails a test.
 
-The range of Ray in pyproject.toml ends where this was last looked at. Each part is used for a reason:
+The range of Ray in pyproject.toml ends at the last version checked. The reasons for each part:
 
 - `ray_constants.ENABLE_RAY_CLUSTER`: keeps a local cluster on 127.0.0.1; Ray on Linux replaces a given address.
 - `Node.start_monitor`, `start_log_monitor`, `start_api_server`: programs that a local cluster does not need and that
   take seconds to start. No option of `ray start` leaves out the first two.
-- `enable_token_auth_by_default`: `ray.init` calls it where it starts a cluster, but not where it connects to one.
+- `enable_token_auth_by_default`: `ray.init` calls it when it starts a cluster, but not when it connects to one.
 - `storage._get_ray_train_session_dir`: with Ray's client, Tune looks for a folder of the cluster's machines.
 - `_temp_dir` and `_system_config` of `ray.init`: sockets in a private folder, and no worker before the driver's first.
 """

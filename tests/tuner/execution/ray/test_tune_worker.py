@@ -43,7 +43,7 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
 
 
 def epochs(word: ProgressUpdates) -> list[int]:
-    """Those of the one trial that the worker has."""
+    """Return the new epochs of the worker's only trial."""
     (update,) = word.updates.values()
     return [epoch.epoch for epoch in update.new_epochs]
 

@@ -1,4 +1,4 @@
-"""What a worker group makes of workers that are lost or fail, without Ray."""
+"""How a worker group handles workers that are lost or fail, without Ray."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ LOST = ActorDiedError()
 
 
 def get(answer: Any) -> Any:
-    """Ray's: raises what a worker's process left behind."""
+    """Replace `ray.get`: raise the exception that a worker's process left behind, or return its answer."""
     if isinstance(answer, list):
         return [get(one) for one in answer]
     if isinstance(answer, Exception):
@@ -29,7 +29,7 @@ def get(answer: Any) -> Any:
 
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """A Ray whose answers are at hand at once; the workers that were ended."""
+    """Replace Ray by one whose answers are ready at once; return the workers that were killed."""
     killed: list[Any] = []
     for name, value in {
         "get": get,
@@ -44,7 +44,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], join_process_group: Any) -> None:
-    """Begins a training with workers that answer so when they are asked whether they have started."""
+    """Start a training with workers that give these answers when asked whether they have started."""
     answers = iter(ready)
 
     def follower() -> Any:
