@@ -1,4 +1,4 @@
-"""The slice plot: validation score against each searched hyperparameter, with a row of panels for each batch size."""
+"""The slice plot: validation score against each searched hyperparameter, at each batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
