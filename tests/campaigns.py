@@ -1,4 +1,4 @@
-"""Campaigns run with made-up scores, without any training."""
+"""Campaigns with synthetic scores, without any training."""
 
 import hashlib
 import math
@@ -12,19 +12,19 @@ from zerotune.tuner.study import Study
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
 SECONDS = 10.0
-"""What every trial costs."""
+"""Cost of every trial."""
 
 Score = Callable[[Trial], float | None]
 
 
 def by_lr(trial: Trial) -> float:
-    """A score that is best where the learning rate grows with the square root of the batch size from 0.02 at 32."""
+    """Return a score whose best learning rate grows with the square root of the batch size, from 0.02 at 32."""
     best = 0.02 * math.sqrt(trial.batch_size / 32)
     return 1 / (1 + abs(trial.config.schedule.peak_lr / best - 1))
 
 
 def by_chance(trial: Trial) -> float:
-    """A score in [0.2, 1) that has nothing to do with anything, so that any trial may be the best."""
+    """Return a score in [0.2, 1) unrelated to the hyperparameters, so that any trial may be the best."""
     digest = hashlib.sha256(trial.id.encode()).digest()
     return 0.2 + 0.8 * int.from_bytes(digest[:6], "big") / 2**48
 
@@ -45,7 +45,7 @@ def result(
 
 @dataclass
 class Executed:
-    """What an executor did: the trials in the order they were asked for, and the results of those it ran."""
+    """Record of an executor: the trials in the order of `ask`, and the results of those it ran."""
 
     asked: list[Trial] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
@@ -68,10 +68,10 @@ def execute(
     make: Callable[[Trial, float | None], TrialResult] = result,
     stop_after: int | None = None,
 ) -> Executed:
-    """Runs a campaign with made-up scores; which of the running trials ends first is up to `seed`.
+    """Run a campaign with synthetic scores; `seed` determines which running trial ends first.
 
-    Known results are told at once, as a resumed study does. Stops where `stop_after` results are told, the running
-    trials being lost.
+    Known results are told at once, as a resumed study does. Stop after telling `stop_after` results; the running trials
+    are then lost.
     """
     chance = random.Random(seed)
     done = Executed()
@@ -97,7 +97,7 @@ def execute(
 def completed(
     study: Study, score: Score = by_lr, known: Mapping[str, TrialResult] | None = None
 ) -> dict[str, TrialResult]:
-    """All results of a study, by trial id; its confirmations score on test what they do on validation."""
+    """Return all results of a study by trial id; a confirmation's test score equals its validation score."""
     known = known or {}
 
     def make(trial: Trial, value: float | None) -> TrialResult:

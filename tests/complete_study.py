@@ -1,4 +1,4 @@
-"""The synthetic study with all that a report may need: a grid over two hyperparameters, its ranges, and epochs."""
+"""The synthetic study with everything a report can use: a grid over two hyperparameters, its ranges, and epochs."""
 
 from dataclasses import replace
 from typing import Any

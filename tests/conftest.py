@@ -1,4 +1,4 @@
-"""Fixtures every test may use."""
+"""Fixtures for all tests."""
 
 import importlib.util
 import os
@@ -12,10 +12,10 @@ from tests.generated_images import write_image_folder
 
 
 def define_missing_operators() -> torch.library.Library | None:
-    """Lets torchvision be imported where its operators cannot be loaded, as those of a CUDA build on a CPU-only torch.
+    """Allow importing torchvision where its operators cannot be loaded, such as a CUDA build on a CPU-only torch.
 
-    It registers shapes for two operators (of object detection) when it is imported, and fails where torch does not know
-    them; models, transforms and folders need none.
+    At import torchvision registers shapes for two operators of object detection, and fails if torch does not know them.
+    Models, transforms and folders need neither.
     """
     spec = importlib.util.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
@@ -32,21 +32,21 @@ def define_missing_operators() -> torch.library.Library | None:
 
 ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-"""Child processes find the tests' modules: functions that workers call are there."""
+"""Let child processes import the tests' modules, which hold the functions that workers call."""
 
-os.environ.pop("COLUMNS", None)  # of the terminal that the tests are started from, set by pytest-xdist too
-torch.set_num_threads(1)  # more are slower for models of a test's size, and far slower where tests share their cores
+os.environ.pop("COLUMNS", None)  # of the terminal that starts the tests; pytest-xdist sets it too
+torch.set_num_threads(1)  # more threads slow down test-sized models, especially where tests share their cores
 
 TORCHVISION_OPERATORS = define_missing_operators()
-"""Kept, since they are undefined with it."""
+"""Kept alive, since the operators are undefined with it."""
 
 
 LONG_FIRST = ("tests/cluster/", "tests/tuner/execution/", "tests/tuner/", "tests/trainers/")
-"""Where the tests are that take longest, so that no process is left alone with them at the end."""
+"""Folders of the slowest tests, which run first so that no process is left alone with them at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts files by where they are, tests as they were within each."""
+    """Sort files by folder, and keep the order of tests within each."""
 
     def rank(item: pytest.Item) -> int:
         file = item.path.relative_to(item.config.rootpath).as_posix()
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes share the tests, a file's stay together, and so do those that build clusters.
+    """When several processes share the tests, keep a file's tests together, and those that build clusters.
 
     The latter use the same addresses, in network namespaces or on loopback.
     """
@@ -73,7 +73,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """The folder with real data sets (mnist/, ...): $ZEROTUNE_DATA, else ../shared/data beside the project."""
+    """Return the folder with real data sets (mnist/, ...): $ZEROTUNE_DATA, else ../shared/data beside the project."""
     folder = Path(os.environ.get("ZEROTUNE_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}: set ZEROTUNE_DATA to one that holds mnist/")
@@ -82,6 +82,6 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of generated JPEGs in ImageNet's layout: six classes, 30 images each in train/, 8 in val/."""
+    """Generate a folder of JPEGs in ImageNet's layout: six classes, 30 images each in train/, 8 in val/."""
     pytest.importorskip("PIL", reason="Pillow is not installed: pip install 'zerotune[vision]'")
     return write_image_folder(tmp_path_factory.mktemp("images"))

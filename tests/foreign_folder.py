@@ -1,4 +1,4 @@
-"""A user's folder whose files have the names of packages and modules: none of them may be taken for the real one."""
+"""A user's folder whose files are named like packages and modules; none may be imported in place of the real one."""
 
 import os
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ def write_foreign_folder(folder: Path, *, resources: str = "", shadowing: Sequen
     """Write such a folder, with an application `plane.py:sides` that imports its neighbour `trainers.net`.
 
     Args:
-        folder: where to; it exists.
-        resources: of the study, as YAML.
-        shadowing: names of files that fail where they are imported.
+        folder: an existing folder.
+        resources: the study's resources, as YAML.
+        shadowing: names of files that fail on import.
 
     Returns:
-        An environment whose PYTHONPATH names the folder first, as a script of the user's would need it.
+        An environment whose PYTHONPATH lists the folder first, as a user's script would need it.
     """
     write(folder, OWN_CLASS, "from trainers.net import Sides\n")
     (folder / "plane.yaml").write_text(STUDY + (f"resources: {resources}\n" if resources else ""), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A small folder of JPEGs in ImageNet's layout, with classes that can be learned."""
+"""A small folder of JPEGs in ImageNet's layout, with learnable classes."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 
 CLASSES = ("n01_red_across", "n02_red_along", "n03_blue_across", "n04_blue_along", "n05_green_slanted", "n06_grey")
 NUM_TRAIN, NUM_TEST = 30, 8
-"""Images of each class."""
+"""Images per class."""
 
 
 def write_image(path: Path, label: int, generator: np.random.Generator) -> None:
-    """Stripes whose colour and direction belong to the class, of random width, phase, size and noise."""
+    """Write stripes whose colour and direction depend on the class, with random width, phase, size and noise."""
     from PIL import Image
 
     height, width = generator.integers(72, 110, size=2)
@@ -25,7 +25,7 @@ def write_image(path: Path, label: int, generator: np.random.Generator) -> None:
 
 
 def write_image_folder(folder: Path) -> Path:
-    """Writes train/CLASS/*.JPEG and val/CLASS/*.JPEG; the same images always."""
+    """Write train/CLASS/*.JPEG and val/CLASS/*.JPEG, with the same images every time."""
     generator = np.random.default_rng(7)
     for part, count in (("train", NUM_TRAIN), ("val", NUM_TEST)):
         for label, name in enumerate(CLASSES):

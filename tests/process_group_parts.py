@@ -1,4 +1,4 @@
-"""Functions that every worker of a test calls; in a module that the other workers can import too."""
+"""Functions that every worker of a test calls, in a module that the other workers can import."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from zerotune.trainers.spec import Placement, TrainConfig
 
 
 def same_bits(process_group: ProcessGroup, device: str, config: TrainConfig) -> bool:
-    """Train, and return whether all workers have rank 0's weights, bit for bit."""
+    """Train, and return whether all workers have rank 0's weights bit for bit."""
     training = Training(config, Placement(device=device), process_group)
     while not training.finished and (process_group.is_rank_zero or training.wait_for_rank_zero()):
         training.run_epoch()
@@ -30,7 +30,7 @@ def is_killed(process_group: ProcessGroup, device: str, *arguments: object) -> N
 
 
 def one_fails(process_group: ProcessGroup, device: str, rank: int) -> None:
-    """Raise an error on one worker, for which the others wait."""
+    """Raise an error on one worker while the others wait for it."""
     if process_group.rank == rank:
         raise ValueError("its own fault")
     process_group.all_reduce_sum(torch.zeros((), device=device))

@@ -1,4 +1,4 @@
-"""A regime search whose trainings are made up: scores and losses are functions of the trial, and nothing is trained."""
+"""A regime search with synthetic trainings: scores and losses are functions of the trial; nothing is trained."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,14 +29,16 @@ arms:
   - {name: sqrt, method: sqrt}
 """
 NUM_BASELINE, NUM_RULE, NUM_SEARCH = 2, 2, 3 + 2
-"""Trainings of the baseline, of a rule and of the search, at a batch size."""
+"""Trainings of the baseline, of a rule and of the search, per batch size."""
 
 Response = Callable[[Trial], tuple[float, float, TrialStatus]]
-"""A trial's test score, last validation loss and end."""
+"""A trial's test score, last validation loss and status."""
 
 
 def holding_up_to(limits: Mapping[str, int], *, loss_limit: int = NUM_TRAIN) -> Response:
-    """Every arm scores 0.96 up to its batch size and 0.8 above; the loss doubles above `loss_limit`."""
+    """Return a response in which every arm scores 0.96 up to its limit and 0.8 above; the loss doubles above
+    `loss_limit`.
+    """
 
     def response(trial: Trial) -> tuple[float, float, TrialStatus]:
         holds = trial.batch_size <= limits.get(trial.arm, NUM_TRAIN)
@@ -47,7 +49,7 @@ def holding_up_to(limits: Mapping[str, int], *, loss_limit: int = NUM_TRAIN) -> 
 
 
 def made_up(trial: Trial, response: Response) -> TrialResult:
-    """The result of a trial that was not trained."""
+    """Return a trial's result without training it."""
     score, loss, status = response(trial)
     epochs = tuple(
         EpochMetrics(
@@ -77,7 +79,7 @@ def made_up(trial: Trial, response: Response) -> TrialResult:
 
 @dataclass
 class Searched:
-    """What an executor of a finder did."""
+    """Record of an executor of a finder."""
 
     asked: list[Trial] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
@@ -85,14 +87,14 @@ class Searched:
     regime: Regime | None = None
 
     def steps(self) -> list[tuple[str, int]]:
-        """Arms and batch sizes in the order their first trial was asked for."""
+        """Return arms and batch sizes in the order in which their first trials were asked for."""
         return list(dict.fromkeys((trial.arm, trial.batch_size) for trial in self.asked))
 
 
 def prepared(
     text: str = TEXT, first: int | None = None, last: int | None = None, num_train: int = NUM_TRAIN
 ) -> tuple[Study, RegimeQuestion]:
-    """A study with linear scaling, and what is asked of it."""
+    """Return a study with linear scaling, and the question about it."""
     study, linear = add_linear_arm(study_from_text(text, "x.yaml"))
     rungs = select_rungs(ladder(study.baseline.batch_size, num_train), first, last)
     return study, build_question(study, linear, rungs, num_train)
@@ -108,7 +110,7 @@ def search(
     max_trainings: int | None = None,
     slots: int = 1,
 ) -> Searched:
-    """Runs a search with as many workers as `slots`, which end in an order of their own; known results are replayed."""
+    """Run a search with `slots` workers, which end in their own order; replay known results."""
     study, question = prepared(text, *span)
     searched = Searched()
     journal = dict(known)

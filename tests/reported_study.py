@@ -1,4 +1,4 @@
-"""The synthetic study of `tests.complete_study` as a report needs it: with definition, fingerprint and sessions."""
+"""The synthetic study of `tests.complete_study` as a report needs it, with definition, fingerprint and sessions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ COMMAND = "zerotune report synthetic"
 
 
 def definition(**changes: Any) -> dict[str, Any]:
-    """Return the study's definition as a store keeps it, with some keys changed."""
+    """Return the study's definition in a store's format, with some keys changed."""
     study = study_from_text(STUDY, "synthetic.yaml")
     return {**stored_definition(study, metric="accuracy", higher_is_better=True), **changes}
 
@@ -62,7 +62,7 @@ def reported(
     results: Sequence[TrialResult] | None = None,
     sessions: Sequence[Mapping[str, str]] = (SESSION,),
 ) -> Subject:
-    """Return the subject of a report on these results; by default on all results of the synthetic study."""
+    """Return the subject of a report on these results, by default all of the synthetic study."""
     stored = definition() if stored is None else stored
     results = complete_results() if results is None else results
     return Subject(
@@ -73,7 +73,7 @@ def reported(
 
 
 def renamed(arm: str, name: str) -> Subject:
-    """Return the study with another name for an arm and for itself."""
+    """Return the study with an arm and itself renamed."""
     stored = definition(name=name, question=name, reference=name)
     stored["arms"] = [{**entry, "name": name} if entry["name"] == arm else entry for entry in stored["arms"]]
     results = [

@@ -1,4 +1,4 @@
-"""The import direction, a line a package, and one home for each third-party package."""
+"""The import direction, one line per package, and the only allowed importers of each third-party package."""
 
 import ast
 from pathlib import Path
@@ -18,7 +18,7 @@ run
 commands
 cli
 """
-"""Of `trainers` and the parts of `tuner`: each imports itself and what stands on an earlier line, nothing else."""
+"""`trainers` and the parts of `tuner`: each may import itself and the parts on earlier lines, nothing else."""
 
 HOMES = {
     "torch": "trainers",
@@ -35,10 +35,10 @@ HOMES = {
     "PIL": "trainers/data/image_folder.py",
     **dict.fromkeys(("schedulefree", "prodigyopt", "dadaptation", "dog"), "trainers/optimizers/parameter_free.py"),
 }
-"""Where a third-party package may be imported."""
+"""Places where a third-party package may be imported."""
 
 FACE = {"__init__", "__main__", "_zerotune"}
-"""Of `tuner`: how the package is entered; may import anything."""
+"""Entry points of `tuner`, which may import anything."""
 
 MAX_FLAT_MODULES = 12
 
@@ -48,7 +48,7 @@ def python_files() -> list[Path]:
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Full names of what a file imports, relative imports resolved: "tuner.study.Study", "torch.nn"."""
+    """Return the full names of a file's imports, relative ones resolved: "tuner.study.Study", "torch.nn"."""
     package = path.relative_to(ROOT).parts[:-1]
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -62,13 +62,13 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def part(module: str) -> str:
-    """`trainers`, or the part of `tuner` that a module belongs to."""
+    """Return `trainers`, or the part of `tuner` that contains a module."""
     first, *rest = module.split(".")
     return rest[0] if first == "tuner" and rest else first
 
 
 def arrows() -> set[tuple[str, str, str]]:
-    """File, its part, and each other part of this package that it imports."""
+    """Return each file, its part, and each other part of this package that it imports."""
     return {
         (str(path.relative_to(ROOT)), own, other)
         for path in python_files()

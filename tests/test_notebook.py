@@ -1,4 +1,4 @@
-"""docs/notebook.ipynb: every cell runs, from the folder that it lies in, and shows what it says."""
+"""docs/notebook.ipynb: every cell runs from the notebook's folder and shows what the page claims."""
 
 import ast
 import json
@@ -19,7 +19,7 @@ CODE = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type
 
 
 def run_cell(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell as Jupyter does, and return what it shows: the value of its last line, where that is an expression."""
+    """Run a cell as Jupyter does, and return what it shows: the value of its last line if that is an expression."""
     *rest, last = ast.parse(source).body
     if not isinstance(last, ast.Expr):
         exec(source, names)
@@ -30,7 +30,7 @@ def run_cell(source: str, names: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each cell shows, by its last line; run in a folder that holds a copy of the notebook's study."""
+    """Return what each cell shows, by its last line, run in a folder with a copy of the notebook's study."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copy(DOCS / "first_look.yaml", folder)
     names: dict[str, Any] = {}

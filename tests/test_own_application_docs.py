@@ -1,4 +1,4 @@
-"""docs/own_application.md: its files are the files, its snippets run, and its study gives the answer it shows."""
+"""docs/own_application.md: its files match the real ones, its snippets run, and its study gives the answer shown."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def results(store: Path) -> dict[str, TrialResult]:
 
 
 def scores(store: Path) -> dict[str, tuple[Any, ...]]:
-    """What every trial found, whatever the driver."""
+    """Return every trial's scores, which do not depend on the driver."""
     return {key: (result.status, result.validation_score, result.test_score) for key, result in results(store).items()}
 
 
@@ -58,7 +58,7 @@ def test_the_example_has_at_most_25_lines_of_code() -> None:
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of the page's study, run on the serial driver in this process."""
+    """Return the store of the page's study, run on the serial driver in this process."""
     store = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
@@ -71,7 +71,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_pages_study_trains_every_arm_well_above_chance(serial: Path) -> None:
-    """96.99% to 97.38% measured in the mean of an arm's five seeds."""
+    """The mean over an arm's five seeds measured 96.99% to 97.38%."""
     found: dict[str, list[float]] = {}
     for result in results(serial).values():
         if result.trial.role == "confirmation" and result.test_score is not None:
@@ -85,7 +85,7 @@ def test_the_pages_study_trains_every_arm_well_above_chance(serial: Path) -> Non
 def test_the_pages_command_gives_the_same_scores_on_a_local_ray(serial: Path, tmp_path: Path) -> None:
     words = [*COMMAND.split()[1:], "--store", str(tmp_path)]
     program = [sys.executable, "-m", "zerotune", *words]
-    environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}  # pictures have tests of their own
+    environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}  # images have their own tests
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "digits: A network for digits was tuned at batch size 32. Must it be tuned again at 128?" in done.stdout

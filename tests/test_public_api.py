@@ -1,4 +1,4 @@
-"""The public interface: which names it has, that each is there, and that importing it imports nothing heavy."""
+"""The public interface: its names, that each exists, and that importing it imports nothing heavy."""
 
 import json
 import re
@@ -15,17 +15,17 @@ PUBLIC = {
     *("Baseline", "OptimizerSpec", "ScheduleSpec"),
     *("Application", "Dataset", "DataSource", "divide", "as_split", "train"),
     *("load_study", "plan_study", "run_study", "read_answer", "Study", "__version__"),
-    "build_schedule",  # `ScheduleLR` takes what it makes (README, a schedule of your own)
-    *("TrainConfig", "Placement"),  # what `train` takes (studies/README.md)
-    "DataError",  # raised by a data source of one's own (docs/own_application.md)
-    *("cross_entropy", "num_correct"),  # every application that classifies needs both (docs/own_application.md)
+    "build_schedule",  # `ScheduleLR` takes its result (README, a schedule of your own)
+    *("TrainConfig", "Placement"),  # argument of `train` (studies/README.md)
+    "DataError",  # raised by a user's data source (docs/own_application.md)
+    *("cross_entropy", "num_correct"),  # needed by every classification application (docs/own_application.md)
 }
 HEAVY = ("torch", "numpy", "pandas", "pydantic", "ray", "mlflow", "optuna", "plotly", "rich", "yaml")
 ROOT = Path(__file__).parents[1]
 
 
 def child(*arguments: str) -> str:
-    """What a fresh Python prints."""
+    """Return the output of a fresh Python process."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 

@@ -1,4 +1,4 @@
-"""What the README and the pages under docs/ show is run or checked here, so that it stays true."""
+"""Everything that the README and the pages under docs/ show is run or checked here, so it stays true."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 PAGES_WITH_PYTHON = {"README.md", "docs/training_script.md", "docs/own_application.md", "studies/README.md"}
-"""Each of them is run: here, in tests/test_own_application_docs.py, and the script of studies/README.md is imported."""
+"""All of these are run: here and in tests/test_own_application_docs.py; the script of studies/README.md is imported."""
 
 
 def text(name: str) -> str:
@@ -39,7 +39,7 @@ def block_with(mark: str, page: str) -> str:
 
 
 def commands() -> list[str]:
-    """Every command that stands in backticks on a page, and every one in a block of shell lines."""
+    """Return every command in backticks or in a block of shell lines on a page."""
     found: set[str] = set()
     for page in PAGES:
         content = page.read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_resources_on_a_page_are_those_of_a_study(page: str, number: int) -> Non
 
 @pytest.fixture(scope="module")
 def script() -> dict[str, Any]:
-    """The names that the README's script leaves behind, run as it stands."""
+    """Run the README's script unchanged, and return its global names."""
     torch.manual_seed(0)
     names: dict[str, Any] = {}
     (block,) = blocks("python", "README.md")
@@ -104,7 +104,7 @@ def test_the_readmes_script_trains_at_the_large_batch(script: dict[str, Any]) ->
     assert correct.double().mean().item() > 0.94
 
 
-@pytest.mark.filterwarnings("ignore")  # Lightning's advice about workers and threads
+@pytest.mark.filterwarnings("ignore")  # Lightning's warnings about workers and threads
 def test_the_lightning_module_trains(script: dict[str, Any]) -> None:
     lightning = pytest.importorskip("lightning", reason="Lightning is not installed: it comes with the extra dev")
     names = dict(script)
@@ -121,7 +121,7 @@ def test_the_lightning_module_trains(script: dict[str, Any]) -> None:
 def test_a_schedule_works_with_adamw(script: dict[str, Any]) -> None:
     names = dict(script)
     exec(block_with("AdamW", "docs/training_script.md"), names)
-    warmup = 2 * 1438 / 128  # iterations; their number is rounded up
+    warmup = 2 * 1438 / 128  # iterations, rounded up
     assert names["optimizer"].param_groups[0]["lr"] == names["schedule"].lr(1) == pytest.approx(1e-3 / warmup, rel=0.03)
 
 
@@ -178,13 +178,13 @@ def test_every_file_that_a_page_links_to_exists(page: Path) -> None:
 
 
 def paths_in_contributing() -> list[str]:
-    """Paths that CONTRIBUTING.md names in backticks; NAME stands for a new file."""
+    """Return the paths that CONTRIBUTING.md names in backticks; NAME stands for a new file."""
     named = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.(?:py|md))`", text("CONTRIBUTING.md"))
     return sorted({name for name in named if "NAME" not in name})
 
 
 def tree_in_contributing() -> list[str]:
-    """Paths of the tree that CONTRIBUTING.md draws, by indentation."""
+    """Return the paths of CONTRIBUTING.md's tree diagram, by indentation."""
     tree, *_ = blocks("text", "CONTRIBUTING.md")
     found, room = [], ""
     for line in tree.splitlines():

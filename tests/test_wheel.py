@@ -1,4 +1,4 @@
-"""The built wheel is complete: the studies are inside, and the command works from any folder."""
+"""The built wheel is complete: it contains the studies, and the command works from any folder."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content, as pip lays it into site-packages."""
+    """Return the wheel's content, laid out as pip does in site-packages."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""A small application as a user would write it, in a file, and what forgets it again."""
+"""A small application in a file, as a user would write it, and a context that unregisters it."""
 
 import sys
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ NUM_TRIALS = 8
 
 
 def write(folder: Path, old: str = "", new: str = "", *, file: str = "plane.py") -> Path:
-    """Writes the application and its study into a folder, `old` replaced by `new`; gives the application's file."""
+    """Write the application and its study into a folder, with `old` replaced by `new`; return the application's file."""
     assert old in OWN
     (folder / "plane.yaml").write_text(STUDY, encoding="utf-8")
     path = folder / file
@@ -73,12 +73,12 @@ def write(folder: Path, old: str = "", new: str = "", *, file: str = "plane.py")
 
 
 def hang_until_mended(folder: Path, mended: Path, resources: str) -> None:
-    """Writes them so that trainings at the baseline's batch size hang while the file `mended` is not there.
+    """Write files whose trainings at the baseline's batch size hang until the file `mended` exists.
 
     Args:
-        folder: where to.
-        mended: a file.
-        resources: those of the study.
+        folder: destination.
+        mended: the file to wait for.
+        resources: the study's resources.
     """
     body = (
         "    import pathlib, time\n"
@@ -93,7 +93,7 @@ def hang_until_mended(folder: Path, mended: Path, resources: str) -> None:
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """What is entered and imported inside is gone afterwards."""
+    """Undo, on exit, all registrations and imports made inside the context."""
     tables = (APPLICATIONS, registry._origins)
     before, modules, path, own = [dict(table) for table in tables], set(sys.modules), list(sys.path), set()
     own.update(own_file._user_modules)
@@ -111,18 +111,18 @@ def forgotten() -> Iterator[None]:
 
 
 class Here:
-    """A current folder with plane.py and plane.yaml, to run commands in."""
+    """A working folder with plane.py and plane.yaml, to run commands in."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self._patch = patch
         self._capsys = capsys
         patch.chdir(folder)
-        patch.setattr(console, "width", PLAIN_WIDTH)  # whatever terminal the test runner has
+        patch.setattr(console, "width", PLAIN_WIDTH)  # independent of the test runner's terminal
         write(folder)
 
     def zerotune(self, *words: str) -> tuple[int, str, str]:
-        """Runs a command in this process as if in one of its own: exit code, stdout, stderr."""
+        """Run a command in this process as if in a separate one; return exit code, stdout and stderr."""
         self._patch.setattr(sys, "argv", ["zerotune", *words])
         self._capsys.readouterr()
         with forgotten(), pytest.raises(SystemExit) as ended:
@@ -131,13 +131,13 @@ class Here:
         return int(ended.value.code or 0), captured.out, captured.err
 
     def done(self, *words: str) -> str:
-        """The output of a command that succeeds."""
+        """Return the output of a command that must succeed."""
         code, out, err = self.zerotune(*words)
         assert (code, err) == (0, ""), (code, err, out)
         return out
 
     def refused(self, *words: str) -> str:
-        """The one sentence of a command that is refused."""
+        """Return the one-sentence error of a command that must be rejected."""
         code, out, err = self.zerotune(*words)
         assert (code, out) == (2, "")
         assert "Traceback" not in err

@@ -1,4 +1,4 @@
-"""Configurations of small trainings, for the tests of the recipe."""
+"""Configurations of small trainings for the tests of the recipe."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from zerotune.trainers.spec import TrainConfig
 
 @pytest.fixture
 def batch_norm(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A configuration of an application whose small model has batch normalisation."""
+    """Return the configuration of an application whose small model has batch normalisation."""
     source = DataSource(load=lambda folder: spots(), num_train=NUM_SAMPLES, description="spots")
     application = replace(APPLICATIONS["lenet_mnist"], build_model=batch_norm_net, data_sources={"spots": source})
     monkeypatch.setitem(APPLICATIONS, "batch_norm", application)
@@ -21,7 +21,7 @@ def batch_norm(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """LeNet and the LSTM ("lstm_mnist") on the first 120 images of MNIST, since float64 and bfloat16 are slow here."""
+    """Configure LeNet or the LSTM ("lstm_mnist") on MNIST's first 120 images: float64 and bfloat16 are slow here."""
     whole = APPLICATIONS["lenet_mnist"].data_sources["mnist5k"]
     loaded = whole.load(None)
     parts = {"train": loaded.train, "validation": loaded.validation, "test": loaded.test}

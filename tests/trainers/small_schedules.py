@@ -1,4 +1,4 @@
-"""Schedules in a size for tests."""
+"""Test-sized schedules."""
 
 from zerotune.trainers.schedules import Schedule, build_schedule
 from zerotune.trainers.spec import DecaySpec, OptionValue, ScheduleSpec

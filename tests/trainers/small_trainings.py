@@ -1,4 +1,4 @@
-"""Small trainings for tests of the recipe: LeNet, and a small model with batch normalisation on made-up images."""
+"""Small trainings for tests of the recipe: LeNet, and a small model with batch normalisation on synthetic images."""
 
 from dataclasses import asdict, replace
 
@@ -24,7 +24,7 @@ NUM_SAMPLES, NUM_CLASSES = 300, 4
 
 
 def spots() -> Dataset:
-    """300 images of 6 x 6 in 4 classes, each with its quarter brighter."""
+    """Return 300 images of 6 x 6 in 4 classes, each with its own quarter brighter."""
     generator = torch.Generator().manual_seed(1)
     targets = torch.arange(NUM_SAMPLES) % NUM_CLASSES
     inputs = torch.randn(NUM_SAMPLES, 1, 6, 6, generator=generator)
@@ -36,7 +36,10 @@ def spots() -> Dataset:
 
 
 def batch_norm_net() -> nn.Module:
-    """No biases before batch normalisation: their gradient is rounding alone, which adaptive optimizers make large."""
+    """Return a model without biases before batch normalisation.
+
+    The gradient of such a bias is rounding error alone, which adaptive optimizers amplify.
+    """
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, bias=False),
         nn.BatchNorm2d(4),
@@ -66,12 +69,12 @@ def trained(config: TrainConfig) -> Training:
 
 
 def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """What must not depend on the clock."""
+    """Return the results that must not depend on the clock."""
     return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
 
 
 def assert_same_training(actual: Training, expected: Training) -> None:
-    """Equal to rounding in float64: weights, running statistics and losses."""
+    """Assert that weights, running statistics and losses are equal up to float64 rounding."""
     for name, value in expected.model.state_dict().items():
         torch.testing.assert_close(actual.model.state_dict()[name], value, rtol=1e-10, atol=1e-12, msg=name)
     losses = [m.train_loss for m in actual.result().epochs]

@@ -1,4 +1,4 @@
-"""A checkpoint saves work, and no fault of it costs the training."""
+"""A checkpoint saves work, and no damage to it loses the training."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ def losses(result: TrainResult) -> list[float]:
 
 @pytest.fixture(scope="module")
 def whole() -> TrainResult:
-    """Return the result of an undisturbed training."""
+    """Return the result of an uninterrupted training."""
     return train(CONFIG)
 
 
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Runs:
-    """Would be called if the checkpoint were unpickled like any pickle."""
+    """Create a directory if the checkpoint is unpickled like any pickle."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("was-run",)

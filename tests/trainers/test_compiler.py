@@ -1,4 +1,4 @@
-"""What is trained without torch's compiler steps as torch's own does, and does not import it."""
+"""Steps taken without torch's compiler equal torch's own, and do not import the compiler."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ print("torch._dynamo" in sys.modules)
 
 
 def test_training_imports_no_compiler():
-    """Two seconds of a core in every process, for nothing."""
+    """The import would waste two seconds of a core in every process."""
     run = [sys.executable, "-c", TRAIN, "momentum", "adam", "lars", "lamb", "date"]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
@@ -42,7 +42,7 @@ def test_training_imports_no_compiler():
     ],
 )
 def test_steps_are_those_of_torch(solver, options):
-    """Bit for bit, with closures and hooks."""
+    """Bitwise, with closures and hooks."""
 
     def trained(kind):
         torch.manual_seed(0)

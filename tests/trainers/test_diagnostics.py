@@ -1,4 +1,4 @@
-"""Diagnostics against closed forms and brute force, and a training that must not notice them."""
+"""Diagnostics against closed forms and brute force, without effect on the training."""
 
 import math
 from dataclasses import asdict, replace
@@ -39,7 +39,7 @@ HESSIAN = torch.tensor([[3.0, 1.0, 0.0], [1.0, -2.0, 0.5], [0.0, 0.5, 1.0]], dty
 
 
 class Weights(nn.Module):
-    """A model whose outputs are its weights, so that the loss can be any function of them."""
+    """A model whose outputs are its weights, so the loss can be any function of them."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
@@ -50,20 +50,20 @@ class Weights(nn.Module):
 
 
 class Linear(Weights):
-    """Outputs x'w: the gradient of their mean is the mean of the samples, whatever w is."""
+    """Outputs x'w: the gradient of their mean is the samples' mean for every w."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs @ self.values
 
 
 def quadratic_probe(values: Tensor) -> Probe:
-    """w'Aw / 2 with A = `HESSIAN`."""
+    """Probe w'Aw / 2 with A = `HESSIAN`."""
     nothing = torch.zeros(2, 1)
     return Probe(Weights(values), lambda w, targets: 0.5 * w @ HESSIAN @ w, [(nothing, nothing)] * 2)
 
 
 def image_probe(model: nn.Module) -> Probe:
-    """Cross entropy on 64 random images in four pieces, in float64."""
+    """Probe the cross entropy on 64 random images in four pieces, in float64."""
     generator = torch.Generator().manual_seed(3)
     images = torch.rand(64, 1, 28, 28, generator=generator, dtype=torch.float64)
     labels = torch.randint(10, (64,), generator=generator)
@@ -89,7 +89,7 @@ def test_without_a_gradient_there_is_no_constant():
 
 
 def test_both_ways_to_the_hessian_agree_on_lenet_between_its_kinks():
-    """A step too short to meet a kink of ReLU or max-pooling on these images."""
+    """The step is too short to reach a kink of ReLU or max-pooling on these images."""
     torch.manual_seed(0)
     probe = image_probe(LeNet5())
     exact = lipschitz_constant(probe, method="exact")
@@ -127,7 +127,7 @@ def test_a_probe_needs_pieces_of_one_size(sizes):
 
 
 def test_the_noise_estimates_are_unbiased():
-    """120 probes of samples with gradients of N(G, diag(s^2)): means lie within four standard errors of the truth."""
+    """120 probes of samples with gradients N(G, diag(s^2)): means lie within four standard errors of the truth."""
     generator = torch.Generator().manual_seed(0)
     mean, deviation = torch.tensor([0.5, -0.2, 0.1]), torch.tensor([1.0, 2.0, 0.5])
     noises: list[GradientNoise] = []
@@ -235,7 +235,7 @@ def test_a_layer_of_zeros_has_no_trust_ratio():
 
 
 class Fickle(nn.Module):
-    """Whatever a careless measurement could disturb: batch statistics, dropout, and a state carried between batches."""
+    """Everything a careless measurement could disturb: batch statistics, dropout, and state carried between batches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ class Fickle(nn.Module):
 
 @pytest.fixture
 def fickle(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A configuration of that model, on samples that are augmented."""
+    """Return a configuration of that model on augmented samples."""
     inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     split = TensorSplit(inputs=inputs, targets=(inputs[:, 0] > 0).long())
     train = replace(split, augment=lambda batch, draws: batch + (draws / 2**31).view(-1, 1))
@@ -268,7 +268,7 @@ def fickle(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def trained(config: TrainConfig, iterations: set[int] | None) -> tuple[dict[str, object], list[Tensor], int]:
-    """What must be the same with and without an observer, and the number of observations."""
+    """Return what must be the same with and without an observer, and the number of observations."""
     torch.manual_seed(5)
     training = Training(config, Placement())
     recorder = TrainingObserver(training, iterations or ())

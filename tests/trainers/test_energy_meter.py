@@ -37,7 +37,9 @@ def zone(powercap: Path, folder: str, name: str, energy: int | str = 0, turn: in
 
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
-    """Return the tree of a machine with two packages as Linux shows it: flat, with parts and other zones among them."""
+    """Return the sysfs tree of a machine with two packages as Linux shows it: flat, mixed with subzones and other
+    zones.
+    """
     (tmp_path / "intel-rapl").mkdir()
     zone(tmp_path, "intel-rapl:0", "package-0", 5_000_000)
     zone(tmp_path, "intel-rapl:0:0", "core", 3_000_000)
@@ -60,7 +62,7 @@ def package(seconds: float, microjoules: int, turn: int | None = RANGE) -> Readi
     return reading(seconds, ("package-0", microjoules, turn))
 
 
-# -- what is read ------------------------------------------------------------------------------------------------------
+# -- readings ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_package_is_read_once_and_nothing_else(server: Path) -> None:
@@ -83,14 +85,14 @@ def test_a_tree_without_packages_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["name", "energy_uj", "max_energy_range_uj"])
 def test_one_missing_counter_makes_the_reading_unknown(server: Path, file: str) -> None:
-    """One package of two does not measure the machine."""
+    """One of two packages does not cover the machine."""
     (server / "intel-rapl:1" / file).unlink()
     with pytest.raises(MeterMissingError, match=rf"intel-rapl:1/{file} cannot be read \(No such file or directory\)"):
         package_counters(server)
 
 
 def test_one_unreadable_counter_makes_the_reading_unknown(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counters are readable by root only since CVE-2020-8694. The permission would not stop tests that run as root."""
+    """Since CVE-2020-8694 only root can read counters. File permissions would not stop tests that run as root."""
     read_text = Path.read_text
 
     def guarded(self: Path, *args: object, **kwargs: object) -> str:
@@ -117,7 +119,7 @@ def test_a_device_of_another_kind_has_no_meter() -> None:
     assert describe_meter("meta") == "none: no energy meter of a device of kind 'meta' is known"
 
 
-# -- what lies between two readings ------------------------------------------------------------------------------------
+# -- between two readings ----------------------------------------------------------------------------------------------
 
 
 def test_packages_add_up_in_joules() -> None:
@@ -131,14 +133,14 @@ def test_a_counter_may_wrap_around_once() -> None:
 
 
 def test_an_interval_in_which_a_counter_may_have_wrapped_twice_is_unknown() -> None:
-    """A kilowatt draws 262 kJ in 262 seconds."""
+    """One kilowatt draws 262 kJ in 262 seconds."""
     assert joules_between(package(0.0, 0), package(262.0, 1_000_000)) == pytest.approx(1.0, rel=1e-12)
     assert joules_between(package(0.0, 0), package(263.0, 1_000_000)) is None
 
 
 def test_a_counter_without_a_range_never_wraps() -> None:
     assert joules_between(package(0.0, 0, None), package(1e6, 9_000_000, None)) == pytest.approx(9.0, rel=1e-12)
-    assert joules_between(package(0.0, 9, None), package(1.0, 0, None)) is None  # it was reset
+    assert joules_between(package(0.0, 9, None), package(1.0, 0, None)) is None  # the counter was reset
 
 
 def test_a_difference_of_other_or_missing_counters_is_unknown() -> None:
@@ -210,7 +212,7 @@ CONFIG = TrainConfig(
 
 
 class Drawing:
-    """Reads a package that draws 10 J between two readings; the `missing` ones, numbered from 0, cannot be read."""
+    """Read a package that draws 10 J between two readings; the `missing` readings, numbered from 0, fail."""
 
     def __init__(self, missing: tuple[int, ...] = ()) -> None:
         self._missing = missing

@@ -1,4 +1,4 @@
-"""Counted operations equal those calculated by hand."""
+"""Counted operations equal hand-computed ones."""
 
 from dataclasses import replace
 
@@ -19,14 +19,14 @@ def counted(name: str) -> int:
 
 
 def test_lenet_flops_equal_the_closed_form():
-    """Each layer: forward, gradient of its weights, gradient of its inputs; images need no gradient."""
+    """Each layer: forward, gradient of its weights, gradient of its inputs. Images need no gradient."""
     conv1, conv2 = 6 * 25 * 28 * 28, 16 * 6 * 25 * 10 * 10
     dense = 400 * 120 + 120 * 84 + 84 * 10
     assert counted("lenet_mnist") == 2 * (3 * (conv1 + conv2 + dense) - conv1)
 
 
 def test_lstm_flops_equal_the_closed_form():
-    """oneDNN's fused LSTM would not be counted; images and the initial hidden state need no gradient."""
+    """oneDNN's fused LSTM would not be counted. Images and the initial hidden state need no gradient."""
     transform, recurrent, classifier = 28 * 28 * 128, 128 * 512, 128 * 10
     forward = transform + 28 * 2 * recurrent + classifier
     assert counted("lstm_mnist") == 2 * (3 * forward - transform - recurrent)
@@ -46,7 +46,7 @@ class Depthwise(nn.Sequential):
 
 
 def test_flops_of_grouped_convolutions_equal_the_closed_form():
-    """A channel is combined with those of its own group only, in the gradients too."""
+    """A channel combines only with those of its own group, also in the gradients."""
     first, depthwise, transposed = 8 * 9 * 28 * 28, 8 * 9 * 28 * 28, 8 * 2 * 4 * 28 * 28
     application = replace(APPLICATIONS["lenet_mnist"], build_model=Depthwise)
     found = training_flops_per_sample(application, load_on_device(MNIST5K, None, CPU))

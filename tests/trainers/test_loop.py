@@ -1,4 +1,4 @@
-"""The training loop: exact counts, reproducible numbers, divergence as a status, resuming bit for bit."""
+"""The training loop: exact counts, reproducible numbers, divergence as a status, bitwise resuming."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
 
 
 class OneWeight(torch.nn.Module):
-    """The smallest model, a single weight, for tests of the loop alone."""
+    """The smallest model, a single weight, to test the loop alone."""
 
     def __init__(self):
         super().__init__()
@@ -56,7 +56,7 @@ def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """Return what must not depend on the clock."""
+    """Return the results that must not depend on the clock."""
     return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
 
 

@@ -1,4 +1,4 @@
-"""Malloc keeps freed blocks with glibc, and is left alone elsewhere."""
+"""Malloc keeps freed blocks on glibc, and is unchanged elsewhere."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ print(full - kept, full - released, resident_bytes() - released)
 
 
 def page_faults(mode: str) -> int:
-    """Return the page faults of allocating 64 MiB four more times."""
+    """Return the page faults of four further allocations of 64 MiB."""
     child = subprocess.run([sys.executable, "-c", COUNT_FAULTS, mode], capture_output=True, text=True, check=False)
     if child.returncode == 3:
         pytest.skip("the C library is not glibc")
@@ -76,7 +76,7 @@ def test_a_block_above_the_largest_int_is_kept():
 
 
 def test_kept_memory_is_released_on_request_and_later_blocks_are_kept_again():
-    """128 MiB in blocks, of which the top one stays in use; then 64 MiB."""
+    """Allocate 128 MiB in blocks, of which the top one stays in use; then 64 MiB."""
     child = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=False)
     if child.returncode == 3:
         pytest.skip("the C library is not glibc")
@@ -108,5 +108,5 @@ def test_the_memory_budget_is_the_fraction_of_cores(monkeypatch: pytest.MonkeyPa
 
 def test_the_peak_is_the_most_memory_held():
     before = peak_bytes()
-    torch.ones(before // 2)  # four bytes each
+    torch.ones(before // 2)  # four bytes per number
     assert peak_bytes() > 1.9 * before

@@ -1,4 +1,4 @@
-"""The measured micro-batch size is the fastest that fits, is measured once, and does not change scores."""
+"""The measured micro-batch size is the fastest that fits. It is measured once and does not change scores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int], None], list[int]]]:
-    """Stand in for a device on which computing takes given seconds and a given number of samples fits."""
+    """Stand in for a device with given computing times and a given number of samples that fit."""
 
     def make(seconds: Callable[[int], float], *, fits: int = 10**9) -> tuple[Callable[[int], None], list[int]]:
         clock, tried = [0.0], []
@@ -73,7 +73,7 @@ def test_no_size_is_tried_above_one_that_did_not_fit(device) -> None:
 
 
 def test_on_a_cpu_no_size_is_tried_that_would_exceed_the_memory_budget(device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system would kill the process. A sample takes 10 bytes, beyond the 1,000 held before."""
+    """The system would kill the process. A sample takes 10 bytes on top of the 1,000 already held."""
     compute, tried = device(float)
     monkeypatch.setattr(micro_batch, "resident_bytes", lambda: 1_000 + 10 * max(tried, default=0))
     monkeypatch.setattr(micro_batch, "memory_budget_bytes", lambda: 2_000.0)
@@ -86,7 +86,7 @@ def test_on_a_cpu_no_size_is_tried_that_would_exceed_the_memory_budget(device, m
 def test_memory_kept_from_an_earlier_training_does_not_hide_what_a_sample_needs(
     device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """5,000 bytes are kept, so that no size up to 512 samples would need more than is held."""
+    """With 5,000 bytes kept, no size up to 512 samples needs more than is already held."""
     compute, tried = device(float)
     kept = [5_000]
     monkeypatch.setattr(micro_batch, "release_freed_memory", kept.clear)
@@ -138,7 +138,7 @@ def load(folder: str | None) -> Dataset:
 
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """A linear model on 180 samples at batch 100; another name has batch normalisation."""
+    """Configure a linear model on 180 samples at batch size 100; another application name has batch normalisation."""
     plain = replace(
         APPLICATIONS["lenet_mnist"], build_model=lambda: nn.Linear(8, 2), data_sources={"drawn": DataSource(load=load)}
     )
@@ -159,7 +159,7 @@ def config(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
 
 def found(monkeypatch: pytest.MonkeyPatch, size: int) -> list[int]:
-    """Replace the measurement by a given result; the list grows with every measurement."""
+    """Replace the measurement by a fixed result; the returned list grows with every measurement."""
     measured: list[int] = []
 
     def fastest(compute: Callable[[int], None], *, batch_size: int, **_: object) -> int:

@@ -1,4 +1,4 @@
-"""The public names of `zerotune.trainers`: each is there, and importing the package imports no torch."""
+"""The public names of `zerotune.trainers`: each exists, and importing the package does not import torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The recipe: what each of its parts does to a training, and that a split batch trains like the whole one."""
+"""The recipe: the effect of each part on a training, and equal training with a split and a whole batch."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpe
 
 @pytest.mark.parametrize("micro_batch_size", [25, 30, 33])
 def test_a_split_batch_trains_lenet_like_the_whole_one(few: TrainConfig, micro_batch_size: int):
-    """25: equal pieces; 30: the last one is smaller; 33: a single sample is left."""
+    """25: equal pieces; 30: a smaller last piece; 33: a single sample remains."""
     config = replace(few, epochs=2)
     split = trained(with_recipe(config, precision="float64", micro_batch_size=micro_batch_size))
     assert_same_training(split, trained(with_recipe(config, precision="float64")))
@@ -74,7 +74,7 @@ def test_the_model_sees_no_more_than_a_micro_batch_at_once(batch_norm: TrainConf
 def test_what_is_recorded_of_a_split_batch_is_what_is_computed(
     batch_size: int, sizes: list[int], recorded: tuple[int | None, int], batch_norm: TrainConfig
 ):
-    """A single sample that is left joins the piece before it."""
+    """A single remaining sample joins the previous piece."""
     training = Training(with_recipe(replace(batch_norm, batch_size=batch_size), micro_batch_size=32), Placement())
     seen: list[int] = []
     training.model.register_forward_hook(lambda model, inputs, _: seen.append(len(inputs[0])))
@@ -101,7 +101,7 @@ def test_a_batch_that_the_recipe_does_not_split_is_trained_as_without_it(batch_n
 
 
 def first_step(config: TrainConfig) -> tuple[float, torch.Tensor]:
-    """The length of the first update, and the update itself; one full batch, plain gradient descent at rate 1."""
+    """Return the length of the first update and the update: one full batch, plain gradient descent at learning rate 1."""
     one_update = replace(config, batch_size=NUM_SAMPLES, epochs=1, optimizer=PLAIN, schedule=ScheduleSpec(peak_lr=1.0))
     training = Training(one_update, Placement())
     before = nn.utils.parameters_to_vector(training.model.parameters()).clone()
@@ -130,7 +130,7 @@ def test_a_shorter_gradient_is_left_alone(batch_norm: TrainConfig):
 
 
 def test_labels_are_smoothed_in_the_training_loss_only(few: TrainConfig):
-    """At a learning rate of almost 0 the weights stay, so that the losses are those of the first weights."""
+    """A learning rate near 0 leaves the weights unchanged, so the losses are those of the initial weights."""
     still = replace(few, batch_size=120, schedule=ScheduleSpec(peak_lr=1e-12))
     training = Training(with_recipe(still, precision="float64", label_smoothing=0.2), Placement())
     with torch.no_grad():
@@ -185,7 +185,7 @@ def test_float64_is_float64_throughout_and_agrees_with_float32(batch_norm: Train
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

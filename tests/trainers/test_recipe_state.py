@@ -1,4 +1,4 @@
-"""Trainings with a recipe resume bit for bit, and optimizers that evaluate at other weights are evaluated at these."""
+"""Trainings with a recipe resume bit for bit, and optimizers with separate evaluation weights are evaluated at those."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ EVERYTHING = {"clip_norm": 1.0, "label_smoothing": 0.1, "ghost_batch_size": 8, "
 
 @pytest.fixture
 def schedule_free(batch_norm: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
-    """The configuration with Schedule-Free SGD, straight from its package."""
+    """Configure Schedule-Free SGD directly from its package."""
     package = pytest.importorskip("schedulefree", reason="needs the package schedulefree")
     entry = OptimizerEntry(
         build=lambda named, lr, options: package.SGDScheduleFree([parameter for _, parameter in named], lr=lr),
@@ -68,7 +68,7 @@ def test_the_checkpoint_of_another_recipe_is_left_out(batch_norm: TrainConfig, t
     assert Training(with_recipe(batch_norm, clip_norm=1.0), placement).result().resumed_epochs == 0
 
 
-# -- optimizers that evaluate at other weights -------------------------------------------------------------------------
+# -- optimizers with separate evaluation weights -----------------------------------------------------------------------
 
 
 def test_schedule_free_is_evaluated_at_the_average_and_trained_at_the_interpolation(
@@ -104,7 +104,7 @@ def test_running_statistics_are_recomputed_at_the_weights_that_are_evaluated(
     with torch.no_grad():
         maps = training.model[0](training.data.train.inputs)
     actual = training.model[1].running_mean
-    if micro_batch_size is None:  # the mean of equal pieces' means is the mean of all
+    if micro_batch_size is None:  # the mean of the means of equal pieces is the mean of all
         torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=1e-9, atol=1e-9)
     else:
         torch.testing.assert_close(actual, maps.mean(dim=(0, 2, 3)), rtol=0.1, atol=0.05)

@@ -1,4 +1,4 @@
-"""Random streams: every sample once a pass, and each stream from the seed and its purpose alone."""
+"""Random streams: every sample once per pass, and each stream determined by the seed and its purpose alone."""
 
 import pytest
 import torch

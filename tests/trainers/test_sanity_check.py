@@ -1,4 +1,4 @@
-"""An application's mistakes are reported before any trial, each with the field where it lies."""
+"""An application's mistakes are reported before any trial, each with the field at fault."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ SOUND = Application(
 
 
 class Outputs(nn.Linear):
-    """A linear model whose outputs are passed through `change`."""
+    """A linear model that applies `change` to its outputs."""
 
     def __init__(self, change: Callable[[Tensor], Any]) -> None:
         super().__init__(NUM_FEATURES, NUM_CLASSES)

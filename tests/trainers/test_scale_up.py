@@ -1,4 +1,4 @@
-"""Drop-in use: a baseline scaled up in a user's own script, in a plain loop and in Lightning."""
+"""Drop-in use: scale up a baseline in a user's own script, in a plain loop and in Lightning."""
 
 import copy
 import io
@@ -48,7 +48,7 @@ def lr_of(optimizer: torch.optim.Optimizer) -> float:
 
 
 def update(model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any, seed: int) -> None:
-    """One weight update on a batch of noise that the seed fixes."""
+    """Make one weight update on a batch of noise fixed by the seed."""
     inputs = torch.randn(8, 4, generator=torch.Generator().manual_seed(seed))
     optimizer.zero_grad()
     model(inputs).square().mean().backward()
@@ -90,7 +90,7 @@ def test_every_optimizer_of_the_table_follows_the_schedule(name: str):
 
 
 def test_an_incomplete_last_batch_in_every_epoch_ends_at_the_last_learning_rate():
-    """Twelve batches of at most 270 in each of three epochs are 36 updates, two more than ceil(9,000 / 270)."""
+    """Twelve batches of at most 270 in each of three epochs make 36 updates, two more than ceil(9,000 / 270)."""
     optimizer, scheduler = scale_up(small_model(), BASELINE, **{**RUN, "global_batch_size": 270})
     assert scheduler.schedule.total_iterations == 34
     seen = []
@@ -102,7 +102,7 @@ def test_an_incomplete_last_batch_in_every_epoch_ends_at_the_last_learning_rate(
 
 
 def test_more_updates_than_the_run_can_have_are_refused():
-    """A device's batch dealt where the global one was stated: eight times as many updates."""
+    """A per-device batch in place of the stated global one gives eight times as many updates."""
     optimizer, scheduler = scale_up(small_model(), BASELINE, **RUN)
     for _ in range(36):
         optimizer.step()
@@ -208,7 +208,7 @@ def schedule() -> Schedule:
 
 
 def adamw(model: nn.Module, lr: float | torch.Tensor) -> torch.optim.AdamW:
-    """With two groups, as a user makes them to spare the biases weight decay."""
+    """Return AdamW with two groups, as a user makes them to exempt biases from weight decay."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     return torch.optim.AdamW([{"params": matrices}, {"params": vectors, "weight_decay": 0.0}], lr=lr)
@@ -233,7 +233,7 @@ def test_torchs_lambda_lr_with_the_schedules_factor_gives_the_same_to_rounding(s
 
 
 def test_a_learning_rate_that_is_a_tensor_stays_that_tensor(schedule: Schedule):
-    """As a captured CUDA graph needs it."""
+    """A captured CUDA graph needs the same tensor."""
     lr = torch.tensor(1.0, dtype=torch.float64)
     optimizer = torch.optim.AdamW(small_model().parameters(), lr=lr, foreach=False)
     tensor = optimizer.param_groups[0]["lr"]
@@ -285,7 +285,7 @@ def lightning() -> Any:
     return pytest.importorskip("lightning", reason="Lightning is not installed: pip install 'zerotune[dev]'")
 
 
-@pytest.mark.filterwarnings("ignore")  # Lightning's advice about workers and threads
+@pytest.mark.filterwarnings("ignore")  # Lightning's warnings about workers and threads
 def test_lightning_steps_the_scheduler_at_every_update(lightning: Any):
     class Classifier(lightning.LightningModule):  # type: ignore[misc, name-defined]
         def __init__(self):
@@ -315,6 +315,6 @@ def test_lightning_steps_the_scheduler_at_every_update(lightning: Any):
         enable_model_summary=False,
     )
     trainer.fit(classifier, loader)
-    # Batches of 250 in pairs are 18 updates at 500.
+    # Batches of 250, accumulated in pairs, make 18 updates at 500.
     assert classifier.lrs[::2] == classifier.lrs[1::2]
     assert classifier.lrs[::2] == [classifier.scheduler.schedule.lr(iteration) for iteration in range(1, 19)]

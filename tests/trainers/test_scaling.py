@@ -69,7 +69,7 @@ def test_the_lars_papers_linear_scaling_of_alexnet_from_512_to_4k() -> None:
 
 
 def test_goyals_resnet50_from_256_to_8k_warms_up_for_5_epochs_to_3_2() -> None:
-    """Goyal et al., Section 5.1: a reference learning rate of 0.1 at 256, kept as the start of gradual warm-up."""
+    """Goyal et al., Section 5.1: a reference learning rate of 0.1 at 256, where gradual warm-up starts."""
     start = baseline(256, 0.1, 0.0)
     goyal = replace(start, schedule=replace(start.schedule, warmup_start=1.0))
     scaled = scale("linear-warmup", goyal, batch_size=8192, epochs=90).schedule
@@ -83,7 +83,7 @@ def test_date_fig_15_4_is_linear_warmup_with_poly_2_from_its_baseline() -> None:
 
 @pytest.mark.parametrize("rule", ["legw", "date"])
 def test_legw_33_scales_resnet50_down_from_32k_to_1k(rule: str) -> None:
-    """LEGW 3.3: tune at 32K, and get the smaller batches from it."""
+    """LEGW 3.3: tune at 32K and derive the smaller batch sizes from it."""
     scaled = scale(rule, baseline(32768, 2.0**5, 10.0), batch_size=1024, epochs=90)
     assert scaled.schedule.peak_lr == pytest.approx(2**2.5)
     assert scaled.schedule.warmup_epochs == 0.3125
@@ -104,8 +104,8 @@ def test_resnet50_table_4_from_1k_to_32k(rule: str, doublings: int) -> None:
 def test_gnmt_table_3_from_256_to_4k(doublings: int) -> None:
     """DATE Table 3: LR 2^-0.5/10^3 .. 2^1.5/10^3, warm-up 0.0145 .. 0.2320 epochs, 200 iterations.
 
-    0.0145 is rounded: 200 iterations of it need n from 3,531,035 to 3,548,689, and Table 2's rounded 3.5M would give
-    198. 3.54M, which rounds to 3.5M, gives the paper's number.
+    0.0145 is rounded: for 200 iterations it needs n from 3,531,035 to 3,548,689. Table 2's rounded 3.5M would give 198.
+    3.54M, which rounds to 3.5M, gives the paper's number.
     """
     batch_size = 256 * 2**doublings
     scaled = scale("date", baseline(256, 2**-0.5 / 1e3, 0.0145), batch_size=batch_size, epochs=2)
@@ -159,7 +159,7 @@ def test_a_rule_changes_the_optimizer_options_that_it_names_and_no_other(name: s
 
 @pytest.mark.parametrize("shape", ["linear", "constant"])
 def test_a_warmup_starts_at_the_baselines_learning_rate_at_any_batch_size(shape: str) -> None:
-    """Goyal et al., Section 2.2: the learning rate of the baseline, whatever the peak."""
+    """Goyal et al., Section 2.2: the baseline's learning rate, for any peak."""
     schedule = ScheduleSpec(peak_lr=0.1, warmup_epochs=1.0, warmup=shape, warmup_start=0.5)
     start = replace(MNIST_BASELINE, schedule=schedule)
     starts = [
@@ -181,7 +181,7 @@ def test_a_rule_that_brings_a_warmup_rises_in_equal_steps_where_the_baseline_has
 
 
 def test_date_keeps_the_options_of_a_baseline_that_decays_as_it_does() -> None:
-    """The reading of DATE 3.6: 0.497 of the peak at t = 118."""
+    """Our reading of DATE 3.6: 0.497 of the peak at t = 118."""
     printed = DecaySpec(name="date", options={"as_printed": True, "baseline_warmup_epochs": 2.0})
     scaled = scale("date", baseline(1024, 1.25e-3, 2.0, printed), batch_size=8192, epochs=30).schedule
     assert scaled.decay == printed
@@ -191,14 +191,14 @@ def test_date_keeps_the_options_of_a_baseline_that_decays_as_it_does() -> None:
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(4096, (0.6, 0.996, 5e-9)), (256, (0.975, 0.99975, 2e-8))])
 def test_adam_sde_scales_memories_and_eps_both_ways(batch_size: int, expected: tuple[float, float, float]) -> None:
-    """Malladi et al., arXiv 2205.10287: 1-beta times k, eps over sqrt(k)."""
+    """Malladi et al., arXiv 2205.10287: multiply 1-beta by k, divide eps by sqrt(k)."""
     options = scale("adam-sde", MNIST_BASELINE, batch_size=batch_size, epochs=30).optimizer.options
     assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx(expected)
     assert options["weight_decay"] == 0.01
 
 
 def test_adam_sde_keeps_the_length_of_the_memories_in_samples() -> None:
-    """A memory of 1 / (1 - beta) updates of B samples each."""
+    """The memory spans 1 / (1 - beta) updates of B samples each."""
     for batch_size in (128, 1024, 8192):
         options = scale("adam-sde", MNIST_BASELINE, batch_size=batch_size, epochs=30).optimizer.options
         assert batch_size / (1 - float(options["beta2"])) == pytest.approx(1024 / (1 - 0.999))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What schedules refuse, and with which sentence."""
+"""Invalid schedules and their error messages."""
 
 import math
 

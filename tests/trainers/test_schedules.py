@@ -23,7 +23,7 @@ def lrs(chosen: Schedule) -> list[float]:
 
 
 def mnist_8k(decay_spec: DecaySpec) -> Schedule:
-    """The worked example of DATE 3.6."""
+    """Return the worked example of DATE 3.6."""
     return schedule(decay_spec, peak_lr=PEAK_8K, warmup_epochs=16, num_samples=MNIST, batch_size=8192, epochs=30)
 
 
@@ -105,7 +105,7 @@ def test_quadratic_warmup_is_the_square_of_the_linear_one() -> None:
 
 
 def test_cosine_warmup_is_half_a_cosine() -> None:
-    """LIMIT Fig. 29: a sixth, a third, a half ... of the way done is 0.067, 0.25, 0.5 ... of the peak."""
+    """LIMIT Fig. 29: after a sixth, a third, a half ... of warm-up the rate is 0.067, 0.25, 0.5 ... of the peak."""
     cosine = schedule(decay("constant"), warmup="cosine", warmup_epochs=1, num_samples=6, batch_size=1, epochs=2)
     third = math.sqrt(3) / 2
     assert lrs(cosine) == pytest.approx(
@@ -114,7 +114,7 @@ def test_cosine_warmup_is_half_a_cosine() -> None:
 
 
 def test_constant_warmup_stays_at_its_start_then_jumps_to_the_peak() -> None:
-    """Goyal et al., Section 2.2, from a batch of 256 to one of 1,024: 5 epochs at 0.1, then 0.4."""
+    """Goyal et al., Section 2.2, from batch size 256 to 1,024: 5 epochs at 0.1, then 0.4."""
     goyal = schedule(
         decay("constant"),
         peak_lr=0.4,
@@ -155,7 +155,7 @@ def test_cosine_falls_along_half_a_cosine_from_the_end_of_warmup_to_zero() -> No
 
 
 def test_fine_and_coarse_cosine_differ_in_their_number_of_restarts() -> None:
-    """LIMIT Figs 25 and 27, read as SGDR's warm restarts: every cycle ends at 0, the next begins near the peak."""
+    """LIMIT Figs 25 and 27, read as SGDR's warm restarts: every cycle ends at 0 and the next starts near the peak."""
     counts = {}
     for name in ("cosine-fine", "cosine-coarse"):
         rates = lrs(schedule(decay(name), warmup_epochs=1, num_samples=160, batch_size=1, epochs=5))[160:]
@@ -176,7 +176,7 @@ def test_a_cosine_cycle_jumps_back_to_the_peak_or_rises_smoothly() -> None:
 
 
 def test_cyclical_falls_to_its_low_end_and_rises_again() -> None:
-    """LIMIT Figs 32 and 33, Smith's triangular policy: two epochs down to a quarter of the peak, two up."""
+    """LIMIT Figs 32 and 33, Smith's triangular policy: two epochs down to a quarter of the peak, then two up."""
     cyclical = schedule(decay("cyclical", cycle_epochs=4), warmup_epochs=1, num_samples=1, batch_size=1, epochs=8)
     assert lrs(cyclical) == pytest.approx([1.0, 0.625, 0.25, 0.625, 1.0, 0.625, 0.25, 0.625])
 
@@ -187,7 +187,7 @@ def test_cyclical_takes_its_low_end() -> None:
 
 
 def test_legw_32_multistep_example_at_2k() -> None:
-    """LEGW 3.2: 0.625 epochs up to 2^3, times 0.1 at the 30th, 60th and 80th of 90 epochs."""
+    """LEGW 3.2: 0.625 epochs up to 2^3, times 0.1 at epochs 30, 60 and 80 of 90."""
     steps = schedule(
         decay("multistep", milestones=(30, 60, 80)),
         peak_lr=8.0,
@@ -201,7 +201,7 @@ def test_legw_32_multistep_example_at_2k() -> None:
 
 
 def test_legw_32_poly_example_ends_at_zero() -> None:
-    """LEGW 3.2: "the final LR of poly decay is 0.0"; LARS, Algorithm 1: (1 - t/T)^2 where there is no warm-up."""
+    """LEGW 3.2: "the final LR of poly decay is 0.0". LARS, Algorithm 1: (1 - t/T)^2 without warm-up."""
     poly = schedule(decay("poly"), num_samples=10, batch_size=2, epochs=4)
     assert lrs(poly) == pytest.approx([(1 - t / 20) ** 2 for t in range(1, 21)])
     assert poly.lr(20) == 0.0
@@ -269,7 +269,7 @@ def test_any_warmup_composes_with_any_decay_within_zero_and_peak(
 def test_continuous_decays_go_on_from_where_warmup_ends(
     name: str, num_samples: int, batch_size: int, epochs: int, part: float
 ) -> None:
-    """Over the step across the end of warm-up the rate changes by at most one iteration's slope on either side."""
+    """The step across the end of warm-up changes the rate by at most one iteration's slope on either side."""
     options: dict[str, OptionValue] = {"power": 1.0} if name == "poly" else {}
     if name == "cyclical":
         options = {"cycle_epochs": 2.0 * epochs, "low": 0.0}
@@ -284,6 +284,6 @@ def test_continuous_decays_go_on_from_where_warmup_ends(
     if not 1 <= end < chosen.total_iterations:
         return
     length = part * epochs * num_samples / batch_size
-    steepest = math.pi / 2 if name == "cosine" else 1.0  # of the decay, over the part of the run after warm-up
+    steepest = math.pi / 2 if name == "cosine" else 1.0  # of the decay, relative to the run after warm-up
     slopes = 1 / length + 2 * steepest / ((1 - part) * chosen.total_iterations)
     assert abs(chosen.lr(end + 1) - chosen.lr(end)) <= slopes + 1e-9

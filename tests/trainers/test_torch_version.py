@@ -1,6 +1,6 @@
-"""Torch is pinned from above, since names of torch are used that it does not promise to keep.
+"""Upper pin of torch: the modules use names that torch does not promise to keep.
 
-Where torch is raised, these tests say what to look at: each name below is used in the module beside it.
+When torch is raised, these tests show what to check. Each name below is used in the module beside it.
 """
 
 import tomllib
@@ -32,7 +32,7 @@ def test_torch_is_pinned_from_above() -> None:
 
 
 def test_the_oldest_torch_can_set_a_process_groups_timeout() -> None:
-    """`ProcessGroup.set_timeout` came with torch 2.9."""
+    """`ProcessGroup.set_timeout` was added in torch 2.9."""
     assert not torch_requirement().specifier.contains("2.8.1")
     if torch.distributed.is_available():
         assert callable(torch.distributed.ProcessGroup.set_timeout)
