@@ -172,7 +172,7 @@ def test_a_file_named_like_an_installed_module_is_refused(here: Here) -> None:
     for name in ("json", "torch", "yaml", "zerotune"):
         write(here.folder, file=f"{name}.py")
         said = here.refused("list", "applications", "--app", f"{name}.py:sides")
-        assert f"{name}.py: a module {name!r} is installed" in said
+        assert f"{name}.py: its name is that of the installed module {name!r}" in said
 
 
 # Code that misbehaves
@@ -245,7 +245,7 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
         (
             "score_sum=num_correct",
             "score_sum=lambda o, t: num_correct(o, t) / len(t)",
-            "score_sum: of a batch twice",
+            "score_sum: does not grow with the number of samples",
         ),
         ("def load(folder):", "def load():", "data_sources: load raised TypeError: load() takes 0 positional"),
         ("test=test)", "test=None)", "data_sources: test must be a zerotune.trainers.data.Split, got NoneType"),

@@ -147,7 +147,7 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
 @pytest.mark.ray
 def test_a_cluster_goes_down_with_a_program_that_is_killed() -> None:
     program = (
-        "import sys; from zerotune.tuner.execution.ray.local_cluster import Head; head = Head(1); "
+        "import sys; from zerotune.tuner.execution.ray.local_cluster import LocalHead; head = LocalHead(1); "
         "print(head.address(), flush=True); "
         "sys.stdin.read()"
     )
