@@ -86,8 +86,7 @@ def intervals_of_a_mean(noise: np.random.Generator, repeats: int) -> None:
 
 
 def false_verdicts(noise: np.random.Generator, repeats: int) -> None:
-    """Print how often the paired verdict over- or understates the truth at its borders, and how often it decides at
-    all.
+    """Print how often the paired verdict errs to either side at its borders, and how often it decides at all.
 
     An interval moves with its differences. The same sample therefore shows "beats" where the arms are truly equal and
     "matches" where the truth lies at the margin: in both cases the interval's lower end is above the truth.
@@ -182,9 +181,7 @@ def best_of_k_bias() -> None:
 
 
 def best_of_k_intervals(noise: np.random.Generator, repeats: int, num_trials: int = 30) -> None:
-    """Print by k the coverage of the bootstrap for the mean best of k, and of the order-statistic interval for the
-    median.
-    """
+    """Print the coverage, by k, of the bootstrap for the mean best of k and of the order statistics for its median."""
     sizes = (1, 2, 3, 5, 6, 8, 10, 15, 20, 30)
     weights = np.stack([unbiased_weights(num_trials, k) for k in sizes], axis=1)
     plug_ins = np.stack([plug_in_weights(num_trials, k) for k in sizes], axis=1)

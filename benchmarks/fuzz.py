@@ -226,7 +226,7 @@ def main(
 ) -> None:
     """Check that mutated study files and journals each give a result or a one-sentence error."""
     torch.set_num_threads(1)
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a journal is forced to disk, which is not measured here
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # journals are forced to disk, which is not measured
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as name:
         folder = Path(name)
         given = wholes(folder)

@@ -1,9 +1,8 @@
 """Trainings an hour of LeNet in packs of 2 to 128, against the same trainings one after the other.
 
-`packing: auto` measures this for several batch sizes when the first trial of a kind comes up: a few updates alone
-and in packs, alternating, medians of three. Here that measurement is repeated, and the medians are printed for the
-pack sizes that most repeats reached. A pack's trainings have one seed and so share the samples, as those of one
-search do.
+`packing: auto` measures this when the first trial of a kind comes up: a few updates alone and in packs, alternating,
+medians of three. Here that measurement is repeated for several batch sizes. The medians are printed for the pack sizes
+that most repeats reached. A pack's trainings have one seed and so share the samples, as those of one search do.
 
     python benchmarks/packs.py [--batch-sizes 4 8 16 32 64 128] [--optimizers momentum date lamb] [--device cpu]
         [--repeats 5]

@@ -8,7 +8,7 @@ result is.
     python -m benchmarks.study_throughput [--repeats 5] [--epochs 10]
 
 Peers, in the same run, each in its own process, alternating:
-    zerotune        `zerotune run`. It trains 34 times: a stated baseline and the selected trial on one more seed,
+    zerotune        `zerotune run`. It trains 34 times: also a stated baseline and the selected trial on one more seed,
                     and each training evaluates the test images at its end
     tune            Ray Tune's grid search with its MLflow callback, a process a trial (Tune's default)
     tune, reuse     the same with reuse_actors=True

@@ -43,9 +43,7 @@ def _command(module: str, contestant: Figures) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment with one thread per contestant, and with this checkout for workers that Ray starts
-    anywhere.
-    """
+    """Return an environment with one thread per contestant, and this checkout for workers started by Ray."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
