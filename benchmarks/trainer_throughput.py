@@ -256,7 +256,7 @@ def main(
     workloads: Annotated[str, typer.Option(help="Applications, by commas; all if left out.")] = "",
     contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Measure images or tokens a second of training, on one CPU thread, against a plain PyTorch loop with a DataLoader."""
+    """Measure training images or tokens a second on one CPU thread against a plain PyTorch loop with a DataLoader."""
     if contestant is not None:
         take_part(**json.loads(contestant))
         return
