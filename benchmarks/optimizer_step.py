@@ -142,7 +142,7 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 
 def bytes_per_second(device: str) -> float:
-    """Measure the memory's speed: the fastest of ten in-place reads and writes of 256 MiB, as a step treats the weights."""
+    """Measure the memory's speed: read and write 256 MiB in place, as a step does with weights; the fastest of ten."""
     numbers = torch.ones(64 * 2**20, device=device)
     fastest = min(seconds(lambda: numbers.mul_(1.0), device) for _ in range(10))
     return 2 * numbers.numel() * numbers.element_size() / fastest
