@@ -101,7 +101,7 @@ def test_a_batch_that_the_recipe_does_not_split_is_trained_as_without_it(batch_n
 
 
 def first_step(config: TrainConfig) -> tuple[float, torch.Tensor]:
-    """Return the length of the first update and the update: one full batch, plain gradient descent at learning rate 1."""
+    """Return the length of the first update and the update: full batch, plain gradient descent at learning rate 1."""
     one_update = replace(config, batch_size=NUM_SAMPLES, epochs=1, optimizer=PLAIN, schedule=ScheduleSpec(peak_lr=1.0))
     training = Training(one_update, Placement())
     before = nn.utils.parameters_to_vector(training.model.parameters()).clone()

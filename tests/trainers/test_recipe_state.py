@@ -1,4 +1,4 @@
-"""Trainings with a recipe resume bit for bit, and optimizers with separate evaluation weights are evaluated at those."""
+"""Trainings with a recipe resume bit for bit, and optimizers with evaluation weights are evaluated at those."""
 
 from dataclasses import replace
 from pathlib import Path

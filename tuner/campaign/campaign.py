@@ -1,9 +1,9 @@
-"""A study's agenda: which trial comes next, given everything told so far.
+"""A study's agenda: the next trial, given all results so far.
 
-A campaign is made of cells, an arm at a batch size each. A searching cell asks its method for proposals, chooses the
-best by validation and confirms the choice on the study's seeds; a rule's cell has nothing to search and confirms what
-the rule gives. Rules wait for the baseline where the study tunes it. All of it is a function of the study and of the
-results, so a resumed study meets the same trials again. This module must not know where trials run or are recorded.
+A campaign consists of cells, each an arm at a batch size. A search cell asks its method for proposals, chooses the best
+by validation score and confirms the choice on the study's seeds. A rule cell has nothing to search and confirms the
+rule's configuration. Rules wait for the baseline if the study tunes it. Everything is a function of the study and the
+results, so a resumed study asks for the same trials. This module must not know where trials run or are recorded.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from ..trial import Progress, Role, Trial, TrialResult
 from .cell import Cell, Params
 
 NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
-"""What a method is told of a proposal that the budget leaves no room for."""
+"""Outcome told to a method for a proposal that exceeds the budget."""
 
 
 class Campaign:
@@ -30,9 +30,10 @@ class Campaign:
 
     Args:
         study: the definition.
-        known: results at hand, by trial id: they count as spent from the start, and a spent budget does not hide them.
-        first_failures: the first results of failed trials that are run again, by trial id. A method stays told what it
-            was told then, so that it proposes what it proposed then; the choice rests on the later result.
+        known: existing results by trial id. They count towards the budget from the start, and their trials are asked
+            for even if the budget is spent.
+        first_failures: first results of retried failed trials, by trial id. The method is told the first result again,
+            so that its proposals stay the same; the choice uses the later result.
     """
 
     def __init__(
@@ -53,10 +54,10 @@ class Campaign:
         self.cells = self._build_cells()
 
     def ask(self) -> Trial | Literal["wait", "done"]:
-        """Return the next trial; cells come in the order of the study file.
+        """Return the next trial, with cells in the order of the study file.
 
-        Nothing waits for the baseline's confirmations: they come where nothing else is left to be asked, so that
-        workers have them beside the last arm's, which wait for its search.
+        Nothing depends on the baseline's confirmations, so they come last. They keep workers busy while the last arm's
+        confirmations wait for its search.
         """
         waiting = False
         baseline, *others = self.cells
@@ -72,13 +73,13 @@ class Campaign:
         return "wait" if waiting else "done"
 
     def may_prune(self, trial: Trial) -> bool:
-        """Return whether the trial's method may end it early: not where it took the trial for failed."""
+        """Return whether the trial's method may prune it; it may not if it was told that the trial failed."""
         return (
             trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
         )
 
     def report(self, progress: Progress) -> bool:
-        """Pass validation scores to the method; False ends the trial as pruned."""
+        """Report validation scores to the method; return False to end the trial as pruned."""
         trial = progress.trial
         if not self.may_prune(trial):
             return True
@@ -90,7 +91,7 @@ class Campaign:
         )
 
     def tell(self, result: TrialResult) -> None:
-        """Take the result of a trial that was asked for."""
+        """Receive the result of a trial that was asked for."""
         cell = self._cell_of[result.trial.id]
         cell.searches_running.discard(result.trial.id)
         cell.results.append(result)
@@ -126,7 +127,7 @@ class Campaign:
         if params is None or cell.confirmations_asked == len(cell.seeds):
             return "done"
         if cell.needs is not None and cell.needs.choice(self._sign) is None:
-            return "done"  # every trial of its baseline failed: there is nothing to scale
+            return "done"  # every trial of its baseline failed, so there is nothing to scale
         index = cell.confirmations_asked
         cell.confirmations_asked += 1
         return self._trial(cell, "confirmation", index, params, cell.seeds[index])
@@ -144,7 +145,7 @@ class Campaign:
             trial = self._trial(cell, cell.role, index, proposal.params, cell.search_seed)
             if trial.id in self._known or not self._budget_is_spent():
                 break
-            # Known results may lie behind a trial that was lost when the study was stopped.
+            # Known results may come after a trial that was lost when the study was stopped.
             cell.method.tell(proposal.index, NOT_RUN)
         self._spent_trials += trial.id not in self._known
         self._searcher_seconds[trial.id] = seconds
@@ -183,7 +184,7 @@ class Campaign:
         )
 
     def _build_cells(self) -> list[Cell]:
-        """The baseline, the arms' own baselines, then every arm at every batch size with the repeats of its search."""
+        """Return the baseline, the arms' own baselines, then every arm at every batch size with its search repeats."""
         study = self._study
 
         shared = Cell(
@@ -207,7 +208,7 @@ class Campaign:
         return cells
 
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
-        """Return a baseline tuned for one rule, and as that rule trains at B0: DATE's with DATE's decay."""
+        """Return a baseline tuned for one rule, trained as the rule trains at B0, such as DATE's with DATE's decay."""
         study, definition = self._study, self._study.baseline_of(arm)
         name = f"{arm.name} {BASELINE}"
         return Cell(
@@ -224,7 +225,7 @@ class Campaign:
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
-        """Return a search of the arm: the first chooses and is confirmed, the others only show how searches differ."""
+        """Return a search of the arm. The first one is confirmed; repeats only measure the variance of searches."""
         study, epochs = self._study, self._study.epochs_of(arm)
         searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
         return Cell(
@@ -243,7 +244,7 @@ class Campaign:
         study, definition = self._study, self._study.baseline_of(arm)
 
         def configure(params: Params) -> Configuration:
-            """The rule's configuration; the hyperparameters it rests on are the tuned baseline's, not `params`."""
+            """Return the rule's configuration, based on the tuned baseline's hyperparameters instead of `params`."""
             tuned = {} if definition.tune is None else baseline.choice(self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
             return rule_config(study, arm, tuned, batch_size=batch_size, epochs=study.epochs_of(arm))
@@ -261,7 +262,7 @@ class Campaign:
         )
 
     def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
-        """Return the searching part of a cell whose trials take so many epochs."""
+        """Return the search fields of a cell whose trials take `epochs` epochs."""
         if definition is None:
             return {"method": None, "num_search": 0}
         entry = METHODS[definition.method]
@@ -274,6 +275,6 @@ class Campaign:
 
 
 def derive_seed(seed: int, arm: str, batch_size: int) -> int:
-    """Return a method's seed of its own, so that two arms do not draw the same points."""
+    """Return a seed of its own for an arm's method, so that two arms do not draw the same points."""
     digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -1,6 +1,6 @@
-"""A cell of a study, an arm at a batch size: what it searches, what it has found so far and what it chooses.
+"""A cell of a study, that is, an arm at a batch size: its search, its results and its choice.
 
-This module must not know in what order cells are asked.
+This module must not know the order in which cells are asked.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,16 +21,16 @@ class Cell:
     Attributes:
         arm: name of the arm, "baseline", or "ARM baseline".
         batch_size: samples an update.
-        role: of its search trials.
-        method: what proposes hyperparameters; None where there is nothing to search.
-        num_search: proposals the method will make; 0 without one.
-        seeds: seeds of the confirmation runs; empty where the choice is used but not confirmed.
-        epochs: of every trial.
+        role: role of its search trials.
+        method: the tuning method that proposes hyperparameters; None if there is nothing to search.
+        num_search: number of proposals the method will make; 0 without a method.
+        seeds: seeds of the confirmation runs; empty if the choice is used but not confirmed.
+        epochs: epochs of every trial.
         search_seed: seed of the search trials.
         first_index: index of the first search trial.
-        may_prune: whether the method may end trials early.
-        configure: hyperparameters -> what is trained with them.
-        needs: the cell whose choice `configure` rests on, or None.
+        may_prune: whether the method may prune trials.
+        configure: hyperparameters -> configuration to train.
+        needs: the cell whose choice `configure` depends on, or None.
     """
 
     arm: str
@@ -53,7 +53,7 @@ class Cell:
 
     @property
     def num_planned(self) -> int:
-        """Trials it will ask for, if nothing fails and no budget ends it."""
+        """Number of trials it will ask for, if none fails and the budget suffices."""
         return self.num_search + len(self.seeds)
 
     @property
@@ -62,15 +62,15 @@ class Cell:
         return not self.is_searching and not self.searches_running
 
     def choice(self, sign: float) -> Params | None:
-        """Return the hyperparameters it settled on, once `is_searched`; empty where there is nothing to choose.
+        """Return the chosen hyperparameters, once `is_searched`; empty if there is nothing to choose.
 
-        Kept, since it is asked for before every further trial, and a search may have thousands.
+        The choice is cached, because it is needed before every further trial and a search may have thousands.
 
         Args:
-            sign: 1 where higher scores are better, else -1.
+            sign: 1 if higher scores are better, else -1.
 
         Returns:
-            The hyperparameters; None where no trial of the search has a score.
+            The hyperparameters, or None if no trial of the search has a score.
         """
         if self.method is None:
             return {}

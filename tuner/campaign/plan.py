@@ -1,8 +1,8 @@
-"""What a study would do and about what it would cost, without training anything.
+"""Plan a study: what it would do and its approximate cost, without training.
 
-Trials, iterations, samples and FLOPs follow from the definition. Only the seconds rest on a measurement: one step of
-the model at every batch size, on this machine's CPU. Nothing is downloaded: where the data are not there, the plan does
-without what must be measured with them.
+Trials, iterations, samples and FLOPs follow from the definition. Only the seconds are measured, with one step of the
+model at every batch size on this machine's CPU. Nothing is downloaded: without the data, the plan leaves out what needs
+them.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCell:
-    """One arm at one batch size, if no trial is pruned or diverges.
+    """The planned trials and cost of an arm at a batch size, if no trial is pruned or diverges.
 
     Attributes:
-        arm: its name; "ARM repeat" for a search that is run once more.
-        batch_size: samples an update.
-        search_trials: trials of the search.
-        confirmation_trials: trainings of the chosen configuration.
+        arm: its name; "ARM repeat" for a repeated search.
+        batch_size: samples per update.
+        search_trials: number of search trials.
+        confirmation_trials: number of trainings of the chosen configuration.
         iterations: weight updates of all its trials.
         samples: training samples of all its trials.
-        flops: training operations of all its trials; None where the data are not there to measure with.
-        seconds: of one CPU core, by a measured step; None where the data are not there.
+        flops: training FLOPs of all its trials; None without the data.
+        seconds: seconds on one CPU core, estimated from one measured step; None without the data.
     """
 
     arm: str
@@ -48,14 +48,14 @@ class PlannedCell:
 
 
 class Plan(tuple[PlannedCell, ...]):
-    """What a study would do: its cells, in the order their trials would be asked for."""
+    """A study's planned cells, in the order in which their trials would be asked for."""
 
     __slots__ = ()
 
     @property
     def table(self) -> "DataFrame":
         """The plan as a pandas DataFrame, by batch size and arm: trials, iterations, samples, FLOPs and seconds."""
-        from pandas import DataFrame  # half a second, which only those pay who want one
+        from pandas import DataFrame  # takes half a second, so only on request
 
         return DataFrame([asdict(cell) for cell in self]).set_index(["batch_size", "arm"])
 
@@ -71,7 +71,8 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
         data_folder: overrides the study's data folder.
 
     Raises:
-        BadInput: only the files tell how many samples there are, and they or a package to read them with are not there.
+        BadInput: the number of samples is known only from the data files, and these or a package to read them are
+            missing.
     """
     study = study if isinstance(study, Study) else load_study(str(study))
     application = APPLICATIONS[study.application]
@@ -102,7 +103,7 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
 
 
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
-    """Return the data, or None where they or a package are not there, and the number of training samples."""
+    """Return the data, or None if they or a package are missing, and the number of training samples."""
     if not is_shipped(study.application):
         own = load_checked_data(study, folder)
         return own, len(own.train)

@@ -1,7 +1,7 @@
-"""Tuning methods: what proposes hyperparameters.
+"""Tuning methods, which propose hyperparameters.
 
-`METHODS` holds the searching methods. The zero-tuning rules are methods of an arm too, but they propose nothing: the
-table `trainers.scaling.RULES` turns the baseline into the configuration of any batch size, and no trial is spent.
+`METHODS` is the table of search methods. Zero-tuning rules are also methods of an arm, but propose nothing: the table
+`trainers.scaling.RULES` turns the baseline into a configuration for any batch size, without trials.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from .method import Method
 
 @dataclass(frozen=True, kw_only=True)
 class MethodEntry:
-    """A searching method: how to make it, and one line of what it is.
+    """A search method's constructor and description.
 
     Attributes:
-        build: (the search's definition, seed of its proposals, epochs of a trial) -> the method.
-        num_trials: how many proposals it makes for a definition.
+        build: (search definition, seed of the proposals, epochs of a trial) -> method.
+        num_trials: search definition -> number of proposals.
         description: one line.
     """
 

@@ -1,4 +1,4 @@
-"""Grid, random search and defaults: the proposals are known beforehand and no outcome changes them."""
+"""Grid search, random search and published defaults, whose proposals are independent of outcomes."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -25,24 +25,24 @@ class EnumeratedMethod:
         return Proposal(index=self._next - 1, params=self._points[self._next - 1])
 
     def report(self, index: int, epoch: int, score: float) -> bool:
-        """Return True: every trial runs to its end."""
+        """Return True, because no trial is pruned."""
         return True
 
     def tell(self, index: int, outcome: Outcome) -> None:
-        """Outcomes change nothing."""
+        """Ignore the outcome."""
 
 
 def grid(space: Space) -> EnumeratedMethod:
-    """Return every point of the grid that the space's counts and choices span: the papers' comprehensive tuning."""
+    """Return all points of the grid spanned by the space's counts and choices (the papers' comprehensive tuning)."""
     return EnumeratedMethod(grid_points(space))
 
 
 def random_search(space: Space, *, trials: int, seed: int) -> EnumeratedMethod:
-    """`trials` points drawn independently from the space (Bergstra and Bengio, 2012)."""
+    """Return `trials` points drawn independently from the space (Bergstra and Bengio, 2012)."""
     generator = random.Random(seed)
     return EnumeratedMethod([sample(space, generator) for _ in range(trials)])
 
 
 def defaults(num: int) -> EnumeratedMethod:
-    """Return the first `num` published default configurations, by name: tuning for those who will not tune."""
+    """Return the first `num` published default configurations, by name, as an alternative to tuning."""
     return EnumeratedMethod([{DEFAULT: name} for name in list(DEFAULTS)[:num]])

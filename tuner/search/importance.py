@@ -1,6 +1,6 @@
-"""How much each hyperparameter of a search mattered, by Optuna's PED-ANOVA.
+"""Hyperparameter importance by Optuna's PED-ANOVA.
 
-A pure function of what was tried and how it scored. This module must not know trials, arms or figures.
+A pure function of hyperparameters and scores. This module must not know trials, arms or figures.
 """
 
 import random
@@ -18,25 +18,25 @@ from ..study.search_space import Space
 from .optuna_tpe import distribution
 
 NUM_BEST = 5
-"""Trials among the best that PED-ANOVA should have at least (Optuna's documentation of its evaluator)."""
+"""Minimum number of best trials for PED-ANOVA (Optuna's documentation of its evaluator)."""
 BEST_SHARE = 0.1
-"""Share of the trials that count as the best where that is more than `NUM_BEST` (PED-ANOVA's gamma')."""
+"""Share of the trials that count as best, if that is more than `NUM_BEST` (PED-ANOVA's gamma')."""
 MIN_TRIALS = 2 * NUM_BEST
-"""Below this the best trials are more than half of all, and there is little to tell them from."""
+"""Minimum number of trials. With fewer, the best are more than half of all, which leaves little to compare with."""
 NUM_RESAMPLES = 40
-"""Enough for two digits of a chance of 5%; each takes PED-ANOVA some 10 ms."""
+"""Number of resamples and shuffles: enough to resolve a chance of 5%. PED-ANOVA takes about 10 ms for each."""
 _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """What a hyperparameter had to do with being among the best trials.
+    """Importance of a hyperparameter for being among the best trials.
 
     Attributes:
-        share: its part of the whole, in [0, 1]; the shares of a search add up to 1 whether or not any had an effect.
-        low: lower end of a 95% percentile interval of the share over resampled trials.
-        high: upper end of it.
-        chance: how often shuffled scores give a divergence at least as large, in (0, 1]: a permutation test's p-value.
+        share: share of the total importance, in [0, 1]. The shares sum to 1 even if no hyperparameter has an effect.
+        low: lower end of the share's 95% percentile interval over resampled trials.
+        high: upper end of that interval.
+        chance: permutation test's p-value, in (0, 1]: how often shuffled scores give at least as large a divergence.
     """
 
     share: float
@@ -48,21 +48,21 @@ class Importance:
 def importances(
     space: Space, params: Sequence[Mapping[str, OptionValue]], scores: Sequence[float], *, higher_is_better: bool
 ) -> dict[str, Importance]:
-    """Return how far the values of the best trials are from those of all trials, by hyperparameter.
+    """Return the importance of each hyperparameter, by comparing its values in the best trials and in all trials.
 
-    PED-ANOVA is the Pearson divergence between two densities of a hyperparameter's values: over the best trials, and
-    over all that were run, so that a searcher that dwells on good values is not taken for an effect. Each
-    hyperparameter is looked at by itself: what only a combination does is not seen. Trials are resampled with
-    replacement for the interval and scores shuffled for the test, the same way on every call.
+    PED-ANOVA is the Pearson divergence between two densities of a hyperparameter's values: one over the best trials and
+    one over all trials, so that a searcher's preference for good values does not count as an effect. Each
+    hyperparameter is considered separately, so interactions are not detected. Trials are resampled with replacement for
+    the interval, and scores are shuffled for the test. Both are the same on every call.
 
     Args:
-        space: the ranges that were searched, two or more.
-        params: what was tried, one a trial, each with a value of every range; at least `MIN_TRIALS`.
-        scores: validation scores in the same order, finite; a diverged trial counts with its score.
+        space: the searched ranges, at least two.
+        params: the hyperparameters of each trial, with a value for every range; at least `MIN_TRIALS` trials.
+        scores: finite validation scores in the same order; a diverged trial counts with its score.
         higher_is_better: direction of the score.
 
     Raises:
-        ValueError: fewer ranges or trials than that, or another number of scores than of trials.
+        ValueError: there are too few ranges or trials, or the numbers of scores and trials differ.
 
     Source: Watanabe, Bansal and Hutter, PED-ANOVA (arXiv 2304.10255); `evaluate_on_local` of Optuna's evaluator.
     """
@@ -107,7 +107,7 @@ def importances(
 
 
 class _Resampled(optuna.Study):
-    """A study of trials as they are: adding them to one copies each, most of the time that a resample would take."""
+    """An Optuna study that shares its trials. Adding them to a study copies each, which would dominate a resample."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         storage = optuna.storages.InMemoryStorage()
@@ -120,16 +120,16 @@ class _Resampled(optuna.Study):
 
 
 def _divergences(trials: Sequence[FrozenTrial], losses: Sequence[float]) -> dict[str, float]:
-    """Return PED-ANOVA's importances of the trials, some of them more than once, not divided by their sum.
+    """Return PED-ANOVA's unnormalised importances.
 
     Args:
-        trials: complete.
-        losses: of all trials, by their numbers.
+        trials: complete trials, which may be repeated.
+        losses: losses of all trials, by trial number.
     """
     share = max(BEST_SHARE, NUM_BEST / len(losses))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share, evaluate_on_local=True)
     with warnings.catch_warnings():
-        # Optuna warns that low targets count as good, as they do here, and that ties leave nothing to tell apart.
+        # Optuna warns that low targets count as good, which is intended here, and that ties cannot be distinguished.
         warnings.simplefilter("ignore")
         return optuna.importance.get_param_importances(
             _Resampled(trials), evaluator=evaluator, target=lambda trial: losses[trial.number], normalize=False
@@ -137,6 +137,6 @@ def _divergences(trials: Sequence[FrozenTrial], losses: Sequence[float]) -> dict
 
 
 def _shares(divergences: Mapping[str, float]) -> dict[str, float]:
-    """Divided by their sum; equal where nothing diverges."""
+    """Return the divergences divided by their sum, or equal shares if the sum is 0."""
     whole = sum(divergences.values())
     return {name: value / whole if whole else 1 / len(divergences) for name, value in divergences.items()}

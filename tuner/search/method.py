@@ -1,6 +1,6 @@
-"""What a tuning method is: it proposes hyperparameters and takes scores, and knows nothing of trainings.
+"""The tuning method protocol. A method proposes hyperparameters and receives scores; it must not know trainings.
 
-Scores are oriented so that larger is better, whatever the metric; None means that the trial failed.
+Scores are oriented so that larger is better for every metric. None means that the trial failed.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a proposal.
+    """The outcome of a proposal.
 
     Attributes:
-        score: last validation score, larger is better; None where the trial failed.
-        pruned: the method itself ended it early.
+        score: last validation score, larger is better; None if the trial failed.
+        pruned: whether the method ended it early.
         epoch_scores: the score after every epoch, in order.
     """
 
@@ -34,16 +34,16 @@ class Outcome:
 
 
 class Method(Protocol):
-    """Ask/tell: a method's proposals depend on its seed and on the outcomes it was told, on nothing else."""
+    """An ask/tell tuning method, whose proposals depend only on its seed and the outcomes it was told."""
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
-        """Return the next proposal; "wait" until outstanding ones are told; "done" when there is none left."""
+        """Return the next proposal, "wait" if it needs outstanding outcomes, or "done" if there are no more."""
         ...
 
     def report(self, index: int, epoch: int, score: float) -> bool:
-        """Take the score after an epoch of a running proposal; False to end it early."""
+        """Receive the score after an epoch of a running proposal; return False to end it early."""
         ...
 
     def tell(self, index: int, outcome: Outcome) -> None:
-        """Take the outcome of a proposal; in any order."""
+        """Receive the outcome of a proposal, in any order."""
         ...

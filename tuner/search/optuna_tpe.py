@@ -1,9 +1,9 @@
-"""Tree-structured Parzen estimator by Optuna, with optional early stopping of hopeless trials.
+"""Optuna's tree-structured Parzen estimator (TPE), with optional pruning.
 
-The only file that knows Optuna. Proposals are made in rounds of fixed size: a proposal may use the outcomes of earlier
-rounds only, and these are told to Optuna in the order they were proposed. So the proposals are a function of the seed
-and the outcomes alone, whatever the number of workers and whichever trial ends first, and a resumed study meets the
-same trials again. Optuna keeps its study in memory; the platform's journal is the truth.
+This is the only method that uses Optuna. Proposals are made in rounds of fixed size. A proposal uses only the outcomes
+of earlier rounds, which are told to Optuna in the order of their proposals. The proposals are therefore a function of
+the seed and the outcomes alone, independent of the number of workers and the order in which trials end, and a resumed
+study asks for the same trials. Optuna keeps its study in memory; the platform's journal is the source of truth.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ Pruner = Literal["none", "asha", "median"]
 
 
 def distribution(param: Float | Int | Choice) -> BaseDistribution:
-    """Return Optuna's form of a search range."""
+    """Convert a search range to an Optuna distribution."""
     if isinstance(param, Choice):
         return CategoricalDistribution(param.choices)  # type: ignore[arg-type]  # the decays' option tuples are not searched
     log = param.scale == "log"
@@ -36,11 +36,11 @@ def distribution(param: Float | Int | Choice) -> BaseDistribution:
 
 
 def build_pruner(name: Pruner, *, epochs: int) -> optuna.pruners.BasePruner:
-    """Return the early-stopping rule of a method.
+    """Return the Optuna pruner with a name.
 
-    asha: asynchronous successive halving (Li et al., 2018): rungs at epochs/9, epochs/3, keep a third. It compares
-        with trials still running, so that with several workers its stops depend on timing.
-    median: stop below the median of the finished trials at the same epoch (Vizier, 2017). Reproducible.
+    asha: asynchronous successive halving (Li et al., 2018) with rungs at epochs/9 and epochs/3, keeping a third. It
+        compares with running trials, so with several workers its decisions depend on timing.
+    median: prune below the median of the finished trials at the same epoch (Vizier, 2017). Reproducible.
     """
     if name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(
@@ -56,11 +56,11 @@ class OptunaTPE:
 
     Args:
         space: hyperparameters and their ranges.
-        trials: proposals in all, >= 1.
-        seed: of the sampler.
+        trials: total number of proposals, >= 1.
+        seed: seed of the sampler.
         epochs: epochs of a full trial, for the pruner's rungs.
-        pruner: early stopping.
-        parallel: proposals a round, >= 1.
+        pruner: name of the pruner.
+        parallel: proposals per round, >= 1.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class OptunaTPE:
         )
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
-        """Return the next proposal; "wait" at the end of a round until all of the round is told."""
+        """Return the next proposal, or "wait" at the end of a round until all its outcomes are told."""
         index = len(self._asked)
         if index == self._trials:
             return "done"
@@ -98,12 +98,12 @@ class OptunaTPE:
         return Proposal(index=index, params=trial.params)
 
     def report(self, index: int, epoch: int, score: float) -> bool:
-        """False where the pruner gives the trial up."""
+        """Receive an epoch's score; return False if the pruner ends the trial."""
         self._report(index, epoch, score)
         return not self._gives_up(index)
 
     def tell(self, index: int, outcome: Outcome) -> None:
-        """Keep the outcome until all earlier ones are there and the round is complete."""
+        """Receive an outcome. It is passed to Optuna once its round is complete."""
         self._held_outcomes[index] = outcome
         round_end = min((self._told // self._parallel + 1) * self._parallel, self._trials)
         if any(i not in self._held_outcomes for i in range(self._told, round_end)):
@@ -113,7 +113,7 @@ class OptunaTPE:
         self._told = round_end
 
     def _report(self, index: int, epoch: int, score: float) -> bool:
-        """Tell Optuna an epoch's score once, as lost epochs are done again; return whether it was new."""
+        """Report an epoch's score to Optuna once, because lost epochs are repeated; return whether it was new."""
         if (index, epoch) in self._reported:
             return False
         self._reported.add((index, epoch))
@@ -121,13 +121,13 @@ class OptunaTPE:
         return True
 
     def _gives_up(self, index: int) -> bool:
-        """Ask the pruner, which only then enters the trial in its rungs."""
+        """Ask the pruner, which enters the trial in its rungs only when asked."""
         return self._prunes and self._asked[index].should_prune()
 
     def _tell_optuna(self, index: int, outcome: Outcome) -> None:
         trial = self._asked[index]
         for epoch, score in enumerate(outcome.epoch_scores, start=1):
-            if self._report(index, epoch, score):  # one replayed from the journal was never reported
+            if self._report(index, epoch, score):  # a trial replayed from the journal was never reported
                 self._gives_up(index)
         if outcome.pruned:
             self._study.tell(trial, state=TrialState.PRUNED)

@@ -1,7 +1,7 @@
 """The MLflow store: experiment = study, parent run = arm at a batch size, child run = trial.
 
-The only package that uses mlflow. It writes results and reads them back; it must not know how trials are chosen, run
-or judged. Importing it is cheap: mlflow itself is imported when a store is opened.
+This is the only package that uses mlflow. It writes results and reads them back. It must not know how trials are
+chosen, run or judged. Importing it is cheap, because mlflow is imported only when a store is opened.
 """
 
 from ..addresses import redact

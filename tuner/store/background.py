@@ -1,4 +1,4 @@
-"""A thread that writes results while trainings go on, whether the store answers or not."""
+"""Background writing of results during training, which tolerates a store that does not answer."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,22 +11,22 @@ from ..trial import TrialResult
 from .writer import Store
 
 RETRY_SECONDS = 30.0
-"""How long after a failure the store is tried again."""
+"""Delay before the store is retried after a failure."""
 
 
 class Writer:
-    """Writer of results, in order, on one thread of its own: MLflow's pace never holds up a study.
+    """Writes results in order on its own thread, so that a slow store never delays a study.
 
-    Nor does a store that fails break one. What it lacks is kept in order; every RETRY_SECONDS the store is opened anew,
-    and once it answers all that it lacks is written, what a failure left half written put right.
+    A failing store does not stop a study either. Unwritten results are kept in order, and the store is reopened every
+    RETRY_SECONDS. Once it answers, all missing results are written and partially written ones are repaired.
 
-    The store is opened there too, while the caller gets ready for the first trial: a new database takes seconds.
+    The thread also opens the store, while the caller prepares the first trial: creating a database takes seconds.
 
     Args:
-        open_store: opens the store; called again after every failure, on the other thread.
-        known: results there were before, which the store may lack too.
-        tell: takes a sentence when the store fails, when it is there again, and at the end where it is not; with it,
-            whether the store lacks results.
+        open_store: opens the store; called again after every failure, on the writer's thread.
+        known: earlier results, which may be missing from the store too.
+        tell: called with a sentence when the store fails, when it recovers, and at the end if it is still failing. The
+            second argument is whether results are missing from the store.
     """
 
     def __init__(
@@ -47,38 +47,38 @@ class Writer:
         self._thread = Thread(target=self._run, name="mlflow-writer", daemon=True)
 
     def start(self) -> None:
-        """Open the store and start to write; return at once."""
+        """Start the thread that opens the store and writes, and return immediately."""
         self._thread.start()
 
     def wait_until_open(self) -> None:
-        """Wait before the first trial until the store is open, so that a wrong address costs none.
+        """Wait until the store is open, so that a wrong address is found before the first trial.
 
-        Returns once the store is open, or has not answered, which is told.
+        Also returns if the store does not answer, which is reported through `tell`.
 
         Raises:
-            BadInput: the address cannot be used.
+            BadInput: the address is invalid.
         """
         self._first_opening.result()
 
     def submit(self, result: TrialResult) -> None:
-        """Take a result and return at once."""
+        """Queue a result for writing and return immediately."""
         self._queue.put(result)
 
     def close(self) -> None:
-        """Wait until everything submitted is written, or a last attempt has failed."""
+        """Wait until all submitted results are written or a last attempt has failed."""
         self._queue.put(None)
         self._thread.join()
         if self._failure is not None:
             self._bring_in()
 
     def finish(self, action: Callable[[Store], object]) -> bool:
-        """Write what the store lacks after `close`, then what else belongs to it.
+        """Write the results still missing after `close`, then run a final action on the store.
 
         Args:
-            action: the last of the writing; its failure is told like any other.
+            action: the final action; its failure is reported like any other.
 
         Returns:
-            Whether all is in the store.
+            Whether everything is in the store.
         """
         if self._failure is None and self._store is not None:
             try:
@@ -97,7 +97,7 @@ class Writer:
             self._store = self._open_store()
         except Unreachable as error:
             self._fail(error)
-        except BaseException as error:  # whatever it is, it is raised where the store is waited for
+        except BaseException as error:  # any error is raised by `wait_until_open`
             self._first_opening.set_exception(error)
             return
         self._first_opening.set_result(None)
@@ -114,7 +114,7 @@ class Writer:
                 self._write(result)
 
     def _patience(self) -> float | None:
-        """Return seconds until the store is tried again; None while it does not fail."""
+        """Return the seconds until the next attempt, or None if the store is not failing."""
         return None if self._failure is None else max(0.0, self._next_attempt - time.monotonic())
 
     def _write(self, result: TrialResult) -> None:
@@ -123,15 +123,15 @@ class Writer:
             return
         try:
             self._store.write(result)
-        except Exception as error:  # whatever it is, the study goes on, and the last attempt repairs or tells
+        except Exception as error:  # after any error the study continues; the last attempt repairs or reports it
             self._fail(error)
 
     def _bring_in(self) -> None:
-        """Write all that the store lacks; opens it anew after a failure."""
+        """Write all missing results, reopening the store after a failure."""
         try:
             store = self._open_store() if self._store is None else self._store
             store.sync(self._results.values())
-        except Exception as error:  # see above
+        except Exception as error:  # as in `_write`
             self._fail(error)
             return
         was_away, self._failure = self._failure is not None, None
@@ -155,6 +155,6 @@ class Writer:
 
 
 def _sentence(error: Exception) -> str:
-    """Return a failure as a sentence; of unexpected errors only the kind, as they may hold credentials."""
+    """Format a failure as a sentence. Unexpected errors give only their type, as they may hold credentials."""
     text = str(error) if isinstance(error, ZerotuneError) else f"MLflow cannot be written ({type(error).__name__})"
     return f"{text[0].upper()}{text[1:].rstrip('.')}."

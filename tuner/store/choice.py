@@ -1,7 +1,7 @@
-"""Which MLflow store a study is kept in: what the command names, or the study's file, or the one in the local folder.
+"""Choose a study's MLflow store: the one named by the command, else by the study file, else the local one.
 
-A study file is data that may come from somebody else, while MLflow sends the environment's credentials to whatever
-server it is told of. So a server that only the file names gets none: the user has to name it too.
+A study file may come from somebody else, and MLflow sends the environment's credentials to any server it is given. A
+server that only the file names must not receive them, so the user has to name it too.
 """
 
 import os
@@ -26,28 +26,28 @@ _SECRETS = {
     "postgresql": ("PGPASSWORD",),
     "mysql": ("MYSQL_PWD",),
 }
-"""Variables that make mlflow, or the driver of a database, send a secret of the user's, by the address's scheme."""
+"""Environment variables whose secrets mlflow or a database driver would send, by URI scheme."""
 _CREDENTIALS_FILE = Path("~/.mlflow/credentials")
-"""Where mlflow reads a user and a password that the environment lacks."""
+"""File from which mlflow reads the user and password if the environment has none."""
 _ON_THIS_MACHINE = re.compile(
     r"[a-z]+(\+[a-z0-9]+)?://([\w.%-]+@)?(localhost|127(\.[0-9]{1,3}){3}|\[::1\])?(:[0-9]+)?(/[\w./-]*)?",
     flags=re.ASCII,
 )
-"""A server on the loopback address, or the one that the environment names (PGHOST), in a form that every parser reads
-alike: a parameter such as `?host=` could name another."""
+"""Matches a server on the loopback address or, without a host, the one named by the environment (PGHOST). Only forms
+that every parser reads alike match: a parameter such as `?host=` could name another server."""
 
 
 def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
     """Return the address of a study's MLflow store.
 
     Args:
-        root: folder of the local store, which holds the study where no address is given.
-        named: the address that the user named; None for none.
-        in_study: the one that stands in the study's file; None for none.
+        root: folder of the local store, used if no address is given.
+        named: the address named by the user, or None.
+        in_study: the address in the study file, or None.
 
     Raises:
-        BadInput: only the study's file names the server, and credentials of the environment would be sent there; or the
-            local store's path cannot be one.
+        BadInput: only the study file names the server, and credentials from the environment would be sent to it; or the
+            local store's path is invalid.
     """
     if named:
         return named
@@ -62,7 +62,7 @@ def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
 
 
 def _would_be_sent(uri: str) -> Iterator[str]:
-    """Yield what credentials a server at this address would get without being named by the user."""
+    """Yield the sources of credentials that would be sent to a server at this address."""
     confirmed = os.environ.get("MLFLOW_TRACKING_URI", "")
     if _ON_THIS_MACHINE.fullmatch(uri) or uri.rstrip("/") == confirmed.rstrip("/"):
         return

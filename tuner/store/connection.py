@@ -1,6 +1,6 @@
-"""How this package reaches MLflow: which addresses it takes, a quick check that one answers, errors as sentences.
+"""Connect to MLflow: supported addresses, a quick check that the store answers, and errors as sentences.
 
-Nothing here knows what is stored.
+This module must not know what is stored.
 """
 
 import fcntl
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ANSWER_SECONDS = 5
-"""How long a server may take to answer when a store is opened."""
+"""Timeout for a server's answer when a store is opened."""
 PAGE_SIZE = 1000
-"""Runs fetched with one request."""
+"""Number of runs fetched per request."""
 
 _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
-"""MLflow's codes for credentials that are missing or do not suffice."""
+"""MLflow's error codes for missing or insufficient credentials."""
 _LOGIN_REFUSED = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
     r'|role "[^"]*" does not exist|Access denied for user|Login failed for user'
 )
-"""What a database says of credentials that are missing or do not suffice. Where PostgreSQL lets nobody in, its drivers
-pass on these words and no code; a server that speaks another language counts as one that does not answer."""
+"""Messages of databases for missing or insufficient credentials. PostgreSQL's drivers pass on only the message of a
+failed login, without a code. A server with messages in another language counts as one that does not answer."""
 _CODES_OF_REFUSAL = ("28", "42501")
-"""How PostgreSQL's codes of the same begin, and of a user who may not write."""
+"""Prefixes of PostgreSQL's error codes for failed logins (28) and missing privileges (42501)."""
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SQLITE = "sqlite:///"
 _ENVIRONMENT = {
@@ -44,21 +44,21 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    # else every run that ends is announced with its address, as given: with the credentials in it
+    # otherwise MLflow prints the tracking URI, including credentials, at the end of every run
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
-"""Variables of the environment that mlflow and database drivers take credentials from."""
+"""Environment variables from which mlflow and database drivers read credentials."""
 
 
 def default_tracking_uri(root: Path) -> str:
-    """The SQLite store inside `root`: the database `mlflow.db`, with artifacts in the folder `artifacts` beside it.
+    """Return the SQLite store in `root`: the database `mlflow.db`, with its artifacts in `artifacts` beside it.
 
     >>> default_tracking_uri(Path("/data/mlruns"))
     'sqlite:////data/mlruns/mlflow.db'
 
     Raises:
-        BadInput: the path holds a question mark, which such an address takes for the end of the file's name.
+        BadInput: the path contains a question mark, which ends the file name in such an address.
     """
     if "?" in str(root.resolve()):
         raise BadInput(f"store {root}: the path of an MLflow database may hold no question mark: choose another folder")
@@ -66,7 +66,7 @@ def default_tracking_uri(root: Path) -> str:
 
 
 def without_credentials(server: str) -> str:
-    """Return the address of an MLflow server as a browser takes it, which asks for user and password by itself.
+    """Return an MLflow server's address for a browser, which prompts for the user and password itself.
 
     >>> without_credentials("https://ann:secret@host:5000/mlflow/")
     'https://host:5000/mlflow'
@@ -75,23 +75,23 @@ def without_credentials(server: str) -> str:
 
 
 def is_server(tracking_uri: str) -> bool:
-    """Return whether the address is an MLflow server, which has a UI of its own, and not a database."""
+    """Return whether the address is an MLflow server, which has its own UI, rather than a database."""
     return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
-    """Return the file of a SQLite store; None for other stores."""
+    """Return the file of a SQLite store, or None for other stores."""
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
 def absolute_uri(tracking_uri: str) -> str:
-    """The same store, independent of the current folder: a SQLite file's path becomes absolute."""
+    """Return the address with a SQLite file's path made absolute, independent of the current folder."""
     file = sqlite_file(tracking_uri)
     return tracking_uri if file is None else f"{_SQLITE}{file.absolute()}"
 
 
 def artifact_location(tracking_uri: str) -> str | None:
-    """Return where a new experiment keeps its files: beside a SQLite database, else where the server decides (None)."""
+    """Return the artifact location of a new experiment: beside a SQLite database, or None to let the server decide."""
     file = sqlite_file(tracking_uri)
     return _files_beside(file).as_uri() if file else None
 
@@ -101,19 +101,20 @@ def _files_beside(database: Path) -> Path:
 
 
 def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
-    """Return a client of the store, after a check that it answers.
+    """Return a client of the store after checking that it answers.
 
-    A new SQLite file gets its tables here, under a lock: processes that make them at the same time would crash. MLflow
-    takes two to three seconds of CPU for that. A file that was moved with its folder finds its artifacts from here on.
+    The tables of a new SQLite file are created here under a lock, because concurrent creation crashes. MLflow takes two
+    to three seconds of CPU time for that. A SQLite file that was moved with its folder is updated to find its
+    artifacts.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
-        create: whether a SQLite file that is not there is made.
+        create: whether to create a missing SQLite file.
 
     Raises:
-        BadInput: the address is of a kind that cannot be used, or its database driver is not installed; the server
-            or the database refuses the credentials; the SQLite file is not there, or cannot be read as one.
-        Unreachable: nothing answers within a few seconds, or not as it should.
+        BadInput: the kind of address is not supported, its database driver is not installed, the server or database
+            refuses the credentials, or the SQLite file is missing or invalid.
+        Unreachable: there is no valid answer within a few seconds.
     """
     _check_address(tracking_uri, create=create)
     _quiet()
@@ -135,7 +136,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
 
 def create_tables(tracking_uri: str) -> None:
-    """Make a new SQLite file with MLflow's tables."""
+    """Create a SQLite file with MLflow's tables."""
     from mlflow import MlflowClient
 
     MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
@@ -143,7 +144,7 @@ def create_tables(tracking_uri: str) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold the lock under which a file gets its tables."""
+    """Hold the lock that guards the creation of a file's tables."""
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -172,7 +173,7 @@ def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
 
 
 def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
-    """Return every run of an experiment that passes the filter, oldest first, one request a thousand runs."""
+    """Return all runs of an experiment that match the filter, oldest first, with one request per thousand runs."""
     runs: list[Run] = []
     token: str | None = None
     while True:
@@ -188,18 +189,18 @@ def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: s
 def _quiet() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401  (sets its loggers' levels, which are then lowered)
+    import mlflow  # noqa: F401  (importing sets the loggers' levels, which are changed below)
 
-    for logger in ("mlflow", "alembic", "urllib3"):  # the last tells of every attempt that fails
+    for logger in ("mlflow", "alembic", "urllib3"):  # urllib3 logs every failed attempt
         logging.getLogger(logger).setLevel(logging.ERROR)
-    # It writes a database's errors with their traceback, and raises them too.
+    # This logger prints database errors with a traceback, although they are also raised.
     logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
 
 def _check_address(tracking_uri: str, *, create: bool) -> None:
     try:
         address = split_address(tracking_uri)
-    except ValueError:  # its text may hold a part of the password
+    except ValueError:  # its message may contain part of the password
         raise BadInput(f"tracking URI {redact(tracking_uri)!r}: its host or port is not one") from None
     scheme = address.scheme.split("+")[0]
     if scheme not in ("sqlite", *_PORTS):
@@ -213,7 +214,7 @@ def _check_address(tracking_uri: str, *, create: bool) -> None:
 
 
 def _check_answer(tracking_uri: str) -> None:
-    """Try once, for seconds: mlflow's own first contact repeats itself for minutes."""
+    """Try once with a short timeout, because mlflow's own first request is retried for minutes."""
     address = urlsplit(tracking_uri)
     if address.hostname:
         port = address.port or _PORTS[address.scheme.split("+")[0]]
@@ -240,14 +241,14 @@ def _check_answer(tracking_uri: str) -> None:
             f"tracking URI {redact(tracking_uri)!r}: its database driver is not installed ({error}): install it, "
             "such as 'psycopg[binary]' for postgresql://"
         ) from None
-    except Exception as error:  # any of the database drivers, which share no base class
-        if file:  # on this machine, so the user's to mend, while a server may come back by itself
+    except Exception as error:  # the database drivers' errors share no base class
+        if file:  # a local file is for the user to fix, while a server may recover by itself
             raise BadInput(_sentence(tracking_uri, "answer", error)) from error
         raise _failure(tracking_uri, "answer", error) from error
 
 
 def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unreachable:
-    """Return a store's failure as an error: a database that refuses the user will not answer later."""
+    """Convert a failure to `BadInput` if the database refuses the user, which is permanent, else `Unreachable`."""
     sentence = _sentence(tracking_uri, action, error)
     if not is_server(tracking_uri) and _is_refusal(error):
         return BadInput(f"{sentence}: mend the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
@@ -255,8 +256,8 @@ def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unr
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Return whether the database does not let this user in, by what its driver raised beneath the error."""
-    beneath = getattr(error, "orig", None) or error.__cause__  # of SQLAlchemy's, and of MLflow's
+    """Return whether the database refuses this user, judging by the underlying driver error."""
+    beneath = getattr(error, "orig", None) or error.__cause__  # SQLAlchemy's, then MLflow's
     if isinstance(beneath, BaseException) and _is_refusal(beneath):
         return True
     code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""  # psycopg 3, psycopg2
@@ -272,5 +273,5 @@ def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
 
 
 def _secrets(tracking_uri: str) -> list[str]:
-    """Return what must appear in no text, of the address and of the environment."""
+    """Return the secrets in the address and the environment, which must never be shown."""
     return [*find_secrets(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]

@@ -1,7 +1,7 @@
-"""A SQLite store whose folder was moved: MLflow's database names the folder of the files by its whole path.
+"""Repair a SQLite store whose folder was moved, because MLflow's database stores absolute artifact paths.
 
-Without this, files of before are not found any more, and new ones are written where the store once was. MLflow offers
-no other way to change the path than its tables.
+Without the repair, old artifacts are not found and new ones are written to the old location. MLflow offers no way to
+change the path except through its tables.
 """
 
 import sqlite3
@@ -12,14 +12,14 @@ from urllib.request import url2pathname
 
 
 def take_files_along(database: Path, files: Path) -> None:
-    """Make a database name the folder of files beside it, in the place of such folders that are no longer there.
+    """Point a database to the artifact folder beside it, in place of missing folders of the same name.
 
-    A folder that is still there is left alone, as in a copied store, and so are files that somebody put elsewhere. A
-    database that may not be written, or cannot be read, stays as it is.
+    Folders that still exist, as after copying a store, and artifacts in other locations are left alone. A database that
+    cannot be read or written stays unchanged.
 
     Args:
         database: an MLflow database.
-        files: where the files of its experiments are.
+        files: folder of its experiments' artifacts.
     """
     if not files.is_dir():
         return
@@ -37,7 +37,7 @@ def take_files_along(database: Path, files: Path) -> None:
 
 
 def _is_gone(place: str | None, files: Path) -> bool:
-    """Return whether it is a folder of that name on this machine's disks, and not there."""
+    """Return whether a location is a missing local folder with the same name as `files`."""
     address = urlsplit(place or "")
     path = Path(url2pathname(address.path))
     return address.scheme == "file" and path.name == files.name and not path.exists()

@@ -1,4 +1,4 @@
-"""Read studies back from MLflow alone: what `compare`, every export and the reports start from."""
+"""Read studies back from MLflow alone, for `compare`, exports and reports."""
 
 import json
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredStudy:
-    """A study as the store holds it.
+    """A study as stored in MLflow.
 
     Attributes:
-        name: of the study.
-        fingerprint: of the definition these results belong to.
-        resolved_study: that definition, plain JSON values.
-        sessions: what programs and machines drove it, in order; empty where the store was written before it kept them.
-        results: the trials in the order they finished; exact, but without epochs unless those were asked for.
+        name: name of the study.
+        fingerprint: fingerprint of the definition that the results belong to.
+        resolved_study: that definition, as plain JSON values.
+        sessions: the programs and machines that ran it, in order; empty for stores of versions that did not keep them.
+        results: the trials in the order they finished; exact, but without epochs unless requested.
     """
 
     name: str
@@ -38,10 +38,10 @@ class StoredStudy:
 
 
 def list_studies(tracking_uri: str) -> list[str]:
-    """Return names of the studies in a store, sorted.
+    """Return the sorted names of the studies in a store.
 
     Raises:
-        BadInput: the address cannot be used, or there is no store.
+        BadInput: the address is invalid, or there is no store.
         Unreachable: the store does not answer.
     """
     return _studies(connect(tracking_uri, create=False), tracking_uri)
@@ -50,16 +50,16 @@ def list_studies(tracking_uri: str) -> list[str]:
 def read_results(
     tracking_uri: str, study_name: str, fingerprint: str | None = None, *, with_epochs: bool = False
 ) -> StoredStudy:
-    """Return a study's results, exactly as they were written.
+    """Return a study's results exactly as they were written.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study.
-        fingerprint: which definition of the study; None for the one that was started last.
-        with_epochs: also fetch the per-epoch metrics, of a server with a request a metric and trial.
+        fingerprint: fingerprint of the study's definition; None for the definition started last.
+        with_epochs: whether to also fetch the per-epoch metrics. A server needs one request per metric and trial.
 
     Raises:
-        BadInput: there is no such store, study or fingerprint, or a run in it was damaged.
+        BadInput: the store, study or fingerprint does not exist, or a run in the store is damaged.
         Unreachable: the store does not answer.
     """
     client = connect(tracking_uri, create=False)
@@ -85,7 +85,7 @@ def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) 
     """Return the id of a study's experiment.
 
     Raises:
-        BadInput: there is none; the text names the studies there are.
+        BadInput: there is none; the message lists the existing studies.
     """
     with translate_errors(tracking_uri, f"find the study {study_name!r}"):
         experiment = client.get_experiment_by_name(study_name)
@@ -127,7 +127,7 @@ def _chosen(definitions: "list[Run]", study_name: str, fingerprint: str | None) 
 
 
 def _is_trial(run: StoredRun) -> bool:
-    """Whether the run records a trial; a run that a crash left half written does not, and `sync` writes it anew."""
+    """Return whether a run records a trial. A partially written run does not; `sync` rewrites it."""
     return record.TAG_TRIAL in run.tags and f"{record.TAG_RECORD}.0" in run.tags
 
 

@@ -1,7 +1,7 @@
-"""What a trial looks like in MLflow: its run's name, tags, parameters and metrics; and the way back.
+"""Convert trials to MLflow run names, tags, parameters and metrics, and back.
 
-Pure functions of results and plain dicts, no mlflow. People read the tags `arm`, `batch_size`, `role`, `status` ...;
-the exact record, which MLflow's floats could not hold, lies in tags under `mlflow.`, which its UI does not show.
+Pure functions of results and plain dicts, without mlflow. The tags `arm`, `batch_size`, `role`, `status` ... are for
+people. The exact record, which MLflow's floats cannot hold, is in tags under `mlflow.`, which the UI hides.
 """
 
 import json
@@ -27,7 +27,7 @@ ROLE_STUDY = "study"
 ROLE_ARM = "arm"
 
 TAG_PART_CHARACTERS = 5000
-"""Long texts are cut into tags of this length: MLflow takes 8,000 characters now, and 5,000 on older servers."""
+"""Maximum tag length; longer texts are split. MLflow accepts 8,000 characters, older servers 5,000."""
 
 EPOCH_METRICS = {
     "train_loss": "train_loss",
@@ -41,18 +41,18 @@ EPOCH_METRICS = {
     "words": "epoch/words",
     "measured_joules": "epoch/measured_joules",
 }
-"""Metric name of each field of `EpochMetrics`; the step is the epoch. What nothing measured (None) has no metric."""
+"""Metric name of each field of `EpochMetrics`. The step is the epoch. Fields that were not measured have no metric."""
 
 RUN_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
-"""MLflow's status of a trial's run. Divergence is an outcome of a complete training, so its run is FINISHED and only
-the tag `status` tells it; a pruned training was ended early on purpose, so its run is KILLED."""
+"""MLflow's run status by trial status. Divergence is an outcome of a complete training, so its run is FINISHED and only
+the tag `status` shows it. A pruned training was ended early on purpose, so its run is KILLED."""
 
 _ROLE_WORDS = {"baseline": "baseline", "search": "search", "repeat": "repeat", "confirmation": "confirm"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPoint:
-    """One value of a metric: at `step` (the epoch; 0 for a total), `timestamp` in milliseconds since the epoch."""
+    """One metric value. `step` is the training epoch, 0 for a total; `timestamp` is in milliseconds since 1970."""
 
     key: str
     value: float
@@ -61,11 +61,11 @@ class MetricPoint:
 
 
 class RecordError(ValueError):
-    """A run's tags or metrics do not hold what was written into them."""
+    """A run's tags or metrics differ from what was written."""
 
 
 def run_name(trial: Trial) -> str:
-    """Return readable name of a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
+    """Return a readable name for a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
     parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
     if trial.role == "confirmation":
         return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
@@ -74,10 +74,9 @@ def run_name(trial: Trial) -> str:
 
 
 def params(trial: Trial) -> dict[str, str]:
-    """Return a trial's parameters under names that are the same in every arm.
+    """Return a trial's parameters, named alike in every arm.
 
-    Options are named `optimizer.NAME`, `decay.NAME`, `data.NAME` and `model.NAME`, the parts of the recipe
-    `recipe.NAME`.
+    Options are named `optimizer.NAME`, `decay.NAME`, `data.NAME` and `model.NAME`; recipe fields are `recipe.NAME`.
     """
     config = trial.config
     schedule = config.schedule
@@ -104,7 +103,7 @@ def params(trial: Trial) -> dict[str, str]:
 
 
 def tags(result: TrialResult) -> dict[str, str]:
-    """Return the tags people filter and group by; empty ones are left out."""
+    """Return the tags for filtering and grouping runs, without empty ones."""
     trial = result.trial
     lost_points = sorted({field for _, field, value in _inexact(result.epochs) if not math.isfinite(value)})
     values = {
@@ -124,15 +123,15 @@ def tags(result: TrialResult) -> dict[str, str]:
 
 
 def start_and_end(result: TrialResult) -> tuple[int, int]:
-    """When the trial started and ended, milliseconds since the epoch; one that was taken over took no time."""
+    """Return when the trial started and ended, in milliseconds since 1970. A reused trial took no time."""
     return int(max(0.0, result.started_at) * 1000), int(result.finished_at * 1000)
 
 
 def points(result: TrialResult) -> list[MetricPoint]:
-    """All metrics of a trial: its epochs, its scores and the whole cost; values that are not finite are left out.
+    """Return all finite metrics of a trial: its epochs, scores and total cost.
 
-    The last `validation_score` is the one the trial is judged by. Where that differs from the last epoch's (a diverged
-    training scores what chance scores), it stands one step after the last epoch.
+    The last `validation_score` is the one that judges the trial. If it differs from the last epoch's, as for a diverged
+    training, which gets the chance score, it is stored one step after the last epoch.
     """
     start, end = start_and_end(result)
     values: list[MetricPoint] = []
@@ -165,13 +164,13 @@ def points(result: TrialResult) -> list[MetricPoint]:
 
 
 def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
-    """Return metrics of an arm as of now; values that are not finite are left out."""
+    """Return an arm's finite metrics with the current time."""
     now = int(time.time() * 1000)
     return [MetricPoint(key=k, value=float(v), timestamp=now) for k, v in metrics.items() if math.isfinite(v)]
 
 
 def record_tags(result: TrialResult) -> dict[str, str]:
-    """Return the exact result without its epochs, and of the epochs whatever MLflow's metrics cannot hold or name."""
+    """Return tags with the exact result without its epochs, and the epoch values that MLflow's metrics cannot hold."""
     text = canonical_json(
         {"epochs": len(result.epochs), "result": json.loads(result_to_json(replace(result, epochs=())))}
     )
@@ -184,10 +183,10 @@ def record_tags(result: TrialResult) -> dict[str, str]:
 
 
 def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
-    """Return the result that a run's tags record, without its epochs, and how many epochs it has.
+    """Return the result recorded in a run's tags, without its epochs, and its number of epochs.
 
     Raises:
-        RecordError: the record is cut, damaged or of another trial.
+        RecordError: the record is truncated, damaged or of another trial.
     """
     try:
         record = json.loads(join_text(TAG_RECORD, run_tags))
@@ -203,12 +202,12 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
 def epochs_from_history(
     run_tags: Mapping[str, str], num_epochs: int, history: Mapping[str, Mapping[int, float]]
 ) -> tuple[EpochMetrics, ...]:
-    """Return the epochs of a run, exactly.
+    """Return the exact epochs of a run.
 
     Args:
         run_tags: the run's tags.
-        num_epochs: how many epochs its record counts.
-        history: by metric name, the values by step.
+        num_epochs: number of epochs according to its record.
+        history: metric name -> step -> value.
 
     Raises:
         RecordError: a value is missing.
@@ -236,7 +235,7 @@ def epochs_from_history(
 
 
 def split_text(tag: str, text: str) -> dict[str, str]:
-    """Return a text of any length as numbered tags of bounded length.
+    """Split a text of any length into numbered tags of bounded length.
 
     >>> split_text("note", "short")
     {'note.0': 'short'}
@@ -246,7 +245,7 @@ def split_text(tag: str, text: str) -> dict[str, str]:
 
 
 def join_text(tag: str, run_tags: Mapping[str, str]) -> str:
-    """Return the text that `split_text` cut; empty where there is none."""
+    """Join a text split by `split_text`; empty if there is none."""
     parts: list[str] = []
     while (part := run_tags.get(f"{tag}.{len(parts)}")) is not None:
         parts.append(part)
@@ -255,11 +254,11 @@ def join_text(tag: str, run_tags: Mapping[str, str]) -> str:
 
 _INTEGER_FIELDS = {field.name for field in fields(EpochMetrics) if field.type is int}
 _LATER_FIELDS = {field.name for field in fields(EpochMetrics) if field.default is not MISSING}
-"""Those that stores of an earlier version lack, and that have a default for it."""
+"""Fields that stores of earlier versions lack, and that therefore have a default."""
 
 
 def _inexact(epochs: Sequence[EpochMetrics]) -> list[tuple[int, str, float]]:
-    """Return values that are not finite, and integers past 2^53, as (epoch, field, value)."""
+    """Return the non-finite values and the integers above 2^53, as (epoch, field, value)."""
     found = []
     for epoch in epochs:
         for field in EPOCH_METRICS:

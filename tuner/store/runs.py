@@ -1,7 +1,8 @@
-"""The runs of a study's definition with their tags and per-epoch metrics, of a database all at once.
+"""Fetch the runs of a study's definition with their tags and per-epoch metrics, in bulk from a database.
 
-MLflow's client makes objects of all that a run has, five milliseconds a run. A database can be asked for just the tags,
-through MLflow's own session and tables; a server, or a store of MLflow's that is made otherwise, by the client alone.
+MLflow's client builds objects for everything a run has, which takes five milliseconds per run. A database can be
+queried for the tags alone, through MLflow's own session and tables. Servers and other kinds of MLflow stores are read
+through the client.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,21 +17,21 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 RUNS_AT_ONCE = 500
-"""Runs whose metrics a database is asked for with one request: SQLite takes a thousand values in one."""
+"""Number of runs per metrics query of a database; SQLite accepts a thousand values in one query."""
 
 History = dict[str, dict[int, float]]
-"""A run's per-epoch metrics: by name, the values by epoch."""
+"""A run's per-epoch metrics: name -> epoch -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
-    """A run as the store holds it, without parameters and metrics.
+    """A stored run, without its parameters and metrics.
 
     Attributes:
-        run_id: MLflow's.
-        status: MLflow's word, such as FINISHED.
-        end_time: milliseconds since the epoch; None of one that has not ended.
-        tags: all of them.
+        run_id: MLflow's run id.
+        status: MLflow's status, such as FINISHED.
+        end_time: milliseconds since 1970; None if the run has not ended.
+        tags: all tags of the run.
     """
 
     run_id: str
@@ -40,17 +41,17 @@ class StoredRun:
 
 
 class Runs(Protocol):
-    """The runs of one definition of a study that were not deleted."""
+    """The runs of one definition of a study, except deleted ones."""
 
     def stored(self) -> list[StoredRun]:
-        """Return every run, the oldest first."""
+        """Return all runs, oldest first."""
 
     def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
-        """Return the per-epoch metrics of some of the runs, by the run's id."""
+        """Return the per-epoch metrics of the given runs, by run id."""
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
-    """Return the runs that carry a definition's fingerprint, in the fastest way the store allows."""
+    """Return access to the runs with a definition's fingerprint, in the fastest way the store supports."""
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
         return _ClientRuns(client, experiment_id, fingerprint)
@@ -58,7 +59,7 @@ def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> R
 
 
 class _ClientRuns:
-    """What MLflow's client offers: a request a thousand runs, and one a metric and run."""
+    """Runs read through MLflow's client: one request per thousand runs, and one per metric and run."""
 
     def __init__(self, client: "MlflowClient", experiment_id: str, fingerprint: str) -> None:
         self._client = client
@@ -82,12 +83,12 @@ class _ClientRuns:
 
 
 class _DatabaseRuns:
-    """The tables of MLflow's database.
+    """Runs read from the tables of MLflow's database.
 
     Args:
-        new_session: begins and ends one of SQLAlchemy's sessions.
-        experiment_id: of the study.
-        fingerprint: of its definition.
+        new_session: returns a context manager of a SQLAlchemy session.
+        experiment_id: id of the study's experiment.
+        fingerprint: fingerprint of its definition.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The MLflow UI over a store: the command that starts it, and direct links, since its first page shows no runs."""
+"""The MLflow UI of a store: the command that starts it, and direct links, because its start page shows no runs."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from .views import ALL_VIEW, CONFIRMED_VIEW
 
 HOST = "127.0.0.1"
 ALL_ADDRESSES = ("0.0.0.0", "::")
-"""What is listened on where every address of the machine is meant."""
+"""Hosts that mean listening on every address of the machine."""
 
 
 def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str], dict[str, str]]:
     """Return the command that serves a database's UI, and its environment.
 
-    The store's address goes into the environment, since arguments are visible to every user of the machine. MLflow's
-    job runners (about ten processes) and its telemetry stay off.
+    The store's address is passed in the environment, because arguments are visible to every user of the machine.
+    MLflow's job runners (about ten processes) and its telemetry are turned off.
 
     Args:
         tracking_uri: `sqlite:///FILE` or a database.
         port: TCP port to listen on.
-        host: the machine's address to listen on; MLflow asks nobody who connects for a password.
+        host: address to listen on. MLflow does not ask for a password, so everyone who can reach it has access.
 
     Raises:
         BadInput: the address is a server, which has its own UI.
@@ -51,11 +51,11 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
 def ui_links(
     tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = (), host: str = HOST
 ) -> list[tuple[str, str]]:
-    """Return direct links into the UI, each with a label: the study's runs, a comparison, the figures.
+    """Return labelled direct links into the UI: the study's runs, a comparison, the figures.
 
     Args:
-        tracking_uri: of the store; a server's own address is the base of the links, else `host` and `port`. Its
-            credentials are left out.
+        tracking_uri: address of the store. The links start with a server's own address without its credentials, or else
+            with `host` and `port`.
         study_name: name of the study.
         port: the port given to `ui_command`.
         arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
@@ -63,7 +63,7 @@ def ui_links(
         host: the host given to `ui_command`.
 
     Raises:
-        BadInput: there is no such store or study.
+        BadInput: the store or study does not exist.
         Unreachable: the store does not answer.
     """
     client = connect(tracking_uri, create=False)

@@ -1,4 +1,4 @@
-"""Which runs and columns the MLflow UI shows of a study at first."""
+"""The runs and columns that the MLflow UI initially shows of a study."""
 
 import json
 
@@ -11,16 +11,16 @@ _COLUMNS = [
 
 
 def build_shared_views() -> dict[str, str]:
-    """Experiment tags that hold two views of the runs page: which runs and columns it shows at first.
+    """Return the experiment tags of two views of the runs page, with their initial runs and columns.
 
-    The UI keeps "shared views" under such tags and opens the one that a link names.
+    The UI stores "shared views" in such tags and opens the one named by a link.
     """
     views = {
         ALL_VIEW: {"selectedColumns": _COLUMNS},
         CONFIRMED_VIEW: {
             "selectedColumns": _COLUMNS,
             "searchFilter": "tags.role = 'confirmation'",
-            "orderByKey": "metrics.`test_score`",  # sorted by a metric, the page does not fold trials under their arm
+            "orderByKey": "metrics.`test_score`",  # sorted by a metric, the page does not nest trials under their arm
             "orderByAsc": False,
         },
     }

@@ -1,4 +1,4 @@
-"""Write a study's results into MLflow, from the driver process only."""
+"""Write a study's results to MLflow, from the driver process only."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BATCH_METRICS = 1000
 _LAST_BATCH_METRICS = 800
-"""MLflow takes 1,000 metrics, parameters and tags in one request; the last one also carries the other two."""
+"""Metrics in the last request, which also carries parameters and tags. MLflow accepts 1,000 of them in all."""
 
 _NOTE = """A zerotune study: one parent run an arm and batch size, one child run a trial.
 
@@ -38,19 +38,19 @@ class _KnownRun:
 class Store:
     """A study's experiment in MLflow, open for writing.
 
-    Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`: a study that is run again meets its runs,
-    and one whose definition changed does not mix with its former self under the same name.
+    Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`. A study that is run again finds its runs. A
+    study whose definition changed does not mix with its former runs under the same name.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study and of the experiment.
-        fingerprint: of the study's definition, hexadecimal.
-        resolved_study: the study's resolved definition, plain JSON values; stored so that `read_results` gives it
-            back, and as the artifact `study.json`.
-        methods: name of each arm's tuning method, for the tag `method`.
+        fingerprint: fingerprint of the study's definition, hexadecimal.
+        resolved_study: the study's resolved definition as plain JSON values. Stored for `read_results`, and as the
+            artifact `study.json`.
+        methods: tuning method by arm, for the tag `method`.
 
     Raises:
-        BadInput: the address cannot be used, or the experiment was deleted in MLflow.
+        BadInput: the address is invalid, or the experiment was deleted in MLflow.
         Unreachable: the store does not answer.
     """
 
@@ -79,7 +79,7 @@ class Store:
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
     def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
-        """Write what programs and machines drove the study, in place of what was there.
+        """Write the programs and machines that ran the study, replacing the stored ones.
 
         Raises:
             Unreachable: the store failed.
@@ -88,13 +88,13 @@ class Store:
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
     def write(self, result: TrialResult) -> bool:
-        """Write one trial; False where it is written already.
+        """Write one trial; return False if it is already written.
 
-        A result that differs from the stored one (a failed trial that was run again) takes its place: metrics cannot
-        be changed in MLflow, so the former run is deleted.
+        A result that differs from the stored one (a failed trial that was run again) replaces it. MLflow cannot change
+        metrics, so the former run is deleted.
 
         Raises:
-            Unreachable: the store failed; whatever was written in part is put right by the next `sync`.
+            Unreachable: the store failed. The next `sync` repairs a partial write.
         """
         trial = result.trial
         exact = record.record_tags(result)
@@ -121,10 +121,10 @@ class Store:
         return True
 
     def sync(self, results: Iterable[TrialResult]) -> int:
-        """Make the store hold these results: write those it lacks, and close trials' runs that a crash left open.
+        """Write the results that the store lacks, and close trial runs that a crash left open.
 
         Returns:
-            How many results were written.
+            The number of results written.
 
         Raises:
             Unreachable: the store failed.
@@ -142,7 +142,7 @@ class Store:
     def summarise(
         self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
     ) -> None:
-        """Write an arm's summary on its parent run; values that are not finite are left out.
+        """Write an arm's summary to its parent run, without non-finite values.
 
         Raises:
             BadInput: no trial of this arm at this batch size has been written.
@@ -155,7 +155,7 @@ class Store:
             self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
-        """Store files or folders of the whole study (figures, tables, reports) on the run "study: NAME".
+        """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME".
 
         Raises:
             Unreachable: the store failed.
@@ -202,7 +202,7 @@ class Store:
         return find_runs(self._client, self._experiment_id, self._fingerprint).stored()
 
     def _find_runs(self) -> str:
-        """Fill the tables of known arms and trials; returns the study's own run, empty where there is none."""
+        """Find the known arms and trials; return the id of the study's own run, or "" if there is none."""
         runs = self._our_runs()
         in_use = {self._study_run, *self._arms.values(), *(run.tags.get(record.TAG_PARENT) for run in runs)}
         studies: list[StoredRun] = []
@@ -221,12 +221,12 @@ class Store:
         only = {key: self._only(found, in_use) for key, found in arms.items()}
         self._arms = {key: run.run_id for key, run in only.items()}
         for key, run in only.items():
-            if not self._num_params(run):  # a failure came between making the run and this
+            if not self._num_params(run):  # the run was created, but a failure came before this step
                 self._log_arm(*key)
         return self._only(studies, in_use).run_id if studies else ""
 
     def _only(self, found: list[StoredRun], in_use: Container[str | None]) -> StoredRun:
-        """Keep one run of a study or an arm, for the same reason as `_take`: one in use, or the most complete."""
+        """Keep one run of a study or an arm, the one in use or the most complete; see `_take` for why."""
         kept = found[0]
         if len(found) > 1:
             kept = max(found, key=lambda run: (run.run_id in in_use, len(run.tags), self._num_params(run)))
@@ -239,7 +239,7 @@ class Store:
         return len(self._client.get_run(run.run_id).data.params)
 
     def _take(self, trial_id: str, found: _KnownRun) -> None:
-        """Keep one run a trial: a request that was sent again after a time-out may have made two."""
+        """Keep one run per trial, because a request repeated after a timeout may have created two."""
         other = self._trials.get(trial_id)
         kept = found if other is None or other.is_running else other
         self._trials[trial_id] = kept
@@ -283,7 +283,7 @@ class Store:
         self._client.log_batch(self._arms[arm, batch_size], params=_params(params))
 
     def _keep_text(self, prefix: str, text: str) -> bool:
-        """Keep a text in tags of the study's run, in the place of what was there; says whether it was another."""
+        """Store a text in tags of the study's run, replacing the old text; return whether it changed."""
         parts = record.split_text(prefix, text)
         known = self._client.get_run(self._study_run).data.tags
         surplus = [tag for tag in known if tag.startswith(f"{prefix}.") and tag not in parts]
@@ -301,7 +301,7 @@ class Store:
     def _log(
         self, run_id: str, points: list[record.MetricPoint], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
-        """Return the metrics in as few requests as MLflow allows, parameters and tags with the last."""
+        """Log metrics in as few requests as MLflow allows, with parameters and tags in the last one."""
         from mlflow.entities import Metric, RunTag
 
         metrics = [Metric(p.key, p.value, p.timestamp, p.step) for p in points]
