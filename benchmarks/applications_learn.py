@@ -1,12 +1,12 @@
-"""Does every application learn? Each is trained for a few epochs, small, on data at hand.
+"""Does every application learn? Train a small version of each for a few epochs on data at hand.
 
-Prints, for each, the metric on validation of the untrained model and after training, and the CPU seconds. The gain is
-what to look at: the share of the way from the untrained score to a perfect one (for perplexity, to 1, of logarithms).
-The ImageNet set learns generated JPEGs of six classes, in the sizes of model that the papers have.
+For each application, print the validation metric before and after training, and the CPU seconds. The number to look at
+is the gain: the fraction of the way from the untrained score to a perfect one (for perplexity, to 1, on a log scale).
+The ImageNet models keep the papers' sizes and learn generated JPEGs of six classes.
 
     python -m benchmarks.applications_learn --data DIR [NAME ...]
 
-DIR holds a text in PTB's layout, sentence pairs, CIFAR-10 files, in the folders that --help names.
+DIR holds a text in PTB's layout, sentence pairs and CIFAR-10 files, in the folders that --help names.
 """
 
 import math
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Small:
-    """An application in a size that learns within a minute or two of one core."""
+    """An application in a size that learns within a minute or two on one core."""
 
     lr: float
     epochs: int
@@ -46,7 +46,7 @@ class Small:
 
 
 def images(lr: float, *, optimizer: str = "momentum", size: int = 48, epochs: int = 8) -> Small:
-    """An ImageNet application on the generated images."""
+    """Return an ImageNet application on the generated images."""
     return Small(
         lr=lr,
         epochs=epochs,
@@ -59,7 +59,7 @@ def images(lr: float, *, optimizer: str = "momentum", size: int = 48, epochs: in
 
 
 def text(lr: float, optimizer: str) -> Small:
-    """A language model of 64 units on 2,000 words."""
+    """Return a language model of 64 units on 2,000 words."""
     return Small(
         lr=lr,
         epochs=2,
@@ -109,7 +109,7 @@ SMALL: dict[str, Small] = {
 
 
 def gain(before: float, after: float, metric: str) -> float:
-    """Share of the way from the untrained score to a perfect one."""
+    """Return the fraction of the way from the untrained score to a perfect one."""
     if metric == "perplexity":
         return 1 - math.log(after) / math.log(before)
     best = 100.0 if metric == "BLEU" else 1.0
@@ -117,7 +117,7 @@ def gain(before: float, after: float, metric: str) -> float:
 
 
 def measure(name: str, small: Small, folder: str | None) -> str:
-    """Trains one application and gives its line of the table."""
+    """Train one application, and return its row of the table."""
     recipe = Recipe(clip_norm=small.clip_norm)
     config = TrainConfig(
         application=name,
@@ -154,7 +154,7 @@ def main(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Applications; all by default.")
     ] = None,
 ) -> None:
-    """Train every application, small, and print what it gains."""
+    """Train a small version of every application, and print its gain."""
     torch.set_num_threads(1)
     print(
         f"{'application':22} {'metric':10} {'untrained':>9} {'trained':>9} {'gain':>7} {'parameters':>12} {'CPU s':>7}"

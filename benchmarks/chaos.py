@@ -1,14 +1,19 @@
-"""A study under fire: workers and drivers killed, Ctrl-C, the MLflow server gone and back, at random moments.
+"""A study under random faults: killed workers and drivers, Ctrl-C, and restarts of the MLflow server.
 
 The study is a grid of LeNet-5 on 3,000 MNIST images that come with a package, recorded on a real MLflow server. It runs
-once undisturbed and once with faults; after a driver is gone the same command is typed again, and at the end once more.
+once undisturbed and once with faults. Whenever a driver is gone, the same command is run again, and once more at the
+end.
 
     python -m benchmarks.chaos [--faults 50] [--trials 140] [--epochs 30] [--interval 23] [--seed 0] [--most-times 1.5]
 
-What must hold, or the exit code is 1: every trial has exactly one result and one finished run in MLflow, none is left
-running, every score is that of the undisturbed run to the last digit, the ledger's samples and FLOPs are those of the
-undisturbed run and of the epochs that were done again, no more and no less, and the study takes at most 1.5 times as
-long. A shorter study, or more faults a minute, take more times as long, since what a fault costs is a start.
+The exit code is 1 unless all of the following hold:
+
+- Every trial has exactly one result and one finished run in MLflow, and none is left running.
+- Every score equals that of the undisturbed run to the last digit.
+- The ledger's samples and FLOPs are exactly those of the undisturbed run plus the repeated epochs.
+- The study takes at most 1.5 times as long.
+
+A shorter study, or more faults a minute, has a higher ratio, since each fault costs a restart.
 """
 
 import json
@@ -51,13 +56,13 @@ arms:
       lr: {{low: 0.005, high: 0.05, scale: log, num: {trials}}}
 """
 AROUND = 2
-"""Trainings beside the grid: the baseline's and the choice's confirmation."""
+"""Trainings beside the grid: the baseline's, and the confirmation of the selected trial."""
 ANSWER_SECONDS = 120.0
 RUN = (sys.executable, "-m", "zerotune", "run", "chaos.yaml")
 
 
 class Server:
-    """An MLflow server that can be killed and started again on the same port and store."""
+    """An MLflow server that can be killed and restarted on the same port and store."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -70,11 +75,11 @@ class Server:
 
     @property
     def is_up(self) -> bool:
-        """Whether its process runs."""
+        """Whether the server's process runs."""
         return self._process is not None
 
     def start(self, *, wait: bool = False) -> None:
-        """Starts it; `wait` until it answers."""
+        """Start the server; with `wait`, return only when it answers."""
         words, environment = ui_command(self.database, self._port)
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -87,7 +92,7 @@ class Server:
             time.sleep(0.2)
 
     def kill(self) -> None:
-        """Kills it and its workers at once."""
+        """Kill the server and its workers at once."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -96,7 +101,7 @@ class Server:
 
 @dataclass
 class Driver:
-    """`zerotune run`, which is typed again where it has ended."""
+    """`zerotune run`, rerun whenever it has ended."""
 
     folder: Path
     server: Server
@@ -105,7 +110,7 @@ class Driver:
     exits: list[int] = field(default_factory=list)
 
     def ensure(self) -> "subprocess.Popen[bytes]":
-        """The driver's process, started where none runs."""
+        """Return the driver's process; start one if none runs."""
         if self.process is None:
             with (self.folder / "driver.log").open("ab") as log:
                 self.process = subprocess.Popen(
@@ -119,7 +124,7 @@ class Driver:
         return self.process
 
     def end(self, number: int) -> bool:
-        """Sends it a signal and waits until it is gone."""
+        """Send the driver a signal, and wait until it has ended."""
         process = self.ensure()
         process.send_signal(number)
         try:
@@ -130,7 +135,7 @@ class Driver:
         return True
 
     def kill_a_worker(self, chance: random.Random) -> bool:
-        """Kills one of the processes that train; says whether there was one. Draws one number where there is."""
+        """Kill one training process, and return whether there was one. Draw one random number if so."""
         workers = []
         for child in psutil.Process(self.ensure().pid).children(recursive=True):
             with suppress(psutil.Error):
@@ -143,7 +148,7 @@ class Driver:
         return True
 
     def finished(self) -> bool:
-        """Whether it has ended by itself; sys.exit where that was a failure."""
+        """Whether the driver has ended by itself. Call sys.exit if it failed."""
         if self.process is None or self.process.poll() is None:
             return False
         if self.process.returncode:
@@ -155,7 +160,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study came to."""
+    """Results of a study."""
 
     seconds: float
     faults: Counter[str]
@@ -171,16 +176,16 @@ class Outcome:
 def run_study(
     folder: Path, *, trials: int, epochs: int, faults: int, interval: float, seed: int, say: Callable[[str], None]
 ) -> Outcome:
-    """Runs the study to its end, with so many faults on the way.
+    """Run the study to its end, with the given number of faults on the way.
 
     Args:
-        folder: an empty one.
+        folder: an empty folder.
         trials: points of the grid.
-        epochs: of a training.
-        faults: how many; 0 for none.
-        interval: mean seconds between two of them.
-        seed: of the moments and kinds.
-        say: takes a line about every fault.
+        epochs: epochs of a training.
+        faults: number of faults; 0 for none.
+        interval: mean seconds between two faults.
+        seed: seed of the times and kinds of faults.
+        say: receives a line about every fault.
     """
     (folder / "chaos.yaml").write_text(STUDY.format(epochs=epochs, trials=trials), encoding="utf-8")
     paths = [str(turns.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -212,7 +217,7 @@ def run_study(
             time.sleep(0.2)
         driver.process = None
         if faults:
-            driver.ensure().wait()  # typed once more: nothing is left but what the store may lack
+            driver.ensure().wait()  # one more run: nothing is left but what the store may lack
             driver.finished()
         seconds = time.monotonic() - begin
         return _outcome(folder, server, seconds, done)
@@ -271,13 +276,13 @@ def _outcome(folder: Path, server: Server, seconds: float, faults: Counter[str])
 
 
 def problems(calm: Outcome, disturbed: Outcome, *, trials: int, most_times: float | None = None) -> list[str]:
-    """What does not hold, a sentence each; empty where all does.
+    """Return one sentence per violated condition; empty if all hold.
 
     Args:
         calm: the undisturbed study.
-        disturbed: the one with faults.
+        disturbed: the study with faults.
         trials: points of the grid.
-        most_times: how many times as long as undisturbed it may take; None for any number.
+        most_times: limit of its time relative to the undisturbed study; None for no limit.
     """
     number = trials + AROUND
     times = disturbed.seconds / calm.seconds
@@ -308,7 +313,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the moments and kinds of the faults.")] = 0,
     most_times: Annotated[float, typer.Option(help="Most that it may take, times the undisturbed study's time.")] = 1.5,
 ) -> None:
-    """Runs a study undisturbed and under faults, and says what became of it."""
+    """Run a study undisturbed and under faults, and report the results."""
     asked: dict[str, Any] = {"trials": trials, "epochs": epochs, "interval": interval, "seed": seed}
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as calm_folder,

@@ -1,11 +1,12 @@
-"""How often intervals hold what they say, how biased the best-of-k estimators are, how often a verdict is false.
+"""Coverage of intervals, bias of the best-of-k estimators, and frequency of false verdicts.
 
     python -m benchmarks.coverage [--repeats 2000] [--seed 0]
 
-Each number stands beside the one it should have. Clopper and Pearson's coverage and the expectations of the best-of-k
-estimators are exact sums; the rest is simulated, seeded, with a standard error below 0.017 at 2,000 repeats. Our own
-functions are measured (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`); of the t interval's coverage and
-the median best of k it is scipy's vectors and ranks, which the tests show to be the same.
+Each number stands beside its nominal value. Clopper and Pearson's coverage and the expectations of the best-of-k
+estimators are exact sums. The rest is simulated with a seed; its standard error is below 0.017 at 2,000 repeats. The
+measured functions are our own (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`). The exceptions are the t
+interval's coverage and the median best of k, measured with scipy's vectors and ranks, which the tests show to be the
+same.
 """
 
 import argparse
@@ -27,7 +28,7 @@ DIFFERENCES: dict[str, Draw] = {
     "skewed": lambda noise, shape: noise.exponential(size=shape) - 1.0,
     "skewed, other side": lambda noise, shape: 1.0 - noise.exponential(size=shape),
 }
-"""Differences of scores between two arms, around a true mean of 0; the skewed ones have a long tail to one side."""
+"""Differences of scores between two arms around a true mean of 0; the skewed ones have a long tail on one side."""
 
 NUM_SEEDS = (3, 5, 10)
 NUM_RESAMPLES = 1_000
@@ -35,7 +36,7 @@ TAIL = 100 * (1 - CONFIDENCE) / 2
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -49,24 +50,24 @@ def main() -> None:
 
 
 def table(title: str, headings: list[str], rows: list[list[str]]) -> None:
-    """Prints a table in Markdown."""
+    """Print a table in Markdown."""
     print(f"\n{title}\n")
     for row in [headings, ["---"] * len(headings), *rows]:
         print(f"| {' | '.join(row)} |")
 
 
 def percentile_ends(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval over the last axis, of resamples."""
+    """Return the percentile interval of resampled statistics over the last axis."""
     low, high = np.percentile(statistics, [TAIL, 100 - TAIL], axis=-1)
     return low, high
 
 
 def intervals_of_a_mean(noise: np.random.Generator, repeats: int) -> None:
-    """Coverage of the t interval and of the percentile bootstrap for the mean difference over a few seeds."""
+    """Print the coverage of the t interval and the percentile bootstrap for the mean difference over a few seeds."""
     rows = []
     for name, draw in DIFFERENCES.items():
         if name == "skewed, other side":
-            continue  # two-sided coverage is that of its mirror image
+            continue  # two-sided coverage equals that of its mirror image
         for num_seeds in NUM_SEEDS:
             samples = draw(noise, (repeats, num_seeds))
             ends = stats.ttest_1samp(samples, 0.0, axis=1).confidence_interval(CONFIDENCE)
@@ -85,10 +86,10 @@ def intervals_of_a_mean(noise: np.random.Generator, repeats: int) -> None:
 
 
 def false_verdicts(noise: np.random.Generator, repeats: int) -> None:
-    """How often the paired verdict says more, or less, than is true at its borders, and how often it decides at all.
+    """Print how often the paired verdict errs to either side at its borders, and how often it decides at all.
 
-    An interval moves with its differences, so that one sample shows "beats" where the arms are truly equal and
-    "matches" where the truth lies at the margin: both are a lower end above the truth.
+    An interval moves with its differences. The same sample therefore shows "beats" where the arms are truly equal and
+    "matches" where the truth lies at the margin: in both cases the interval's lower end is above the truth.
     """
     rows = []
     for name, draw in DIFFERENCES.items():
@@ -126,7 +127,7 @@ def false_verdicts(noise: np.random.Generator, repeats: int) -> None:
 
 
 def success_rates() -> None:
-    """Exact coverage of Clopper and Pearson's interval over true success rates from 0.01 to 0.99."""
+    """Print the exact coverage of Clopper and Pearson's interval over true success rates from 0.01 to 0.99."""
     rows = []
     for num_trials in (6, 16, 30, 64):
         found = [
@@ -150,20 +151,22 @@ def success_rates() -> None:
 
 
 def plug_in_weights(num_trials: int, k: int) -> np.ndarray:
-    """Dodge et al.'s weights of the trials from worst to best: the best of k drawn with replacement (1909.03004)."""
+    """Return Dodge et al.'s weights of the trials, worst to best, for the best of k drawn with replacement
+    (1909.03004).
+    """
     shares = np.arange(num_trials + 1) / num_trials
     return np.diff(shares**k)
 
 
 def unbiased_weights(num_trials: int, k: int) -> np.ndarray:
-    """The weights that `best_of_k` gives the trials from worst to best: its value for each of them alone."""
-    units = np.tri(num_trials)  # row i: the i-th and all better trials score 1
+    """Return the weights that `best_of_k` gives the trials, worst to best: its value for each of them alone."""
+    units = np.tri(num_trials)  # row i: trial i and all better ones score 1
     steps = [best_of_k(list(unit), higher_is_better=True)[k - 1] for unit in units[:, ::-1]]
     return np.diff([0.0, *steps])[::-1]
 
 
 def best_of_k_bias() -> None:
-    """Exact expectations of both best-of-k estimators for uniform scores, whose true value is k / (k + 1)."""
+    """Print exact expectations of both best-of-k estimators for uniform scores, whose true value is k / (k + 1)."""
     rows = []
     for num_trials, k in ((16, 8), (30, 5), (30, 15), (30, 30), (64, 32)):
         order_means = np.arange(1, num_trials + 1) / (num_trials + 1)  # of uniform scores, from worst to best
@@ -178,7 +181,7 @@ def best_of_k_bias() -> None:
 
 
 def best_of_k_intervals(noise: np.random.Generator, repeats: int, num_trials: int = 30) -> None:
-    """Coverage by k of the bootstrap for the mean best of k, and of the order-statistic interval for its median."""
+    """Print the coverage, by k, of the bootstrap for the mean best of k and of the order statistics for its median."""
     sizes = (1, 2, 3, 5, 6, 8, 10, 15, 20, 30)
     weights = np.stack([unbiased_weights(num_trials, k) for k in sizes], axis=1)
     plug_ins = np.stack([plug_in_weights(num_trials, k) for k in sizes], axis=1)
@@ -203,7 +206,7 @@ def best_of_k_intervals(noise: np.random.Generator, repeats: int, num_trials: in
 
 
 def _median_coverage(noise: np.random.Generator, repeats: int, num_trials: int, k: int) -> list[str]:
-    """Coverage of `median_best_of_k` for uniform and for exponential scores, its ends taken as ranks."""
+    """Return the coverage of `median_best_of_k` for uniform and for exponential scores, with its ends as ranks."""
     ranks = median_best_of_k(range(1, num_trials + 1), k, higher_is_better=True)
     quantile = 2.0 ** (-1.0 / k)
     coverages = []

@@ -1,15 +1,21 @@
-"""Whatever stands in a study file or a journal, the program gives a result or a sentence.
+"""For any study file or journal, the program gives a result or a one-sentence error.
 
-Three of four files are studies (all shipped ones, mutated, and bombs made by hand), loaded up to the first trial. The
-others are journals of small made-up studies, mutated, then resumed and finished up to the printed answer
+Three of four files are studies (all shipped ones, mutated, and hand-made bombs), loaded up to the first trial. The
+others are mutated journals of small synthetic studies, resumed and finished up to the printed answer
 (`benchmarks.fuzz_cases`).
 
     python -m benchmarks.fuzz [--files 100000] [--seed 0] [--only NUMBER]
 
-A file fails where the program raises anything but a sentence for the user, prints what a terminal would obey, takes a
-damaged result for what it was, takes more than 5 seconds of the processor, asks for more than 1 GiB, hangs or dies.
-Files are read in a child process with these limits; where it is lost, another goes on at the next file. `--only NUMBER`
-writes a file out and shows what becomes of it, traceback and all.
+A file fails if the program
+
+- raises anything but a one-sentence error for the user,
+- prints control sequences that a terminal would obey,
+- accepts a damaged result as the original,
+- takes more than 5 seconds of processor time, or more than 1 GiB of memory,
+- hangs or dies.
+
+Files are read in a child process with these limits. If it is lost, another continues with the next file. `--only
+NUMBER` writes a file out and shows its outcome, including the traceback.
 """
 
 import multiprocessing
@@ -39,17 +45,17 @@ from zerotune.tuner.errors import ZerotuneError
 from zerotune.tuner.study import load_study
 
 CPU_SECONDS = 5.0
-"""Processor time of a file; what it takes of the clock is up to the machine's other work."""
+"""Processor time limit of a file; wall time would depend on the machine's other work."""
 HANG_SECONDS = 120.0
 MEMORY_BYTES = 2**30
-"""What a child may ask for beyond what it holds when it begins."""
+"""Memory that a child may request beyond what it holds at its start."""
 SENTENCE_LINES = 21
 LINE_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a file; `failure` is empty where all is well."""
+    """Outcome of a file; `failure` is empty if all is well."""
 
     number: int
     kind: str
@@ -61,11 +67,11 @@ class Outcome:
 
 
 class _TooLong(BaseException):
-    """The file took all its processor time; no error of the program, so that nothing of it catches this."""
+    """The file used up its processor time. Not an `Exception`, so that the program does not catch it."""
 
 
 def sentence_problem(text: str) -> str:
-    """Why an error text is none that a user should see; empty where it is one."""
+    """Return why an error text is unfit for a user; empty if it is fit."""
     lines = text.split("\n")
     if not text.strip() or "Traceback" in text:
         return f"no sentence: {text[:200]!r}"
@@ -77,7 +83,7 @@ def sentence_problem(text: str) -> str:
 
 
 def judge(read: Callable[[], str]) -> tuple[str, str]:
-    """What reading gave, and what was wrong with that."""
+    """Return the result of reading, and what was wrong with it."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _TooLong
@@ -97,12 +103,12 @@ def judge(read: Callable[[], str]) -> tuple[str, str]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever held."""
+    """Return the most memory that this process ever held."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
-    """Reads one file."""
+    """Read one file."""
     own = Path(tempfile.mkdtemp(dir=folder))
     start = time.process_time()
     read = partial(load, case, own) if case.kind == "study" else partial(resume, case, own, given)
@@ -121,7 +127,7 @@ def outcome(number: int, case: Case, folder: Path, given: Wholes) -> Outcome:
 
 
 def _read_all(numbers: range, seed: int, folder: Path, given: Wholes, to: Connection) -> None:
-    """The child: a number before each file, its outcome after."""
+    """Run the child: send a number before each file and its outcome after it."""
     held = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
     for number in numbers:
@@ -130,8 +136,8 @@ def _read_all(numbers: range, seed: int, folder: Path, given: Wholes, to: Connec
 
 
 def outcomes(numbers: range, seed: int, folder: Path, given: Wholes) -> Iterator[Outcome]:
-    """Every file's outcome; where a child is lost, another goes on behind the file that it had begun."""
-    context = multiprocessing.get_context("fork")  # with all that was imported
+    """Yield every file's outcome; if a child is lost, another continues after the file that it had started."""
+    context = multiprocessing.get_context("fork")  # including all imports
     while numbers:
         receiver, sender = context.Pipe(duplex=False)
         child = context.Process(target=_read_all, args=(numbers, seed, folder, given, sender))
@@ -169,7 +175,7 @@ def _lost(number: int, case: Case, failure: str) -> Outcome:
 
 
 def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
-    """The outcomes by kind, the slowest file, the memory, and every failure once."""
+    """Print the outcomes by kind, the slowest file, the memory, and every failure once."""
     kinds = sorted({outcome.found for outcome in found})
     counts = Counter((outcome.kind, outcome.mutation, outcome.found) for outcome in found)
     by_hand = set(bombs())
@@ -202,7 +208,7 @@ def print_outcomes(found: list[Outcome], seed: int, seconds: float) -> None:
 
 
 def show(seed: int, number: int, folder: Path, given: Wholes) -> None:
-    """Writes a file out and reads it here, with no net below."""
+    """Write a file out and read it in this process, without protection."""
     case = given.case(seed, number)
     file = Path(f"fuzz-{seed}-{number}.{'yaml' if case.kind == 'study' else 'jsonl'}")
     file.write_bytes(case.content)
@@ -218,9 +224,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the mutations.")] = 0,
     only: Annotated[int | None, typer.Option(help="The one file to write out and read here.")] = None,
 ) -> None:
-    """Mutated study files and journals: each gives a result or a sentence."""
+    """Check that mutated study files and journals each give a result or a one-sentence error."""
     torch.set_num_threads(1)
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a journal is forced to disk, which is not the question
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # journals are forced to disk, which is not measured
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as name:
         folder = Path(name)
         given = wholes(folder)
@@ -228,7 +234,7 @@ def main(
             show(seed, only, folder, given)
             return
         for study in given.studies:
-            load_study(study)  # models are imported and outlined once, which is no file's fault
+            load_study(study)  # models are imported and outlined once, which counts for no file
         start, found = time.monotonic(), []
         for outcome in outcomes(range(files), seed, folder, given):
             found.append(outcome)

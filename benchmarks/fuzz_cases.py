@@ -1,8 +1,8 @@
-"""The files that `benchmarks.fuzz` reads, each by its number, and what a command does with them.
+"""The numbered files that `benchmarks.fuzz` reads, and what a command does with them.
 
 study      loaded as `zerotune run` does, up to the first trial
-journal    resumed as `zerotune run` does: read, replayed and finished with made-up results, searched for results of
-           other studies, turned into the records of the store, compared and printed
+journal    resumed as `zerotune run` does: read, replayed and finished with synthetic results, searched for results of
+           other studies, converted into the store's records, compared and printed
 """
 
 import contextlib
@@ -56,9 +56,9 @@ SEARCHES = (
     "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.1, high: 1}, decay: {choices: [constant, poly]}}",
     "method: grid, space: {lr: {low: 0.001, high: 1.0, scale: log, num: 3}, warmup_epochs: {low: 0, high: 1, num: 2}}",
 )
-"""Of the studies whose journals are mutated: every kind of searching method."""
+"""Searches of the studies whose journals are mutated: every kind of search method."""
 MEANT = ("records", "odd line")
-"""Mutations that write whole lines; all others are damage, and no result that they changed may be taken."""
+"""Mutations that write whole lines. All others are damage, and no result that they changed may be accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Case:
     Attributes:
         kind: what reads it.
         source: what it was made from.
-        mutation: how.
+        mutation: how it was changed.
         content: its bytes.
     """
 
@@ -80,7 +80,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeJournal:
-    """A journal, the study it is of, and its results by trial id."""
+    """A journal, its study, and its results by trial id."""
 
     study: Study
     content: bytes
@@ -89,13 +89,13 @@ class WholeJournal:
 
 @dataclass(frozen=True, kw_only=True)
 class Wholes:
-    """What is mutated: studies by name, and journals."""
+    """Originals to mutate: studies by name, and journals."""
 
     studies: dict[str, bytes]
     journals: list[WholeJournal]
 
     def case(self, seed: int, number: int) -> Case:
-        """The file of that number; the same one whenever it is asked for."""
+        """Return the file of that number, the same one at every call."""
         draw = random.Random(f"{seed}/{number}")
         if number % 4 == 3:
             place = draw.randrange(len(self.journals))
@@ -116,7 +116,7 @@ def _mutated(draw: random.Random, mutations: Mapping[str, Mutation], whole: byte
 
 
 def wholes(folder: Path) -> Wholes:
-    """Reads the shipped studies, and writes journals in a folder."""
+    """Read the shipped studies, and write journals into a folder."""
     studies = {name: path.read_bytes() for name, path in shipped_studies().items()}
     return Wholes(studies=studies, journals=[_journal(search, folder / str(i)) for i, search in enumerate(SEARCHES)])
 
@@ -131,7 +131,7 @@ def _journal(search: str, folder: Path) -> WholeJournal:
 
 
 def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lines: Console) -> None:
-    """Replays what a journal holds and answers all other trials at once, as a driver would in hours."""
+    """Replay a journal and answer all other trials at once, as a driver would over hours."""
     campaign = Campaign(study, journal.content.results)
     planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
     display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
@@ -146,7 +146,7 @@ def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lin
 
 
 def load(case: Case, folder: Path) -> str:
-    """Loads a study and asks for its first trial."""
+    """Load a study and ask for its first trial."""
     file = folder / "study.yaml"
     file.write_bytes(case.content)
     study = load_study(str(file))
@@ -156,7 +156,7 @@ def load(case: Case, folder: Path) -> str:
 
 
 def resume(case: Case, folder: Path, given: Wholes) -> str:
-    """Resumes a study with a journal, and prints its answer."""
+    """Resume a study with a journal, and print its answer."""
     whole = given.journals[int(case.source)]
     study, text = whole.study, io.StringIO()
     place, lines = folder / study.name, sanitize_console(Console(file=text, width=110, color_system=None))

@@ -1,8 +1,8 @@
-"""Training images a second: our folders of images against torchvision's ImageFolder in a torch DataLoader.
+"""Training images a second: our image folders against torchvision's ImageFolder in a torch DataLoader.
 
-Both decode, crop, flip and normalise the same files with the same number of worker processes, and hand over float32
-batches; nothing is trained with them. They take turns, an epoch each a round, so that whatever else the machine does
-meets both; a figure is the median over the rounds. The first round starts the workers and is left out.
+Both decode, crop, flip and normalise the same files with the same number of worker processes, and return float32
+batches; no model is trained. They alternate by epoch within each round, so that other load on the machine affects both.
+Each figure is the median over the rounds. The first round starts the workers and is not counted.
 
 Command: python benchmarks/image_loading.py [--folder IMAGENET] [--workers 1] [--batch-size 256] [--rounds 7]
 Peer: torchvision, of the extra `vision`. Without a folder, 512 JPEGs of ImageNet's typical size are generated.
@@ -27,13 +27,13 @@ from zerotune.trainers.data.loaded import LoadedSplit
 from zerotune.trainers.flops_and_memory import device_model
 
 HEIGHT, WIDTH = 375, 500
-"""ImageNet's most frequent size."""
+"""ImageNet's most frequent image size."""
 
 Epoch = Callable[[], Iterable[Any]]
 
 
 def generate(folder: Path, num_images: int = 512, num_classes: int = 4) -> Path:
-    """JPEGs of about 100 KB: smooth shapes with fine noise, as photographs have."""
+    """Write JPEGs of about 100 KB: smooth shapes with fine noise, like photographs."""
     from PIL import Image
 
     generator = np.random.default_rng(0)

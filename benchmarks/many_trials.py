@@ -1,18 +1,18 @@
-"""What a study of thousands of trials costs beside training, and whether a trial costs the same in a larger one.
+"""Cost of a study of thousands of trials beside training, and whether a trial costs the same in a larger study.
 
-Campaign, journal, store, answer and report are the real ones; only the driver is not: it answers every trial at once
-with a made-up result of five epochs. Every step runs in a process of its own, whose largest memory is its own:
+Campaign, journal, store, answer and report are the real ones. Only the driver is not: it answers every trial at once
+with a synthetic result of five epochs. Every step runs in its own process, so its peak memory is its own:
 
     drive      asks and tells all trials: campaign, journal forced to disk, progress lines; nothing is stored
     resume     reads the journal and replays it, as the same command does after a crash
-    store      writes all results into MLflow's SQLite file, as the writer's thread does while trainings go on
+    store      writes all results into MLflow's SQLite file, as the writer's thread does during trainings
     compare    `zerotune compare`: reads the store without epochs, and prints the answer
     report     `zerotune report`: reads the store with epochs, draws all figures and writes the page
 
     python -m benchmarks.many_trials [--trials 1000,3000,10000] [--repeats 3] [--method optuna]
 
-Growth is the exponent p of seconds ~ N^p between a size and the one before it: 1 where a trial costs the same in a
-larger study, 2 where every trial looks at all others.
+Growth is the exponent p of seconds ~ N^p between a size and the previous one: 1 if a trial costs the same in a larger
+study, 2 if every trial looks at all others.
 """
 
 import json
@@ -53,7 +53,7 @@ EPOCHS = 5
 BATCH_SIZES = (128, 256, 512, 1024)
 STEPS = ("drive", "resume", "store", "compare", "report")
 NOT_SEARCHED = 3 * (1 + 3 * len(BATCH_SIZES))
-"""Confirmations: of the baseline and of three arms at every batch size, on three seeds."""
+"""Confirmations of the baseline and of three arms at every batch size, on three seeds."""
 
 STUDY = """
 name: many
@@ -81,14 +81,14 @@ arms:
 
 
 def study_of(trials: int, method: str) -> Study:
-    """A study of about that many trials: a search and two rules at four batch sizes, three seeds."""
+    """Return a study of about that many trials: a search and two rules at four batch sizes, three seeds."""
     searched = max(1, (trials - NOT_SEARCHED) // len(BATCH_SIZES))
     text = STUDY.format(epochs=EPOCHS, batch_sizes=list(BATCH_SIZES), trials=searched, method=method)
     return study_from_text(text, "many_trials")
 
 
 def made_up(trial: Trial, number: int) -> TrialResult:
-    """A result as a training of some seconds would give; every fiftieth trial diverges."""
+    """Return a result like that of a training of some seconds; every fiftieth trial diverges."""
     noise = random.Random(trial.id)
     diverged = trial.role != "confirmation" and noise.random() < 0.02
     end = 0.1 if diverged else 0.9 + 0.08 * by_lr(trial) + noise.gauss(0, 0.002)
@@ -122,17 +122,17 @@ def made_up(trial: Trial, number: int) -> TrialResult:
 
 
 class NoStore:
-    """Stands where the store's writer does, so that the driver's own time is seen alone."""
+    """Stand in for the store's writer, so that only the driver's own time is measured."""
 
     def wait_until_open(self) -> None:
-        """It always is."""
+        """Return at once: this store is always open."""
 
     def submit(self, result: TrialResult) -> None:
-        """Forgets it."""
+        """Discard the result."""
 
 
 def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, RecordingAgenda]:
-    """What `tuner.run.run.run_study` puts together, but for the store."""
+    """Assemble what `tuner.run.run.run_study` does, except the store."""
     campaign = Campaign(study, known=journal.content.results)
     planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
     display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
@@ -140,7 +140,7 @@ def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, 
 
 
 def drive(study: Study, place: RunOptions) -> dict[str, float]:
-    """Asks for every trial that has no result yet, and tells one at once."""
+    """Ask for every trial without a result, and tell one at once."""
     with closing(Journal(place.folder(study))) as journal, (place.folder(study) / "log").open("w") as log:
         open_session(study, journal, collect_provenance())
         _, agenda = recorder(study, journal, Console(file=log))
@@ -153,12 +153,12 @@ def drive(study: Study, place: RunOptions) -> dict[str, float]:
 
 
 def resume(study: Study, place: RunOptions) -> dict[str, float]:
-    """The same, of a study that is complete."""
+    """Do the same for a complete study."""
     return drive(study, place)
 
 
 def store(study: Study, place: RunOptions) -> dict[str, float]:
-    """Writes every result, in the order they finished."""
+    """Write every result, in the order of completion."""
     application = APPLICATIONS[study.application]
     definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     with closing(Journal(place.folder(study))) as journal:
@@ -170,27 +170,27 @@ def store(study: Study, place: RunOptions) -> dict[str, float]:
 
 
 def command(*arguments: str) -> None:
-    """One of the program's commands."""
+    """Run one of the program's commands."""
     from zerotune.tuner.cli import app
 
     app(list(arguments), standalone_mode=False)
 
 
 def compare(study: Study, place: RunOptions) -> dict[str, float]:
-    """The command."""
+    """Run `zerotune compare`."""
     command("compare", study.name, "--store", str(place.store))
     return {}
 
 
 def report(study: Study, place: RunOptions) -> dict[str, float]:
-    """The command."""
+    """Run `zerotune report`."""
     file = place.store / "report.html"
     command("report", study.name, "--store", str(place.store), "--to", str(file))
     return {"megabytes": file.stat().st_size / 1e6}
 
 
 def take_part(step: str, folder: str, trials: int, method: str) -> None:
-    """One step, in its own process."""
+    """Run one step, in its own process."""
     steps: dict[str, Callable[[Study, RunOptions], dict[str, float]]] = {
         **{"drive": drive, "resume": resume, "store": store},
         **{"compare": compare, "report": report},
@@ -205,7 +205,7 @@ def take_part(step: str, folder: str, trials: int, method: str) -> None:
 
 
 def measure(trials: int, method: str) -> dict[str, turns.Figures]:
-    """Every step of one study, by name."""
+    """Measure every step of one study, by name."""
     folder = tempfile.mkdtemp(prefix="many-trials-")
     try:
         return {
@@ -217,7 +217,7 @@ def measure(trials: int, method: str) -> dict[str, turns.Figures]:
 
 
 def growth(sizes: list[float], seconds: list[float]) -> str:
-    """The exponent between the last two sizes; empty for the first size."""
+    """Return the exponent between the last two sizes; empty for the first size."""
     if len(sizes) < 2:
         return ""
     return f"{math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}"
@@ -229,7 +229,7 @@ def main(
     method: Annotated[str, typer.Option(help="What searches: random, or optuna.")] = "random",
     contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Seconds, memory and bytes a trial of campaign, journal, store, compare and report; nothing is trained."""
+    """Measure seconds, memory and bytes a trial of campaign, journal, store, compare and report, without training."""
     if contestant is not None:
         take_part(**json.loads(contestant))
         return

@@ -1,6 +1,6 @@
-"""Files as an accident or an enemy leaves them: study files and journals, cut, swapped, flipped and filled with bombs.
+"""Study files and journals as an accident or an attacker leaves them: cut, swapped, flipped and filled with bombs.
 
-Everything is drawn from the generator that is given, so that a seed gives the same file again.
+All randomness comes from the given generator, so that a seed reproduces its file.
 """
 
 import json
@@ -12,7 +12,7 @@ from zerotune.tuner.run.journal import format_line
 from zerotune.tuner.study.yaml_file import parse_yaml
 
 Mutation = Callable[[random.Random, bytes], bytes]
-"""Draws a changed file from a whole one."""
+"""Function of a generator and a whole file; returns a changed file."""
 
 HUGE: Final = "1" + "0" * 5_000
 SCALARS: Final[Sequence[str]] = (
@@ -26,7 +26,7 @@ SCALARS: Final[Sequence[str]] = (
     *('"', '"\\ud800"', '"\\x1b[2J"', "\x00", "\x1b[2J", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800", "é"),
     *("../../x", "/etc/passwd", "x" * 3_000, "'" + "y" * 60_000 + "'", "#", ":", "- -"),
 )
-"""What stands in a study's place of a word: limits, other types, and YAML that does more than say a value."""
+"""Replacements for a study's words: limits, other types, and YAML that does more than state a value."""
 
 VALUES: Final[Sequence[Any]] = (
     *(None, True, False, 0, 1, -1, 0.5, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), -float("inf")),
@@ -34,11 +34,11 @@ VALUES: Final[Sequence[Any]] = (
     *("", "x", "finished", "nan", "1", "\x1b[2J", "\u202e", "\ud800", "../../x", "x" * 10_000),
     *([], {}, [[]], [1, "x"], {"a": 1}, {"": {"": []}}, [None] * 100),
 )
-"""What takes the place of a value in a journal's record."""
+"""Replacements for a value in a journal's record."""
 
 
 def bombs() -> dict[str, bytes]:
-    """Study files made by hand to take time, memory or the reader with them."""
+    """Return hand-made study files that try to exhaust time or memory, or to crash the reader."""
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
     texts = {
@@ -112,7 +112,7 @@ def _cut(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _lines_changed(draw: random.Random, whole: bytes) -> bytes:
-    """Lines swapped, doubled, left out, indented or joined."""
+    """Swap, duplicate, drop, indent or join lines."""
     lines = whole.split(b"\n")
     for _ in range(draw.choice((1, 1, 2, 5))):
         one, other = draw.randrange(len(lines)), draw.randrange(len(lines))
@@ -133,7 +133,7 @@ def _lines_changed(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _words_changed(draw: random.Random, whole: bytes) -> bytes:
-    """Words of a study replaced, left out or doubled."""
+    """Replace, drop or duplicate words of a study."""
     pieces = whole.decode("utf-8").split(" ")
     for _ in range(draw.choice((1, 1, 2, 4))):
         place = draw.randrange(len(pieces))
@@ -151,7 +151,7 @@ def _words_changed(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _with_a_bomb(draw: random.Random, whole: bytes) -> bytes:
-    """A bomb before, inside or after a study; or alone."""
+    """Put a bomb before, inside or after a study, or return it alone."""
     bomb = draw.choice(list(bombs().values()))
     lines = whole.split(b"\n")
     place = draw.randrange(len(lines) + 1)
@@ -159,7 +159,7 @@ def _with_a_bomb(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _written_otherwise(draw: random.Random, whole: bytes) -> bytes:
-    """The same study as Windows, an old Mac or another encoding writes it."""
+    """Write the same study in the format of Windows, of an old Mac or in another encoding."""
     text = whole.decode("utf-8")
     return draw.choice(
         (
@@ -170,7 +170,7 @@ def _written_otherwise(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _values_changed(draw: random.Random, whole: bytes) -> bytes:
-    """A study of which some values are others, of every type at every key; written as JSON, which is YAML too."""
+    """Change some values of a study, of every type at every key; written as JSON, which is YAML too."""
     content: Any = parse_yaml(whole.decode(), "a study").content
     for _ in range(draw.choice((1, 1, 3))):
         content = mutated_content(draw, content, VALUES)
@@ -178,7 +178,7 @@ def _values_changed(draw: random.Random, whole: bytes) -> bytes:
 
 
 def mutated_content(draw: random.Random, content: Any, values: Sequence[Any]) -> Any:
-    """A copy of JSON-like content with one value, key or item of it changed."""
+    """Return a copy of JSON-like content with one value, key or item changed."""
     content = json.loads(json.dumps(content))
     places: list[tuple[Any, Any]] = []
     _list_places(content, places)
@@ -205,7 +205,7 @@ def _list_places(content: Any, places: list[tuple[Any, Any]]) -> None:
 
 
 def _records_changed(draw: random.Random, whole: bytes) -> bytes:
-    """A journal of which records hold a wrong value, of every type at every key."""
+    """Put wrong values of every type into a journal's records, at every key."""
     lines = whole.split(b"\n")
     for _ in range(draw.choice((1, 1, 3))):
         place = draw.randrange(len(lines) - 1)
@@ -217,7 +217,7 @@ def _records_changed(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
-    """A journal with a line that no driver wrote."""
+    """Add a line that no driver wrote to a journal."""
     result, started, first = '{"kind":"result","result":', '{"kind":"started","trial":', '{"kind":"study"'
     line = draw.choice(
         (
@@ -235,7 +235,7 @@ def _with_a_line(draw: random.Random, whole: bytes) -> bytes:
 
 
 def _sealed(line: str) -> bytes:
-    """With a checksum where it is a record, so that what that guards is reached."""
+    """Add a checksum if the line is a record, so that the checks behind it are reached."""
     return (format_line(line) if line.startswith('{"') else line).encode()
 
 

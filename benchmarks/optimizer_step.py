@@ -1,12 +1,12 @@
-"""Milliseconds of one optimizer step: ours against torch's own and other packages', and against the memory's speed.
+"""Milliseconds of one optimizer step: ours against torch's and other packages', and against the memory's speed.
 
-All optimizers step the same kind of parameters in turns, one step each a round, so that whatever else the machine does
-meets all of them; a figure is the median over the rounds. The floor is the time that the memory needs to read and write
-each word once (weights, gradients and state in, weights and state out) at the speed of a multiplication in place, which
-is measured here. A set that fits in the cache can be faster.
+All optimizers step the same kind of parameters, alternating by step within each round, so that other load on the
+machine affects all of them. Each figure is the median over the rounds. The floor is the time that the memory needs to
+read and write each word once (weights, gradients and state in, weights and state out), at the speed of an in-place
+multiplication measured here. A set that fits in the cache can be faster.
 
 Command: python benchmarks/optimizer_step.py [--device cuda] [--threads 1] [--rounds 30]
-Peers: pip install pytorch-optimizer; pip install --no-deps timm. One that is not installed is left out, and it says so.
+Peers: pip install pytorch-optimizer; pip install --no-deps timm. A peer that is not installed is skipped with a notice.
 """
 
 import gc
@@ -41,7 +41,7 @@ DECAY = 1e-4
 
 @dataclass(frozen=True)
 class Contestant:
-    """An optimizer to be timed: its peer is what its ratio is taken to, its words are those it must move a weight."""
+    """An optimizer to time: `peer` is the reference of its ratio, `words` the number it must move per weight."""
 
     name: str
     build: Build
@@ -54,13 +54,13 @@ def lenet() -> Shapes:
 
 
 def lstm_language_model(width: int = 1500, vocabulary: int = 10_000, layers: int = 2) -> Shapes:
-    """PTB-large (DATE 4.1.2): embedding, two LSTM layers, classifier; 66 million weights."""
+    """Return PTB-large (DATE 4.1.2): embedding, two LSTM layers, classifier; 66 million weights."""
     layer: Shapes = [(4 * width, width), (4 * width, width), (4 * width,), (4 * width,)]
     return [(vocabulary, width), *(layer * layers), (vocabulary, width), (vocabulary,)]
 
 
 def resnet50() -> Shapes:
-    """The 161 tensors of He et al., arXiv 1512.03385, Table 1: 25.6 million weights."""
+    """Return the 161 tensors of He et al., arXiv 1512.03385, Table 1: 25.6 million weights."""
     shapes: Shapes = [(64, 3, 7, 7), (64,), (64,)]
     inputs = 64
     for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
@@ -78,7 +78,7 @@ SETS: dict[str, Callable[[], Shapes]] = {"ResNet-50": resnet50, "LSTM LM": lstm_
 
 
 def contestants() -> Iterator[Contestant]:
-    """Everyone with momentum 0.9 or Adam's betas, and weight decay."""
+    """Yield all optimizers, with momentum 0.9 or Adam's betas, and weight decay."""
     sgd, adamw = "torch SGD foreach", "torch AdamW foreach"
     momentum = partial(SGD, lr=LR, momentum=0.9, weight_decay=DECAY)
     yield Contestant(sgd, partial(momentum, foreach=True), sgd, 5)
@@ -97,7 +97,7 @@ def contestants() -> Iterator[Contestant]:
 
 
 def peers(module: str, optimizer: str, name: str, peer: str, words: int, **options: object) -> Iterator[Contestant]:
-    """The contestant of another package, or none where it cannot be imported."""
+    """Yield the contestant of another package, or none if it cannot be imported."""
     try:
         if module.startswith("timm."):
             enter_without_models("timm", "timm.optim")
@@ -109,7 +109,7 @@ def peers(module: str, optimizer: str, name: str, peer: str, words: int, **optio
 
 
 def enter_without_models(*packages: str) -> None:
-    """Packages entered as empty ones: timm's models need torchvision, its optimizers torch alone."""
+    """Import packages as empty ones: timm's models need torchvision, its optimizers torch alone."""
     for package in packages:
         if package not in sys.modules:
             spec = importlib.util.find_spec(package)
@@ -121,7 +121,7 @@ def enter_without_models(*packages: str) -> None:
 
 
 def parameters(shapes: Shapes, device: str) -> list[nn.Parameter]:
-    """Weights and gradients of the shapes, the same for everyone."""
+    """Return weights and gradients of the shapes, the same for all contestants."""
     generator = torch.Generator().manual_seed(0)
     made = []
     for shape in shapes:
@@ -142,16 +142,16 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 
 def bytes_per_second(device: str) -> float:
-    """The memory's speed: 256 MiB read and written in place, as a step does with the weights; the fastest of ten."""
+    """Measure the memory's speed: read and write 256 MiB in place, as a step does with weights; the fastest of ten."""
     numbers = torch.ones(64 * 2**20, device=device)
     fastest = min(seconds(lambda: numbers.mul_(1.0), device) for _ in range(10))
     return 2 * numbers.numel() * numbers.element_size() / fastest
 
 
 def race(shapes: Shapes, device: str, rounds: int) -> dict[str, float]:
-    """Median seconds of a step of every contestant."""
+    """Return every contestant's median seconds of a step."""
     entrants = list(contestants())
-    # One set of weights for all: what a step costs does not depend on the values, and the memory of one is enough.
+    # All share one set of weights: a step's cost does not depend on the values, and one set fits in memory.
     weights: list[nn.Parameter] = parameters(shapes, device)
     start: list[Tensor] = [weight.detach().clone() for weight in weights]
     optimizers = {entrant.name: entrant.build(weights) for entrant in entrants}
@@ -159,7 +159,7 @@ def race(shapes: Shapes, device: str, rounds: int) -> dict[str, float]:
     for round_number in range(rounds + 2):
         for name, optimizer in optimizers.items():
             elapsed = seconds(optimizer.step, device)
-            if round_number >= 2:  # the first steps make state and warm up
+            if round_number >= 2:  # the first steps create state and warm up
                 times[name].append(elapsed)
         with torch.no_grad():
             torch._foreach_copy_(tuple(weights), start)

@@ -1,9 +1,8 @@
 """Trainings an hour of LeNet in packs of 2 to 128, against the same trainings one after the other.
 
-What `packing: auto` measures when the first trial of a kind comes up, for several batch sizes: a few updates alone
-and in packs, in turns, medians of three; here again and again: the median of that, for the sizes that most
-of the measurements came to. A pack's trainings have one seed
-and so share the samples, as those of one search do.
+`packing: auto` measures this when the first trial of a kind comes up: a few updates alone and in packs, alternating,
+medians of three. Here that measurement is repeated for several batch sizes. The medians are printed for the pack sizes
+that most repeats reached. A pack's trainings have one seed and so share the samples, as those of one search do.
 
     python benchmarks/packs.py [--batch-sizes 4 8 16 32 64 128] [--optimizers momentum date lamb] [--device cpu]
         [--repeats 5]
@@ -17,7 +16,7 @@ from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, Train
 
 
 def main() -> None:
-    """Prints a line an optimizer and batch size."""
+    """Print a line per optimizer and batch size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
     parser.add_argument("--optimizers", nargs="+", default=["momentum", "date", "lamb"])

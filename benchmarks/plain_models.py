@@ -1,4 +1,4 @@
-"""The models of `trainers.models`, and an epoch of training, as a user of torch writes them: peers of benchmarks."""
+"""Benchmark peers: the models of `trainers.models` and an epoch of training, as a user of torch writes them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 
 class PlainRowLSTM(nn.Module):
-    """DATE's LSTM over an image's rows: batch first."""
+    """DATE's LSTM over an image's rows, batch first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class PlainRowLSTM(nn.Module):
         self.classifier = nn.Linear(128, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of images (B, 1, 28, 28)."""
+        """Return logits of images (B, 1, 28, 28)."""
         outputs, _ = self.lstm(self.transform(images.squeeze(1)))
         logits: Tensor = self.classifier(outputs[:, -1])
         return logits
@@ -33,13 +33,13 @@ class PlainLanguageModel(nn.Module):
         self.classifier = nn.Linear(200, vocabulary_size)
 
     def forward(self, tokens: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Logits of windows (B, T), and the state to go on with."""
+        """Return logits of windows (B, T), and the state to continue with."""
         outputs, state = self.lstm(self.embedding(tokens), state)
         return self.classifier(outputs), state
 
 
 def plain_lenet() -> nn.Module:
-    """LeNet-5 as tutorials write it."""
+    """Return LeNet-5 as tutorials write it."""
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
@@ -48,7 +48,7 @@ def plain_lenet() -> nn.Module:
 
 
 def plain_epoch(model: nn.Module, loader: "DataLoader[Any]", optimizer: Optimizer, *, reads_loss: bool = True) -> float:
-    """Trains a classifier on all batches; returns the mean of their losses, 0.0 where none is read."""
+    """Train a classifier on all batches; return their mean loss, or 0.0 if none is read."""
     criterion = nn.CrossEntropyLoss()
     model.train()
     running = 0.0

@@ -1,12 +1,13 @@
 """Images a second of the LSTM on MNIST's rows: its input maps multiplied out, against its published form.
 
-One CPU thread, a training step (forward and backward) without the optimizer. The forms take turns, so that other work
-on the machine hits all alike; seconds are the thread's own. The last line checks that they are the same function.
+Times a training step (forward and backward) without the optimizer on one CPU thread. The forms alternate, so that other
+work on the machine affects all alike; seconds are the thread's own. The last line checks that they are the same
+function.
 
     python benchmarks/row_lstm.py [--rounds 15] [--batch-sizes 128 1024]
 
 Peers, in the same run:
-    published       transform and nn.LSTM one after the other, through oneDNN: torch's own way
+    published       transform and nn.LSTM one after the other, through oneDNN: torch's default
     native          the same without oneDNN
 """
 
@@ -25,14 +26,14 @@ from zerotune.trainers.models.lstm import RowLSTM
 
 
 def published(model: RowLSTM, images: Tensor) -> Tensor:
-    """Logits by the model's parts, called as they are written down."""
+    """Return logits from the model's parts, called in the published order."""
     rows = images.squeeze(1).transpose(0, 1)
     logits: Tensor = model.classifier(model.lstm(model.transform(rows))[0][-1])
     return logits
 
 
 def step_seconds(form: Callable[[RowLSTM, Tensor], Tensor], model: RowLSTM, images: Tensor, *, onednn: bool) -> float:
-    """CPU seconds of one training step."""
+    """Return the CPU seconds of one training step."""
     labels = torch.arange(len(images)) % 10
     model.zero_grad(set_to_none=True)
     with torch.backends.mkldnn.flags(enabled=onednn):
@@ -42,12 +43,12 @@ def step_seconds(form: Callable[[RowLSTM, Tensor], Tensor], model: RowLSTM, imag
 
 
 def main() -> None:
-    """Prints a table, and how far outputs and gradients lie apart."""
+    """Print a table, and the largest differences of outputs and gradients."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[128, 1024])
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on speaks of its TF32
+    warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on warns about its TF32
     configure_malloc()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -60,7 +61,7 @@ def main() -> None:
             for round_number in range(arguments.rounds + 1):
                 for name, (form, onednn) in forms.items():
                     spent = step_seconds(form, model, images, onednn=onednn)
-                    if round_number:  # the first pays for memory and for oneDNN's choices
+                    if round_number:  # the first step pays for memory and for oneDNN's choices
                         seconds[name].append(spent)
             medians = {name: statistics.median(values) for name, values in seconds.items()}
             for name, median in medians.items():

@@ -1,4 +1,4 @@
-"""A worker's part in `benchmarks.weak_scaling`, in a module of its own, since every worker's process imports it."""
+"""A worker's part in `benchmarks.weak_scaling`, in its own module because every worker's process imports it."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from zerotune.trainers.weak_scaling import ScalingPoint, measure_worker
 
 
 def part(process_group: ProcessGroup, device: str, *arguments: Any) -> ScalingPoint:
-    """`trainers.weak_scaling.measure_worker`."""
+    """Call `trainers.weak_scaling.measure_worker`."""
     return measure_worker(process_group, device, *arguments)

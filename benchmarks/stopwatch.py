@@ -1,6 +1,6 @@
-"""Where a program's time goes, seen from outside: the calls of a method, timed for as long as a benchmark watches.
+"""Profile a program from outside: time the calls of a method while a benchmark watches.
 
-Calls inside one another and of several threads are each counted in full.
+Nested calls and calls of several threads are each counted in full.
 """
 
 import time
@@ -19,8 +19,8 @@ class Call:
     Attributes:
         begin: seconds since the epoch.
         end: seconds since the epoch.
-        seconds: of the clock.
-        cpu_seconds: of the calling thread.
+        seconds: wall seconds.
+        cpu_seconds: CPU seconds of the calling thread.
     """
 
     begin: float
@@ -31,7 +31,7 @@ class Call:
 
 @contextmanager
 def watching(owner: Any, name: str) -> Iterator[list[Call]]:
-    """The calls of `owner.name`, a class's method or a module's function, in the order in which they ended."""
+    """Record the calls of `owner.name`, a class's method or a module's function, in the order in which they ended."""
     calls: list[Call] = []
     with patch.object(owner, name, _timed(calls, getattr(owner, name))):
         yield calls

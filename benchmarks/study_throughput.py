@@ -1,18 +1,18 @@
 """Seconds of a whole study, end to end: zerotune against plain Ray Tune and against Optuna's own optimize.
 
 The study is a grid of 32 configurations (8 learning rates x 4 momenta) of LeNet-5 on 3,000 MNIST images that come with
-a package, batch size 1,024, ten epochs, validation after each: 30 updates a trial. Every side has the machine's cores,
-a trial one of them. Seconds run from the start of the process until the grid's last result is stored, and until the
-last result of all is.
+a package: batch size 1,024, ten epochs, validation after each, 30 updates a trial. Every side has the machine's cores,
+one per trial. Seconds run from the start of the process until the grid's last result is stored, and until the very last
+result is.
 
     python -m benchmarks.study_throughput [--repeats 5] [--epochs 10]
 
-Peers, in the same run, each in a process of its own, taking turns:
-    zerotune        `zerotune run`. It trains 34 times: a stated baseline and the choice on one more seed besides, and
-                    each training is shown the test images at its end
+Peers, in the same run, each in its own process, alternating:
+    zerotune        `zerotune run`. It trains 34 times: also a stated baseline and the selected trial on one more seed,
+                    and each training evaluates the test images at its end
     tune            Ray Tune's grid search with its MLflow callback, a process a trial (Tune's default)
     tune, reuse     the same with reuse_actors=True
-    optuna          GridSampler and study.optimize(n_jobs=CORES) in memory, a run of MLflow a trial
+    optuna          GridSampler and study.optimize(n_jobs=CORES) in memory, an MLflow run per trial
 
 The peers train as a user writes it: a DataLoader that shuffles, torch.optim.SGD, loss.item() every step, validation in
 batches of 1,000. They read the images once, before the study (Tune's trials get them by `with_parameters`).
@@ -41,7 +41,7 @@ MODULE = "benchmarks.study_throughput"
 BATCH_SIZE = 1024
 LRS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 MOMENTA = (0.0, 0.3, 0.6, 0.8)
-"""So low that no configuration diverges: zerotune would end such a training early."""
+"""Low enough that no configuration diverges: zerotune would end such a training early."""
 GRID = {"lr": list(LRS), "momentum": list(MOMENTA)}
 
 STUDY = """
@@ -63,7 +63,7 @@ arms:
 
 
 def run_zerotune(epochs: int) -> dict[str, float]:
-    """The platform, whole: `zerotune run` as a user calls it; its answer and figures come after the last result."""
+    """Run the whole platform: `zerotune run` as a user calls it; its answer and figures come after the last result."""
     from benchmarks.stopwatch import watching
     from zerotune.tuner.cli import app
     from zerotune.tuner.run.journal import read_journal
@@ -91,7 +91,7 @@ Data = tuple["Tensor", "Tensor", "Tensor", "Tensor"]
 
 
 def read_images() -> Data:
-    """The images that zerotune trains on and validates with."""
+    """Return the images that zerotune trains on and validates with."""
     from zerotune.trainers.data.dataset import TensorSplit
     from zerotune.trainers.data.mnist5k import load
 
@@ -102,7 +102,7 @@ def read_images() -> Data:
 
 
 def plain_training(lr: float, momentum: float, epochs: int, data: Data) -> Iterator[dict[str, float]]:
-    """Validation accuracy after every epoch of a training as a user writes it."""
+    """Yield the validation accuracy after every epoch of a training as a user writes it."""
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -125,7 +125,7 @@ def plain_training(lr: float, momentum: float, epochs: int, data: Data) -> Itera
 
 
 def run_tune(epochs: int, *, reuse: bool) -> dict[str, float]:
-    """Plain Ray Tune."""
+    """Run plain Ray Tune."""
     from ray import tune
 
     from benchmarks.tune_peer import fit
@@ -141,7 +141,7 @@ def run_tune(epochs: int, *, reuse: bool) -> dict[str, float]:
 
 
 def run_optuna(epochs: int) -> dict[str, float]:
-    """Optuna's own loop, a thread a core."""
+    """Run Optuna's own loop, one thread per core."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow
     import optuna
@@ -170,7 +170,7 @@ def run_optuna(epochs: int) -> dict[str, float]:
 
 
 def figures(stored: float, accuracies: list[float], epochs: int) -> dict[str, float]:
-    """What a peer tells."""
+    """Return a peer's figures."""
     updates = epochs * -(-3_000 // BATCH_SIZE)
     best, trainings = max(accuracies), len(accuracies)
     return {
@@ -191,7 +191,7 @@ PEERS: dict[str, Callable[[int], dict[str, float]]] = {
 
 
 def measured(peer: str, epochs: int) -> turns.Figures:
-    """One turn of a peer, from before its process starts until after it ends."""
+    """Measure one turn of a peer, from before its process starts until after it ends."""
     begin = time.time()
     found = turns.alone(MODULE, {"peer": peer, "epochs": epochs})
     seconds = {name: found[of] - found["began"] for name, of in (("grid", "grid_stored"), ("seconds", "stored"))}
@@ -206,7 +206,7 @@ def main(
     ),
     contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Seconds of a grid of 32 trainings, from process start to the last result stored, against Ray Tune and Optuna."""
+    """Time a grid of 32 trainings, from process start to the last result stored, against Ray Tune and Optuna."""
     if contestant is not None:
         asked = json.loads(contestant)
         turns.tell({**PEERS[asked["peer"]](asked["epochs"]), "began": psutil.Process().create_time()})

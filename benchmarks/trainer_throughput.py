@@ -1,28 +1,28 @@
 """Images or tokens a second of training: zerotune's loop against the loop that a good user of torch writes.
 
-One CPU thread each, each side in a process of its own (zerotune sets glibc's thresholds, the plain loop leaves them as
-they are). Both train the same number of updates of the same model on the same samples: whole epochs, without
-evaluation, the first one left out. They take turns, an epoch each a round; a figure is the median over the rounds.
-Seconds are the process's own CPU seconds: with one thread they are those of the clock where nothing else runs.
+One CPU thread each, each side in its own process (zerotune sets glibc's thresholds, the plain loop leaves them
+unchanged). Both train the same number of updates of the same model on the same samples: whole epochs without
+evaluation, the first one not counted. They alternate by epoch within each round; each figure is the median over the
+rounds. Seconds are the process's own CPU seconds: with one thread they equal wall seconds if nothing else runs.
 
     python -m benchmarks.trainer_throughput [--data DIR] [--rounds 7] [--batch-sizes 128,1024,8192]
 
 DIR holds MNIST's files and a text in PTB's layout, in the folders `mnist` and `text-ptb-layout`. Without it the image
-models train on mnist5k, whose 3,000 training images end the list of batch sizes, and the language model is left out.
+models train on mnist5k, whose 3,000 training images limit the batch sizes, and the language model is skipped.
 
 Contestants, in the same run:
     plain           DataLoader(TensorDataset, shuffle=True), torch.nn's layers, torch.optim.SGD, loss.item() every step
     plain, no item  the same without loss.item()
     zerotune        zerotune.trainers.loop.Training; validation and test are cut to two samples
-    zerotune, auto  the same with `recipe: {micro_batch_size: auto}`, in pieces of the size that is found fastest when
-                    the training is set up; at batches from 1,024 on
+    zerotune, auto  the same with `recipe: {micro_batch_size: auto}`, in pieces of the size found fastest when the
+                    training is set up; for batch sizes from 1,024
 
-The text is read in streams by both, so its DataLoader does not shuffle and the LSTM's state is carried over, as in
-torch's own example word_language_model. A batch of text above 1,024 windows is accumulated from pieces by both: its
-logits alone would be 6.5 GB.
+Both read the text in streams, so its DataLoader does not shuffle and the LSTM's state is carried over, as in torch's
+own example word_language_model. Both accumulate a batch of text above 1,024 windows from pieces: its logits alone would
+take 6.5 GB.
 
-The limit is the rate of a product of 1024 x 1024 float32 matrices, one thread, measured in turns too. Operations are
-counted as published (`trainers.flops_and_memory`): the LSTM on rows does fewer here, since it multiplies its input maps
+The limit is the rate of a product of 1024 x 1024 float32 matrices on one thread, measured in turns too. Operations are
+counted as published (`trainers.flops_and_memory`). The LSTM on rows does fewer here, since it multiplies its input maps
 out.
 """
 
@@ -60,14 +60,14 @@ AUTO, AUTO_FROM = "zerotune, auto", 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is trained.
+    """A model and data to train.
 
     Attributes:
-        application: its name; the plain model of the same name is in `PLAIN`.
+        application: name of the application; `PLAIN` holds the plain model of the same name.
         unit: what is counted.
-        samples: of an epoch where the batch is not larger: what takes seconds.
+        samples: samples of an epoch, enough to take seconds, unless the batch is larger.
         largest_piece: samples in memory at once.
-        least_updates: of an epoch.
+        least_updates: fewest updates of an epoch.
     """
 
     application: str
@@ -85,7 +85,7 @@ WORKLOADS = (
 
 
 def full_data(application: str, folder: str | None) -> Dataset:
-    """All samples there are of the workload, where `folder` has them; images of mnist5k where none is named."""
+    """Return all of the workload's samples in `folder`; without a folder, images of mnist5k."""
     sources = APPLICATIONS[application].data_sources
     if application == "ptb_small":
         if folder is None:
@@ -95,10 +95,10 @@ def full_data(application: str, folder: str | None) -> Dataset:
 
 
 def cut(data: Dataset, workload: Workload, batch_size: int) -> Dataset:
-    """As many whole batches as a round takes, as far as the data allow, and next to nothing to evaluate.
+    """Cut the data to the whole batches of one round, as far as they go, and to next to nothing for evaluation.
 
     Raises:
-        DataError: not even one whole batch is there.
+        DataError: the data hold no whole batch.
     """
     whole = len(data.train) // batch_size
     if not whole:
@@ -108,7 +108,7 @@ def cut(data: Dataset, workload: Workload, batch_size: int) -> Dataset:
 
 
 def first(split: object, num_samples: int) -> TensorSplit | WindowSplit:
-    """The first samples of a split."""
+    """Return the first samples of a split."""
     if isinstance(split, WindowSplit):
         return replace(split, text=split.text[: num_samples * split.num_steps + 1])
     assert isinstance(split, TensorSplit)
@@ -116,14 +116,14 @@ def first(split: object, num_samples: int) -> TensorSplit | WindowSplit:
 
 
 def seconds_of(epoch: Callable[[], object]) -> float:
-    """CPU seconds of this process."""
+    """Return the CPU seconds of this process."""
     begin = time.process_time()
     epoch()
     return time.process_time() - begin
 
 
 def zerotune_epochs(workload: Workload, data: Dataset, batch_size: int, *, auto: bool) -> Callable[[], float]:
-    """Seconds of our next epoch."""
+    """Yield the seconds of our next epoch."""
     name = workload.application
     APPLICATIONS[name] = replace(APPLICATIONS[name], data_sources={SOURCE: DataSource(load=lambda folder: data)})
     whole_or_piece = workload.largest_piece if batch_size > workload.largest_piece else None
@@ -142,7 +142,7 @@ def zerotune_epochs(workload: Workload, data: Dataset, batch_size: int, *, auto:
 
 
 def plain_images(model: nn.Module, data: TensorSplit, batch_size: int, *, reads_loss: bool) -> Iterator[None]:
-    """Epochs of a classifier, one for every `next`."""
+    """Train a classifier for one epoch at every `next`."""
     loader = DataLoader(TensorDataset(data.inputs, data.targets), batch_size=batch_size, shuffle=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
     while True:
@@ -153,7 +153,7 @@ def plain_images(model: nn.Module, data: TensorSplit, batch_size: int, *, reads_
 def plain_text(
     model: PlainLanguageModel, data: WindowSplit, batch_size: int, piece: int, *, reads_loss: bool
 ) -> Iterator[None]:
-    """Epochs of the language model: windows in the order in which streams read on, the state carried over."""
+    """Train the language model for one epoch at every `next`: windows in stream order, the state carried over."""
     _, _, keys = stream_order(1, epochs=1, num_windows=len(data), batch_size=batch_size)
     tokens, targets = next(data.batches([keys]))
     loader = DataLoader(TensorDataset(tokens.tokens, targets), batch_size=min(batch_size, piece))
@@ -179,7 +179,7 @@ def plain_text(
 
 
 def plain_epochs(workload: Workload, data: Dataset, batch_size: int, *, reads_loss: bool) -> Callable[[], float]:
-    """Seconds of the plain loop's next epoch."""
+    """Yield the seconds of the plain loop's next epoch."""
     torch.manual_seed(0)
     if isinstance(data.train, WindowSplit):
         language_model = PlainLanguageModel(data.info["vocabulary_size"])
@@ -192,7 +192,7 @@ def plain_epochs(workload: Workload, data: Dataset, batch_size: int, *, reads_lo
 
 
 def matmul_rate() -> float:
-    """Floating-point operations a second of one thread: products of square matrices for about half a second."""
+    """Measure floating-point operations a second of one thread: products of square matrices for about half a second."""
     left, right = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
     product = left @ right
     begin, count = time.process_time(), 0
@@ -211,7 +211,7 @@ SIDES = {
 
 
 def take_part(side: str, application: str, batch_size: int, folder: str | None) -> None:
-    """One contestant, in its own process: warm after an epoch, then an epoch a turn."""
+    """Run one contestant in its own process: an epoch of warm-up, then an epoch per turn."""
     torch.set_num_threads(1)
     if side == "matmul":
         turns.serve(lambda: {"rate": matmul_rate()})
@@ -226,7 +226,7 @@ def take_part(side: str, application: str, batch_size: int, folder: str | None) 
 
 
 def compete(workload: Workload, batch_size: int, folder: str | None, rounds: int) -> list[list[str]]:
-    """The rows of one workload at one batch size."""
+    """Return the rows of one workload at one batch size."""
     sides = [side for side in SIDES if side != AUTO or batch_size >= AUTO_FROM]
     with ExitStack() as processes:
         contestants = {}
@@ -256,7 +256,7 @@ def main(
     workloads: Annotated[str, typer.Option(help="Applications, by commas; all if left out.")] = "",
     contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Images or tokens a second of training, one CPU thread, against a plain PyTorch loop with a DataLoader."""
+    """Measure training images or tokens a second on one CPU thread against a plain PyTorch loop with a DataLoader."""
     if contestant is not None:
         take_part(**json.loads(contestant))
         return

@@ -1,23 +1,23 @@
 """Seconds a trial beyond training: zerotune against bare Ray Tune with its MLflow callback.
 
 Everything is on: journal, MLflow store, progress lines. The trials train next to nothing (LeNet, one epoch of 3,000
-images at batch 3,000), all with zerotune's trainer, so that the difference is the platform.
+images at batch size 3,000), all with zerotune's trainer, so that the difference is the platform.
 
     python -m benchmarks.trial_overhead [--trials 64] [--trials 1000] [--repeats 5] [--repeats-slowest 1]
 
-Peers, in the same run, each in a process of its own, taking turns:
+Peers, in the same run, each in its own process, alternating:
     zerotune            `zerotune run`: Ray driver, workers kept alive
     tune, reuse         Tune's function trainable and MLflowLoggerCallback with reuse_actors=True
     tune                the same with a process a trial, Tune's default: the slowest, 3 to 4 s a trial
 
-**Beyond training** is slots x span / trials, less the seconds inside `train`. The span begins where zerotune hands out
-the first trial, or Tune's first training begins, and ends where the last result is in the closed store; what came
-before is the start-up, and what follows (zerotune's answer and figures) is told apart. `train` sets up model and data,
-runs the epoch and evaluates: what it sets up, which a worker that lives on has in memory, is told too, and ratios (peer
-to zerotune) with and without it.
+**Beyond training** is slots x span / trials, less the seconds inside `train`. The span starts when zerotune dispatches
+the first trial, or Tune's first training starts, and ends when the last result is in the closed store. What comes
+before is the start-up; what follows (zerotune's answer and figures) is reported separately. `train` sets up model and
+data, runs the epoch and evaluates. The set-up, which a persistent worker keeps in memory, is reported too, and ratios
+(peer to zerotune) with and without it.
 
-Then where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop calls), of the
-store's writer beside it, and of the mailbox, a round trip of which is timed on a cluster of its own.
+A second table shows where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop
+calls), of the store's writer beside it, and of the mailbox, whose round trip is timed on its own cluster.
 """
 
 import json
@@ -57,7 +57,7 @@ arms:
 
 
 def run_zerotune(trials: int) -> dict[str, float]:
-    """The platform, whole: `zerotune run` as a user calls it."""
+    """Run the whole platform: `zerotune run` as a user calls it."""
     import zerotune.tuner.run.journal
     from zerotune.tuner.campaign.campaign import Campaign
     from zerotune.tuner.cli import app
@@ -68,7 +68,7 @@ def run_zerotune(trials: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder, ExitStack() as watches:
         study, store = Path(folder) / "overhead.yaml", Path(folder) / "mlruns"
-        study.write_text(STUDY.format(trials=trials - 2))  # one baseline and one confirmation run besides
+        study.write_text(STUDY.format(trials=trials - 2))  # plus one baseline and one confirmation run
         watched = {
             "driver's thread": (Dispatcher, "on_trial_result"),
             "  campaign, ask": (Campaign, "ask"),
@@ -98,7 +98,7 @@ def run_zerotune(trials: int) -> dict[str, float]:
 
 
 def train_once(config: dict[str, float]) -> None:
-    """Tune's trainable: the training that zerotune's trials do."""
+    """Run Tune's trainable: the training of zerotune's trials."""
     from ray import tune
 
     from zerotune.trainers.loop import train
@@ -127,7 +127,7 @@ def train_once(config: dict[str, float]) -> None:
 
 
 def run_tune(trials: int, *, reuse: bool) -> dict[str, float]:
-    """Stock Ray Tune."""
+    """Run stock Ray Tune."""
     from ray import tune
 
     from benchmarks.tune_peer import fit
@@ -146,7 +146,7 @@ def run_tune(trials: int, *, reuse: bool) -> dict[str, float]:
 
 
 def mailbox_round_trip(rounds: int = 200) -> dict[str, float]:
-    """Median seconds from leaving an item in a mailbox to holding it."""
+    """Return the median seconds from leaving an item in a mailbox to receiving it."""
     import ray
 
     from zerotune.tuner.execution.ray.messages import Mailbox
@@ -164,7 +164,7 @@ def mailbox_round_trip(rounds: int = 200) -> dict[str, float]:
 
 
 def process_start() -> float:
-    """When this process began, seconds since the epoch."""
+    """Return the start of this process in seconds since the epoch."""
     return psutil.Process().create_time()
 
 
@@ -176,7 +176,7 @@ PEERS: dict[str, Callable[[int], dict[str, float]]] = {
 
 
 def a_trial(turn: turns.Figures) -> dict[str, float]:
-    """A turn's figures in seconds a trial."""
+    """Convert a turn's figures to seconds a trial."""
     trials, slots = turn["trials"], num_cores()
     found = {name: seconds / trials for name, seconds in turn.items() if name.startswith(("seconds", "cpu"))}
     found["slot"] = slots * turn["span"] / trials
@@ -188,7 +188,7 @@ def a_trial(turn: turns.Figures) -> dict[str, float]:
 
 
 def peers_table(trials: int, figures: dict[str, list[dict[str, float]]]) -> None:
-    """What a trial costs with every peer."""
+    """Print the cost of a trial with every peer."""
     names = ("slot", "training", "setup", "beyond", "beyond epochs")
     rows = []
     for peer, seen in figures.items():
@@ -207,7 +207,7 @@ def peers_table(trials: int, figures: dict[str, list[dict[str, float]]]) -> None
 
 
 def parts_table(seen: list[dict[str, float]], round_trip: float) -> None:
-    """Where zerotune's own time goes."""
+    """Print where zerotune's own time goes."""
     names = [name.removeprefix("seconds ") for name in seen[0] if name.startswith("seconds ")]
     rows = [
         [name, *(f"{1e3 * turns.middle(seen, f'{kind} {name}'):.2f}" for kind in ("seconds", "cpu"))] for name in names
@@ -224,7 +224,7 @@ def main(
     ] = None,
     contestant: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Seconds a trial beyond training, all on, against Ray Tune with its MLflow callback."""
+    """Measure seconds a trial beyond training, with everything on, against Ray Tune with its MLflow callback."""
     if contestant is not None:
         asked = json.loads(contestant)
         turns.tell(mailbox_round_trip() if asked["peer"] == MAILBOX else PEERS[asked["peer"]](asked["trials"]))

@@ -1,4 +1,4 @@
-"""The peer of the benchmarks of whole studies: stock Ray Tune with its MLflow callback, on a local cluster."""
+"""The peer of the whole-study benchmarks: stock Ray Tune with its MLflow callback, on a local cluster."""
 
 import os
 import tempfile
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What Tune did.
+    """Results of a run of Tune.
 
     Attributes:
         metrics: the last report of every trial.
         connected_at: when the cluster had started, seconds since the epoch.
         ended_at: when the last trial was logged.
-        cpu_seconds: of this process, while Tune ran.
+        cpu_seconds: CPU seconds of this process while Tune ran.
     """
 
     metrics: list[Mapping[str, Any]]
@@ -28,7 +28,7 @@ class Fitted:
 def fit(
     trainable: Callable[..., None], space: Mapping[str, Any], *, num_samples: int, reuse_actors: bool, study: str
 ) -> Fitted:
-    """Runs trials of one core each, and logs them to a new SQLite store.
+    """Run trials of one core each, and log them to a new SQLite store.
 
     Raises:
         RuntimeError: a trial failed.

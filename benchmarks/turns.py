@@ -1,7 +1,7 @@
-"""What the benchmarks of whole programs share: contestants in processes of their own that take turns, and tables.
+"""Shared parts of the whole-program benchmarks: contestants in their own processes that alternate, and tables.
 
-Settings of the C library and threads are a process's own, so a contestant that must not have another's gets its own
-process. Turns are taken A B A B, so that whatever else the machine does meets all alike; a figure is a median.
+Settings of the C library and of threads belong to a process, so a contestant that must not inherit another's gets its
+own process. Turns alternate A B A B, so that other load on the machine affects all alike; each figure is a median.
 
 A benchmark is its own contestant: it is started again with `--contestant JSON` and prints its results as marked lines.
 """
@@ -20,19 +20,19 @@ from rich.console import Console
 from rich.table import Table
 
 Figures = Mapping[str, Any]
-"""What a contestant measured in one turn, by name."""
+"""A contestant's measurements in one turn, by name."""
 
 ROOT = Path(__file__).parents[1]
 _MARK = "RESULT "
 
 
 def tell(figures: Figures) -> None:
-    """A contestant's word to the benchmark that started it."""
+    """Send a contestant's figures to the benchmark that started it."""
     print(f"\n{_MARK}{json.dumps(figures)}", flush=True)
 
 
 def serve(turn: Callable[[], Figures]) -> None:
-    """A contestant's main loop: says that it is warm, then takes a turn for every line it is sent."""
+    """Run a contestant's main loop: report that it is warm, then take a turn for every line it receives."""
     tell({})
     for _ in sys.stdin:
         tell(turn())
@@ -43,16 +43,16 @@ def _command(module: str, contestant: Figures) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """One thread each, as the contestants are compared; and this checkout, wherever Ray starts its workers."""
+    """Return an environment with one thread per contestant, and this checkout for workers started by Ray."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def alone(module: str, contestant: Figures) -> Figures:
-    """A contestant's figures, from a process that lives for this one turn.
+    """Return a contestant's figures from a process that lives for this one turn.
 
     Raises:
-        SystemExit: it failed; shows the end of what it printed.
+        SystemExit: it failed; shows the end of its output.
     """
     done = subprocess.run(
         _command(module, contestant), capture_output=True, text=True, check=False, cwd=ROOT, env=_environment()
@@ -65,11 +65,11 @@ def alone(module: str, contestant: Figures) -> Figures:
 
 
 class Contestant:
-    """A contestant whose process lives on and rests between its turns.
+    """A contestant whose process stays alive and idle between its turns.
 
     Args:
         module: the benchmark, such as "benchmarks.trainer_throughput".
-        contestant: which contestant, plain JSON values.
+        contestant: which contestant, as plain JSON values.
     """
 
     def __init__(self, module: str, contestant: Figures) -> None:
@@ -96,10 +96,10 @@ class Contestant:
         self._errors.close()
 
     def turn(self) -> Figures:
-        """One turn.
+        """Take one turn.
 
         Raises:
-            SystemExit: its process ended; shows the end of what it printed.
+            SystemExit: its process ended; shows the end of its output.
         """
         assert self._process.stdin is not None
         print(file=self._process.stdin, flush=True)
@@ -116,7 +116,7 @@ class Contestant:
 
 
 def take_turns(rounds: int, turns: Mapping[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
-    """Every contestant's figures of every round, a turn each a round; told as they come, so that an end loses none."""
+    """Return every contestant's figures, one turn per round; print them as they come, so that an abort loses none."""
     figures: dict[str, list[Figures]] = {name: [] for name in turns}
     for number in range(1, rounds + 1):
         for name, turn in turns.items():
@@ -126,17 +126,17 @@ def take_turns(rounds: int, turns: Mapping[str, Callable[[], Figures]]) -> dict[
 
 
 def middle(figures: Sequence[Figures], name: str) -> float:
-    """The median over a contestant's turns."""
+    """Return the median over a contestant's turns."""
     return median(float(turn[name]) for turn in figures)
 
 
 def load() -> str:
-    """What else the machine was doing: the load average of the last minutes, this benchmark's own part included."""
+    """Return the machine's recent load average, which includes this benchmark's own part."""
     return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def machine() -> str:
-    """The machine in one line."""
+    """Describe the machine in one line."""
     import torch  # a peer's process must not pay for what it does not use
 
     from zerotune.trainers.flops_and_memory import device_model
@@ -145,7 +145,7 @@ def machine() -> str:
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> None:
-    """A table whose first `num_names` columns are names and whose other columns are numbers."""
+    """Print a table whose first `num_names` columns are names and whose other columns are numbers."""
     table = Table(title=title, title_justify="left")
     for position, heading in enumerate(headings):
         is_name = position < num_names
@@ -156,5 +156,5 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
 
 def console() -> Console:
-    """Where results are printed: as wide as the terminal, or 110 columns."""
+    """Return the console for results: as wide as the terminal, or 110 columns."""
     return Console(width=None if sys.stdout.isatty() else 110, highlight=False)

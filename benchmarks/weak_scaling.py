@@ -2,15 +2,22 @@
 
     python -m benchmarks.weak_scaling [--workers 2] [--samples 4] [--updates 2] [--rounds 5]
 
-Every worker has the same share, read from JPEG files in ImageNet's layout that are drawn here: 1,000 classes, so that
-the models have the size they have on ImageNet. What is measured is what `zerotune scale` measures. The paper gives 64
-images to a chip; a CPU core takes minutes for so many.
+Every worker has the same local batch size and reads JPEG files in ImageNet's layout that are generated here: 1,000
+classes, so that the models have their ImageNet sizes. The measurements are those of `zerotune scale`. The paper gives
+64 images to a chip; a CPU core takes minutes for that many.
 
-Columns: W parameters; operations of a sample's forward and backward pass over W (DATE's computational intensity counts
-the forward pass, a third); the part of a matrix product's rate that one worker reaches; images a second of one worker
-and of several; efficiency; the part of an update that the exchange takes; how much slower workers are beside each other
-without one; how far the model is from the update measured; forecasts of the efficiency with a device for each worker,
-over links like the one between the workers here.
+Columns:
+
+- W parameters
+- operations of a sample's forward and backward pass over W (DATE's computational intensity counts only the forward
+  pass, a third)
+- the fraction of a matrix product's rate that one worker reaches
+- images a second of one worker and of several
+- efficiency
+- the fraction of an update that communication takes
+- the slowdown of workers beside each other without communication
+- the distance of the model from the measured update
+- forecasts of the efficiency with a device for each worker, over links like the one between the workers here
 """
 
 import tempfile
@@ -36,7 +43,7 @@ FORECASTS = (4, 32, 256, 1024)
 
 
 def draw_images(folder: Path) -> None:
-    """An image a class to train on, one to validate with, and two to test."""
+    """Generate images per class: one to train on, one to validate with, and two to test."""
     from PIL import Image
 
     generator = np.random.default_rng(0)
@@ -50,7 +57,7 @@ def draw_images(folder: Path) -> None:
 
 
 def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
-    """What is trained: momentum, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
+    """Configure momentum training, with batch normalisation over each worker's own samples, as on DATE's TPUs."""
     outline = APPLICATIONS[application].meta_model({})
     ghosts = samples if outline is not None and has_batch_norm(outline) else None
     return TrainConfig(
@@ -73,7 +80,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, whose median counts.")] = 5,
     models: Annotated[str, typer.Option(help="Models, by commas.")] = ",".join(MODELS),
 ) -> None:
-    """Weak scaling of DATE's six networks here, and forecast."""
+    """Measure and forecast the weak scaling of DATE's six networks here."""
     rates = measure_machine_rates("cpu")
     measured, forecast = [], []
     with tempfile.TemporaryDirectory(prefix="drawn-") as folder:

@@ -64,7 +64,7 @@ NUM_TRIALS = 8
 
 
 def write(folder: Path, old: str = "", new: str = "", *, file: str = "plane.py") -> Path:
-    """Write the application and its study to a folder, with `old` replaced by `new`; return the application's file."""
+    """Write the application and its study into a folder, `old` replaced by `new`; return the application's file."""
     assert old in OWN
     (folder / "plane.yaml").write_text(STUDY, encoding="utf-8")
     path = folder / file

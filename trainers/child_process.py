@@ -15,7 +15,7 @@ PACKAGE: Final = Path(__file__).parents[1]
 """Folder of the installed package `zerotune`, which holds `trainers`, `tuner` and `studies`."""
 
 ENVIRONMENT: Final = {"PYTHONSAFEPATH": "1"}
-"""Variables for programs that start Python processes: keeps the current folder from the front of the import path."""
+"""Variables for programs that start Python processes: the current folder never comes first on the import path."""
 
 
 def command_of(module: str, *arguments: str) -> list[str]:

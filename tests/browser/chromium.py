@@ -1,4 +1,4 @@
-"""The Chromium that the tests of this folder drive, where the machine has one."""
+"""The Chromium that the tests of this folder drive, if the machine has one."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ MARKS = [
 
 
 def start(profile: Path) -> webdriver.Chrome:
-    """A browser with a profile of its own that keeps a log of its console and of its requests."""
+    """Start a browser with its own profile that logs its console and its requests."""
     options = Options()
     options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):

@@ -1,6 +1,6 @@
-"""A browser and a folder for its pictures, shared by the modules of this folder.
+"""A browser and a folder for its screenshots, shared by the modules of this folder.
 
-Screenshots go to the folder $ZEROTUNE_SCREENSHOTS where it is set, else to a temporary one.
+Screenshots go to the folder $ZEROTUNE_SCREENSHOTS if it is set, else to a temporary one.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A user finds, compares and sees a study's runs in the MLflow UI, in a real browser."""
+"""In a real browser, a user finds, compares and views a study's runs in the MLflow UI."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ pytestmark = MARKS
 
 @pytest.fixture(scope="module")
 def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The links into the UI of a small study with a tuned arm, a DATE arm and a Pareto figure."""
+    """Links into the UI of a small study with a tuned arm, a DATE arm and a Pareto figure."""
     root = tmp_path_factory.mktemp("mlruns")
     uri = default_tracking_uri(root)
     _fill(uri, root)
@@ -91,15 +91,15 @@ def test_the_pareto_figure_is_drawn(browser: WebDriver, links: dict[str, str], s
 
 
 def _missing(browser: WebDriver, link: str | None, expected: list[str]) -> list[str]:
-    """Opens a page, if a link is given, and waits: what of the expected text it still does not show in the end."""
+    """Open the page, if a link is given, wait, and return the expected texts that it still does not show."""
     if link:
-        browser.get("about:blank")  # the UI reads the part after # only when a page is loaded anew
+        browser.get("about:blank")  # the UI reads the part after # only on a fresh load
         browser.get(link)
     return _wait_for_text(browser, expected, scroll=False)
 
 
 def _missing_after_scrolling(browser: WebDriver, expected: list[str]) -> list[str]:
-    """The same after every part of the page is scrolled to its end: long tables draw only the rows in sight."""
+    """Like `_missing`, after scrolling every part of the page to its end: long tables draw only visible rows."""
     return _wait_for_text(browser, expected, scroll=True)
 
 

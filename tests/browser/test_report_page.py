@@ -1,4 +1,4 @@
-"""A study's report in a real browser: on a phone, on a desk and on paper, without a network and without an error."""
+"""A study's report in a real browser: on a phone, on a desktop and on paper, offline and without errors."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from zerotune.tuner.reports.html.page import render_report
 PATIENCE_SECONDS = 120
 PHONE, TABLET, DESK = 390, 820, 1200
 PAPER_HEIGHT = 1017
-"""CSS pixels of an A4 page between its margins."""
+"""Height of an A4 page between its margins, in CSS pixels."""
 MODES = "return Array.from(document.querySelectorAll('.plot'), plot => plot.dataset.drawn)"
 EMPTY = """
 return Array.from(document.querySelectorAll('.plot')).filter(plot => {
@@ -44,7 +44,7 @@ pytestmark = MARKS
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the made-up study, three batch sizes wide."""
+    """The report of the synthetic study, with three batch sizes."""
     file = tmp_path_factory.mktemp("page") / "report.html"
     subject = reported()
     file.write_text(render_report(subject, draw_figures(subject)), encoding="utf-8")
@@ -52,7 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def show(browser: Chrome, file: Path, width: int) -> None:
-    """Opens a page on a screen of that width and waits until its figures are drawn; earlier logs are dropped."""
+    """Open a page on a screen of this width and wait until its figures are drawn. Discards earlier logs."""
     browser.get("about:blank")
     for log in ("browser", "performance"):
         browser.get_log(log)
@@ -71,7 +71,7 @@ def errors(browser: Chrome) -> list[str]:
 
 
 def requests(browser: Chrome) -> set[str]:
-    """Addresses that the page asked for; inlined ones and its own file are none."""
+    """Return the addresses that the page requested, without inlined ones and its own file."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
     ours = [found for found in asked if found["documentURL"].startswith("file:")]

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of `tuner`."""
+"""Fixtures for the tests of `tuner`."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from zerotune.tuner.store.connection import create_tables
 
 @cache
 def mlflow_tables() -> bytes:
-    """A new database of MLflow's: making one takes seconds, copying it does not."""
+    """Return the content of an empty MLflow database. Creating one takes seconds, copying it does not."""
     with TemporaryDirectory() as folder:
         create_tables(default_tracking_uri(Path(folder)))
         return (Path(folder) / "mlflow.db").read_bytes()
@@ -24,7 +24,7 @@ def mlflow_tables() -> bytes:
 
 @pytest.fixture(autouse=True)
 def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """New stores in this process get a copy of such a database."""
+    """Create new stores in this process by copying that database."""
 
     def copy(tracking_uri: str) -> None:
         Path(tracking_uri.removeprefix("sqlite:///")).write_bytes(mlflow_tables())
@@ -34,17 +34,17 @@ def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """A current folder with an application of one's own and a study of it."""
+    """A current folder with a user application and a study of it."""
     monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
     for module in (run_module, sync_module):
-        monkeypatch.setattr(module, "write_report", lambda *_: [])  # figures have tests of their own
+        monkeypatch.setattr(module, "write_report", lambda *_: [])  # figures have their own tests
     return Here(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables and no study: making the tables takes seconds, copying them does not."""
-    from mlflow import MlflowClient  # takes seconds, which most tests here need not
+    """A store with tables and no study. Creating the tables takes seconds, copying them does not."""
+    from mlflow import MlflowClient  # this import takes seconds, and most tests here do not need it
 
     root = tmp_path_factory.mktemp("empty")
     Store(default_tracking_uri(root), "unused", "00", {})
@@ -55,7 +55,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uri(tmp_path: Path, empty_database: Path) -> str:
-    """A store of one's own, in a folder of an awkward name."""
+    """The URI of a fresh store in a folder with an awkward name."""
     root = tmp_path / "ml runs #1"
     root.mkdir()
     (root / "mlflow.db").write_bytes(empty_database.read_bytes())

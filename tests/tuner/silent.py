@@ -1,10 +1,10 @@
-"""What a recorder writes to besides the journal, where a test does not look at it."""
+"""A stub for the outputs of a recorder other than the journal."""
 
 from collections.abc import Callable
 
 
 class Silent:
-    """Stands for the MLflow writer and for the terminal."""
+    """Stands in for the MLflow writer and for the terminal: every method does nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None

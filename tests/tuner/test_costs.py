@@ -1,4 +1,4 @@
-"""Costs as numbers: they add in any order, what is unknown stays unknown, and the clock counts each second once."""
+"""Costs add in any order, unknown parts stay unknown, and wall-clock time counts each second once."""
 
 from dataclasses import asdict, fields, replace
 from functools import reduce
@@ -38,8 +38,8 @@ def test_where_everything_was_metered_the_metered_seconds_are_the_device_seconds
 
 # -- addition ----------------------------------------------------------------------------------------------------------
 
-COUNTS = st.integers(0, 2**80)  # beyond what a float holds
-QUARTERS = st.integers(0, 2**40).map(lambda number: number / 4)  # floats whose sums are exact
+COUNTS = st.integers(0, 2**80)  # more than a float can hold
+QUARTERS = st.integers(0, 2**40).map(lambda number: number / 4)  # floats with exact sums
 COSTS = st.builds(
     Cost,
     **dict.fromkeys((*INTEGERS, "peak_memory_bytes"), COUNTS),
@@ -115,9 +115,9 @@ def span(begin: float, end: float) -> TrialResult:
     [
         ([(0, 4)], 4),
         ([(0, 4), (4, 6)], 6),
-        ([(0, 4), (1, 3), (2, 6)], 6),  # side by side
+        ([(0, 4), (1, 3), (2, 6)], 6),  # in parallel
         ([(0, 4), (0, 4)], 4),
-        ([(0, 4), (100, 103)], 7),  # an interruption between
+        ([(0, 4), (100, 103)], 7),  # with an interruption between them
         ([(5, 5)], 0),
     ],
 )
@@ -126,7 +126,7 @@ def test_wall_seconds_are_those_in_which_something_ran(spans: list[tuple[int, in
 
 
 def test_the_workers_of_a_trial_count_once() -> None:
-    """Two held 4 s each until 10: device-seconds are 8. The other one ran alone from 3 to 7."""
+    """Two workers ran for 4 s each and ended at 10, so device-seconds are 8. The other trial ran alone from 3 to 7."""
     together = replace(span(2, 10), num_workers=2)
     assert together.started_at == 6
     assert wall_seconds([together]) == 4

@@ -1,4 +1,4 @@
-"""The papers' energy model: their numbers, and what follows from them at any batch size."""
+"""DATE's energy model: the paper's numbers, and what they imply at any batch size."""
 
 import math
 
@@ -23,7 +23,7 @@ from zerotune.tuner.energy import (
 RESNET50 = TrainingWork(
     flops_per_sample=3 * 7_700_000_000, num_parameters=25_000_000, num_samples=40 * 32_768, epochs=90
 )
-"""The paper's ResNet-50 on as many images as 40 batches of 32,768 hold."""
+"""The paper's ResNet-50, with as many images as 40 batches of 32,768."""
 
 
 # -- DATE, Section 4.5 and Figure 19 -----------------------------------------------------------------------------------
@@ -42,10 +42,11 @@ def communication(batch_size: int, *, trainings: int = 1, all_reduce_factor: flo
 
 
 def test_figure_19_large_batch_tuning_free_and_both() -> None:
-    """Er is the communication of the baseline: batch size 256, tuned in 100 trainings.
+    """Er is the communication energy of the baseline: batch size 256, tuned in 100 trainings.
 
-    Figure 19's sqrt(k)/k at k = 128 is the model's 1/k for a factor that grows as sqrt(k); the paper does not say why
-    it does. Ours: with k times the nodes of a square mesh, a word passes sqrt(k) times as many of them.
+    Figure 19 has sqrt(k)/k at k = 128. The model gives 1/k, multiplied by a factor that grows as sqrt(k). The paper
+    does not explain this factor. Our explanation: a square mesh with k times the nodes passes a word along sqrt(k)
+    times as many of them.
     """
     k = 32_768 / 256
     before = communication(256, trainings=100)
@@ -65,7 +66,7 @@ def test_computation_does_not_change_with_the_batch_and_communication_falls_as_i
 
 @given(st.integers(1, 10_000), st.integers(1, 100), st.integers(1, 10_000))
 def test_updates_are_rounded_up(num_samples: int, epochs: int, batch_size: int) -> None:
-    """DATE 3.6: 30 epochs of 60,000 samples are 220 updates at 8,192."""
+    """DATE 3.6: 30 epochs of 60,000 samples are 220 updates at batch size 8,192."""
     work = TrainingWork(flops_per_sample=0, num_parameters=1, num_samples=num_samples, epochs=epochs)
     one_a_word = EnergyConstants(picojoules_per_flop=0.0, picojoules_per_word=1e12)
     expected = math.ceil(epochs * num_samples / batch_size)
@@ -80,7 +81,10 @@ def test_the_constants_and_the_factor_scale_what_they_stand_for() -> None:
 
 
 def simulated_ring_words(num_nodes: int, num_words: int) -> list[int]:
-    """Words each node sends when a ring reduces, then gathers, a vector cut into a chunk a node, step by step."""
+    """Count the words that each node sends in a ring all-reduce, step by step.
+
+    The vector is cut into one chunk per node. The ring first reduces it, then gathers it.
+    """
     sent = [0] * num_nodes
     for _ in range(2 * (num_nodes - 1)):
         for node in range(num_nodes):
@@ -103,7 +107,7 @@ def test_the_papers_intensities() -> None:
 
 
 def counted(model: nn.Module, *, backward: bool) -> float:
-    """Operations an image of 224 pixels, on tensors without content."""
+    """Count the operations per image of 224 pixels, on meta tensors."""
     images = torch.empty(2, 3, 224, 224, device="meta")
     with FlopCounterMode(display=False) as counter:
         outputs = model(images).sum()
@@ -120,7 +124,7 @@ def built(application: str) -> tuple[nn.Module, int]:
 
 
 def test_the_projects_resnet50_has_the_papers_operations_and_intensity() -> None:
-    """The paper's counts are of the forward pass, and rounded: 7.7 billion, and 25 million of 25,557,032 parameters."""
+    """The paper counts the forward pass and rounds: 7.7 billion, and 25 million of 25,557,032 parameters."""
     model, num_parameters = built("resnet50_v1_imagenet")
     flops = counted(model, backward=False)
     assert (round(flops / 1e9, 1), num_parameters // 1_000_000) == (7.7, 25)
@@ -129,7 +133,7 @@ def test_the_projects_resnet50_has_the_papers_operations_and_intensity() -> None
 
 
 def test_the_projects_alexnet_is_within_five_percent_of_the_papers_intensity() -> None:
-    """torchvision's AlexNet has narrower first layers than the one of 1.5 billion operations."""
+    """The first layers of torchvision's AlexNet are narrower than those of the one with 1.5 billion operations."""
     model, num_parameters = built("alexnet_imagenet")
     flops = counted(model, backward=False)
     assert (round(flops / 1e9, 2), num_parameters // 1_000_000) == (1.43, 61)
@@ -137,7 +141,7 @@ def test_the_projects_alexnet_is_within_five_percent_of_the_papers_intensity() -
 
 
 def test_training_has_almost_three_times_the_intensity_of_the_forward_pass() -> None:
-    """Every layer but the first has two products backward: for its weights and for its inputs."""
+    """Every layer but the first has two products in the backward pass: for its weights and for its inputs."""
     model, _ = built("alexnet_imagenet")
     first_layer = 2 * 64 * 3 * 11 * 11 * 55 * 55
     assert counted(model, backward=True) == 3 * counted(model, backward=False) - first_layer

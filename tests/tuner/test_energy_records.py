@@ -1,4 +1,4 @@
-"""Measured joules on their way through journal and store, and records of versions that knew neither them nor words."""
+"""Measured joules survive the journal and the store, and older records without joules or words can be read."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
 
 
 def metered(joules: tuple[float | None, ...] = (10.5, None, 30.25)) -> TrialResult:
-    """A result of three epochs, of which a meter counted two."""
+    """A result with three epochs, two of them covered by a meter."""
     result = make_result()
     epochs = tuple(
         replace(epoch, words=61_706 * epoch.iterations, measured_joules=amount)
@@ -24,7 +24,7 @@ def metered(joules: tuple[float | None, ...] = (10.5, None, 30.25)) -> TrialResu
 
 
 def read_again(result: TrialResult) -> TrialResult:
-    """Through what MLflow keeps: tags, and metrics by name and step."""
+    """Write and read a result the way MLflow stores it: as tags, and as metrics by name and step."""
     tags = {record.TAG_TRIAL: result.trial.id, **record.record_tags(result)}
     history: dict[str, dict[int, float]] = {}
     for point in record.points(result):

@@ -1,4 +1,4 @@
-"""Entry points: the application of an installed package runs by its name, and a broken one stops nobody else."""
+"""Entry points: the application of an installed package runs by its name, and a broken one affects no other."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from zerotune.tuner.run.journal import read_journal
 
 @pytest.fixture
 def installed(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    """Two packages, as pip leaves them: one application that works, and one that cannot be imported."""
+    """Two packages as pip installs them: one with an application that works, one that cannot be imported."""
     site = here.folder / "site"
     entries = {
         "planes": "sides = planes_package.applications:sides\nlenet_mnist = planes_package.applications:sides\n",

@@ -1,4 +1,4 @@
-"""What a terminal would obey is shown as a mark and never sent."""
+"""Terminal control characters are shown as a mark and never sent to the terminal."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from zerotune.tuner.sanitize import INVISIBLE, sanitize_console, sanitize_json, 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\x00\u202eb\u2066\ud800\rc"
 SHOWN = "a�[2J�]0;title��31m��b���c"
 PRINTED = "a�[2J�]0;title�31m��b��c"
-"""Rich itself leaves out the bell and the return."""
+"""Rich itself drops the bell and the carriage return."""
 ANY_TEXT = st.text(alphabet=st.characters(codec=None, exclude_categories=[]))
 
 

@@ -1,4 +1,4 @@
-"""Nobody is let in: names stay in the store, files are data and not code, and known holes are below the bounds."""
+"""Security: names stay inside the store, files are data and not code, and version bounds exclude known holes."""
 
 import ast
 import os
@@ -38,7 +38,7 @@ ESCAPES = [
     *("../x", "..", ".", "/etc/x", "a/b", "a\\\\b", "~", "a.b", "", "-a", "_a", "A", "a b", "a\\0", "a\\nb", "é"),
     *("a\\u202eb", "a\\uff0fb", "a" * 61, "a" * 60_000),
 ]
-"""As a study file writes them in double quotes."""
+"""Names as a study file writes them in double quotes."""
 
 
 def study(name: str = "a", arm: str = "b") -> Study:
@@ -121,11 +121,11 @@ PERMITTED = {
     "tuner/execution/ray/dispatcher.py": ["ray.cloudpickle"],
     "tuner/execution/ray/tune_worker.py": ["ray.cloudpickle"],
 }
-"""A driver's letters to its own workers, within their cluster, as Ray sends functions itself. No file is read by it."""
+"""A driver pickles messages to its own workers in their cluster, as Ray sends functions. No file is read this way."""
 
 
 def code_readers(source: str) -> list[str]:
-    """The modules that a program imports, or reaches as an attribute of another, to read code as data."""
+    """Return the modules that read code as data and that a program imports or reaches as an attribute."""
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

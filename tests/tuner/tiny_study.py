@@ -1,4 +1,4 @@
-"""A study of eight short trainings of LeNet, in a folder to run commands in as a stranger would."""
+"""A study of eight short LeNet trainings, in a folder where commands run as a new user would run them."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ ZEROTUNE = [sys.executable, "-m", "zerotune"]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Ended:
 
 
 class TinyStudyFolder:
-    """A current folder with the file tiny.yaml, to run commands in."""
+    """A current folder with the file tiny.yaml, in which to run commands."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -52,7 +52,7 @@ class TinyStudyFolder:
         patch.chdir(folder)
 
     def zerotune(self, *words: str) -> Ended:
-        """Runs a command in this process."""
+        """Run a command in this process."""
         self._patch.setattr(sys, "argv", ["zerotune", *words])
         self._capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -61,13 +61,13 @@ class TinyStudyFolder:
         return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     def refuse(self, *words: str, code: int = 2) -> str:
-        """The sentence with which a command is refused."""
+        """Return the error message of a command that is refused."""
         ended = self.zerotune(*words)
         assert (ended.code, ended.out) == (code, "")
         return ended.err
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Starts a command as a process group of its own, with Ctrl-C working whatever started these tests."""
+        """Start a command in its own process group, with Ctrl-C enabled however these tests were started."""
         return subprocess.Popen(
             [*ZEROTUNE, *words],
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""Results made up for the tests of the store: no training behind them."""
+"""Synthetic results for the tests of the store, made without training."""
 
 from zerotune.trainers.spec import DecaySpec, EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
 from zerotune.tuner.cost import Cost
@@ -18,7 +18,7 @@ def make_result(
     lr: float = 0.003535533905932738,
     num_epochs: int = 3,
 ) -> TrialResult:
-    """A trial whose score falls with the distance of `lr` from 0.0035 and whose loss falls with its epochs."""
+    """Return a trial whose score falls with the distance of `lr` from 0.0035 and whose loss falls with each epoch."""
     config = TrainConfig(
         application="mnist-lenet",
         data="mnist",

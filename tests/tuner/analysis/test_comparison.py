@@ -20,7 +20,7 @@ def small_facts(**changes):
 
 @pytest.fixture
 def small_study():
-    """Twelve search trials against none, at equal scores; a baseline tuned in eight trials."""
+    """Twelve search trials against none, at equal scores, and a baseline tuned in eight trials."""
     return [
         *searches("baseline", 256, [0.95] * 8, role="baseline", seconds=10.0),
         *confirmations("baseline", 256, [0.95, 0.95, 0.95]),
@@ -124,7 +124,7 @@ def test_scores_are_paired_by_seed_whatever_the_order_of_results(small_study):
     forward, backward = compare(small_facts(), small_study), compare(small_facts(), small_study[::-1])
     verdict = forward.row("date", 1024).verdict
     assert verdict == backward.row("date", 1024).verdict
-    assert verdict.finding == "beats"  # +0.001 on every seed: narrow as a pair, hidden in the spread otherwise
+    assert verdict.finding == "beats"  # +0.001 on every seed: clear in pairs, hidden by the spread otherwise
     assert verdict.difference.mean == pytest.approx(0.001)
 
 
@@ -167,10 +167,10 @@ def test_a_lower_perplexity_beats_and_a_higher_one_falls_short():
 
 def test_trials_to_match_is_the_first_expected_best_at_the_zero_tuned_level(small_study):
     row = compare(small_facts(), small_study).row("date", 1024)
-    assert row.trials_to_match is None  # validation 0.952; the search's best is 0.950
+    assert row.trials_to_match is None  # validation 0.952, but the search's best is 0.950
     others = [found for found in small_study if found.trial.arm != "date"]
     easy = compare(small_facts(), others + confirmations("date", 1024, [0.92] * 3)).row("date", 1024)
-    assert easy.trials_to_match == 1  # a trial of the search scores 0.925 on average
+    assert easy.trials_to_match == 1  # a search trial scores 0.925 on average
 
 
 def test_a_study_that_has_only_begun_has_rows_without_numbers():

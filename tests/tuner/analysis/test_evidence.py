@@ -21,7 +21,7 @@ from zerotune.tuner.analysis.evidence import (
 
 def test_the_t_interval_equals_the_textbook_formula():
     interval = t_interval([1.0, 2.0, 6.0])
-    half_width = 4.302652729911275 * math.sqrt(7.0) / math.sqrt(3)  # t of 2 degrees of freedom, sample variance 7
+    half_width = 4.302652729911275 * math.sqrt(7.0) / math.sqrt(3)  # t for 2 degrees of freedom, sample variance 7
     assert interval.mean == 3.0
     assert interval.low == pytest.approx(3.0 - half_width)
     assert interval.high == pytest.approx(3.0 + half_width)
@@ -40,7 +40,7 @@ def test_the_paired_interval_covers_the_true_difference_as_often_as_it_says(num_
     for sample in samples:
         verdict = paired_verdict(list(sample), [0.0] * num_seeds, tolerance=0.005, higher_is_better=True)
         covered += verdict.difference.low <= 0.0 <= verdict.difference.high
-    assert covered / len(samples) == pytest.approx(0.95, abs=0.02)  # a percentile bootstrap: 0.75 and 0.84
+    assert covered / len(samples) == pytest.approx(0.95, abs=0.02)  # a percentile bootstrap covers 0.75 and 0.84
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_best_of_k_equals_its_formula_with_exact_binomials_for_many_trials():
 
 
 def test_best_of_k_is_unbiased_where_the_plug_in_is_not():
-    scores = [(i - 0.5) / 30 for i in range(1, 31)]  # quantiles of the uniform distribution: E max of 15 is 15/16
+    scores = [(i - 0.5) / 30 for i in range(1, 31)]  # uniform quantiles: the expected maximum of 15 is 15/16
     assert best_of_k(scores, higher_is_better=True)[14] == pytest.approx(15 / 16 * 31 / 30 - 0.5 / 30)
 
 

@@ -1,9 +1,8 @@
-"""The ledger adds up: trials = arm = study = MLflow = the work that was done, to the last sample and operation.
+"""The ledger adds up: trials = arm = study = MLflow = the work done, to the last sample and operation.
 
-One study has everything that could lose or double a bill: trials that fail, diverge and are pruned, equal trials whose
-results are taken over, a baseline that is tuned, and a driver that is stopped twice, so that epochs are done again,
-from the start and from a checkpoint. Its work is counted beside it, update by update, and by hand; MLflow is read with
-MLflow's own client.
+One study contains everything that could lose or double a bill. Trials fail, diverge and are pruned. Equal trials reuse
+results. A baseline is tuned. A driver is stopped twice, so epochs are repeated, from the start and from a checkpoint.
+The work is counted independently, update by update and by hand. MLflow is read with its own client.
 """
 
 import math
@@ -59,10 +58,10 @@ arms:
 NUM_TRAIN = 180
 """60% of the application's 300 samples."""
 FLOPS_PER_SAMPLE = 2 * (2 * 8 * 2)
-"""A linear layer from 8 to 2: its product and the gradient of its weights; inputs need no gradient."""
+"""A linear layer from 8 to 2: the product and the gradient of its weights. Inputs need no gradient."""
 NUM_PARAMETERS = 8 * 2 + 2
 UPDATES_THAT_FAIL_LEAVES = 3
-"""Updates that the failing trial still does in its second epoch."""
+"""Updates that the failing trial completes in its second epoch."""
 
 INTEGERS = ("trials", "epochs", "iterations", "samples", "flops", "words")
 SECONDS = ("device_seconds", "searcher_seconds")
@@ -71,18 +70,21 @@ SECONDS = ("device_seconds", "searcher_seconds")
 STOPS = {("tuned", 0): 2, ("equal", 0): 3}
 """The epoch of a search trial (arm, index) after which the driver is stopped."""
 AGAIN = {("tuned", 0): (1, 2), ("equal", 0): (2, 3)}
-"""The epochs that are then done again: the second trial has a checkpoint of its first."""
+"""The epochs that are then repeated. The second trial has a checkpoint of its first epoch."""
 
 
 def samples_of(epoch: int, batch_size: int) -> int:
-    """Samples of the updates that begin in an epoch: of 720 in all at batch size 50, 200, 200, 150 and 170."""
+    """Return the samples of the updates that begin in an epoch.
+
+    At batch size 50, the 720 samples are split into 200, 200, 150 and 170.
+    """
     starts = range(0, EPOCHS * NUM_TRAIN, batch_size)
     begun = [start for start in starts if (epoch - 1) * NUM_TRAIN <= start < epoch * NUM_TRAIN]
     return sum(min(batch_size, EPOCHS * NUM_TRAIN - start) for start in begun)
 
 
 class Observed:
-    """What is really done, counted where a gradient is made; it fails and stops the study where it is told to."""
+    """Counts the work actually done, where gradients are computed, and makes the failing trial fail."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -114,7 +116,7 @@ class Observed:
 
 
 def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) -> None:
-    """Stops the driver, once each, when the named trials (arm, index) of a search have reported this epoch."""
+    """Stop the driver, once each, when these search trials (arm, index) have reported this epoch."""
     report = RecordingAgenda.report
 
     def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
@@ -129,7 +131,7 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) ->
 
 
 def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
-    """Every trial of the arm "equal" leaves a checkpoint of its first epoch; later epochs are lost with the driver."""
+    """Let trials of the arm "equal" keep a checkpoint of the first epoch only; later ones are lost with the driver."""
     place, keep = Execution.placement, Training._update_checkpoint
 
     def placement(self: Execution, trial: Trial) -> Placement:
@@ -145,7 +147,7 @@ def checkpoint_first_epochs_only(patch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class StudyHistory:
-    """The study, after all that happened to it."""
+    """The study after all its interruptions."""
 
     answer: Answer
     journal: Path
@@ -157,7 +159,7 @@ class StudyHistory:
         return list(read_journal(self.journal).results.values())
 
     def trained(self) -> list[TrialResult]:
-        """Those whose results were not taken over."""
+        """Return the results that were not reused."""
         return [result for result in self.results() if result.reused_from is None]
 
     def trial_runs(self) -> list[Run]:
@@ -172,7 +174,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> StudyHistory:
     folder = tmp_path_factory.mktemp("everything")
     observed, stops = Observed(), dict(STOPS)
     with pytest.MonkeyPatch.context() as patch, forgotten():
-        patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])  # figures have tests of their own
+        patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])  # figures have their own tests
         patch.chdir(folder)
         write(folder)
         register_user_application("plane.py:sides")
@@ -202,9 +204,9 @@ def test_the_study_had_everything_that_could_lose_or_double_a_bill(ran: StudyHis
     assert statuses[("tuned", "diverged")] == 1
     assert statuses[("pruned", "pruned")] >= 1
     equal = [result.trial.config for result in ran.results() if result.trial.arm == "equal"]
-    assert len({str(config) for config in equal}) < len(equal) == 5  # three trials of two values, and two seeds
+    assert len({str(config) for config in equal}) < len(equal) == 5  # three trials with two values, and two seeds
     twins = Counter((r.status, r.reused_from is not None) for r in ran.results() if r.trial.arm == "twin")
-    assert twins[("diverged", True)] == twins[("failed", False)] == 1  # what failed is tried again
+    assert twins[("diverged", True)] == twins[("failed", False)] == 1  # failed trials are trained again
     assert len(ran.trained()) == len(ran.starts) < len(ran.results())
     assert sorted(ran.starts.values())[-3:] == [1, 2, 2]
 
@@ -220,7 +222,7 @@ def test_the_ledger_bills_the_work_that_was_done(ran: StudyHistory) -> None:
 
 
 def test_every_trial_is_billed_what_its_history_says(ran: StudyHistory) -> None:
-    """Epochs by hand: those it kept, those that were done again, and of a broken-off one the updates it did."""
+    """Count epochs by hand: those kept, those repeated, and the updates done in an epoch that failed."""
     for result in ran.results():
         trial, cost = result.trial, result.cost
         kept = {"finished": EPOCHS, "diverged": 1, "failed": 1, "pruned": len(result.epochs)}[result.status]
@@ -240,7 +242,7 @@ def test_every_trial_is_billed_what_its_history_says(ran: StudyHistory) -> None:
 def test_a_trial_taken_up_from_a_checkpoint_keeps_its_first_epoch_and_pays_for_two_more(ran: StudyHistory) -> None:
     (resumed,) = [r for r in ran.results() if (r.trial.arm, r.trial.role, r.trial.index) == ("equal", "search", 0)]
     reported = read_journal(ran.journal).epochs[resumed.trial.id]
-    assert [epoch.epoch for epoch in reported] == [1, 2, 3, 2, 3]  # the last is in the result
+    assert [epoch.epoch for epoch in reported] == [1, 2, 3, 2, 3]  # the last epoch is in the result
     assert resumed.epochs[:3] == (reported[0], *reported[3:])
     assert resumed.cost.samples == EPOCHS * NUM_TRAIN + samples_of(2, BATCH_SIZE) + samples_of(3, BATCH_SIZE)
 
@@ -286,7 +288,7 @@ def test_an_arms_run_in_mlflow_holds_the_sum_over_its_trials_runs(ran: StudyHist
 
 
 def test_the_epochs_in_mlflow_are_those_the_trials_kept(ran: StudyHistory) -> None:
-    """What was done again, or broken off, is in a trial's cost and not in its curves."""
+    """Repeated and failed epochs are in a trial's cost but not in its curves."""
     client = MlflowClient(default_tracking_uri(ran.journal.parents[1]))
     samples = words = 0.0
     for run in ran.trained_runs():
@@ -305,7 +307,7 @@ def test_every_proposal_of_a_search_is_billed_the_searchers_time(ran: StudyHisto
 
 
 def test_the_wall_clock_of_one_trial_after_another_is_the_device_time(ran: StudyHistory) -> None:
-    """Its spans overlap by no more than what was lost in trials that were stopped; ends are known to a microsecond."""
+    """Spans overlap by at most what stopped trials lost. End times are known to a microsecond."""
     ledger = ran.answer.comparison.ledger
     lost = sum(r.cost.device_seconds - sum(e.device_seconds for e in r.epochs) for r in ran.trained())
     assert ledger.total.device_seconds - lost - 1e-4 <= ledger.wall_seconds <= ledger.total.device_seconds + 1e-4

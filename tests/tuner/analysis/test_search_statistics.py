@@ -1,4 +1,4 @@
-"""Success rates, expected cost, the median best of k and averaged searches, against closed forms and brute force."""
+"""Success rates, expected running time, median best of k and averaged searches, by closed forms and brute force."""
 
 import itertools
 import math
@@ -26,12 +26,12 @@ RANKS = {count: [float(rank) for rank in range(1, count + 1)] for count in range
 
 
 def outcomes(num_successes: int, num_trials: int) -> list[float]:
-    """Scores of which so many reach 1."""
+    """Return scores of which `num_successes` reach 1."""
     return [1.0] * num_successes + [0.0] * (num_trials - num_successes)
 
 
 def at_least(count: int, num_trials: int, rate: float) -> float:
-    """P(X >= count) for X binomial, by its sum."""
+    """Return P(X >= count) for binomial X, by summation."""
     return math.fsum(
         math.comb(num_trials, i) * rate**i * (1 - rate) ** (num_trials - i) for i in range(count, num_trials + 1)
     )
@@ -114,7 +114,7 @@ def test_without_a_success_no_running_time_is_expected():
 
 
 def brute_force_ranks(num_trials: int, quantile: float) -> tuple[int | None, int | None]:
-    """Ranks of the interval's ends, by sums over the number of trials that lie below the quantile."""
+    """Return the ranks of the interval's ends, by sums over the number of trials below the quantile."""
     low = [rank for rank in range(1, num_trials + 1) if 1 - at_least(rank, num_trials, quantile) <= 0.025]
     high = [rank for rank in range(1, num_trials + 1) if at_least(rank, num_trials, quantile) <= 0.025]
     return max(low, default=None), min(high, default=None)

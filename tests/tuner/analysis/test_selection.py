@@ -1,4 +1,4 @@
-"""What a search settles on, and the warning where its range ended too early."""
+"""The configuration that a search chooses, and the warning if its range was too narrow."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Seconds to the baseline's score, by hand."""
+"""Seconds to the baseline's score, checked by hand."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ FACTS = synthetic_study.facts(arms=("tuned", "date"), zero_tuning_arms=("date",)
 
 
 def run(arm: str, batch_size: int, seed: int, scores: list[float], *, seconds: float, workers: int = 1) -> TrialResult:
-    """A confirmation run whose epochs took so long each, and ended with these scores."""
+    """Return a confirmation run with these scores at the end of its epochs, `seconds` device-seconds each."""
     plain = synthetic_study.result(arm, batch_size, "confirmation", seed, validation=scores[-1], test=scores[-1])
     epochs = tuple(
         EpochMetrics(
@@ -57,7 +57,7 @@ def test_seconds_end_with_the_first_epoch_that_is_as_good() -> None:
     assert times["baseline", 256].seconds == (20.0, 30.0)
     assert times["date", 512].seconds == (12.0, 18.0)
     assert times["date", 512].epochs == (2, 3)
-    assert times["date", 1024].seconds == (12.0,)  # of the clock: two workers had 24
+    assert times["date", 1024].seconds == (12.0,)  # wall-clock seconds: the two workers used 24 device-seconds
     assert times["tuned", 512].seconds == ()
     assert set(times) == {("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)}
 
@@ -96,7 +96,7 @@ def test_the_figure_says_where_nothing_was_gained() -> None:
 
 
 def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> None:
-    """With a third run at 1,024 that gets there, two of three do: the median is the slower one's."""
+    """A third run at 1,024 reaches the target, so two of three do: the median is the slower one's time."""
     results = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
     records = {(r["arm"], r["batch_size"]): r for r in time_to_target_records(compare(FACTS, results), results)}
     assert list(records) == [("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)]

@@ -1,4 +1,4 @@
-"""What it takes the reference's search to be as good as another arm, against values worked out by hand."""
+"""How many trials the reference's search needs to be as good as another arm, against values computed by hand."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,7 +40,7 @@ def effort(
 
 
 def test_of_exchangeable_trials_k_star_is_an_expectation_over_their_order() -> None:
-    # Expected best of 1, 2, 3, 4 of them: 0.925, (0.91 + 0.93 * 2 + 0.96 * 3) / 6, (0.93 + 0.96 * 3) / 4, 0.96.
+    # Expected best of 1, 2, 3, 4 trials: 0.925, (0.91 + 0.93 * 2 + 0.96 * 3) / 6, (0.93 + 0.96 * 3) / 4, 0.96.
     assert [effort(trials(SEARCH), level).trials for level in (0.92, 0.94, 0.95, 0.96, 0.97)] == [1, 2, 3, 4, None]
     assert effort(trials(SEARCH), 0.92).num_trials == 4
 
@@ -59,7 +59,7 @@ def test_which_of_the_trials_side_by_side_ends_first_changes_nothing() -> None:
 
 def test_repeats_of_a_search_that_learns_are_averaged() -> None:
     repeats = trials((0.80, 0.99, 0.5, 0.5), role="repeat", seed=7)
-    # Best so far, averaged: 0.85, 0.96, 0.96, 0.975.
+    # Mean of the best so far: 0.85, 0.96, 0.96, 0.975.
     found = [effort(trials(SEARCH), level, repeats=repeats, learned=True) for level in (0.85, 0.9, 0.97, 0.98)]
     assert [one.trials for one in found] == [1, 2, 4, None]
     assert {(one.num_searches, one.num_trials, one.success.num_trials) for one in found} == {(2, 4, 8)}
@@ -74,7 +74,7 @@ def test_repeats_of_independent_draws_are_one_larger_sample() -> None:
     repeats = trials((0.97, 0.97, 0.97, 0.97), role="repeat", seed=7)
     found = effort(trials(SEARCH), 0.97, repeats=repeats)
     assert (found.success.num_successes, found.success.num_trials, found.num_trials) == (4, 8, 8)
-    assert found.trials == 5  # the four worse ones may come first
+    assert found.trials == 5  # the four worse trials may come first
 
 
 def test_the_running_time_bills_all_trials_to_those_that_got_there() -> None:

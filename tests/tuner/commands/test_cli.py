@@ -1,4 +1,4 @@
-"""The command line as a stranger meets it: exit codes, nothing lost when it is stopped, what is printed."""
+"""The command line as a new user sees it: exit codes, output, and nothing lost when it is stopped."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
-    """A folder where `zerotune run` was stopped by Ctrl-C after its third trial, and how it ended."""
+    """A folder where Ctrl-C stopped `zerotune run` after its third trial, and the command's exit code and output."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
         here = TinyStudyFolder(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
@@ -41,13 +41,13 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
 
 @pytest.fixture
 def resumed(stopped: tuple[Path, Ended], here: TinyStudyFolder) -> TinyStudyFolder:
-    """A copy of that folder."""
+    """A copy of the folder of the stopped study."""
     shutil.copytree(stopped[0] / "mlruns", here.folder / "mlruns")
     return here
 
 
 def after_trials(process: "subprocess.Popen[str]", number: int) -> str:
-    """Waits for so many lines of finished trials; what was written until then."""
+    """Wait for this many lines of finished trials; return the output until then."""
     assert process.stdout is not None
     lines: list[str] = []
     while sum(line.startswith("[") for line in lines) < number:
@@ -57,7 +57,7 @@ def after_trials(process: "subprocess.Popen[str]", number: int) -> str:
     return "".join(lines)
 
 
-# Stopping and going on
+# Stopping and resuming
 
 
 def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(stopped: tuple[Path, Ended]) -> None:
@@ -113,7 +113,7 @@ def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_befo
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: TinyStudyFolder, number: signal.Signals) -> None:
-    """Ctrl-C reaches every process of the terminal's group; SIGTERM reaches the program alone."""
+    """Ctrl-C reaches every process of the terminal's group. SIGTERM reaches the program alone."""
     process = here.start("run", "tiny.yaml")
     first = after_trials(process, 2)
     if number == signal.SIGINT:
@@ -214,7 +214,7 @@ def test_a_ui_that_others_reach_is_warned_of(
     assert (f"Everyone who can reach {host}:{port} can read, change and delete" in ended.out) == warns
 
 
-# What is printed
+# Output
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""What the command line refuses: an exit code and one clear sentence an error."""
+"""What the command line refuses: each error has an exit code and one clear sentence."""
 
 import re
 import socket
@@ -160,7 +160,7 @@ def test_a_cluster_that_is_not_there_is_named(here: TinyStudyFolder, address: st
 def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
     here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ray  # takes seconds, which the other tests here need not
+    import ray  # this import takes seconds, and the other tests here do not need it
 
     from zerotune.tuner.execution.ray import attach
 

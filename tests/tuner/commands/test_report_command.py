@@ -23,7 +23,7 @@ ONE_BATCH_SIZE = {"batch_sizes": [1024]}
 
 
 def stored_results() -> list[TrialResult]:
-    """Results of the made-up study at its smallest batch size; few, since a store takes its time to write them."""
+    """Return results of the synthetic study at its smallest batch size; few, since writing to a store is slow."""
     shown = [result for result in complete_results() if result.trial.batch_size in (256, 1024)]
     few = [result for result in shown if result.trial.role == "confirmation" or result.trial.index % 3 == 0]
     return [replace(result, epochs=result.epochs[:2]) for result in few]
@@ -31,7 +31,7 @@ def stored_results() -> list[TrialResult]:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the study, and nothing else: no journal, no study file."""
+    """A store with the study and nothing else: no journal, no study file."""
     folder = tmp_path_factory.mktemp("written")
     store = Store(default_tracking_uri(folder), "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
     store.write_sessions([SESSION])
@@ -43,7 +43,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> TinyStudyFolder:
-    """A folder with a copy of that store."""
+    """A current folder with a copy of that store."""
     monkeypatch.setattr(reports_export, "write_images", lambda *_: ([], None))
     (tmp_path / "mlruns").mkdir()
     shutil.copy(written / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")

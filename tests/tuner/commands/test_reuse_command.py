@@ -1,4 +1,4 @@
-"""Two studies in one store, really trained: what they have in common is trained once, and no answer shows it."""
+"""Two studies in one store: what they share is trained once, with the same results as training anew."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ COMMAND = ("run", "second.yaml", "--driver", "serial", "--app", "plane.py:sides"
 
 
 def found(here: Here, store: str) -> dict[str, tuple[object, ...]]:
-    """What every trial of the second study found and is billed, without what depends on the machine's speed."""
+    """Return the results and costs of every trial of the second study, except what depends on the machine's speed."""
     return {
         trial_id: (
             result.status,
@@ -36,7 +36,7 @@ def test_two_studies_of_a_store_train_what_they_share_once_and_find_what_trainin
     assert {origin.partition("/")[0] for origin in taken} <= {"plane", "second"}
     at_once = 2 + 1 + 2  # the baseline's runs, a search trial, and the rule's runs
     assert f"up to {NUM_TRIALS} trials, {at_once} or more taken over from earlier trainings" in " ".join(out.split())
-    assert len(taken) in (at_once, at_once + 2)  # and the runs of the choice, if it is the same
+    assert len(taken) in (at_once, at_once + 2)  # and the runs of the chosen configuration, if it is the same
     assert f"Spent on the study: {NUM_TRIALS - len(taken)} training" in out
     for text in (out, here.done("compare", "second")):
         assert f"{len(taken)} trainings taken over from earlier ones, worth " in " ".join(text.split())

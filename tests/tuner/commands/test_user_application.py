@@ -1,4 +1,4 @@
-"""`--app FILE.py:NAME` and entry points: a stranger's application runs like a shipped one, or a sentence refuses it."""
+"""`--app FILE.py:NAME` and entry points: a user application runs like a shipped one or is refused with a message."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def test_a_study_of_an_own_application_runs_and_is_read_again(here: Here) -> Non
     assert min(scores) > 0.65  # 0.72 to 0.95 measured
     by_file = here.done("compare", "plane.yaml", "--app", "plane.py:sides")
     assert by_file in out
-    assert here.done("compare", "plane") == by_file  # a study in the store needs no code
+    assert here.done("compare", "plane") == by_file  # a stored study needs no code
     written = here.done("export", "plane.yaml", "--app", "plane.py:sides", "--to", "figures")
     assert "figures/comparison.csv" in written
     assert "Traceback" not in here.refused("compare", "plane.yaml")
@@ -82,7 +82,7 @@ def test_an_application_that_nothing_asks_for_is_refused(here: Here) -> None:
     assert "has no effect" in here.refused("rule", "sqrt", "--application", "lenet_mnist", *app)
 
 
-# Words and files that cannot be used
+# Arguments and files that cannot be used
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_file_named_like_an_installed_module_is_refused(here: Here) -> None:
         assert f"{name}.py: its name is that of the installed module {name!r}" in said
 
 
-# Code that misbehaves
+# Code with errors
 
 
 def test_what_a_file_prints_does_not_mix_with_the_answer(here: Here) -> None:
@@ -224,7 +224,7 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
     assert "plane.py:4: ZeroDivisionError: division by zero" in said
 
 
-# What only a batch shows, before any trial
+# Errors that only a batch reveals, before any trial
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files that a study is exported to, and the words on a terminal."""
+"""The files that a study is exported to, and the output on a terminal."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A store that others write may hold any text in any place: it stays text on pages, in tables and in papers."""
+"""A store that others write to may hold any text anywhere; it stays text on pages, in tables and in papers."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def hostile_result(result: TrialResult) -> TrialResult:
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    """The made-up study with such a text wherever a store holds one."""
+    """The synthetic study with a hostile text wherever a store holds one."""
     stored: dict[str, Any] = definition(name=HOSTILE, question=HOSTILE, reference=HOSTILE, metric=HOSTILE)
     stored["arms"][0]["name"] = HOSTILE
     stored["application"] = stored["data"]["source"] = HOSTILE
@@ -55,7 +55,7 @@ def subject() -> Subject:
 
 
 class Tags(HTMLParser):
-    """The tags of a page, with their attributes."""
+    """The tags of a page with their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_files_have_their_own_names_and_stay_in_their_folder(files: list[Path]) 
 def test_pages_have_no_tag_or_attribute_of_it(files: list[Path]) -> None:
     for page in (file for file in files if file.suffix == ".html"):
         text = page.read_text(encoding="utf-8")
-        body = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # plotly and ours
+        body = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # plotly's scripts and ours
         assert "alert(1)" in body
         tags = Tags(body).found
         assert not [tag for tag, _ in tags if tag in ("img", "iframe", "object", "base", "form")]
@@ -105,7 +105,7 @@ def test_figures_take_it_for_no_tag_of_theirs(files: list[Path]) -> None:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every text in JSON-like content."""
+    """Yield every string in JSON-like content."""
     if isinstance(value, str):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -1,4 +1,4 @@
-"""A study definition with a part of every kind, and what is told of mistakes made in it."""
+"""A study definition with every kind of part, and the messages for mistakes made in it."""
 
 import pytest
 
@@ -36,11 +36,11 @@ arms:
     baseline: {lr: 0.003, warmup_epochs: 0.25}
 """
 SQRT = "  - name: sqrt\n    method: sqrt\n"
-"""The arm that may be left out, put in twice or renamed."""
+"""The text of an arm that may be omitted, duplicated or renamed."""
 
 
 def edited(text: str, *edits: tuple[str, str]) -> Study:
-    """The study of a definition in which the first of each old text stands as the new one."""
+    """Return the study after replacing the first occurrence of each old text with its new one."""
     for old, new in edits:
         assert old in text
         text = text.replace(old, new, 1)

@@ -1,4 +1,4 @@
-"""Search spaces: grids, draws, edges."""
+"""Search spaces: grids, random draws and edges."""
 
 import math
 import random
@@ -125,7 +125,7 @@ def test_a_logarithmic_draw_gives_every_decade_the_same_weight() -> None:
     draws = [sample(space, generator) for _ in range(4000)]
     share_below_the_middle = sum(float(draw["lr"]) < 1e-2 for draw in draws) / len(draws)  # type: ignore[arg-type]
     assert abs(share_below_the_middle - 0.5) < 0.03
-    # log(1.5 / 0.5) / log(2.5 / 0.5) of the widened range rounds to 1.
+    # In the widened range, log(1.5 / 0.5) / log(2.5 / 0.5) rounds to 1.
     share_of_ones = sum(draw["width"] == 1 for draw in draws) / len(draws)
     assert abs(share_of_ones - math.log(3) / math.log(5)) < 0.03
 

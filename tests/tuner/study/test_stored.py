@@ -1,4 +1,4 @@
-"""A definition that a store holds is read back to the study that was stored, on any machine."""
+"""A stored definition reads back as the study that was stored, on any machine."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from zerotune.tuner.study.stored import read_definition
 
 
 def stored(**changes: Any) -> dict[str, Any]:
-    """The example's definition as a store holds it."""
+    """Return the example's definition in the form that a store holds."""
     return {**json.loads(json.dumps(study().resolved())), "metric": "accuracy", **changes}
 
 

@@ -1,4 +1,4 @@
-"""The study definition: what it says, what follows from it, and what a file that holds none is told."""
+"""The study definition: what it states, what follows from it, and the errors for files that hold no study."""
 
 import subprocess
 import sys

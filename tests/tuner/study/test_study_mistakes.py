@@ -1,5 +1,5 @@
-# ruff: noqa: E501  a sentence that a user reads is compared whole, on one line
-"""What every mistake in a study definition is told: its line, the rule, what was received, what to do."""
+# ruff: noqa: E501  messages to users are compared whole, each on one line
+"""Every mistake in a study definition is reported with its line, the rule, what was received and what to do."""
 
 import pytest
 
@@ -76,7 +76,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: sqrt", "name: tuned", "x.yaml:24: arms[1].name: 'tuned' is the name of two arms."),
     ("name: sqrt", "name: baseline", "x.yaml:24: arms[1].name: 'baseline' is the study's own baseline: choose another name."),
     ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: clip_norm, decay, label_smoothing, lr, momentum, nesterov, warmup, warmup_epochs, warmup_start, weight_decay."),
-    # what parts must be to each other
+    # relations between parts
     ("[512, 128]", "[512, 4096]", "x.yaml:5: batch_sizes: 4096 is above the 3000 training samples of 'mnist5k'."),
     ("batch_size: 32", "batch_size: 3001", "x.yaml:9: baseline.batch_size: 3001 is above the 3000 training samples of 'mnist5k'."),
     ("[1, 2]", "[0, 1]", "x.yaml:6: seeds: holds 0, the search_seed, but a confirmation must be a fresh run."),

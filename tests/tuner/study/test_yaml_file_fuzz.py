@@ -1,4 +1,4 @@
-"""Whatever stands in a study file, it is a study or a sentence: never a traceback, never a hang."""
+"""Any study file gives a study or an error message: never a traceback, never a hang."""
 
 import contextlib
 from datetime import timedelta
@@ -24,7 +24,7 @@ WORDS = st.sampled_from(
 
 
 def told(text: str) -> Study | str:
-    """The study in a text, or the sentences that say why there is none."""
+    """Return the study in a text, or the messages that say why there is none."""
     try:
         return study_from_text(text, "x.yaml")
     except BadInput as error:
@@ -33,7 +33,7 @@ def told(text: str) -> Study | str:
 
 @st.composite
 def mutated_studies(draw: st.DrawFn) -> str:
-    """A shipped study with some of its words replaced, removed or doubled."""
+    """Generate a shipped study with some of its words replaced, removed or doubled."""
     pieces = draw(st.sampled_from(TEXTS)).split(" ")
     for _ in range(draw(st.integers(1, 4))):
         position = draw(st.integers(0, len(pieces) - 1))

@@ -255,7 +255,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._tell(conclude(trial, update))
         elif update.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
             del left[trial.id]
-            self._send(worker, PRUNED)  # send this first: the worker's time limit is running
+            self._send(worker, PRUNED)  # the next trial may come late, and the worker's time limit is running
             remove_checkpoint(self._execution.placement(trial))  # the worker may die before it reads its mailbox
             self._tell(conclude(trial, update, pruned=True))
         elif self._agenda.may_prune(trial):

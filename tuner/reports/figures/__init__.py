@@ -1,1 +1,1 @@
-"""Figures of a comparison. The registry names them all."""
+"""Figures of a comparison. The registry lists them all."""

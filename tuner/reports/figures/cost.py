@@ -1,4 +1,4 @@
-"""The cost breakdown: what each arm spent and on what, a bar for each arm and batch size."""
+"""The cost breakdown: what each arm spent, by purpose, as one bar for each arm and batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BAR_HEIGHT = 30
 
 @dataclass(frozen=True, kw_only=True)
 class CostPart:
-    """A part of what an arm cost, and the pattern it is drawn with."""
+    """A part of an arm's cost and its fill pattern."""
 
     name: str
     pattern: str
@@ -28,7 +28,7 @@ TRAINING = CostPart(name="one training", pattern=".")
 BASELINE_SEARCH = CostPart(name="search for the baseline", pattern="x", pale=True)
 EVIDENCE = CostPart(name="evidence, not tuning", pattern="/", pale=True)
 PARTS = (SEARCH, TRAINING, BASELINE_SEARCH, EVIDENCE)
-"""In the order of the bars: the cost to a model first, so that it can be compared by eye."""
+"""In the order of the bars. The cost to a model comes first, so that bars can be compared by eye."""
 
 
 def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
@@ -37,12 +37,12 @@ def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
-    """Return what a row cost by the name of the part, in the currency's own unit; empty without a bill.
+    """Return a row's cost by the name of the part, in the currency's own unit; empty without a bill.
 
-    Search and one training add up to the cost to a model; with the evidence (further confirmation runs, repeats of the
-    search) to what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had
-    been spent before on those whose results were taken over. The baseline's search is the whole of it, at every batch
-    size and arm that rests on it.
+    Search and one training add up to the cost to a model. The evidence is further confirmation runs and repeats of the
+    search. The three add up to what the arm's trials are worth in the ledger at that batch size: what was spent on
+    them, and what had been spent before on reused results. The baseline's search is not divided: it is shown in full
+    for every batch size and arm that depends on it.
     """
     if row.training is None:
         return {}
@@ -160,7 +160,7 @@ def _pattern(part: CostPart, colour: str) -> dict[str, object]:
 
 
 def _legend_entry(part: CostPart) -> go.Bar:
-    """Explain a pattern in the legend without drawing a bar."""
+    """Return a legend entry for a pattern, without a bar."""
     return go.Bar(
         x=[None],
         y=[None],

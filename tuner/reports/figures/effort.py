@@ -1,4 +1,4 @@
-"""The best-of-k figure: the expected best validation score after k trials, and K*, a panel for each batch size."""
+"""The best-of-k figure: the expected best validation score after k trials, and K*, in a panel for each batch size."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from .searches import Search, searches
 from .style import EDGE_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 _CERTAIN_SHARE = 5
-"""Up to k = N / 5 of N trials the curve is drawn in full: further on its bootstrap intervals under-cover."""
+"""Up to k = N / 5 of N trials the curve is drawn in full. Beyond that, bootstrap intervals under-cover."""
 _PALE = 0.45
 
 
@@ -87,14 +87,14 @@ def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]
 
 
 def _basis(comparison: Comparison) -> str:
-    """Say what K* rests on: an average, or the single run of a search that learns."""
+    """State what K* rests on: an average, or the single run of a search that learns."""
     efforts = [row.effort for row in comparison.rows if row.effort is not None]
     once = any(effort.learned and effort.num_searches == 1 for effort in efforts)
     return ", in the one search that was run," if once else " on average"
 
 
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
-    """Draw the curve. Of exchangeable trials it has two parts: full up to k = N / 5, paler beyond."""
+    """Draw the curve of a search. For exchangeable trials it is full up to k = N / 5 and paler beyond."""
     if arm in panels.facts.learned_arms:
         _draw_part(panels, arm, batch_size, curve, style, pale=True)
         return

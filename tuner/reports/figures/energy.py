@@ -1,4 +1,4 @@
-"""The energy figure: what a training and a model cost by DATE's model, and by the machines' meters where they have any.
+"""The energy figure: the energy of a training and of a model, by DATE's model, and by energy meters if available.
 
 Modelled energy follows from the ledger's counts of operations and words (`tuner.energy`; DATE, Section 4.5, Fig. 19).
 """
@@ -20,11 +20,11 @@ from .style import GREY, apply_style, arm_styles, escape, log_ticks
 
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
-"""The largest sideways distance between arms, as a share of the distance between two batch sizes."""
+"""The largest horizontal offset between arms, as a share of the distance between two batch sizes."""
 
 
 def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw one training's energy by batch size as bars, and the energy to a model by arm as markers; in joules."""
+    """Draw the energy of one training by batch size as bars, and the energy to a model by arm as markers, in joules."""
     sizes = _batch_sizes(comparison)
     trainings = {size: _whole_trainings(results, size) for size in sizes}
     modelled = {size: _modelled(trainings[size]) for size in sizes}
@@ -55,13 +55,13 @@ def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _batch_sizes(comparison: Comparison) -> list[int]:
-    """Return the study's batch sizes in order, with the baseline's if it has results."""
+    """Return the study's batch sizes in order, including the baseline's if it has results."""
     own = [comparison.facts.baseline_batch_size] if comparison.baseline else []
     return sorted({*own, *comparison.facts.batch_sizes})
 
 
 def _whole_trainings(results: Iterable[TrialResult], batch_size: int) -> list[Cost]:
-    """Return the costs of trainings that ran to their end without an interruption: they differ in seconds only.
+    """Return the costs of uninterrupted trainings that finished. These differ in seconds only.
 
     A training that repeated epochs after an interruption did more work than one training.
     """
@@ -116,7 +116,7 @@ def _draw_modelled(figure: go.Figure, energies: Sequence[Energy | None]) -> None
 
 
 def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]) -> None:
-    """Draw filled markers for all energy of the search and one training, hollow ones for communication alone."""
+    """Draw filled markers for the total energy of the search and one training, hollow ones for communication alone."""
     arms, styles = comparison.facts.arms, arm_styles(comparison.facts.arms)
     shown: list[float] = []
     for place, arm in enumerate(arms):
@@ -151,10 +151,10 @@ def _draw_arm(
     colour: str,
     shift: float,
 ) -> list[float]:
-    """Draw an arm's markers; return the joules that the axis must show."""
+    """Draw an arm's markers and return the joules that the axis must include."""
     energies = [_split(row.bill) for row in rows if row.bill is not None]
     whole = [energy.joules for energy in energies]
-    moved = [energy.communication_joules or None for energy in energies]  # zero has no place on a logarithmic axis
+    moved = [energy.communication_joules or None for energy in energies]  # a logarithmic axis cannot show zero
     places = [sizes.index(row.batch_size) + shift for row in rows]
     for joules, hollow in ((whole, False), (moved, True)):
         what = "to communicate" if hollow else "in all"
@@ -204,7 +204,7 @@ def _format_share(energy: Energy) -> str:
 
 
 def _finding(modelled: dict[int, Energy | None]) -> str:
-    """Return the headline: what share communication is at the smallest and at the largest batch size."""
+    """Return the headline: the share of communication at the smallest and at the largest batch size."""
     known = {size: energy for size, energy in modelled.items() if energy is not None and energy.joules}
     if not known:
         return "No training has ended yet"

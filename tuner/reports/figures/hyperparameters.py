@@ -1,4 +1,4 @@
-"""Axes of hyperparameters: the place of a value between the ends of its axis, and the ticks.
+"""Axes of hyperparameters: where a value lies between the ends of its axis, and the ticks.
 
 This module must not know plotly, nor what is drawn on the axes.
 """
@@ -15,7 +15,7 @@ from ..text.scores import format_score
 from .style import escape, log_ticks
 
 LOG_SPAN = 20.0
-"""Positive values that span more than this get a logarithmic axis, even if they were searched on a linear one."""
+"""Positive values with a larger ratio get a logarithmic axis, even if they were searched on a linear one."""
 _MAX_TICKS = 6
 
 
@@ -24,7 +24,7 @@ class ParamAxis:
     """The axis of a hyperparameter, from 0 to 1.
 
     Attributes:
-        name: of the hyperparameter.
+        name: name of the hyperparameter.
         low: smallest number; 0 if the values are not all numbers.
         high: largest number, above `low`.
         logarithmic: whether equal ratios have equal distances.
@@ -38,20 +38,20 @@ class ParamAxis:
     categories: tuple[str, ...] = ()
 
     def place(self, value: OptionValue) -> float:
-        """Return the place of a value, in [0, 1].
+        """Return the position of a value on the axis, in [0, 1].
 
         >>> ParamAxis(name="lr", low=0.01, high=1.0, logarithmic=True).place(0.1)
         0.5
         """
         if self.categories:
             return (self.categories.index(format_option(value)) + 0.5) / len(self.categories)
-        assert isinstance(value, int | float)  # by param_axis
+        assert isinstance(value, int | float)  # ensured by param_axis
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> tuple[list[float], list[str]]:
-        """Return places and escaped texts of a few readable values."""
+        """Return positions and escaped labels of a few readable values."""
         if self.categories:
             return [self.place(category) for category in self.categories], [escape(text) for text in self.categories]
         values = log_ticks(self.low, self.high) if self.logarithmic else _linear_ticks(self.low, self.high)
@@ -62,12 +62,12 @@ class ParamAxis:
 
 
 def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]) -> ParamAxis:
-    """Return the axis that holds these values and the ends of these ranges.
+    """Return an axis that includes these values and the ends of these ranges.
 
     Args:
-        name: of the hyperparameter.
-        values: what was tried, at least one.
-        ranges: what may have been tried, one for each arm; empty if unknown.
+        name: name of the hyperparameter.
+        values: the values tried, at least one.
+        ranges: the range of each arm; empty if unknown.
 
     >>> from zerotune.tuner.study.search_space import Float
     >>> param_axis("lr", [0.1, 0.2], [Float(low=0.01, high=1.0, scale="log")])
@@ -90,7 +90,7 @@ def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]
 
 
 def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
-    """Return the hyperparameters of trials, the learning rate and its warm-up first.
+    """Return the hyperparameters of trials, with the learning rate and its warm-up first.
 
     >>> param_names([{"decay": "poly", "lr": 0.1}, {"momentum": 0.9}])
     ['lr', 'decay', 'momentum']

@@ -1,7 +1,7 @@
-"""PNG and SVG files of figures, drawn by a browser in a child process with a time limit.
+"""PNG and SVG files of figures, rendered by a browser in a child process with a time limit.
 
-A browser can hang or be absent; neither may cost a study its other files. Run as a module, this is that child process:
-it reads a JSON list of figures from its standard input.
+A browser can hang or be missing, and neither may cost a study its other files. Run as a module, this file is that child
+process: it reads a JSON list of figures from its standard input.
 """
 
 import json
@@ -20,7 +20,7 @@ from ....trainers.child_process import command_of
 
 START_SECONDS = 60.0
 PICTURE_SECONDS = 10.0
-"""A browser starts in a few seconds and draws an image in about one; a busy machine takes several times as long."""
+"""A browser starts in a few seconds and renders an image in about one; a busy machine takes several times as long."""
 FORMATS = ("png", "svg")
 _NO_BROWSER = 4
 
@@ -32,13 +32,13 @@ def write_images(
     formats: Sequence[str] = FORMATS,
     time_limit: float | None = None,
 ) -> tuple[list[Path], str | None]:
-    """Draw figures to NAME.png and NAME.svg.
+    """Render figures to NAME.png and NAME.svg.
 
     Args:
         figures: figures by file name without suffix.
         to: an existing folder.
         formats: the suffixes to write, from `FORMATS`.
-        time_limit: seconds after which the child and its browser are stopped; None to follow the number of images.
+        time_limit: seconds after which the child and its browser are stopped; None for a limit by the number of images.
 
     Returns:
         The files and None, or no file and a sentence with the reason and what to do.
@@ -58,7 +58,7 @@ def write_images(
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # so that the browser ends with the child
+        start_new_session=True,  # so that the browser is stopped with the child
         text=True,
     )
     try:
@@ -75,7 +75,7 @@ def write_images(
 
 
 def _end(child: "subprocess.Popen[str]") -> None:
-    """Stop the child and what it started."""
+    """Stop the child and every process that it started."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -90,7 +90,7 @@ def _notice(code: int | None, errors: str) -> str:
 
 
 def _draw(orders: list[dict[str, Any]]) -> int:
-    """Draw the images in the child process; return its exit code."""
+    """Render the images in the child process and return its exit code."""
     import kaleido
     from choreographer.errors import ChromeNotFoundError
 

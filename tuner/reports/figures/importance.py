@@ -15,7 +15,7 @@ from .searches import Search, scored_searches, validation_scores
 from .style import COLUMNS, GREY, MARKER_SIZE, apply_style, arm_styles, escape, num_rows
 
 SIGNIFICANT = 0.05
-"""A hyperparameter that shuffled scores match more often than this cannot be told from chance."""
+"""If shuffled scores reach an importance more often than this, it cannot be told from chance."""
 _ROW_HEIGHT = 46
 _SPREAD = 0.6
 
@@ -42,7 +42,7 @@ def study_importances(comparison: Comparison, results: Sequence[TrialResult]) ->
 
 
 def importance_figure(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a marker with its interval for each search and hyperparameter, hollow if chance does as well.
+    """Draw a marker with its interval for each search and hyperparameter, hollow if it cannot be told from chance.
 
     The cost is ignored.
     """
@@ -66,7 +66,7 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
         trace = _trace(facts, arm, shares, [names.index(name) + shift for name in shares])
         figure.add_trace(trace, row=row + 1, col=column + 1)
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="share of the importance")
-    # Upside down, so that the first name stands at the top.
+    # Reversed, so that the first name is at the top.
     figure.update_yaxes(
         range=[len(names) - 0.4, -0.6], tickvals=list(range(len(names))), ticktext=[escape(name) for name in names]
     )

@@ -1,4 +1,4 @@
-"""The learning curves of the confirmation runs: validation score against epoch, a panel for each batch size."""
+"""The learning curves of the confirmation runs: validation score against epoch, in a panel for each batch size."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from .panels import Panels
 from .style import ArmStyle, apply_style, arm_styles, escape, fade, fit_score_range
 
 Curve = Mapping[int, Sequence[float]]
-"""Validation scores by epoch, one for each run that reached it."""
+"""Validation scores by epoch, one score for each run that reached the epoch."""
 
 _FEW_EPOCHS = 10
-"""Up to here every epoch has a tick; automatic ticks would be halves of epochs."""
+"""Up to this number of epochs, every epoch has a tick. Automatic ticks would include half epochs."""
 
 
 def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Return whether a confirmation run of an arm was read with its epochs."""
+    """Return whether the results hold the epochs of an arm's confirmation run."""
     return any(
         result.epochs
         for result in results
@@ -33,9 +33,9 @@ def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw the mean over seeds with a band from the lowest to the highest. The cost is ignored.
+    """Draw the mean over seeds, with a band from the lowest to the highest score. The cost is ignored.
 
-    Runs that diverged are not in the mean: triangles mark the epoch at which they ended.
+    The mean excludes diverged runs. Triangles mark the epochs at which they ended.
     """
     facts = comparison.facts
     runs = {(arm, size): confirmation_runs(results, arm, size) for size in facts.batch_sizes for arm in facts.arms}
@@ -86,7 +86,7 @@ def learning_curve(runs: Sequence[TrialResult]) -> Curve:
 
 
 def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) -> str:
-    """Return the headline: which arm led halfway and at the end, at the largest batch size that has curves."""
+    """Return the headline: which arm led halfway and at the end, at the largest batch size with curves."""
     facts = comparison.facts
     best = max if facts.higher_is_better else min
     for size in reversed(facts.batch_sizes):

@@ -1,4 +1,4 @@
-"""Panels: one for each batch size, with a shared score axis and its own cost axis.
+"""Panels: one for each batch size, with a shared score axis and a cost axis of its own.
 
 Every figure of cost against score uses them. This module must not know what is drawn in the panels.
 """
@@ -20,12 +20,12 @@ from .style import COLUMNS, EDGE_SIZE, GREY, ScoreRange, log_ticks, num_rows, se
 
 @dataclass(kw_only=True)
 class Panels:
-    """A figure of panels being drawn.
+    """A figure of panels under construction.
 
     Attributes:
-        facts: of the study.
-        scale: the score axis.
-        unit: of the cost axis.
+        facts: facts of the study.
+        scale: range of the score axis.
+        unit: unit of the cost axis.
         figure: what is drawn so far.
     """
 
@@ -50,7 +50,7 @@ class Panels:
         )
 
     def add(self, batch_size: int, trace: go.Scatter, *, costs: Sequence[float] = ()) -> None:
-        """Add a trace to a batch size's panel; each name is in the legend once."""
+        """Add a trace to a batch size's panel. Each name is in the legend once."""
         row, column = divmod(self.facts.batch_sizes.index(batch_size), COLUMNS)
         trace.showlegend = trace.showlegend is not False and trace.name not in self._named
         if trace.showlegend:
@@ -61,7 +61,7 @@ class Panels:
     def add_off_axis(
         self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
     ) -> None:
-        """Mark points off the axis at its edge, with their scores beside them if labelled."""
+        """Mark scores off the axis at its edge, with their values beside them if labelled."""
         texts = [format_score(point.score, self.facts.metric) for point in points]
         place = self._num_off.get(batch_size, 0) if labelled else 0
         self._num_off[batch_size] = place + 1
@@ -84,22 +84,22 @@ class Panels:
         self.add(batch_size, trace, costs=[self.shown(point.cost) for point in points] if labelled else [])
 
     def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
-        """Add a Pareto front. `finish` draws it as steps: the score that a cost can buy."""
+        """Add a Pareto front. `finish` draws it as steps: the best score for a given cost."""
         on_axis = [point for point in front if not self.scale.off(point.score)]
         if on_axis:
             self._fronts[batch_size] = on_axis
 
     def add_legend_entry(self, name: str, symbol: str, *, hollow: bool = False) -> None:
-        """Explain a symbol in the legend without drawing a point."""
+        """Add a legend entry for a symbol, without drawing a point."""
         marker = {"symbol": f"{symbol}-open" if hollow else symbol, "size": 10, "color": GREY}
         self.add(self.facts.batch_sizes[0], go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name))
 
     def shown(self, cost: float) -> float:
-        """Return a cost in the unit of the axis."""
+        """Convert a cost to the unit of the axis."""
         return cost / self.unit.size
 
     def finish(self, *, cost_title: str, score_title: str, logarithmic: bool = True) -> go.Figure:
-        """Draw the fronts and set the axes, alike in all panels.
+        """Draw the fronts and set the same axes in all panels.
 
         The cost axis is logarithmic, unless a cost is zero or `logarithmic` is False.
         """
@@ -120,7 +120,7 @@ class Panels:
         return self.figure
 
     def _clamp(self, low: float, high: float) -> None:
-        """Move markers beside the cost axis (diverged trials that ended early) to its end."""
+        """Move markers beyond the cost axis (diverged trials that ended early) to its end."""
         inside_low, inside_high = low * (high / low) ** 0.03, high / (high / low) ** 0.03
         for trace in self.figure.data:
             if trace.mode == "markers":

@@ -1,7 +1,7 @@
 """Parallel coordinates: a line for each search trial through its hyperparameters to its validation score.
 
-Each arm has a panel of ordinary lines: plotly's own parallel coordinates have no
-logarithmic axes and no text at lines.
+Each arm has a panel of ordinary lines, because plotly's own parallel coordinates support neither logarithmic axes nor
+text beside lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _ROW_HEIGHT = 320
 
 @dataclass(frozen=True, kw_only=True)
 class _ArmPanel:
-    """An arm's searches and the axes that their lines cross; the score's axis is last."""
+    """An arm's axes, in the order in which its lines cross them; the score axis is last."""
 
     arm: str
     axes: Sequence[ParamAxis]
@@ -38,12 +38,12 @@ class _ArmPanel:
         return self.height(axis.place(value))
 
     def height(self, fraction: float) -> float:
-        """Return a fraction of an axis in the unit of the score axis."""
+        """Convert a fraction of an axis to the unit of the score axis."""
         return self.scale.low + (0.05 + 0.9 * fraction) * (self.scale.high - self.scale.low)
 
 
 def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a line for each search trial, coloured by its score; the chosen ones are thick. The cost is ignored."""
+    """Draw a line for each search trial, coloured by score, with thick lines for chosen trials. The cost is ignored."""
     facts = comparison.facts
     found = scored_searches(facts, results)
     arms = list(dict.fromkeys(arm for arm, _ in found))
@@ -65,7 +65,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
             if search[0] == arm
         ]
         trials = [trial for search, trials in found.items() if search[0] == arm for trial in trials]
-        # Good ones last, so that they lie on top.
+        # Good trials last, so that they are drawn on top.
         trials.sort(key=lambda trial: trial.validation_score or 0.0, reverse=not facts.higher_is_better)
         lines = [_line(panel, trial, facts.metric, trial in picked) for trial in trials]
         figure.add_traces(lines, rows=row, cols=1)
@@ -153,7 +153,7 @@ def _draw_axes(figure: go.Figure, panel: _ArmPanel, row: int) -> None:
 
 
 def _line(panel: _ArmPanel, trial: TrialResult, metric: str, thick: bool) -> go.Scatter:
-    """Return a trial's line; one off the axis is grey and ends in a triangle at the edge."""
+    """Return a trial's line. If its score is off the axis, the line is grey and ends in a triangle at the edge."""
     score, scale = trial.validation_score or 0.0, panel.scale
     is_off = scale.off(score)
     fraction = (score - scale.low) / (scale.high - scale.low)

@@ -1,4 +1,4 @@
-"""The Pareto figures and their fronts: cost against score, over arms and over single trials."""
+"""The Pareto figures and their fronts: cost against score, for arms and for single trials."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ from .scores import error_bars, interval_ends
 from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
 
 _SIDEWAYS = 0.05
-"""The distance between the markers of arms of the same cost, as a share of the cost."""
+"""The horizontal offset between the markers of arms with the same cost, as a share of the cost."""
 
 
 def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw the cost to a model against the mean test score; hollow markers add the baseline's bill."""
+    """Draw the cost to a model against the mean test score. Hollow markers add the baseline's bill."""
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.score is not None and row.bill is not None]
     sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
@@ -109,7 +109,7 @@ def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
 
 
 def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a marker for each trial, its cost against its validation score; small: search, large: confirmation."""
+    """Draw each trial's cost against its validation score: small markers for search, large ones for confirmation."""
     facts = comparison.facts
     trials = {batch_size: study_trials(comparison, results, batch_size) for batch_size in facts.batch_sizes}
     shown = [result for group in trials.values() for result in group]
@@ -181,7 +181,7 @@ def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str
 
 
 def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoint, ...]:
-    """Return a point for each row that has both a cost to a model and a mean test score."""
+    """Return a point for each row that has a cost to a model and a mean test score."""
     return tuple(
         ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
         for row in rows
@@ -196,7 +196,7 @@ def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[P
 
 
 def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_size: int) -> list[TrialResult]:
-    """Return the trials of a study's arms at a batch size that have a score, without the baseline's."""
+    """Return the trials with a score of a study's arms at a batch size, without the baseline's."""
     return [
         result
         for result in results
@@ -210,6 +210,6 @@ def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_s
 def trial_front(
     comparison: Comparison, results: Sequence[TrialResult], batch_size: int, currency: str
 ) -> tuple[ParetoPoint, ...]:
-    """Return the Pareto front over the trials of a batch size: a trial's cost against its validation score."""
+    """Return the Pareto front over the trials of a batch size: cost against validation score."""
     points = trial_points(study_trials(comparison, results, batch_size), currency)
     return pareto_front(points, higher_is_better=comparison.facts.higher_is_better)

@@ -1,7 +1,7 @@
 """The figures of a study, each a pure function of a comparison and its results.
 
-`FIGURES` is the table of them. A figure's title states what was found; its axes have units; every arm keeps its colour
-and symbol. Scores of diverged runs are triangles at the edge of the axis instead of squashing it.
+`FIGURES` lists them. A figure's title states the finding, its axes have units, and every arm keeps its colour and
+symbol. Scores of diverged runs are triangles at the edge of the axis, so that they do not squash the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +44,9 @@ class FigureSpec:
 
     Attributes:
         description: what it shows, in one line.
-        reading: how it is read.
+        reading: how to read it.
         draw: draws it, if it applies.
-        applies: whether a study has what it shows. A figure that does not apply is left out, not drawn empty.
+        applies: whether a study has what it shows. A figure that does not apply is omitted rather than drawn empty.
     """
 
     description: str
@@ -178,9 +178,9 @@ def draw_figure(name: str, comparison: Comparison, results: Sequence[TrialResult
 
     Args:
         name: a name in `FIGURES`, of a figure that applies.
-        comparison: what `tuner.analysis.comparison.compare` found.
-        results: the results it was made of.
-        cost: the cost axis, a name in `tuner.cost.CURRENCIES`.
+        comparison: the result of `tuner.analysis.comparison.compare`.
+        results: the results that were compared.
+        cost: the currency of the cost axis, a name in `tuner.cost.CURRENCIES`.
 
     Raises:
         BadInput: there is no such currency.

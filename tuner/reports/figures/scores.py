@@ -22,7 +22,7 @@ from .style import (
 )
 
 _SPREAD = 0.06
-"""The sideways distance between arms, as a share of a doubling of the batch size."""
+"""The horizontal offset between arms, as a share of a doubling of the batch size."""
 
 
 def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -51,7 +51,7 @@ def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _margin_level(comparison: Comparison) -> float | None:
-    """Return the lowest score within the margin of the baseline's; None if the baseline was not confirmed."""
+    """Return the worst score within the margin of the baseline's; None if the baseline was not confirmed."""
     facts, baseline = comparison.facts, comparison.baseline
     if baseline is None or baseline.score is None:
         return None
@@ -60,13 +60,13 @@ def _margin_level(comparison: Comparison) -> float | None:
 
 
 def _shown_batch_size(comparison: Comparison, row: ComparisonRow) -> float:
-    """Return the row's batch size, moved a little by its arm's place."""
+    """Return the row's batch size, shifted slightly by its arm's place."""
     arms = comparison.facts.arms
     return float(row.batch_size * 2.0 ** (_SPREAD * (arms.index(row.arm) - (len(arms) - 1) / 2)))
 
 
 def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
-    """Draw a line through the arm's scores; a score off the axis breaks it."""
+    """Draw a line through the arm's scores. A score off the axis breaks it."""
     if not rows:
         return
     style = arm_styles(comparison.facts.arms)[rows[0].arm]
@@ -86,7 +86,7 @@ def _draw_arm(figure: go.Figure, comparison: Comparison, rows: Sequence[Comparis
 
 
 def _draw_off_axis(figure: go.Figure, comparison: Comparison, rows: Sequence[ComparisonRow], scale: ScoreRange) -> None:
-    """Draw triangles at the bad end of the axis with the scores beside them, one above the other."""
+    """Draw triangles at the bad end of the axis, one above the other, with the scores beside them."""
     styles, metric = arm_styles(comparison.facts.arms), comparison.facts.metric
     if not rows:
         return
@@ -157,12 +157,12 @@ def _set_axes(figure: go.Figure, comparison: Comparison, scale: ScoreRange) -> N
 
 
 def error_bars(rows: Sequence[ComparisonRow], colour: str) -> dict[str, Any]:
-    """Return plotly's error bars for rows that have a score; one without an interval gets no bar."""
+    """Return plotly's error bars for rows with a score. A row without an interval gets no bar."""
     widths = [0.0 if row.score is None or row.score.high is None else row.score.high - row.score.mean for row in rows]
     return {"type": "data", "array": widths, "color": colour, "thickness": 1.2, "width": 3}
 
 
 def interval_ends(rows: Iterable[ComparisonRow]) -> list[float]:
-    """Return both ends of the intervals, without arms with diverged seeds: they would span any axis."""
+    """Return both ends of each interval, except for arms with diverged seeds, which would stretch any axis."""
     scores = [row.score for row in rows if row.score is not None and not row.num_diverged]
     return [end for score in scores for end in (score.low, score.high) if end is not None]

@@ -1,4 +1,4 @@
-"""The search curves: best validation score so far against the cost so far, a panel for each batch size."""
+"""The search curves: best validation score so far against cost so far, in a panel for each batch size."""
 
 from collections.abc import Mapping, Sequence
 
@@ -65,7 +65,7 @@ def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
 
 
 def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], unit: str) -> str:
-    """Return the headline: how much of its search the reference had spent when it found its best."""
+    """Return the headline: the share of its search that the reference had spent when it found its best."""
     found = {size: curves[facts.reference, size] for size in facts.batch_sizes if (facts.reference, size) in curves}
     if not found:
         return "What each search found, and what it had cost by then"

@@ -1,4 +1,4 @@
-"""The searches of a study: which trials belong to which, and which of them have a final score.
+"""The searches of a study: which trials belong to which search, and which have a final score.
 
 This module must not know plotly.
 """
@@ -17,10 +17,10 @@ Search = tuple[str, int]
 def searches(
     facts: StudyFacts, results: Iterable[TrialResult], role: Role = "search"
 ) -> dict[Search, list[TrialResult]]:
-    """Return the trials by arm and batch size, the reference's first, in the order of their index.
+    """Return the trials by arm and batch size, the reference's first, ordered by index.
 
     Args:
-        facts: of the study.
+        facts: facts of the study.
         results: any of its results.
         role: "search", or "repeat" for the trials of all repeats of a search together.
     """
@@ -38,7 +38,7 @@ def searches(
 
 
 def scored_searches(facts: StudyFacts, results: Iterable[TrialResult]) -> dict[Search, list[TrialResult]]:
-    """Return the searches without trials that have no final score (failed and pruned ones)."""
+    """Return the searches without the trials that have no final score (failed and pruned ones)."""
     scored = [result for result in results if result.status in CHOOSABLE and result.validation_score is not None]
     return searches(facts, scored)
 
@@ -49,10 +49,10 @@ def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool
 
 
 def validation_scores(trials: Iterable[TrialResult]) -> list[float]:
-    """Return the validation scores of trials that have one."""
+    """Return the validation scores of the trials that have one."""
     return [trial.validation_score for trial in trials if trial.validation_score is not None]
 
 
 def scores_without_diverged(trials: Iterable[TrialResult]) -> list[float]:
-    """Return the validation scores of trials that did not diverge; a score axis is fitted to these."""
+    """Return the validation scores of trials that did not diverge, to which a score axis is fitted."""
     return validation_scores(trial for trial in trials if trial.status != "diverged")

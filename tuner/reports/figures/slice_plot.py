@@ -1,4 +1,4 @@
-"""The slice plot: validation score against each searched hyperparameter, a panel for each batch size."""
+"""The slice plot: validation score against each searched hyperparameter, at each batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class _Slice:
 
 
 def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a marker for each search trial, a ring around the chosen ones, thin lines at the ends of a range.
+    """Draw a marker for each search trial, a ring around chosen ones, and thin lines at the ends of a range.
 
     The cost is ignored.
     """
@@ -98,7 +98,7 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 
 def _grid(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]]) -> list[list[_Cell]]:
-    """Return the panels row by row: each batch size begins a row, unless there is only one hyperparameter."""
+    """Return the panels row by row. Each batch size starts a row, unless there is only one hyperparameter."""
     names = param_names(trial.trial.params for trials in found.values() for trial in trials)
     sizes = [size for size in comparison.facts.batch_sizes if any(search[1] == size for search in found)]
     blocks = [[(size, names[0]) for size in sizes]] if len(names) == 1 else [[(s, n) for n in names] for s in sizes]
@@ -127,7 +127,7 @@ def _finding(comparison: Comparison) -> str:
 
 
 def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
-    """Return the traces of a search: lines first, so that no marker hides below one."""
+    """Return the traces of a search, lines first so that they do not cover markers."""
     arm, space = one.search[0], one.comparison.facts.spaces.get(one.search[0], {})
     colour, metric, name = one.style.colour, one.comparison.facts.metric, one.axis.name
     bounds = space.get(name)
@@ -180,7 +180,7 @@ def _is_off(one: _Slice, trial: TrialResult) -> bool:
 
 
 def _vertical_lines(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go.Scatter:
-    """Return vertical lines over the whole height of the panel."""
+    """Return vertical lines over the full height of the panel."""
     return go.Scatter(
         x=[x for place in places for x in (place, place, None)],
         y=[one.scale.low, one.scale.high, None] * len(places),

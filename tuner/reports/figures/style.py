@@ -1,6 +1,6 @@
-"""How figures look: the same colour and symbol for an arm everywhere, escaped names, and score axes without outliers.
+"""The style of figures: one colour and symbol for an arm everywhere, escaped names, and score axes without outliers.
 
-This module must not know results; it gets names and numbers.
+This module must not know results. It receives names and numbers.
 """
 
 import html
@@ -19,16 +19,16 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 SYMBOLS = ("circle", "diamond", "square", "cross", "x", "star", "triangle-up", "pentagon", "hexagram", "bowtie")
 GREY = "#6B6B6B"
 SCORE_COLOURS = "Cividis"
-"""A colour scale from bad to good that colour-blind readers see as others do (Nunez et al., 2018)."""
+"""A colour scale from bad to good that is also legible to colour-blind readers (Nunez et al., 2018)."""
 MARKER_SIZE = 11
 EDGE_SIZE = 13
 COLUMNS = 3
-"""Panels side by side."""
+"""Panels in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmStyle:
-    """How an arm looks in every figure of a study."""
+    """The colour and symbol of an arm in every figure of a study."""
 
     colour: str
     symbol: str
@@ -49,16 +49,16 @@ class ScoreRange:
     higher_is_better: bool
 
     def off(self, score: float) -> bool:
-        """Return whether a score is worse than the axis shows."""
+        """Return whether a score is worse than any that the axis shows."""
         return score < self.low if self.higher_is_better else score > self.high
 
     def edge(self, place: int = 0) -> float:
-        """Return where to mark a score off the axis: just inside the bad end, further in for a later place."""
+        """Return where to mark a score off the axis: just inside the bad end, and further in for a higher place."""
         margin = (0.03 + 0.055 * place) * (self.high - self.low)
         return self.low + margin if self.higher_is_better else self.high - margin
 
     def with_room(self, scores: Iterable[float]) -> "ScoreRange":
-        """Return the range with its good end moved out for these scores (ends of intervals), by a third at most."""
+        """Return the range with its good end extended for these scores (ends of intervals), by a third at most."""
         room = (self.high - self.low) / 3
         if self.higher_is_better:
             return replace(self, high=min(max(self.high, *scores, self.high), self.high + room))
@@ -66,12 +66,12 @@ class ScoreRange:
 
     @property
     def edge_symbol(self) -> str:
-        """A triangle that points off the axis."""
+        """The triangle that points off the axis."""
         return "triangle-down" if self.higher_is_better else "triangle-up"
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
-    """Return colours and symbols by an arm's place in the study. With more arms than colours the symbols differ.
+    """Return colours and symbols by an arm's place in the study. With more arms than colours, the symbols differ.
 
     >>> arm_styles(["tuned", "date"])["date"]
     ArmStyle(colour='#D55E00', symbol='diamond')
@@ -82,9 +82,9 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
 
 
 def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> ScoreRange:
-    """Fit a range to all scores but outliers on the bad side, so that a diverged run does not squash the others.
+    """Fit a range to all scores except outliers on the bad side, so that a diverged run does not squash the others.
 
-    Outliers are Tukey's (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
+    Outliers follow Tukey (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
 
     Args:
         scores: finite scores of runs that did not diverge; without any, the range is 0 to 1.
@@ -104,7 +104,7 @@ def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> Score
 
 
 def escape(text: str) -> str:
-    """Escape a name for a figure: plotly reads a few HTML tags, and none of them may come from a name.
+    """Escape a name for a figure. plotly interprets a few HTML tags, and none may come from a name.
 
     >>> escape("<b>date</b> & co")
     '&lt;b&gt;date&lt;/b&gt; &amp; co'
@@ -113,7 +113,7 @@ def escape(text: str) -> str:
 
 
 def wrap_text(sentence: str, width: int) -> str:
-    """Escape a sentence and wrap it at spaces, in lines of at most `width` characters."""
+    """Escape a sentence and wrap it at spaces into lines of at most `width` characters."""
     lines, line = [], ""
     for word in sentence.split():
         if line and len(line) + 1 + len(word) > width:
@@ -127,7 +127,7 @@ def wrap_text(sentence: str, width: int) -> str:
 def marker_trace(
     x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str
 ) -> go.Scatter:
-    """Return markers without a line, one for each point (x, y); `hovers` are their escaped texts."""
+    """Return markers without a line, one for each point (x, y). `hovers` are their escaped texts."""
     return go.Scatter(
         x=list(x),
         y=list(y),
@@ -140,7 +140,7 @@ def marker_trace(
 
 
 def fade(colour: str) -> str:
-    """Return a colour of `COLOURS`, nearly transparent.
+    """Return a nearly transparent version of a colour in `COLOURS`.
 
     >>> fade("#0072B2")
     'rgba(0, 114, 178, 0.15)'
@@ -150,7 +150,7 @@ def fade(colour: str) -> str:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return readable ticks for a logarithmic axis: 1, 2 and 5 in a decade, and finer steps on a short axis.
+    """Return readable ticks for a logarithmic axis: 1, 2 and 5 in a decade, with finer steps on a short axis.
 
     Args:
         low: lowest value shown, > 0.
@@ -185,7 +185,7 @@ def num_rows(num_panels: int) -> int:
 
 
 def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
-    """Set the range and the ticks of every score axis: accuracies in percent."""
+    """Set the range and the ticks of every score axis, with accuracies in percent."""
     percent = ".1%" if is_share(metric) and scale.high - scale.low > 0.005 else None
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
 
@@ -193,14 +193,14 @@ def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
 def apply_style(
     figure: go.Figure, *, title: str, subtitle: str, num_panels: int = 1, panels_height: float | None = None
 ) -> None:
-    """Set title, legend, fonts and size, alike for all figures.
+    """Set title, legend, fonts and size in the style of all figures.
 
     Args:
         figure: changed in place.
-        title: what was found.
-        subtitle: what is shown, in one line.
-        num_panels: panels, `COLUMNS` side by side.
-        panels_height: pixels of all panels together; None for rows of the usual height.
+        title: the finding.
+        subtitle: what the figure shows, in one line.
+        num_panels: number of panels, arranged in rows of `COLUMNS`.
+        panels_height: height of all panels together in pixels; None for rows of the usual height.
     """
     panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
     headline = wrap_text(title, 88)

@@ -1,4 +1,4 @@
-"""The surface: validation score over two hyperparameters of a grid, a panel for each arm and batch size.
+"""The surface: validation score over two hyperparameters of a grid, in a panel for each arm and batch size.
 
 LIMIT Fig. 2 and LARS Fig. 4 show learning rate and warm-up this way.
 """
@@ -29,9 +29,9 @@ class Surface:
     Attributes:
         across: name of the horizontal hyperparameter.
         upwards: name of the vertical hyperparameter.
-        columns: values of the first, ascending.
-        rows: values of the second, ascending.
-        trials: by row and column; None if nothing was tried there.
+        columns: values of `across`, ascending.
+        rows: values of `upwards`, ascending.
+        trials: by row and column; None where nothing was tried.
     """
 
     across: str
@@ -47,7 +47,7 @@ def has_surface(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 def surfaces(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, Surface]:
-    """Return the grids over two numbers: searches that tried most combinations of the values."""
+    """Return the grids over two numeric hyperparameters: searches that tried most combinations of their values."""
     found = {}
     for search, trials in searches(facts, results).items():
         names = param_names(trial.trial.params for trial in trials)
@@ -65,7 +65,7 @@ def surfaces(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, 
 
 
 def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a coloured square for each trial; grey ones with a cross diverged. The cost is ignored."""
+    """Draw a coloured square for each trial; grey squares with a cross diverged. The cost is ignored."""
     facts = comparison.facts
     found = surfaces(facts, results)
     cells = [trial for one in found.values() for row in one.trials for trial in row if trial is not None]
@@ -114,7 +114,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
 
 
 def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
-    """Return the headline: how many grid points come within the margin of the best."""
+    """Return the headline: how many grid points are within the margin of the best."""
     sign = 1.0 if facts.higher_is_better else -1.0
     parts = []
     for (arm, size), one in found.items():
@@ -129,7 +129,7 @@ def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
 
 
 def _cells(one: Surface, facts: StudyFacts, scale: ScoreRange) -> list[go.Heatmap]:
-    """Return the scores as colours, and diverged and failed trials in grey."""
+    """Return the scores as colours, with diverged and failed trials in grey."""
     places = {"x": list(range(len(one.columns))), "y": list(range(len(one.rows))), "xgap": 2, "ygap": 2}
     hover = [["" if trial is None else trial_hover(trial, facts.metric) for trial in row] for row in one.trials]
     sound = go.Heatmap(
@@ -163,7 +163,7 @@ def _is_sound(trial: TrialResult) -> bool:
 
 
 def _cross(trial: TrialResult | None) -> str:
-    """Return the mark of a trial without a score."""
+    """Return the marker of a trial without a score."""
     if trial is None or _is_sound(trial):
         return ""
     return "×" if trial.status == "diverged" else "failed"
@@ -198,5 +198,5 @@ def _axis(name: str, values: Sequence[float]) -> dict[str, object]:
 
 def _number(trial: TrialResult, name: str) -> float:
     value = trial.trial.params[name]
-    assert isinstance(value, int | float)  # by surfaces
+    assert isinstance(value, int | float)  # ensured by surfaces
     return float(value)

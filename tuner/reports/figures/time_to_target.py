@@ -1,4 +1,4 @@
-"""Seconds to the baseline's score against batch size (DATE, Fig. 2): the figure, and its records for a CSV file."""
+"""Seconds to the baseline's score against batch size (DATE, Fig. 2): the figure and its records for a CSV file."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def has_times_to_target(comparison: Comparison, results: Sequence[TrialResult]) 
 
 
 def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a line through the medians of each arm and a marker for each run. The cost is ignored."""
+    """Draw a line through each arm's medians and a marker for each run. The cost is ignored."""
     facts = comparison.facts
     times = times_to_target(results, facts)
     styles = {**arm_styles(facts.arms), BASELINE: ArmStyle(colour=GREY, symbol="diamond-tall")}
@@ -62,7 +62,7 @@ def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost:
 
 def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle) -> None:
     name = escape(times[0].arm)
-    group = None if times[0].arm == BASELINE else name  # an arm's colour is its own in every figure
+    group = None if times[0].arm == BASELINE else name  # an arm keeps its colour in every figure
     medians = [time for time in times if time.median_seconds is not None]
     figure.add_trace(
         go.Scatter(
@@ -95,7 +95,7 @@ def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle)
 
 
 def _finding(times: Sequence[TimeToTarget]) -> str:
-    """Name the largest speed-up against the baseline, or say that there is none."""
+    """Name the largest speed-up over the baseline, or state that there is none."""
     found = [(ratio, time) for time in times if time.arm != BASELINE and (ratio := speed_up(times, time)) is not None]
     if not found:
         return "No arm reaches the baseline's score in half of its runs"
@@ -107,9 +107,10 @@ def _finding(times: Sequence[TimeToTarget]) -> str:
 
 
 def time_to_target_records(comparison: Comparison, results: Sequence[TrialResult]) -> list[dict[str, Any]]:
-    """Return what the figure `time_to_target` shows, with speed-ups: one record for each arm and batch size.
+    """Return the data of the figure `time_to_target` with speed-ups: one record for each arm and batch size.
 
-    Medians count runs that never reach the target as slower than all. No record where the baseline has no score.
+    Medians count runs that never reach the target as slower than all others. There is no record if the baseline has no
+    score.
     """
     facts = comparison.facts
     target, times = target_score(results, facts), times_to_target(results, facts)

@@ -1,4 +1,4 @@
-"""What a study's numbers do not show, computed from the study itself: a reviewer's first objections."""
+"""What a study's numbers do not show: a reviewer's first objections, derived from the study itself."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -72,7 +72,7 @@ def _unfinished(subject: Subject) -> Iterable[str]:
 
 
 def _searches(subject: Subject) -> Iterable[str]:
-    """Say what "tuned" means here: how many trials, and whether all of them were made."""
+    """State what "tuned" means here: the number of trials, and searches that made fewer than planned."""
     arms = {arm.name: arm for arm in subject.origin.study.arms if arm.is_search}
     rows = [row for row in subject.comparison.rows if row.arm in arms]
     if not rows:
@@ -130,7 +130,7 @@ def _diverged(subject: Subject) -> Iterable[str]:
 
 
 def _taken_over(subject: Subject) -> Iterable[str]:
-    """Say how many results were not measured anew."""
+    """State how many results were reused."""
     results = [result for result in subject.results if result.reused_from is not None]
     if results:
         own = subject.comparison.facts.name
@@ -144,7 +144,7 @@ def _taken_over(subject: Subject) -> Iterable[str]:
 
 
 def _packed(subject: Subject) -> Iterable[str]:
-    """Say that seconds of packed trials are not wall-clock seconds."""
+    """State that the seconds of packed trials are not wall-clock seconds."""
     packing = subject.origin.study.resources.packing
     if packing not in ("off", 1):
         yield (

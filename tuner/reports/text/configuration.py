@@ -1,4 +1,4 @@
-"""Configurations as text: what was trained, what was searched, what a definition states.
+"""Configurations as text: what was trained, what was searched, and what a definition states.
 
 This module must not know how tables or pages are drawn. It escapes nothing.
 """
@@ -41,7 +41,7 @@ def format_config(config: TrainConfig) -> str:
 
 
 def format_value(value: object) -> str:
-    """Format a value as it would be typed, to four digits; an optimizer or a decay as its name and options.
+    """Format a value as a user would type it: floats to four digits, an optimizer or a decay as its name and options.
 
     >>> format_value(0.00353553), format_value((0.9, 0.999)), format_value(True), format_value("poly")
     ('0.003536', '0.9 0.999', 'yes', 'poly')
@@ -67,12 +67,12 @@ def format_values(values: Mapping[str, object]) -> str:
 
 
 def num_planned_trials(search: SearchDefinition) -> int:
-    """How many trials a search was to make at a batch size, its repeats not counted."""
+    """Return the number of trials planned for a search at a batch size, without its repeats."""
     return METHODS[search.method].num_trials(search)
 
 
 def format_arm(study: Study, arm: ArmDefinition) -> str:
-    """Where an arm's configuration comes from."""
+    """Describe where an arm's configuration comes from."""
     solver = f"optimizer {format_value(study.arm_optimizer(arm))}"
     longer = f"; {pluralize(arm.epochs, 'epoch')} a training" if arm.epochs else ""
     if arm.method == "defaults":
@@ -89,14 +89,14 @@ def format_arm(study: Study, arm: ArmDefinition) -> str:
 
 
 def format_baseline(baseline: BaselineDefinition) -> str:
-    """Where the baseline's configuration comes from."""
+    """Describe where the baseline's configuration comes from."""
     stated = format_values(_stated(baseline, SCHEDULE_NAMES))
     found = f"{_format_search(baseline.tune)}; the rest stated: {stated}" if baseline.tune else f"stated: {stated}"
     return f"{found}; optimizer {format_value(baseline.optimizer)}"
 
 
 def _stated(schedule: ScheduleDefinition, names: Iterable[str]) -> dict[str, object]:
-    """The values of a schedule that are stated, in the order of `SCHEDULE_NAMES`."""
+    """Return the stated values of a schedule, in the order of `SCHEDULE_NAMES`."""
     values = {name: getattr(schedule, name) for name in SCHEDULE_NAMES if name in names}
     return {name: value for name, value in values.items() if value is not None}
 

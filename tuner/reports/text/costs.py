@@ -25,14 +25,14 @@ _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A unit for a currency: shown value = value / `size`."""
+    """A unit for a currency: displayed value = value / `size`."""
 
     label: str
     size: float
 
 
 def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
-    """Return the unit of a currency. Large counts of operations get a prefix, which keeps numbers short.
+    """Return the unit of a currency, with a prefix for large counts of operations.
 
     >>> cost_unit("flops", [3e13, 2e12]).label
     'TFLOPs'
@@ -55,7 +55,7 @@ def cost_title(unit: Unit, what: str) -> str:
 
 
 def format_reused(taken_over: Cost) -> str:
-    """What stands beside a bill where results were taken over; empty where none was.
+    """Format the note beside a bill that includes reused results; empty if there are none.
 
     >>> format_reused(Cost(trials=2, device_seconds=12.5))
     '2 trainings taken over from earlier ones, worth 12.5 device-seconds.'

@@ -1,6 +1,6 @@
 """Numbers, durations and names as text, shared by tables and figures.
 
-This module must not know rich or plotly. It escapes nothing: whoever draws a text escapes it.
+This module must not know rich or plotly. It escapes nothing; the caller that draws a text escapes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def format_amount(amount: float) -> str:
 
 
 def format_share(share: float) -> str:
-    """Format a saving in percent, rounded towards zero: 99.9% never reads as all.
+    """Format a saving in percent, rounded towards zero so that 99.9% never reads as 100%.
 
     >>> format_share(0.9999), format_share(-0.254)
     ('99%', '-25%')
@@ -27,7 +27,7 @@ def format_share(share: float) -> str:
 
 
 def format_loss(share: float) -> str:
-    """Format a negative saving as the extra cost.
+    """Format a negative saving as extra cost.
 
     >>> format_loss(-0.254), format_loss(-0.004)
     ('25% more', 'less than 1% more')
@@ -45,7 +45,7 @@ def pluralize(number: float, word: str) -> str:
 
 
 def format_option(value: OptionValue) -> str:
-    """Format the value of a hyperparameter; a float to four digits.
+    """Format the value of a hyperparameter, with floats to four digits.
 
     >>> format_option(0.0035355339), format_option(64.0), format_option("poly")
     ('0.003536', '64', 'poly')
@@ -63,7 +63,7 @@ def format_params(params: Mapping[str, OptionValue]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Format a time span.
+    """Format a duration in seconds.
 
     >>> format_duration(4.21), format_duration(125), format_duration(7500)
     ('4.2 s', '2 min 05 s', '2 h 05 min')
@@ -77,7 +77,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_lr(lr: float) -> str:
-    """Format a learning rate to three digits, as it would be typed.
+    """Format a learning rate to three digits, as a user would type it.
 
     >>> format_lr(1.25e-3), format_lr(0.05), format_lr(5.656854), format_lr(1e-6), format_lr(0.0)
     ('1.25e-3', '0.05', '5.66', '1e-6', '0')

@@ -1,6 +1,6 @@
-"""The answer of a study in single sentences: an arm at a batch size, or all arms in one line.
+"""A study's answer in single sentences: for an arm at a batch size, or for all arms in one line.
 
-This module must not know rich or plotly. It escapes nothing: whoever draws a text escapes it.
+This module must not know rich or plotly. It escapes nothing; the caller that draws a text escapes it.
 """
 
 from ...analysis.comparison import Comparison, ComparisonRow
@@ -13,14 +13,14 @@ from .scores import format_points, format_score
 
 
 def is_as_good(row: ComparisonRow) -> bool:
-    """Return whether the arm is at least as good as the reference, so that a lower cost is a saving."""
+    """Return whether the arm is at least as good as the reference, so that its lower cost is a saving."""
     return row.verdict is not None and row.verdict.finding in ("beats", "matches")
 
 
 def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_seconds") -> tuple[str, ...]:
     """Return the answer at a batch size: one sentence for each zero-tuning arm, or for every arm if there is none.
 
-    No arm is singled out by its test score: that would be a choice on the test set.
+    Test scores single out no arm, because that would be a choice on the test set.
     """
     facts = comparison.facts
     others = [arm for arm in facts.arms if arm != facts.reference]
@@ -100,7 +100,7 @@ def format_edge(edge: Edge) -> str:
 
 
 def summary_line(comparison: Comparison) -> str:
-    """Return the study in one line: at how many batch sizes each zero-tuning arm is as good as the reference."""
+    """Summarise the study in one line: at how many batch sizes each zero-tuning arm is as good as the reference."""
     facts = comparison.facts
     others = [arm for arm in facts.arms if arm != facts.reference]
     arms_by_number: dict[int, list[str]] = {}

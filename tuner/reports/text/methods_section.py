@@ -1,6 +1,6 @@
-"""The methods section of a report, written from the study's own definition.
+"""The methods section of a report, generated from the study's definition.
 
-Every sentence is a fact of this study or a definition that its numbers rest on. This module escapes nothing.
+Every sentence is a fact of this study or a definition that its numbers rely on. This module escapes nothing.
 """
 
 from collections.abc import Iterable

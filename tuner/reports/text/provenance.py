@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: what another person needs to reproduce them."""
+"""The provenance of a report's numbers: what another person needs to reproduce them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ NOT_KEPT = "not kept in this store: the study was run before zerotune kept it th
 
 
 def origin_facts(subject: Subject) -> dict[str, str]:
-    """Return fingerprint, seeds, devices, hosts, threads, dates and the command, by name."""
+    """Return fingerprint, seeds, devices, hosts, threads, dates and command, by name."""
     study, results = subject.origin.study, subject.results
     resources, num_workers = study.resources, study.resources.workers_per_trial
     seeds = ", ".join(map(str, study.seeds))
@@ -35,7 +35,7 @@ def origin_facts(subject: Subject) -> dict[str, str]:
 
 
 def sessions_table(subject: Subject) -> Table | None:
-    """Return the table of program versions and machines with the trainings that ended on each; None if not kept."""
+    """Return a table of program versions and machines with the trainings that ended on each; None if not recorded."""
     sessions = subject.origin.sessions
     if not sessions:
         return None
@@ -54,7 +54,7 @@ def sessions_table(subject: Subject) -> Table | None:
 
 
 def origin_as_json(subject: Subject) -> dict[str, Any]:
-    """Return the provenance as plain values, with the whole definition."""
+    """Return the provenance as plain values, including the whole definition."""
     return {
         "fingerprint": subject.origin.fingerprint,
         "command": subject.origin.command,

@@ -1,4 +1,4 @@
-"""Scores and their differences as text: accuracies in percent.
+"""Scores and their differences as text, with accuracies in percent.
 
 This module must not know rich or plotly.
 """
@@ -9,7 +9,7 @@ from ...analysis.evidence import Interval
 
 
 def is_share(metric: str) -> bool:
-    """Return whether a metric is a share of one and is written in percent.
+    """Return whether a metric is a fraction of one, which is written in percent.
 
     >>> is_share("accuracy"), is_share("perplexity")
     (True, False)
@@ -18,7 +18,7 @@ def is_share(metric: str) -> bool:
 
 
 def format_score(score: float, metric: str) -> str:
-    """Format a score as its metric is usually written: accuracies in percent.
+    """Format a score in its metric's usual form, with accuracies in percent.
 
     >>> format_score(0.952, "accuracy"), format_score(116.23, "perplexity")
     ('95.20%', '116.2')
@@ -27,7 +27,7 @@ def format_score(score: float, metric: str) -> str:
 
 
 def _decimals(score: float) -> int:
-    """Return how many decimals show four digits of a score."""
+    """Return the number of decimals that show four digits of a score."""
     return max(0, 3 - math.floor(math.log10(abs(score)))) if score else 3
 
 
@@ -45,7 +45,7 @@ def format_interval(interval: Interval, metric: str) -> str:
 
 
 def format_points(difference: float, metric: str, *, signed: bool = True) -> str:
-    """Format a difference of scores; accuracies in percentage points.
+    """Format a difference of scores, with accuracies in percentage points.
 
     >>> format_points(-0.0082, "accuracy")
     '-0.82 points'
@@ -55,7 +55,7 @@ def format_points(difference: float, metric: str, *, signed: bool = True) -> str
 
 
 def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
-    """Return the title of a score axis. It names the direction if lower is better.
+    """Return the title of a score axis, which states the direction if lower is better.
 
     >>> score_title("perplexity", "test", higher_is_better=False)
     'test perplexity (lower is better)'

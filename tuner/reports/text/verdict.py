@@ -1,7 +1,7 @@
 """What a study found, in sentences: the verdict first, then the findings.
 
-The sentences name every arm that is judged. None is singled out by its test score: that would be a choice on the test
-set. This module escapes nothing: whoever draws a text escapes it.
+The sentences name every judged arm. Test scores single out none, because that would be a choice on the test set. This
+module escapes nothing; the caller that draws a text escapes it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,17 +15,17 @@ from .scores import format_score
 
 
 def judged_arms(comparison: Comparison) -> tuple[str, ...]:
-    """Return the arms that the verdict is about: those that do not search, or all but the reference if all search."""
+    """Return the arms that the verdict judges: those that do not search, or all but the reference if all search."""
     facts = comparison.facts
     others = tuple(arm for arm in facts.arms if arm != facts.reference)
     return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
 
 
 def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
-    """Return the study in one sentence: which arms do as well as the reference, where, and what that saves.
+    """Summarise the study in one sentence: which arms do as well as the reference, where, and what that saves.
 
     Args:
-        comparison: what `tuner.analysis.comparison.compare` found.
+        comparison: the result of `tuner.analysis.comparison.compare`.
         cost: the currency of the savings, a name in `tuner.cost.CURRENCIES`.
     """
     facts = comparison.facts
@@ -88,7 +88,7 @@ def _kept(comparison: Comparison, batch_size: int) -> list[str]:
 
 
 def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
-    """Format the range of savings, and the range with the baseline's bill if it is billed."""
+    """Format the range of savings, and a second range that includes the baseline's bill if it is billed."""
     savings = [row.savings[cost] for row in rows if cost in row.savings]
     if not savings:
         return ""
@@ -105,7 +105,7 @@ def _is_billed(row: ComparisonRow, cost: str) -> bool:
 
 
 def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:
-    """Name the arms that are as good nowhere, grouped by their findings."""
+    """Name the arms that are not as good at any batch size, grouped by their findings."""
     fates: dict[str, list[str]] = {}
     for arm in arms:
         fates.setdefault(_other_findings(rows(arm)), []).append(arm)

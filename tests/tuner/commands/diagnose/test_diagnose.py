@@ -1,4 +1,4 @@
-"""Which configuration is diagnosed, what is read from it, and the command from the study file to the table."""
+"""Which configuration is diagnosed, what is read from it, and the command from study file to table."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ def study(text: str = STUDY) -> Study:
 
 
 def played(definition: Study, score: Callable[[Trial], float]) -> list[TrialResult]:
-    """A whole campaign whose trials score what the function says."""
+    """Return the results of a whole campaign whose trials get the scores of this function."""
     campaign, results = Campaign(definition), []
     while isinstance(trial := campaign.ask(), Trial):
         results.append(

@@ -1,4 +1,4 @@
-"""A diagnosis in words, as a table and as figures: of trainings made up so that the answer is known."""
+"""A diagnosis as sentences, a table and figures, for synthetic trainings with a known answer."""
 
 import io
 import math
@@ -38,7 +38,7 @@ NUM_SAMPLES = 1_000
 
 
 def run(batch_size: int, lipschitz: Sequence[float], *, status: str = "finished", num_layers: int = 3) -> DiagnosedRun:
-    """A training measured before updates 1, 2, 4, 8 ..., with distances 2 + 3 log t."""
+    """Return a training measured before updates 1, 2, 4, 8 ..., with distances 2 + 3 log t."""
     observations = tuple(
         Observation(
             iteration=2**place,

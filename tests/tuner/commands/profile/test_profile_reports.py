@@ -68,8 +68,8 @@ def test_the_table_counts_workloads_and_shows_both_areas(
     text = printed(found, with_baseline, width)
     cells = [re.split(r"(?<!of) +(?!of)", line) for line in text.splitlines()]
     rows = {row[0]: [re.sub(" +", " ", cell) for cell in row[1:]] for row in cells if row[0] in ("tuned", "date")}
-    # date costs 1 training and is not as good on one workload; tuned costs 13, 13, 1 and 5 times the cheapest. The
-    # baseline's 12 trials make both cost 13 in one study; the other's was stated.
+    # date costs 1 training and is not as good on one workload. tuned costs 13, 13, 1 and 5 times the cheapest. The
+    # baseline's 12 trials make both cost 13 in one study; the other study's baseline was stated.
     assert rows["date"] == ["3 of 4", "1 of 4", "3 of 4", "3 of 4", "3 of 4", "0.75", "0.75"]
     area = 1 - (2 * math.log(13) + math.log(5)) / math.log(100) / 4
     with_baseline_area = 1 - math.log(5) / math.log(100) / 4

@@ -1,4 +1,4 @@
-"""Performance profiles: ratios, shares and areas by hand, and what counts as solved."""
+"""Performance profiles: ratios, shares and areas computed by hand, and which arms solve a workload."""
 
 import math
 import random
@@ -28,7 +28,7 @@ def study() -> Comparison:
 
 
 def small(name: str, **arms: list[float]) -> Comparison:
-    """A study at batch size 1024 whose arms have these test scores; "tuned", the reference, searched in 4 trials."""
+    """Return a study at batch size 1024 with these test scores by arm. "tuned", the reference, searched in 4 trials."""
     results = [
         result("tuned", 1024, "search", index, validation=0.9, seconds=10.0, finished_at=-1.0) for index in range(4)
     ]
@@ -94,7 +94,7 @@ def test_the_cost_is_that_to_a_model_with_all_search_trials(study):
 
 def test_the_baselines_search_is_billed_to_every_workload_where_asked(study):
     found = ratios(performance_profiles([study], "trials", with_baseline=True))
-    assert found["date"] == [1.0, 1.0, INF]  # 12 trials of the baseline and one training, as many as tuned's
+    assert found["date"] == [1.0, 1.0, INF]  # 12 trials of the baseline and one training: as many as tuned's
     assert found["tuned"] == [1.0, 1.0, 1.0]
 
 

@@ -1,4 +1,4 @@
-"""Where a regime's boundary lies and which batch size is tried next, against brute force over every response."""
+"""The boundary of a regime and the next batch size to try, against brute force over every response."""
 
 import math
 from itertools import product
@@ -14,7 +14,7 @@ DEFINITIONS: tuple[Definition, ...] = ("first failure", "last success")
 def searched(
     response: tuple[bool, ...], definition: Definition, *, check: bool = True
 ) -> tuple[Bracket, dict[int, bool]]:
-    """The bracket and the verdicts of a whole search over batch sizes 2, 4, 8 ... that respond as given."""
+    """Return the bracket and the verdicts of a whole search over batch sizes 2, 4, 8 ... with these responses."""
     rungs = tuple(2 ** (place + 1) for place in range(len(response)))
     truth = dict(zip(rungs, response, strict=True))
     verdicts: dict[int, bool] = {}

@@ -1,4 +1,4 @@
-"""`zerotune regime`: a search for real, in small, on an application of one's own; and what it refuses."""
+"""`zerotune regime`: a real search on a small user application, and the requests that it refuses."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ COMMAND = ("regime", "plane.yaml", "--driver", "serial", "--app", "plane.py:side
 
 @pytest.fixture
 def quick(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """The study of a plane; pictures have tests of their own."""
+    """The plane study without image files, which have their own tests."""
     monkeypatch.setattr(regime_export, "write_images", lambda *_: ([], None))
     return here
 
@@ -105,7 +105,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
 
 
 class BreakingAtSecondSeed(Training):
-    """Training that breaks off where linear scaling is confirmed on the second seed."""
+    """A training that raises when linear scaling is confirmed on the second seed."""
 
     def run_epoch(self) -> EpochMetrics:
         if self.config.batch_size == 40 and self.config.seed == 2:

@@ -1,4 +1,4 @@
-"""A regime in words, as a table, as a figure and in files: what is said is what was found, and the bill adds up."""
+"""A regime as sentences, a table, a figure and files: they state what was found, and the bill adds up."""
 
 import csv
 import io
@@ -154,7 +154,7 @@ def test_the_table_fits_a_terminal(width: int) -> None:
     lines = printed(found(), width).splitlines()
     assert max(map(len, lines)) <= width
     rows = [line for line in lines if "linear" in line and "%" in line and not line.startswith(("•", "accuracy"))]
-    assert [row.split()[-1] for row in rows if "±" in row] == ["4"] * 6  # device-seconds of two trainings, unwrapped
+    assert [row.split()[-1] for row in rows if "±" in row] == ["4"] * 6  # device-seconds of two trainings, not wrapped
     assert lines[0] == "example, lenet_mnist: Large from 256, huge above 1,024, full at 3,000"
 
 

@@ -1,4 +1,4 @@
-"""Whether a method holds: LIMIT's two criteria by hand, and the intervals against scipy's paired t test."""
+"""Whether a method holds: LIMIT's two criteria computed by hand, and the intervals against scipy's paired t test."""
 
 import math
 from dataclasses import replace
@@ -41,7 +41,7 @@ QUESTION = RegimeQuestion(
 def runs(
     scores: list[float], losses: list[float] | None = None, statuses: dict[int, TrialStatus] | None = None
 ) -> list[TrialResult]:
-    """One confirmation a score, seeds 0, 1 ..."""
+    """Return one confirmation run per score, with seeds 0, 1 ..."""
     results = []
     for seed, score in enumerate(scores):
         config = TrainConfig(
@@ -89,10 +89,10 @@ def given(arm: str, batch_size: int, *, keeps: bool, loss: bool = True, certain:
 @pytest.mark.parametrize(
     ("scores", "baseline", "margin", "higher", "keeps"),
     [
-        ([0.9553], [0.96], 0.995, True, True),  # 0.9552 needed
+        ([0.9553], [0.96], 0.995, True, True),  # at least 0.9552
         ([0.9551], [0.96], 0.995, True, False),
         ([0.95, 0.97], [0.96, 0.96], 0.995, True, True),  # the means decide
-        ([100.4], [100.0], 0.995, False, True),  # perplexity: 100.5 allowed
+        ([100.4], [100.0], 0.995, False, True),  # perplexity: at most 100.5
         ([100.6], [100.0], 0.995, False, False),
         ([50.0], [100.0], 0.995, False, True),
     ],

@@ -1,4 +1,4 @@
-"""The agenda of a regime search: what it trains, on what it decides, and that nothing is trained twice."""
+"""The agenda of a regime search: what it trains, how it decides, and that nothing is trained twice."""
 
 from itertools import product
 
@@ -40,7 +40,7 @@ def test_linear_scaling_is_searched_first_and_then_every_method_until_one_holds(
         ("baseline", 32),
         ("linear", 128),
         ("linear", 256),
-        # 512 is above what fails already: no other check. From here on the methods, of which linear scaling is one.
+        # 512 is above a size that fails already, so no check follows. Now all methods run, linear scaling included.
         ("linear", 1024),
         ("sqrt", 1024),
         ("tuned", 1024),
@@ -194,7 +194,7 @@ def test_a_response_that_is_not_monotone_is_reported() -> None:
     regime = search(response).regime
     assert regime is not None
     assert regime.large == Bracket(holds=256, fails=512, closed=True, contradictions=((512, 2048), (1024, 3000)))
-    # At 512 linear scaling alone was tried, which shows nothing of the other methods.
+    # At 512 only linear scaling was tried, which says nothing about the other methods.
     assert regime.huge == Bracket(holds=3000, fails=None, closed=True, contradictions=((2048,), (3000,)))
 
 

@@ -1,4 +1,4 @@
-"""What a rule gives for what was said on the command line, and what is told where something is missing or wrong."""
+"""The result of a rule for the command line's options, and the messages for missing or wrong ones."""
 
 import json
 import math
@@ -116,7 +116,7 @@ def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source_to_
 
 
 def test_date_36_is_worked_out_on_all_60000_images() -> None:
-    """DATE 3.6: 117 iterations of warm-up and 220 in all at batch 8,192."""
+    """DATE 3.6: 117 warm-up iterations and 220 iterations in all at batch size 8,192."""
     said = {"baseline_batch_size": 1024, "lr": 1.25e-3, "warmup_epochs": 2.0, "data_source": "mnist60k"}
     (row,) = answer_options(replace(LENET, rule="date", batch_sizes=(8192,), **said)).rows
     assert (row.schedule.warmup_iterations, row.schedule.total_iterations) == (117, 220)

@@ -1,4 +1,4 @@
-"""`zerotune rule`: what it prints, and what it refuses."""
+"""`zerotune rule`: its output and the requests that it refuses."""
 
 import json
 import re
@@ -20,7 +20,7 @@ DATE_36 = ["rule", "date", *BASELINE_36, "--epochs", "30", "--num-samples", "600
 
 
 def test_a_rule_prints_what_it_gives(here: TinyStudyFolder) -> None:
-    """The worked example of DATE 3.6."""
+    """DATE 3.6, worked example."""
     ended = here.zerotune(*DATE_36)
     assert (ended.code, ended.err) == (0, "")
     assert re.search(r"8,192 +8 +3\.54e-3 +16 +117 +220\n", ended.out)

@@ -1,4 +1,4 @@
-"""What a rule gives, as text and as a figure."""
+"""The result of a rule as text and as a figure."""
 
 import io
 import shutil

@@ -1,4 +1,4 @@
-"""Weak scaling: the forecast by hand, and the command on real workers."""
+"""Weak scaling: the forecast computed by hand, and the command on real workers."""
 
 import csv
 from dataclasses import replace
@@ -47,7 +47,7 @@ FOUR = ScalingPoint(
     flops_per_sample=500_000,
 )
 FOUND = WeakScaling(points=(ALONE, FOUR), rates=MachineRates(flops=1e8, bytes=1e9))
-"""A link of 1.5 x 1,000 words in 0.03 s and two steps of 0.002 s; workers slow each other down by a fifth."""
+"""The link sums 1.5 x 1,000 words in 0.03 s and takes two steps of 0.002 s. Workers slow each other down by a fifth."""
 
 STUDY = """
 name: scaled
@@ -197,7 +197,7 @@ def test_every_worker_has_as_many_whole_ghost_batches() -> None:
     text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
     study = study_from_text(text + "recipe: {ghost_batch_size: 24}\n", "x.yaml")
     samples = default_samples(study)
-    assert samples == 48  # the baseline's 32 would give one worker of two 48 of 64, and the other 16
+    assert samples == 48  # the baseline's 32 would give two workers 48 and 16 of 64
     config = weak_scaling_config(study, samples, 3)
     cuts = shard_bounds(config.batch_size, 3, batch_size=config.batch_size, ghost_batch_size=24)
     assert cuts == [0, 48, 96, 144]

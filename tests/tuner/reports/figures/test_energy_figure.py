@@ -1,4 +1,4 @@
-"""The data behind the energy figure, of a study whose costs are known."""
+"""The data behind the energy figure of a study with known costs."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ from zerotune.tuner.reports.figures.registry import draw_figure
 from zerotune.tuner.trial import TrialResult
 
 COMPUTE = 30 * 4_000 * 2_500_000 * 100e-12
-"""Joules of 30 epochs of 4,000 samples."""
+"""Joules to compute 30 epochs of 4,000 samples."""
 COMMUNICATION = 30 * 60_000 * 2_500e-12
-"""Joules of an exchange of 60,000 words an epoch."""
+"""Joules to exchange 60,000 words in each of 30 epochs."""
 
 
 def drawn(results: list[TrialResult]) -> go.Figure:
@@ -27,7 +27,7 @@ def bars(figure: go.Figure, name: str) -> list[float | None]:
 
 
 def markers(figure: go.Figure, arm: str) -> tuple[list[float], list[float]]:
-    """An arm's joules at every batch size: in all, and of communication."""
+    """Return an arm's joules at every batch size: in all, and for communication."""
     whole, communication = [trace for trace in figure.data if trace.name == arm]
     assert communication.marker.symbol == f"{whole.marker.symbol}-open"
     return list(whole.y), list(communication.y)
@@ -61,7 +61,7 @@ def test_epochs_that_were_done_again_are_no_part_of_one_training() -> None:
 
 
 def test_a_model_costs_its_search_and_one_training() -> None:
-    """Nine search trials of 30 epochs, one of 2 and two of 3 epochs, and one training; a rule's is one training."""
+    """The search: nine trials of 30 epochs, one of 2 and two of 3. Then one training. A rule costs one training."""
     epochs = 9 * 30 + 2 + 2 * 3 + 30
     figure = drawn(study_results())
     for arm, share in (("tuned", epochs / 30), ("date", 1.0)):
@@ -79,7 +79,7 @@ def test_a_study_without_a_meter_says_so_and_shows_no_measured_energy() -> None:
 
 
 def test_measured_energy_stands_beside_the_modelled_one() -> None:
-    """Means over the trainings at a batch size; what a meter counted in part is left out."""
+    """Bars are means over the trainings at a batch size, without those that a meter covered only in part."""
     results = []
     for result in study_results():
         if result.trial.batch_size == 1024 and result.trial.arm == "date":

@@ -1,4 +1,4 @@
-"""The data behind the figures, and the axes they stand on."""
+"""The data behind the figures, and their axes."""
 
 import pytest
 

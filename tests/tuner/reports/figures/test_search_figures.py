@@ -16,7 +16,7 @@ ONE_SIZE = {"arms": ("tuned", "date", "sqrt"), "zero_tuning_arms": ("date", "sqr
 
 
 def searched(scores, params=None, arm="tuned", **changes):
-    """Search trials with these scores; None diverged."""
+    """Return search trials with these scores; None means diverged."""
     trials = []
     for index, score in enumerate(scores):
         status = "diverged" if score is None else "finished"
@@ -207,7 +207,7 @@ def test_a_grid_over_two_numbers_is_a_surface():
     one = surfaces(study, results)["tuned", 1024]
     assert (one.across, one.upwards) == ("lr", "warmup_epochs")
     assert (one.columns, one.rows) == ((0.01, 0.02, 0.04, 0.08), (0.0, 2.0, 4.0))
-    # The grid's last hyperparameter moves fastest: index 7 is the third learning rate with the second warm-up.
+    # The grid's last hyperparameter varies fastest: index 7 is the third learning rate with the second warm-up.
     assert [[trial.trial.index for trial in row] for row in one.trials] == [[0, 3, 6, 9], [1, 4, 7, 10], [2, 5, 8, 11]]
 
 

@@ -1,4 +1,4 @@
-"""What every page promises, whatever its template shows: text stays text, and a missing value is an error."""
+"""Contracts of every page, for any template: text stays text, and a missing value is an error."""
 
 import html
 

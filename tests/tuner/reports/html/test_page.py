@@ -1,4 +1,4 @@
-"""The report of a study: the same numbers in every format, nothing that runs or sends, all names as text."""
+"""The report of a study: the same numbers in every format, no active content, no requests, all names as text."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ VOID = {"meta", "br", "img", "input", "link", "hr"}
 
 
 class Read(HTMLParser):
-    """What a browser would make of a page: its tags, tables, scripts and texts."""
+    """A page as a browser parses it: its tags, tables, scripts and texts."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -79,7 +79,7 @@ def written(subject) -> str:
 
 
 def markdown_rows(text: str, first_heading: str) -> list[list[str]]:
-    """The cells of the Markdown table whose first column has this heading, without its headings."""
+    """Return the rows of the Markdown table whose first column has this heading, without the heading row."""
     start = next(i for i, line in enumerate(text.splitlines()) if line.startswith(f"| {first_heading} |"))
     rows = []
     for line in text.splitlines()[start + 2 :]:
@@ -161,7 +161,7 @@ def test_json_holds_the_comparison_to_the_last_digit(subject):
 
 
 def test_the_first_training_began_when_its_workers_did():
-    """Four held an hour each, which is four hours of a device and one of the clock."""
+    """Four workers ran for an hour each: four device-hours, one hour of wall-clock time."""
     (result, *_) = complete_results()
     cost = replace(result.cost, device_seconds=4 * 3600.0)
     subject = reported(results=[replace(result, cost=cost, num_workers=4, finished_at=10 * 3600.0)])

@@ -1,4 +1,4 @@
-"""A figure on a phone and on paper: nothing side by side on the one, nothing cut on the other."""
+"""Figures on a phone and on paper: on a phone no panels side by side, on paper nothing cut off."""
 
 import itertools
 
@@ -23,7 +23,7 @@ from zerotune.tuner.reports.html.responsive import (
 
 
 def panels(columns=3, rows=1):
-    """A figure of panels with a shared score axis, dressed as all are."""
+    """Return a figure of panels with a shared score axis, in the style of all figures."""
     figure = make_subplots(
         rows=rows, cols=columns, shared_yaxes=True, subplot_titles=[f"B={i}" for i in range(columns * rows)]
     )

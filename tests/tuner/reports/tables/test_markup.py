@@ -1,4 +1,4 @@
-"""Text in, escaped text out, in Markdown and LaTeX; undone by readers of their own."""
+"""Text is escaped in Markdown and LaTeX; the tests undo it with their own readers."""
 
 import html
 import re
@@ -19,7 +19,7 @@ TABLE = Table(
 
 
 def latex_undone(text: str) -> str:
-    """What LaTeX would set."""
+    """Return the text that LaTeX would typeset."""
     for command, character in (
         (r"\textbackslash{}", "\\"),
         (r"\textasciitilde{}", "~"),

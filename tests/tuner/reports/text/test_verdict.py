@@ -1,4 +1,4 @@
-"""The sentences of a report: the verdict, and what the numbers do not show, each from a study where it is so."""
+"""The sentences of a report: the verdict and the caveats, each from a study to which it applies."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ UNSURE = [0.999, 0.95, 0.98]
 
 
 def study(scores, *, batch_sizes=(1024,), searches=True):
-    """A study of these arms alone: by arm, the test scores at every batch size."""
+    """Return a study of these arms alone; `scores` holds, by arm, the test scores at every batch size."""
     stored = definition(batch_sizes=list(batch_sizes))
     stored["arms"] = [arm for arm in stored["arms"] if arm["name"] in scores]
     results = [run for size in batch_sizes for arm, tests in scores.items() for run in confirmations(arm, size, tests)]
