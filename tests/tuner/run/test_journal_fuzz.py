@@ -62,7 +62,7 @@ def resealed(content: dict[str, Any]) -> bytes:
 
 
 def resumed(path: Path, content: bytes) -> JournalContent | None:
-    """Return the content with which a driver resumes, after checking that it can be stored and compared; None if refused."""
+    """Return the content with which a driver resumes, checked to be storable and comparable; None if refused."""
     path.write_bytes(content)
     try:
         found, added = gone_on(path)
