@@ -290,7 +290,7 @@ def test_a_study_of_which_every_trial_failed_says_how_to_go_on(here: Here, monke
 
 
 def test_retry_refuses_what_it_cannot_do(here: Here) -> None:
-    assert here.refused("retry", "plane.yaml", *APP) == "error: retry: say which trials: --failed\n"
+    assert here.refused("retry", "plane.yaml", *APP) == "error: retry: say which trials to retry: --failed\n"
     assert here.refused("retry", "plane.yaml", "--failed", *APP) == (
         "error: study 'plane': has not been run in the store mlruns: nothing has failed; run it first: "
         "zerotune run plane.yaml --app plane.py:sides --driver serial\n"
