@@ -1,7 +1,6 @@
 """A user's folder whose files are named like packages and modules; none may be imported in place of the real one."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.user_applications import STUDY, write
@@ -23,7 +22,7 @@ OWN_CLASS = """class Sides(nn.Linear):
 """
 
 
-def write_foreign_folder(folder: Path, *, resources: str = "", shadowing: Sequence[str] = SHADOWING) -> dict[str, str]:
+def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]:
     """Write such a folder, with an application `plane.py:sides` that imports its neighbour `trainers.net`.
 
     Args:
@@ -39,7 +38,7 @@ def write_foreign_folder(folder: Path, *, resources: str = "", shadowing: Sequen
     (folder / "trainers").mkdir()
     (folder / "trainers/__init__.py").touch()
     (folder / "trainers/net.py").write_text(NEIGHBOUR, encoding="utf-8")
-    for name in shadowing:
+    for name in SHADOWING:
         (folder / name).write_text(FOREIGN, encoding="utf-8")
     further = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *further])}

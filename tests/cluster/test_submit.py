@@ -48,7 +48,8 @@ def test_a_submitted_study_runs_on_the_cluster_and_is_resumed_by_submitting_it_a
     dashboard: tuple[str, Nodes], tmp_path: Path
 ) -> None:
     address, cluster = dashboard
-    write_foreign_folder(tmp_path, shadowing=("tuner.py", "optuna.py"))  # Ray itself puts a job's folder first
+    write_foreign_folder(tmp_path)
+    write(tmp_path)  # an application without neighbours: its file alone is sent
     text = submit(tmp_path, cluster, address)
     assert "Submitted plane as job zerotune-plane-" in text
     assert "Figures and tables:" in text
