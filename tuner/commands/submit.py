@@ -18,7 +18,7 @@ from ..errors import BadInput, StudyFailed
 from .options import AppOption, RetrainOption, StudyArgument, load_named_study
 from .terminal import console, print_lines
 
-RUN = "python -c 'from zerotune.tuner.cli import main; main()' run"
+RUN = "python -m zerotune run"
 """`zerotune run` where the package was shipped, not installed. In a job, Ray names its cluster in RAY_ADDRESS."""
 
 
