@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.generated_images import write_image_folder
+from zerotune.trainers.cores import num_cores
 
 
 def define_missing_operators() -> torch.library.Library | None:
@@ -45,6 +46,11 @@ LONG_FIRST = ("tests/cluster/", "tests/tuner/execution/", "tests/tuner/", "tests
 """Folders of the slowest tests, which run first so that no process is left alone with them at the end."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores, since tests with clusters and servers wait more than they compute."""
+    return num_cores() + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort files by folder, and keep the order of tests within each."""
 
@@ -57,16 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """When several processes share the tests, keep a file's tests together, and those that build clusters.
-
-    The latter use the same addresses, in network namespaces or on loopback.
-    """
+    """When several processes share the tests, keep a file's tests together."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::")[0]
-            return "cluster" if file.startswith("tests/cluster/") else file
+            return str(nodeid.split("::")[0])
 
     return ByFile(config, log)
 

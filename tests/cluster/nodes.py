@@ -36,17 +36,24 @@ def free_port() -> int:
 
 
 class Nodes:
-    """A cluster whose machines can be added and killed.
+    """A cluster whose machines can be added and killed. Others may run beside it: every port is a free one.
 
     Args:
         folder: for the cluster's token and logs.
         head_cpus: cores of the head.
         program: command that replaces `ray`.
-        options: of `ray start --head`.
+        options: of `ray start --head`, in place of those of a cluster without a dashboard.
+        variables: environment of the machines and of commands that use the cluster, beside its token.
     """
 
     def __init__(
-        self, folder: Path, *, head_cpus: int = 2, program: tuple[str, ...] = RAY, options: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        *,
+        head_cpus: int = 2,
+        program: tuple[str, ...] = RAY,
+        options: tuple[str, ...] = ("--include-dashboard=false",),
+        **variables: str,
     ) -> None:
         self._folder = folder
         self._nodes: dict[str, subprocess.Popen[bytes]] = {}
@@ -58,10 +65,12 @@ class Nodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # a job's Python
+            **variables,
         }
+        self.client_address = f"127.0.0.1:{free_port()}"
         self.address = f"127.0.0.1:{free_port()}"
-        head = ("--head", f"--port={self.address.split(':')[1]}", *(options or ("--include-dashboard=false",)))
-        self._start("127.0.0.1", head_cpus, head, program)
+        ports = (f"--port={self.address.split(':')[1]}", f"--ray-client-server-port={self.client_address.split(':')[1]}")
+        self._start("127.0.0.1", head_cpus, ("--head", *ports, *options), program)
 
     def add(self, host: str, *, cpus: int) -> None:
         """Add a machine to the cluster."""
@@ -78,6 +87,7 @@ class Nodes:
     def _start(self, host: str, cpus: int, options: tuple[str, ...], program: tuple[str, ...]) -> None:
         command = [*program, "start", "--block", "--disable-usage-stats"]
         command += [f"--node-ip-address={host}", f"--num-cpus={cpus}", *options]
+        command += [f"--dashboard-agent-listen-port={free_port()}", "--min-worker-port=0", "--max-worker-port=0"]
         log = self._folder / f"{host}-{secrets.token_hex(2)}.log"
         with log.open("wb") as output:
             node = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output, start_new_session=True)

@@ -94,7 +94,7 @@ def test_a_cluster_is_not_joined_without_its_token(cluster: Nodes, tmp_path: Pat
     file = tmp_path / "token"
     if token is not None:
         file.write_text(secrets.token_hex(24))
-    without = {"RAY_AUTH_TOKEN_PATH": str(file), "HOME": str(tmp_path)}
+    without = {"RAY_AUTH_TOKEN_PATH": str(file), "HOME": str(tmp_path), "RAY_NUM_REDIS_GET_RETRIES": "2"}
     code, text = run(tmp_path, cluster, **without, **({} if token else {"RAY_AUTH_MODE": "disabled"}))
     assert code == 4, text
     assert f"--address {cluster.address}:" in text

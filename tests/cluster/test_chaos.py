@@ -7,7 +7,7 @@ from benchmarks.chaos import problems, run_study
 from tests.cluster.nodes import MARKS
 
 pytestmark = MARKS
-TRIALS = 6
+TRIALS = 4
 SEED = 37
 """Seed that draws a worker, the driver and twice the store, in this order."""
 
@@ -18,7 +18,7 @@ def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: 
     for faults, name in ((0, "calm"), (4, "disturbed")):
         (tmp_path / name).mkdir()
         outcomes.append(
-            run_study(tmp_path / name, trials=TRIALS, epochs=6, faults=faults, interval=4.0, seed=SEED, say=said.append)
+            run_study(tmp_path / name, trials=TRIALS, epochs=6, faults=faults, interval=3.0, seed=SEED, say=said.append)
         )
     calm, disturbed = outcomes
     assert problems(calm, disturbed, trials=TRIALS) == []

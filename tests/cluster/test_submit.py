@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.nodes import MARKS, Nodes, free_port, output, zerotune
-from tests.foreign_folder import write_foreign_folder
-from tests.user_applications import NUM_TRIALS, STUDY, write
+from tests.foreign_folder import NUM_TRIALS, write_foreign_folder
+from tests.user_applications import OWN, STUDY, write
 
 pytestmark = [
     *MARKS,
@@ -21,10 +21,7 @@ pytestmark = [
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Nodes]]:
     """A cluster that accepts jobs, and its address for them."""
     port = free_port()
-    options = (
-        *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
-        f"--dashboard-agent-listen-port={free_port()}",
-    )
+    options = ("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}")
     with Nodes(tmp_path_factory.mktemp("dashboard"), options=options) as cluster:
         yield f"http://127.0.0.1:{port}", cluster
 
@@ -49,7 +46,7 @@ def test_a_submitted_study_runs_on_the_cluster_and_is_resumed_by_submitting_it_a
 ) -> None:
     address, cluster = dashboard
     write_foreign_folder(tmp_path)
-    write(tmp_path)  # an application without neighbours: its file alone is sent
+    (tmp_path / "plane.py").write_text(OWN, encoding="utf-8")  # without neighbours: its file alone is sent
     text = submit(tmp_path, cluster, address)
     assert "Submitted plane as job zerotune-plane-" in text
     assert "Figures and tables:" in text

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch.distributed
 
-from tests.foreign_folder import write_foreign_folder
-from tests.user_applications import NUM_TRIALS
+from tests.foreign_folder import NUM_TRIALS, write_foreign_folder
 from zerotune.trainers.child_process import demote_current_folder, hide_folders
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.run.journal import read_journal
@@ -46,7 +45,8 @@ def test_a_study_runs_in_a_folder_whose_files_are_named_like_packages(driver: st
     run_command(tmp_path, environment, "run", "plane.yaml", "--app", "plane.py:sides", "--driver", driver)
     results = read_journal(tmp_path / "mlruns/plane/journal.jsonl").results.values()
     assert [("finished", 2)] * NUM_TRIALS == [(result.status, result.num_workers) for result in results]
-
+    if driver == "serial":
+        return
     said = run_command(tmp_path, environment, "export", "plane", "--to", "out", "--app", "plane.py:sides")
     assert (tmp_path / "out/report.html").is_file()
     has_pictures = any((tmp_path / "out").glob("*.png"))
@@ -70,7 +70,7 @@ sys.meta_path.insert(0, Blocker())
 @pytest.mark.ray
 def test_an_import_that_fails_in_the_workers_ends_the_study_with_that_error(tmp_path: Path) -> None:
     """This program can import the module, but its workers cannot."""
-    environment = write_foreign_folder(tmp_path)
+    environment = write_foreign_folder(tmp_path, resources="{max_concurrent: 1}")
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(BROKEN_WORKERS)
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "site"), environment["PYTHONPATH"]])

@@ -292,7 +292,7 @@ def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:
 # -- a study -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("driver", "limit"), [("serial", 5.0), pytest.param("ray", 20.0, marks=pytest.mark.ray)])
+@pytest.mark.parametrize(("driver", "limit"), [("serial", 4.0), pytest.param("ray", 10.0, marks=pytest.mark.ray)])
 def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried(
     driver: str, limit: float, here: Here, tmp_path: Path
 ) -> None:
