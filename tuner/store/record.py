@@ -47,8 +47,6 @@ RUN_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED"
 """MLflow's run status by trial status. Divergence is an outcome of a complete training, so its run is FINISHED and only
 the tag `status` shows it. A pruned training was ended early on purpose, so its run is KILLED."""
 
-_ROLE_WORDS = {"baseline": "baseline", "search": "search", "repeat": "repeat", "confirmation": "confirm"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPoint:
@@ -69,8 +67,7 @@ def run_name(trial: Trial) -> str:
     parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
     if trial.role == "confirmation":
         return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
-    role = _ROLE_WORDS[trial.role]
-    return " ".join([*parts, *([] if trial.arm.endswith(role) else [role]), f"#{trial.index + 1}"])
+    return " ".join([*parts, *([] if trial.arm.endswith(trial.role) else [trial.role]), f"#{trial.index + 1}"])
 
 
 def params(trial: Trial) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import redact
@@ -44,7 +45,6 @@ class Store:
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study and of the experiment.
-        fingerprint: fingerprint of the study's definition, hexadecimal.
         resolved_study: the study's resolved definition as plain JSON values. Stored for `read_results`, and as the
             artifact `study.json`.
         methods: tuning method by arm, for the tag `method`.
@@ -60,12 +60,12 @@ class Store:
         study_name: str,
         fingerprint: str,
         resolved_study: Mapping[str, Any],
-        methods: Mapping[str, str] | None = None,
+        methods: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._uri = tracking_uri
         self._study = study_name
         self._fingerprint = fingerprint
-        self._methods = dict(methods or {})
+        self._methods = methods
         self._trials: dict[str, _KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
         self._study_run = ""
@@ -140,7 +140,7 @@ class Store:
         return written
 
     def summarise(
-        self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
+        self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Write an arm's summary to its parent run, without non-finite values.
 
@@ -152,7 +152,7 @@ class Store:
             raise BadInput(f"study {self._study!r} has no trial of arm {arm!r} at batch size {batch_size} to summarise")
         points = record.summary_points(metrics)
         with translate_errors(self._uri, f"summarise arm {arm!r}"):
-            self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
+            self._log(self._arms[arm, batch_size], points, {}, tags)
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
         """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME".
@@ -247,27 +247,14 @@ class Store:
             self._client.delete_run((found if kept is other else other).run_id)
 
     def _create_study_run(self, resolved_study: Mapping[str, Any]) -> str:
-        tags = {
-            "mlflow.source.name": "zerotune",
-            record.TAG_STUDY: self._study,
-            record.TAG_FINGERPRINT: self._fingerprint,
-            "role": record.ROLE_STUDY,
-            **record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study)),
-        }
-        run_id = self._create_run(f"study: {self._study}", tags, None)
+        text = record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study))
+        run_id = self._create_run(f"study: {self._study}", {"role": record.ROLE_STUDY, **text}, None)
         self._client.log_dict(run_id, dict(resolved_study), "study.json")
         return run_id
 
     def _run_tags(self, arm: str, batch_size: int) -> dict[str, str]:
-        tags = {
-            "mlflow.source.name": "zerotune",
-            record.TAG_STUDY: self._study,
-            record.TAG_FINGERPRINT: self._fingerprint,
-            "arm": arm,
-            "batch_size": str(batch_size),
-        }
-        method = self._methods.get(arm)
-        return {**tags, "method": method} if method else tags
+        method = {"method": self._methods[arm]} if arm in self._methods else {}
+        return {"arm": arm, "batch_size": str(batch_size), **method}
 
     def _arm_run(self, result: TrialResult) -> str:
         arm, batch_size = result.trial.arm, result.trial.batch_size
@@ -295,7 +282,12 @@ class Store:
         return bool(surplus or changed)
 
     def _create_run(self, name: str, tags: Mapping[str, str], start: int | None) -> str:
-        run = self._client.create_run(self._experiment_id, start_time=start, tags=dict(tags), run_name=name)
+        ours = {
+            "mlflow.source.name": "zerotune",
+            record.TAG_STUDY: self._study,
+            record.TAG_FINGERPRINT: self._fingerprint,
+        }
+        run = self._client.create_run(self._experiment_id, start_time=start, tags={**ours, **tags}, run_name=name)
         return str(run.info.run_id)
 
     def _log(

@@ -13,8 +13,9 @@ from zerotune.trainers.spec import OptionValue
 from zerotune.tuner.search import METHODS
 from zerotune.tuner.search.enumerated import random_search
 from zerotune.tuner.search.method import Method, Outcome, Proposal
-from zerotune.tuner.search.optuna_tpe import OptunaTPE, Pruner, distribution
+from zerotune.tuner.search.optuna_tpe import OptunaTPE, distribution
 from zerotune.tuner.study import DEFAULTS, SEARCH_METHODS, SPACE_METHODS, SearchDefinition
+from zerotune.tuner.study.fields import Pruner
 from zerotune.tuner.study.search_space import Choice, Float, Int, Param
 
 SPACE = {
