@@ -49,8 +49,6 @@ class ComparisonRow:
     """Row of a comparison: one arm at one batch size.
 
     Attributes:
-        arm: name of the arm.
-        batch_size: samples.
         zero_tuning: whether the arm's method is a rule.
         score: mean test score over the seeds with its 95% interval; None before a confirmation run has a score.
         validation_score: mean validation score of the same runs.
@@ -99,12 +97,10 @@ class Comparison:
     """Comparison of all arms of a study.
 
     Attributes:
-        facts: what the comparison knows of the study.
         rows: a row for every batch size and arm, in the study's order.
         baseline: the baseline at B0; None without results.
         baseline_stated: whether no trial tuned a baseline, so that none is billed.
         tolerance_basis: whose mean test score the tolerance is a fraction of.
-        ledger: everything that was spent.
         edges: choices on the edge of their range, baselines first.
     """
 
@@ -125,12 +121,7 @@ class Comparison:
 
 
 def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
-    """Compare the arms of a study. It need not be finished: whatever has no result yet is None.
-
-    Args:
-        facts: facts of the study's definition.
-        results: all its results, in any order.
-    """
+    """Compare the arms of a study by all its results, in any order; whatever has no result yet is None."""
     baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
     baseline_score = None if baseline.score is None else baseline.score.mean
     rows = [

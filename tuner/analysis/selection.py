@@ -17,13 +17,8 @@ BASELINE = "baseline"
 class Edge:
     """Choice on the edge of its range: a better value may lie outside, so the arm may be under-tuned.
 
-    Attributes:
-        arm: arm of the search's trials; "baseline" or "ARM baseline" for a baseline.
-        batch_size: samples.
-        name: name of the hyperparameter.
-        value: chosen value.
-        low: lowest value of the search.
-        high: highest value of the search.
+    The hyperparameter `name` was chosen as `value` from `low` to `high`. For a baseline, `arm` is "baseline" or "ARM
+    baseline".
     """
 
     arm: str

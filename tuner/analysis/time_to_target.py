@@ -11,9 +11,8 @@ from statistics import fmean, median
 
 from ..trial import TrialResult
 from .comparison import confirmation_runs, tolerated_loss
+from .selection import BASELINE
 from .study_facts import StudyFacts
-
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,6 @@ class TimeToTarget:
 
     Attributes:
         arm: name of the arm, or "baseline".
-        batch_size: samples.
         seconds: seconds of the runs that reached the target, ascending.
         epochs: epochs of these runs until the target, in the same order.
         num_runs: number of all runs, including those that did not reach it.

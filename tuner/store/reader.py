@@ -23,7 +23,6 @@ class StoredStudy:
     """A study as stored in MLflow.
 
     Attributes:
-        name: name of the study.
         fingerprint: fingerprint of the definition that the results belong to.
         resolved_study: that definition, as plain JSON values.
         sessions: the programs and machines that ran it, in order; empty for stores of versions that did not keep them.
@@ -54,7 +53,6 @@ def read_results(
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
-        study_name: name of the study.
         fingerprint: fingerprint of the study's definition; None for the definition started last.
         with_epochs: whether to also fetch the per-epoch metrics. A server needs one request per metric and trial.
 

@@ -27,11 +27,7 @@ History = dict[str, dict[int, float]]
 class StoredRun:
     """A stored run, without its parameters and metrics.
 
-    Attributes:
-        run_id: MLflow's run id.
-        status: MLflow's status, such as FINISHED.
-        end_time: milliseconds since 1970; None if the run has not ended.
-        tags: all tags of the run.
+    `status` is MLflow's, such as FINISHED; `end_time` is in milliseconds since 1970, None if the run has not ended.
     """
 
     run_id: str
@@ -83,13 +79,7 @@ class _ClientRuns:
 
 
 class _DatabaseRuns:
-    """Runs read from the tables of MLflow's database.
-
-    Args:
-        new_session: returns a context manager of a SQLAlchemy session.
-        experiment_id: id of the study's experiment.
-        fingerprint: fingerprint of its definition.
-    """
+    """Runs read from the tables of MLflow's database; `new_session` opens a SQLAlchemy session."""
 
     def __init__(
         self, new_session: Callable[[], AbstractContextManager[Any]], experiment_id: str, fingerprint: str
@@ -128,12 +118,9 @@ class _DatabaseRuns:
             SqlMetric.key.in_(record.EPOCH_METRICS.values())
         )
         with self._new_session() as session:
-            for some in _batched(list(run_ids), RUNS_AT_ONCE):
+            ids = list(run_ids)
+            for begin in range(0, len(ids), RUNS_AT_ONCE):
+                some = ids[begin : begin + RUNS_AT_ONCE]
                 for run_id, key, step, value in session.execute(query.where(SqlMetric.run_uuid.in_(some))):
                     found[run_id].setdefault(key, {})[step] = value
         return found
-
-
-def _batched(items: list[str], size: int) -> Iterator[list[str]]:
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]

@@ -66,11 +66,7 @@ def study_path(path_or_name: str) -> Path:
 
 
 def study_from_text(text: str, name: str) -> Study:
-    """Return the study in a YAML text.
-
-    Args:
-        text: YAML, as in a study file.
-        name: name of the text in error messages.
+    """Return the study in a YAML text, which error messages call `name`.
 
     Raises:
         BadInput: the text has mistakes, one line for each.
@@ -99,12 +95,7 @@ def build_study(file: StudyFile) -> Study:
 
 
 def describe_mistakes(error: ValidationError, content: object) -> list[tuple[Location, str]]:
-    """Return where the values of a study are wrong, and a sentence about each.
-
-    Args:
-        error: of reading the content.
-        content: plain values.
-    """
+    """Return where the plain values of a study are wrong by the error of reading them, and a sentence about each."""
     by_location: dict[Location, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         location = details["loc"]

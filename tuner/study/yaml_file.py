@@ -156,11 +156,7 @@ def _build(node: yaml.Node, location: Location, lines: dict[Location, int]) -> A
 
 
 def parse_yaml(text: str, name: str) -> StudyFile:
-    """Parse the text of a study file.
-
-    Args:
-        text: YAML.
-        name: name of the file in error messages.
+    """Parse the text of a study file, which error messages call `name`.
 
     Raises:
         BadInput: the text is not in the part of YAML that study files use; gives the line.
@@ -187,11 +183,7 @@ def parse_yaml(text: str, name: str) -> StudyFile:
 
 
 def read_yaml(path: Path, name: str) -> StudyFile:
-    """Read and parse a study file.
-
-    Args:
-        path: the file.
-        name: the file as the user named it.
+    """Read and parse a study file, which error messages call `name`.
 
     Raises:
         BadInput: the file cannot be read, is too large, is not UTF-8 or not in the part of YAML that study files use.
