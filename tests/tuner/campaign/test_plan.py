@@ -31,7 +31,8 @@ arms:
 STUDY = study_from_text(TEXT, "planned.yaml")
 
 
-def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
+def test_a_plan_counts_trials_iterations_samples_and_operations() -> None:
+    """A trial has ceil(E n / B) iterations (DATE, Algorithm 1), and n is 3,000; a sample costs the same at every B."""
     cells = plan_study(STUDY)
     assert [(c.arm, c.batch_size, c.search_trials, c.confirmation_trials) for c in cells] == [
         ("baseline", 1000, 2, 3),
@@ -40,37 +41,25 @@ def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
         ("tuned", 3000, 4, 3),
         ("sqrt", 3000, 0, 3),
     ]
+    assert [cell.iterations for cell in cells] == [5 * 6, 7 * 4, 3 * 4, 7 * 2, 3 * 2]
+    assert [cell.samples for cell in cells] == [num * 2 * 3000 for num in (5, 7, 3, 7, 3)]
+    assert len({cell.flops / cell.samples for cell in cells if cell.flops}) == 1
+    assert all(cell.flops for cell in cells)
 
 
-def test_iterations_and_samples_are_those_of_the_papers_arithmetic() -> None:
-    """A trial has ceil(E n / B) iterations (DATE, Algorithm 1), and n is 3,000."""
-    cells = {(c.arm, c.batch_size): c for c in plan_study(STUDY)}
-    assert cells["baseline", 1000].iterations == 5 * 6
-    assert cells["tuned", 1500].iterations == 7 * 4
-    assert cells["sqrt", 3000].samples == 3 * 2 * 3000
-
-
-def test_a_sample_costs_the_same_at_every_batch_size() -> None:
-    cells = plan_study(STUDY)
-    assert {cell.flops / cell.samples for cell in cells if cell.flops} == {cells[0].flops / cells[0].samples}  # type: ignore[operator]
-
-
-def test_a_plan_needs_no_data() -> None:
-    study = study_from_text(TEXT.replace("mnist5k", "mnist"), "planned.yaml")
-    cells = plan_study(study, "no-such-folder")
-    assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
-    assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
-
-
-def test_a_plan_downloads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["no-such-folder", None])
+def test_a_plan_needs_no_data_and_downloads_nothing(
+    folder: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(*address: object, **options: object) -> None:
         raise AssertionError(f"the plan asked the network for {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    cells = plan_study(study_from_text(TEXT.replace("mnist5k", "mnist"), "planned.yaml"))
-    assert [(cell.flops, cell.iterations) for cell in cells[:2]] == [(None, 5 * 110), (None, 7 * 74)]
+    cells = plan_study(study_from_text(TEXT.replace("mnist5k", "mnist"), "planned.yaml"), folder)
+    assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
+    assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
 
 
 def test_a_plan_measures_no_more_samples_at_once_than_the_recipe_holds_in_memory(
