@@ -105,11 +105,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
     The tables of a new SQLite file are created here under a lock, because concurrent creation crashes. MLflow takes two
     to three seconds of CPU time for that. A SQLite file that was moved with its folder is updated to find its
-    artifacts.
-
-    Args:
-        tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
-        create: whether to create a missing SQLite file.
+    artifacts. A missing one is created only with `create`.
 
     Raises:
         BadInput: the kind of address is not supported, its database driver is not installed, the server or database
@@ -122,7 +118,8 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     with translate_errors(tracking_uri, "answer"):
         if file is not None and create:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(file):
+            with file.with_name(f"{file.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 if not file.exists():
                     create_tables(tracking_uri)
         _check_answer(tracking_uri)
@@ -142,14 +139,6 @@ def _open_client(tracking_uri: str) -> "MlflowClient":
     client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     client.search_experiments(max_results=1)
     return client
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Hold the lock that guards the creation of a file's tables."""
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -40,7 +40,8 @@ class Store:
     """A study's experiment in MLflow, open for writing.
 
     Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`. A study that is run again finds its runs. A
-    study whose definition changed does not mix with its former runs under the same name.
+    study whose definition changed does not mix with its former runs under the same name. Every method raises
+    `Unreachable` if the store fails.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
@@ -79,11 +80,7 @@ class Store:
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
     def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
-        """Write the programs and machines that ran the study, replacing the stored ones.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Write the programs and machines that ran the study, replacing the stored ones."""
         with translate_errors(self._uri, f"keep the sessions of {self._study!r}"):
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
@@ -91,10 +88,7 @@ class Store:
         """Write one trial; return False if it is already written.
 
         A result that differs from the stored one (a failed trial that was run again) replaces it. MLflow cannot change
-        metrics, so the former run is deleted.
-
-        Raises:
-            Unreachable: the store failed. The next `sync` repairs a partial write.
+        metrics, so the former run is deleted. If the store fails, the next `sync` repairs a partial write.
         """
         trial = result.trial
         exact = record.record_tags(result)
@@ -121,14 +115,7 @@ class Store:
         return True
 
     def sync(self, results: Iterable[TrialResult]) -> int:
-        """Write the results that the store lacks, and close trial runs that a crash left open.
-
-        Returns:
-            The number of results written.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Write the results that the store lacks, and return how many; close trial runs that a crash left open."""
         with translate_errors(self._uri, f"list the runs of {self._study!r}"):
             self._study_run = self._find_runs() or self._study_run
         written = sum(self.write(result) for result in results)
@@ -146,7 +133,6 @@ class Store:
 
         Raises:
             BadInput: no trial of this arm at this batch size has been written.
-            Unreachable: the store failed.
         """
         if (arm, batch_size) not in self._arms:
             raise BadInput(f"study {self._study!r} has no trial of arm {arm!r} at batch size {batch_size} to summarise")
@@ -155,21 +141,13 @@ class Store:
             self._log(self._arms[arm, batch_size], points, {}, tags)
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
-        """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME".
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME"."""
         with translate_errors(self._uri, f"store the files of {self._study!r}"):
             for file in files:
                 self._client.log_artifact(self._study_run, str(file), folder)
 
     def finish(self) -> None:
-        """Mark the study's and the arms' runs as finished.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Mark the study's and the arms' runs as finished."""
         with translate_errors(self._uri, f"finish {self._study!r}"):
             ends: dict[str, int] = {}
             for run in self._our_runs():
