@@ -46,11 +46,8 @@ def find_edges(
 ) -> tuple[Edge, ...]:
     """Return the numeric choices on the edge of their range, by `tuner.study.search_space.params_on_edge`.
 
-    Args:
-        results: results of the study.
-        spaces: spaces of the searches, by the arm name of their trials; other searches are left out.
-        arms: names of the arms, in the study's order; baselines come before them.
-        higher_is_better: direction of the score.
+    Searches have their spaces by the arm name of their trials; others are left out. Baselines come before the arms, in
+    the study's order.
     """
     searches: dict[tuple[str, int], list[TrialResult]] = {}
     for result in results:

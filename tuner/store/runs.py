@@ -8,7 +8,7 @@ through the client.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import record
 from .connection import search_all_runs
@@ -36,18 +36,11 @@ class StoredRun:
     tags: Mapping[str, str]
 
 
-class Runs(Protocol):
-    """The runs of one definition of a study, except deleted ones."""
+def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> "_ClientRuns | _DatabaseRuns":
+    """Return access to the runs with a definition's fingerprint, in the fastest way the store supports.
 
-    def stored(self) -> list[StoredRun]:
-        """Return all runs, oldest first."""
-
-    def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
-        """Return the per-epoch metrics of the given runs, by run id."""
-
-
-def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
-    """Return access to the runs with a definition's fingerprint, in the fastest way the store supports."""
+    `stored` gives all runs except deleted ones, oldest first, and `histories` the per-epoch metrics of some, by run id.
+    """
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
         return _ClientRuns(client, experiment_id, fingerprint)

@@ -103,11 +103,6 @@ def test_every_searching_method_of_the_schema_is_here() -> None:
 
 
 @EVERY_METHOD
-def test_the_same_seed_gives_the_same_proposals(name: str) -> None:
-    assert run(build(name))[0] == run(build(name))[0]
-
-
-@EVERY_METHOD
 def test_all_planned_proposals_come_numbered_from_zero(name: str) -> None:
     proposals, _ = run(build(name), num_workers=3)
     num_trials = METHODS[name].num_trials(definition(name))
