@@ -88,7 +88,7 @@ def _choice_problems(study: Study) -> Iterator[Problem]:
             yield (
                 where,
                 f"searches, but data source {study.data.source!r} trains on its validation samples too, so nothing may "
-                "be chosen by them: state what a source that holds some back has found, in arms that are rules",
+                "be chosen by them: use arms that are rules, with values found on a source that holds samples out",
             )
 
 

@@ -153,11 +153,13 @@ def test_a_run_prints_nothing_unless_asked(copied: Path, capfd: pytest.CaptureFi
     assert "tiny: up to 8 trials, 8 of them done before" in capfd.readouterr().out
 
 
-def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
+def test_a_changed_question_or_budget_is_no_other_study_and_the_stores_too(copied: Path) -> None:
+    before = journal(copied).read_bytes()
     run(copied)
-    found = run(copied, STUDY.replace(QUESTION, "Is it?"))
+    found = run(copied, STUDY.replace(QUESTION, "Is it?") + "budget: {trials: 100}\n")
     assert found == load_answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
     assert found.comparison.facts.question == "Is it?"
+    assert journal(copied).read_bytes() == before
 
 
 def test_a_store_that_cannot_be_reached_changes_no_answer(copied: Path, finished: Path) -> None:
@@ -188,12 +190,6 @@ def test_a_changed_study_is_refused_with_what_differs_and_nothing_is_lost(copied
         run(copied, STUDY.replace("epochs: 2", "epochs: 3").replace("high: 0.3", "high: 0.4"))
     assert "epochs: was 2, now 3" in str(refusal.value)
     assert "arms[0].space.lr.high: was 0.3, now 0.4" in str(refusal.value)
-    assert journal(copied).read_bytes() == before
-
-
-def test_a_changed_question_or_budget_is_no_other_study(copied: Path, finished: Path) -> None:
-    before = journal(copied).read_bytes()
-    run(copied, STUDY.replace(QUESTION, "Is it?") + "budget: {trials: 100}\n")
     assert journal(copied).read_bytes() == before
 
 
