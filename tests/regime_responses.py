@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from tests.campaigns import execute, result
+from tests.campaigns import Executed, execute, result
 from tests.synthetic_study import epoch_metrics
-from zerotune.tuner.campaign.cell import Cell
 from zerotune.tuner.commands.regime.bisection import ladder, select_rungs
 from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, add_linear_arm, build_question
 from zerotune.tuner.commands.regime.verdict import Regime, RegimeQuestion
@@ -65,11 +64,9 @@ def made_up(trial: Trial, response: Response) -> TrialResult:
 
 
 @dataclass
-class Searched:
+class Searched(Executed):
     """Record of an executor of a finder."""
 
-    asked: list[Trial] = field(default_factory=list)
-    results: dict[str, TrialResult] = field(default_factory=dict)
     cells: list[tuple[str, int]] = field(default_factory=list)
     regime: Regime | None = None
 
@@ -99,16 +96,17 @@ def search(
 ) -> Searched:
     """Run a search with `slots` workers, which end in their own order; replay known results."""
     study, question = prepared(text, *span)
-    searched = Searched()
-
-    def announce(cell: Cell) -> None:
-        searched.cells.append((cell.arm, cell.batch_size))
-
-    finder = RegimeScheduler(study, question, known=known, check=check, max_trainings=max_trainings, announce=announce)
+    cells: list[tuple[str, int]] = []
+    finder = RegimeScheduler(
+        study,
+        question,
+        known=known,
+        check=check,
+        max_trainings=max_trainings,
+        announce=lambda cell: cells.append((cell.arm, cell.batch_size)),
+    )
     done = execute(
         finder, num_workers=slots, seed=slots, known=known, make=lambda trial, score: made_up(trial, response)
     )
-    searched.asked = [trial for trial in done.asked if trial.id not in known]
-    searched.results = {**known, **done.results}
-    searched.regime = finder.found()
-    return searched
+    asked = [trial for trial in done.asked if trial.id not in known]
+    return Searched(asked=asked, results={**known, **done.results}, cells=cells, regime=finder.found())

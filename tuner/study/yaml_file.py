@@ -126,11 +126,10 @@ def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
         if len(text) > 17 or abs(int(text)) > MAX_WHOLE_NUMBER:
             raise _RefusedError(line, f"the whole number {text[:20]} is beyond {MAX_WHOLE_NUMBER}")
         return int(text)
-    if _DECIMAL.fullmatch(text) or _NOT_FINITE.fullmatch(text):
-        if _NOT_FINITE.fullmatch(text) or not math.isfinite(float(text)):
-            raise _RefusedError(line, f"numbers must be finite, got {text[:20]}")
-        return float(text)
-    return str(text)
+    is_decimal = _DECIMAL.fullmatch(text) is not None
+    if _NOT_FINITE.fullmatch(text) or (is_decimal and not math.isfinite(float(text))):
+        raise _RefusedError(line, f"numbers must be finite, got {text[:20]}")
+    return float(text) if is_decimal else str(text)
 
 
 def _build(node: yaml.Node, location: Location, lines: dict[Location, int]) -> Any:
