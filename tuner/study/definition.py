@@ -233,10 +233,7 @@ class Study(Definition):
 
     def arm(self, name: str) -> ArmDefinition:
         """Return the arm of that name; KeyError if there is none."""
-        for arm in self.arms:
-            if arm.name == name:
-                return arm
-        raise KeyError(name)
+        return {arm.name: arm for arm in self.arms}[name]
 
     def epochs_of(self, arm: ArmDefinition) -> int:
         """Return the epochs of the arm's trials."""

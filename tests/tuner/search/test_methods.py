@@ -264,8 +264,6 @@ DISTRIBUTIONS: list[tuple[Param, BaseDistribution]] = [
     (Int(low=0, high=7), IntDistribution(0, 7)),
     (Int(low=1, high=64, scale="log"), IntDistribution(1, 64, log=True)),
     (Choice(choices=("constant", "poly")), CategoricalDistribution(("constant", "poly"))),
-    (Choice(choices=(0.8, 0.9)), CategoricalDistribution((0.8, 0.9))),
-    (Choice(choices=(True, False)), CategoricalDistribution((True, False))),
 ]
 
 

@@ -20,10 +20,7 @@ APP = ("--app", "plane.py:sides")
 
 pytestmark = [
     pytest.mark.skipif(programs() is None, reason="no PostgreSQL server (initdb, postgres) on this machine"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("psycopg") is None,
-        reason="needs psycopg, extra `postgresql`",
-    ),
+    pytest.mark.skipif(importlib.util.find_spec("psycopg") is None, reason="needs psycopg, extra `postgresql`"),
 ]
 
 

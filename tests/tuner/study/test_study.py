@@ -30,17 +30,15 @@ from zerotune.tuner.study.search_space import Choice, Float
 
 
 def test_numbers_words_and_ranges_are_read_as_written() -> None:
-    tuned = study().arm("tuned")
+    example = study()
+    tuned = example.arm("tuned")
     assert tuned.space == {
         "lr": Float(low=0.005, high=1.0, scale="log"),
         "momentum": Choice(choices=(0.8, 0.9)),
         "decay": Choice(choices=("constant", "poly")),
     }
     assert (tuned.method, tuned.trials, tuned.pruner, tuned.parallel) == ("optuna", 12, "none", 4)
-
-
-def test_batch_sizes_are_sorted() -> None:
-    assert study().batch_sizes == (128, 512)
+    assert example.batch_sizes == (128, 512)  # sorted
 
 
 def test_epochs_and_data_come_from_the_application_where_not_stated() -> None:
