@@ -4,8 +4,9 @@
 
 Each number stands beside its nominal value. Clopper and Pearson's coverage and the expectations of the best-of-k
 estimators are exact sums. The rest is simulated with a seed; its standard error is below 0.017 at 2,000 repeats. The
-measured functions are our own (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`). The exception is the t
-interval's coverage, measured with scipy's vectors, which the tests show to be the same.
+measured functions are our own (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`). The exceptions are the t
+interval's coverage and the median best of k, measured with scipy's vectors and ranks, which the tests show to be the
+same.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from zerotune.tuner.analysis.evidence import CONFIDENCE, best_of_k, paired_verdict
-from zerotune.tuner.analysis.search_statistics import success_rate
+from zerotune.tuner.analysis.search_statistics import median_best_of_k, median_interval_range, success_rate
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -139,10 +140,12 @@ def success_rates() -> None:
             )
             for rate in np.linspace(0.01, 0.99, 99)
         ]
-        rows.append([str(num_trials), f"{min(coverages):.3f}", f"{fmean(coverages):.3f}"])
+        bound = found[0].upper_bound or 0.0
+        rows.append([str(num_trials), f"{min(coverages):.3f}", f"{fmean(coverages):.3f}", f"{bound:.3f}"])
+        rows[-1].append(f"{3 / num_trials:.3f}")
     table(
-        "Exact coverage of Clopper and Pearson's nominal 0.95 interval of a success rate",
-        ["trials N", "lowest", "mean"],
+        "Exact coverage of Clopper and Pearson's nominal 0.95 interval of a success rate; no success in N",
+        ["trials N", "lowest", "mean", "bound on p, no success", "3/N"],
         rows,
     )
 
@@ -178,7 +181,7 @@ def best_of_k_bias() -> None:
 
 
 def best_of_k_intervals(noise: np.random.Generator, repeats: int, num_trials: int = 30) -> None:
-    """Print the coverage, by k, of the bootstrap for the mean best of k."""
+    """Print the coverage, by k, of the bootstrap for the mean best of k and of the order statistics for its median."""
     sizes = (1, 2, 3, 5, 6, 8, 10, 15, 20, 30)
     weights = np.stack([unbiased_weights(num_trials, k) for k in sizes], axis=1)
     plug_ins = np.stack([plug_in_weights(num_trials, k) for k in sizes], axis=1)
@@ -192,12 +195,30 @@ def best_of_k_intervals(noise: np.random.Generator, repeats: int, num_trials: in
             covered[place] += (low <= truths) & (truths <= high)
     rows = []
     for place, k in enumerate(sizes):
-        rows.append([str(k), *(f"{value:.3f}" for value in covered[:, place] / len(samples))])
+        bootstrap = [f"{value:.3f}" for value in covered[:, place] / len(samples)]
+        rows.append([str(k), *bootstrap, *_median_coverage(noise, repeats, num_trials, k)])
     table(
-        f"Coverage of nominal 0.95 bootstrap intervals of the best of k of N={num_trials} trials, by k",
-        ["k", "U-statistic", "plug-in"],
+        f"Coverage of nominal 0.95 intervals of the best of k of N={num_trials} trials, by k; both ends of the exact "
+        f"one exist up to k={median_interval_range(num_trials)[-1]}, then only the worse end, to hold 0.975",
+        ["k", "bootstrap, U-statistic", "bootstrap, plug-in", "exact median, uniform", "exact median, skewed"],
         rows,
     )
+
+
+def _median_coverage(noise: np.random.Generator, repeats: int, num_trials: int, k: int) -> list[str]:
+    """Return the coverage of `median_best_of_k` for uniform and for exponential scores, with its ends as ranks."""
+    ranks = median_best_of_k(range(1, num_trials + 1), k, higher_is_better=True)
+    quantile = 2.0 ** (-1.0 / k)
+    coverages = []
+    for draw, truth in ((noise.uniform, quantile), (noise.exponential, -math.log1p(-quantile))):
+        samples = np.sort(draw(size=(10 * repeats, num_trials)), axis=1)
+        held = np.ones(len(samples), dtype=bool)
+        if ranks.worse is not None:
+            held &= samples[:, int(ranks.worse) - 1] <= truth
+        if ranks.better is not None:
+            held &= samples[:, int(ranks.better) - 1] >= truth
+        coverages.append(f"{held.mean():.3f}" + ("" if ranks.better is not None else " (worse end)"))
+    return coverages
 
 
 if __name__ == "__main__":

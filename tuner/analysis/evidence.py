@@ -156,21 +156,22 @@ def best_of_k(scores: Iterable[float], *, higher_is_better: bool) -> tuple[float
     return tuple(curve)
 
 
-def trials_to_reach(curve: Iterable[Incumbent], level: float, *, higher_is_better: bool) -> int | None:
-    """Return K*, the fewest trials whose expected best reaches a level; None if all trials are not enough.
+def trials_to_reach(curve: Sequence[float], level: float, *, higher_is_better: bool) -> int | None:
+    """Return K*, the fewest trials whose expected best reaches a level; None if N trials are not enough.
 
     Args:
-        curve: expected best after each number of trials, which is its `cost`.
+        curve: expected best after 1..N trials, from `best_of_k`.
         level: the score to reach, such as a zero-tuned arm's mean validation score.
         higher_is_better: direction of the metric.
 
-    >>> curve = [Incumbent(cost=k, score=score) for k, score in ((1, 2.0), (2, 2.67), (3, 3.0))]
-    >>> trials_to_reach(curve, 2.5, higher_is_better=True), trials_to_reach(curve, 3.5, higher_is_better=True)
-    (2, None)
+    >>> trials_to_reach((2.0, 2.67, 3.0), 2.5, higher_is_better=True)
+    2
+    >>> trials_to_reach((2.0, 2.67, 3.0), 3.5, higher_is_better=True) is None
+    True
     """
     sign = 1.0 if higher_is_better else -1.0
     reached = sign * level - ROUNDING * abs(level)
-    return next((round(step.cost) for step in curve if sign * step.score >= reached), None)
+    return next((k for k, best in enumerate(curve, start=1) if sign * best >= reached), None)
 
 
 def incumbents(

@@ -11,7 +11,14 @@ from ..trial import TrialResult
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoPoint:
-    """Arm or trial, by its unique name, with its score and its cost in the requested currency."""
+    """Arm or trial with its cost and score.
+
+    Attributes:
+        name: readable and unique name.
+        batch_size: batch size of the training.
+        cost: cost in the requested currency; lower is better.
+        score: value of the metric.
+    """
 
     name: str
     batch_size: int
@@ -38,6 +45,37 @@ def pareto_front(points: Iterable[ParetoPoint], *, higher_is_better: bool) -> tu
         if not front or tied or sign * point.score > sign * front[-1].score:
             front.append(point)
     return tuple(front)
+
+
+def hypervolume(
+    points: Iterable[ParetoPoint], *, worst_cost: float, worst_score: float, higher_is_better: bool
+) -> float:
+    """Return the area that the points dominate, bounded by a reference point.
+
+    Args:
+        points: any points; those beyond the reference point add nothing.
+        worst_cost: cost of the reference point.
+        worst_score: score of the reference point.
+        higher_is_better: direction of the score.
+
+    Returns:
+        The area in cost times score, >= 0; larger is better.
+
+    Source: Zitzler and Thiele, Multiobjective evolutionary algorithms (1999), the size of the space covered.
+
+    >>> cheap = ParetoPoint(name="cheap", batch_size=64, cost=1.0, score=2.0)
+    >>> dear = ParetoPoint(name="dear", batch_size=64, cost=2.0, score=3.0)
+    >>> hypervolume([cheap, dear], worst_cost=4.0, worst_score=0.0, higher_is_better=True)
+    8.0
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    area, level = 0.0, 0.0
+    for point in pareto_front(points, higher_is_better=higher_is_better):
+        gain = sign * (point.score - worst_score)
+        if point.cost < worst_cost and gain > level:
+            area += (worst_cost - point.cost) * (gain - level)
+            level = gain
+    return area
 
 
 def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[ParetoPoint, ...]:

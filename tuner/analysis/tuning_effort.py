@@ -4,14 +4,20 @@ Pure functions of results; their formulas are in `tuner.analysis.search_statisti
 or savings.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..cost import CURRENCIES
 from ..trial import TrialResult
 from .evidence import Incumbent, best_of_k, incumbents, trials_to_reach
-from .search_statistics import SuccessRate, average_incumbents, success_rate
+from .search_statistics import (
+    AveragedIncumbent,
+    SuccessRate,
+    average_incumbents,
+    cost_to_reach,
+    expected_running_time,
+    success_rate,
+)
 
 CHOOSABLE = ("finished", "diverged")
 """Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
@@ -29,8 +35,7 @@ class TuningEffort:
         num_searches: independent searches that K* rests on.
         learned: whether the search learns from its trials, so that a single search is no expectation.
         success: success rate of the trials of the search and its repeats at that score.
-        running_time: expected cost of a search until its first success: the cost of these trials over their successes
-            (Hansen et al., COCO: Performance Assessment, arXiv 1605.03560), by currency; empty without any success.
+        running_time: cost of these trials over the number of successes, by currency; empty without any success.
     """
 
     trials: int | None
@@ -49,7 +54,7 @@ def effort_to_match(
     learned: bool,
     higher_is_better: bool,
 ) -> TuningEffort | None:
-    """Return the effort of a search to reach a level; None if the search has no trial.
+    """Return the effort of a search to reach a level.
 
     Args:
         search: trials of the reference's search.
@@ -57,6 +62,9 @@ def effort_to_match(
         level: validation score to reach.
         learned: whether its method learns from outcomes (TPE), so that its trials are not exchangeable.
         higher_is_better: direction of the score.
+
+    Returns:
+        The effort; None if the search has no trial.
     """
     if not search:
         return None
@@ -64,15 +72,22 @@ def effort_to_match(
     trials = [result for one in searches for result in one]
     scores = [result.validation_score if result.status in CHOOSABLE else None for result in trials]
     found = success_rate(scores, level, higher_is_better=higher_is_better)
-    curve = expected_best(search, repeats, learned=learned, higher_is_better=higher_is_better)
-    spent = {currency: math.fsum(getattr(result.cost, currency) for result in trials) for currency in CURRENCIES}
+    running_time = {
+        currency: expected_running_time([_amount(result, currency) for result in trials], found.num_successes)
+        for currency in CURRENCIES
+    }
+    if learned:
+        reached = cost_to_reach(_averaged_best(searches, higher_is_better), level, higher_is_better=higher_is_better)
+        needed = None if reached is None else round(reached)
+    else:
+        needed = trials_to_reach(_best_of_any(searches, higher_is_better), level, higher_is_better=higher_is_better)
     return TuningEffort(
-        trials=trials_to_reach(curve, level, higher_is_better=higher_is_better),
+        trials=needed,
         num_trials=len(search) if learned else len(trials),
         num_searches=len(searches),
         learned=learned,
         success=found,
-        running_time={currency: cost / found.num_successes for currency, cost in spent.items() if found.num_successes},
+        running_time={currency: cost for currency, cost in running_time.items() if cost is not None},
     )
 
 
@@ -81,17 +96,18 @@ def expected_best(
 ) -> tuple[Incumbent, ...]:
     """Return the curve that K* is read from: the expected best score against the number of trials, as its `cost`.
 
-    For a search that learns from outcomes it is the best so far, averaged over the search and its repeats, for others
-    the expectation over the order of all their trials.
+    Args:
+        search: trials of a search.
+        repeats: trials of all its repeats.
+        learned: whether its method learns from outcomes. Then the curve is the best so far, averaged over the searches;
+            otherwise the expectation over the order of all trials.
+        higher_is_better: direction of the score.
     """
     searches = _whole_searches(search, repeats)
     if learned:
-        return average_incumbents(
-            [incumbents(one, "trials", higher_is_better=higher_is_better, as_proposed=True) for one in searches]
-        )
-    choosable = [result for one in searches for result in one if result.status in CHOOSABLE]
-    scores = [result.validation_score for result in choosable if result.validation_score is not None]
-    best = best_of_k(scores, higher_is_better=higher_is_better)
+        averaged = _averaged_best(searches, higher_is_better)
+        return tuple(Incumbent(cost=step.cost, score=step.score.mean) for step in averaged)
+    best = _best_of_any(searches, higher_is_better)
     return tuple(Incumbent(cost=float(k), score=score) for k, score in enumerate(best, start=1))
 
 
@@ -101,3 +117,19 @@ def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult
     for result in repeats:
         by_seed.setdefault(result.trial.config.seed, []).append(result)
     return [search, *(trials for trials in by_seed.values() if len(trials) == len(search))]
+
+
+def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[AveragedIncumbent, ...]:
+    return average_incumbents(
+        [incumbents(one, "trials", higher_is_better=higher_is_better, as_proposed=True) for one in searches]
+    )
+
+
+def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[float, ...]:
+    choosable = [result for one in searches for result in one if result.status in CHOOSABLE]
+    scores = [result.validation_score for result in choosable if result.validation_score is not None]
+    return best_of_k(scores, higher_is_better=higher_is_better)
+
+
+def _amount(result: TrialResult, currency: str) -> float:
+    return float(getattr(result.cost, currency))

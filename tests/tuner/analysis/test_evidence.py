@@ -10,7 +10,6 @@ import pytest
 
 from tests.synthetic_study import result
 from zerotune.tuner.analysis.evidence import (
-    Incumbent,
     Interval,
     best_of_k,
     incumbents,
@@ -93,9 +92,8 @@ def test_best_of_k_is_unbiased_where_the_plug_in_is_not():
 
 
 def test_the_fewest_trials_to_a_level_count_from_one_and_may_not_be_enough():
-    best = best_of_k([3.0, 1.0, 2.0], higher_is_better=False)
-    assert best == pytest.approx((2.0, 4 / 3, 1.0))
-    curve = [Incumbent(cost=float(k), score=score) for k, score in enumerate(best, start=1)]
+    curve = best_of_k([3.0, 1.0, 2.0], higher_is_better=False)
+    assert curve == pytest.approx((2.0, 4 / 3, 1.0))
     assert trials_to_reach(curve, 2.0, higher_is_better=False) == 1
     assert trials_to_reach(curve, 1.2, higher_is_better=False) == 3
     assert trials_to_reach(curve, 0.9, higher_is_better=False) is None

@@ -1,12 +1,14 @@
-"""Pareto fronts."""
+"""Pareto fronts and their hypervolume."""
 
 import random
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.synthetic_study import result
-from zerotune.tuner.analysis.pareto import ParetoPoint, pareto_front, trial_points
+from zerotune.tuner.analysis.pareto import ParetoPoint, hypervolume, pareto_front, trial_points
 
 
 def point(name: str, cost: float, score: float) -> ParetoPoint:
@@ -36,6 +38,29 @@ def test_exact_ties_are_kept_and_the_order_does_not_depend_on_the_input():
     points = [point("b", 1.0, 0.9), point("a", 1.0, 0.9), point("c", 2.0, 0.9), point("d", 3.0, 0.95)]
     random.Random(3).shuffle(points)
     assert [p.name for p in pareto_front(points, higher_is_better=True)] == ["a", "b", "d"]
+
+
+@given(points_strategy, st.booleans())
+def test_the_hypervolume_equals_a_count_of_unit_squares(points, higher_is_better):
+    worst_score = 0.0 if higher_is_better else 6.0
+    sign = 1 if higher_is_better else -1
+    squares = {
+        (x, y) for p in points for x in range(int(p.cost), 6) for y in range(int(sign * (p.score - worst_score)))
+    }
+    area = hypervolume(points, worst_cost=6.0, worst_score=worst_score, higher_is_better=higher_is_better)
+    assert area == pytest.approx(len(squares))
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return pytest.importorskip("optuna._hypervolume", reason="this optuna keeps its hypervolume elsewhere")
+
+
+@given(points=points_strategy)
+def test_the_hypervolume_is_optunas(oracle, points):
+    losses = np.array([(p.cost, -p.score) for p in [*points, point("corner", 6.5, -0.5)]])
+    area = hypervolume(points, worst_cost=6.5, worst_score=-0.5, higher_is_better=True)
+    assert area == pytest.approx(oracle.compute_hypervolume(losses, np.array([6.5, 0.5])))
 
 
 def test_trials_without_a_score_have_no_point():
