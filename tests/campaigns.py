@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.study import Study
-from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
+from zerotune.tuner.trial import Agenda, Trial, TrialResult, TrialStatus
 
 SECONDS = 10.0
 """Cost of every trial."""
@@ -59,7 +59,7 @@ class Executed:
 
 
 def execute(
-    campaign: Campaign,
+    campaign: Agenda,
     score: Score = by_lr,
     *,
     num_workers: int = 1,

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from tests.synthetic_study import CHANCE, facts, study_results
-from zerotune.trainers.spec import EpochMetrics
+from tests.synthetic_study import CHANCE, epoch_metrics, facts, study_results
 from zerotune.tuner.analysis.study_facts import StudyFacts
 from zerotune.tuner.study.search_space import Float, grid_points
 from zerotune.tuner.trial import TrialResult
@@ -35,18 +34,3 @@ def _with_epochs(result: TrialResult) -> TrialResult:
     last, end = result.cost.epochs, result.validation_score or CHANCE
     scores = [CHANCE + (end - CHANCE) * (1 - 0.5**epoch) for epoch in range(1, last)] + [end]
     return replace(result, epochs=tuple(epoch_metrics(epoch, score) for epoch, score in enumerate(scores, start=1)))
-
-
-def epoch_metrics(epoch: int, score: float) -> EpochMetrics:
-    """Return an epoch with this validation score."""
-    return EpochMetrics(
-        epoch=epoch,
-        lr=0.1,
-        train_loss=1.0,
-        validation_loss=1.0,
-        validation_score=score,
-        iterations=4,
-        samples=4000,
-        flops=10**10,
-        device_seconds=0.3,
-    )

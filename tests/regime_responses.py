@@ -1,12 +1,11 @@
 """A regime search with synthetic trainings: scores and losses are functions of the trial; nothing is trained."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from random import Random
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from zerotune.trainers.spec import EpochMetrics
-from zerotune.tuner.campaign.cell import Cell
+from tests.campaigns import Executed, execute, result
+from tests.synthetic_study import epoch_metrics
 from zerotune.tuner.commands.regime.bisection import ladder, select_rungs
 from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, add_linear_arm, build_question
 from zerotune.tuner.commands.regime.verdict import Regime, RegimeQuestion
@@ -51,38 +50,23 @@ def holding_up_to(limits: Mapping[str, int], *, loss_limit: int = NUM_TRAIN) -> 
 def made_up(trial: Trial, response: Response) -> TrialResult:
     """Return a trial's result without training it."""
     score, loss, status = response(trial)
-    epochs = tuple(
-        EpochMetrics(
-            epoch=epoch,
-            lr=0.1,
-            train_loss=loss,
-            validation_loss=loss,
-            validation_score=score,
-            iterations=1,
-            samples=NUM_TRAIN,
-            flops=1000,
-            device_seconds=1.0,
-        )
-        for epoch in (1, 2)
-    )
+    measured = {"train_loss": loss, "validation_loss": loss, "iterations": 1, "samples": NUM_TRAIN, "flops": 1000}
+    epochs = tuple(epoch_metrics(epoch, score, device_seconds=1.0, **measured) for epoch in (1, 2))
     failed = status == "failed"
-    return TrialResult(
-        trial=trial,
+    found = result(
+        trial,
+        None if failed else score,
         status=status,
-        epochs=() if failed else epochs,
-        validation_score=None if failed else score,
         test_score=None if failed or trial.role != "confirmation" else score,
-        cost=Cost(trials=1, epochs=2, iterations=2, samples=2 * NUM_TRAIN, flops=2000, device_seconds=2.0),
-        error="out of memory" if failed else None,
     )
+    cost = Cost(trials=1, epochs=2, iterations=2, samples=2 * NUM_TRAIN, flops=2000, device_seconds=2.0)
+    return replace(found, epochs=() if failed else epochs, cost=cost)
 
 
 @dataclass
-class Searched:
+class Searched(Executed):
     """Record of an executor of a finder."""
 
-    asked: list[Trial] = field(default_factory=list)
-    results: dict[str, TrialResult] = field(default_factory=dict)
     cells: list[tuple[str, int]] = field(default_factory=list)
     regime: Regime | None = None
 
@@ -112,32 +96,17 @@ def search(
 ) -> Searched:
     """Run a search with `slots` workers, which end in their own order; replay known results."""
     study, question = prepared(text, *span)
-    searched = Searched()
-    journal = dict(known)
-
-    def announce(cell: Cell) -> None:
-        searched.cells.append((cell.arm, cell.batch_size))
-
+    cells: list[tuple[str, int]] = []
     finder = RegimeScheduler(
-        study, question, known=journal, check=check, max_trainings=max_trainings, announce=announce
+        study,
+        question,
+        known=known,
+        check=check,
+        max_trainings=max_trainings,
+        announce=lambda cell: cells.append((cell.arm, cell.batch_size)),
     )
-    order, running = Random(slots), list[Trial]()
-    while True:
-        trial = finder.ask()
-        if isinstance(trial, Trial) and trial.id in journal:
-            finder.tell(journal[trial.id])
-            continue
-        if isinstance(trial, Trial):
-            searched.asked.append(trial)
-            running.append(trial)
-        if isinstance(trial, Trial) and len(running) < slots:
-            continue
-        if not running:
-            assert trial == "done"
-            break
-        ended = running.pop(order.randrange(len(running)))
-        journal[ended.id] = made_up(ended, response)
-        finder.tell(journal[ended.id])
-    searched.results = journal
-    searched.regime = finder.found()
-    return searched
+    done = execute(
+        finder, num_workers=slots, seed=slots, known=known, make=lambda trial, score: made_up(trial, response)
+    )
+    asked = [trial for trial in done.asked if trial.id not in known]
+    return Searched(asked=asked, results={**known, **done.results}, cells=cells, regime=finder.found())

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
 from zerotune.tuner.analysis.study_facts import StudyFacts
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
@@ -50,8 +50,9 @@ def result(
     seconds: float | None = None,
     lr: float = 0.1,
     finished_at: float | None = None,
+    seed: int | None = None,
 ) -> TrialResult:
-    """Return one result. Its cost follows from its epochs; its seed is its index."""
+    """Return one result. Its cost follows from its epochs; its seed is its index unless given."""
     config = TrainConfig(
         application="lenet_mnist",
         data="mnist5k",
@@ -59,7 +60,7 @@ def result(
         epochs=30,
         schedule=ScheduleSpec(peak_lr=lr),
         optimizer=OptimizerSpec(name="momentum"),
-        seed=index,
+        seed=index if seed is None else seed,
     )
     params = {} if role == "confirmation" and arm not in ("tuned", "defaults") else {"lr": lr}
     cost = Cost(
@@ -83,6 +84,20 @@ def result(
         error="out of memory" if status == "failed" else None,
         finished_at=float(index) if finished_at is None else finished_at,
     )
+
+
+def epoch_metrics(epoch: int, score: float, **changes: Any) -> EpochMetrics:
+    """Return an epoch with this validation score."""
+    given: dict[str, Any] = {
+        "lr": 0.1,
+        "train_loss": 1.0,
+        "validation_loss": 1.0,
+        "iterations": 4,
+        "samples": 4000,
+        "flops": 10**10,
+        "device_seconds": 0.3,
+    }
+    return EpochMetrics(epoch=epoch, validation_score=score, **(given | changes))
 
 
 def confirmations(arm: str, batch_size: int, tests: list[float]) -> list[TrialResult]:

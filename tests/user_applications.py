@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -110,25 +111,46 @@ def forgotten() -> Iterator[None]:
         sys.path[:] = path
 
 
-class Here:
-    """A working folder with plane.py and plane.yaml, to run commands in."""
+class Ended(NamedTuple):
+    """The exit code and the output of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+class CommandFolder:
+    """A current folder in which to run commands."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self._patch = patch
         self._capsys = capsys
         patch.chdir(folder)
-        patch.setattr(console, "width", PLAIN_WIDTH)  # independent of the test runner's terminal
-        write(folder)
 
-    def zerotune(self, *words: str) -> tuple[int, str, str]:
-        """Run a command in this process as if in a separate one; return exit code, stdout and stderr."""
+    def zerotune(self, *words: str) -> Ended:
+        """Run a command in this process as if in a separate one."""
         self._patch.setattr(sys, "argv", ["zerotune", *words])
         self._capsys.readouterr()
         with forgotten(), pytest.raises(SystemExit) as ended:
             main()
         captured = self._capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
+
+    def refuse(self, *words: str, code: int = 2) -> str:
+        """Return the error message of a command that is refused."""
+        ended = self.zerotune(*words)
+        assert (ended.code, ended.out) == (code, "")
+        return ended.err
+
+
+class Here(CommandFolder):
+    """A working folder with plane.py and plane.yaml."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__(folder, patch, capsys)
+        patch.setattr(console, "width", PLAIN_WIDTH)  # independent of the test runner's terminal
+        write(folder)
 
     def done(self, *words: str) -> str:
         """Return the output of a command that must succeed."""
@@ -138,12 +160,10 @@ class Here:
 
     def refused(self, *words: str) -> str:
         """Return the one-sentence error of a command that must be rejected."""
-        code, out, err = self.zerotune(*words)
-        assert (code, out) == (2, "")
-        assert "Traceback" not in err
+        err = self.refuse(*words)
         assert err.startswith("error: ")
         assert err.count("\n") == 1, err
         return err
 
-    def run(self, app: str = "plane.py:sides") -> tuple[int, str, str]:
+    def run(self, app: str = "plane.py:sides") -> Ended:
         return self.zerotune("run", "plane.yaml", "--driver", "serial", "--app", app)

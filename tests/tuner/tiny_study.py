@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from zerotune.tuner.cli import main
+from tests.user_applications import CommandFolder
 from zerotune.tuner.run.journal import JournalContent, read_journal
 
 STUDY = """
@@ -31,40 +30,13 @@ DEAD = "127.0.0.1:9"
 ZEROTUNE = [sys.executable, "-m", "zerotune"]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The exit code and the output of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-class TinyStudyFolder:
-    """A current folder with the file tiny.yaml, in which to run commands."""
+class TinyStudyFolder(CommandFolder):
+    """A current folder with the file tiny.yaml."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
+        super().__init__(folder, patch, capsys)
         self.study = folder / "tiny.yaml"
         self.study.write_text(STUDY, encoding="utf-8")
-        self._patch = patch
-        self._capsys = capsys
-        patch.chdir(folder)
-
-    def zerotune(self, *words: str) -> Ended:
-        """Run a command in this process."""
-        self._patch.setattr(sys, "argv", ["zerotune", *words])
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = self._capsys.readouterr()
-        return Ended(int(ended.value.code or 0), captured.out, captured.err)
-
-    def refuse(self, *words: str, code: int = 2) -> str:
-        """Return the error message of a command that is refused."""
-        ended = self.zerotune(*words)
-        assert (ended.code, ended.out) == (code, "")
-        return ended.err
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command in its own process group, with Ctrl-C enabled however these tests were started."""

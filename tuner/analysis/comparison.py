@@ -49,8 +49,6 @@ class ComparisonRow:
     """Row of a comparison: one arm at one batch size.
 
     Attributes:
-        arm: name of the arm.
-        batch_size: samples.
         zero_tuning: whether the arm's method is a rule.
         score: mean test score over the seeds with its 95% interval; None before a confirmation run has a score.
         validation_score: mean validation score of the same runs.
@@ -99,12 +97,10 @@ class Comparison:
     """Comparison of all arms of a study.
 
     Attributes:
-        facts: what the comparison knows of the study.
         rows: a row for every batch size and arm, in the study's order.
         baseline: the baseline at B0; None without results.
         baseline_stated: whether no trial tuned a baseline, so that none is billed.
         tolerance_basis: whose mean test score the tolerance is a fraction of.
-        ledger: everything that was spent.
         edges: choices on the edge of their range, baselines first.
     """
 
@@ -125,12 +121,7 @@ class Comparison:
 
 
 def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
-    """Compare the arms of a study. It need not be finished: whatever has no result yet is None.
-
-    Args:
-        facts: facts of the study's definition.
-        results: all its results, in any order.
-    """
+    """Compare the arms of a study by all its results, in any order; whatever has no result yet is None."""
     baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
     baseline_score = None if baseline.score is None else baseline.score.mean
     rows = [
@@ -197,7 +188,8 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
     tests = list(_scores(confirmations, "test_score").values())
     validations = list(_scores(confirmations, "validation_score").values())
     searched = total_cost(result.cost for result in search)
-    training = _mean_amounts([result.cost for result in scored]) if scored else None
+    trained = amounts_of(total_cost(result.cost for result in scored))
+    training = {currency: amount / len(scored) for currency, amount in trained.items()} if scored else None
     zero_tuning = arm in facts.zero_tuning_arms
     rests_on_a_search = zero_tuning and arm not in facts.stated_baselines
     return ComparisonRow(
@@ -249,11 +241,8 @@ def _add_verdict(
 def _savings(row: ComparisonRow, reference: ComparisonRow) -> Mapping[str, Saving]:
     if row.bill is None or reference.bill is None:
         return {}
-    savings = {
-        currency: saving(row.bill[currency], reference.bill[currency], row.baseline_bill[currency])
-        for currency in CURRENCIES
-    }
-    return {currency: found for currency, found in savings.items() if found is not None}
+    bills = {name: (row.bill[name], reference.bill[name], row.baseline_bill[name]) for name in CURRENCIES}
+    return {name: found for name, bill in bills.items() if (found := saving(*bill)) is not None}
 
 
 def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow) -> TuningEffort | None:
@@ -287,7 +276,3 @@ def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validat
     """Return scores by seed, without runs that have none."""
     scores = {result.trial.config.seed: getattr(result, name) for result in results}
     return {seed: scores[seed] for seed in sorted(scores) if scores[seed] is not None}
-
-
-def _mean_amounts(costs: Sequence[Cost]) -> Amounts:
-    return {currency: value / len(costs) for currency, value in amounts_of(total_cost(costs)).items()}

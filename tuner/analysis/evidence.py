@@ -99,16 +99,11 @@ def paired_verdict(
         tolerance: loss that still counts as a match, in the metric's unit, >= 0.
         higher_is_better: direction of the metric.
 
-    Raises:
-        ValueError: the numbers of scores differ.
-
     Source: Piaggio et al., Reporting of noninferiority and equivalence randomized trials (JAMA 2012).
 
     >>> paired_verdict([0.95, 0.96, 0.97], [0.95, 0.96, 0.97], tolerance=0.005, higher_is_better=True).finding
     'matches'
     """
-    if len(scores) != len(reference):
-        raise ValueError(f"pairs need as many scores as reference scores, got {len(scores)} and {len(reference)}")
     sign = 1.0 if higher_is_better else -1.0
     improvements = [sign * (score - other) for score, other in zip(scores, reference, strict=True)]
     if not improvements:

@@ -18,9 +18,6 @@ class LedgerLine:
     """Cost of the trials of an arm at a batch size in one role.
 
     Attributes:
-        arm: name of the arm or the baseline.
-        batch_size: samples.
-        role: role of the trials.
         cost: sum of what the study spent on the trials.
         num_diverged: trials that were trained here and diverged.
         num_failed: trials that failed.
@@ -48,7 +45,6 @@ class CostLedger:
     """Cost ledger of a study. Its total is the sum of its lines and the sum over all results.
 
     Attributes:
-        lines: a line for every arm, batch size and role.
         total: sum of the lines' costs, which is what the study spent.
         wall_seconds: wall-clock time of the whole study, from `wall_seconds`.
         reused: cost of the earlier trainings whose results were reused; not part of `total`.

@@ -17,13 +17,8 @@ BASELINE = "baseline"
 class Edge:
     """Choice on the edge of its range: a better value may lie outside, so the arm may be under-tuned.
 
-    Attributes:
-        arm: arm of the search's trials; "baseline" or "ARM baseline" for a baseline.
-        batch_size: samples.
-        name: name of the hyperparameter.
-        value: chosen value.
-        low: lowest value of the search.
-        high: highest value of the search.
+    The hyperparameter `name` was chosen as `value` from `low` to `high`. For a baseline, `arm` is "baseline" or "ARM
+    baseline".
     """
 
     arm: str
@@ -51,11 +46,8 @@ def find_edges(
 ) -> tuple[Edge, ...]:
     """Return the numeric choices on the edge of their range, by `tuner.study.search_space.params_on_edge`.
 
-    Args:
-        results: results of the study.
-        spaces: spaces of the searches, by the arm name of their trials; other searches are left out.
-        arms: names of the arms, in the study's order; baselines come before them.
-        higher_is_better: direction of the score.
+    Searches have their spaces by the arm name of their trials; others are left out. Baselines come before the arms, in
+    the study's order.
     """
     searches: dict[tuple[str, int], list[TrialResult]] = {}
     for result in results:

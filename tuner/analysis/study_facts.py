@@ -19,17 +19,14 @@ class StudyFacts:
     """What a comparison must know of a study's definition.
 
     Attributes:
-        name: name of the study.
-        question: what it asks, one sentence.
         reference: name of the arm that the others are compared with.
         margin: share of the baseline's score that still counts as a match, in (0, 1], such as 0.995 (LIMIT Def. 2.1).
         metric: name of the score, such as "accuracy".
-        higher_is_better: direction of the score.
         arms: names of the arms, in the study's order.
         zero_tuning_arms: arms whose method is a rule, so that they rest on a baseline.
-        batch_sizes: target batch sizes, in samples.
-        baseline_batch_size: B0, in samples.
-        num_seeds: confirmation runs asked for.
+        batch_sizes: target batch sizes.
+        baseline_batch_size: B0.
+        num_seeds: confirmation runs asked for, of each arm.
         stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
         learned_arms: arms whose search learns from its trials, so that these are not exchangeable.
         spaces: what each search ranges over, by the arm name of its trials; searches without ranges are left out.
@@ -52,13 +49,7 @@ class StudyFacts:
 
 
 def facts_of(study: Study, *, metric: str, higher_is_better: bool) -> StudyFacts:
-    """Return what a comparison must know of a study.
-
-    Args:
-        study: the definition.
-        metric: name of its application's score.
-        higher_is_better: direction of that score.
-    """
+    """Return what a comparison must know of a study, whose application's score has this name and direction."""
     return StudyFacts(
         name=study.name,
         question=study.question,

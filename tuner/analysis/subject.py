@@ -10,13 +10,10 @@ from .provenance import Origin
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A study as it is reported.
+    """A study as it is reported: the comparison, the results that it was made of, and where these come from.
 
-    Attributes:
-        comparison: what `tuner.analysis.comparison.compare` found.
-        results: the results it was made of; with their epochs where learning curves are wanted.
-        origin: where these come from.
-        cost: the currency that savings are stated in and costs are drawn over, a name in `tuner.cost.CURRENCIES`.
+    The results have their epochs where learning curves are wanted. `cost` is the currency that savings are stated in
+    and costs are drawn over, a name in `tuner.cost.CURRENCIES`.
     """
 
     comparison: Comparison

@@ -5,15 +5,15 @@ are wall-clock time from the first update on, evaluation included. A training in
 seconds, which are fewer; results do not record packs, so reports warn of it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
 from ..trial import TrialResult
 from .comparison import confirmation_runs, tolerated_loss
+from .selection import BASELINE
 from .study_facts import StudyFacts
-
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,6 @@ class TimeToTarget:
 
     Attributes:
         arm: name of the arm, or "baseline".
-        batch_size: samples.
         seconds: seconds of the runs that reached the target, ascending.
         epochs: epochs of these runs until the target, in the same order.
         num_runs: number of all runs, including those that did not reach it.
@@ -37,11 +36,9 @@ class TimeToTarget:
     @property
     def median_seconds(self) -> float | None:
         """Median seconds over all runs; None if fewer than half reach the target."""
-        if 2 * len(self.seconds) < self.num_runs or not self.seconds:
-            return None
-        beyond = self.num_runs - len(self.seconds)
-        known = median([*self.seconds, *[float("inf")] * beyond])
-        return None if known == float("inf") else known
+        beyond = [math.inf] * (self.num_runs - len(self.seconds))
+        middle = median([*self.seconds, *beyond])
+        return middle if math.isfinite(middle) else None
 
 
 def target_score(results: Sequence[TrialResult], facts: StudyFacts) -> float | None:

@@ -8,9 +8,9 @@ results, so a resumed study asks for the same trials. This module must not know 
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.spec import Configuration, TrainConfig
@@ -186,16 +186,14 @@ class Campaign:
     def _build_cells(self) -> list[Cell]:
         """Return the baseline, the arms' own baselines, then every arm at every batch size with its search repeats."""
         study = self._study
-
-        shared = Cell(
-            arm=BASELINE,
-            batch_size=study.baseline.batch_size,
-            role="baseline",
-            seeds=study.seeds,
+        shared = self._cell(
+            BASELINE,
+            study.baseline.batch_size,
+            "baseline",
+            study.baseline.tune,
+            lambda params: baseline_config(study.baseline, study.recipe, params),
             epochs=study.epochs,
-            search_seed=study.search_seed,
-            **self._search(study.baseline.tune, BASELINE, study.baseline.batch_size, study.epochs),
-            configure=lambda params: baseline_config(study.baseline, study.recipe, params),
+            seeds=study.seeds,
         )
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
         cells = [shared, *own.values()]
@@ -210,68 +208,77 @@ class Campaign:
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
         """Return a baseline tuned for one rule, trained as the rule trains at B0, such as DATE's with DATE's decay."""
         study, definition = self._study, self._study.baseline_of(arm)
-        name = f"{arm.name} {BASELINE}"
-        return Cell(
-            arm=name,
-            batch_size=definition.batch_size,
-            role="baseline",
+        batch_size, epochs = definition.batch_size, study.epochs
+        return self._cell(
+            f"{arm.name} {BASELINE}",
+            batch_size,
+            "baseline",
+            definition.tune,
+            lambda params: rule_config(study, arm, params, batch_size=batch_size, epochs=epochs),
+            epochs=epochs,
             seeds=(),
-            epochs=study.epochs,
-            search_seed=study.search_seed,
-            **self._search(definition.tune, name, definition.batch_size, study.epochs),
-            configure=lambda params: rule_config(
-                study, arm, params, batch_size=definition.batch_size, epochs=study.epochs
-            ),
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
         """Return a search of the arm. The first one is confirmed; repeats only measure the variance of searches."""
-        study, epochs = self._study, self._study.epochs_of(arm)
-        searching = self._search(arm, f"{arm.name} {repeat}" if repeat else arm.name, batch_size, epochs)
-        return Cell(
-            arm=arm.name,
-            batch_size=batch_size,
-            role="repeat" if repeat else "search",
+        study = self._study
+        return self._cell(
+            arm.name,
+            batch_size,
+            "repeat" if repeat else "search",
+            arm,
+            lambda params: search_config(study, arm, params, batch_size=batch_size),
+            epochs=study.epochs_of(arm),
             seeds=() if repeat else study.seeds,
-            epochs=epochs,
-            search_seed=derive_seed(study.search_seed, f"repeat {repeat}", 0) if repeat else study.search_seed,
-            first_index=max(0, repeat - 1) * searching["num_search"],
-            **searching,
-            configure=lambda params: search_config(study, arm, params, batch_size=batch_size),
+            repeat=repeat,
         )
 
     def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
-        study, definition = self._study, self._study.baseline_of(arm)
+        study, tune = self._study, self._study.baseline_of(arm).tune
 
         def configure(params: Params) -> Configuration:
             """Return the rule's configuration, based on the tuned baseline's hyperparameters instead of `params`."""
-            tuned = {} if definition.tune is None else baseline.choice(self._sign)
+            tuned = {} if tune is None else baseline.choice(self._sign)
             assert tuned is not None  # a cell is asked only once its baseline is chosen
             return rule_config(study, arm, tuned, batch_size=batch_size, epochs=study.epochs_of(arm))
 
-        return Cell(
-            arm=arm.name,
-            batch_size=batch_size,
-            role="search",
-            seeds=study.seeds,
-            epochs=study.epochs_of(arm),
-            search_seed=study.search_seed,
-            **self._search(None, arm.name, batch_size, study.epochs_of(arm)),
-            configure=configure,
-            needs=None if definition.tune is None else baseline,
+        cell = self._cell(
+            arm.name, batch_size, "search", None, configure, epochs=study.epochs_of(arm), seeds=study.seeds
         )
+        cell.needs = None if tune is None else baseline
+        return cell
 
-    def _search(self, definition: SearchDefinition | None, arm: str, batch_size: int, epochs: int) -> dict[str, Any]:
-        """Return the search fields of a cell whose trials take `epochs` epochs."""
-        if definition is None:
-            return {"method": None, "num_search": 0}
-        entry = METHODS[definition.method]
-        seed = derive_seed(self._study.search_seed, arm, batch_size)
-        return {
-            "method": entry.build(definition, seed, epochs),
-            "num_search": entry.num_trials(definition),
-            "may_prune": definition.pruner != "none",
-        }
+    def _cell(
+        self,
+        arm: str,
+        batch_size: int,
+        role: Role,
+        search: SearchDefinition | None,
+        configure: Callable[[Params], Configuration],
+        *,
+        epochs: int,
+        seeds: tuple[int, ...],
+        repeat: int = 0,
+    ) -> Cell:
+        """Return a cell. A repeat of a search draws points of its own, and trains them with a seed of its own."""
+        search_seed, method, num_search = self._study.search_seed, None, 0
+        if search is not None:
+            entry = METHODS[search.method]
+            seed = derive_seed(search_seed, f"{arm} {repeat}" if repeat else arm, batch_size)
+            method, num_search = entry.build(search, seed, epochs), entry.num_trials(search)
+        return Cell(
+            arm=arm,
+            batch_size=batch_size,
+            role=role,
+            method=method,
+            num_search=num_search,
+            seeds=seeds,
+            epochs=epochs,
+            search_seed=derive_seed(search_seed, f"repeat {repeat}", 0) if repeat else search_seed,
+            first_index=max(0, repeat - 1) * num_search,
+            may_prune=search is not None and search.pruner != "none",
+            configure=configure,
+        )
 
 
 def derive_seed(seed: int, arm: str, batch_size: int) -> int:

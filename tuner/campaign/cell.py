@@ -20,15 +20,11 @@ class Cell:
 
     Attributes:
         arm: name of the arm, "baseline", or "ARM baseline".
-        batch_size: samples an update.
         role: role of its search trials.
         method: the tuning method that proposes hyperparameters; None if there is nothing to search.
         num_search: number of proposals the method will make; 0 without a method.
         seeds: seeds of the confirmation runs; empty if the choice is used but not confirmed.
-        epochs: epochs of every trial.
-        search_seed: seed of the search trials.
         first_index: index of the first search trial.
-        may_prune: whether the method may prune trials.
         configure: hyperparameters -> configuration to train.
         needs: the cell whose choice `configure` depends on, or None.
     """
@@ -41,8 +37,8 @@ class Cell:
     seeds: tuple[int, ...]
     epochs: int
     search_seed: int
-    first_index: int = 0
-    may_prune: bool = False
+    first_index: int
+    may_prune: bool
     configure: Callable[[Params], Configuration]
     needs: "Cell | None" = None
     is_searching: bool = True
@@ -64,13 +60,8 @@ class Cell:
     def choice(self, sign: float) -> Params | None:
         """Return the chosen hyperparameters, once `is_searched`; empty if there is nothing to choose.
 
-        The choice is cached, because it is needed before every further trial and a search may have thousands.
-
-        Args:
-            sign: 1 if higher scores are better, else -1.
-
-        Returns:
-            The hyperparameters, or None if no trial of the search has a score.
+        None if no trial of the search has a score. The choice is cached, because it is needed before every further
+        trial and a search may have thousands. `sign` is 1 if higher scores are better, else -1.
         """
         if self.method is None:
             return {}

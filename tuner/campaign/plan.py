@@ -31,9 +31,7 @@ class PlannedCell:
         batch_size: samples per update.
         search_trials: number of search trials.
         confirmation_trials: number of trainings of the chosen configuration.
-        iterations: weight updates of all its trials.
-        samples: training samples of all its trials.
-        flops: training FLOPs of all its trials; None without the data.
+        iterations, samples, flops: of the training in all its trials; FLOPs are None without the data.
         seconds: seconds on one CPU core, estimated from one measured step; None without the data.
     """
 

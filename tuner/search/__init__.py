@@ -7,9 +7,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..study import DEFAULTS, SearchDefinition
-from ..study.search_space import grid_size
-from .enumerated import defaults, grid, random_search
+from ..study import DEFAULT, DEFAULTS, SearchDefinition
+from ..study.search_space import grid_points, grid_size
+from .enumerated import EnumeratedMethod, random_search
 from .method import Method
 
 
@@ -28,14 +28,6 @@ class MethodEntry:
     description: str
 
 
-def _grid(definition: SearchDefinition, seed: int, epochs: int) -> Method:
-    return grid(definition.space)
-
-
-def _random(definition: SearchDefinition, seed: int, epochs: int) -> Method:
-    return random_search(definition.space, trials=_stated(definition), seed=seed)
-
-
 def _optuna(definition: SearchDefinition, seed: int, epochs: int) -> Method:
     from .optuna_tpe import OptunaTPE  # 0.15 s to import
 
@@ -49,34 +41,32 @@ def _optuna(definition: SearchDefinition, seed: int, epochs: int) -> Method:
     )
 
 
-def _defaults(definition: SearchDefinition, seed: int, epochs: int) -> Method:
-    return defaults(_num_defaults(definition))
-
-
 def _stated(definition: SearchDefinition) -> int:
     assert definition.trials is not None  # the schema requires it
     return definition.trials
 
 
-def _num_defaults(definition: SearchDefinition) -> int:
-    return len(DEFAULTS) if definition.trials is None else definition.trials
-
-
 METHODS: dict[str, MethodEntry] = {
     "grid": MethodEntry(
-        build=_grid,
+        build=lambda definition, seed, epochs: EnumeratedMethod(grid_points(definition.space)),
         num_trials=lambda definition: grid_size(definition.space),
         description="every point of a grid: the papers' comprehensive tuning",
     ),
-    "random": MethodEntry(build=_random, num_trials=_stated, description="independent draws from the space"),
+    "random": MethodEntry(
+        build=lambda definition, seed, epochs: random_search(definition.space, trials=_stated(definition), seed=seed),
+        num_trials=_stated,
+        description="independent draws from the space",
+    ),
     "optuna": MethodEntry(
         build=_optuna,
         num_trials=_stated,
         description="Optuna's TPE in reproducible rounds; pruner asha or median on per-epoch validation",
     ),
     "defaults": MethodEntry(
-        build=_defaults,
-        num_trials=_num_defaults,
+        build=lambda definition, seed, epochs: EnumeratedMethod(
+            [{DEFAULT: name} for name in list(DEFAULTS)[: definition.trials]]
+        ),
+        num_trials=lambda definition: len(DEFAULTS) if definition.trials is None else definition.trials,
         description=f"the best of k published default configurations: {', '.join(DEFAULTS)}",
     ),
 }

@@ -1,12 +1,11 @@
-"""Grid search, random search and published defaults, whose proposals are independent of outcomes."""
+"""Methods whose proposals are independent of outcomes: grid search, random search and published defaults."""
 
 import random
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ...trainers.spec import OptionValue
-from ..study import DEFAULT, DEFAULTS
-from ..study.search_space import Space, grid_points, sample
+from ..study.search_space import Space, sample
 from .method import Outcome, Proposal
 
 
@@ -32,17 +31,7 @@ class EnumeratedMethod:
         """Ignore the outcome."""
 
 
-def grid(space: Space) -> EnumeratedMethod:
-    """Return all points of the grid spanned by the space's counts and choices (the papers' comprehensive tuning)."""
-    return EnumeratedMethod(grid_points(space))
-
-
 def random_search(space: Space, *, trials: int, seed: int) -> EnumeratedMethod:
     """Return `trials` points drawn independently from the space (Bergstra and Bengio, 2012)."""
     generator = random.Random(seed)
     return EnumeratedMethod([sample(space, generator) for _ in range(trials)])
-
-
-def defaults(num: int) -> EnumeratedMethod:
-    """Return the first `num` published default configurations, by name, as an alternative to tuning."""
-    return EnumeratedMethod([{DEFAULT: name} for name in list(DEFAULTS)[:num]])

@@ -9,23 +9,17 @@ study asks for the same trials. Optuna keeps its study in memory; the platform's
 from typing import Literal
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from ..study.search_space import Choice, Float, Int, Space
+from ..study.fields import Pruner
+from ..study.search_space import Choice, Int, Param, Space
 from .method import Outcome, Proposal
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-Pruner = Literal["none", "asha", "median"]
 
-
-def distribution(param: Float | Int | Choice) -> BaseDistribution:
+def distribution(param: Param) -> BaseDistribution:
     """Convert a search range to an Optuna distribution."""
     if isinstance(param, Choice):
         return CategoricalDistribution(param.choices)  # type: ignore[arg-type]  # the decays' option tuples are not searched
@@ -55,11 +49,8 @@ class OptunaTPE:
     """TPE over a space, in rounds.
 
     Args:
-        space: hyperparameters and their ranges.
         trials: total number of proposals, >= 1.
-        seed: seed of the sampler.
         epochs: epochs of a full trial, for the pruner's rungs.
-        pruner: name of the pruner.
         parallel: proposals per round, >= 1.
     """
 
@@ -100,17 +91,16 @@ class OptunaTPE:
     def report(self, index: int, epoch: int, score: float) -> bool:
         """Receive an epoch's score; return False if the pruner ends the trial."""
         self._report(index, epoch, score)
-        return not self._gives_up(index)
+        return not self._should_prune(index)
 
     def tell(self, index: int, outcome: Outcome) -> None:
         """Receive an outcome. It is passed to Optuna once its round is complete."""
         self._held_outcomes[index] = outcome
-        round_end = min((self._told // self._parallel + 1) * self._parallel, self._trials)
-        if any(i not in self._held_outcomes for i in range(self._told, round_end)):
-            return
-        for i in range(self._told, round_end):
-            self._tell_optuna(i, self._held_outcomes.pop(i))
-        self._told = round_end
+        round_end = min(self._told + self._parallel, self._trials)
+        if len(self._held_outcomes) == round_end - self._told:
+            for i in range(self._told, round_end):
+                self._tell_optuna(i, self._held_outcomes.pop(i))
+            self._told = round_end
 
     def _report(self, index: int, epoch: int, score: float) -> bool:
         """Report an epoch's score to Optuna once, because lost epochs are repeated; return whether it was new."""
@@ -120,7 +110,7 @@ class OptunaTPE:
         self._asked[index].report(score, step=epoch)
         return True
 
-    def _gives_up(self, index: int) -> bool:
+    def _should_prune(self, index: int) -> bool:
         """Ask the pruner, which enters the trial in its rungs only when asked."""
         return self._prunes and self._asked[index].should_prune()
 
@@ -128,7 +118,7 @@ class OptunaTPE:
         trial = self._asked[index]
         for epoch, score in enumerate(outcome.epoch_scores, start=1):
             if self._report(index, epoch, score):  # a trial replayed from the journal was never reported
-                self._gives_up(index)
+                self._should_prune(index)
         if outcome.pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         elif outcome.score is None:

@@ -74,11 +74,7 @@ class Writer:
     def finish(self, action: Callable[[Store], object]) -> bool:
         """Write the results still missing after `close`, then run a final action on the store.
 
-        Args:
-            action: the final action; its failure is reported like any other.
-
-        Returns:
-            Whether everything is in the store.
+        Return whether everything is in the store. A failure of the action is reported like any other.
         """
         if self._failure is None and self._store is not None:
             try:
@@ -144,14 +140,11 @@ class Writer:
         self._store, self._is_behind = None, True
         self._next_attempt = time.monotonic() + RETRY_SECONDS
         if not was_away:
-            self._tell_failure(error)
-
-    def _tell_failure(self, error: Exception) -> None:
-        self._tell(
-            f"{_sentence(error)} The study goes on: its journal keeps the results, and MLflow gets them when it "
-            "answers again.",
-            True,
-        )
+            self._tell(
+                f"{_sentence(error)} The study goes on: its journal keeps the results, and MLflow gets them when it "
+                "answers again.",
+                True,
+            )
 
 
 def _sentence(error: Exception) -> str:

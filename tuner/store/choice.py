@@ -38,12 +38,7 @@ that every parser reads alike match: a parameter such as `?host=` could name ano
 
 
 def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
-    """Return the address of a study's MLflow store.
-
-    Args:
-        root: folder of the local store, used if no address is given.
-        named: the address named by the user, or None.
-        in_study: the address in the study file, or None.
+    """Return the address of a study's MLflow store: the one named by the user, else in the study file, else in `root`.
 
     Raises:
         BadInput: only the study file names the server, and credentials from the environment would be sent to it; or the

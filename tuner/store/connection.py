@@ -8,10 +8,10 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..addresses import find_secrets, redact, split_address
@@ -105,11 +105,7 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
 
     The tables of a new SQLite file are created here under a lock, because concurrent creation crashes. MLflow takes two
     to three seconds of CPU time for that. A SQLite file that was moved with its folder is updated to find its
-    artifacts.
-
-    Args:
-        tracking_uri: `sqlite:///FILE`, a database (`postgresql://...`) or an MLflow server (`http://...`).
-        create: whether to create a missing SQLite file.
+    artifacts. A missing one is created only with `create`.
 
     Raises:
         BadInput: the kind of address is not supported, its database driver is not installed, the server or database
@@ -118,36 +114,31 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     """
     _check_address(tracking_uri, create=create)
     _quiet()
-    from mlflow import MlflowClient
-
     file = sqlite_file(tracking_uri)
     with translate_errors(tracking_uri, "answer"):
         if file is not None and create:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(file):
+            with file.with_name(f"{file.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 if not file.exists():
                     create_tables(tracking_uri)
         _check_answer(tracking_uri)
         if file is not None:
             take_files_along(file, _files_beside(file))
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(max_results=1)
-    return client
+        return _open_client(tracking_uri)
 
 
 def create_tables(tracking_uri: str) -> None:
     """Create a SQLite file with MLflow's tables."""
+    _open_client(tracking_uri)
+
+
+def _open_client(tracking_uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
-    MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri).search_experiments(max_results=1)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Hold the lock that guards the creation of a file's tables."""
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    client.search_experiments(max_results=1)
+    return client
 
 
 @contextmanager
@@ -172,18 +163,22 @@ def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
         raise _failure(tracking_uri, action, error) from error
 
 
-def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
-    """Return all runs of an experiment that match the filter, oldest first, with one request per thousand runs."""
-    runs: list[Run] = []
+def read_pages(request: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
+    """Return what all pages of one of MLflow's requests hold."""
+    found: list[Any] = []
     token: str | None = None
     while True:
-        page = client.search_runs(
-            [experiment_id], filter_string, max_results=PAGE_SIZE, order_by=["attribute.start_time"], page_token=token
-        )
-        runs.extend(page)
+        page = request(*arguments, **options, page_token=token)
+        found.extend(page)
         token = page.token
         if not token:
-            return runs
+            return found
+
+
+def search_all_runs(client: "MlflowClient", experiment_id: str, filter_string: str = "") -> "list[Run]":
+    """Return all runs of an experiment that match the filter, oldest first, with one request per thousand runs."""
+    order = ["attribute.start_time"]
+    return read_pages(client.search_runs, [experiment_id], filter_string, max_results=PAGE_SIZE, order_by=order)
 
 
 def _quiet() -> None:
@@ -251,7 +246,7 @@ def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unr
     """Convert a failure to `BadInput` if the database refuses the user, which is permanent, else `Unreachable`."""
     sentence = _sentence(tracking_uri, action, error)
     if not is_server(tracking_uri) and _is_refusal(error):
-        return BadInput(f"{sentence}: mend the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
+        return BadInput(f"{sentence}: fix the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
     return Unreachable(sentence)
 
 
@@ -267,11 +262,6 @@ def _is_refusal(error: BaseException) -> bool:
 def _sentence(tracking_uri: str, action: str, error: Exception) -> str:
     lines = str(error).strip().splitlines()
     reason = (lines[0] if lines else type(error).__name__).replace(tracking_uri, redact(tracking_uri))
-    for secret in _secrets(tracking_uri):
+    for secret in (*find_secrets(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))):
         reason = reason.replace(secret, "***")
     return f"the MLflow store at {redact(tracking_uri)} did not {action}: {reason[:300]}"
-
-
-def _secrets(tracking_uri: str) -> list[str]:
-    """Return the secrets in the address and the environment, which must never be shown."""
-    return [*find_secrets(tracking_uri), *filter(None, map(os.environ.get, _SECRETS))]

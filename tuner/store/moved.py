@@ -12,14 +12,10 @@ from urllib.request import url2pathname
 
 
 def take_files_along(database: Path, files: Path) -> None:
-    """Point a database to the artifact folder beside it, in place of missing folders of the same name.
+    """Point a database to the artifact folder `files` beside it, in place of missing folders of the same name.
 
     Folders that still exist, as after copying a store, and artifacts in other locations are left alone. A database that
     cannot be read or written stays unchanged.
-
-    Args:
-        database: an MLflow database.
-        files: folder of its experiments' artifacts.
     """
     if not files.is_dir():
         return

@@ -10,7 +10,7 @@ from ..addresses import redact
 from ..errors import BadInput
 from ..trial import TrialResult
 from . import record
-from .connection import connect, search_all_runs, translate_errors
+from .connection import connect, read_pages, search_all_runs, translate_errors
 from .runs import History, StoredRun, find_runs
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ class StoredStudy:
     """A study as stored in MLflow.
 
     Attributes:
-        name: name of the study.
         fingerprint: fingerprint of the definition that the results belong to.
         resolved_study: that definition, as plain JSON values.
         sessions: the programs and machines that ran it, in order; empty for stores of versions that did not keep them.
@@ -54,7 +53,6 @@ def read_results(
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
-        study_name: name of the study.
         fingerprint: fingerprint of the study's definition; None for the definition started last.
         with_epochs: whether to also fetch the per-epoch metrics. A server needs one request per metric and trial.
 
@@ -101,15 +99,9 @@ def find_experiment(client: "MlflowClient", tracking_uri: str, study_name: str) 
 
 
 def _studies(client: "MlflowClient", tracking_uri: str) -> list[str]:
-    names: list[str] = []
-    token: str | None = None
     with translate_errors(tracking_uri, "list its studies"):
-        while True:
-            page = client.search_experiments(page_token=token)
-            names += [experiment.name for experiment in page if record.TAG_STUDY in experiment.tags]
-            token = page.token
-            if not token:
-                return sorted(names)
+        experiments = read_pages(client.search_experiments)
+    return sorted(experiment.name for experiment in experiments if record.TAG_STUDY in experiment.tags)
 
 
 def _chosen(definitions: "list[Run]", study_name: str, fingerprint: str | None) -> "Run":

@@ -47,8 +47,6 @@ RUN_STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "pruned": "KILLED"
 """MLflow's run status by trial status. Divergence is an outcome of a complete training, so its run is FINISHED and only
 the tag `status` shows it. A pruned training was ended early on purpose, so its run is KILLED."""
 
-_ROLE_WORDS = {"baseline": "baseline", "search": "search", "repeat": "repeat", "confirmation": "confirm"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class MetricPoint:
@@ -69,8 +67,7 @@ def run_name(trial: Trial) -> str:
     parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
     if trial.role == "confirmation":
         return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
-    role = _ROLE_WORDS[trial.role]
-    return " ".join([*parts, *([] if trial.arm.endswith(role) else [role]), f"#{trial.index + 1}"])
+    return " ".join([*parts, *([] if trial.arm.endswith(trial.role) else [trial.role]), f"#{trial.index + 1}"])
 
 
 def params(trial: Trial) -> dict[str, str]:
@@ -134,33 +131,30 @@ def points(result: TrialResult) -> list[MetricPoint]:
     training, which gets the chance score, it is stored one step after the last epoch.
     """
     start, end = start_and_end(result)
-    values: list[MetricPoint] = []
+    found: list[MetricPoint] = []
+
+    def add(key: str, value: float | None, timestamp: int, step: int = 0) -> None:
+        if value is not None and math.isfinite(value):
+            found.append(MetricPoint(key=key, value=float(value), timestamp=timestamp, step=step))
+
     seconds = 0.0
     for epoch in result.epochs:
         seconds += epoch.device_seconds / result.num_workers
         at = end if result.reused_from else start + int(seconds * 1000)
         for field, key in EPOCH_METRICS.items():
-            value = getattr(epoch, field)
-            if value is not None:
-                values.append(MetricPoint(key=key, value=float(value), timestamp=at, step=epoch.epoch))
+            add(key, getattr(epoch, field), at, epoch.epoch)
         for name, score in epoch.other_scores.items():
-            values.append(MetricPoint(key=f"validation_{name}", value=score, timestamp=at, step=epoch.epoch))
+            add(f"validation_{name}", score, at, epoch.epoch)
     last_step = result.epochs[-1].epoch if result.epochs else 0
     last_score = result.epochs[-1].validation_score if result.epochs else None
-    if result.validation_score is not None and result.validation_score != last_score:
-        score = float(result.validation_score)
-        values.append(MetricPoint(key="validation_score", value=score, timestamp=max(end, start), step=last_step + 1))
-    if result.test_score is not None:
-        values.append(MetricPoint(key="test_score", value=float(result.test_score), timestamp=end, step=last_step))
+    if result.validation_score != last_score:
+        add("validation_score", result.validation_score, max(end, start), last_step + 1)
+    add("test_score", result.test_score, end, last_step)
     for name, score in result.test_other_scores.items():
-        values.append(MetricPoint(key=f"test_{name}", value=score, timestamp=end, step=last_step))
-    costs = {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}
-    values += [
-        MetricPoint(key=f"cost/{name}", value=float(value), timestamp=end)
-        for name, value in costs.items()
-        if value is not None
-    ]
-    return [point for point in values if math.isfinite(point.value)]
+        add(f"test_{name}", score, end, last_step)
+    for name, value in {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}.items():
+        add(f"cost/{name}", value, end)
+    return found
 
 
 def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
@@ -202,12 +196,7 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
 def epochs_from_history(
     run_tags: Mapping[str, str], num_epochs: int, history: Mapping[str, Mapping[int, float]]
 ) -> tuple[EpochMetrics, ...]:
-    """Return the exact epochs of a run.
-
-    Args:
-        run_tags: the run's tags.
-        num_epochs: number of epochs according to its record.
-        history: metric name -> step -> value.
+    """Return the exact epochs of a run by its tags, their number in its record, and metric name -> step -> value.
 
     Raises:
         RecordError: a value is missing.

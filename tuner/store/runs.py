@@ -8,7 +8,7 @@ through the client.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import record
 from .connection import search_all_runs
@@ -27,11 +27,7 @@ History = dict[str, dict[int, float]]
 class StoredRun:
     """A stored run, without its parameters and metrics.
 
-    Attributes:
-        run_id: MLflow's run id.
-        status: MLflow's status, such as FINISHED.
-        end_time: milliseconds since 1970; None if the run has not ended.
-        tags: all tags of the run.
+    `status` is MLflow's, such as FINISHED; `end_time` is in milliseconds since 1970, None if the run has not ended.
     """
 
     run_id: str
@@ -40,18 +36,11 @@ class StoredRun:
     tags: Mapping[str, str]
 
 
-class Runs(Protocol):
-    """The runs of one definition of a study, except deleted ones."""
+def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> "_ClientRuns | _DatabaseRuns":
+    """Return access to the runs with a definition's fingerprint, in the fastest way the store supports.
 
-    def stored(self) -> list[StoredRun]:
-        """Return all runs, oldest first."""
-
-    def histories(self, run_ids: Collection[str]) -> Mapping[str, History]:
-        """Return the per-epoch metrics of the given runs, by run id."""
-
-
-def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> Runs:
-    """Return access to the runs with a definition's fingerprint, in the fastest way the store supports."""
+    `stored` gives all runs except deleted ones, oldest first, and `histories` the per-epoch metrics of some, by run id.
+    """
     new_session = getattr(client._tracking_client.store, "ManagedSessionMaker", None)
     if new_session is None:
         return _ClientRuns(client, experiment_id, fingerprint)
@@ -83,13 +72,7 @@ class _ClientRuns:
 
 
 class _DatabaseRuns:
-    """Runs read from the tables of MLflow's database.
-
-    Args:
-        new_session: returns a context manager of a SQLAlchemy session.
-        experiment_id: id of the study's experiment.
-        fingerprint: fingerprint of its definition.
-    """
+    """Runs read from the tables of MLflow's database; `new_session` opens a SQLAlchemy session."""
 
     def __init__(
         self, new_session: Callable[[], AbstractContextManager[Any]], experiment_id: str, fingerprint: str
@@ -128,12 +111,9 @@ class _DatabaseRuns:
             SqlMetric.key.in_(record.EPOCH_METRICS.values())
         )
         with self._new_session() as session:
-            for some in _batched(list(run_ids), RUNS_AT_ONCE):
+            ids = list(run_ids)
+            for begin in range(0, len(ids), RUNS_AT_ONCE):
+                some = ids[begin : begin + RUNS_AT_ONCE]
                 for run_id, key, step, value in session.execute(query.where(SqlMetric.run_uuid.in_(some))):
                     found[run_id].setdefault(key, {})[step] = value
         return found
-
-
-def _batched(items: list[str], size: int) -> Iterator[list[str]]:
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]

@@ -26,7 +26,6 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
 
     Args:
         tracking_uri: `sqlite:///FILE` or a database.
-        port: TCP port to listen on.
         host: address to listen on. MLflow does not ask for a password, so everyone who can reach it has access.
 
     Raises:
@@ -56,11 +55,9 @@ def ui_links(
     Args:
         tracking_uri: address of the store. The links start with a server's own address without its credentials, or else
             with `host` and `port`.
-        study_name: name of the study.
-        port: the port given to `ui_command`.
         arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
             compared at the largest batch size that at least two of them have.
-        host: the host given to `ui_command`.
+        port, host: those given to `ui_command`.
 
     Raises:
         BadInput: the store or study does not exist.

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import redact
@@ -39,12 +40,12 @@ class Store:
     """A study's experiment in MLflow, open for writing.
 
     Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`. A study that is run again finds its runs. A
-    study whose definition changed does not mix with its former runs under the same name.
+    study whose definition changed does not mix with its former runs under the same name. Every method raises
+    `Unreachable` if the store fails.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
         study_name: name of the study and of the experiment.
-        fingerprint: fingerprint of the study's definition, hexadecimal.
         resolved_study: the study's resolved definition as plain JSON values. Stored for `read_results`, and as the
             artifact `study.json`.
         methods: tuning method by arm, for the tag `method`.
@@ -60,12 +61,12 @@ class Store:
         study_name: str,
         fingerprint: str,
         resolved_study: Mapping[str, Any],
-        methods: Mapping[str, str] | None = None,
+        methods: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._uri = tracking_uri
         self._study = study_name
         self._fingerprint = fingerprint
-        self._methods = dict(methods or {})
+        self._methods = methods
         self._trials: dict[str, _KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
         self._study_run = ""
@@ -79,11 +80,7 @@ class Store:
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
 
     def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
-        """Write the programs and machines that ran the study, replacing the stored ones.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Write the programs and machines that ran the study, replacing the stored ones."""
         with translate_errors(self._uri, f"keep the sessions of {self._study!r}"):
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
 
@@ -91,10 +88,7 @@ class Store:
         """Write one trial; return False if it is already written.
 
         A result that differs from the stored one (a failed trial that was run again) replaces it. MLflow cannot change
-        metrics, so the former run is deleted.
-
-        Raises:
-            Unreachable: the store failed. The next `sync` repairs a partial write.
+        metrics, so the former run is deleted. If the store fails, the next `sync` repairs a partial write.
         """
         trial = result.trial
         exact = record.record_tags(result)
@@ -121,14 +115,7 @@ class Store:
         return True
 
     def sync(self, results: Iterable[TrialResult]) -> int:
-        """Write the results that the store lacks, and close trial runs that a crash left open.
-
-        Returns:
-            The number of results written.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Write the results that the store lacks, and return how many; close trial runs that a crash left open."""
         with translate_errors(self._uri, f"list the runs of {self._study!r}"):
             self._study_run = self._find_runs() or self._study_run
         written = sum(self.write(result) for result in results)
@@ -140,36 +127,27 @@ class Store:
         return written
 
     def summarise(
-        self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
+        self, arm: str, batch_size: int, metrics: Mapping[str, float], tags: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Write an arm's summary to its parent run, without non-finite values.
 
         Raises:
             BadInput: no trial of this arm at this batch size has been written.
-            Unreachable: the store failed.
         """
         if (arm, batch_size) not in self._arms:
             raise BadInput(f"study {self._study!r} has no trial of arm {arm!r} at batch size {batch_size} to summarise")
         points = record.summary_points(metrics)
         with translate_errors(self._uri, f"summarise arm {arm!r}"):
-            self._log(self._arms[arm, batch_size], points, {}, dict(tags or {}))
+            self._log(self._arms[arm, batch_size], points, {}, tags)
 
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
-        """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME".
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME"."""
         with translate_errors(self._uri, f"store the files of {self._study!r}"):
             for file in files:
                 self._client.log_artifact(self._study_run, str(file), folder)
 
     def finish(self) -> None:
-        """Mark the study's and the arms' runs as finished.
-
-        Raises:
-            Unreachable: the store failed.
-        """
+        """Mark the study's and the arms' runs as finished."""
         with translate_errors(self._uri, f"finish {self._study!r}"):
             ends: dict[str, int] = {}
             for run in self._our_runs():
@@ -247,27 +225,14 @@ class Store:
             self._client.delete_run((found if kept is other else other).run_id)
 
     def _create_study_run(self, resolved_study: Mapping[str, Any]) -> str:
-        tags = {
-            "mlflow.source.name": "zerotune",
-            record.TAG_STUDY: self._study,
-            record.TAG_FINGERPRINT: self._fingerprint,
-            "role": record.ROLE_STUDY,
-            **record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study)),
-        }
-        run_id = self._create_run(f"study: {self._study}", tags, None)
+        text = record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study))
+        run_id = self._create_run(f"study: {self._study}", {"role": record.ROLE_STUDY, **text}, None)
         self._client.log_dict(run_id, dict(resolved_study), "study.json")
         return run_id
 
     def _run_tags(self, arm: str, batch_size: int) -> dict[str, str]:
-        tags = {
-            "mlflow.source.name": "zerotune",
-            record.TAG_STUDY: self._study,
-            record.TAG_FINGERPRINT: self._fingerprint,
-            "arm": arm,
-            "batch_size": str(batch_size),
-        }
-        method = self._methods.get(arm)
-        return {**tags, "method": method} if method else tags
+        method = {"method": self._methods[arm]} if arm in self._methods else {}
+        return {"arm": arm, "batch_size": str(batch_size), **method}
 
     def _arm_run(self, result: TrialResult) -> str:
         arm, batch_size = result.trial.arm, result.trial.batch_size
@@ -295,7 +260,12 @@ class Store:
         return bool(surplus or changed)
 
     def _create_run(self, name: str, tags: Mapping[str, str], start: int | None) -> str:
-        run = self._client.create_run(self._experiment_id, start_time=start, tags=dict(tags), run_name=name)
+        ours = {
+            "mlflow.source.name": "zerotune",
+            record.TAG_STUDY: self._study,
+            record.TAG_FINGERPRINT: self._fingerprint,
+        }
+        run = self._client.create_run(self._experiment_id, start_time=start, tags={**ours, **tags}, run_name=name)
         return str(run.info.run_id)
 
     def _log(

@@ -16,7 +16,6 @@ from .definition import (
     BaselineDefinition,
     SearchDefinition,
     Study,
-    TuneDefinition,
 )
 from .loading import load_study, shipped_studies, study_from_text, study_path
 from .parts import Budget, Resources
@@ -32,7 +31,6 @@ __all__ = [
     "Resources",
     "SearchDefinition",
     "Study",
-    "TuneDefinition",
     "baseline_config",
     "describe_changes",
     "hyperparameter_names",

@@ -9,11 +9,7 @@ from . import Study
 
 
 def load_checked_data(study: Study, folder: str | None) -> Dataset:
-    """Load the data of a study, and check the application by training on one batch of them.
-
-    Args:
-        study: the definition.
-        folder: folder of the data; None for the source's own.
+    """Load the data of a study from a folder, or the source's own, and check the application by training on one batch.
 
     Raises:
         BadInput: the data cannot be loaded, or the application cannot be trained on them; names the part that is wrong.

@@ -1,5 +1,6 @@
 """Describe what changed between two definitions of a study."""
 
+from itertools import zip_longest
 from typing import Any, Final
 
 from ..sanitize import sanitize_text
@@ -25,23 +26,13 @@ def _describe_changes(old: Any, new: Any, location: Location) -> list[str]:
         keys = [*old, *(key for key in new if key not in old)]
         pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
     elif isinstance(old, list) and isinstance(new, list) and any(isinstance(item, dict) for item in old + new):
-        length = max(len(old), len(new))
-        pairs = [(i, *_at(i, old, new)) for i in range(length)]
-    else:
-        return [] if old == new else [f"{_format_place(location)}: was {_format_value(old)}, now {_format_value(new)}"]
+        pairs = [(i, *both) for i, both in enumerate(zip_longest(old, new, fillvalue=_ABSENT))]
+    elif old == new:
+        return []
+    else:  # a damaged definition may have any keys
+        place = sanitize_text(format_location(location))[:_LONGEST_PLACE]
+        return [f"{place}: was {_format_value(old)}, now {_format_value(new)}"]
     return [line for key, before, after in pairs for line in _describe_changes(before, after, (*location, key))]
-
-
-def _at(position: int, old: list[Any], new: list[Any]) -> tuple[Any, Any]:
-    return (
-        old[position] if position < len(old) else _ABSENT,
-        new[position] if position < len(new) else _ABSENT,
-    )
-
-
-def _format_place(location: Location) -> str:
-    """Format where a value stands; a damaged definition may have any keys."""
-    return sanitize_text(format_location(location))[:_LONGEST_PLACE]
 
 
 def _format_value(value: object) -> str:

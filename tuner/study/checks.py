@@ -13,10 +13,10 @@ from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
 from ...trainers.spec import Configuration, OptionValue
 from ...trainers.tables import UnknownName, lookup
-from .configure import baseline_config, hyperparameter_names, rule_config, search_config
+from .configure import baseline_config, rule_config, search_config
 from .definition import KEYS_OF, SPACE_METHODS, ArmDefinition, BaselineDefinition, SearchDefinition, Study
 from .search_space import largest, middle
-from .space_checks import Problem, check_training, range_problems, space_problems
+from .space_checks import Problem, check_training, name_problems, range_problems, space_problems
 from .yaml_file import Location
 
 
@@ -35,7 +35,7 @@ def find_problems(study: Study) -> list[Problem]:
 
 
 def _setup_problems(study: Study) -> Iterator[Problem]:
-    """Check data, batch sizes, seeds and resources."""
+    """Check data, model, batch sizes, seeds and resources. Workers have whole devices of their own, and no packs."""
     application = APPLICATIONS[study.application]
     try:
         source = lookup("data source", application.data_sources, study.data.source)
@@ -48,20 +48,11 @@ def _setup_problems(study: Study) -> Iterator[Problem]:
     yield from _model_problems(study)
     if study.search_seed in study.seeds:
         yield ("seeds",), f"holds {study.search_seed}, the search_seed, but a confirmation must be a fresh run"
-    if study.resources.gpus_per_trial > 1 and not study.resources.gpus_per_trial.is_integer():
-        yield ("resources", "gpus_per_trial"), f"must be whole above 1, got {study.resources.gpus_per_trial:g}"
-    yield from _worker_problems(study)
-
-
-def _worker_problems(study: Study) -> Iterator[Problem]:
-    """Check trials of several workers: each has whole devices of its own, and they cannot be packed."""
-    resources = study.resources
-    if resources.workers_per_trial == 1:
-        return
-    if not resources.gpus_per_trial.is_integer():
-        message = f"must be whole where a trial has several workers, got {resources.gpus_per_trial:g}"
-        yield ("resources", "gpus_per_trial"), message
-    if resources.packing not in ("off", 1):
+    resources, several = study.resources, study.resources.workers_per_trial > 1
+    if not resources.gpus_per_trial.is_integer() and (several or resources.gpus_per_trial > 1):
+        rule = "whole where a trial has several workers" if several else "whole above 1"
+        yield ("resources", "gpus_per_trial"), f"must be {rule}, got {resources.gpus_per_trial:g}"
+    if several and resources.packing not in ("off", 1):
         message = f"must be off where a trial has several workers, got {resources.packing}"
         yield ("resources", "packing"), message
 
@@ -97,7 +88,7 @@ def _choice_problems(study: Study) -> Iterator[Problem]:
             yield (
                 where,
                 f"searches, but data source {study.data.source!r} trains on its validation samples too, so nothing may "
-                "be chosen by them: state what a source that holds some back has found, in arms that are rules",
+                "be chosen by them: use arms that are rules, with values found on a source that holds samples out",
             )
 
 
@@ -169,14 +160,12 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
             found.append(((*where, "optimizer"), f"has no effect with method {arm.method}, which brings its own"))
         yield from found
         return
-    known = hyperparameter_names(optimizer.name)
-    for name in arm.fixed:
-        try:
-            lookup(f"hyperparameter of optimizer {optimizer.name!r}", dict.fromkeys(known), name)
-        except UnknownName as error:
-            found.append(((*where, "fixed", name), str(error)))
-        if name in arm.space:
-            found.append(((*where, "fixed", name), "is also in space: a value is either fixed or searched"))
+    found += name_problems(arm.fixed, optimizer.name, (*where, "fixed"))
+    found += [
+        ((*where, "fixed", name), "is also in space: a value is either fixed or searched")
+        for name in arm.fixed
+        if name in arm.space
+    ]
     found += [
         ((*where, "optimizer"), f"option {name!r} is also in space or fixed: state it once")
         for name in (arm.optimizer.options if arm.optimizer else ())

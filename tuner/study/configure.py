@@ -13,6 +13,7 @@ from ...trainers.scaling import scale
 from ...trainers.spec import Configuration, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from .defaults import DEFAULT, DEFAULTS
 from .definition import ArmDefinition, BaselineDefinition, Study
+from .search_space import is_number
 from .values import complete_optimizer
 
 SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
@@ -42,12 +43,25 @@ def baseline_config(definition: BaselineDefinition, recipe: Recipe, params: Mapp
     Raises:
         ValueError: neither the definition nor `params` gives a learning rate, or a value is of the wrong kind.
     """
-    schedule, optimizer = _schedule_and_optimizer(definition, definition.optimizer, params)
+    lr = params.get("lr", definition.lr)
+    if lr is None:
+        raise ValueError("no learning rate: state lr, or search it")
+    decay = _word("decay", params.get("decay", definition.decay.name))
+    schedule = ScheduleSpec(
+        peak_lr=_number("lr", lr),
+        warmup_epochs=_number("warmup_epochs", params.get("warmup_epochs", definition.warmup_epochs)),
+        warmup=_word("warmup", params.get("warmup", definition.warmup)),
+        warmup_start=_number("warmup_start", params.get("warmup_start", definition.warmup_start)),
+        # A searched decay with the stated decay's name has its options; any other has its defaults.
+        decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
+    )
+    options = {name: value for name, value in params.items() if name not in (*SCHEDULE_NAMES, *RECIPE_NAMES)}
+    stated: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
     return Configuration(
         batch_size=definition.batch_size,
         schedule=schedule,
-        optimizer=optimizer,
-        recipe=recipe_with_params(recipe, params),
+        optimizer=_optimizer(definition.optimizer.name, {**definition.optimizer.options, **options}),
+        recipe=replace(recipe, **stated),
     )
 
 
@@ -56,12 +70,7 @@ def rule_config(
 ) -> Configuration:
     """Return the configuration that an arm's rule makes of its baseline.
 
-    Args:
-        study: the study.
-        arm: one of its arms, whose method is a rule.
-        params: the hyperparameters that tuning the baseline chose, by name; empty where the baseline is stated.
-        batch_size: batch size to train with.
-        epochs: epochs of the run.
+    `params` are the hyperparameters that tuning the baseline chose, by name; empty where the baseline is stated.
 
     Raises:
         ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
@@ -73,16 +82,10 @@ def rule_config(
 def search_config(
     study: Study, arm: ArmDefinition, params: Mapping[str, OptionValue], *, batch_size: int
 ) -> Configuration:
-    """Return the configuration of a searching arm's trial.
+    """Return the configuration of a searching arm's trial with the hyperparameters that the method proposes, by name.
 
     Values that are neither searched nor fixed are the baseline's. Its learning rate is not taken, nor what its tuning
     chose: a search stands on its own.
-
-    Args:
-        study: the study.
-        arm: one of its arms, whose method searches.
-        params: the hyperparameters that the method proposes, by name.
-        batch_size: batch size to train with.
 
     Raises:
         ValueError: there is no learning rate, or a value is of the wrong kind.
@@ -95,55 +98,25 @@ def search_config(
             optimizer=complete_optimizer(default.optimizer),
             recipe=study.recipe,
         )
-    values = {**arm.fixed, **params}
-    own_lr = study.baseline.model_copy(update={"lr": None})
-    schedule, optimizer = _schedule_and_optimizer(own_lr, arm.optimizer or study.baseline.optimizer, values)
-    recipe = recipe_with_params(study.recipe, values)
-    return Configuration(batch_size=batch_size, schedule=schedule, optimizer=optimizer, recipe=recipe)
+    optimizer = arm.optimizer or study.baseline.optimizer
+    start = study.baseline.model_copy(update={"lr": None, "batch_size": batch_size, "optimizer": optimizer})
+    return baseline_config(start, study.recipe, {**arm.fixed, **params})
 
 
-def recipe_with_params(recipe: Recipe, params: Mapping[str, OptionValue]) -> Recipe:
-    """Return the recipe with those values of `RECIPE_NAMES` that a search chose.
-
-    >>> recipe_with_params(Recipe(clip_norm=5.0), {"lr": 0.1, "label_smoothing": 0.1})
-    Recipe(clip_norm=5.0, label_smoothing=0.1, ghost_batch_size=None, micro_batch_size=None, precision='float32')
-    """
-    changes: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
-    return replace(recipe, **changes)
-
-
-def _schedule_and_optimizer(
-    definition: BaselineDefinition, optimizer: OptimizerSpec, values: Mapping[str, OptionValue]
-) -> tuple[ScheduleSpec, OptimizerSpec]:
-    """Return the definition's schedule and an optimizer, with their values replaced by `values`."""
-    lr = values.get("lr", definition.lr)
-    if lr is None:
-        raise ValueError("no learning rate: state lr, or search it")
-    decay = _word("decay", values.get("decay", definition.decay.name))
-    schedule = ScheduleSpec(
-        peak_lr=_number("lr", lr),
-        warmup_epochs=_number("warmup_epochs", values.get("warmup_epochs", definition.warmup_epochs)),
-        warmup=_word("warmup", values.get("warmup", definition.warmup)),
-        warmup_start=_number("warmup_start", values.get("warmup_start", definition.warmup_start)),
-        # A searched decay with the stated decay's name has its options; any other has its defaults.
-        decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
+def _optimizer(name: str, options: Mapping[str, OptionValue]) -> OptimizerSpec:
+    """Return an optimizer with all its options; whole numbers become floats if the default is one (0 is 0.0)."""
+    defaults = OPTIMIZERS[name].defaults
+    return OptimizerSpec(
+        name=name,
+        options={
+            option: float(value) if type(value) is int and isinstance(defaults.get(option), float) else value
+            for option, value in {**defaults, **options}.items()
+        },
     )
-    options = {name: value for name, value in values.items() if name not in (*SCHEDULE_NAMES, *RECIPE_NAMES)}
-    complete = complete_optimizer(OptimizerSpec(name=optimizer.name, options={**optimizer.options, **options}))
-    return schedule, OptimizerSpec(name=complete.name, options=_as_decimals(complete))
-
-
-def _as_decimals(optimizer: OptimizerSpec) -> dict[str, OptionValue]:
-    """Convert whole numbers to floats if the default is one: 0 and 0.0 are the same configuration."""
-    defaults = OPTIMIZERS[optimizer.name].defaults
-    return {
-        name: float(value) if type(value) is int and isinstance(defaults.get(name), float) else value
-        for name, value in optimizer.options.items()
-    }
 
 
 def _number(name: str, value: OptionValue) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
     return float(value)
 

@@ -5,7 +5,6 @@ must not know files or lines.
 """
 
 import hashlib
-from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -42,14 +41,14 @@ from .values import (
     ParamValue,
     RecipeValue,
     WarmupValue,
-    option_to_plain,
+    options_to_plain,
 )
-
-SEARCH_METHODS: Final = ("grid", "random", "optuna", "defaults")
-"""Methods that search. Any other method of an arm is a rule in `trainers.scaling.RULES`."""
 
 SPACE_METHODS: Final = ("grid", "random", "optuna")
 """Methods that search a space; `defaults` tries `tuner.study.defaults.DEFAULTS`."""
+
+SEARCH_METHODS: Final = (*SPACE_METHODS, "defaults")
+"""Methods that search. Any other method of an arm is a rule in `trainers.scaling.RULES`."""
 
 RULE_OPTIMIZERS: Final = {"date": "date"}
 """Rules with an optimizer of their own (DATE, Algorithm 1, is a schedule and an optimizer)."""
@@ -120,10 +119,6 @@ class SearchDefinition(Definition):
         return self.method in SEARCH_METHODS
 
 
-class TuneDefinition(SearchDefinition):
-    """Search that tunes a baseline at its own batch size. It is billed separately."""
-
-
 class ScheduleDefinition(Definition):
     """Schedule of a baseline, stated or tuned.
 
@@ -135,8 +130,7 @@ class ScheduleDefinition(Definition):
         warmup_epochs: w0, epochs.
         warmup: a name in `trainers.schedules.WARMUPS`.
         warmup_start: initial learning rate of the warm-up over lr0; scaling rules keep that learning rate.
-        decay: decay after the warm-up.
-        tune: search that tunes the baseline at B0; None if it is stated.
+        tune: search that tunes the baseline at B0, which is billed separately; None if the baseline is stated.
     """
 
     lr: Positive | None = None
@@ -144,7 +138,7 @@ class ScheduleDefinition(Definition):
     warmup: WarmupValue = "linear"
     warmup_start: Share = 0.0
     decay: DecayValue = DecaySpec()
-    tune: TuneDefinition | None = None
+    tune: SearchDefinition | None = None
 
 
 class BaselineDefinition(ScheduleDefinition):
@@ -189,19 +183,13 @@ class Study(Definition):
         name: name of the study, its folder and its records.
         question: the question that it answers, one sentence; may be empty.
         application: a name in `trainers.applications.APPLICATIONS`.
-        data: source of the samples.
         model: sizes of the application's model, as stated; the application has defaults for those left out.
-        epochs: epochs of every trial.
         batch_sizes: target batch sizes, ascending.
         seeds: seeds of the confirmation runs.
         search_seed: seed of every search trial and of every search method.
         reference: name of the tuned arm that the others are compared with.
         margin: fraction of the baseline's score that counts as a match, in (0, 1].
-        baseline: small-batch configuration that rules start from.
-        recipe: clipping, label smoothing, ghost batches, micro-batches and precision of every trial.
         arms: arms, in the order of the report.
-        resources: resources of a trial.
-        budget: budget of the searches.
         tracking_uri: MLflow server or database; None for the local store.
     """
 
@@ -245,10 +233,7 @@ class Study(Definition):
 
     def arm(self, name: str) -> ArmDefinition:
         """Return the arm of that name; KeyError if there is none."""
-        for arm in self.arms:
-            if arm.name == name:
-                return arm
-        raise KeyError(name)
+        return {arm.name: arm for arm in self.arms}[name]
 
     def epochs_of(self, arm: ArmDefinition) -> int:
         """Return the epochs of the arm's trials."""
@@ -288,8 +273,9 @@ class Study(Definition):
     def resolved(self) -> dict[str, Any]:
         """Return the definition with every default written out, as plain JSON values."""
         plain = self.model_dump(mode="json")
-        plain["model"] = _as_plain(self.model_options())
-        plain["data"] = {"source": self.data.source, "folder": self.data.folder, **_as_plain(self.data_options())}
+        plain["model"] = options_to_plain(self.model_options())
+        data = {"source": self.data.source, "folder": self.data.folder}
+        plain["data"] = {**data, **options_to_plain(self.data_options())}
         baseline = _without_ineffective(plain["baseline"])
         first = {key: baseline[key] for key in ("batch_size", "optimizer")}  # pydantic has a base class's keys first
         plain["baseline"] = {**first, **baseline}
@@ -304,16 +290,12 @@ class Study(Definition):
         plain = {key: value for key, value in self.resolved().items() if key not in UNFIXED_KEYS}
         code = application_digest(self.application)
         own = {} if code is None else {"application_code": code}
-        return {**plain, "data": {"source": self.data.source, **_as_plain(self.data_options())}, **own}
+        return {**plain, "data": {"source": self.data.source, **options_to_plain(self.data_options())}, **own}
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits of the content."""
         return hashlib.sha256(canonical_json(self.content()).encode()).hexdigest()[:12]
-
-
-def _as_plain(options: Mapping[str, OptionValue]) -> dict[str, Any]:
-    return {name: option_to_plain(value) for name, value in options.items()}
 
 
 def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:

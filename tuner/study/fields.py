@@ -31,10 +31,6 @@ def _unique(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
-def _sorted(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(numbers))
-
-
 def _check_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable text")
@@ -102,9 +98,11 @@ Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # YAML lists become tuples, so the tuple itself is not strict; its items are.
-Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
-Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(_unique)]
-AscendingCounts = Annotated[Counts, AfterValidator(_sorted)]
+_LIST = Field(strict=False, min_length=1, max_length=100)
+Seeds = Annotated[tuple[Seed, ...], _LIST, AfterValidator(_unique)]
+AscendingCounts = Annotated[
+    tuple[Count, ...], _LIST, AfterValidator(_unique), AfterValidator(lambda counts: tuple(sorted(counts)))
+]
 OneLine = Annotated[str, AfterValidator(_check_question)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]

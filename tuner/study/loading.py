@@ -49,9 +49,13 @@ def study_path(path_or_name: str) -> Path:
     """
     path = Path(path_or_name)
     shipped = shipped_studies()
-    if path_or_name in shipped and not _is_file(path):
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError):  # the name is too long or has a null character
+        is_file = is_folder = False
+    if path_or_name in shipped and not is_file:
         return shipped[path_or_name]
-    if not path_or_name or not (_is_file(path) or _is_folder(path)):
+    if not path_or_name or not (is_file or is_folder):
         guess = nearest(path.stem, shipped)
         hint = f" did you mean {guess!r}?" if guess else ""
         raise BadInput(
@@ -62,11 +66,7 @@ def study_path(path_or_name: str) -> Path:
 
 
 def study_from_text(text: str, name: str) -> Study:
-    """Return the study in a YAML text.
-
-    Args:
-        text: YAML, as in a study file.
-        name: name of the text in error messages.
+    """Return the study in a YAML text, which error messages call `name`.
 
     Raises:
         BadInput: the text has mistakes, one line for each.
@@ -94,27 +94,8 @@ def build_study(file: StudyFile) -> Study:
     raise BadInput("\n".join(lines)) from None
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # the name is too long or has a null character
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def describe_mistakes(error: ValidationError, content: object) -> list[tuple[Location, str]]:
-    """Return where the values of a study are wrong, and a sentence about each.
-
-    Args:
-        error: of reading the content.
-        content: plain values.
-    """
+    """Return where the plain values of a study are wrong by the error of reading them, and a sentence about each."""
     by_location: dict[Location, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         location = details["loc"]

@@ -21,7 +21,6 @@ class DataDefinition(Definition):
     """Data of a study. Every key besides `source` and `folder` is an option of the source.
 
     Attributes:
-        source: one of the application's data sources.
         folder: folder of its files; None for the source's own.
         options: options of the source, as stated.
     """

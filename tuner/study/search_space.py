@@ -6,9 +6,9 @@ Pure values and maths. This module must not know which hyperparameters exist or 
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Generic, Literal, TypeGuard, TypeVar
 
 from ...trainers.spec import OptionValue
 
@@ -25,62 +25,45 @@ SIGNIFICANT_DIGITS = 12
 """Digits that grid points are rounded to, so that 0.1 is 0.1 and not 0.09999999999999999."""
 
 
-def _check_range(low: float, high: float, scale: Scale, num: int | None) -> None:
-    """Raise ValueError if the bounds span nothing."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"low and high must be finite, got low={low:g}, high={high:g}")
-    if low >= high:
-        raise ValueError(f"low must be below high, got low={low:g}, high={high:g}")
-    if scale == "log" and low <= 0:
-        raise ValueError(f"a log scale needs low above 0, got low={low:g}")
-    if num is not None and not 2 <= num <= MAX_GRID_POINTS:
-        raise ValueError(f"num must be 2 .. {MAX_GRID_POINTS} (both ends are grid points), got num={num}")
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Float:
-    """Real hyperparameter in [low, high].
+class Range(Generic[Number]):
+    """Numeric hyperparameter in [low, high].
 
     Attributes:
         low: smallest value; above 0 on a log scale.
         high: largest value, above `low`.
         scale: "linear" or "log".
-        num: grid points, both ends included; None if the range is not for a grid.
+        num: grid points, both ends included; None for every integer of an `Int`, and for a `Float` without a grid.
 
     Raises:
         ValueError: the bounds span nothing.
     """
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     scale: Scale = "linear"
     num: int | None = None
 
     def __post_init__(self) -> None:
-        _check_range(self.low, self.high, self.scale, self.num)
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(f"low and high must be finite, got low={self.low:g}, high={self.high:g}")
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, got low={self.low:g}, high={self.high:g}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"a log scale needs low above 0, got low={self.low:g}")
+        if self.num is not None and not 2 <= self.num <= MAX_GRID_POINTS:
+            raise ValueError(f"num must be 2 .. {MAX_GRID_POINTS} (both ends are grid points), got num={self.num}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Int:
-    """Integer hyperparameter in low .. high, both included.
+class Float(Range[float]):
+    """Real hyperparameter."""
 
-    Attributes:
-        low: smallest value; at least 1 on a log scale.
-        high: largest value, above `low`.
-        scale: "linear" or "log".
-        num: grid points, both ends included; None for every integer in the range.
 
-    Raises:
-        ValueError: the bounds span nothing.
-    """
-
-    low: int
-    high: int
-    scale: Scale = "linear"
-    num: int | None = None
-
-    def __post_init__(self) -> None:
-        _check_range(self.low, self.high, self.scale, self.num)
+class Int(Range[int]):
+    """Integer hyperparameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +141,7 @@ def grid_values(param: Param) -> tuple[OptionValue, ...]:
 
 
 def grid_size(space: Space) -> int:
-    """Return the number of points of a grid without making them.
-
-    Raises:
-        ValueError: one of its parameters has no grid.
-    """
+    """Return the number of points of a grid without making them; ValueError if one of its parameters has no grid."""
     return math.prod(len(grid_values(param)) for param in space.values())
 
 
@@ -250,7 +229,7 @@ def numeric_range(param: Param) -> tuple[float, float] | None:
     """
     if not isinstance(param, Choice):
         return param.low, param.high
-    numbers = [choice for choice in param.choices if _is_number(choice)]
+    numbers = [choice for choice in param.choices if is_number(choice)]
     if len(numbers) < len(param.choices) or len(numbers) < 3:
         return None
     return min(numbers), max(numbers)
@@ -265,13 +244,14 @@ def has_range(spaces: Iterable[Space]) -> bool:
     return any(numeric_range(param) is not None for space in spaces for param in space.values())
 
 
-def _is_number(value: OptionValue) -> TypeGuard[int | float]:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number; booleans, which Python counts as integers, are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _on_edge(param: Param, value: OptionValue) -> bool:
     ends = numeric_range(param)
-    if ends is None or not _is_number(value):
+    if ends is None or not is_number(value):
         return False
     if isinstance(param, Choice):
         return value == ends[1] or (value == ends[0] != 0)
@@ -288,12 +268,9 @@ def describe_param(param: Param) -> str:
     'constant or poly'
     """
     if isinstance(param, Choice):
-        return _either([f"{choice}" for choice in param.choices])
+        *others, last = param.choices
+        return f"{', '.join(map(str, others))} or {last}"
     kind = "whole numbers " if isinstance(param, Int) else ""
     scale = ", log" if param.scale == "log" else ""
     points = f", {param.num} points" if param.num is not None else ""
     return f"{kind}{param.low:g} to {param.high:g}{scale}{points}"
-
-
-def _either(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.optimizers import check_optimizer
@@ -36,17 +36,23 @@ def space_problems(search: SearchDefinition, optimizer: str, where: Location) ->
         yield (*where, "space"), f"method {search.method} needs a space with at least one hyperparameter"
     if search.method != "grid" and search.trials is None:
         yield (*where, "trials"), f"is missing: method {search.method} needs a number of trials"
-    known = dict.fromkeys(hyperparameter_names(optimizer))
+    yield from name_problems(search.space, optimizer, (*where, "space"))
     for name, param in search.space.items():
         place = (*where, "space", name)
-        try:
-            lookup(f"hyperparameter of optimizer {optimizer!r}", known, name)
-        except UnknownName as error:
-            yield place, str(error)
         if search.method != "grid" and not isinstance(param, Choice) and param.num is not None:
             yield place, f"num has no effect with method {search.method}: leave it out (for grid)"
     if search.method == "grid":
         yield from _grid_problems(search.space, (*where, "space"))
+
+
+def name_problems(names: Iterable[str], optimizer: str, where: Location) -> Iterator[Problem]:
+    """Yield the names that are no hyperparameters of an optimizer."""
+    known = dict.fromkeys(hyperparameter_names(optimizer))
+    for name in names:
+        try:
+            lookup(f"hyperparameter of optimizer {optimizer!r}", known, name)
+        except UnknownName as error:
+            yield (*where, name), str(error)
 
 
 def _grid_problems(space: Space, where: Location) -> Iterator[Problem]:

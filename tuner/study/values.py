@@ -1,7 +1,8 @@
 """Values of a study file that have a short and a long form: search ranges, optimizers and decays.
 
 A `parse_*` function turns plain values into a dataclass of `tuner.study.search_space` or `trainers.spec`, and
-`*_to_plain` turns it back. This module must not know where in a study the values stand.
+`*_to_plain` turns it back. Names in a stored definition are text, and not looked up. This module must not know where in
+a study the values stand.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,9 @@ from ...trainers.schedules import WARMUPS, check_schedule
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
 from ...trainers.tables import lookup
 from .fields import is_stored
-from .search_space import Choice, Float, Int, Param
+from .search_space import Choice, Float, Int, Param, is_number
 
 RANGE_KEYS: Final = ("low", "high", "scale", "type", "num")
-_TYPES: Final = {"float": None, "int": None}
-_SCALES: Final = {"linear": None, "log": None}
 
 
 def parse_param(value: object) -> Param:
@@ -43,8 +42,8 @@ def parse_param(value: object) -> Param:
         return Choice(choices=_same_kind([parse_option(choice) for choice in value["choices"]]))
     _check_keys(value, RANGE_KEYS)
     scale, kind = value.get("scale", "linear"), value.get("type", "float")
-    lookup("scale", _SCALES, str(scale))
-    lookup("type", _TYPES, str(kind))
+    lookup("scale", dict.fromkeys(("linear", "log")), str(scale))
+    lookup("type", dict.fromkeys(("float", "int")), str(kind))
     num = value.get("num")
     if num is not None and not _is_whole(num):
         raise ValueError(f"num must be a whole number, got {num!r}")
@@ -54,7 +53,7 @@ def parse_param(value: object) -> Param:
             raise ValueError(f"{key} is missing: a range needs low and high")
         if kind == "int" and not _is_whole(number):
             raise ValueError(f"{key} must be a whole number, got {number!r}")
-        if not _is_number(number):
+        if not is_number(number):
             raise ValueError(f"{key} must be a number, got {number!r}")
     if kind == "int":
         return Int(low=value["low"], high=value["high"], scale=scale, num=num)
@@ -69,13 +68,9 @@ def parse_option(value: object) -> OptionValue:
     """
     if isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, list) and all(_is_number(item) for item in value):
+    if isinstance(value, list) and all(is_number(item) for item in value):
         return tuple(float(item) for item in value)
     raise ValueError(f"must be a number, a word, true, false or a list of numbers, got {value!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:
@@ -89,7 +84,7 @@ def _check_keys(value: Mapping[str, object], known: tuple[str, ...]) -> None:
 
 def _same_kind(choices: list[OptionValue]) -> tuple[OptionValue, ...]:
     """Check that the choices are of one kind; integers among floats become floats."""
-    if all(_is_number(choice) for choice in choices):
+    if all(is_number(choice) for choice in choices):
         if any(isinstance(choice, float) for choice in choices):
             return tuple(float(choice) for choice in choices if isinstance(choice, int | float))
         return tuple(choices)
@@ -113,50 +108,28 @@ def _name_and_options(kind: str, value: object) -> tuple[str, dict[str, OptionVa
     return value["name"], {name: option for name, option in options.items() if name != "name"}
 
 
-def parse_optimizer(value: object) -> OptimizerSpec:
-    """Parse an optimizer: its name, or a mapping of `name` and options; options left out are not filled in.
-
-    Raises:
-        ValueError: there is no such optimizer or option, or a value is out of its range.
-
-    >>> parse_optimizer({"name": "momentum", "momentum": 0.8})
-    OptimizerSpec(name='momentum', options={'momentum': 0.8})
-    """
-    spec = _optimizer_spec(value)
-    check_optimizer(spec)
-    return spec
-
-
-def _optimizer_spec(value: object) -> OptimizerSpec:
+def parse_optimizer(value: object, info: ValidationInfo) -> OptimizerSpec:
+    """Parse an optimizer: its name, or a mapping of `name` and options; options left out are not filled in."""
     name, options = _name_and_options("an optimizer", value)
-    return OptimizerSpec(name=name, options=options)
-
-
-def parse_decay(value: object) -> DecaySpec:
-    """Parse a decay: its name, or a mapping of `name` and options.
-
-    Raises:
-        ValueError: there is no such decay or option, or a value is out of its range.
-
-    >>> parse_decay("poly")
-    DecaySpec(name='poly', options={})
-    """
-    spec = _decay_spec(value)
-    check_schedule(ScheduleSpec(peak_lr=1.0, decay=spec))
+    spec = OptimizerSpec(name=name, options=options)
+    if not is_stored(info):
+        check_optimizer(spec)
     return spec
 
 
-def _decay_spec(value: object) -> DecaySpec:
+def parse_decay(value: object, info: ValidationInfo) -> DecaySpec:
+    """Parse a decay: its name, or a mapping of `name` and options."""
     name, options = _name_and_options("a decay", value)
-    return DecaySpec(name=name, options=options)
+    spec = DecaySpec(name=name, options=options)
+    if not is_stored(info):
+        check_schedule(ScheduleSpec(peak_lr=1.0, decay=spec))
+    return spec
 
 
-def parse_warmup(value: object) -> str:
-    """Parse the name of a warm-up.
-
-    Raises:
-        ValueError: there is no such warm-up.
-    """
+def parse_warmup(value: object, info: ValidationInfo) -> str:
+    """Parse the name of a warm-up."""
+    if is_stored(info):
+        return str(value)
     if not isinstance(value, str):
         raise ValueError(f"must be the name of a warm-up, got {value!r}")
     lookup("warm-up", WARMUPS, value)
@@ -181,15 +154,19 @@ def option_to_plain(value: OptionValue) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def options_to_plain(options: Mapping[str, OptionValue]) -> dict[str, Any]:
+    """Return plain values of options by name."""
+    return {name: option_to_plain(value) for name, value in options.items()}
+
+
 def optimizer_to_plain(spec: OptimizerSpec) -> dict[str, Any]:
     """Return plain values that `parse_optimizer` reads back to the same optimizer, with all options."""
-    options = complete_optimizer(spec).options
-    return {"name": spec.name, **{name: option_to_plain(value) for name, value in options.items()}}
+    return spec_to_plain(complete_optimizer(spec))
 
 
-def decay_to_plain(spec: DecaySpec) -> dict[str, Any]:
-    """Return plain values that `parse_decay` reads back to an equal decay."""
-    return {"name": spec.name, **{name: option_to_plain(value) for name, value in spec.options.items()}}
+def spec_to_plain(spec: DecaySpec | OptimizerSpec) -> dict[str, Any]:
+    """Return plain values that `parse_decay` or `parse_optimizer` reads back to an equal one."""
+    return {"name": spec.name, **options_to_plain(spec.options)}
 
 
 def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -198,22 +175,10 @@ def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
     return cast(CoreSchema, {**{key: value for key, value in schema.items() if key != "ref"}, "strict": False})
 
 
-def _validate_optimizer(value: object, info: ValidationInfo) -> OptimizerSpec:
-    return _optimizer_spec(value) if is_stored(info) else parse_optimizer(value)
-
-
-def _validate_decay(value: object, info: ValidationInfo) -> DecaySpec:
-    return _decay_spec(value) if is_stored(info) else parse_decay(value)
-
-
-def _validate_warmup(value: object, info: ValidationInfo) -> str:
-    return str(value) if is_stored(info) else parse_warmup(value)
-
-
 ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
 OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
 OptionValues = dict[str, OptionPlain]
-OptimizerValue = Annotated[OptimizerSpec, PlainValidator(_validate_optimizer), PlainSerializer(optimizer_to_plain)]
-DecayValue = Annotated[DecaySpec, PlainValidator(_validate_decay), PlainSerializer(decay_to_plain)]
-WarmupValue = Annotated[str, PlainValidator(_validate_warmup)]
+OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]
+DecayValue = Annotated[DecaySpec, PlainValidator(parse_decay), PlainSerializer(spec_to_plain)]
+WarmupValue = Annotated[str, PlainValidator(parse_warmup)]
 RecipeValue = Annotated[Recipe, GetPydanticSchema(_from_keys)]

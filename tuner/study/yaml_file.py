@@ -126,52 +126,36 @@ def _plain_scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
         if len(text) > 17 or abs(int(text)) > MAX_WHOLE_NUMBER:
             raise _RefusedError(line, f"the whole number {text[:20]} is beyond {MAX_WHOLE_NUMBER}")
         return int(text)
-    if _DECIMAL.fullmatch(text) or _NOT_FINITE.fullmatch(text):
-        if _NOT_FINITE.fullmatch(text) or not math.isfinite(float(text)):
-            raise _RefusedError(line, f"numbers must be finite, got {text[:20]}")
-        return float(text)
-    return str(text)
+    is_decimal = _DECIMAL.fullmatch(text) is not None
+    if _NOT_FINITE.fullmatch(text) or (is_decimal and not math.isfinite(float(text))):
+        raise _RefusedError(line, f"numbers must be finite, got {text[:20]}")
+    return float(text) if is_decimal else str(text)
 
 
-class _Builder:
-    """Build plain values from nodes and record the line of each."""
-
-    def __init__(self) -> None:
-        self.lines: dict[Location, int] = {}
-
-    def value(self, node: yaml.Node, location: Location) -> Any:
-        """Return the value of the node at `location`."""
-        self.lines.setdefault(location, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, location)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*location, position)) for position, item in enumerate(node.value)]
+def _build(node: yaml.Node, location: Location, lines: dict[Location, int]) -> Any:
+    """Return the plain value of a node, and record the lines of it and of all that it holds."""
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*location, position), lines) for position, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
         assert isinstance(node, yaml.ScalarNode)  # YAML has these three kinds
         return _plain_scalar(node)
-
-    def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            key = _plain_scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str):
-                raise _RefusedError(line, f"a key must be a word, got {key_node.value!r:.40}")
-            if key in result:
-                first = self.lines[*location, key]
-                raise _RefusedError(
-                    line, f"{format_location((*location, key))}: given twice, first on line {first}: keep one"
-                )
-            self.lines[*location, key] = line
-            result[key] = self.value(value_node, (*location, key))
-        return result
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        key = _plain_scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            raise _RefusedError(line, f"a key must be a word, got {key_node.value!r:.40}")
+        place = (*location, key)
+        if key in result:
+            raise _RefusedError(line, f"{format_location(place)}: given twice, first on line {lines[place]}: keep one")
+        lines[place] = line
+        result[key] = _build(value_node, place, lines)
+    return result
 
 
 def parse_yaml(text: str, name: str) -> StudyFile:
-    """Parse the text of a study file.
-
-    Args:
-        text: YAML.
-        name: name of the file in error messages.
+    """Parse the text of a study file, which error messages call `name`.
 
     Raises:
         BadInput: the text is not in the part of YAML that study files use; gives the line.
@@ -179,12 +163,10 @@ def parse_yaml(text: str, name: str) -> StudyFile:
     >>> parse_yaml("epochs: 2", "x.yaml").content
     {'epochs': 2}
     """
-    loader: _StrictYamlLoader | None = None
-    builder = _Builder()
+    lines: dict[Location, int] = {}
     try:
-        loader = _StrictYamlLoader(text)
-        node = loader.get_single_node()
-        content = None if node is None else builder.value(node, ())
+        node = yaml.compose(text, Loader=_StrictYamlLoader)
+        content = None if node is None else _build(node, (), lines)
     except _RefusedError as refused:
         raise BadInput(f"{name}:{refused.line}: {_shorten(str(refused))}.") from None
     except yaml.MarkedYAMLError as error:
@@ -194,20 +176,13 @@ def parse_yaml(text: str, name: str) -> StudyFile:
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise BadInput(f"{name}: not valid YAML: {reason}.") from None
-    finally:
-        if loader is not None:
-            loader.dispose()
     if not isinstance(content, dict):
         raise BadInput(f"{name}:1: a study file holds keys and values such as 'name: quickstart'.")
-    return StudyFile(name=name, content=content, lines=builder.lines)
+    return StudyFile(name=name, content=content, lines=lines)
 
 
 def read_yaml(path: Path, name: str) -> StudyFile:
-    """Read and parse a study file.
-
-    Args:
-        path: the file.
-        name: the file as the user named it.
+    """Read and parse a study file, which error messages call `name`.
 
     Raises:
         BadInput: the file cannot be read, is too large, is not UTF-8 or not in the part of YAML that study files use.

@@ -64,9 +64,6 @@ UPDATES_THAT_FAIL_LEAVES = 3
 """Updates that the failing trial completes in its second epoch."""
 
 INTEGERS = ("trials", "epochs", "iterations", "samples", "flops", "words")
-SECONDS = ("device_seconds", "searcher_seconds")
-
-
 STOPS = {("tuned", 0): 2, ("equal", 0): 3}
 """The epoch of a search trial (arm, index) after which the driver is stopped."""
 AGAIN = {("tuned", 0): (1, 2), ("equal", 0): (2, 3)}
@@ -267,7 +264,7 @@ def test_trials_arms_study_and_mlflow_agree_to_the_last_unit(ran: StudyHistory) 
         stored = sum(run.data.metrics[f"cost/{name}"] for run in ran.trained_runs())
         assert trials == sum(arms.values()) == lines == getattr(ledger.total, name) == stored, name
         assert arms == {key: getattr(cost, name) for key, cost in ledger.arms().items()}, name
-    for name in (*SECONDS, "modelled_joules"):
+    for name in ("device_seconds", "searcher_seconds", "modelled_joules"):
         trials = math.fsum(getattr(result.cost, name) for result in ran.results())
         stored = math.fsum(run.data.metrics[f"cost/{name}"] for run in ran.trial_runs())
         assert trials == stored, name

@@ -2,34 +2,19 @@
 
 import pytest
 
-from tests.campaigns import result
+from tests.synthetic_study import result
 from tests.tuner.search.test_search_keys import study
-from zerotune.trainers.spec import OptionValue
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.selection import Edge, best_trial, find_edges
-from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.reports.tables.terminal import notes
 from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.study.search_space import Choice, Float, Space
-from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
+from zerotune.tuner.trial import TrialResult, TrialStatus
 
 
-def trial(index: int, params: dict[str, OptionValue] | None = None) -> Trial:
-    first = Campaign(study()).ask()
-    assert isinstance(first, Trial)
-    return Trial(
-        study="example",
-        arm="tuned",
-        batch_size=512,
-        role="search",
-        index=index,
-        params=params or {},
-        config=first.config,
-    )
-
-
-def scored(index: int, score: float | None, status: TrialStatus = "finished", **params: OptionValue) -> TrialResult:
-    return result(trial(index, params), score, status=status)
+def scored(index: int, score: float | None, status: TrialStatus = "finished", *, lr: float = 0.1) -> TrialResult:
+    status = "failed" if score is None else status
+    return result("tuned", 512, "search", index, validation=score, status=status, lr=lr)
 
 
 def test_the_best_finished_trial_is_chosen_and_the_earliest_of_equals() -> None:
@@ -50,7 +35,7 @@ SPACE: Space = {"lr": Float(low=0.01, high=1.0, scale="log"), "decay": Choice(ch
 
 @pytest.mark.parametrize(("lr", "on_edge"), [(0.01, True), (0.1, False), (0.9, True), (0.79, False), (1.0, True)])
 def test_a_choice_within_five_percent_of_its_range_from_an_end_is_on_the_edge(lr: float, on_edge: bool) -> None:
-    search = [scored(0, 0.9, lr=lr, decay="poly"), scored(1, 0.5, lr=0.5, decay="constant")]
+    search = [scored(0, 0.9, lr=lr), scored(1, 0.5, lr=0.5)]
     edge = Edge(arm="tuned", batch_size=512, name="lr", value=lr, low=0.01, high=1.0)
     found = find_edges(search, {"tuned": SPACE}, arms=("tuned",), higher_is_better=True)
     assert found == ((edge,) if on_edge else ())
@@ -59,7 +44,7 @@ def test_a_choice_within_five_percent_of_its_range_from_an_end_is_on_the_edge(lr
 def test_a_comparison_warns_of_edges_in_its_notes() -> None:
     facts = study_facts(stored_definition(study(), metric="accuracy", higher_is_better=True))
     assert facts.spaces == {"tuned": study().arm("tuned").space}
-    comparison = compare(facts, [scored(0, 0.9, lr=1.28, momentum=0.9, warmup_epochs=0.0)])
+    comparison = compare(facts, [scored(0, 0.9, lr=1.28)])
     assert (
         "On the edge: tuned at B=512 chose lr 1.28 of 0.005 to 1.28; a better value may lie outside, so widen its "
         "range."

@@ -4,34 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from tests import synthetic_study
-from zerotune.trainers.spec import EpochMetrics
+from tests.synthetic_study import epoch_metrics, facts, result
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.time_to_target import target_score, times_to_target
 from zerotune.tuner.reports.figures.registry import draw_figure
 from zerotune.tuner.reports.figures.time_to_target import has_times_to_target, time_to_target_records
 from zerotune.tuner.trial import TrialResult
 
-FACTS = synthetic_study.facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(512, 1024), margin=0.99)
+FACTS = facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(512, 1024), margin=0.99)
 
 
 def run(arm: str, batch_size: int, seed: int, scores: list[float], *, seconds: float, workers: int = 1) -> TrialResult:
     """Return a confirmation run with these scores at the end of its epochs, `seconds` device-seconds each."""
-    plain = synthetic_study.result(arm, batch_size, "confirmation", seed, validation=scores[-1], test=scores[-1])
-    epochs = tuple(
-        EpochMetrics(
-            epoch=number,
-            lr=0.1,
-            train_loss=1.0,
-            validation_loss=1.0,
-            validation_score=score,
-            iterations=1,
-            samples=batch_size,
-            flops=1,
-            device_seconds=seconds,
-        )
-        for number, score in enumerate(scores, start=1)
-    )
+    plain = result(arm, batch_size, "confirmation", seed, validation=scores[-1], test=scores[-1])
+    epochs = tuple(epoch_metrics(number, score, device_seconds=seconds) for number, score in enumerate(scores, start=1))
     return replace(plain, epochs=epochs, num_workers=workers)
 
 
@@ -52,31 +38,24 @@ def test_the_target_is_the_baselines_score_less_the_margin() -> None:
     assert times_to_target(RESULTS[2:], FACTS) == []
 
 
-def test_seconds_end_with_the_first_epoch_that_is_as_good() -> None:
+def test_seconds_end_with_the_first_epoch_that_is_as_good_and_a_run_that_never_gets_there_is_slower_than_all() -> None:
     times = {(time.arm, time.batch_size): time for time in times_to_target(RESULTS, FACTS)}
-    assert times["baseline", 256].seconds == (20.0, 30.0)
-    assert times["date", 512].seconds == (12.0, 18.0)
+    assert {cell: (time.seconds, time.median_seconds) for cell, time in times.items()} == {
+        ("baseline", 256): ((20.0, 30.0), 25.0),
+        ("tuned", 512): ((), None),
+        ("date", 512): ((12.0, 18.0), 15.0),
+        ("date", 1024): ((12.0,), None),  # wall-clock seconds: the two workers used 24 device-seconds
+    }
     assert times["date", 512].epochs == (2, 3)
-    assert times["date", 1024].seconds == (12.0,)  # wall-clock seconds: the two workers used 24 device-seconds
-    assert times["tuned", 512].seconds == ()
-    assert set(times) == {("baseline", 256), ("tuned", 512), ("date", 512), ("date", 1024)}
-
-
-def test_a_run_that_never_gets_there_is_slower_than_all() -> None:
-    times = {(time.arm, time.batch_size): time for time in times_to_target(RESULTS, FACTS)}
-    assert times["date", 512].median_seconds == 15.0
-    assert times["date", 1024].median_seconds is None
-    assert times["tuned", 512].median_seconds is None
     three = [*RESULTS, run("date", 1024, 3, [0.6, 0.99], seconds=5.0)]
-    of_three = {(time.arm, time.batch_size): time for time in times_to_target(three, FACTS)}
-    assert of_three["date", 1024].median_seconds == 12.0
+    assert [time.median_seconds for time in times_to_target(three, FACTS) if time.batch_size == 1024] == [12.0]
 
 
 def test_a_lower_score_may_be_the_better_one() -> None:
-    facts = replace(FACTS, metric="perplexity", higher_is_better=False, margin=0.9)
+    lower = replace(FACTS, metric="perplexity", higher_is_better=False, margin=0.9)
     results = [run("baseline", 256, 1, [200.0, 100.0], seconds=1.0), run("date", 512, 1, [109.0, 90.0], seconds=2.0)]
-    assert target_score(results, facts) == pytest.approx(110.0)
-    assert [time.seconds for time in times_to_target(results, facts)] == [(2.0,), (2.0,)]
+    assert target_score(results, lower) == pytest.approx(110.0)
+    assert [time.seconds for time in times_to_target(results, lower)] == [(2.0,), (2.0,)]
 
 
 def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
@@ -112,5 +91,5 @@ def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> Non
 
 
 def test_there_is_no_figure_where_nobody_gets_there() -> None:
-    hopeless = [result for result in RESULTS if result.trial.arm != "date"]
+    hopeless = [found for found in RESULTS if found.trial.arm != "date"]
     assert not has_times_to_target(compare(FACTS, hopeless), hopeless)

@@ -5,29 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from tests.campaigns import result
-from tests.tuner.search.test_search_keys import study
+from tests.synthetic_study import result
 from zerotune.tuner.analysis.tuning_effort import TuningEffort, effort_to_match
-from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
+from zerotune.tuner.trial import Role, TrialResult, TrialStatus
 
 SEARCH = (0.90, 0.93, 0.91, 0.96)
 
 
 def trials(
-    scores: Sequence[float | None],
-    *,
-    role: Role = "search",
-    seed: int = 0,
-    status: TrialStatus = "finished",
+    scores: Sequence[float | None], *, role: Role = "search", seed: int = 0, status: TrialStatus = "finished"
 ) -> list[TrialResult]:
-    first = Campaign(study()).ask()
-    assert isinstance(first, Trial)
-    config = replace(first.config, seed=seed)
-    made = [replace(first, role=role, index=index, config=config) for index in range(len(scores))]
+    """Return a search whose trials took ten device-seconds each; a trial without a score failed."""
+    statuses: list[TrialStatus] = ["failed" if score is None else status for score in scores]
     return [
-        replace(result(trial, score, status=status), finished_at=float(trial.index))
-        for trial, score in zip(made, scores, strict=True)
+        result("tuned", 1024, role, index, validation=score, status=statuses[index], seconds=10.0, seed=seed)
+        for index, score in enumerate(scores)
     ]
 
 

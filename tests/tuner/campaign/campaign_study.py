@@ -39,11 +39,7 @@ arms:
         space:
           lr: {low: 0.002, high: 0.008, scale: log, num: 3}
 """
-
-
 NUM_SEARCH_TRIALS = 3 + 3 + 2 * 6
-
-
 NUM_CONFIRMATIONS = 2 + 2 * 4 * 2
 
 

@@ -6,26 +6,16 @@ from dataclasses import replace
 import pytest
 
 from tests.campaigns import by_chance, execute, result
+from tests.synthetic_study import epoch_metrics
 from tests.tuner.campaign.campaign_study import NUM_CONFIRMATIONS, NUM_SEARCH_TRIALS, study
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.analysis.selection import BASELINE
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.trial import Progress, Trial, TrialStatus
 
 
-def epoch(number: int, score: float) -> EpochMetrics:
-    return EpochMetrics(
-        epoch=number,
-        lr=0.1,
-        train_loss=1.0,
-        validation_loss=1.0,
-        validation_score=score,
-        iterations=1,
-        samples=1,
-        flops=1,
-        device_seconds=1.0,
-    )
+def report(campaign: Campaign, trial: Trial, epoch: int, score: float) -> bool:
+    return campaign.report(Progress(trial=trial, new_epochs=(epoch_metrics(epoch, score),)))
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])
@@ -41,9 +31,7 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
         pruning = trial.arm == "tuned" and trial.role == "search"
         assert pruning == campaign.may_prune(trial)
         scores = [bad if pruning and trial.index == 4 else good] * 11
-        goes_on = [
-            campaign.report(Progress(trial=trial, new_epochs=(epoch(n, s),))) for n, s in enumerate(scores, start=1)
-        ]
+        goes_on = [report(campaign, trial, epoch, score) for epoch, score in enumerate(scores, start=1)]
         # The median of the four finished trials applies from epochs/4 on.
         assert goes_on == ([True, True] + [False] * 9 if pruning and trial.index == 4 else [True] * 11)
         status: TrialStatus = "finished" if all(goes_on) else "pruned"
@@ -58,14 +46,12 @@ def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:
     ended_after = set()
     while isinstance(trial := campaign.ask(), Trial):
         bad = campaign.may_prune(trial) and trial.index == 4
-        told = 1
-        while told < trial.config.epochs and campaign.report(
-            Progress(trial=trial, new_epochs=(epoch(told, 0.1 if bad else 0.9),))
-        ):
-            told += 1
+        score, epochs = 0.1 if bad else 0.9, 1
+        while epochs < trial.config.epochs and report(campaign, trial, epochs, score):
+            epochs += 1
         if bad:
-            ended_after.add(told)
-        campaign.tell(result(trial, 0.1 if bad else 0.9, status="pruned" if told < trial.config.epochs else "finished"))
+            ended_after.add(epochs)
+        campaign.tell(result(trial, score, status="pruned" if epochs < trial.config.epochs else "finished"))
     assert ended_after == {10}
 
 
@@ -88,17 +74,10 @@ def test_a_budget_of_seconds_ends_searching_once_that_many_are_spent() -> None:
     seconds = ("arms:\n", "budget: {device_seconds: 75}\narms:\n")
     done = execute(Campaign(study(seconds)))
     # The baseline and DATE's own baseline take 30 s each; the first search reaches 80 s with its second trial.
-    roles = Counter((t.arm, t.role) for t in done.asked)
-    assert (3, 2, 3, 2) == tuple(
-        roles[key]
-        for key in (
-            (BASELINE, "baseline"),
-            (BASELINE, "confirmation"),
-            ("date baseline", "baseline"),
-            ("tuned", "search"),
-        )
-    )
-    assert 4 == roles["legw", "confirmation"]
+    searched = Counter(trial.arm for trial in done.asked if trial.role != "confirmation")
+    assert searched == {BASELINE: 3, "date baseline": 3, "tuned": 2}
+    confirmed = Counter(trial.arm for trial in done.asked if trial.role == "confirmation")
+    assert (confirmed[BASELINE], confirmed["legw"]) == (2, 4)
 
 
 @pytest.mark.parametrize("num_workers", [1, 3])

@@ -15,7 +15,7 @@ from zerotune.tuner.errors import BadInput
 from zerotune.tuner.study import load_study, study_from_text
 from zerotune.tuner.trial import Trial
 
-STUDY = """
+TEXT = """
 name: planned
 application: lenet_mnist
 data: {source: mnist5k}
@@ -28,11 +28,12 @@ arms:
   - {name: tuned, method: random, trials: 4, space: {lr: {low: 0.01, high: 0.1}}}
   - {name: sqrt, method: sqrt}
 """
-MISSING = Path("no-such-folder")
+STUDY = study_from_text(TEXT, "planned.yaml")
 
 
-def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
-    cells = plan_study(study_from_text(STUDY, "planned.yaml"))
+def test_a_plan_counts_trials_iterations_samples_and_operations() -> None:
+    """A trial has ceil(E n / B) iterations (DATE, Algorithm 1), and n is 3,000; a sample costs the same at every B."""
+    cells = plan_study(STUDY)
     assert [(c.arm, c.batch_size, c.search_trials, c.confirmation_trials) for c in cells] == [
         ("baseline", 1000, 2, 3),
         ("tuned", 1500, 4, 3),
@@ -40,37 +41,25 @@ def test_a_plan_counts_the_trials_of_every_arm_and_batch_size() -> None:
         ("tuned", 3000, 4, 3),
         ("sqrt", 3000, 0, 3),
     ]
+    assert [cell.iterations for cell in cells] == [5 * 6, 7 * 4, 3 * 4, 7 * 2, 3 * 2]
+    assert [cell.samples for cell in cells] == [num * 2 * 3000 for num in (5, 7, 3, 7, 3)]
+    assert len({cell.flops / cell.samples for cell in cells if cell.flops}) == 1
+    assert all(cell.flops for cell in cells)
 
 
-def test_iterations_and_samples_are_those_of_the_papers_arithmetic() -> None:
-    """A trial has ceil(E n / B) iterations (DATE, Algorithm 1), and n is 3,000."""
-    cells = {(c.arm, c.batch_size): c for c in plan_study(study_from_text(STUDY, "planned.yaml"))}
-    assert cells["baseline", 1000].iterations == 5 * 6
-    assert cells["tuned", 1500].iterations == 7 * 4
-    assert cells["sqrt", 3000].samples == 3 * 2 * 3000
-
-
-def test_a_sample_costs_the_same_at_every_batch_size() -> None:
-    cells = plan_study(study_from_text(STUDY, "planned.yaml"))
-    assert {cell.flops / cell.samples for cell in cells if cell.flops} == {cells[0].flops / cells[0].samples}  # type: ignore[operator]
-
-
-def test_a_plan_needs_no_data() -> None:
-    study = study_from_text(STUDY.replace("mnist5k", "mnist"), "planned.yaml")
-    cells = plan_study(study, str(MISSING))
-    assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
-    assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
-
-
-def test_a_plan_downloads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["no-such-folder", None])
+def test_a_plan_needs_no_data_and_downloads_nothing(
+    folder: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(*address: object, **options: object) -> None:
         raise AssertionError(f"the plan asked the network for {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
-    cells = plan_study(study_from_text(STUDY.replace("mnist5k", "mnist"), "planned.yaml"))
-    assert [(cell.flops, cell.iterations) for cell in cells[:2]] == [(None, 5 * 110), (None, 7 * 74)]
+    cells = plan_study(study_from_text(TEXT.replace("mnist5k", "mnist"), "planned.yaml"), folder)
+    assert [(cell.flops, cell.seconds) for cell in cells] == [(None, None)] * 5
+    assert [cell.iterations for cell in cells] == [5 * 110, 7 * 74, 3 * 74, 7 * 37, 3 * 37]
 
 
 def test_a_plan_measures_no_more_samples_at_once_than_the_recipe_holds_in_memory(
@@ -84,7 +73,7 @@ def test_a_plan_measures_no_more_samples_at_once_than_the_recipe_holds_in_memory
         return real(application, data, batch_size, *options)
 
     monkeypatch.setattr(zerotune.tuner.campaign.plan, "seconds_per_sample", seconds_per_sample)
-    cells = plan_study(study_from_text(f"{STUDY}recipe: {{micro_batch_size: 500}}\n", "planned.yaml"))
+    cells = plan_study(study_from_text(f"{TEXT}recipe: {{micro_batch_size: 500}}\n", "planned.yaml"))
     assert measured == [500, 500, 500]
     assert all(cell.seconds for cell in cells)
 
@@ -92,7 +81,7 @@ def test_a_plan_measures_no_more_samples_at_once_than_the_recipe_holds_in_memory
 def test_a_plan_does_without_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = replace(APPLICATIONS["lenet_mnist"], packages={"no_such_package": "vision"})
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lacking)
-    cells = plan_study(study_from_text(STUDY, "planned.yaml"))
+    cells = plan_study(STUDY)
     assert [cell.flops for cell in cells] == [None] * 5
 
 
@@ -102,12 +91,11 @@ def test_a_plan_that_cannot_count_the_samples_says_which_package_is_missing(monk
     lacking = replace(application, packages={"no_such_package": "vision"}, data_sources=uncounted)
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", lacking)
     with pytest.raises(BadInput, match=r"no_such_package is not installed: pip install 'zerotune\[vision\]'"):
-        plan_study(study_from_text(STUDY, "planned.yaml"))
+        plan_study(STUDY)
 
 
-@pytest.mark.parametrize("name", ["quickstart"])
-def test_a_plan_is_the_campaigns_own_count(name: str) -> None:
-    study = load_study(name)
+def test_a_plan_is_the_campaigns_own_count() -> None:
+    study = load_study("quickstart")
     assert sum(c.search_trials + c.confirmation_trials for c in plan_study(study)) == sum(
         cell.num_planned for cell in Campaign(study).cells
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, Ended, TinyStudyFolder
+from tests.tuner.tiny_study import NUM_TRIALS, STUDY, ZEROTUNE, TinyStudyFolder
+from tests.user_applications import Ended
 from zerotune import __version__
 from zerotune.tuner.commands.terminal import PLAIN_WIDTH
 from zerotune.tuner.execution import trial_runner

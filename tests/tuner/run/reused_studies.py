@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.campaigns import result
+from tests.synthetic_study import epoch_metrics
 from tests.tuner.silent import Silent
-from zerotune.trainers.spec import EpochMetrics
+from tests.tuner.study.example_study import edited
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cost import Cost, epochs_cost
@@ -15,15 +17,11 @@ from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.run.reuse import ResultReuse, ReusableResults
 from zerotune.tuner.run.run import open_session
-from zerotune.tuner.study import Study, study_from_text
+from zerotune.tuner.study import Study
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
 SESSION = dict.fromkeys(TRAINED_WITH, "same")
-
-
 DEVICE = "Some CPU"
-
-
 STUDY = """
 name: first
 application: lenet_mnist
@@ -36,33 +34,20 @@ baseline: {batch_size: 32, optimizer: momentum, lr: 0.01}
 arms:
   - {name: tuned, method: grid, space: {lr: {choices: [0.01, 0.02, 0.04]}}}
 """
-
-
-GRID = 3
-
-
-SEEDS = 2
-"""Number of confirmation runs of an arm, and of the stated baseline."""
-
+GRID, SEEDS = 3, 2
+"""Number of points of the grid, and of confirmation runs of an arm and of the stated baseline."""
 
 SECOND = (("name: first", "name: second"), ("[0.01, 0.02, 0.04]", "[0.02, 0.04, 0.08]"))
 """Edits that give a second study, whose grid shares two points with the first one's."""
 
-
 PRUNING = """\
   - {name: tuned, method: optuna, pruner: median, trials: 3, space: {lr: {choices: [0.01, 0.02, 0.04]}}}
 """
-
-
 Status = Callable[[Trial], TrialStatus]
 
 
 def study(*edits: tuple[str, str]) -> Study:
-    text = STUDY
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new)
-    return study_from_text(text, "study.yaml")
+    return edited(STUDY, *edits)
 
 
 def score_of(trial: Trial) -> float:
@@ -75,28 +60,14 @@ def trained(trial: Trial, status: TrialStatus = "finished") -> TrialResult:
     """Return the result of a training that took one second per epoch and half a second of setup."""
     if status == "failed":
         return replace(failed_result(trial, "out of memory"), device=DEVICE)
-    score = score_of(trial)
+    score, tested = score_of(trial), trial.role == "confirmation"
+    num_epochs = 1 if status == "pruned" else trial.config.epochs
     epochs = tuple(
-        EpochMetrics(
-            epoch=epoch,
-            lr=0.1,
-            train_loss=1.0,
-            validation_loss=1.0,
-            validation_score=score,
-            iterations=4,
-            samples=3000,
-            flops=10**9,
-            device_seconds=1.0,
-        )
-        for epoch in range(1, 1 + (1 if status == "pruned" else trial.config.epochs))
+        epoch_metrics(epoch, score, samples=3000, flops=10**9, device_seconds=1.0) for epoch in range(1, num_epochs + 1)
     )
-    tested = trial.role == "confirmation"
-    return TrialResult(
-        trial=trial,
-        status=status,
+    return replace(
+        result(trial, score, status=status, test_score=score - 0.01 if tested else None),
         epochs=epochs,
-        validation_score=score,
-        test_score=score - 0.01 if tested else None,
         test_other_scores={"top-5": 0.99} if tested else {},
         cost=epochs_cost(epochs) + Cost(trials=1, device_seconds=0.5),
         host="somewhere",

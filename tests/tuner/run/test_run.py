@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import zerotune.tuner.run.run
+from tests.tuner import tiny_study
+from tests.tuner.tiny_study import NUM_TRIALS
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
 from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.run.answer import Answer, load_answer
@@ -21,24 +21,9 @@ from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Progress, TrialResult
 
-STUDY = """
-name: tiny
-application: lenet_mnist
-data: {source: mnist5k}
-epochs: 2
-batch_sizes: [3000]
-seeds: [1, 2]
-reference: tuned
-baseline: {batch_size: 1500, optimizer: momentum, lr: 0.01}
-arms:
-  - {name: tuned, method: optuna, trials: 2, space: {lr: {low: 0.01, high: 0.3, scale: log}}}
-  - {name: sqrt, method: sqrt}
-"""
-NUM_TRIALS = 8
+STUDY = tiny_study.STUDY.replace("epochs: 1", "epochs: 2")
+QUESTION = "Is [/red] it [bold] tiny?"
 DEAD = "http://127.0.0.1:9"
-QUIET = Console(quiet=True)
-
-Run = Callable[..., Answer]
 
 
 def run(store: Path, text: str = STUDY, *, tracking_uri: str | None = None) -> Answer:
@@ -168,11 +153,13 @@ def test_a_run_prints_nothing_unless_asked(copied: Path, capfd: pytest.CaptureFi
     assert "tiny: up to 8 trials, 8 of them done before" in capfd.readouterr().out
 
 
-def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
+def test_a_changed_question_or_budget_is_no_other_study_and_the_stores_too(copied: Path) -> None:
+    before = journal(copied).read_bytes()
     run(copied)
-    found = run(copied, STUDY + "question: Is it?\n")
+    found = run(copied, STUDY.replace(QUESTION, "Is it?") + "budget: {trials: 100}\n")
     assert found == load_answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
     assert found.comparison.facts.question == "Is it?"
+    assert journal(copied).read_bytes() == before
 
 
 def test_a_store_that_cannot_be_reached_changes_no_answer(copied: Path, finished: Path) -> None:
@@ -203,12 +190,6 @@ def test_a_changed_study_is_refused_with_what_differs_and_nothing_is_lost(copied
         run(copied, STUDY.replace("epochs: 2", "epochs: 3").replace("high: 0.3", "high: 0.4"))
     assert "epochs: was 2, now 3" in str(refusal.value)
     assert "arms[0].space.lr.high: was 0.3, now 0.4" in str(refusal.value)
-    assert journal(copied).read_bytes() == before
-
-
-def test_a_changed_question_or_budget_is_no_other_study(copied: Path, finished: Path) -> None:
-    before = journal(copied).read_bytes()
-    run(copied, STUDY + "question: Is it?\nbudget: {trials: 100}\n")
     assert journal(copied).read_bytes() == before
 
 

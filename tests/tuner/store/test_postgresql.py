@@ -20,10 +20,7 @@ APP = ("--app", "plane.py:sides")
 
 pytestmark = [
     pytest.mark.skipif(programs() is None, reason="no PostgreSQL server (initdb, postgres) on this machine"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("psycopg") is None,
-        reason="needs psycopg, extra `postgresql`",
-    ),
+    pytest.mark.skipif(importlib.util.find_spec("psycopg") is None, reason="needs psycopg, extra `postgresql`"),
 ]
 
 
@@ -81,8 +78,8 @@ def test_a_password_in_the_address_is_told_and_kept_nowhere(here: Here) -> None:
 @pytest.mark.parametrize(
     ("password", "database", "code", "said"),
     [
-        ("another", "postgres", 2, f'password authentication failed for user "{USER}": mend the user in the address'),
-        (None, "postgres", 2, "no password supplied: mend the user in the address, or the password"),
+        ("another", "postgres", 2, f'password authentication failed for user "{USER}": fix the user in the address'),
+        (None, "postgres", 2, "no password supplied: fix the user in the address, or the password"),
         (PASSWORD, "absent", 4, 'database "absent" does not exist'),
     ],
 )

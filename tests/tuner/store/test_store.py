@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,48 +14,50 @@ from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.mlflow_server import mlflow_server
 from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, fail, find_runs, open_store
 from zerotune.tuner.errors import BadInput, Unreachable
-from zerotune.tuner.store import (
-    connection,
-    default_tracking_uri,
-    list_studies,
-    read_results,
-    runs,
-    ui_links,
-)
-from zerotune.tuner.trial import TrialStatus
+from zerotune.tuner.store import connection, default_tracking_uri, list_studies, read_results, runs, ui_links
+from zerotune.tuner.trial import TrialResult, TrialStatus
 
 
 @pytest.fixture
-def count_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the names of the requests to MLflow."""
     calls: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        real = getattr(MlflowClient, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            calls.append(name)
+            return real(*args, **options)
+
+        return call
+
     for name in ("search_runs", "create_run", "log_batch", "set_terminated", "set_tag", "log_param", "log_metric"):
-        original = getattr(MlflowClient, name)
-
-        def counted(self: MlflowClient, *args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
-            calls.append(_name)
-            return _original(self, *args, **kwargs)
-
-        monkeypatch.setattr(MlflowClient, name, counted)
-    return iter([calls])
+        monkeypatch.setattr(MlflowClient, name, counted(name))
+    return calls
 
 
-@pytest.mark.parametrize("status", ["finished", "diverged", "pruned", "failed"])
-def test_a_result_is_read_back_exactly(uri: str, status: TrialStatus) -> None:
-    result = make_result(status=status)
-    result = replace(result, cost=replace(result.cost, flops=2**60 + 1))
+PLAIN = make_result()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        *(make_result(status=status) for status in ("finished", "diverged", "pruned", "failed")),
+        replace(PLAIN, cost=replace(PLAIN.cost, flops=2**60 + 1)),
+        replace(make_result(num_epochs=130), epochs=()),
+        make_result(num_epochs=130),
+        replace(make_result(status="failed"), error="no space left " * 2_000),
+    ],
+    ids=["finished", "diverged", "pruned", "failed", "a huge count", "no epoch", "130 epochs", "longer than a tag"],
+)
+def test_a_result_is_read_back_exactly(uri: str, result: TrialResult) -> None:
     open_store(uri).write(result)
 
     stored = read_results(uri, "small", with_epochs=True)
 
     assert stored.results == (result,)
-    assert stored.results[0].cost.flops == 2**60 + 1
     assert (stored.name, stored.fingerprint, stored.resolved_study) == ("small", FINGERPRINT, DEFINITION)
-
-
-def test_without_epochs_everything_else_is_read_back(uri: str) -> None:
-    result = make_result()
-    open_store(uri).write(result)
     assert read_results(uri, "small").results == (replace(result, epochs=()),)
 
 
@@ -75,25 +77,10 @@ def test_losses_that_are_not_finite_and_huge_counts_are_read_back_exactly(uri: s
 
 def test_a_loss_of_nan_is_left_out_of_the_metrics_and_read_back_as_nan(uri: str) -> None:
     result = make_result(status="diverged", num_epochs=1)
-    result = replace(result, epochs=(replace(result.epochs[0], train_loss=math.nan),))
-    open_store(uri).write(result)
+    open_store(uri).write(replace(result, epochs=(replace(result.epochs[0], train_loss=math.nan),)))
 
     assert math.isnan(read_results(uri, "small", with_epochs=True).results[0].epochs[0].train_loss)
     assert "train_loss" not in find_runs(uri, "tags.status = 'diverged'")[0].data.metrics
-
-
-@pytest.mark.parametrize("num_epochs", [0, 130])
-def test_a_trial_of_any_number_of_epochs_fits(uri: str, num_epochs: int) -> None:
-    result = make_result(num_epochs=130)
-    result = replace(result, epochs=result.epochs[:num_epochs])
-    open_store(uri).write(result)
-    assert read_results(uri, "small", with_epochs=True).results == (result,)
-
-
-def test_a_record_longer_than_a_tag_is_read_back_exactly(uri: str) -> None:
-    result = replace(make_result(status="failed"), error="no space left " * 2_000)
-    open_store(uri).write(result)
-    assert read_results(uri, "small").results[0].error == result.error
 
 
 def test_runs_carry_names_tags_parameters_and_costs_to_compare_by(uri: str) -> None:
@@ -171,20 +158,15 @@ def test_a_run_has_what_the_batch_was_made_of(uri: str) -> None:
     assert [tags[name] for name in ("micro_batch_size", "accumulation_steps", "num_workers")] == ["1024", "4", "2"]
 
 
-def test_writing_a_trial_again_changes_nothing(uri: str) -> None:
+def test_writing_a_trial_again_changes_nothing_and_a_changed_result_takes_its_place(uri: str) -> None:
     store = open_store(uri)
-    assert store.write(make_result())
+    assert store.write(make_result(status="failed"))
     before = [(run.info.run_id, run.info.end_time) for run in find_runs(uri)]
-    assert not store.write(make_result())
-    assert not open_store(uri).write(make_result())
+    assert not store.write(make_result(status="failed"))
+    assert not open_store(uri).write(make_result(status="failed"))
     assert [(run.info.run_id, run.info.end_time) for run in find_runs(uri)] == before
-
-
-def test_a_changed_result_takes_the_place_of_the_former(uri: str) -> None:
-    store = open_store(uri)
-    store.write(make_result(status="failed"))
-    store.write(make_result(status="finished"))
-    assert read_results(uri, "small", with_epochs=True).results == (make_result(),)
+    assert store.write(PLAIN)
+    assert read_results(uri, "small", with_epochs=True).results == (PLAIN,)
 
 
 def test_names_with_odd_characters_are_kept(uri: str) -> None:
@@ -221,8 +203,7 @@ def test_a_summary_and_files_stand_where_the_ui_shows_them(uri: str, tmp_path: P
         store.summarise("grid", 8192, {})
 
 
-def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, count_calls: Iterator[list[str]]) -> None:
-    calls = next(count_calls)
+def test_many_results_need_three_requests_each_and_are_read_at_once(uri: str, calls: list[str]) -> None:
     results = [make_result(("date", "grid")[i % 2], i, num_epochs=1) for i in range(60)]
     assert open_store(uri).sync(results) == 60
     per_trial = ["create_run", "log_batch", "set_terminated"]

@@ -6,9 +6,7 @@ from mlflow import MlflowClient
 from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.small_stores import fail_for_trials, find_runs, open_store
 from zerotune.tuner.errors import BadInput, Unreachable
-from zerotune.tuner.store import (
-    read_results,
-)
+from zerotune.tuner.store import read_results
 
 
 def test_sync_writes_only_what_is_missing(uri: str) -> None:

@@ -5,10 +5,7 @@ import pytest
 from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.small_stores import find_runs, open_store
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.store import (
-    ui_command,
-    ui_links,
-)
+from zerotune.tuner.store import ui_command, ui_links
 
 
 def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:

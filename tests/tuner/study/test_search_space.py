@@ -26,17 +26,17 @@ from zerotune.tuner.study.search_space import (
 )
 
 
-def test_a_linear_grid_has_exact_ends_and_readable_points() -> None:
-    assert grid_values(Float(low=0.1, high=0.7, num=7)) == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-
-
-def test_a_logarithmic_grid_multiplies_by_the_same_factor() -> None:
-    assert grid_values(Float(low=0.005, high=0.04, scale="log", num=4)) == (0.005, 0.01, 0.02, 0.04)
-
-
-def test_a_grid_over_whole_numbers_takes_all_of_them_or_num() -> None:
-    assert grid_values(Int(low=1, high=4)) == (1, 2, 3, 4)
-    assert grid_values(Int(low=1, high=64, scale="log", num=4)) == (1, 4, 16, 64)
+@pytest.mark.parametrize(
+    ("param", "points"),
+    [
+        (Float(low=0.1, high=0.7, num=7), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+        (Float(low=0.005, high=0.04, scale="log", num=4), (0.005, 0.01, 0.02, 0.04)),
+        (Int(low=1, high=4), (1, 2, 3, 4)),
+        (Int(low=1, high=64, scale="log", num=4), (1, 4, 16, 64)),
+    ],
+)
+def test_a_grid_has_exact_ends_and_readable_points(param: Param, points: tuple[float, ...]) -> None:
+    assert grid_values(param) == points
 
 
 def test_the_last_parameter_of_a_grid_moves_fastest() -> None:

@@ -1,11 +1,11 @@
 """The study definition: what it states, what follows from it, and the errors for files that hold no study."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from torch import nn
@@ -30,17 +30,15 @@ from zerotune.tuner.study.search_space import Choice, Float
 
 
 def test_numbers_words_and_ranges_are_read_as_written() -> None:
-    tuned = study().arm("tuned")
+    example = study()
+    tuned = example.arm("tuned")
     assert tuned.space == {
         "lr": Float(low=0.005, high=1.0, scale="log"),
         "momentum": Choice(choices=(0.8, 0.9)),
         "decay": Choice(choices=("constant", "poly")),
     }
     assert (tuned.method, tuned.trials, tuned.pruner, tuned.parallel) == ("optuna", 12, "none", 4)
-
-
-def test_batch_sizes_are_sorted() -> None:
-    assert study().batch_sizes == (128, 512)
+    assert example.batch_sizes == (128, 512)  # sorted
 
 
 def test_epochs_and_data_come_from_the_application_where_not_stated() -> None:
@@ -203,11 +201,13 @@ def test_a_tracking_uri_without_credentials_is_taken(uri: str) -> None:
 # -- what identifies it ------------------------------------------------------------------------------------------------
 
 
-def test_a_resolved_definition_is_read_back_as_the_same_study() -> None:
+def test_a_resolved_definition_is_json_and_read_back_as_the_same_study() -> None:
     example = study()
-    again = Study.model_validate(example.resolved())
-    assert again.resolved() == example.resolved()
+    plain = json.loads(json.dumps(example.resolved()))
+    again = Study.model_validate(plain)
+    assert plain == example.resolved() == again.resolved()
     assert again.fingerprint == example.fingerprint
+    assert set(example.resolved()) - set(example.content()) == {"question", "resources", "budget", "tracking_uri"}
 
 
 @pytest.mark.parametrize(
@@ -244,17 +244,9 @@ def test_what_fixes_results_changes_the_fingerprint_and_is_named(edit: tuple[str
     assert describe_changes(before.content(), after.content()) == [line]
 
 
-def test_content_and_resolved_definition_are_json() -> None:
-    import json
-
-    example = study()
-    assert json.loads(json.dumps(example.resolved())) == example.resolved()
-    assert set(example.resolved()) - set(example.content()) == {"question", "resources", "budget", "tracking_uri"}
-
-
 def test_an_arm_added_or_removed_is_named() -> None:
-    arm: dict[str, Any] = {"name": "a"}
-    assert describe_changes({"arms": [arm]}, {"arms": []}) == ["arms[0]: was {'name': 'a'}, now absent"]
+    assert describe_changes({"arms": [{"name": "a"}]}, {"arms": []}) == ["arms[0]: was {'name': 'a'}, now absent"]
+    assert describe_changes({"arms": []}, {"arms": [{"name": "a"}]}) == ["arms[0]: was absent, now {'name': 'a'}"]
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -270,19 +262,22 @@ def test_a_missing_study_names_the_nearest_shipped_one() -> None:
     assert failure("quikstart").startswith("no study file or shipped study 'quikstart': did you mean 'quickstart'?")
 
 
-def test_files_that_hold_no_study_are_refused(tmp_path: Path) -> None:
-    assert failure(tmp_path) == f"{tmp_path}: a folder, not a study file."
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"name: example\nquestion: \xff\n", ":2: not UTF-8 text (byte 24)."),
+        (b"# " + b"x" * 2_000_000, ": larger than 64 KiB, which no study file is."),
+        (b"- a\n- b\n", ":1: a study file holds keys and values such as 'name: quickstart'."),
+        (b"", ":1: a study file holds keys and values such as 'name: quickstart'."),
+        (b"[" * 1000, ":1: nested deeper than 16 levels."),
+    ],
+    ids=["latin", "large", "list", "empty", "deep"],
+)
+def test_a_file_that_holds_no_study_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
     file = tmp_path / "x.yaml"
-    file.write_bytes(b"name: example\nquestion: \xff\n")
-    assert failure(file) == f"{file}:2: not UTF-8 text (byte 24)."
-    file.write_bytes(b"# " + b"x" * 2_000_000)
-    assert failure(file) == f"{file}: larger than 64 KiB, which no study file is."
-    file.write_text("- a\n- b\n")
-    assert failure(file) == f"{file}:1: a study file holds keys and values such as 'name: quickstart'."
-    file.write_text("")
-    assert failure(file) == f"{file}:1: a study file holds keys and values such as 'name: quickstart'."
-    file.write_text("[" * 1000)
-    assert failure(file) == f"{file}:1: nested deeper than 16 levels."
+    file.write_bytes(content)
+    assert failure(file) == f"{file}{sentence}"
+    assert failure(tmp_path) == f"{tmp_path}: a folder, not a study file."
 
 
 def test_a_study_is_loaded_by_path_and_by_shipped_name(tmp_path: Path) -> None:

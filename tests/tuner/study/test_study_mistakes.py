@@ -9,21 +9,9 @@ from zerotune.trainers.optimizers import OPTIMIZERS
 
 MISTAKES: list[tuple[str, str, str]] = [
     # values
-    (
-        "{low: 5e-3, high: 1, scale: log}",
-        "{low: 1.6, high: 0.1}",
-        "x.yaml:20: arms[0].space.lr: low must be below high, got low=1.6, high=0.1.",
-    ),
-    (
-        "low: 5e-3, high: 1,",
-        "low: 5e-3, hihg: 1,",
-        "x.yaml:20: arms[0].space.lr: unknown key 'hihg': did you mean 'high'? Known: high, low, num, scale, type.",
-    ),
-    (
-        "{low: 5e-3, high: 1, scale: log}",
-        "0.1",
-        "x.yaml:20: arms[0].space.lr: must be a range such as {low: 0.1, high: 1.0} or {choices: [1, 2]}, got 0.1.",
-    ),
+    ("{low: 5e-3, high: 1, scale: log}", "{low: 1.6, high: 0.1}", "x.yaml:20: arms[0].space.lr: low must be below high, got low=1.6, high=0.1."),
+    ("low: 5e-3, high: 1,", "low: 5e-3, hihg: 1,", "x.yaml:20: arms[0].space.lr: unknown key 'hihg': did you mean 'high'? Known: high, low, num, scale, type."),
+    ("{low: 5e-3, high: 1, scale: log}", "0.1", "x.yaml:20: arms[0].space.lr: must be a range such as {low: 0.1, high: 1.0} or {choices: [1, 2]}, got 0.1."),
     ("low: 5e-3", "low: true", "x.yaml:20: arms[0].space.lr: low must be a number, got True."),
     ("scale: log}\n      mom", "scale: ln}\n      mom", "x.yaml:20: arms[0].space.lr: unknown scale 'ln': did you mean 'linear'? Known: linear, log."),
     ("low: 5e-3", "low: 0", "x.yaml:20: arms[0].space.lr: a log scale needs low above 0, got low=0."),
@@ -100,6 +88,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("warmup_epochs: 0.25}", "warmup_epochs: 0.75}", "x.yaml:26: arms[2]: arm 'date': rule 'date' at batch size 512: its warm-up of 12 epochs would outlast the run of 12 epochs; train longer, choose a smaller batch size, or set on_long_warmup to 'clamp' (6 epochs) or 'keep'."),
     ("      momentum: {choices: [0.8, 0.9]}", "      warmup_epochs: {low: 0, high: 12}", "x.yaml:21: arms[0].space.warmup_epochs: a warm-up of 12 epochs would outlast the run of 12 epochs."),
     ("name: example", "name: example\nresources: {packing: 200}", "x.yaml:2: resources.packing: must be 'auto', 'off', or how many trials to train at once, 1 to 128."),
+    ("name: example", "name: example\nresources: {workers_per_trial: 2, gpus_per_trial: 0.5}", "x.yaml:2: resources.gpus_per_trial: must be whole where a trial has several workers, got 0.5."),
+    ("name: example", "name: example\nresources: {workers_per_trial: 2, packing: 4}", "x.yaml:2: resources.packing: must be off where a trial has several workers, got 4."),
     ("name: example", "name: example\nresources: {gpus_per_trial: 1.5}", "x.yaml:2: resources.gpus_per_trial: must be whole above 1, got 1.5."),
     # the file
     ("epochs: 12", "epochs: 12\nepochs: 13", "x.yaml:5: epochs: given twice, first on line 4: keep one."),
@@ -121,7 +111,7 @@ def test_a_mistake_is_told_with_its_line_and_what_to_do(old: str, new: str, mess
 
 def test_nothing_is_searched_where_validation_is_trained_on() -> None:
     assert mistakes(("source: mnist5k", "source: mnist60k")) == [
-        f"x.yaml:{place}: searches, but data source 'mnist60k' trains on its validation samples too, so nothing may be chosen by them: state what a source that holds some back has found, in arms that are rules."
+        f"x.yaml:{place}: searches, but data source 'mnist60k' trains on its validation samples too, so nothing may be chosen by them: use arms that are rules, with values found on a source that holds samples out."
         for place in ("11: baseline.tune", "16: arms[0]")
     ]
 

@@ -8,7 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison
-from ...analysis.time_to_target import BASELINE, TimeToTarget, speed_up, target_score, times_to_target
+from ...analysis.selection import BASELINE
+from ...analysis.time_to_target import TimeToTarget, speed_up, target_score, times_to_target
 from ...trial import TrialResult
 from ..text.format import format_amount, pluralize
 from ..text.scores import format_score

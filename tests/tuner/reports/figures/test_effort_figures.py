@@ -6,8 +6,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from tests.complete_study import complete_facts, complete_results, epoch_metrics
-from tests.synthetic_study import CHANCE, confirmations, facts, result, study_results
+from tests.complete_study import complete_facts, complete_results
+from tests.synthetic_study import CHANCE, confirmations, epoch_metrics, facts, result, study_results
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports.figures.cost import PARTS, cost_parts
 from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
