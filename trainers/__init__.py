@@ -1,8 +1,7 @@
 """Train one configuration: a model on its data, with an optimizer, a learning-rate schedule and a recipe.
 
-The names below are imported from their modules when they are first used, so that importing this package takes no torch.
-`zerotune.scale_up` lies in `trainers.scale_up`, a module of the same name. This package must not know who chose a
-configuration, what else is trained, or what any of it is compared with: that is the work of `tuner`.
+Importing this package takes no torch. It must not know who chose a configuration, what else is trained, or what any of
+it is compared with: that is the work of `tuner`. The public names of all packages are in `zerotune` itself.
 
 Files:
     loop, updates       the training loop, and the updates of an epoch
@@ -24,69 +23,3 @@ Folders:
     distributed         data-parallel training: a process group and the workers of one machine
     packing             several small trainings at once on one device
 """
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .applications import APPLICATIONS as APPLICATIONS
-    from .applications import Application as Application
-    from .data import DataError as DataError
-    from .data import Dataset as Dataset
-    from .data import DataSource as DataSource
-    from .data import as_split as as_split
-    from .data import divide as divide
-    from .loop import Training as Training
-    from .loop import train as train
-    from .optimizers import DATE as DATE
-    from .optimizers import LAMB as LAMB
-    from .optimizers import LARS as LARS
-    from .optimizers import OPTIMIZERS as OPTIMIZERS
-    from .optimizers import build_optimizer as build_optimizer
-    from .scale_up import ScheduleLR as ScheduleLR
-    from .schedules import build_schedule as build_schedule
-    from .spec import Baseline as Baseline
-    from .spec import DecaySpec as DecaySpec
-    from .spec import EpochMetrics as EpochMetrics
-    from .spec import OptimizerSpec as OptimizerSpec
-    from .spec import Placement as Placement
-    from .spec import Recipe as Recipe
-    from .spec import ScheduleSpec as ScheduleSpec
-    from .spec import TrainConfig as TrainConfig
-    from .spec import TrainResult as TrainResult
-
-_NAMES_BY_MODULE = {
-    "applications": ("APPLICATIONS", "Application"),
-    "data": ("DataError", "DataSource", "Dataset", "as_split", "divide"),
-    "loop": ("Training", "train"),
-    "optimizers": ("DATE", "LAMB", "LARS", "OPTIMIZERS", "build_optimizer"),
-    "scale_up": ("ScheduleLR",),
-    "schedules": ("build_schedule",),
-    "spec": (
-        "Baseline",
-        "DecaySpec",
-        "EpochMetrics",
-        "OptimizerSpec",
-        "Placement",
-        "Recipe",
-        "ScheduleSpec",
-        "TrainConfig",
-        "TrainResult",
-    ),
-}
-_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted(_MODULES)

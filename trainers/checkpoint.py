@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from .spec import TrainConfig
 
@@ -60,18 +62,6 @@ class CheckpointClock:
                 self._between = min(max((self._since - begin) / COST_SHARE, low), high)
 
 
-class Stateful(Protocol):
-    """A model or an optimizer: something whose state can be saved and restored."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any], /) -> Any:
-        """Restore a state."""
-        ...
-
-
 def config_fingerprint(config: TrainConfig) -> str:
     """Return a hash of a configuration's content, which identifies its training."""
     return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()
@@ -82,7 +72,7 @@ def write_checkpoint(path: Path, fingerprint: str, state: Mapping[str, Any]) -> 
 
     Args:
         path: the file; missing folders are created.
-        fingerprint: identifies the training; `read_checkpoint` must be given the same.
+        fingerprint: identifies the training; `restore_checkpoint` must be given the same.
         state: tensors and plain values.
 
     Raises:
@@ -116,12 +106,7 @@ def read_checkpoint(path: Path, fingerprint: str, device: torch.device) -> dict[
     """Return the state written last; None if there is none to trust.
 
     A damaged file, or one of another training, is ignored with a logged warning: the training then starts anew.
-    Nothing in the file is executed (`weights_only=True`).
-
-    Args:
-        path: the file.
-        fingerprint: identifies the training that the file must belong to.
-        device: where its tensors are put.
+    Nothing in the file is executed (`weights_only=True`). Its tensors are put on `device`.
     """
     try:
         if not path.exists():
@@ -145,21 +130,14 @@ def restore_checkpoint(
     path: Path,
     fingerprint: str,
     device: torch.device,
-    parts: Mapping[str, Stateful],
+    parts: Mapping[str, nn.Module | Optimizer],
     read_rest: Callable[[Mapping[str, Any]], Rest],
 ) -> Rest | None:
-    """Restore all parts of a training from its checkpoint, or leave all of them as they are.
-
-    Args:
-        path: as for `read_checkpoint`.
-        fingerprint: as for `read_checkpoint`.
-        device: as for `read_checkpoint`.
-        parts: the parts whose state was written, by name.
-        read_rest: reads what else the caller needs from the state.
+    """Restore the parts of a training from its checkpoint, by name, or leave all of them as they are.
 
     Returns:
-        The value of `read_rest`. None, with a logged warning, if there is no state to trust or if it does not fit,
-        since another version of this program wrote it.
+        The value of `read_rest` for the state. None, with a logged warning, if there is no state to trust or if it does
+        not fit, since another version of this program wrote it.
     """
     state = read_checkpoint(path, fingerprint, device)
     if state is None:

@@ -68,14 +68,9 @@ NOT_EVALUATED = Evaluation(loss=math.nan, score=math.nan)
 def evaluate(
     model: nn.Module, forward: Callable[[Any], Tensor], application: Application, split: Split, device: torch.device
 ) -> Evaluation:
-    """Compute loss and scores on a split.
+    """Compute loss and scores on a split of at least one sample, with the model in evaluation mode.
 
-    Args:
-        model: the model, in evaluation mode.
-        forward: inputs -> outputs of that model.
-        application: gives loss and scores.
-        split: at least one sample, on `device`.
-        device: where sums are kept until the end, so that no batch waits for the host.
+    Sums are kept on the device until the end, so that no batch waits for the host.
 
     Raises:
         ValueError: the application has neither `score_sum` nor `measure`.
@@ -107,13 +102,7 @@ def score_sums(application: Application) -> dict[str, ScoreSum]:
 
 
 def make_evaluation(application: Application, loss: float, means: Sequence[float]) -> Evaluation:
-    """Make the evaluation of an application with `score_sum` from means over the samples.
-
-    Args:
-        application: an application with `score_sum`.
-        loss: mean loss.
-        means: mean of each of `score_sums`, in its order.
-    """
+    """Make the evaluation of an application with `score_sum` from the mean loss and the means of its `score_sums`."""
     scores = dict(zip(score_sums(application), means, strict=True))
     score = application.finish_score(scores.pop(application.metric))
     return Evaluation(loss=loss, score=score, other_scores=scores)
@@ -123,10 +112,6 @@ def recompute_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the running statistics of batch normalisation by their mean over the batches at the current weights.
 
     The statistics gathered in training belong to the training weights. No effect on a model without batch
-    normalisation. Draws from torch's random numbers if the model has dropout.
-
-    Args:
-        model: the model; keeps its mode.
-        batches: inputs (B, ...) as in training.
+    normalisation. Draws from torch's random numbers if the model has dropout. The model keeps its mode.
     """
     torch.optim.swa_utils.update_bn(batches, model)

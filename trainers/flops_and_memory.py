@@ -59,11 +59,6 @@ def training_flops_per_sample(
     Element-wise operations and the optimizer's step do not. The pass is run on the CPU on two typical samples of the
     training split, once in a process for each application, its options and sample shape. Torch's random state is left
     alone.
-
-    Args:
-        application: gives model and loss.
-        data: at least two training samples.
-        model_options: as `TrainConfig.model_options`.
     """
     inputs, targets = data.train.example_batch()
     shapes = tuple(tensor.shape for tensor in tree_leaves((inputs, targets)))
@@ -110,13 +105,8 @@ def seconds_per_sample(
 ) -> float:
     """Measure the seconds that one CPU thread takes for a sample's forward and backward pass at a batch size.
 
-    Sets glibc's memory settings for the process, as a training does.
-
-    Args:
-        application: gives model and loss.
-        data: training samples, on the CPU.
-        batch_size: samples of a step, 1 .. number of training samples.
-        model_options: as `TrainConfig.model_options`.
+    Sets glibc's memory settings for the process, as a training does. The data are on the CPU; the batch size is at most
+    the number of training samples.
     """
     configure_malloc()
     threads = torch.get_num_threads()

@@ -95,11 +95,6 @@ class Training:
     joules are their sum. What is random for each sample besides its order, such as dropout, is drawn by each worker for
     its local batch. Scores are rank 0's; the others know the first one only.
 
-    Args:
-        config: what to train.
-        placement: where and how this worker trains.
-        process_group: the workers; by default this one alone.
-
     Attributes:
         flops_per_sample: floating-point operations of one training sample.
         updates: makes the updates; after an exception, it holds the counts of the interrupted epoch.
@@ -317,13 +312,7 @@ class Training:
 
 
 def train_as_worker(config: TrainConfig, placement: Placement, process_group: ProcessGroup) -> None:
-    """Train this worker's part of a training that rank 0 runs, to its end; every other rank calls this.
-
-    Args:
-        config: what to train, the same for all workers.
-        placement: where and how this worker trains.
-        process_group: the workers, as this one sees them.
-    """
+    """Train this worker's part of a training that rank 0 runs, to its end; every other rank calls this."""
     training = Training(config, placement, process_group)
     while not training.finished and training.wait_for_rank_zero():
         training.run_epoch()

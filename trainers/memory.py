@@ -98,11 +98,7 @@ def memory_budget_bytes() -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that the device or the machine is out of memory.
-
-    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    (True, False)
-    """
+    """Return whether an exception says that the device or the machine is out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _NO_MEMORY)

@@ -33,12 +33,8 @@ _found: dict[tuple[str, int, torch.device], int] = {}
 def find_micro_batch_size(config: TrainConfig, keys: Tensor, data: Split, model: nn.Module, loss: Loss) -> int:
     """Find the micro-batch size that is fastest for a training; measured once in a process.
 
-    Args:
-        config: the training's configuration; schedule, seed and epochs do not matter.
-        keys: keys of the samples of an update on this worker, (B,).
-        data: the training samples.
-        model: the model on its device; left as it is.
-        loss: the loss that training minimises.
+    The schedule, seed and epochs of the configuration do not matter. `keys` are those of the samples of an update on
+    this worker, (B,). The model is on its device and left as it is.
     """
     device = next(model.parameters()).device
     workload = config_fingerprint(replace(config, schedule=ScheduleSpec(peak_lr=1.0), seed=0, epochs=1))
@@ -111,14 +107,15 @@ def _sizes(batch_size: int, multiple_of: int | None) -> Iterator[int]:
 
 def _seconds(compute: Callable[[int], None], size: int, device: torch.device) -> float:
     compute(size)  # warm-up: memory is allocated and kernels are chosen
-    _synchronize(device)
+    synchronize(device)
     begin = time.perf_counter()
     for _ in range(REPEATS):
         compute(size)
-    _synchronize(device)
+    synchronize(device)
     return (time.perf_counter() - begin) / REPEATS
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given; no effect on a CPU, which has done it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -17,12 +17,7 @@ def has_diverged(config: TrainConfig, before: TrainResult, *, train_loss: float,
     """Return whether an epoch ends the training as diverged.
 
     It does if a loss is not finite, or if the training loss exceeds `divergence_factor` times the first epoch's.
-
-    Args:
-        config: the training's configuration.
-        before: its result before this epoch.
-        train_loss: mean over the epoch's samples (nats).
-        validation_loss: mean over the validation split (nats).
+    `before` is the result before this epoch.
     """
     limit = config.divergence_factor * (before.epochs[0].train_loss if before.epochs else math.inf)
     return not math.isfinite(train_loss) or not math.isfinite(validation_loss) or train_loss > limit
@@ -33,12 +28,7 @@ def update_result(
 ) -> TrainResult:
     """Return the result after an epoch; a diverged training gets the score of chance.
 
-    Args:
-        before: the result before the epoch.
-        metrics: the epoch's metrics; if it diverged, the validation score is replaced.
-        application: gives the score of chance.
-        diverged: the answer of `has_diverged`.
-        test: evaluation of the test split; None unless this was the last epoch and it did not diverge.
+    `test` is the evaluation of the test split, None unless this was the last epoch and it did not diverge.
     """
     if diverged:
         metrics = replace(metrics, validation_score=application.chance_score, other_scores={})

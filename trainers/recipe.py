@@ -24,13 +24,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 AUTO_NEEDS_GHOSTS = (
-    "'auto' needs ghost_batch_size, since the model has batch normalisation: its statistics would be of pieces whose "
-    "size depends on the device"
+    "'auto' needs ghost_batch_size, since the model has batch normalisation: otherwise its statistics would depend on "
+    "the micro-batch size, and so on the device"
 )
 
 WORKERS_NEED_GHOSTS = (
-    "must be given where several workers train a model with batch normalisation, whose statistics would be of the "
-    "workers' shares: a batch size over the number of workers gives just these"
+    "is required if several workers train a model with batch normalisation, since each worker has only its shard of "
+    "the batch: the batch size divided by the number of workers gives the statistics of the shards"
 )
 
 
@@ -184,8 +184,8 @@ def add_gradient(
     memory together. With dropout it holds in distribution, since every micro-batch draws its own masks.
 
     Args:
-        forward: function inputs -> outputs.
-        loss_of: function (outputs, targets) -> mean loss.
+        forward: inputs -> outputs.
+        loss_of: (outputs, targets) -> mean loss.
         batches: the update's samples in micro-batches.
         num_samples: samples of the whole update; with several workers, `batches` are some of them.
         keeping: function number of the micro-batch, from 0 -> context to compute it in.

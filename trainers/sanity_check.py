@@ -28,11 +28,6 @@ NUM_SAMPLES = 64
 def load_data(source: DataSource, folder: str | None, options: Mapping[str, OptionValue]) -> Dataset:
     """Load a user application's data and check them.
 
-    Args:
-        source: the application's data source.
-        folder: folder of its files; None for its default.
-        options: the source's options.
-
     Raises:
         ApplicationError: loading fails, or does not give a `Dataset` of three splits with samples.
         DataError: the source itself reports what is wrong with its files.
@@ -208,11 +203,10 @@ def _check_score(
 ) -> None:
     with _attribute_to(field, "it", about):
         score = score_sum(outputs, targets)
-    if isinstance(score, Tensor) and score.dim() != 0:
-        hint = ": add them up" if len(score) == len(targets) else ""
+    is_array = isinstance(score, Tensor) and score.dim() != 0
+    if is_array or not isinstance(score, Tensor | int | float):
+        hint = ": add them up" if is_array and len(score) == len(targets) else ""
         raise ApplicationError(f"{field}: must return a scalar, the sum over the samples, got {_describe(score)}{hint}")
-    if not isinstance(score, Tensor | int | float):
-        raise ApplicationError(f"{field}: must return a scalar, the sum over the samples, got {_describe(score)}")
     if _doubles(score_sum, outputs, targets) is False:
         raise ApplicationError(
             f"{field}: does not grow with the number of samples: it must be the sum over the samples, not their mean"

@@ -68,26 +68,6 @@ class Rule:
     source: str
 
 
-def _unchanged(k: float) -> float:
-    return 1.0
-
-
-def _proportional(k: float) -> float:
-    return k
-
-
-def _baseline_warmup(w0: float, k: float) -> float:
-    return w0
-
-
-def _linear_epoch_warmup(w0: float, k: float) -> float:
-    return k * w0
-
-
-def _goyal_warmup(w0: float, k: float) -> float:
-    return GOYAL_WARMUP_EPOCHS
-
-
 ADAM_OPTIONS = ("beta1", "beta2", "eps")
 
 
@@ -119,20 +99,20 @@ def _numeric_option(optimizer: OptimizerSpec, name: str) -> float:
 
 RULES: dict[str, Rule] = {
     "constant": Rule(
-        peak_factor=_unchanged,
-        warmup_epochs=_baseline_warmup,
+        peak_factor=lambda k: 1.0,
+        warmup_epochs=lambda w0, k: w0,
         description="the baseline's own learning rate and warm-up",
         source="DATE Fig. 15.1",
     ),
     "linear": Rule(
-        peak_factor=_proportional,
-        warmup_epochs=_baseline_warmup,
+        peak_factor=lambda k: k,
+        warmup_epochs=lambda w0, k: w0,
         description="learning rate times k",
         source="Krizhevsky, arXiv 1404.5997; DATE Fig. 15.2",
     ),
     "linear-warmup": Rule(
-        peak_factor=_proportional,
-        warmup_epochs=_goyal_warmup,
+        peak_factor=lambda k: k,
+        warmup_epochs=lambda w0, k: GOYAL_WARMUP_EPOCHS,
         description="learning rate times k, 5 epochs of warm-up",
         source=(
             "Goyal et al., arXiv 1706.02677, Section 2; with a baseline that decays as poly 2, DATE Fig. 15.4."
@@ -141,26 +121,26 @@ RULES: dict[str, Rule] = {
     ),
     "sqrt": Rule(
         peak_factor=math.sqrt,
-        warmup_epochs=_baseline_warmup,
+        warmup_epochs=lambda w0, k: w0,
         description="learning rate times sqrt(k)",
         source="DATE 2.4",
     ),
     "legw": Rule(
         peak_factor=math.sqrt,
-        warmup_epochs=_linear_epoch_warmup,
+        warmup_epochs=lambda w0, k: k * w0,
         description="learning rate times sqrt(k), warm-up epochs times k",
         source="LEGW, arXiv 1901.08256v1, Section 3",
     ),
     "date": Rule(
         peak_factor=math.sqrt,
-        warmup_epochs=_linear_epoch_warmup,
+        warmup_epochs=lambda w0, k: k * w0,
         decay=DecaySpec(name="date"),
         description="as legw, then a linear decay to the floor (roller coaster)",
         source="DATE Algorithm 1; a baseline with the decay `date` and its options keeps them (`floor`, `as_printed`)",
     ),
     "adam-sde": Rule(
         peak_factor=math.sqrt,
-        warmup_epochs=_linear_epoch_warmup,
+        warmup_epochs=lambda w0, k: k * w0,
         optimizer=_adam_sde,
         optimizer_options=ADAM_OPTIONS,
         description="as legw, and for Adam 1-beta1 and 1-beta2 times k, eps over sqrt(k)",

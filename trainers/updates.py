@@ -36,19 +36,9 @@ CHECK_UPDATES = 50
 
 
 class Updates:
-    """Trains a model on the batches of an epoch, as one worker of a process group.
-
-    Args:
-        config: the training's configuration.
-        application: gives the loss.
-        data: the training samples.
-        model: the model on its device.
-        optimizer: optimizer of that model's parameters.
-        schedule: the learning rate of every update.
-        process_group: the workers that train together.
+    """Trains a model, which is on its device, on the batches of an epoch, as one worker of a process group.
 
     Attributes:
-        config: the training's configuration.
         iterations: updates of the epoch that is running or was interrupted by an exception; 0 between epochs.
         samples: samples of those updates, of all workers.
         observer: called with the number of every update, 1-based, when its gradient is ready and before the optimizer's

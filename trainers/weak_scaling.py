@@ -18,6 +18,7 @@ from .distributed.data_parallel import ProcessGroup
 from .distributed.local_workers import local_workers
 from .loop import Training
 from .memory import configure_malloc
+from .micro_batch import synchronize
 from .spec import Placement, TrainConfig
 
 MATRIX_SIZE = 1024
@@ -87,10 +88,7 @@ def measure_scaling(
         updates: updates of a round, >= 1; an epoch must have as many.
         rounds: number of rounds, >= 1, after one for warm-up.
 
-    Raises:
-        ValueError, DataError: the configuration cannot be trained.
-        WorkerLost: a worker could not be started, or was lost.
-        RuntimeError: another worker failed, or this one did.
+    Raises the errors of `trainers.loop.train`.
     """
     arguments = (config, placement, application, updates, rounds)
     with local_workers(num_workers) as workers:
@@ -139,8 +137,7 @@ def _sum_seconds(process_group: ProcessGroup, device: torch.device, num_words: i
         process_group.all_reduce_sum(torch.zeros((), device=device)).item()  # all workers begin together
         begin = time.perf_counter()
         torch.distributed.all_reduce(words)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         seconds.append(time.perf_counter() - begin)
         (is_over,) = process_group.broadcast([float(sum(seconds) > LONGEST_SECONDS)], device)
         if is_over:
@@ -152,10 +149,7 @@ def measure_machine_rates(device_name: str, num_threads: int = 1) -> MachineRate
     configure_malloc()
     torch.set_num_threads(num_threads)
     device = torch.device(device_name)
-    left, right = (
-        torch.ones(MATRIX_SIZE, MATRIX_SIZE, device=device),
-        torch.ones(MATRIX_SIZE, MATRIX_SIZE, device=device),
-    )
+    left, right = (torch.ones(MATRIX_SIZE, MATRIX_SIZE, device=device) for _ in range(2))
     words = torch.ones(2**24, device=device)
     return MachineRates(
         flops=2 * MATRIX_SIZE**3 / _seconds_of(lambda: left @ right, device),
@@ -168,7 +162,6 @@ def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
     for _ in range(12):
         begin = time.perf_counter()
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[2:])

@@ -1,5 +1,6 @@
 """A small problem for the contract tests of every optimizer, and the marks that name the optimizers."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import pytest
@@ -54,3 +55,8 @@ def train(optimizer: Optimizer, params: dict[str, nn.Parameter], steps: int, *, 
 def values(params: dict[str, nn.Parameter]) -> list[Tensor]:
     """Return copies of the parameters."""
     return [param.detach().clone() for param in params.values()]
+
+
+def equal(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+    """Whether all tensors are equal bit for bit."""
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))

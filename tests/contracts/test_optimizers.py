@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tests.contracts.optimizer_cases import (
     EVERY_OPTIMIZER,
     build,
+    equal,
     quadratic,
     train,
     two_layers,
@@ -37,10 +38,6 @@ EVERY_OPTION = pytest.mark.parametrize(
     ("name", "option"),
     [where_installed(name, option) for name, entry in OPTIMIZERS.items() for option in entry.defaults],
 )
-
-
-def equal(left: list[Tensor], right: list[Tensor]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 @EVERY_OPTIMIZER
@@ -94,20 +91,21 @@ def test_zero_weights_take_a_finite_step_down_the_gradient(name: str) -> None:
 
 
 @EVERY_OPTIMIZER
-def test_a_closure_is_evaluated_with_gradients_and_its_loss_returned(name: str) -> None:
+def test_a_closure_is_evaluated_once_with_gradients_and_its_loss_returned(name: str) -> None:
     params, twin = two_layers(), two_layers()
-    optimizer = build(name, params, lr=0.02)
+    optimizer, losses = build(name, params, lr=0.02), []
 
     def closure() -> float:
         optimizer.zero_grad()
         loss = quadratic(params)
         loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.item())
         return loss.item()
 
     expected = quadratic(params).item()
     loss = optimizer.step(closure)
     train(build(name, twin, lr=0.02), twin, steps=1)
-    assert loss == expected
+    assert [loss] == losses == [expected]
     assert equal(values(twin), values(params))
 
 

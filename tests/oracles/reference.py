@@ -68,23 +68,19 @@ class Lars:
 
 
 @dataclass
-class Lamb:
-    """LAMB with phi(z) = min(max(z, low), high)."""
+class Moments:
+    """Adam's moments m and v, and the direction m' / (sqrt(v') + eps)."""
 
     beta1: float = 0.9
     beta2: float = 0.999
-    eps: float = 1e-6
+    eps: float = 1e-8
     weight_decay: float = 0.0
     bias_correction: bool = True
-    decay_in_ratio: bool = True
-    phi_low: float = 0.0
-    phi_high: float = math.inf
-    layerwise: bool = True
     first: Array | float = 0.0
     second: Array | float = 0.0
     steps: int = 0
 
-    def step(self, weight: Array, gradient: Array, lr: float) -> Array:
+    def adam(self, gradient: Array) -> Array:
         self.steps += 1
         self.first = self.beta1 * self.first + (1 - self.beta1) * gradient
         self.second = self.beta2 * self.second + (1 - self.beta2) * gradient**2
@@ -92,8 +88,21 @@ class Lamb:
         if self.bias_correction:
             first = first / (1 - self.beta1**self.steps)
             second = second / (1 - self.beta2**self.steps)
-        adam = first / (np.sqrt(second) + self.eps)
-        decay = self.weight_decay * weight
+        return first / (np.sqrt(second) + self.eps)
+
+
+@dataclass
+class Lamb(Moments):
+    """LAMB with phi(z) = min(max(z, low), high)."""
+
+    eps: float = 1e-6
+    decay_in_ratio: bool = True
+    phi_low: float = 0.0
+    phi_high: float = math.inf
+    layerwise: bool = True
+
+    def step(self, weight: Array, gradient: Array, lr: float) -> Array:
+        adam, decay = self.adam(gradient), self.weight_decay * weight
         if self.decay_in_ratio:
             return weight - lr * self.ratio(weight, adam + decay) * (adam + decay)
         return weight - lr * (self.ratio(weight, adam) * adam + decay)
@@ -166,28 +175,14 @@ class RmsProp:
 
 
 @dataclass
-class Adam:
-    """Bias-corrected moments. The weight decay is added to the gradient, or to the direction where it is decoupled."""
+class Adam(Moments):
+    """The weight decay is added to the gradient, or to the direction where it is decoupled."""
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    weight_decay: float = 0.0
     decoupled: bool = False
-    first: Array | float = 0.0
-    second: Array | float = 0.0
-    steps: int = 0
 
     def direction(self, weight: Array, gradient: Array) -> Array:
         decay = self.weight_decay * weight
-        seen = gradient if self.decoupled else gradient + decay
-        self.steps += 1
-        self.first = self.beta1 * self.first + (1 - self.beta1) * seen
-        self.second = self.beta2 * self.second + (1 - self.beta2) * seen**2
-        first = self.first / (1 - self.beta1**self.steps)
-        second = self.second / (1 - self.beta2**self.steps)
-        update = first / (np.sqrt(second) + self.eps)
-        return update + decay if self.decoupled else update
+        return self.adam(gradient) + decay if self.decoupled else self.adam(gradient + decay)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Every solver and its slow reference, with options that exercise all of its terms."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from torch.optim import Optimizer
 
 from tests.oracles import reference
+from tests.oracles.layers import OptimizerSteps, assert_equal_to, expected, parameters, trained, training
 from tests.oracles.reference import BASE_SOLVERS, LayerSolver
 from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
@@ -33,18 +34,32 @@ def lamb(**options: Any) -> Solver:
 
 def layerwise(base: str, base_options: dict[str, float] | None = None, **options: Any) -> Solver:
     base_options = {"weight_decay": 0.05} if base_options is None else base_options
+    names = {field.name for field in fields(BASE_SOLVERS[base])}
 
     def build_reference(**more: Any) -> LayerSolver:
-        return reference.LayerwiseReference(BASE_SOLVERS[base](**base_options), **options, **more)
+        of_base = {name: value for name, value in more.items() if name in names}
+        own = {name: value for name, value in more.items() if name not in names}
+        return reference.LayerwiseReference(BASE_SOLVERS[base](**{**base_options, **of_base}), **{**options, **own})
 
     return Solver(build=partial(Layerwise, base=base, base_options=base_options, **options), reference=build_reference)
 
 
-def date() -> Solver:
-    def build_reference(**more: Any) -> LayerSolver:
-        return reference.LayerwiseReference(BASE_SOLVERS["momentum"](), ratio_low=0.01, ratio_high=10.0, **more)
+def date(base: str = "momentum", base_options: dict[str, float] | None = None, **bounds: float) -> Solver:
+    bounds = bounds or {"ratio_low": 0.01, "ratio_high": 10.0}
+    return Solver(
+        build=partial(DATE, base=base, base_options=base_options, **bounds),
+        reference=layerwise(base, base_options or {}, **bounds).reference,
+    )
 
-    return Solver(build=partial(DATE, ratio_low=0.01, ratio_high=10.0), reference=build_reference)
+
+def assert_equals_reference(
+    solver: Solver, foreach: bool | None, steps: OptimizerSteps | None = None, **options: Any
+) -> None:
+    """Assert that a training equals the slow reference's; `options` are those of the parameter group."""
+    steps = steps or training()
+    ours = parameters(layers=steps.layers)
+    optimizer = solver.build([{"params": ours, **options}], lr=0.0, foreach=foreach)
+    assert_equal_to(trained(optimizer, ours, steps), expected([solver.reference(**options) for _ in ours], steps))
 
 
 FIXED = {"bounds": "fixed", "ratio_low": 0.3, "ratio_high": 1.7}

@@ -1,4 +1,4 @@
-"""Zero norms; missing, empty, NaN, infinite and shared gradients; groups; closures: every solver, both ways."""
+"""Zero norms; missing, empty, NaN, infinite and shared gradients; groups: every solver, both ways."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tests.oracles.layers import assert_equal_to, bits_differ, values
 from tests.oracles.reference import Array
@@ -128,27 +128,6 @@ def test_maximize_is_the_reference_on_the_negative_gradient(solver: Solver, fore
         values(stepped(solver, weights, steps, maximize=True, foreach=foreach)),
         reference_weights(solver, weights, negative),
     )
-
-
-@EVERY_SOLVER
-@FOREACH
-def test_a_closure_is_called_once_with_gradients_on(solver: Solver, foreach: bool | None) -> None:
-    weight = nn.Parameter(torch.tensor([3.0, 4.0]))
-    optimizer = solver.build([weight], lr=0.1, foreach=foreach)
-    losses: list[Tensor] = []
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = (weight**2).sum()
-        loss.backward()
-        losses.append(loss.detach())
-        return loss
-
-    returned = optimizer.step(closure)
-    assert [loss.item() for loss in losses] == [25.0]
-    assert returned is not None
-    assert torch.as_tensor(returned).item() == 25.0
-    assert weight.tolist() != [3.0, 4.0]
 
 
 @EVERY_SOLVER

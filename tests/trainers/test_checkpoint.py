@@ -13,19 +13,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainers.small_trainings import LENET
 from zerotune.trainers.checkpoint import INTERVAL_SECONDS, CheckpointClock, write_checkpoint
 from zerotune.trainers.loop import Training, train
-from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
 
-CONFIG = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=3_000,
-    epochs=3,
-    seed=0,
-    schedule=ScheduleSpec(peak_lr=0.02),
-    optimizer=OptimizerSpec(name="momentum"),
-)
+CONFIG = replace(LENET, batch_size=3_000, epochs=3, schedule=ScheduleSpec(peak_lr=0.02))
 
 
 def losses(result: TrainResult) -> list[float]:
@@ -38,12 +31,41 @@ def whole() -> TrainResult:
     return train(CONFIG)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return a checkpoint of the training after its first epoch."""
-    path = tmp_path / "training.pt"
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the content of a checkpoint of the training after its first epoch."""
+    path = tmp_path_factory.mktemp("checkpoint") / "training.pt"
     train(CONFIG, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path: Path, saved: bytes) -> Path:
+    """Return that checkpoint, in a file of the test's own."""
+    path = tmp_path / "training.pt"
+    path.write_bytes(saved)
     return path
+
+
+def resumed_epochs(config: TrainConfig, path: Path) -> int:
+    return Training(config, Placement(checkpoint=str(path))).result().resumed_epochs
+
+
+def flipped(content: bytes) -> bytes:
+    """Change one byte in the middle, which belongs to a weight."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:-1_000], flipped, lambda content: b"garbage", lambda content: b""],
+    ids=["cut short", "flipped", "garbage", "empty"],
+)
+def test_a_damaged_checkpoint_is_ignored(damage: Callable[[bytes], bytes], path: Path) -> None:
+    assert resumed_epochs(CONFIG, path) == 1
+    path.write_bytes(damage(path.read_bytes()))
+    assert resumed_epochs(CONFIG, path) == 0
 
 
 class Runs:
@@ -142,7 +164,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(path: Path) -> None:
         training.run_epoch()
     assert before == path.read_bytes()
     assert [path] == list(path.parent.iterdir())
-    assert Training(CONFIG, Placement(checkpoint=str(path))).result().resumed_epochs == 1
+    assert resumed_epochs(CONFIG, path) == 1
 
 
 def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,9 +181,11 @@ def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path: Path, mon
     assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
 
 
-def test_the_checkpoint_of_another_seed_is_ignored_with_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    other = Training(replace(CONFIG, seed=1), Placement(checkpoint=str(path)))
-    assert other.result().resumed_epochs == 0
+@pytest.mark.parametrize("change", [{"seed": 1}, {"recipe": Recipe(clip_norm=1.0)}], ids=["seed", "recipe"])
+def test_the_checkpoint_of_another_training_is_ignored_with_a_warning(
+    change: dict[str, Any], path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert resumed_epochs(replace(CONFIG, **change), path) == 0
     assert "the checkpoint of another training: this one starts anew." in caplog.text
 
 

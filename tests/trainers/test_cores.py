@@ -48,6 +48,7 @@ def test_all_cores_count_if_the_system_binds_no_process(limit: Path, monkeypatch
     assert cores.num_cores() == 1
 
 
-def test_counting_cores_imports_no_torch():
-    program = "import sys, zerotune.trainers.cores; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["cores", "spec", "child_process"])
+def test_what_is_needed_before_torch_imports_no_torch(module: str):
+    program = f"import sys, zerotune.trainers.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

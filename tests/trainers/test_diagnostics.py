@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.trainers.small_trainings import LENET, PLAIN
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, TensorSplit
 from zerotune.trainers.diagnostics import (
@@ -26,15 +27,7 @@ from zerotune.trainers.models.lstm import RowLSTM
 from zerotune.trainers.optimizers import build_optimizer
 from zerotune.trainers.spec import OptimizerSpec, OptionValue, Placement, Recipe, ScheduleSpec, TrainConfig
 
-LENET = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=1_000,
-    epochs=1,
-    schedule=ScheduleSpec(peak_lr=0.02),
-    optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.0}),
-    seed=0,
-)
+PLAIN_LENET = replace(LENET, schedule=ScheduleSpec(peak_lr=0.02), optimizer=PLAIN)
 HESSIAN = torch.tensor([[3.0, 1.0, 0.0], [1.0, -2.0, 0.5], [0.0, 0.5, 1.0]], dtype=torch.float64)
 
 
@@ -209,10 +202,10 @@ def test_the_ratio_said_to_be_applied_is_the_one_of_the_step(name: str, options:
     for _ in range(2):
         optimizer.zero_grad()
         model(torch.randn(4, 5)).square().sum().backward()
-        told = list(layer_norms(model, optimizer))
+        reported = list(layer_norms(model, optimizer))
         before = [weight.detach().clone() for weight in model.parameters()]
         optimizer.step()
-        for layer, weight, old in zip(told, model.parameters(), before, strict=True):
+        for layer, weight, old in zip(reported, model.parameters(), before, strict=True):
             assert layer.trust_ratio == pytest.approx((old.norm() / weight.grad.norm()).item())
             assert layer.applied == pytest.approx(
                 (weight.detach() - old).norm().item() / (lr * layer.gradient), rel=1e-4
@@ -264,7 +257,7 @@ def fickle(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
         data_sources={"own": DataSource(load=lambda folder: data, num_train=200)},
     )
     monkeypatch.setitem(APPLICATIONS, "fickle", application)
-    return replace(LENET, application="fickle", data="own", batch_size=48, epochs=3)
+    return replace(PLAIN_LENET, application="fickle", data="own", batch_size=48, epochs=3)
 
 
 def trained(config: TrainConfig, iterations: set[int] | None) -> tuple[dict[str, object], list[Tensor], int]:
@@ -301,19 +294,19 @@ def test_an_observed_training_equals_one_that_is_not_bit_for_bit(fickle: TrainCo
 
 
 def test_the_first_update_moves_the_weights_by_learning_rate_times_gradient():
-    training = Training(LENET, Placement())
+    training = Training(PLAIN_LENET, Placement())
     training.updates.observer = recorder = TrainingObserver(training, {1, 2})
     training.run_epoch()
     first, second = recorder.observations
     whole = math.sqrt(sum(layer.gradient**2 for layer in first.layers))
     assert (first.iteration, first.distance) == (1, 0.0)
-    assert second.distance == pytest.approx(LENET.schedule.peak_lr * whole, rel=1e-5)
+    assert second.distance == pytest.approx(PLAIN_LENET.schedule.peak_lr * whole, rel=1e-5)
 
 
 def test_all_batch_sizes_of_a_seed_are_measured_on_the_same_samples():
     seen = []
     for batch_size in (1_000, 1_500):
-        training = Training(replace(LENET, batch_size=batch_size), Placement())
+        training = Training(replace(PLAIN_LENET, batch_size=batch_size), Placement())
         training.updates.observer = recorder = TrainingObserver(training, {1})
         training.run_epoch()
         seen.append((recorder.observations[0].lipschitz, recorder.observations[0].noise))

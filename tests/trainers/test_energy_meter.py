@@ -1,12 +1,14 @@
 """Energy readings of stand-ins for sysfs and NVML are right, or None."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.trainers.small_trainings import LENET
 from zerotune.trainers import energy_meter, loop
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.energy_meter import (
@@ -19,7 +21,7 @@ from zerotune.trainers.energy_meter import (
     read_energy,
 )
 from zerotune.trainers.loop import Training
-from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+from zerotune.trainers.spec import Placement, ScheduleSpec
 
 RANGE = 262_143_328_850
 """max_energy_range_uj of a real Intel server: 2^32 units of 61 microjoules."""
@@ -200,15 +202,7 @@ def test_without_nvidias_package_a_gpu_has_no_meter(nvml: SimpleNamespace, monke
 
 # -- in a training -----------------------------------------------------------------------------------------------------
 
-CONFIG = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=3_000,
-    epochs=3,
-    seed=1,
-    schedule=ScheduleSpec(peak_lr=0.01),
-    optimizer=OptimizerSpec(name="momentum"),
-)
+CONFIG = replace(LENET, batch_size=3_000, epochs=3, schedule=ScheduleSpec(peak_lr=0.01))
 
 
 class Drawing:

@@ -1,30 +1,21 @@
 """The training loop: exact counts, reproducible numbers, divergence as a status, bitwise resuming."""
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.trainers import small_trainings
+from tests.trainers.small_trainings import PLAIN, numbers
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import Dataset, DataSource, TensorSplit, dataset
 from zerotune.trainers.loop import Training, train
-from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, Placement, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.spec import EpochMetrics, Placement, ScheduleSpec, TrainConfig
 from zerotune.trainers.updates import CHECK_UPDATES
 
-LENET = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=64,
-    epochs=2,
-    schedule=ScheduleSpec(peak_lr=0.02),
-    optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
-    seed=0,
-)
-FULL_BATCH = replace(LENET, batch_size=3_000)
-PLAIN = OptimizerSpec(name="momentum", options={"momentum": 0.0})
+LENET = replace(small_trainings.LENET, batch_size=64, epochs=2, schedule=ScheduleSpec(peak_lr=0.02))
 
 
 class OneWeight(torch.nn.Module):
@@ -53,11 +44,6 @@ def one_weight(monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     )
     monkeypatch.setitem(APPLICATIONS, "one_weight", application)
     return replace(LENET, application="one_weight", data="line", schedule=ScheduleSpec(peak_lr=0.01))
-
-
-def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """Return the results that must not depend on the clock."""
-    return [{name: value for name, value in asdict(m).items() if name != "device_seconds"} for m in result.epochs]
 
 
 def test_training_makes_the_papers_220_updates_and_sees_every_sample_of_30_epochs(one_weight: TrainConfig):
@@ -200,41 +186,6 @@ def test_no_checkpoint_is_written_before_it_is_due(tmp_path: Path):
     path = tmp_path / "training.pt"
     train(LENET, Placement(checkpoint=str(path), checkpoint_seconds=3_600), report=lambda metrics: False)
     assert not path.exists()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the checkpoint of `FULL_BATCH` after its first epoch."""
-    path = tmp_path_factory.mktemp("checkpoint") / "training.pt"
-    train(FULL_BATCH, Placement(checkpoint=str(path), checkpoint_seconds=0), report=lambda metrics: False)
-    return path.read_bytes()
-
-
-def flipped(content: bytes) -> bytes:
-    """Change one byte in the middle, which belongs to a weight."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [lambda content: content[:-1_000], flipped, lambda content: b"garbage", lambda content: b""],
-    ids=["cut short", "flipped", "garbage", "empty"],
-)
-def test_a_damaged_checkpoint_is_ignored(damage: Callable[[bytes], bytes], checkpoint: bytes, tmp_path: Path):
-    path = tmp_path / "training.pt"
-    path.write_bytes(checkpoint)
-    intact = Training(FULL_BATCH, Placement(checkpoint=str(path))).result()
-    path.write_bytes(damage(checkpoint))
-    started_anew = Training(FULL_BATCH, Placement(checkpoint=str(path))).result()
-    assert (intact.resumed_epochs, started_anew.resumed_epochs) == (1, 0)
-    assert started_anew.epochs == ()
-
-
-def test_the_checkpoint_of_another_configuration_is_ignored(checkpoint: bytes, tmp_path: Path):
-    path = tmp_path / "training.pt"
-    path.write_bytes(checkpoint)
-    assert Training(replace(FULL_BATCH, seed=5), Placement(checkpoint=str(path))).result().resumed_epochs == 0
 
 
 def test_a_batch_larger_than_the_data_is_refused():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zerotune.trainers import memory
-from zerotune.trainers.memory import configure_malloc, memory_budget_bytes
+from zerotune.trainers.memory import configure_malloc, is_out_of_memory, memory_budget_bytes
 
 COUNT_FAULTS = """
 import resource, sys, torch
@@ -104,6 +104,21 @@ def test_the_memory_budget_is_the_fraction_of_cores(monkeypatch: pytest.MonkeyPa
         torch.set_num_threads(threads)
     assert one == pytest.approx(all_of_it / cores, rel=0.2)
     assert 0 < one < psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_errors_of_devices_and_libraries_that_are_out_of_memory_are_recognised(error: Exception, expected: bool):
+    assert is_out_of_memory(error) == expected
 
 
 def test_the_peak_is_the_most_memory_held():

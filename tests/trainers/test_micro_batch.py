@@ -26,7 +26,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Callable[[int
     def make(seconds: Callable[[int], float], *, fits: int = 10**9) -> tuple[Callable[[int], None], list[int]]:
         clock, tried = [0.0], []
         monkeypatch.setattr(micro_batch, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-        monkeypatch.setattr(micro_batch, "_synchronize", lambda device: None)
+        monkeypatch.setattr(micro_batch, "synchronize", lambda device: None)
 
         def compute(size: int) -> None:
             tried.append(size)
@@ -96,29 +96,16 @@ def test_memory_kept_from_an_earlier_training_does_not_hide_what_a_sample_needs(
     assert max(tried) == 64
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), 64),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), 64),
-        (MemoryError(), 64),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), None),
-    ],
-    ids=["cuBLAS", "CPU", "Python", "another"],
-)
-def test_every_kind_of_out_of_memory_error_is_recognised(device, error: Exception, expected: int | None) -> None:
+def test_an_error_of_another_kind_is_raised(device) -> None:
     compute, _ = device(float)
 
     def fails(size: int) -> None:
-        if size > 64:
-            raise error
         compute(size)
+        if size > 64:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    if expected is None:
-        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-            fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU)
-    else:
-        assert fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU) == expected
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        fastest_micro_batch_size(fails, batch_size=1000, multiple_of=None, device=CPU)
 
 
 def test_the_error_is_raised_if_not_even_the_smallest_size_fits(device) -> None:

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.contracts.optimizer_cases import EVERY_OPTIMIZER
 from tests.trainers.small_trainings import NUM_CLASSES, NUM_SAMPLES, numbers, trained, with_recipe
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.optimizers import OPTIMIZERS, OptimizerEntry
-from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
 from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 
 # -- resuming ----------------------------------------------------------------------------------------------------------
@@ -50,22 +50,12 @@ def test_an_interrupted_training_equals_one_that_was_not_in_every_precision(
     assert_resumes_bit_for_bit(with_recipe(schedule_free, precision=precision, **EVERYTHING), tmp_path)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@EVERY_OPTIMIZER
 def test_an_interrupted_training_equals_one_that_was_not_with_every_optimizer(
     batch_norm: TrainConfig, name: str, tmp_path: Path
 ):
-    if name in PARAMETER_FREE:
-        pytest.importorskip(PARAMETER_FREE[name].package, reason=f"{name} needs pip install 'zerotune[rivals]'")
-    assert_resumes_bit_for_bit(
-        with_recipe(replace(batch_norm, optimizer=OptimizerSpec(name=name)), **EVERYTHING), tmp_path
-    )
-
-
-def test_the_checkpoint_of_another_recipe_is_left_out(batch_norm: TrainConfig, tmp_path: Path):
-    placement = Placement(checkpoint=str(tmp_path / "training.pt"), checkpoint_seconds=0)
-    train(batch_norm, placement, report=lambda metrics: False)
-    assert Training(batch_norm, placement).result().resumed_epochs == 1
-    assert Training(with_recipe(batch_norm, clip_norm=1.0), placement).result().resumed_epochs == 0
+    config = replace(batch_norm, optimizer=OptimizerSpec(name=name))
+    assert_resumes_bit_for_bit(with_recipe(config, **EVERYTHING), tmp_path)
 
 
 # -- optimizers with separate evaluation weights -----------------------------------------------------------------------

@@ -14,11 +14,10 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
+from tests.contracts.optimizer_cases import EVERY_OPTIMIZER
 from zerotune.trainers.data.mnist5k import MNIST5K
 from zerotune.trainers.loop import Training
 from zerotune.trainers.models.lenet import LeNet5
-from zerotune.trainers.optimizers import OPTIMIZERS
-from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
 from zerotune.trainers.sampling import sample_order
 from zerotune.trainers.scale_up import ScheduleLR, scale_up
 from zerotune.trainers.scaling import WarmupTooLong, scale
@@ -76,10 +75,8 @@ def test_every_update_has_exactly_the_learning_rate_of_the_schedule(rule: str, b
     assert seen == [schedule.lr(iteration) for iteration in range(1, schedule.total_iterations + 1)]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@EVERY_OPTIMIZER
 def test_every_optimizer_of_the_table_follows_the_schedule(name: str):
-    if name in PARAMETER_FREE:
-        pytest.importorskip(PARAMETER_FREE[name].package, reason=f"{name} needs pip install 'zerotune[rivals]'")
     model = small_model()
     optimizer, scheduler = scale_up(model, with_optimizer(name), **RUN)
     if hasattr(optimizer, "train"):

@@ -227,19 +227,6 @@ def test_a_warmup_as_long_as_the_run_ends_at_the_peak() -> None:
     )
 
 
-def test_as_factor_drives_torchs_lambda_lr_through_the_whole_run() -> None:
-    torch = pytest.importorskip("torch")
-    chosen = schedule(decay("date"), peak_lr=0.5, warmup_epochs=1)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, chosen.as_factor)
-    seen = []
-    for _ in range(chosen.total_iterations):
-        seen.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    assert lrs(chosen) == pytest.approx(seen)
-
-
 @pytest.mark.parametrize("name", DECAYS)
 @pytest.mark.parametrize("warmup", WARMUPS)
 @pytest.mark.parametrize("warmup_epochs", [0.0, 0.37, 2.0, 3.999, 4.0, 9.0])

@@ -80,11 +80,9 @@ class Application:
     packages: Mapping[str, str] = field(default_factory=dict)
 
     def new_model(self, info: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
-        """Build the model for a data set; initial values come from torch's global generator.
+        """Build the model for a data set's `info`; initial values come from torch's global generator.
 
-        Args:
-            info: `Dataset.info`.
-            options: model options; those left out take their defaults.
+        Model options that are left out take their defaults.
 
         Raises:
             UnknownName: an option is unknown.

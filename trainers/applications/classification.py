@@ -3,8 +3,12 @@
 Shape suffixes: B batch, K classes.
 """
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor
+
+from .application import Application
 
 
 def cross_entropy(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
@@ -34,3 +38,14 @@ def num_correct_in_top5(logits_BK: Tensor, labels_B: Tensor) -> Tensor:
     """Count the samples whose label is among the five largest logits, a scalar; all samples if K <= 5."""
     top_B5 = logits_BK.topk(min(5, logits_BK.shape[1]), dim=1).indices
     return (top_B5 == labels_B.unsqueeze(1)).sum()
+
+
+classifier = partial(
+    Application,
+    loss=cross_entropy,
+    smoothed_loss=smoothed_cross_entropy,
+    score_sum=num_correct,
+    metric="accuracy",
+    higher_is_better=True,
+)
+"""An application that classifies; takes the other fields of `Application`."""

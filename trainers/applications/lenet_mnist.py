@@ -9,18 +9,13 @@ from ..data.mnist import MNIST, MNIST60K
 from ..data.mnist5k import MNIST5K
 from ..models.lenet import LeNet5
 from ..spec import Baseline, OptimizerSpec, ScheduleSpec
-from .application import Application
-from .classification import cross_entropy, num_correct, smoothed_cross_entropy
+from .classification import classifier
 
-LENET_MNIST = Application(
+LENET_MNIST = classifier(
     description="LeNet-5 classifies MNIST's digits",
     source="DATE 3.6; LIMIT Table 2",
     build_model=LeNet5,
     data_sources={"mnist5k": MNIST5K, "mnist": MNIST, "mnist60k": MNIST60K},
-    loss=cross_entropy,
-    score_sum=num_correct,
-    metric="accuracy",
-    higher_is_better=True,
     chance_score=0.1,
     target=0.992,
     epochs=30,
@@ -29,5 +24,4 @@ LENET_MNIST = Application(
         schedule=ScheduleSpec(peak_lr=0.02),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
     ),
-    smoothed_loss=smoothed_cross_entropy,
 )

@@ -13,10 +13,9 @@ from ..data.mnist5k import MNIST5K
 from ..models.lstm import RowLSTM
 from ..options import Options
 from ..spec import Baseline, OptimizerSpec, ScheduleSpec
-from .application import Application
-from .classification import cross_entropy, num_correct, smoothed_cross_entropy
+from .classification import classifier
 
-LSTM_MNIST = Application(
+LSTM_MNIST = classifier(
     description="an LSTM of one layer (or more) classifies MNIST's digits from their 28 rows",
     source="DATE 4.1.1; LEGW 5.1",
     build_model=RowLSTM,
@@ -24,10 +23,6 @@ LSTM_MNIST = Application(
         defaults={"num_hidden": 128, "num_layers": 1}, ranges={"num_hidden": (1, 8192), "num_layers": (1, 16)}
     ),
     data_sources={"mnist5k": MNIST5K, "mnist": MNIST, "mnist60k": MNIST60K},
-    loss=cross_entropy,
-    score_sum=num_correct,
-    metric="accuracy",
-    higher_is_better=True,
     chance_score=0.1,
     target=0.987,
     epochs=25,
@@ -36,5 +31,4 @@ LSTM_MNIST = Application(
         schedule=ScheduleSpec(peak_lr=0.05),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9}),
     ),
-    smoothed_loss=smoothed_cross_entropy,
 )

@@ -25,7 +25,7 @@ Shape suffixes: B batch, T words of a window, V words of the vocabulary.
 """
 
 import math
-from collections.abc import Mapping
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,7 +33,7 @@ from torch import Tensor
 from ..data.ptb import text_sources
 from ..models.language_model import LanguageModel
 from ..options import Options
-from ..spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
+from ..spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
 from .application import Application
 
 GUESSING = 10_000.0
@@ -65,48 +65,26 @@ def _nats(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
     return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), reduction="sum")
 
 
-def _ptb(
-    *,
-    num_steps: int,
-    model: Mapping[str, OptionValue],
-    target: float,
-    epochs: int,
-    baseline: Baseline,
-    description: str,
-    source: str,
-) -> Application:
-    """Return the language model on text in windows of `num_steps` words."""
-    return Application(
-        build_model=LanguageModel,
-        model_options=Options(
-            defaults=model,
-            ranges={
-                "num_hidden": (1, 65_536),
-                "num_layers": (1, 64),
-                "dropout": (0.0, 0.99),
-                "init_scale": (1e-6, 10.0),
-            },
-        ),
-        data_sources=text_sources(num_steps=num_steps),
-        loss=window_loss,
-        score_sum=nats_per_word,
-        finish_score=perplexity,
-        metric="perplexity",
-        higher_is_better=False,
-        chance_score=GUESSING,
-        target=target,
-        epochs=epochs,
-        baseline=baseline,
-        description=description,
-        source=source,
-    )
+_language_model = partial(
+    Application,
+    build_model=LanguageModel,
+    loss=window_loss,
+    score_sum=nats_per_word,
+    finish_score=perplexity,
+    metric="perplexity",
+    higher_is_better=False,
+    chance_score=GUESSING,
+)
+RANGES = {"num_hidden": (1, 65_536), "num_layers": (1, 64), "dropout": (0.0, 0.99), "init_scale": (1e-6, 10.0)}
+"""Allowed values of the model options."""
 
-
-PTB_SMALL = _ptb(
+PTB_SMALL = _language_model(
     description="a 2-layer LSTM of 200 units predicts the Penn Treebank's next word",
     source="DATE 4.1.2; LEGW 5.1; Zaremba et al., arXiv 1409.2329",
-    num_steps=20,
-    model={"num_hidden": 200, "num_layers": 2, "dropout": 0.0, "init_scale": 0.1},
+    data_sources=text_sources(num_steps=20),
+    model_options=Options(
+        defaults={"num_hidden": 200, "num_layers": 2, "dropout": 0.0, "init_scale": 0.1}, ranges=RANGES
+    ),
     target=116.0,
     epochs=13,
     baseline=Baseline(
@@ -118,11 +96,13 @@ PTB_SMALL = _ptb(
     ),
 )
 
-PTB_LARGE = _ptb(
+PTB_LARGE = _language_model(
     description="a 2-layer LSTM of 1,500 units predicts the Penn Treebank's next word",
     source="DATE 4.1.2; Zaremba et al., arXiv 1409.2329",
-    num_steps=35,
-    model={"num_hidden": 1500, "num_layers": 2, "dropout": 0.65, "init_scale": 0.04},
+    data_sources=text_sources(num_steps=35),
+    model_options=Options(
+        defaults={"num_hidden": 1500, "num_layers": 2, "dropout": 0.65, "init_scale": 0.04}, ranges=RANGES
+    ),
     target=78.0,
     epochs=55,
     baseline=Baseline(

@@ -9,10 +9,9 @@ from ..data.cifar10 import CIFAR10, CIFAR10_50K, CIFAR10_PART
 from ..models.cifar_resnet import CifarResNet
 from ..options import Options
 from ..spec import Baseline, DecaySpec, OptimizerSpec, ScheduleSpec
-from .application import Application
-from .classification import cross_entropy, num_correct, smoothed_cross_entropy
+from .classification import classifier
 
-RESNET50_CIFAR10 = Application(
+RESNET50_CIFAR10 = classifier(
     description="ResNet-50 v1 classifies CIFAR-10's photographs",
     source="LIMIT Table 2, Figs 13 to 15, 20 to 22",
     build_model=CifarResNet,
@@ -21,10 +20,6 @@ RESNET50_CIFAR10 = Application(
         ranges={"num_blocks": (1, 100), "num_filters": (1, 1024)},
     ),
     data_sources={"cifar10": CIFAR10, "cifar10-50k": CIFAR10_50K, "cifar10-part": CIFAR10_PART},
-    loss=cross_entropy,
-    score_sum=num_correct,
-    metric="accuracy",
-    higher_is_better=True,
     chance_score=0.1,
     target=0.939,
     epochs=200,
@@ -33,5 +28,4 @@ RESNET50_CIFAR10 = Application(
         schedule=ScheduleSpec(peak_lr=0.1, decay=DecaySpec(name="cosine")),
         optimizer=OptimizerSpec(name="momentum", options={"momentum": 0.9, "weight_decay": 5e-4}),
     ),
-    smoothed_loss=smoothed_cross_entropy,
 )

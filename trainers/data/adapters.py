@@ -58,9 +58,6 @@ def as_split(
             `target` name columns of the batch. None stacks the samples.
         num_workers: number of loading processes, as in `LoadedSplit`.
 
-    Returns:
-        The split.
-
     Raises:
         DataError: the data have another type, or a column is missing; the message says what to pass instead.
 

@@ -33,11 +33,7 @@ class ByteImages(TensorSplit):
     def batches(self, keys: Iterable[Tensor]) -> Iterator[Batch]:
         """Yield the images of keys, as `TensorSplit.batches`, augmented and then normalised."""
         for images_BCHW, targets in super().batches(keys):
-            yield self._normalise(images_BCHW), targets
-
-    def example_batch(self) -> Batch:
-        """Return the first two images, on the CPU."""
-        return self._normalise(self.inputs[:2]).cpu(), self.targets[:2].cpu()
+            yield torch.addcmul(self.shift, images_BCHW.to(self.scale.dtype), self.scale), targets
 
     def to(self, device: torch.device) -> "ByteImages":
         """Return the images on `device`."""
@@ -47,9 +43,6 @@ class ByteImages(TensorSplit):
     def double(self) -> "ByteImages":
         """Return the same bytes with batches in float64."""
         return replace(self, scale=self.scale.double(), shift=self.shift.double())
-
-    def _normalise(self, images_BCHW: Tensor) -> Tensor:
-        return torch.addcmul(self.shift, images_BCHW.to(self.scale.dtype), self.scale)
 
 
 def normalisation(means: Iterable[float], deviations: Iterable[float]) -> dict[str, Tensor]:

@@ -42,61 +42,43 @@ def build_images(records: NDArray[np.uint8], *, augment: bool = False) -> ByteIm
     )
 
 
-def load(
-    read: Callable[[str | None], Records], num_validation: Callable[[int], int], data_folder: str | None
-) -> Dataset:
-    """Load CIFAR-10 into memory, on the CPU; the last training images, in file order, become validation.
+def load(read: Callable[[str | None], Records], data_folder: str | None, *, holds_out: bool = True) -> Dataset:
+    """Load CIFAR-10 into memory, on the CPU; the last training images, in file order, are for validation.
 
     Args:
-        read: `read_published` or `read_part`.
-        num_validation: number of training records -> number held out for validation.
+        read: `read_published`, of which 5,000 are for validation, or `read_part`, of which a tenth is.
         data_folder: as in `read`.
+        holds_out: whether the validation images are excluded from training. If not, validation measures nothing unseen:
+            never choose anything by it.
 
     Raises:
         DataError: a file is missing, truncated or invalid.
     """
     training, test = read(data_folder)
-    num_train = len(training) - num_validation(len(training))
+    num_train = len(training) - (NUM_VALIDATION if read is read_published else len(training) // 10)
     return Dataset(
-        train=build_images(training[:num_train], augment=True),
+        train=build_images(training[:num_train] if holds_out else training, augment=True),
         validation=build_images(training[num_train:]),
         test=build_images(test),
         info={"num_classes": NUM_CLASSES},
     )
 
 
-def load_all_50k(data_folder: str | None) -> Dataset:
-    """Load the published data set with all 50,000 training images in the training split.
-
-    Validation is the last 5,000 of them, so it measures nothing unseen: never choose anything by it.
-
-    Raises:
-        DataError: as in `load`.
-    """
-    training, test = read_published(data_folder)
-    return Dataset(
-        train=build_images(training, augment=True),
-        validation=build_images(training[-NUM_VALIDATION:]),
-        test=build_images(test),
-        info={"num_classes": NUM_CLASSES},
-    )
-
-
 CIFAR10 = DataSource(
-    load=partial(load, read_published, lambda num_images: NUM_VALIDATION),
+    load=partial(load, read_published),
     num_train=45_000,
     needs_download=needs_download,
     description="CIFAR-10, 45,000 / 5,000 / 10,000 images, from a folder or downloaded (170 MB)",
 )
 CIFAR10_50K = DataSource(
-    load=load_all_50k,
+    load=partial(load, read_published, holds_out=False),
     num_train=50_000,
     holds_out=False,
     needs_download=needs_download,
     description="CIFAR-10, trained on all 50,000, validation included: for stated configurations, not for searching",
 )
 CIFAR10_PART = DataSource(
-    load=partial(load, read_part, lambda num_images: num_images // 10),
+    load=partial(load, read_part),
     num_train=9_000,
     description="only data_batch_1.bin and test_batch.bin, of any size: nine tenths of the first for training",
 )

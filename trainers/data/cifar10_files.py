@@ -13,7 +13,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .data_folder import cache_folder, resolve_data_folder
+from .data_folder import cache_folder, download, find_folder, resolve_data_folder
 from .dataset import DataError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -21,6 +21,9 @@ ARCHIVE_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
 """Published beside the archive on the data set's page."""
 INNER_FOLDER = "cifar-10-batches-bin"
 """The folder inside the archive."""
+FOLDERS = (INNER_FOLDER, "cifar10")
+"""Folders that may hold the files in a folder of data sets."""
+FILES = "CIFAR-10's binary files (data_batch_1.bin ...)"
 RECORD_BYTES = 1 + 3 * 32 * 32
 NUM_CLASSES = 10
 
@@ -106,7 +109,7 @@ def read_published(data_folder: str | None) -> Records:
         DataError: a file is missing, truncated or not the original, or the download failed.
     """
     chosen = resolve_data_folder(data_folder)
-    where = _download() if chosen is None else _find_folder(chosen)
+    where = _download() if chosen is None else find_folder(chosen, FILES, *FOLDERS)
     return np.concatenate([file.read(where) for file in TRAIN_FILES]), TEST_FILE.read(where)
 
 
@@ -122,7 +125,7 @@ def read_part(data_folder: str | None) -> Records:
             "data_batch_1.bin: no data folder is set: the source cifar10-part reads it and test_batch.bin from "
             "data.folder, --data DIR or $ZEROTUNE_DATA."
         )
-    where = _find_folder(chosen)
+    where = find_folder(chosen, FILES, *FOLDERS)
     training = BatchFile(name=TRAIN_FILES[0].name).read(where)
     if len(training) < NUM_CLASSES:
         raise DataError(f"{where / TRAIN_FILES[0].name}: {len(training)} images are too few; expected at least 10.")
@@ -134,39 +137,16 @@ def needs_download(data_folder: str | None) -> bool:
     return resolve_data_folder(data_folder) is None and not _is_cached()
 
 
-def _find_folder(data_folder: str) -> Path:
-    """Return the folder with the files: a folder of CIFAR-10's name in `data_folder`, or `data_folder` itself.
-
-    Raises:
-        DataError: the data folder does not exist.
-    """
-    for where in (Path(data_folder) / INNER_FOLDER, Path(data_folder) / "cifar10", Path(data_folder)):
-        if where.is_dir():
-            return where
-    raise DataError(
-        f"{data_folder}: no such folder: it should hold CIFAR-10's binary files (data_batch_1.bin ...), or a folder "
-        f"{INNER_FOLDER} or cifar10 with them."
-    )
-
-
 def _is_cached() -> bool:
     return all((cache_folder("cifar10") / file.name).exists() for file in (*TRAIN_FILES, TEST_FILE))
 
 
 def _download() -> Path:
     """Return the cache folder with the published files; download them if one is missing."""
-    import pooch
-
     cache = cache_folder("cifar10")
     if _is_cached():
         return cache
-    try:
-        archive = Path(pooch.retrieve(URL, known_hash=ARCHIVE_HASH, fname="cifar-10-binary.tar.gz", path=cache))
-    except (OSError, ValueError) as error:  # pooch raises ValueError for a wrong hash
-        raise DataError(
-            f"{URL}: cannot be downloaded to {cache} ({error}): check the network, or set a data folder with "
-            "CIFAR-10's binary files (--data or ZEROTUNE_DATA)."
-        ) from error
+    archive = download(URL, cache, "CIFAR-10's binary files", known_hash=ARCHIVE_HASH)
     with tarfile.open(archive) as tar:
         for file in (*TRAIN_FILES, TEST_FILE):
             inner = cast(IO[bytes], tar.extractfile(f"{INNER_FOLDER}/{file.name}"))  # the hash guarantees it

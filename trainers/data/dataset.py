@@ -115,10 +115,6 @@ class TensorSplit(Split):
             keys = torch.stack([keys, draws], dim=1)
         return first, last, keys.to(self.inputs.device)
 
-    def example_batch(self) -> Batch:
-        """Return the first two samples, on the CPU."""
-        return self.inputs[:2].cpu(), self.targets[:2].cpu()
-
     def to(self, device: torch.device) -> "TensorSplit":
         """Return the samples on `device`."""
         return TensorSplit(inputs=self.inputs.to(device), targets=self.targets.to(device), augment=self.augment)
@@ -203,9 +199,6 @@ def load_on_device(
         data_folder: holds the source's files; None for its default.
         device: device of the batches.
         options: the source's options; those left out take their defaults.
-
-    Returns:
-        The data set.
 
     Raises:
         DataError: a file is missing, truncated or invalid.

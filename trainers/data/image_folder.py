@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..options import Options
-from .data_folder import resolve_data_folder
+from .data_folder import find_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .loaded import LoadedSplit
 
@@ -146,11 +146,7 @@ def _locate(data_folder: str | None) -> Path:
             f"imagenet: no data folder is set: name one with {LAYOUT} by --data or ZEROTUNE_DATA. ImageNet must be "
             "requested at image-net.org and cannot be downloaded here."
         )
-    inner = Path(chosen) / "imagenet"
-    where = inner if inner.is_dir() else Path(chosen)
-    if not where.is_dir():
-        raise DataError(f"{where}: no such folder: it should hold {LAYOUT}, or a folder imagenet with them.")
-    return where
+    return find_folder(chosen, LAYOUT, "imagenet")
 
 
 def _scan_parts(root: Path, *, sizes: bool) -> tuple[NamesByClass, NamesByClass]:

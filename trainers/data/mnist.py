@@ -4,19 +4,20 @@ Source: LeCun, Cortes and Burges. Two splits, both LIMIT's (Section 3.1): `mnist
 end of the training set as validation; `mnist60k` is 60,000 / 10,000, with nothing held out to choose by.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .data_folder import cache_folder, resolve_data_folder
+from .data_folder import cache_folder, download, find_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource, TensorSplit
 from .idx import IdxFile
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-NUM_TRAIN = 55_000
-"""Training samples; the last 5,000 of the 60,000 are for validation (LIMIT)."""
+NUM_TRAIN, NUM_ALL = 55_000, 60_000
+"""Training samples: the last 5,000 of the 60,000 are for validation (LIMIT), or all."""
 PIXEL_MEAN, PIXEL_DEVIATION = 0.1307, 0.3081
 """Mean and standard deviation of the training pixels in [0, 1]."""
 
@@ -41,6 +42,7 @@ TEST_LABELS = IdxFile(
     sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 )
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+WHAT = "MNIST's four IDX files"
 
 
 def build_split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorSplit:
@@ -57,67 +59,36 @@ def build_split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> TensorS
     return TensorSplit(inputs=inputs.unsqueeze(1), targets=torch.from_numpy(labels.astype(np.int64)))
 
 
-def load(data_folder: str | None) -> Dataset:
+def load(data_folder: str | None, *, num_train: int = NUM_TRAIN) -> Dataset:
     """Load MNIST into memory, on the CPU.
 
     Args:
         data_folder: holds the four IDX files (.gz or not), directly or in a folder mnist. None uses $ZEROTUNE_DATA; if
             that is not set either, the files are downloaded once into the user's cache.
+        num_train: 55,000, or 60,000 for all images in the training split (LIMIT, Table 2 and footnote 1; DATE, Table
+            2). NEVER CHOOSE ANYTHING BY THE VALIDATION SPLIT then: it is the last 5,000 training images. It is only for
+            configurations that are stated or were chosen elsewhere; report the test score.
 
     Raises:
         DataError: a file is missing, truncated or not the original, or the download failed.
     """
     train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
     return Dataset(
-        train=build_split(train_images[:NUM_TRAIN], train_labels[:NUM_TRAIN]),
+        train=build_split(train_images[:num_train], train_labels[:num_train]),
         validation=build_split(train_images[NUM_TRAIN:], train_labels[NUM_TRAIN:]),
         test=build_split(test_images, test_labels),
     )
 
 
-def load_60k(data_folder: str | None) -> Dataset:
-    """Load MNIST with all 60,000 images in the training split (LIMIT, Table 2 and footnote 1; DATE, Table 2).
-
-    NEVER CHOOSE ANYTHING BY ITS VALIDATION SPLIT: it is the last 5,000 training images. Use this source only for
-    configurations that are stated or were chosen elsewhere, and report the test score.
-
-    Args:
-        data_folder: as in `load`.
-
-    Raises:
-        DataError: as in `load`.
-    """
-    train_images, train_labels, test_images, test_labels = (file.read(path) for file, path in _locate(data_folder))
-    train = build_split(train_images, train_labels)
-    seen = TensorSplit(inputs=train.inputs[NUM_TRAIN:], targets=train.targets[NUM_TRAIN:])
-    return Dataset(train=train, validation=seen, test=build_split(test_images, test_labels))
-
-
-def check(data_folder: str | None) -> int:
-    """Check that all files exist and have the right size; download them if `load` would.
-
-    Returns:
-        Number of training samples.
+def check(data_folder: str | None, *, num_train: int = NUM_TRAIN) -> int:
+    """Check that all files exist and have the right size; download them if `load` would. Return `num_train`.
 
     Raises:
         DataError: a file is missing or truncated, or the download failed.
     """
     for file, path in _locate(data_folder):
         file.check(path)
-    return NUM_TRAIN
-
-
-def check_60k(data_folder: str | None) -> int:
-    """Check the files as `check` does.
-
-    Returns:
-        Number of training samples.
-
-    Raises:
-        DataError: as in `check`.
-    """
-    check(data_folder)
-    return TRAIN_LABELS.shape[0]
+    return num_train
 
 
 def needs_download(data_folder: str | None) -> bool:
@@ -130,10 +101,7 @@ def _locate(data_folder: str | None) -> list[tuple[IdxFile, Path]]:
     chosen = resolve_data_folder(data_folder)
     if chosen is None:
         return [(file, _download(file)) for file in FILES]
-    inner = Path(chosen) / "mnist"
-    where = inner if inner.is_dir() else Path(chosen)
-    if not where.is_dir():
-        raise DataError(f"{where}: no such folder: it should hold MNIST's four IDX files, or a folder mnist with them.")
+    where = find_folder(chosen, WHAT, "mnist")
     return [(file, file.path_in(where)) for file in FILES]
 
 
@@ -144,17 +112,9 @@ def _cache_path(file: IdxFile) -> Path:
 
 def _download(file: IdxFile) -> Path:
     """Return the file in the user's cache; download it if missing, and keep it only if it is the original."""
-    import pooch  # imported here: it takes 0.2 s, and most runs download nothing
-
-    url, path = f"{MIRROR}{file.name}.gz", _cache_path(file)
+    path = _cache_path(file)
     is_new = not path.exists()
-    try:
-        pooch.retrieve(url, known_hash=None, fname=path.name, path=path.parent)
-    except OSError as error:
-        raise DataError(
-            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or set a data folder with "
-            "MNIST's four IDX files (--data or ZEROTUNE_DATA)."
-        ) from error
+    download(f"{MIRROR}{path.name}", path.parent, WHAT, known_hash=None)
     if is_new:
         try:
             file.read(path)
@@ -172,9 +132,9 @@ MNIST = DataSource(
     description="MNIST, 55,000 / 5,000 / 10,000 images, from a folder or downloaded (11 MB)",
 )
 MNIST60K = DataSource(
-    load=load_60k,
-    check=check_60k,
-    num_train=TRAIN_LABELS.shape[0],
+    load=partial(load, num_train=NUM_ALL),
+    check=partial(check, num_train=NUM_ALL),
+    num_train=NUM_ALL,
     holds_out=False,
     needs_download=needs_download,
     description="MNIST, trained on all 60,000, validation included: for stated configurations, not for searching",

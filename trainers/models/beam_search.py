@@ -8,7 +8,7 @@ vocabulary, N = B K.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -60,8 +60,7 @@ class BeamSearch:
         return log_probabilities / penalties
 
 
-@dataclass
-class _Beams:
+class _Beams(NamedTuple):
     """The hypotheses of unfinished sentences.
 
     Attributes:
@@ -86,12 +85,7 @@ class _Beams:
 
     def select(self, sentences: Tensor) -> "_Beams":
         """Return the hypotheses of the selected sentences."""
-        return _Beams(
-            self.words[sentences],
-            self.log_probabilities[sentences],
-            self.lengths[sentences],
-            self.ended[sentences],
-        )
+        return _Beams(*(part[sentences] for part in self))
 
     def extend(self, logits_BKV: Tensor, search: BeamSearch) -> tuple["_Beams", Tensor]:
         """Return the K best hypotheses with one more token, and the hypothesis (B, K) that each continues."""

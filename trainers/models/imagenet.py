@@ -11,10 +11,7 @@ def resnet50(num_classes: int = 1000) -> nn.Module:
 
     Source: He et al., arXiv 1512.03385, Table 1, in the version of torchvision and LIMIT (Table 2).
     """
-    from torchvision import models
-
-    model: nn.Module = models.resnet50(weights=None, num_classes=num_classes)
-    return model
+    return _from_torchvision("resnet50", num_classes)
 
 
 def resnet50_v1(num_classes: int = 1000) -> nn.Module:
@@ -37,10 +34,7 @@ def alexnet(num_classes: int = 1000) -> nn.Module:
     Source: torchvision, after Krizhevsky, arXiv 1404.5997. Differs from LARS's (BVLC's AlexNet): no local response
     normalisation, 64 and 192 filters in the first layers instead of 96 and 256, no grouped convolutions.
     """
-    from torchvision import models
-
-    model: nn.Module = models.alexnet(weights=None, num_classes=num_classes)
-    return model
+    return _from_torchvision("alexnet", num_classes)
 
 
 def alexnet_bn(num_classes: int = 1000) -> nn.Module:
@@ -64,10 +58,7 @@ def squeezenet(num_classes: int = 1000) -> nn.Module:
 
     Source: Iandola et al., arXiv 1602.07360; torchvision.
     """
-    from torchvision import models
-
-    model: nn.Module = models.squeezenet1_0(weights=None, num_classes=num_classes)
-    return model
+    return _from_torchvision("squeezenet1_0", num_classes)
 
 
 def mobilenet(num_classes: int = 1000) -> nn.Module:
@@ -75,10 +66,7 @@ def mobilenet(num_classes: int = 1000) -> nn.Module:
 
     Source: Howard et al., arXiv 1704.04861; timm.
     """
-    import timm
-
-    model: nn.Module = timm.create_model("mobilenetv1_100", pretrained=False, num_classes=num_classes)
-    return model
+    return _from_timm("mobilenetv1_100", num_classes)
 
 
 def mnasnet(num_classes: int = 1000) -> nn.Module:
@@ -87,10 +75,7 @@ def mnasnet(num_classes: int = 1000) -> nn.Module:
     Source: Tan et al., arXiv 1807.11626; timm. Differs from torchvision's, whose batch normalisation has momentum
     0.0003: at large batches a training ends before the statistics have converged. Here it is torch's 0.1.
     """
-    import timm
-
-    model: nn.Module = timm.create_model("mnasnet_100", pretrained=False, num_classes=num_classes)
-    return model
+    return _from_timm("mnasnet_100", num_classes)
 
 
 def inception_v4(num_classes: int = 1000) -> nn.Module:
@@ -98,7 +83,18 @@ def inception_v4(num_classes: int = 1000) -> nn.Module:
 
     Source: Szegedy et al., arXiv 1602.07261; timm.
     """
+    return _from_timm("inception_v4", num_classes)
+
+
+def _from_torchvision(name: str, num_classes: int) -> nn.Module:
+    from torchvision.models import get_model
+
+    model: nn.Module = get_model(name, weights=None, num_classes=num_classes)
+    return model
+
+
+def _from_timm(name: str, num_classes: int) -> nn.Module:
     import timm
 
-    model: nn.Module = timm.create_model("inception_v4", pretrained=False, num_classes=num_classes)
+    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes)
     return model

@@ -24,7 +24,7 @@ from .groups import layerwise_groups
 from .lamb import LAMB, LARGEST_NORM
 from .lars import LARS
 from .layerwise import BOUNDS_OPTIONS, Layerwise
-from .parameter_free import PARAMETER_FREE, ParameterFree
+from .parameter_free import PARAMETER_FREE, ParameterFree, pair_betas
 
 __all__ = [
     "DATE",
@@ -40,6 +40,31 @@ __all__ = [
 
 NamedParameters = Iterable[tuple[str, nn.Parameter]]
 
+_BELOW_ONE = (0.0, 1.0 - 1e-6)
+_POSITIVE = (1e-30, math.inf)
+_NOT_NEGATIVE = (0.0, math.inf)
+_RANGES: Mapping[str, Range] = {
+    "momentum": _BELOW_ONE,
+    "beta1": _BELOW_ONE,
+    "beta2": _BELOW_ONE,
+    "alpha": _BELOW_ONE,
+    "rho": _BELOW_ONE,
+    "eps": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "trust_coefficient": _POSITIVE,
+    "phi_low": _NOT_NEGATIVE,
+    "phi_high": _NOT_NEGATIVE,
+    "ratio_low": _NOT_NEGATIVE,
+    "ratio_high": _POSITIVE,
+    "ratio_final": _POSITIVE,
+    "ratio_gamma": _POSITIVE,
+    "d0": _POSITIVE,
+    "d_coef": _POSITIVE,
+    "growth_rate": (1.0, math.inf),
+    "reps_rel": _POSITIVE,
+}
+"""Allowed values by option name; a name means the same in every optimizer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerEntry:
@@ -50,25 +75,25 @@ class OptimizerEntry:
         defaults: every option with its default, which also sets its type.
         description: one line.
         source: paper and section.
-        ranges: allowed values by option, as (lowest, highest), both inclusive.
+        special_ranges: allowed values of options whose range differs from that of the same name elsewhere.
     """
 
     build: Callable[[NamedParameters, float, Mapping[str, Any]], Optimizer]
     defaults: Mapping[str, OptionValue]
     description: str
     source: str
-    ranges: Mapping[str, Range] = field(default_factory=dict)
+    special_ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """Allowed values by option, as (lowest, highest), both inclusive."""
+        return {name: _RANGES[name] for name in self.defaults if name in _RANGES} | dict(self.special_ranges)
 
 
 def _build_torch(
     solver: Callable[..., Optimizer], named_parameters: NamedParameters, lr: float, options: Mapping[str, Any]
 ) -> Optimizer:
-    """Build a solver of torch.optim, which takes beta1 and beta2 as a pair."""
-    solver_options = {name: value for name, value in options.items() if name not in ("beta1", "beta2")}
-    if "beta1" in options:
-        solver_options["betas"] = (options["beta1"], options["beta2"])
-    parameters = [parameter for _, parameter in named_parameters]
-    return solver(parameters, lr=lr, **solver_options)
+    return solver([parameter for _, parameter in named_parameters], lr=lr, **pair_betas(options))
 
 
 def _build_grouped(
@@ -94,50 +119,17 @@ def _build_layerwise(base: str, params: list[dict[str, Any]], lr: float, **optio
     return Layerwise(params, lr, base=base, base_options=base_options, **options)
 
 
-_BELOW_ONE = (0.0, 1.0 - 1e-6)
-_POSITIVE = (1e-30, math.inf)
-_NOT_NEGATIVE = (0.0, math.inf)
-_RANGES: Mapping[str, Range] = {
-    "momentum": _BELOW_ONE,
-    "beta1": _BELOW_ONE,
-    "beta2": _BELOW_ONE,
-    "alpha": _BELOW_ONE,
-    "rho": _BELOW_ONE,
-    "eps": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE,
-    "trust_coefficient": _POSITIVE,
-    "phi_low": _NOT_NEGATIVE,
-    "phi_high": _NOT_NEGATIVE,
-    "ratio_low": _NOT_NEGATIVE,
-    "ratio_high": _POSITIVE,
-    "ratio_final": _POSITIVE,
-    "ratio_gamma": _POSITIVE,
-}
-"""Allowed values by option name; a name means the same in every optimizer."""
-
-
-def _entry(
-    build: Callable[[NamedParameters, float, Mapping[str, Any]], Optimizer],
-    defaults: Mapping[str, OptionValue],
-    *,
-    description: str,
-    source: str,
-) -> OptimizerEntry:
-    ranges = {name: _RANGES[name] for name in defaults if name in _RANGES}
-    return OptimizerEntry(build=build, defaults=defaults, description=description, source=source, ranges=ranges)
-
-
 def _torch_entry(base: str, optimizer: type[Optimizer], description: str) -> OptimizerEntry:
     """Return the entry of torch's own implementation of a base solver, with the same options."""
     solver = BASE_SOLVERS[base]
     build = partial(_build_torch, bypass_compiler_in_step(optimizer))
-    return _entry(build, solver.defaults, description=description, source=solver.source)
+    return OptimizerEntry(build=build, defaults=solver.defaults, description=description, source=solver.source)
 
 
 def _date_entry(base: str) -> OptimizerEntry:
-    return _entry(
-        partial(_build_grouped, partial(_build_date, base)),
-        {**BASE_SOLVERS[base].defaults, **BOUNDS_OPTIONS["fixed"], "adapt_vectors": True},
+    return OptimizerEntry(
+        build=partial(_build_grouped, partial(_build_date, base)),
+        defaults={**BASE_SOLVERS[base].defaults, **BOUNDS_OPTIONS["fixed"], "adapt_vectors": True},
         description=f"bounded layer-wise ratio |w|/|g| over {base}",
         source="DATE Algorithm 1, lines 10 to 17",
     )
@@ -145,9 +137,10 @@ def _date_entry(base: str) -> OptimizerEntry:
 
 def _layerwise_entry(base: str) -> OptimizerEntry:
     bounds = {name: value for options in BOUNDS_OPTIONS.values() for name, value in options.items()}
-    return _entry(
-        partial(_build_grouped, partial(_build_layerwise, base)),
-        {**BASE_SOLVERS[base].defaults, "ratio": "gradient", "bounds": "fixed", **bounds, "adapt_vectors": True},
+    own: dict[str, OptionValue] = {"ratio": "gradient", "bounds": "fixed", **bounds, "adapt_vectors": True}
+    return OptimizerEntry(
+        build=partial(_build_grouped, partial(_build_layerwise, base)),
+        defaults={**BASE_SOLVERS[base].defaults, **own},
         description=f"layer-wise ratio, |w|/|g| or |w|/|u|, bounded or not, over {base}",
         source="LIMIT, arXiv 2006.08517, Table 3",
     )
@@ -159,15 +152,15 @@ def _packaged_entry(entry: ParameterFree) -> OptimizerEntry:
         defaults=entry.defaults,
         description=entry.description,
         source=entry.source,
-        ranges=entry.ranges,
+        special_ranges=entry.special_ranges,
     )
 
 
 OPTIMIZERS: dict[str, OptimizerEntry] = {
     "sgd": _torch_entry("sgd", torch.optim.SGD, "stochastic gradient descent (torch.optim.SGD)"),
-    "momentum": _entry(
-        partial(_build_torch, bypass_compiler_in_step(torch.optim.SGD)),
-        {**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
+    "momentum": OptimizerEntry(
+        build=partial(_build_torch, bypass_compiler_in_step(torch.optim.SGD)),
+        defaults={**BASE_SOLVERS["momentum"].defaults, "nesterov": False},
         description="stochastic gradient descent with momentum (torch.optim.SGD)",
         source=BASE_SOLVERS["momentum"].source,
     ),
@@ -176,9 +169,9 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
     "adam": _torch_entry("adam", torch.optim.Adam, "adaptive moments (torch.optim.Adam)"),
     "adamw": _torch_entry("adamw", torch.optim.AdamW, "adaptive moments, decoupled decay (torch.optim.AdamW)"),
     "adadelta": _torch_entry("adadelta", torch.optim.Adadelta, "adaptive learning rates (torch.optim.Adadelta)"),
-    "lars": _entry(
-        partial(_build_grouped, LARS),
-        {
+    "lars": OptimizerEntry(
+        build=partial(_build_grouped, LARS),
+        defaults={
             "momentum": 0.9,
             "weight_decay": 0.0,
             "trust_coefficient": 0.001,
@@ -190,9 +183,9 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
         description="layer-wise adaptive rate scaling over momentum",
         source="LARS, arXiv 1708.03888, Algorithm 1",
     ),
-    "lamb": _entry(
-        partial(_build_grouped, LAMB),
-        {
+    "lamb": OptimizerEntry(
+        build=partial(_build_grouped, LAMB),
+        defaults={
             "beta1": 0.9,
             "beta2": 0.999,
             "eps": 1e-6,
@@ -227,9 +220,6 @@ def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: 
         spec: a name in `OPTIMIZERS` and options; those left out take the entry's defaults.
         named_parameters: the parameters, as from `nn.Module.named_parameters`.
         lr: learning rate, >= 0; a schedule overwrites it in every iteration.
-
-    Returns:
-        The optimizer.
 
     Raises:
         UnknownName: the optimizer or an option is unknown.

@@ -192,9 +192,6 @@ def adam_direction(
         group: options beta1, beta2 and eps.
         decay: coefficient of the weights, >= 0.
         bias_correction: whether to divide the moments as above.
-
-    Returns:
-        The direction.
     """
     beta1, beta2 = group["beta1"], group["beta2"]
     firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")

@@ -114,36 +114,20 @@ class MultiTensorOptimizer(Optimizer):
     def applied_ratio(
         self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float
     ) -> float | None:
-        """Return the factor that multiplies the learning rate in a layer's next step, without side effects.
+        """Return the factor that multiplies the learning rate in a layer's next step; None if the direction decides.
 
-        Args:
-            param: the layer's weights.
-            group: options of its parameter group.
-            weight_norm: |w|.
-            gradient_norm: |g|.
-
-        Returns:
-            The factor; None if it depends on the direction.
+        Without side effects. The norms are |w| and |g|.
         """
         return None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient.
+        """Update every parameter that has a gradient; raise RuntimeError if a gradient is sparse.
 
         Args:
-            closure: reevaluates the model and returns the loss.
-
-        Returns:
-            The closure's loss, or None.
-
-        Raises:
-            RuntimeError: a gradient is sparse.
+            closure: reevaluates the model and returns the loss, which is then returned.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             on_device = group["capturable"] or group.get("stacked", False) or torch.compiler.is_compiling()
             lr = group["lr"] if on_device else float(group["lr"])

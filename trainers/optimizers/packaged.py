@@ -51,21 +51,8 @@ class PackagedOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update the parameters that have a gradient by the package's rule.
-
-        Args:
-            closure: reevaluates the model and returns the loss.
-
-        Returns:
-            The closure's loss, or None.
-
-        Raises:
-            RuntimeError: a gradient is sparse.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        """Update the parameters that have a gradient by the package's rule, as `MultiTensorOptimizer.step`."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         given = self._gradients()
         try:
             for param, grad, maximize in given:

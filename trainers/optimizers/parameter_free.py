@@ -10,7 +10,6 @@ in bfloat16 parameters. This module must not know studies.
 import contextlib
 import importlib
 import io
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +26,14 @@ EXTRA = "rivals"
 
 ANY_GROWTH = 1e30
 """A growth rate without effect; the packages' default is infinity, which JSON has no number for."""
+
+
+def pair_betas(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as torch.optim takes them, with beta1 and beta2 as the pair `betas`."""
+    paired = dict(options)
+    if "beta1" in paired:
+        paired["betas"] = (paired.pop("beta1"), paired.pop("beta2"))
+    return paired
 
 
 def _averaged(inner: Optimizer) -> AveragedOptimizer:
@@ -55,37 +62,17 @@ class ParameterFree:
     description: str
     source: str
 
-    @property
-    def ranges(self) -> dict[str, Range]:
-        """Allowed values by option, as (lowest, highest), both inclusive."""
-        ranges = {name: _RANGES[name] for name in self.defaults if name in _RANGES}
-        return {**ranges, **self.special_ranges}
-
     def build(
         self, named_parameters: Iterable[tuple[str, nn.Parameter]], lr: float, options: Mapping[str, Any]
     ) -> PackagedOptimizer:
-        """Build the optimizer.
-
-        Args:
-            named_parameters: the parameters, as from `nn.Module.named_parameters`.
-            lr: learning rate, >= 0.
-            options: all options by name.
-
-        Returns:
-            The adapted optimizer.
-
-        Raises:
-            ValueError: the package is not installed.
-        """
+        """Build and adapt the optimizer; raise ValueError if its package is not installed."""
         try:
             module = importlib.import_module(self.package)
         except ImportError as error:
             raise ValueError(
                 f"needs the package {self.package!r} ({error}): pip install 'zerotune[{EXTRA}]'."
             ) from error
-        arguments = dict(options)
-        if "beta1" in arguments:
-            arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
+        arguments = pair_betas(options)
         with contextlib.redirect_stdout(io.StringIO()):  # two of the packages print their type of weight decay
             inner = getattr(module, self.optimizer)([parameter for _, parameter in named_parameters], **arguments)
         adapted = self.adapt(inner)
@@ -94,20 +81,7 @@ class ParameterFree:
         return adapted
 
 
-_BELOW_ONE = (0.0, 1.0 - 1e-6)
 _INSIDE_ONE = (1e-6, 1.0 - 1e-6)
-_POSITIVE = (1e-30, math.inf)
-_RANGES: Mapping[str, Range] = {
-    "momentum": _BELOW_ONE,
-    "beta1": _BELOW_ONE,
-    "beta2": _BELOW_ONE,
-    "eps": _POSITIVE,
-    "weight_decay": (0.0, math.inf),
-    "d0": _POSITIVE,
-    "d_coef": _POSITIVE,
-    "growth_rate": (1.0, math.inf),
-    "reps_rel": _POSITIVE,
-}
 _ADAM: Mapping[str, OptionValue] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
 _DOG: Mapping[str, OptionValue] = {"reps_rel": 1e-6, "eps": 1e-8, "weight_decay": 0.0}
 

@@ -30,15 +30,12 @@ def can_be_stacked(spec: OptimizerSpec) -> bool:
 def stacked_optimizer(
     spec: OptimizerSpec, model: nn.Module, stacked: Mapping[str, nn.Parameter]
 ) -> MultiTensorOptimizer:
-    """Build the optimizer that a spec names, over K models.
+    """Build the optimizer that a spec names, over K models; `set_learning_rates` sets each model's learning rate.
 
     Args:
         spec: a name in `OPTIMIZERS` and options, the same for all models.
         model: one of them, or their copy on the meta device; its parameters determine the groups.
         stacked: name -> parameters (K, ...), for every trained parameter of `model`.
-
-    Returns:
-        The optimizer; `set_learning_rates` sets each model's learning rate.
 
     Raises:
         ValueError: the solver cannot be stacked, or `build_optimizer` rejects an option.
@@ -63,12 +60,7 @@ def set_learning_rates(optimizer: MultiTensorOptimizer, lr_1K: Tensor) -> None:
 
 
 def keep_models(optimizer: MultiTensorOptimizer, kept: Tensor) -> None:
-    """Remove all other models from the parameters and the solver's state, in place.
-
-    Args:
-        optimizer: built by `stacked_optimizer`.
-        kept: positions of the models to keep, (num_kept,).
-    """
+    """Remove all models but those at positions `kept`, (num_kept,), from parameters and solver's state, in place."""
     with torch.no_grad():
         for group in optimizer.param_groups:
             for parameter in group["params"]:

@@ -64,10 +64,6 @@ class DecayEntry:
     check: Callable[[ScheduleSpec, Mapping[str, Any]], None] = lambda spec, options: None
 
 
-def _constant(step: ScheduleStep, options: Mapping[str, Any]) -> float:
-    return 1.0
-
-
 def _multistep(step: ScheduleStep, options: Mapping[str, Any]) -> float:
     passed = sum(1 for milestone in options["milestones"] if step.mid_epoch >= milestone)
     return float(options["factor"] ** passed)
@@ -81,10 +77,6 @@ def _check_multistep(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
 def _exponential(step: ScheduleStep, options: Mapping[str, Any]) -> float:
     begun = max(0, math.floor(step.mid_epoch - options["start_epoch"]) + 1)
     return float(options["factor"] ** begun)
-
-
-def _poly(step: ScheduleStep, options: Mapping[str, Any]) -> float:
-    return float(step.remaining ** options["power"])
 
 
 def _date(step: ScheduleStep, options: Mapping[str, Any]) -> float:
@@ -109,10 +101,6 @@ def _check_date(spec: ScheduleSpec, options: Mapping[str, Any]) -> None:
             "decay 'date': options 'as_printed: true' and 'baseline_warmup_epochs' (w0) have an effect only together;"
             " set both or neither."
         )
-
-
-def _cosine(step: ScheduleStep, options: Mapping[str, Any]) -> float:
-    return (1.0 + math.cos(math.pi * (1.0 - step.remaining))) / 2.0
 
 
 def _cosine_cycles(step: ScheduleStep, options: Mapping[str, Any]) -> float:
@@ -147,7 +135,7 @@ def _cosine_cycles_entry(grain: str, figure: str, cycles: int) -> DecayEntry:
 
 
 DECAYS: dict[str, DecayEntry] = {
-    "constant": DecayEntry(factor=_constant, description="stays at its peak", source="LEGW 3"),
+    "constant": DecayEntry(factor=lambda step, options: 1.0, description="stays at its peak", source="LEGW 3"),
     "multistep": DecayEntry(
         factor=_multistep,
         description="times `factor` at each of the epochs `milestones`",
@@ -165,7 +153,7 @@ DECAYS: dict[str, DecayEntry] = {
         ranges={"start_epoch": (0.0, math.inf), "factor": (0.0, 1.0)},
     ),
     "poly": DecayEntry(
-        factor=_poly,
+        factor=lambda step, options: float(step.remaining ** options["power"]),
         description="((E - e) / (E - w)) ** power, from the end of warm-up to 0",
         source="LEGW 3.2. Differs from its (1 - i/I)^p, which jumps at the end of warm-up",
         defaults={"power": 2.0},
@@ -183,7 +171,7 @@ DECAYS: dict[str, DecayEntry] = {
         check=_check_date,
     ),
     "cosine": DecayEntry(
-        factor=_cosine,
+        factor=lambda step, options: (1.0 + math.cos(math.pi * (1.0 - step.remaining))) / 2.0,
         description="half a cosine from the end of warm-up to 0",
         source="LIMIT Figs 28 and 29, after SGDR (arXiv 1608.03983, Eq. 5) without restarts",
     ),

@@ -98,9 +98,6 @@ def build_schedule(spec: ScheduleSpec, *, num_samples: int, batch_size: int, epo
         batch_size: B, in 1 .. n.
         epochs: E, >= 1.
 
-    Returns:
-        The schedule.
-
     Raises:
         UnknownName: the warm-up, the decay or an option is unknown.
         ValueError: a number is out of range.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.data.file_server import file_server
+from tests.trainers.data.files import data_set, file_server
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.data import DataError, DataSource, cifar10, cifar10_files
 from zerotune.trainers.data.byte_images import ByteImages, crop_and_mirror
@@ -26,10 +26,7 @@ TINY = {"num_blocks": (1, 1, 1), "num_filters": 8, "bottleneck": False}
 @pytest.fixture(scope="module")
 def sample(data_folder: Path) -> Path:
     """Create a folder of 10,000 training and 2,000 test images in the binary format, not the published content."""
-    folder = data_folder / "cifar10-sample"
-    if not folder.is_dir():
-        pytest.skip(f"no folder cifar10-sample in {data_folder}")
-    return folder
+    return data_set(data_folder, "cifar10-sample")
 
 
 def records(seed: int, num_images: int = NUM_A_FILE) -> bytes:

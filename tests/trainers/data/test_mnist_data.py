@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainers.data.file_server import file_server
+from tests.trainers.data.files import data_set, file_server
 from zerotune.trainers.data import DataError, DataSource, load_on_device, mnist, mnist5k
 from zerotune.trainers.data.mnist import MNIST, MNIST60K
 from zerotune.trainers.data.mnist5k import MNIST5K
@@ -20,9 +20,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def copied(data_folder: Path, tmp_path: Path) -> Path:
     """Create a folder of this test with copies of the four original files."""
-    if not (data_folder / "mnist").is_dir():
-        pytest.skip(f"no folder mnist in {data_folder}")
-    for path in (data_folder / "mnist").iterdir():
+    for path in data_set(data_folder, "mnist").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
 
@@ -73,8 +71,7 @@ def test_mnist5k_without_its_package_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_mnist_keeps_the_last_5000_training_images_for_validation(data_folder: Path):
-    if not (data_folder / "mnist").is_dir():
-        pytest.skip(f"no folder mnist in {data_folder}")
+    data_set(data_folder, "mnist")
     MNIST.check(str(data_folder))
     dataset = MNIST.load(str(data_folder))
     sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
@@ -85,8 +82,7 @@ def test_mnist_keeps_the_last_5000_training_images_for_validation(data_folder: P
 
 
 def test_mnist60k_trains_on_all_images_and_holds_none_back(data_folder: Path):
-    if not (data_folder / "mnist").is_dir():
-        pytest.skip(f"no folder mnist in {data_folder}")
+    data_set(data_folder, "mnist")
     assert MNIST60K.count(str(data_folder), {}) == 60_000
     dataset, other = MNIST60K.load(str(data_folder)), MNIST.load(str(data_folder))
     assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [60_000, 5_000, 10_000]

@@ -1,18 +1,16 @@
 """Text in PTB's layout: words and windows match the tutorial's reader, and bad files give one-sentence errors."""
 
 import hashlib
-import http.server
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.trainers.data.files import data_set, file_server
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.applications.ptb import nats_per_word, perplexity, window_loss
 from zerotune.trainers.data import DataError, ptb
@@ -178,15 +176,12 @@ def test_the_folder_of_data_sets_may_be_named_instead(folder: Path, monkeypatch:
 @pytest.fixture
 def mirror(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corpus]:
     """Serve the small text for download from a server of this test."""
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(ptb, "MIRROR", f"http://127.0.0.1:{server.server_port}/")
+    with file_server(folder) as address:
+        monkeypatch.setattr(ptb, "MIRROR", f"{address}/")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
         original = hashlib.sha256(TEXT.encode()).hexdigest()
         yield replace(PTB, num_words=(9, 9, 9), sha256=(original,) * 3)
-        server.shutdown()
 
 
 def test_without_a_folder_the_files_are_downloaded_and_kept(mirror: Corpus, folder: Path):
@@ -212,9 +207,7 @@ def test_a_mirror_that_does_not_answer_says_how_to_go_on(mirror: Corpus, monkeyp
 
 
 def test_the_real_text_has_the_counts_it_is_known_by(data_folder: Path):
-    where = data_folder / "text-ptb-layout"
-    if not where.is_dir():
-        pytest.skip(f"no folder text-ptb-layout in {data_folder}")
+    where = data_set(data_folder, "text-ptb-layout")
     data = WIKITEXT2_RESPLIT.load(str(where), num_steps=20, vocabulary=10_000)
     assert [len(split) for split in (data.train, data.validation, data.test)] == [10_882, 6_014, 6_263]
     assert data.info == {"vocabulary_size": 10_000}
@@ -235,9 +228,7 @@ def test_a_model_that_does_worse_than_guessing_counts_as_one_that_guesses():
 
 def test_a_small_model_learns_real_text(data_folder: Path, tmp_path: Path):
     """Test perplexity on a part of WikiText-2 with 500 known words: 20.7 measured; word frequencies alone give 31.6."""
-    where = data_folder / "text-ptb-layout"
-    if not where.is_dir():
-        pytest.skip(f"no folder text-ptb-layout in {data_folder}")
+    where = data_set(data_folder, "text-ptb-layout")
     for name, num_lines in zip(FILES, (1_500, 300, 300), strict=True):
         lines = (where / name).read_text(encoding="utf-8").splitlines(keepends=True)
         (tmp_path / name).write_text("".join(lines[:num_lines]), encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.trainers.data.files import first_pairs
 from tests.trainers.distributed.trainings import APPLICATION_NAMES, APPLICATIONS_FILE, TwoWorkers
 from zerotune.trainers.applications import APPLICATIONS, registry
 from zerotune.trainers.applications.registry import register_application
@@ -42,14 +43,7 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pairs_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the first pairs of Multi30K; skip if GNMT's packages are missing."""
-    for package in APPLICATIONS["gnmt_wmt16"].packages:
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    folder = tmp_path_factory.mktemp("pairs")
-    for part, count in (("train", 101), ("valid", 8), ("test", 8)):
-        for language in ("en", "de"):
-            lines = (data_folder / "multi30k" / f"{part}.{language}").read_bytes().splitlines(keepends=True)
-            (folder / f"{part}.{language}").write_bytes(b"".join(lines[:count]))
-    return folder
+    return first_pairs(data_folder, tmp_path_factory.mktemp("pairs"), 101, 8)
 
 
 @pytest.fixture(scope="module")

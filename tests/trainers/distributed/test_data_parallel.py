@@ -7,19 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed
 
 from tests.process_group_parts import same_bits
-from tests.trainers.distributed.trainings import CASES, TwoWorkers, learned, lenet, resnet, trained
+from tests.trainers.distributed.trainings import CASES, NEEDS_GLOO, TwoWorkers, learned, lenet, resnet, trained
 from zerotune.trainers.distributed.data_parallel import ProcessGroup, shard_bounds
 from zerotune.trainers.loop import Training
 from zerotune.trainers.models.ghost_batch_norm import ghost_batch_sizes
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, TrainConfig
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo, which workers on CPUs need",
-)
+pytestmark = NEEDS_GLOO
 
 
 @pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
@@ -115,7 +111,7 @@ def test_a_parameter_without_a_gradient_is_named(
 def test_batch_normalisation_needs_ghosts(workers: TwoWorkers) -> None:
     config = resnet("momentum", ghost_batch_size=None)
     process_group = workers.start_training(config, Placement())
-    with pytest.raises(ValueError, match=r"^recipe: ghost_batch_size must be given where several workers"):
+    with pytest.raises(ValueError, match=r"^recipe: ghost_batch_size is required if several workers"):
         Training(config, Placement(), process_group)
     workers.close()
 

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.trainers.distributed.trainings import NEEDS_GLOO
 from zerotune.trainers.data.mnist5k import MNIST5K
 from zerotune.trainers.models.lenet import LeNet5
 from zerotune.trainers.scale_up import scale_up
 from zerotune.trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
 
+pytestmark = NEEDS_GLOO
 NUM_SAMPLES, GLOBAL_BATCH_SIZE, EPOCHS = 400, 80, 2
 OPTIMIZERS = ("momentum", "lars", "date")
 
@@ -81,8 +83,6 @@ def process(rank: int, world_size: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, dict[str, Tensor]]]:
     """Return the weights after training by rank, then by optimizer and whether `scale_up` had the wrapped module."""
-    if not torch.distributed.is_gloo_available():
-        pytest.skip("this build of torch has no gloo, which processes on CPUs need to average gradients")
     folder = tmp_path_factory.mktemp("ddp")
     torch.multiprocessing.spawn(process, args=(2, str(folder)), nprocs=2)
     return [torch.load(folder / f"learned{rank}.pt") for rank in range(2)]

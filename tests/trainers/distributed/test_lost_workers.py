@@ -3,18 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch.distributed
 
 from tests import process_group_parts
+from tests.trainers.distributed.trainings import NEEDS_GLOO
+from tests.trainers.small_trainings import LENET
 from zerotune.trainers.applications.user_file import ApplicationFile
 from zerotune.trainers.distributed import local_workers
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.loop import train
-from zerotune.trainers.spec import OptimizerSpec, Placement, ScheduleSpec, TrainConfig
+from zerotune.trainers.spec import Placement, ScheduleSpec, TrainConfig
 from zerotune.trainers.weak_scaling import measure_scaling
 
 ROOT = Path(__file__).parents[3]
@@ -87,19 +89,8 @@ if os.fork() == 0:
 with join_process_group(0, place, device="cpu", address=LOOPBACK, listener=listener) as process_group:
     process_group.all_reduce_sum(torch.ones(1))
 """
-CONFIG = TrainConfig(
-    application="lenet_mnist",
-    data="mnist5k",
-    batch_size=100,
-    epochs=1,
-    seed=0,
-    schedule=ScheduleSpec(peak_lr=0.02),
-    optimizer=OptimizerSpec(name="momentum"),
-)
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo, which workers on CPUs need",
-)
+CONFIG = replace(LENET, batch_size=100, schedule=ScheduleSpec(peak_lr=0.02))
+pytestmark = NEEDS_GLOO
 
 
 def test_a_worker_lost_during_an_update_causes_no_deadlock() -> None:

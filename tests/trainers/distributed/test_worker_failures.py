@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch.distributed
 
 from tests.process_group_parts import one_fails
+from tests.trainers.distributed.trainings import NEEDS_GLOO
 from zerotune.trainers.distributed import local_workers
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.distributed.rendezvous import Rendezvous
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo, which workers on CPUs need",
-)
-
+pytestmark = NEEDS_GLOO
 
 BROKEN_WORKER = """
 import sys

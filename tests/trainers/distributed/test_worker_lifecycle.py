@@ -7,19 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch.distributed
 
-from tests.trainers.distributed.trainings import TwoWorkers, learned, lenet, trained
+from tests.trainers.distributed.trainings import NEEDS_GLOO, TwoWorkers, learned, lenet, trained
 from zerotune.trainers import loop
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
 from zerotune.trainers.distributed.local_workers import WorkerLost
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.spec import Placement, Recipe, ScheduleSpec
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo, which workers on CPUs need",
-)
+pytestmark = NEEDS_GLOO
 
 
 def test_a_training_diverges_on_all_workers(workers: TwoWorkers) -> None:

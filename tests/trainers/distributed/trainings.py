@@ -3,11 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+import torch.distributed
+
 from zerotune.trainers.applications.user_file import ApplicationFile
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
 from zerotune.trainers.distributed.local_workers import LocalWorkers
 from zerotune.trainers.loop import Training
 from zerotune.trainers.spec import OptimizerSpec, Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
+
+NEEDS_GLOO = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo, which workers on CPUs need",
+)
 
 APPLICATION_NAMES = ("resnet50", "cropped_resnet50", "small_lenet", "half_used")
 APPLICATIONS_FILE = """

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.trainers.data.files import first_pairs
 from zerotune.trainers.applications import APPLICATIONS, gnmt
 from zerotune.trainers.applications.gnmt import GNMT_WMT16, bleu, pair_loss, smoothed_pair_loss
 from zerotune.trainers.data.sentence_pairs import PairSplit, Sentences
-from zerotune.trainers.data.translation import PARTS
 from zerotune.trainers.data.vocabulary import BEGIN, END, PAD, Words
 from zerotune.trainers.loop import train
 from zerotune.trainers.models.attention import NormalisedAttention
@@ -223,17 +223,6 @@ def test_the_baseline_warms_up_for_200_iterations():
     assert schedule.lr(100) == pytest.approx(2**-0.5 / 2e3)
 
 
-def first_pairs(data_folder: Path, folder: Path, num_train: int, num_others: int) -> str:
-    """Create a folder with the first pairs of each part of Multi30K; skip where a package is absent."""
-    for package in GNMT_WMT16.packages:
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    for part, count in zip(PARTS, (num_train, num_others, num_others), strict=True):
-        for language in ("en", "de"):
-            lines = (data_folder / "multi30k" / f"{part}.{language}").read_bytes().splitlines(keepends=True)
-            (folder / f"{part}.{language}").write_bytes(b"".join(lines[:count]))
-    return str(folder)
-
-
 SMALL_TRAINING = TrainConfig(
     application="gnmt_wmt16",
     data="multi30k",
@@ -256,7 +245,7 @@ def test_it_learns_to_translate(data_folder: Path, tmp_path: Path):
     three.
     """
     longer = replace(SMALL_TRAINING, epochs=4, schedule=ScheduleSpec(peak_lr=0.006, warmup_epochs=0.2))
-    result = train(longer, Placement(data_folder=first_pairs(data_folder, tmp_path, 2_500, 200)))
+    result = train(longer, Placement(data_folder=str(first_pairs(data_folder, tmp_path, 2_500, 200))))
     losses = [epoch.validation_loss for epoch in result.epochs]
     assert losses == sorted(losses, reverse=True)
     assert losses[1] < losses[0] - 7
@@ -276,7 +265,7 @@ def test_a_training_in_another_number_format_is_close(
         model_options={**SMALL_TRAINING.model_options, "num_hidden": 8},
         recipe=Recipe(clip_norm=5.0, label_smoothing=0.1, micro_batch_size=4),
     )
-    placement = Placement(data_folder=first_pairs(data_folder, tmp_path, 100, 10))
+    placement = Placement(data_folder=str(first_pairs(data_folder, tmp_path, 100, 10)))
     usual = train(small, placement)
     other = train(replace(small, recipe=replace(small.recipe, precision=precision)), placement)
     assert other.epochs[0].train_loss == pytest.approx(usual.epochs[0].train_loss, rel=tolerance)

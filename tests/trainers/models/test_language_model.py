@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.trainers.models.recurrence import lstm_outputs
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.applications.ptb import window_loss
 from zerotune.trainers.data.windows import WindowSplit
@@ -47,21 +48,9 @@ def test_all_parameters_begin_uniform_within_the_scale(init_scale: float):
 
 
 def test_logits_equal_the_recurrence_written_out():
-    """Zaremba et al., Section 3: gates of the layer below and of the previous step."""
     model = small_model()
-    weights = dict(model.lstm.named_parameters())
-    states = [(torch.zeros(5).double(), torch.zeros(5).double()) for _ in range(2)]
-    expected = []
-    for word in TEXT[: 2 * STEPS]:
-        below = model.embedding.weight[word]
-        for layer, (hidden, cell) in enumerate(states):
-            gates = weights[f"weight_ih_l{layer}"] @ below + weights[f"bias_ih_l{layer}"]
-            gates = gates + weights[f"weight_hh_l{layer}"] @ hidden + weights[f"bias_hh_l{layer}"]
-            to_keep, to_forget, candidate, to_show = gates.split(5)
-            cell = to_forget.sigmoid() * cell + to_keep.sigmoid() * candidate.tanh()
-            below = to_show.sigmoid() * cell.tanh()
-            states[layer] = (below, cell)
-        expected.append(model.classifier.weight @ below + model.classifier.bias)
+    outputs = lstm_outputs(model.lstm, [model.embedding.weight[word] for word in TEXT[: 2 * STEPS]])
+    expected = [model.classifier.weight @ output + model.classifier.bias for output in outputs]
     actual = torch.cat([read(model, [(0, 0)])[0], read(model, [(1, 0)])[0]])
     torch.testing.assert_close(actual, torch.stack(expected))
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.trainers.models.recurrence import lstm_outputs
 from zerotune.trainers.applications.lstm_mnist import LSTM_MNIST
 from zerotune.trainers.loop import train
 from zerotune.trainers.models.lstm import RowLSTM
@@ -13,21 +14,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:TF32")  # torch's warning when o
 
 
 def step_by_step(model: RowLSTM, image: Tensor) -> Tensor:
-    """Return the published recurrence, written out for one image (28, 28), one layer after the other."""
-    weights = dict(model.lstm.named_parameters())
-    sequence = [model.transform.weight @ row + model.transform.bias for row in image]
-    for layer in range(model.lstm.num_layers):
-        hidden = cell = torch.zeros(128, dtype=image.dtype)
-        outputs = []
-        for inputs in sequence:
-            gates = weights[f"weight_ih_l{layer}"] @ inputs + weights[f"bias_ih_l{layer}"]
-            gates = gates + weights[f"weight_hh_l{layer}"] @ hidden + weights[f"bias_hh_l{layer}"]
-            to_keep, to_forget, candidate, to_show = gates.split(128)
-            cell = to_forget.sigmoid() * cell + to_keep.sigmoid() * candidate.tanh()
-            hidden = to_show.sigmoid() * cell.tanh()
-            outputs.append(hidden)
-        sequence = outputs
-    return model.classifier.weight @ sequence[-1] + model.classifier.bias
+    """Return the published recurrence, written out for one image (28, 28)."""
+    outputs = lstm_outputs(model.lstm, [model.transform.weight @ row + model.transform.bias for row in image])
+    return model.classifier.weight @ outputs[-1] + model.classifier.bias
 
 
 def test_lstm_has_the_papers_sizes():

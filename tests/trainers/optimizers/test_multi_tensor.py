@@ -1,26 +1,14 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
-from zerotune.trainers.optimizers import DATE, LAMB, LARS, OPTIMIZERS, build_optimizer, layerwise_groups
+from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer, layerwise_groups
 from zerotune.trainers.optimizers.layer_values import norms
 from zerotune.trainers.spec import OptimizerSpec
 
 ADAPTIVE = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
-
-
-@pytest.mark.parametrize("optimizer", [DATE, LAMB, LARS])
-def test_a_sparse_gradient_is_refused_in_a_sentence(optimizer: Callable[..., Optimizer]) -> None:
-    embedding = nn.Embedding(5, 2, sparse=True)
-    embedding(torch.tensor([1])).sum().backward()
-    with pytest.raises(
-        RuntimeError, match=r"does not support the sparse gradient of a parameter of shape \(5, 2\): make it"
-    ):
-        optimizer(embedding.parameters(), lr=0.1).step()
 
 
 def test_norms_of_half_precision_are_taken_in_float32() -> None:

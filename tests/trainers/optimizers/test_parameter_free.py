@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tests.contracts.optimizer_cases import equal, where_installed
 from zerotune.trainers.loop import Training
 from zerotune.trainers.optimizers import OPTIMIZERS, build_optimizer
 from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
@@ -25,13 +25,7 @@ from zerotune.tuner.study import load_study
 
 def packaged(*names: str) -> pytest.MarkDecorator:
     """Parametrize a test over these optimizers; skip each whose package is absent."""
-    cases = []
-    for name in names:
-        package = PARAMETER_FREE[name].package
-        absent = find_spec(package) is None
-        mark = pytest.mark.skipif(absent, reason=f"needs {package}: pip install 'zerotune[rivals]'")
-        cases.append(pytest.param(name, marks=mark))
-    return pytest.mark.parametrize("name", cases)
+    return pytest.mark.parametrize("name", [where_installed(name) for name in names])
 
 
 EVERY_ONE = packaged(*PARAMETER_FREE)
@@ -77,10 +71,6 @@ def update(
 
 def values(params: list[nn.Parameter]) -> list[Tensor]:
     return [param.detach().clone() for param in params]
-
-
-def equal(left: list[Any], right: list[Any]) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 @EVERY_ONE

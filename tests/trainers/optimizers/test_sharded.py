@@ -12,10 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from zerotune.trainers.optimizers.date import DATE
-from zerotune.trainers.optimizers.lamb import LAMB
-from zerotune.trainers.optimizers.lars import LARS
-from zerotune.trainers.optimizers.layerwise import Layerwise
+from tests.trainers.distributed.trainings import NEEDS_GLOO
+from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
 OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimizer]] = {
     "lars": lambda params: LARS(params, lr=0.1, weight_decay=1e-2, foreach=True),
@@ -26,6 +24,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimizer]] = {
     "dynamic bounds": lambda params: Layerwise(params, lr=0.1, base="adam", ratio="update", bounds="dynamic"),
 }
 STEPS = 5
+pytestmark = NEEDS_GLOO
 
 
 def model() -> nn.Module:
@@ -63,7 +62,7 @@ def process(rank: int, folder: str) -> None:
     from torch.distributed.fsdp import fully_shard
 
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     mesh = init_device_mesh("cpu", (2,))
     learned = {}
     for name, build in OPTIMIZERS.items():
@@ -80,8 +79,6 @@ def process(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Tensor]]]:
-    if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
-        pytest.skip("this build of torch has no gloo, which processes on CPUs need")
     folder: Path = tmp_path_factory.mktemp("sharded")
     torch.multiprocessing.spawn(process, args=(str(folder),), nprocs=2)
     found: dict[str, dict[str, dict[str, Tensor]]] = torch.load(folder / "learned.pt")

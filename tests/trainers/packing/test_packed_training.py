@@ -268,22 +268,10 @@ def test_an_epoch_with_few_updates_does_not_make_training_alone_look_fast(monkey
     assert speed.packed == pytest.approx({2: 0.0005, 4: 0.0005})
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
-        MemoryError(),
-    ],
-    ids=["CUDA", "cuBLAS", "CPU", "Python"],
-)
-def test_a_pack_that_does_not_fit_into_memory_keeps_the_smaller_measurements(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_a_pack_that_does_not_fit_into_memory_keeps_the_smaller_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     def fits(size: int) -> None:
         if size > 2:
-            raise error
+            raise MemoryError
 
     Device(monkeypatch, seconds=0.001).fits = fits
     assert list(measure_packs(config(), Placement(), sizes=(2, 4, 8)).packed) == [2]
