@@ -32,7 +32,7 @@ from zerotune.tuner.run.run import open_session, warn_about_damage
 from zerotune.tuner.sanitize import INVISIBLE, sanitize_console
 from zerotune.tuner.store import record
 from zerotune.tuner.study import Study, load_study, shipped_studies, study_from_text
-from zerotune.tuner.trial import Progress, Trial, TrialResult, canonical_json
+from zerotune.tuner.trial import Trial, TrialResult, canonical_json
 
 SESSION = {**dict.fromkeys(TRAINED_WITH, "fuzz"), "python": "3.11"}
 STUDY = """
@@ -139,7 +139,7 @@ def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lin
     number = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = made_up(trial, number)
-        agenda.report(Progress(trial=trial, new_epochs=result.epochs))
+        agenda.report(trial, result.epochs)
         agenda.tell(result)
         number += 1
     assert trial == "done"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
@@ -134,14 +134,6 @@ class TrialResult:
         return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """New epochs of a running trial since the driver last reported."""
-
-    trial: Trial
-    new_epochs: tuple[EpochMetrics, ...]
-
-
 class Agenda(Protocol):
     """Source of trials for a driver, which asks for trials and tells their results."""
 
@@ -153,8 +145,8 @@ class Agenda(Protocol):
         """Return whether the trial may be pruned, so that every epoch must be reported on its own."""
         ...
 
-    def report(self, progress: Progress) -> bool:
-        """Take per-epoch metrics of a running trial; return False to prune it."""
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
+        """Take the epochs that a running trial has finished since the last report; return False to prune it."""
         ...
 
     def tell(self, result: TrialResult) -> None:

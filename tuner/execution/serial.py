@@ -6,7 +6,7 @@ from dataclasses import replace
 from ...trainers.distributed.local_workers import LocalWorkers
 from ...trainers.memory import configure_malloc
 from ..cost import Cost
-from ..trial import Progress, Trial, TrialResult
+from ..trial import Trial, TrialResult
 from .failures import MAX_WORKER_FAILURES, WorkerFailures
 from .progress_update import conclude, failed_result
 from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
@@ -46,7 +46,7 @@ def _run(trial: Trial, agenda: DriverAgenda, execution: Execution, others: PeerW
             result = failed_result(trial, text, num_workers=execution.workers_per_trial)
         elif update.done:
             result = conclude(trial, update)
-        elif not agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
+        elif not agenda.report(trial, update.new_epochs):
             work.discard()
             result = conclude(trial, update, pruned=True)
         else:

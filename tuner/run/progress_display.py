@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..reports.text.format import format_duration, format_params
-from ..trial import Progress, Trial, TrialResult
+from ..trial import Trial, TrialResult
 
 CellKey = tuple[str, int]
 """An arm at a batch size."""
@@ -74,11 +74,9 @@ class ProgressDisplay:
         """Show that a trial is being trained. Repeated calls have no effect."""
         self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
-    def show_progress(self, progress: Progress) -> None:
-        """Show that a trial finished epochs."""
-        running = self._cells[progress.trial.arm, progress.trial.batch_size].running
-        if progress.new_epochs:
-            running[progress.trial.id] = progress.new_epochs[-1].epoch
+    def show_progress(self, trial: Trial, epoch: int) -> None:
+        """Show that a trial finished an epoch, 1-based."""
+        self._cells[trial.arm, trial.batch_size].running[trial.id] = epoch
 
     def show_result(self, result: TrialResult, *, replayed: bool = False) -> None:
         """Show a trial's result, whether from this run, an earlier run (`replayed`) or reuse."""

@@ -4,12 +4,14 @@ They are recorded in the journal and the store and shown on the terminal. Known 
 This module must not know studies, methods or where trials run.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Literal, Protocol
 
 from ...trainers.packing.benchmark import PackSpeed
+from ...trainers.spec import EpochMetrics
 from ..cost import Cost
-from ..trial import Agenda, Progress, Trial, TrialResult
+from ..trial import Agenda, Trial, TrialResult
 from .journal import Journal
 from .progress_display import ProgressDisplay
 from .reuse import ResultReuse, may_reuse
@@ -90,17 +92,17 @@ class RecordingAgenda:
     def _tell_interrupted(self, trial: Trial) -> None:
         """Report the epochs of an interrupted trial to the campaign; the trial may resume after the last one."""
         if epochs := self._journal.content.epochs.get(trial.id):
-            self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
+            self._campaign.report(trial, epochs)
 
     def may_prune(self, trial: Trial) -> bool:
         """Return whether the trial may be pruned, so that every epoch must be reported separately."""
         return self._campaign.may_prune(trial)
 
-    def report(self, progress: Progress) -> bool:
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
         """Record epochs and return whether the trial continues."""
-        self._journal.progress(progress.trial.id, progress.new_epochs)
-        self._display.show_progress(progress)
-        return self._campaign.report(progress)
+        self._journal.progress(trial.id, new_epochs)
+        self._display.show_progress(trial, new_epochs[-1].epoch)
+        return self._campaign.report(trial, new_epochs)
 
     def mark_started(self, trial: Trial) -> None:
         """Show that a trial is being trained. It may have been dispatched some time before."""

@@ -11,7 +11,7 @@ from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.analysis.selection import BASELINE
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.trial import Progress, Trial, TrialStatus
+from zerotune.tuner.trial import Trial, TrialStatus
 
 
 def epoch(number: int, score: float) -> EpochMetrics:
@@ -41,9 +41,7 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
         pruning = trial.arm == "tuned" and trial.role == "search"
         assert pruning == campaign.may_prune(trial)
         scores = [bad if pruning and trial.index == 4 else good] * 11
-        goes_on = [
-            campaign.report(Progress(trial=trial, new_epochs=(epoch(n, s),))) for n, s in enumerate(scores, start=1)
-        ]
+        goes_on = [campaign.report(trial, [epoch(n, s)]) for n, s in enumerate(scores, start=1)]
         # The median of the four finished trials applies from epochs/4 on.
         assert goes_on == ([True, True] + [False] * 9 if pruning and trial.index == 4 else [True] * 11)
         status: TrialStatus = "finished" if all(goes_on) else "pruned"
@@ -59,9 +57,7 @@ def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:
     while isinstance(trial := campaign.ask(), Trial):
         bad = campaign.may_prune(trial) and trial.index == 4
         told = 1
-        while told < trial.config.epochs and campaign.report(
-            Progress(trial=trial, new_epochs=(epoch(told, 0.1 if bad else 0.9),))
-        ):
+        while told < trial.config.epochs and campaign.report(trial, [epoch(told, 0.1 if bad else 0.9)]):
             told += 1
         if bad:
             ended_after.add(told)

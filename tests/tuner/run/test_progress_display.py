@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.progress_display import ProgressDisplay
-from zerotune.tuner.trial import Progress, TrialResult
+from zerotune.tuner.trial import TrialResult
 
 RESULT = make_result()
 CELL = (RESULT.trial.arm, RESULT.trial.batch_size)
@@ -28,7 +28,7 @@ def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[st
     with shown:
         for position, result in enumerate(results):
             shown.show_start(result.trial)
-            shown.show_progress(Progress(trial=result.trial, new_epochs=result.epochs))
+            shown.show_progress(result.trial, 3)
             shown.show_result(result, replayed=position < replayed)
     return written.getvalue().splitlines()
 
@@ -80,7 +80,7 @@ def test_the_table_lists_the_epochs_of_what_is_being_trained() -> None:
         shown.show_result(RESULT, replayed=True)
         other = make_result(seed=7).trial
         shown.show_start(RESULT.trial)
-        shown.show_progress(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
+        shown.show_progress(RESULT.trial, 2)
         shown.show_start(RESULT.trial)  # a repeated call does not restart the trial
         shown.show_start(other)
     assert table_row(written).endswith("2, 0")

@@ -1,5 +1,6 @@
 """A resumed study reports the journal's epochs of interrupted trials to its campaign."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.run.reuse import ResultReuse
 from zerotune.tuner.run.run import open_session
 from zerotune.tuner.study import study_from_text
-from zerotune.tuner.trial import Progress, Trial
+from zerotune.tuner.trial import Trial
 
 STUDY = """
 name: pruned
@@ -34,9 +35,9 @@ class Hearing(Campaign):
         super().__init__(*arguments)
         self.heard: list[int] = []
 
-    def report(self, progress: Progress) -> bool:
-        self.heard += [epoch.epoch for epoch in progress.new_epochs]
-        return super().report(progress)
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
+        self.heard += [epoch.epoch for epoch in new_epochs]
+        return super().report(trial, new_epochs)
 
 
 def epoch(number: int) -> EpochMetrics:
@@ -76,7 +77,7 @@ def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(t
         heard.append(list(campaign.heard))
         if len(asked) == 1:
             for number in (1, 2, 3):
-                assert recorder.report(Progress(trial=asked[0], new_epochs=(epoch(number),)))
+                assert recorder.report(asked[0], [epoch(number)])
         journal.close()
     assert asked[0].id == asked[1].id
     assert heard == [[], [1, 2, 3]]

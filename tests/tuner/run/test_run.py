@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -19,7 +20,7 @@ from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
-from zerotune.tuner.trial import Progress, TrialResult
+from zerotune.tuner.trial import TrialResult
 
 STUDY = """
 name: tiny
@@ -103,10 +104,10 @@ def test_an_interrupted_study_resumes_to_the_numbers_of_an_undisturbed_one(
     report = RecordingAgenda.report
     reports = 0
 
-    def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
+    def interrupting(self: RecordingAgenda, *progress: Any) -> bool:
         nonlocal reports
         reports += 1
-        answer = report(self, progress)
+        answer = report(self, *progress)
         if reports == 4:
             raise KeyboardInterrupt
         return answer

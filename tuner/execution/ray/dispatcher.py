@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
 from ...cost import Cost, device_cost
 from ...errors import Unreachable
-from ...trial import Progress, Trial, TrialResult
+from ...trial import Trial, TrialResult
 from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
 from ..failures import WorkerFailures, find_cause, format_worker_failure, is_external_failure
 from ..packing import PackPlanner
@@ -253,7 +253,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             del left[trial.id]
             self._batcher.record_duration(trial, update)
             self._tell(conclude(trial, update))
-        elif update.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
+        elif update.new_epochs and not self._agenda.report(trial, update.new_epochs):
             del left[trial.id]
             self._send(worker, PRUNED)  # the next trial may come late, and the worker's time limit is running
             remove_checkpoint(self._execution.placement(trial))  # the worker may die before it reads its mailbox

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,11 +91,11 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
 
     report, reports = RecordingAgenda.report, []
 
-    def interrupting(self: RecordingAgenda, progress: object) -> bool:
+    def interrupting(self: RecordingAgenda, *progress: Any) -> bool:
         reports.append(progress)
         if len(reports) == 4:
             raise KeyboardInterrupt
-        return report(self, progress)  # type: ignore[arg-type]
+        return report(self, *progress)
 
     monkeypatch.setattr(RecordingAgenda, "report", interrupting)
     code, out, _ = quick.zerotune(*COMMAND, "--to", "80", "--no-check")
