@@ -21,17 +21,12 @@ class TrialBatch:
     Attributes:
         trials: one or more.
         as_pack: whether they are trained at the same time, as a pack.
+        is_benchmark: whether the worker measures packs of such trials instead of training them.
     """
 
     trials: list[Trial]
     as_pack: bool = False
-
-
-@dataclass(frozen=True)
-class BenchmarkRequest:
-    """A trial that represents others: a worker measures packs of it before they are dispatched."""
-
-    trial: Trial
+    is_benchmark: bool = False
 
 
 class TrialBatcher:
@@ -49,7 +44,7 @@ class TrialBatcher:
         self._requeued: list[Trial] = []
         self._seconds: dict[tuple[str, int], float] = {}
 
-    def next(self, *, num_idle: int, num_workers: int) -> TrialBatch | BenchmarkRequest | Literal["wait", "done"]:
+    def next(self, *, num_idle: int, num_workers: int) -> TrialBatch | Literal["wait", "done"]:
         """Return the next batch for one worker.
 
         Args:
@@ -67,7 +62,7 @@ class TrialBatcher:
         size = self._packing.size(trial)
         if size is None:
             self._buffer.appendleft(trial)
-            return BenchmarkRequest(trial)
+            return TrialBatch(trials=[trial], is_benchmark=True)
         if size > 1:
             found = self._fair_share(trial, size, trial_pack_key, among=num_idle)
             if self._packing.pays_off(trial, len(found)):

@@ -18,7 +18,7 @@ from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
 from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Trial, TrialResult
-from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
+from ..batching import TrialBatch, TrialBatcher
 from ..failures import WorkerFailures, find_cause, format_worker_failure, is_external_failure
 from ..packing import PackPlanner
 from ..progress_update import ProgressUpdate, conclude, failed_result
@@ -47,16 +47,14 @@ class _Assigned:
     """Trials assigned to a worker.
 
     Attributes:
-        trials: those that have not ended, by id.
-        num_given: number of trials assigned.
-        as_pack: whether they are trained at once, as a pack; otherwise one after the other, in order.
+        batch: all of them.
+        left: those that have not ended, by id.
         since: time of the assignment, by `time.monotonic`.
         reported_seconds: device-seconds of the epochs that the worker has reported since.
     """
 
-    trials: dict[str, Trial]
-    num_given: int
-    as_pack: bool
+    batch: TrialBatch
+    left: dict[str, Trial]
     since: float
     reported_seconds: float = 0.0
 
@@ -188,9 +186,9 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             # The benchmark may have killed the worker: train such trials one at a time.
             self._packing.record_speed(measured, None)
         given = self._assigned.pop(worker, None)
-        for trial in given.trials.values() if given else ():
+        for trial in given.left.values() if given else ():
             was_last = self._failures.add(trial.id)
-            if given and given.num_given == 1 and self._is_out_of_time(given) and not is_external_failure(said):
+            if given and len(given.batch.trials) == 1 and self._is_out_of_time(given) and not is_external_failure(said):
                 self._fail_out_of_time(trial, given)
             elif was_last:
                 num_workers = self._execution.workers_per_trial
@@ -234,16 +232,16 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             if update.lost is not None:  # its worker ends in the next step
                 given.reported_seconds += update.unfinished.device_seconds
                 self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + update.unfinished
-            self._on_update(worker, given.trials, given.trials[trial_id], update)
+            self._on_update(worker, given.left, given.left[trial_id], update)
         self._mark_started(given)
-        if not given.trials:
+        if not given.left:
             del self._assigned[worker]
             self._idle.append(worker)
 
     def _mark_started(self, given: _Assigned) -> None:
         """Mark the worker's trials that are being trained as started; the others still wait for their turn."""
-        trials = list(given.trials.values())
-        for trial in trials if given.as_pack else trials[:1]:
+        trials = list(given.left.values())
+        for trial in trials if given.batch.as_pack else trials[:1]:
             self._agenda.mark_started(trial)
 
     def _on_update(self, worker: str, left: dict[str, Trial], trial: Trial, update: ProgressUpdate) -> None:
@@ -274,8 +272,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 self.finished = not self._assigned
                 break
             worker = self._idle.pop(0)
-            if isinstance(batch, BenchmarkRequest):
-                self._request_benchmark(worker, batch.trial)
+            if batch.is_benchmark:
+                self._request_benchmark(worker, batch.trials[0])
             else:
                 self._assign(worker, batch)
         if self.finished:
@@ -290,13 +288,9 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
     def _assign(self, worker: str, batch: TrialBatch) -> None:
         trials = batch.trials
-        self._assigned[worker] = _Assigned(
-            trials={trial.id: trial for trial in trials},
-            num_given=len(trials),
-            as_pack=batch.as_pack,
-            since=time.monotonic(),
-        )
-        self._mark_started(self._assigned[worker])
+        given = _Assigned(batch=batch, left={trial.id: trial for trial in trials}, since=time.monotonic())
+        self._assigned[worker] = given
+        self._mark_started(given)
         assignment = Assignment(
             trials=tuple(trials),
             placements=tuple(self._execution.placement(trial) for trial in trials),
