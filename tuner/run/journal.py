@@ -73,7 +73,7 @@ class JournalContent:
     def _retry_trial(self, trial_id: str) -> None:
         failed = self.results[trial_id]
         if failed.status != "failed":
-            raise ValueError("only failed results are taken back")
+            raise ValueError("only failed results can be withdrawn")
         self.retried.add(trial_id)
         self.first_failures.setdefault(trial_id, failed)
         self.epochs.pop(trial_id, None)
@@ -101,18 +101,18 @@ def read_journal(path: Path) -> JournalContent:
                     _take(content, parse_line(line))
                 except _OtherFormatError as error:
                     raise BadInput(
-                        f"{path}: {error}, which this version does not read: run the study with that one, or move the "
-                        "folder away to start the study anew"
+                        f"{path}: {error}, which this version cannot read: run the study with the one that wrote it, "
+                        "or move the folder away to start over"
                     ) from None
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
                     raise BadInput(
                         f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
-                        "move the folder away to start the study anew"
+                        "move the folder away to start over"
                     )
     except OSError as error:
-        raise BadInput(f"{path}: the journal cannot be read ({error.strerror}): mend that, or move it away") from None
+        raise BadInput(f"{path}: the journal cannot be read ({error.strerror}): fix that, or move it away") from None
     return content
 
 
@@ -156,7 +156,7 @@ def parse_line(line: bytes) -> Any:
     """
     found = _SUM.search(line)
     if found is None or found[1] != _checksum(line[: found.start()] + b"}"):
-        raise ValueError("no checksum, or another")
+        raise ValueError("the checksum is missing or wrong")
     return json.loads(line)
 
 
@@ -226,7 +226,8 @@ class Journal:
 
     def _unwritable(self, error: OSError) -> BadInput:
         return BadInput(
-            f"{self.path}: the journal cannot be written ({error.strerror}): mend that, then run again to go on"
+            f"{self.path}: the journal cannot be written ({error.strerror}): fix that, then run the study again to "
+            "resume it"
         )
 
     def start_study(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:

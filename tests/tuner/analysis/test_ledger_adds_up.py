@@ -25,7 +25,7 @@ from zerotune.trainers.updates import Updates
 from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
-from zerotune.tuner.run.answer import Answer
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.run.recorder import RecordingAgenda

@@ -189,8 +189,8 @@ def test_a_journal_of_another_format_is_refused_with_a_sentence(tmp_path: Path) 
     with pytest.raises(BadInput) as error:
         Journal(tmp_path)
     assert str(error.value) == (
-        f"{path}: written by another version of zerotune in format 99, which this version does not read: run the study "
-        "with that one, or move the folder away to start the study anew"
+        f"{path}: written by another version of zerotune in format 99, which this version cannot read: run the study "
+        "with the one that wrote it, or move the folder away to start over"
     )
 
 
@@ -203,7 +203,7 @@ def test_a_damaged_first_line_is_refused_with_a_sentence(tmp_path: Path, first: 
         Journal(tmp_path)
     expected = (
         f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
-        "move the folder away to start the study anew"
+        "move the folder away to start over"
     )
     assert expected == str(error.value)
     assert first + b"\n" + rest == path.read_bytes()
@@ -334,7 +334,7 @@ def test_a_disk_that_is_full_ends_in_a_sentence_and_the_study_can_be_resumed(tmp
     journal = Journal(tmp_path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
     try:
-        with pytest.raises(BadInput, match=r"the journal cannot be written \(File too large\): mend that, then run"):
+        with pytest.raises(BadInput, match=r"the journal cannot be written \(File too large\): fix that, then run"):
             journal.finish(second)
         journal.close()
     finally:

@@ -11,7 +11,6 @@ from zerotune.tuner.run.progress_display import ProgressDisplay
 from zerotune.tuner.trial import TrialResult
 
 RESULT = make_result()
-CELL = (RESULT.trial.arm, RESULT.trial.batch_size)
 
 
 def display(
@@ -19,7 +18,9 @@ def display(
 ) -> tuple[ProgressDisplay, io.StringIO]:
     written = io.StringIO()
     console = Console(file=written, width=width, force_terminal=terminal, color_system=None, markup=False)
-    return ProgressDisplay(console, [(CELL, 3)], metric="accuracy", higher_is_better=higher_is_better), written
+    shown = ProgressDisplay(console, metric="accuracy", higher_is_better=higher_is_better)
+    shown.plan(RESULT.trial.arm, RESULT.trial.batch_size, 3)
+    return shown, written
 
 
 def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from tests.tuner.run.reused_studies import GRID, PRUNING, SECOND, SEEDS, SESSION, STUDY, journal, run, score_of, study
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
-from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.trial import TrialStatus
 
@@ -26,7 +26,7 @@ def test_what_is_found_and_what_a_model_costs_is_that_of_training_anew(tmp_path:
     run(study(), tmp_path / "shared")
     shared, alone = run(study(*SECOND), tmp_path / "shared"), run(study(*SECOND), tmp_path / "alone")
     assert shared.found() == alone.found()
-    facts = study_facts(stored_definition(study(*SECOND), metric="accuracy", higher_is_better=True))
+    facts = facts_of(study(*SECOND), metric="accuracy", higher_is_better=True)
     rows = [
         [replace(row, search=replace(row.search, searcher_seconds=0.0)) for row in comparison.rows]
         for comparison in (compare(facts, list(ran.results.values())) for ran in (shared, alone))

@@ -13,7 +13,8 @@ from rich.console import Console
 import zerotune.tuner.run.run
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
 from zerotune.tuner.execution import trial_runner
-from zerotune.tuner.run.answer import Answer, load_answer
+from zerotune.tuner.reports.answer import Answer
+from zerotune.tuner.run.answer import read_answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.run.recorder import RecordingAgenda
@@ -157,8 +158,7 @@ def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, fi
 
 
 def test_the_answer_of_a_run_is_the_one_that_the_store_gives(finished: Path) -> None:
-    found = run(finished)
-    assert found == load_answer(default_tracking_uri(finished), "tiny", with_epochs=True, command=found.origin.command)
+    assert run(finished) == read_answer("tiny", store=finished)
 
 
 def test_a_run_prints_nothing_unless_asked(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +172,7 @@ def test_a_run_prints_nothing_unless_asked(copied: Path, capfd: pytest.CaptureFi
 def test_a_changed_question_is_the_stores_too(copied: Path) -> None:
     run(copied)
     found = run(copied, STUDY + "question: Is it?\n")
-    assert found == load_answer(default_tracking_uri(copied), "tiny", with_epochs=True, command=found.origin.command)
+    assert found == read_answer("tiny", store=copied)
     assert found.comparison.facts.question == "Is it?"
 
 

@@ -18,8 +18,8 @@ from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
 from zerotune.tuner.commands.regime import export
 from zerotune.tuner.commands.sync import run as sync_module
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.run import run as run_module
-from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.store import background, default_tracking_uri, read_results
@@ -262,7 +262,7 @@ def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, m
     study = here.folder / "plane.yaml"
     study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")
     code, _, err = here.zerotune(*SYNC)
-    assert (code, "study 'plane-regime' was begun with another definition" in err) == (2, True)
+    assert (code, "study 'plane-regime' was started with another definition" in err) == (2, True)
     assert "epochs: was 2, now 3" in err
 
 

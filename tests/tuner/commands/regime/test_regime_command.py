@@ -136,7 +136,7 @@ def test_failed_trainings_are_run_again_and_nothing_else_is(quick: Here) -> None
         assert after.results[trial_id].cost.device_seconds >= result.cost.device_seconds
     stored = read_results(default_tracking_uri(quick.folder / "mlruns"), "plane-regime", with_epochs=True).results
     assert {result.trial.id: result for result in stored} == after.results
-    assert "plane-regime: no trial has failed, so that none is run again" in quick.done(*search, "--retry-failed")
+    assert "plane-regime: no trial has failed, so none is run again" in quick.done(*search, "--retry-failed")
 
 
 def test_nothing_is_run_again_where_nothing_was_searched(quick: Here) -> None:
