@@ -122,8 +122,8 @@ def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
     blind = [_name_machine(node, found) for node, found in findings.items() if not found.sees_checkpoints]
     if blind:
         notes.append(
-            f"Checkpoints are not shared with {', '.join(blind)}: a trial that another machine takes over begins anew. "
-            "A --store on storage that all machines have would keep them"
+            f"Checkpoints are not shared with {', '.join(blind)}: a trial that moves to another machine starts "
+            "over. To keep them, put --store on storage that all machines share"
         )
     here = local_versions()
     for node, found in findings.items():

@@ -148,7 +148,7 @@ class Writer:
 
     def _tell_failure(self, error: Exception) -> None:
         self._tell(
-            f"{_sentence(error)} The study goes on: its journal keeps the results, and MLflow gets them when it "
+            f"{_sentence(error)} The study continues: its journal keeps the results, and MLflow gets them when it "
             "answers again.",
             True,
         )

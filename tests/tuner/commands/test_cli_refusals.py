@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["run", "tiny.yaml", "--address", "auto", "--driver", "serial"], "--address has no effect with"),
         (
             ["compare", "tiny", "--store", "what?"],
-            "store what?: the path of an MLflow database may hold no question",
+            "store what?: the path of an MLflow database must not contain a question",
         ),
         (["compare", "tiny"], "mlruns/mlflow.db: run a study first"),
         (["compare", "tiny.yaml", "--store", "binary.yaml"], "run a study first"),

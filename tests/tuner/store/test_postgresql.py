@@ -45,7 +45,7 @@ def test_a_database_that_is_lost_and_back_holds_every_trial_once(here: Here, mon
         monkeypatch.setattr(RecordingAgenda, "tell", losing)
         uri = f"postgresql://{USER}@127.0.0.1:{server.port}/postgres"
         out = here.done("run", "plane.yaml", "--driver", "serial", *APP, "--tracking-uri", uri)
-        assert "The study goes on" in " ".join(out.split())
+        assert "The study continues" in " ".join(out.split())
         server.start()
         out += here.done("sync", "plane.yaml", *APP, "--tracking-uri", uri)
         journal = read_journal(here.folder / "mlruns" / "plane" / "journal.jsonl").results
@@ -81,8 +81,8 @@ def test_a_password_in_the_address_is_told_and_kept_nowhere(here: Here) -> None:
 @pytest.mark.parametrize(
     ("password", "database", "code", "said"),
     [
-        ("another", "postgres", 2, f'password authentication failed for user "{USER}": mend the user in the address'),
-        (None, "postgres", 2, "no password supplied: mend the user in the address, or the password"),
+        ("another", "postgres", 2, f'password authentication failed for user "{USER}": fix the user in the address'),
+        (None, "postgres", 2, "no password supplied: fix the user in the address, or the password"),
         (PASSWORD, "absent", 4, 'database "absent" does not exist'),
     ],
 )

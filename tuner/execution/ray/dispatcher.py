@@ -120,8 +120,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             said = " ".join(text.split())
             if MAILBOX_LOST in said:
                 raise Unreachable(
-                    "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
-                    "killed from outside. What was measured is kept; run the study again to go on"
+                    "the process that sends trials to the Ray cluster's workers has died: out of memory, or killed "
+                    "from outside. All results so far are kept; run the study again to resume it"
                 )
             self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
             self._check_idle_failures(text)
@@ -137,14 +137,14 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         cause = find_cause(text)
         if cause and not self._has_started_workers and self._idle_failures >= MAX_START_FAILURES:
             raise Unreachable(
-                f"the workers of the Ray cluster cannot start: {cause}. Python where the workers run must be able to "
-                "import what it imports here: compare the installed packages and PYTHONPATH of both"
+                f"the workers of the Ray cluster cannot start: {cause}. Python on the workers' machines must be able "
+                "to import what it imports here: compare the installed packages and PYTHONPATH of both"
             )
         if self._idle_failures > MAX_IDLE_FAILURES:
             reason = cause or " ".join(text.split())[:500] or "nothing"
             raise Unreachable(
-                f"the Ray cluster cannot keep workers: {MAX_IDLE_FAILURES} died one after the other before they were "
-                f"given a trial; Ray says of the last: {reason}"
+                f"{MAX_IDLE_FAILURES} workers of the Ray cluster died one after the other before they got a trial; "
+                f"Ray about the last one: {reason}"
             )
 
     @contextmanager
@@ -170,7 +170,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         """Note once that a machine that joined cannot train this study; the worker waits there without trials."""
         if problem not in self._unfit:
             self._unfit.add(problem)
-            self._agenda.add_note(f"A machine that joined is given nothing to train, since it could not: {problem}")
+            self._agenda.add_note(f"A machine that joined gets no trials, because it cannot train them: {problem}")
 
     def _drop_worker(self, worker: str, said: str = "") -> None:
         """Forget a worker whose process is gone and requeue its trials, except those that have lost too many workers.

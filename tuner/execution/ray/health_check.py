@@ -28,8 +28,8 @@ ATTACHED_PATIENCE = 45.0
 def format_lost_cluster(address: str) -> str:
     """Format the error message about a lost head at HOST:PORT."""
     return (
-        f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
-        "measured is kept; run the study again to go on"
+        f"the Ray cluster was lost while the study ran: its head at {address} no longer answers. All results "
+        "so far are kept; run the study again to resume it"
     )
 
 

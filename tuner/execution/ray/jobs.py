@@ -94,10 +94,9 @@ class Jobs:
         for secret in find_secrets(self._address):
             reason = reason.replace(secret, "***")
         return Unreachable(
-            f"--address {redact(self._address)}: no job could be given to the cluster (Ray {ray.__version__} here): "
-            f"{reason[:300]}. "
-            "It must be the address of the dashboard, http://HOST:8265 by default, of a cluster that was started with "
-            "ray[default]"
+            f"--address {redact(self._address)}: the job could not be submitted to the cluster (Ray {ray.__version__} "
+            f"here): {reason[:300]}. Give the address of the dashboard, http://HOST:8265 by default, of a cluster "
+            "that was started with ray[default]"
         )
 
 

@@ -277,8 +277,8 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
     except (RayError, ConnectionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(
-            f"the Ray cluster was lost while the study ran: {reason}. What was measured is kept; run the study again "
-            "to go on"
+            f"the Ray cluster was lost while the study ran: {reason}. All results so far are kept; run the study "
+            "again to resume it"
         ) from None
     if not dispatch.finished:
         raise Unreachable("the Ray cluster ended before the study did: its workers could not be started")

@@ -23,7 +23,7 @@ def test_a_study_whose_mailbox_dies_ends_with_a_sentence_and_fails_no_trial() ->
                 os.kill(child.pid, signal.SIGKILL)
 
     agenda.on_report = kill_mailbox
-    with pytest.raises(Unreachable, match="through which the Ray cluster's workers get their trials has died"):
+    with pytest.raises(Unreachable, match="sends trials to the Ray cluster's workers has died"):
         run_ray(agenda, Execution(max_concurrent=1))
     assert agenda.reported
     assert [result for result in agenda.told if result.status == "failed"] == []
