@@ -89,13 +89,7 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
 
 
 def make_store_opener(study: Study, tracking_uri: str, sessions: Sequence[Mapping[str, str]]) -> Callable[[], Store]:
-    """Return a function that opens a study's store, called initially and after every failure.
-
-    Args:
-        study: the study.
-        tracking_uri: address of its store.
-        sessions: the programs and machines that ran the study; also written to the store.
-    """
+    """Return a function that opens a study's store and writes `sessions` to it, called again after every failure."""
     definition, methods = stored_definition(study), {arm.name: arm.method for arm in study.arms}
     tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 

@@ -25,7 +25,7 @@ from ...trainers.spec import EpochMetrics
 from ..analysis.provenance import is_same_program
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
-from ..trial import TrialResult, canonical_json, check_measured, result_from_content, result_to_json
+from ..trial import TrialResult, canonical_json, check_measured, result_from_content
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
@@ -33,10 +33,6 @@ _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
 """The checksum at the end of a line. A line without one is damaged."""
-
-
-class _OtherFormatError(Exception):
-    """An intact journal in another format."""
 
 
 @dataclass
@@ -98,12 +94,7 @@ def read_journal(path: Path) -> JournalContent:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    _take(content, parse_line(line))
-                except _OtherFormatError as error:
-                    raise BadInput(
-                        f"{path}: {error}, which this version cannot read: run the study with the one that wrote it, "
-                        "or move the folder away to start over"
-                    ) from None
+                    _take(content, parse_line(line), path)
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
@@ -116,13 +107,22 @@ def read_journal(path: Path) -> JournalContent:
     return content
 
 
-def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
+def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> None:
+    """Add a record to the content.
+
+    Raises:
+        BadInput: the journal is intact but in another format.
+        ValueError: the record is damaged; so are those that raise KeyError, TypeError or AttributeError.
+    """
     match record["kind"]:
         case "study":
             if record["format"] != FORMAT:
                 version = record["provenance"].get("version.zerotune")
                 writer = f"zerotune {version}" if version else "another version of zerotune"
-                raise _OtherFormatError(f"written by {writer} in format {record['format']}")
+                raise BadInput(
+                    f"{path}: written by {writer} in format {record['format']}, which this version cannot read: run "
+                    "the study with the one that wrote it, or move the folder away to start over"
+                )
             if content.definition:
                 raise ValueError("a second study")
             session = _SESSION.validate_python(record["provenance"])
@@ -282,7 +282,7 @@ class Journal:
         if result.trial.id in self.content.retried:
             again = replace(result.cost, trials=0, searcher_seconds=0.0)
             result = replace(result, cost=self.content.results[result.trial.id].cost + again)
-        record = {"kind": "result", "result": json.loads(result_to_json(result))}
+        record = {"kind": "result", "result": asdict(result)}
         self._append(record, durable=result.reused_from is None)  # a reused one can be reused again
         self.content._put(result)
         return result

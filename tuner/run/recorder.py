@@ -78,7 +78,8 @@ class RecordingAgenda:
                 if self._reuse.defer(trial):
                     continue
                 self._reuse.start(trial)
-            self._tell_interrupted(trial)
+            if epochs := self._journal.content.epochs.get(trial.id):  # interrupted; it may resume after the last one
+                self._campaign.report(trial, epochs)
             self._journal.start(trial.id)
             return trial
         return "wait" if self._reuse.has_waiting else trial
@@ -86,13 +87,8 @@ class RecordingAgenda:
     def _known(self, trial: Trial) -> TrialResult | None:
         """Return the result in the study's own journal, or None. A reused one does not count if all must train."""
         known = self._journal.content.result_of(trial.id)
-        taken_over = known is not None and known.reused_from is not None
-        return None if taken_over and self._reuse.trains_everything else known
-
-    def _tell_interrupted(self, trial: Trial) -> None:
-        """Report the epochs of an interrupted trial to the campaign; the trial may resume after the last one."""
-        if epochs := self._journal.content.epochs.get(trial.id):
-            self._campaign.report(trial, epochs)
+        is_reused = known is not None and known.reused_from is not None
+        return None if is_reused and self._reuse.trains_everything else known
 
     def may_prune(self, trial: Trial) -> bool:
         """Return whether the trial may be pruned, so that every epoch must be reported separately."""

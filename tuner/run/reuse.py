@@ -127,11 +127,7 @@ def find_reusable_results(
 ) -> ReusableResults:
     """Find the results in a store that a session can reuse.
 
-    Args:
-        study: the definition.
-        store: folder of the local store.
-        session: provenance of the current session.
-        on_a_cluster: whether trials run on other machines, whose devices are not known in advance.
+    On a cluster (`on_a_cluster`) the devices are not known in advance, so only the study's own results can be.
     """
     device = None
     if not on_a_cluster:

@@ -42,12 +42,7 @@ Announce = Callable[[Cell], None]
 
 
 def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
-    """Start a new journal, or check that an existing one belongs to the same study.
-
-    Args:
-        study: the definition.
-        journal: its journal, new or existing.
-        session: provenance of the current session.
+    """Start a new journal, or check that an existing one belongs to the same study, and record this session.
 
     Raises:
         StudyChanged: the definitions differ; the message shows the differences.

@@ -157,7 +157,7 @@ def inspect_machines(execution: Execution) -> Sequence[str]:
 
 
 def make_inspection(execution: Execution, probe: Path | None = None) -> Inspection:
-    """Build the inspection that a machine runs before it trains anything; `probe` is that of `Inspection`."""
+    """Return what a machine checks before it trains anything."""
     return Inspection(
         workload=execution.workload,
         data_folder=execution.data_folder,

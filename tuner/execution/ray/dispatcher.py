@@ -14,11 +14,11 @@ from typing import Any
 from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
-from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
+from ....trainers.packing.benchmark import PackSpeed
 from ...cost import Cost, device_cost
 from ...errors import Unreachable
 from ...trial import Trial, TrialResult
-from ..batching import TrialBatch, TrialBatcher
+from ..batching import TrialBatcher
 from ..failures import WorkerFailures, find_cause, format_worker_failure, is_external_failure
 from ..packing import PackPlanner
 from ..progress_update import ProgressUpdate, conclude, failed_result
@@ -47,14 +47,14 @@ class _Assigned:
     """Trials assigned to a worker.
 
     Attributes:
-        batch: all of them.
-        left: those that have not ended, by id.
+        assignment: all of them.
+        trials: those that have not ended, by id.
         since: time of the assignment, by `time.monotonic`.
         reported_seconds: device-seconds of the epochs that the worker has reported since.
     """
 
-    batch: TrialBatch
-    left: dict[str, Trial]
+    assignment: Assignment
+    trials: dict[str, Trial]
     since: float
     reported_seconds: float = 0.0
 
@@ -76,7 +76,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._mailboxes: dict[str, str] = {}
         packing = execution.packing if execution.workers_per_trial == 1 else "off"
         self._packing = PackPlanner(packing, on_gpu=execution.gpus_per_trial > 0)
-        self._batcher = TrialBatcher(agenda, self._packing)
+        self._batcher = TrialBatcher(agenda, self._packing, execution)
         self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
@@ -129,11 +129,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._dispatch()
 
     def _check_idle_failures(self, text: str) -> None:
-        """Raise Unreachable if restarting workers is futile.
-
-        Args:
-            text: Ray's text about the last death.
-        """
+        """Raise Unreachable if restarting workers is futile, given Ray's text about the last death."""
         cause = find_cause(text)
         if cause and not self._has_started_workers and self._idle_failures >= MAX_START_FAILURES:
             raise Unreachable(
@@ -175,9 +171,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
     def _drop_worker(self, worker: str, said: str = "") -> None:
         """Forget a worker whose process is gone and requeue its trials, except those that have lost too many workers.
 
-        Args:
-            worker: that is gone.
-            said: Ray's text about its death.
+        `said` is Ray's text about its death.
         """
         if worker in self._idle:
             self._idle.remove(worker)
@@ -186,9 +180,9 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             # The benchmark may have killed the worker: train such trials one at a time.
             self._packing.record_speed(measured, None)
         given = self._assigned.pop(worker, None)
-        for trial in given.left.values() if given else ():
+        for trial in given.trials.values() if given else ():
             was_last = self._failures.add(trial.id)
-            if given and len(given.batch.trials) == 1 and self._is_out_of_time(given) and not is_external_failure(said):
+            if given and self._is_out_of_time(given) and not is_external_failure(said):
                 self._fail_out_of_time(trial, given)
             elif was_last:
                 num_workers = self._execution.workers_per_trial
@@ -197,9 +191,10 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 self._batcher.requeue(trial)
 
     def _is_out_of_time(self, given: _Assigned) -> bool:
-        """Whether the worker may have ended itself at the time limit; its clock started after ours."""
+        """Whether the worker may have ended itself at its only trial's time limit; its clock started after ours."""
         limit = self._execution.time_limit
-        return limit is not None and time.monotonic() - given.since >= limit
+        is_alone = len(given.assignment.trials) == 1
+        return is_alone and limit is not None and time.monotonic() - given.since >= limit
 
     def _fail_out_of_time(self, trial: Trial, given: _Assigned) -> None:
         """Fail the trial and charge it the device time up to now, also the part that no epoch reported."""
@@ -232,16 +227,16 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             if update.lost is not None:  # its worker ends in the next step
                 given.reported_seconds += update.unfinished.device_seconds
                 self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + update.unfinished
-            self._on_update(worker, given.left, given.left[trial_id], update)
+            self._on_update(worker, given.trials, given.trials[trial_id], update)
         self._mark_started(given)
-        if not given.left:
+        if not given.trials:
             del self._assigned[worker]
             self._idle.append(worker)
 
     def _mark_started(self, given: _Assigned) -> None:
         """Mark the worker's trials that are being trained as started; the others still wait for their turn."""
-        trials = list(given.left.values())
-        for trial in trials if given.batch.as_pack else trials[:1]:
+        trials = list(given.trials.values())
+        for trial in trials if given.assignment.as_pack else trials[:1]:
             self._agenda.mark_started(trial)
 
     def _on_update(self, worker: str, left: dict[str, Trial], trial: Trial, update: ProgressUpdate) -> None:
@@ -263,46 +258,26 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
 
     def _dispatch(self) -> None:
-        """Give trials to idle workers while there are any; stop the workers when nothing can follow."""
+        """Give tasks to idle workers while there are any; stop the workers when nothing can follow."""
         while self._idle and not self.finished and not self._measuring:
-            batch = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
-            if batch == "wait":
+            task = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
+            if task == "wait":
                 return
-            if batch == "done":
+            if task == "done":
                 self.finished = not self._assigned
                 break
             worker = self._idle.pop(0)
-            if batch.is_benchmark:
-                self._request_benchmark(worker, batch.trials[0])
+            if isinstance(task, BenchmarkTask):
+                self._measuring[worker] = task.trial
             else:
-                self._assign(worker, batch)
+                trials = {trial.id: trial for trial in task.trials}
+                self._assigned[worker] = _Assigned(assignment=task, trials=trials, since=time.monotonic())
+                self._mark_started(self._assigned[worker])
+            self._send(worker, task)
         if self.finished:
             for worker in self._idle:
                 self._send(worker, STOP)
             self._idle.clear()
-
-    def _request_benchmark(self, worker: str, trial: Trial) -> None:
-        self._measuring[worker] = trial
-        placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
-        self._send(worker, BenchmarkTask(trial=trial, placement=placement, time_limit=limit))
-
-    def _assign(self, worker: str, batch: TrialBatch) -> None:
-        trials = batch.trials
-        given = _Assigned(batch=batch, left={trial.id: trial for trial in trials}, since=time.monotonic())
-        self._assigned[worker] = given
-        self._mark_started(given)
-        assignment = Assignment(
-            trials=tuple(trials),
-            placements=tuple(self._execution.placement(trial) for trial in trials),
-            as_pack=batch.as_pack,
-            may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
-            time_limit=self._time_limit(len(trials)),
-        )
-        self._send(worker, assignment)
-
-    def _time_limit(self, num_trials: int) -> float | None:
-        limit = self._execution.time_limit
-        return None if limit is None else limit * num_trials
 
 
 def _last_error(trial: Any) -> str:

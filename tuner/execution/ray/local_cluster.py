@@ -94,9 +94,6 @@ def start_ahead(num_cpus: int) -> Iterator[None]:
     """Start a cluster while the caller prepares for it; release it at the end if nobody took it.
 
     A cluster already started with the same number of cores is used instead. Errors are raised by `LocalHead.address`.
-
-    Args:
-        num_cpus: cores for the cluster's trials, >= 1.
     """
     head = take(num_cpus)
     _ahead.append(head)
