@@ -19,10 +19,7 @@ from zerotune.tuner.study import Study, study_from_text
 from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
 
 SESSION = dict.fromkeys(TRAINED_WITH, "same")
-
-
 DEVICE = "Some CPU"
-
 
 STUDY = """
 name: first
@@ -39,20 +36,14 @@ arms:
 
 
 GRID = 3
-
-
 SEEDS = 2
 """Number of confirmation runs of an arm, and of the stated baseline."""
-
 
 SECOND = (("name: first", "name: second"), ("[0.01, 0.02, 0.04]", "[0.02, 0.04, 0.08]"))
 """Edits that give a second study, whose grid shares two points with the first one's."""
 
-
-PRUNING = """\
-  - {name: tuned, method: optuna, pruner: median, trials: 3, space: {lr: {choices: [0.01, 0.02, 0.04]}}}
-"""
-
+PRUNED = ("method: grid,", "method: optuna, pruner: median, trials: 3,")
+"""An edit that gives a study whose search may prune its trials."""
 
 Status = Callable[[Trial], TrialStatus]
 
@@ -115,7 +106,7 @@ class Ran:
     def of(self, arm: str, role: str) -> list[TrialResult]:
         return [r for r in self.results.values() if (r.trial.arm, r.trial.role) == (arm, role)]
 
-    def taken_over(self) -> list[TrialResult]:
+    def reused(self) -> list[TrialResult]:
         return [result for result in self.results.values() if result.reused_from is not None]
 
     def found(self) -> dict[str, tuple[Any, ...]]:

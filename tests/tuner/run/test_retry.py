@@ -141,7 +141,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
     assert (again.ids(), {}) == (replayed.ids(), replayed.results)
 
 
-def test_a_trial_that_is_run_again_is_not_pruned_and_not_taken_over() -> None:
+def test_a_trial_that_is_run_again_is_not_pruned_and_not_reused() -> None:
     pruned = study(("    trials: 6\n", "    trials: 6\n    pruner: median\n"))
     before = execute(Campaign(pruned), some_fail)
     content = as_journal(before.results, retry_trial=True)
