@@ -139,19 +139,15 @@ class Agenda(Protocol):
 
     def ask(self) -> "Trial | Literal['wait', 'done']":
         """Return the next trial, "wait" until running trials are told, or "done" if none will follow."""
-        ...
 
     def may_prune(self, trial: Trial) -> bool:
         """Return whether the trial may be pruned, so that every epoch must be reported on its own."""
-        ...
 
     def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
         """Take the epochs that a running trial has finished since the last report; return False to prune it."""
-        ...
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial that was asked for."""
-        ...
 
 
 MAX_AMOUNT = 10**30

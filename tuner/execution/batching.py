@@ -27,12 +27,7 @@ class TrialBatcher:
         self._seconds: dict[tuple[str, int], float] = {}
 
     def next(self, *, num_idle: int, num_workers: int) -> Assignment | BenchmarkTask | Literal["wait", "done"]:
-        """Return the next task of one worker.
-
-        Args:
-            num_idle: idle workers, this one included.
-            num_workers: all workers.
-        """
+        """Return the next task of one worker, which counts among the idle ones."""
         if self._requeued:
             # Alone: a trial that kills its worker must take no other trial with it.
             return self._assign([self._requeued.pop()])

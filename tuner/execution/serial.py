@@ -13,12 +13,7 @@ from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 
 
 def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
-    """Run every trial of the agenda.
-
-    Args:
-        agenda: gives trials and takes results.
-        execution: where trials run; `max_concurrent` and `address` have no effect.
-    """
+    """Run every trial of the agenda; the execution's `max_concurrent` and `address` have no effect."""
     configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)
     with closing(LocalWorkers(execution.workers_per_trial)) as others:

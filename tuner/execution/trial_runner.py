@@ -94,7 +94,6 @@ class PeerWorkers(Protocol):
         Raises:
             WorkerLost: one of them could not be started.
         """
-        ...
 
     def failure(self) -> str | None:
         """Return the error that one of them reports; None if none does.
@@ -102,11 +101,9 @@ class PeerWorkers(Protocol):
         Raises:
             WorkerLost: one of them ended without reporting an error.
         """
-        ...
 
     def close(self) -> None:
         """End them; the next training starts new ones."""
-        ...
 
 
 class DriverAgenda(Agenda, Protocol):
@@ -114,19 +111,15 @@ class DriverAgenda(Agenda, Protocol):
 
     def mark_started(self, trial: Trial) -> None:
         """Record that a trial is being trained from now on; may be called again for the same trial."""
-        ...
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Record how fast trainings like this trial's are, alone and in packs."""
-        ...
 
     def add_note(self, sentence: str) -> None:
         """Record a note about the execution environment."""
-        ...
 
     def add_warning(self, trial: Trial, sentence: str) -> None:
         """Record a warning about a training that continues."""
-        ...
 
 
 class TrialRunner:

@@ -76,12 +76,7 @@ def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: st
 
 
 def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
-    """Build the answer from results in memory.
-
-    Args:
-        results: the study's results, in any order. Learning curves need them to include epochs.
-        origin: where the results come from; its definition is one returned by `stored_definition`.
-    """
+    """Build the answer from results in any order, whose origin has a definition returned by `stored_definition`."""
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     definition = origin.definition
     facts = facts_of(origin.study, metric=definition["metric"], higher_is_better=definition["higher_is_better"])

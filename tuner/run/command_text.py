@@ -40,12 +40,9 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
     """
     from ..store import default_tracking_uri
 
-    words = ["zerotune", "report", study_name]
-    if tracking_uri != default_tracking_uri(store):
-        words += ["--tracking-uri", redact(tracking_uri)]
-    elif store != STORE:
-        words += ["--store", str(store)]
-    return shlex.join(words)
+    is_local = tracking_uri == default_tracking_uri(store)
+    place = {"--store": str(store)} if is_local else {"--tracking-uri": tracking_uri}
+    return format_command("report", study_name, place)
 
 
 def format_path(path: Path) -> str:

@@ -176,10 +176,7 @@ def _not_for_others(path: str, flags: int) -> int:
 
 
 class Journal:
-    """A study's journal, open for appending by one driver.
-
-    Args:
-        folder: the study's folder; created if missing.
+    """A study's journal, open for appending by one driver, in the study's folder, which is created if missing.
 
     Raises:
         StudyLocked: another process is running this study.

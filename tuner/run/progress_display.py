@@ -5,7 +5,6 @@ On a terminal, the table stays below the lines. Elsewhere (a pipe, CI), only the
 
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -27,11 +26,7 @@ class _CellState:
 class ProgressDisplay:
     """Display of a study's progress.
 
-    Args:
-        console: the console to print to.
-        metric: name of the score.
-        higher_is_better: direction of the score.
-        more_may_come: whether the results decide what is trained next, so that the remaining time is unknown.
+    With `more_may_come` the results decide what is trained next, so the remaining time is unknown.
     """
 
     def __init__(self, console: Console, *, metric: str, higher_is_better: bool, more_may_come: bool = False) -> None:
@@ -51,9 +46,7 @@ class ProgressDisplay:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def plan(self, arm: str, batch_size: int, number: int) -> None:

@@ -22,7 +22,6 @@ class BilledAgenda(Agenda, Protocol):
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Return the seconds the method took to propose this trial."""
-        ...
 
 
 class ResultWriter(Protocol):
@@ -34,11 +33,9 @@ class ResultWriter(Protocol):
         Raises:
             BadInput: results can never be submitted.
         """
-        ...
 
     def submit(self, result: TrialResult) -> None:
         """Queue a result for writing and return immediately."""
-        ...
 
 
 class RecordingAgenda:

@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from tests.tuner.analysis.synthetic_results import make_result
@@ -34,12 +35,9 @@ def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[st
     return written.getvalue().splitlines()
 
 
-def test_a_pipe_gets_one_line_a_trial_and_no_table() -> None:
-    assert len(lines(RESULT, RESULT)) == 2
-
-
-def test_a_trial_is_one_line_however_narrow_the_output() -> None:
-    assert len(lines(RESULT, width=20)) == 1
+@pytest.mark.parametrize("width", [20, 100])
+def test_a_pipe_gets_one_line_a_trial_however_narrow_and_no_table(width: int) -> None:
+    assert len(lines(RESULT, RESULT, width=width)) == 2
 
 
 def test_a_line_counts_the_trials_and_names_arm_batch_size_and_score() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import zerotune.tuner.run.run
+from tests.tuner.tiny_study import NUM_TRIALS
+from tests.tuner.tiny_study import STUDY as TINY
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
 from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.reports.answer import Answer
@@ -21,20 +23,8 @@ from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 
-STUDY = """
-name: tiny
-application: lenet_mnist
-data: {source: mnist5k}
-epochs: 2
-batch_sizes: [3000]
-seeds: [1, 2]
-reference: tuned
-baseline: {batch_size: 1500, optimizer: momentum, lr: 0.01}
-arms:
-  - {name: tuned, method: optuna, trials: 2, space: {lr: {low: 0.01, high: 0.3, scale: log}}}
-  - {name: sqrt, method: sqrt}
-"""
-NUM_TRIALS = 8
+QUESTION = "question: Is [/red] it [bold] tiny?\n"
+STUDY = TINY.replace("epochs: 1", "epochs: 2").replace(QUESTION, "")
 DEAD = "http://127.0.0.1:9"
 
 
