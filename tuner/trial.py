@@ -158,22 +158,8 @@ _MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation
 _RESULT = TypeAdapter(TrialResult)
 
 
-def result_to_json(result: TrialResult) -> str:
-    """Return a line of JSON that `result_from_json` reads back to an equal result, non-finite losses included."""
-    return canonical_json(asdict(result))
-
-
-def result_from_json(text: str) -> TrialResult:
-    """Return the result that `result_to_json` wrote.
-
-    Raises:
-        ValueError: the text is not a result, or has implausible measurements.
-    """
-    return result_from_content(json.loads(text))
-
-
 def result_from_content(content: object) -> TrialResult:
-    """Return the result in the content of such a JSON text.
+    """Return the result with this content: `asdict(result)`, also after it was written as JSON and read.
 
     Raises:
         ValueError: the content is not a result, or has implausible measurements.

@@ -7,20 +7,20 @@ import resource
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tuner.analysis.synthetic_results import make_result
+from tests.tuner.analysis.synthetic_results import make_result, read_back
 from zerotune.trainers.spec import DecaySpec, EpochMetrics
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.errors import BadInput, StudyLocked
 from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.journal import Journal, format_line, read_journal
-from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
+from zerotune.tuner.trial import TrialResult, result_from_content
 
 DEFINITION = {"name": "small", "epochs": 3, "arms": ["date"]}
 NOTES = {"version.torch": "2.13.0"}
@@ -84,7 +84,7 @@ def test_a_trial_with_a_list_of_decimals_is_met_again(tmp_path: Path) -> None:
     decay = DecaySpec(name="multistep", options={"milestones": (1.0, 2.0), "factor": 0.1})
     config = replace(result.trial.config, schedule=replace(result.trial.config.schedule, decay=decay))
     result = replace(result, trial=replace(result.trial, config=config))
-    assert result.trial.id == result_from_json(result_to_json(result)).trial.id
+    assert result.trial.id == read_back(result).trial.id
 
 
 def test_attempts_are_counted_over_several_runs(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_damaged_line_in_the_middle_is_skipped_and_counted(tmp_path: Path, gar
 @pytest.mark.parametrize("name", ["num_workers", "accumulation_steps", "micro_batch_size"])
 def test_a_count_that_no_training_has_is_damage(name: str, value: int) -> None:
     """This holds even with a correct checksum. Found by fuzzing, since seconds are divided by workers."""
-    content = json.loads(result_to_json(make_result()))
+    content = asdict(make_result())
     with pytest.raises(ValueError, match=f"{name} is {value}"):
-        result_from_json(json.dumps(content | {name: value}))
+        result_from_content(content | {name: value})
 
 
 ANOTHER_FORMAT = '{"kind":"study","format":99,"definition":{"name":"x"},"provenance":{}}'

@@ -1,8 +1,7 @@
 """Scores beside the metric, such as top-5 accuracy, stay with a trial's result everywhere."""
 
-import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
 from zerotune.tuner.store.record import points
-from zerotune.tuner.trial import Role, TrialResult, result_from_json, result_to_json
+from zerotune.tuner.trial import Role, TrialResult, result_from_content
 
 
 def scored(result: TrialResult) -> TrialResult:
@@ -94,11 +93,11 @@ def test_one_that_is_not_finite_is_no_point_and_is_read_back(store_uri: str) -> 
 
 
 def test_results_from_before_there_were_any_are_still_read() -> None:
-    record = json.loads(result_to_json(make_result()))
+    record = asdict(make_result())
     del record["test_other_scores"]
     for epoch in record["epochs"]:
         del epoch["other_scores"]
-    assert result_from_json(json.dumps(record)) == make_result()
+    assert result_from_content(record) == make_result()
 
 
 @pytest.mark.parametrize(("role", "kept"), [("confirmation", {"top5": 0.75}), ("search", {}), ("baseline", {})])

@@ -21,6 +21,7 @@ OTHERS = {
     "tuner/addresses.py": "of clusters",
     "tuner/energy.py": "joules are modelled from a cost's counts when they are asked for",
     "tuner/errors.py": "sentences",
+    "tuner/sanitize.py": "how sentences are printed",
     "tuner/trial.py": "what is asked for and told; a change of it changes the trial's id",
 }
 """Other modules that a worker imports; none of them changes the result or cost of a training."""

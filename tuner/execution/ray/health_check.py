@@ -17,6 +17,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from ...errors import Unreachable
+from ...sanitize import print_error
 
 PROBE_SECONDS = 2.0
 LOCAL_PATIENCE = 10.0
@@ -35,10 +36,8 @@ def format_lost_cluster(address: str) -> str:
 
 def end_program(sentence: str) -> NoReturn:
     """End this program as an uncaught `Unreachable` does."""
-    errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    errors.show_cursor(True)  # a live table has hidden it
-    errors.print("error: ", style="bold red", end="")
-    errors.print(sentence, soft_wrap=True)
+    Console(stderr=True).show_cursor(True)  # a live table has hidden it
+    print_error(sentence)
     os._exit(Unreachable.exit_code)
 
 
