@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...energy import PICOJOULES_PER_FLOP, PICOJOULES_PER_WORD
+from ...energy import EnergyConstants
 from ...reports.text.format import format_share
 from .forecast import WeakScaling
 
@@ -93,7 +93,7 @@ def _measured(found: WeakScaling) -> Table:
 def describe_machine(found: WeakScaling) -> list[str]:
     """Describe what a worker reaches of its device's peak, and the FLOPs per communicated word."""
     alone, rates = found.alone, found.rates
-    link = found.forecast(shares_machine=True).link
+    link, energy = found.forecast(shares_machine=True).link, EnergyConstants()
     balance = rates.flops / link.words
     needed = alone.flops_per_sample * found.samples_per_worker / (2 * alone.num_parameters)
     return [
@@ -103,7 +103,7 @@ def describe_machine(found: WeakScaling) -> list[str]:
         f"computational intensity {format_si(found.intensity)} (forward pass alone, as in DATE: a third).",
         f"Link: {format_si(4 * link.words / 1e9)} GB/s, {format_si(1e3 * link.latency)} ms per step. It keeps up with "
         f"the matrix product at {format_si(balance)} FLOPs per word; an update has {format_si(needed)}.",
-        f"Modelled energy ({PICOJOULES_PER_FLOP:g} pJ per FLOP, {PICOJOULES_PER_WORD:,.0f} per word): "
+        f"Modelled energy ({energy.picojoules_per_flop:g} pJ per FLOP, {energy.picojoules_per_word:,.0f} per word): "
         f"communication is {format_share(found.exchange_energy_share)} of an update.",
     ]
 
