@@ -20,9 +20,9 @@ from benchmarks.mutations import JOURNAL_MUTATIONS, STUDY_MUTATIONS, Mutation, b
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
+from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.reports.tables.terminal import print_answer
-from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.run.dry_run import dry_run
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.progress_display import ProgressDisplay
@@ -32,7 +32,7 @@ from zerotune.tuner.run.run import open_session, warn_about_damage
 from zerotune.tuner.sanitize import INVISIBLE, sanitize_console
 from zerotune.tuner.store import record
 from zerotune.tuner.study import Study, load_study, shipped_studies, study_from_text
-from zerotune.tuner.trial import Progress, Trial, TrialResult, canonical_json
+from zerotune.tuner.trial import Trial, TrialResult, canonical_json
 
 SESSION = {**dict.fromkeys(TRAINED_WITH, "fuzz"), "python": "3.11"}
 STUDY = """
@@ -133,13 +133,14 @@ def _journal(search: str, folder: Path) -> WholeJournal:
 def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lines: Console) -> None:
     """Replay a journal and answer all other trials at once, as a driver would over hours."""
     campaign = Campaign(study, journal.content.results)
-    planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
-    display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
+    display = ProgressDisplay(lines, metric="accuracy", higher_is_better=True)
+    for cell in campaign.cells:
+        display.plan(cell.arm, cell.batch_size, cell.num_planned)
     agenda = RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(reusable))
     number = 0
     while isinstance(trial := agenda.ask(), Trial):
         result = made_up(trial, number)
-        agenda.report(Progress(trial=trial, new_epochs=result.epochs))
+        agenda.report(trial, result.epochs)
         agenda.tell(result)
         number += 1
     assert trial == "done"
@@ -181,7 +182,7 @@ def resume(case: Case, folder: Path, given: Wholes) -> str:
         record.points(result)
     canonical_json(content.sessions)
     application = APPLICATIONS[study.application]
-    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
-    print_answer(compare(study_facts(definition), list(content.results.values())), lines)
+    facts = facts_of(study, metric=application.metric, higher_is_better=application.higher_is_better)
+    print_answer(compare(facts, list(content.results.values())), lines)
     assert INVISIBLE.search(text.getvalue()) is None, "something that a terminal obeys was printed"
     return "lines skipped" if content.unreadable_lines else "a result"

@@ -32,7 +32,6 @@ from rich.console import Console
 
 from benchmarks import turns
 from tests.campaigns import by_lr
-from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.analysis.provenance import collect_provenance
 from zerotune.tuner.campaign.campaign import Campaign
@@ -134,8 +133,9 @@ class NoStore:
 def recorder(study: Study, journal: Journal, lines: Console) -> tuple[Campaign, RecordingAgenda]:
     """Assemble what `tuner.run.run.run_study` does, except the store."""
     campaign = Campaign(study, known=journal.content.results)
-    planned = {(cell.arm, cell.batch_size): cell.num_planned for cell in campaign.cells}
-    display = ProgressDisplay(lines, list(planned.items()), metric="accuracy", higher_is_better=True)
+    display = ProgressDisplay(lines, metric="accuracy", higher_is_better=True)
+    for cell in campaign.cells:
+        display.plan(cell.arm, cell.batch_size, cell.num_planned)
     return campaign, RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(None))
 
 
@@ -159,10 +159,8 @@ def resume(study: Study, place: RunOptions) -> dict[str, float]:
 
 def store(study: Study, place: RunOptions) -> dict[str, float]:
     """Write every result, in the order of completion."""
-    application = APPLICATIONS[study.application]
-    definition = stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
     with closing(Journal(place.folder(study))) as journal:
-        into = Store(place.uri(study), study.name, study.fingerprint, definition)
+        into = Store(place.uri(study), study.name, study.fingerprint, stored_definition(study))
         into.write_sessions([collect_provenance()])
         into.sync(journal.content.results.values())
         into.finish()

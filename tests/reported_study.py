@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from tests.complete_study import complete_results
-from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.provenance import Origin
-from zerotune.tuner.analysis.subject import Subject
-from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.reports.answer import Answer
+from zerotune.tuner.run.answer import build_answer, stored_definition
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import TrialResult
 
@@ -54,25 +53,22 @@ COMMAND = "zerotune report synthetic"
 def definition(**changes: Any) -> dict[str, Any]:
     """Return the study's definition in a store's format, with some keys changed."""
     study = study_from_text(STUDY, "synthetic.yaml")
-    return {**stored_definition(study, metric="accuracy", higher_is_better=True), **changes}
+    return {**stored_definition(study), **changes}
 
 
 def reported(
     stored: Mapping[str, Any] | None = None,
     results: Sequence[TrialResult] | None = None,
     sessions: Sequence[Mapping[str, str]] = (SESSION,),
-) -> Subject:
-    """Return the subject of a report on these results, by default all of the synthetic study."""
+) -> Answer:
+    """Return the answer that these results give, by default all of the synthetic study."""
     stored = definition() if stored is None else stored
     results = complete_results() if results is None else results
-    return Subject(
-        comparison=compare(study_facts(stored), results),
-        results=results,
-        origin=Origin(definition=stored, fingerprint="0123456789ab", sessions=tuple(sessions), command=COMMAND),
-    )
+    origin = Origin(definition=stored, fingerprint="0123456789ab", sessions=tuple(sessions), command=COMMAND)
+    return build_answer(results, origin)
 
 
-def renamed(arm: str, name: str) -> Subject:
+def renamed(arm: str, name: str) -> Answer:
     """Return the study with an arm and itself renamed."""
     stored = definition(name=name, question=name, reference=name)
     stored["arms"] = [{**entry, "name": name} if entry["name"] == arm else entry for entry in stored["arms"]]

@@ -56,33 +56,22 @@ if TYPE_CHECKING:
     from zerotune.tuner.study import load_study as load_study
 
 _MODULES = {
-    "Application": "zerotune.trainers.applications",
-    "cross_entropy": "zerotune.trainers.applications.classification",
-    "num_correct": "zerotune.trainers.applications.classification",
-    "DataError": "zerotune.trainers.data",
-    "Dataset": "zerotune.trainers.data",
-    "DataSource": "zerotune.trainers.data",
-    "as_split": "zerotune.trainers.data",
-    "divide": "zerotune.trainers.data",
-    "train": "zerotune.trainers.loop",
-    "DATE": "zerotune.trainers.optimizers",
-    "LAMB": "zerotune.trainers.optimizers",
-    "LARS": "zerotune.trainers.optimizers",
-    "Layerwise": "zerotune.trainers.optimizers",
-    "layerwise_groups": "zerotune.trainers.optimizers",
-    "ScheduleLR": "zerotune.trainers.scale_up",
-    "scale_up": "zerotune.trainers.scale_up",
-    "build_schedule": "zerotune.trainers.schedules",
-    "Baseline": "zerotune.trainers.spec",
-    "OptimizerSpec": "zerotune.trainers.spec",
-    "Placement": "zerotune.trainers.spec",
-    "ScheduleSpec": "zerotune.trainers.spec",
-    "TrainConfig": "zerotune.trainers.spec",
-    "plan_study": "zerotune.tuner.campaign.plan",
-    "read_answer": "zerotune.tuner.run.answer",
-    "run_study": "zerotune.tuner.run.run",
-    "Study": "zerotune.tuner.study",
-    "load_study": "zerotune.tuner.study",
+    name: f"zerotune.{module}"
+    for module, names in {
+        "trainers.applications": ("Application",),
+        "trainers.applications.classification": ("cross_entropy", "num_correct"),
+        "trainers.data": ("DataError", "Dataset", "DataSource", "as_split", "divide"),
+        "trainers.loop": ("train",),
+        "trainers.optimizers": ("DATE", "LAMB", "LARS", "Layerwise", "layerwise_groups"),
+        "trainers.scale_up": ("ScheduleLR", "scale_up"),
+        "trainers.schedules": ("build_schedule",),
+        "trainers.spec": ("Baseline", "OptimizerSpec", "Placement", "ScheduleSpec", "TrainConfig"),
+        "tuner.campaign.plan": ("plan_study",),
+        "tuner.run.answer": ("read_answer",),
+        "tuner.run.run": ("run_study",),
+        "tuner.study": ("Study", "load_study"),
+    }.items()
+    for name in names
 }
 """The module that each public name is imported from."""
 

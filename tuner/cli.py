@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from .. import __version__
 from ..trainers.child_process import demote_current_folder
@@ -28,7 +27,7 @@ from .commands.terminal import console
 from .commands.ui import ui
 from .commands.weak_scaling.command import weak_scaling
 from .errors import ZerotuneError
-from .sanitize import sanitize_console
+from .sanitize import print_error
 
 COMMANDS: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "Run a study": {"run": run, "plan": plan, "retry": retry, "submit": submit, "sync": sync},
@@ -85,7 +84,5 @@ def main() -> None:
 
 
 def _exit(message: str, code: int) -> None:
-    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
-    errors.print("error: ", style="bold red", end="")
-    errors.print(message, soft_wrap=True)
+    print_error(message)
     sys.exit(code)

@@ -70,10 +70,7 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
     >>> total_cost([Cost(trials=1, samples=10), Cost(trials=1, samples=5)]).samples
     15
     """
-    result = Cost()
-    for cost in costs:
-        result = result + cost
-    return result
+    return sum(costs, Cost())
 
 
 def device_cost(seconds: float, joules: float | None = None) -> Cost:

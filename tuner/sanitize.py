@@ -51,6 +51,13 @@ def sanitize_console(console: ConsoleType) -> ConsoleType:
     return console
 
 
+def print_error(message: str) -> None:
+    """Print an error message on the standard error stream."""
+    errors = sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False))
+    errors.print("error: ", style="bold red", end="")
+    errors.print(message, soft_wrap=True)
+
+
 class _SanitizeHook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [_Sanitized(renderable) for renderable in renderables]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
@@ -134,32 +134,20 @@ class TrialResult:
         return Cost() if self.reused_from is None else replace(self.cost, searcher_seconds=0.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """New epochs of a running trial since the driver last reported."""
-
-    trial: Trial
-    new_epochs: tuple[EpochMetrics, ...]
-
-
 class Agenda(Protocol):
     """Source of trials for a driver, which asks for trials and tells their results."""
 
     def ask(self) -> "Trial | Literal['wait', 'done']":
         """Return the next trial, "wait" until running trials are told, or "done" if none will follow."""
-        ...
 
     def may_prune(self, trial: Trial) -> bool:
         """Return whether the trial may be pruned, so that every epoch must be reported on its own."""
-        ...
 
-    def report(self, progress: Progress) -> bool:
-        """Take per-epoch metrics of a running trial; return False to prune it."""
-        ...
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
+        """Take the epochs that a running trial has finished since the last report; return False to prune it."""
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial that was asked for."""
-        ...
 
 
 MAX_AMOUNT = 10**30
@@ -170,22 +158,8 @@ _MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation
 _RESULT = TypeAdapter(TrialResult)
 
 
-def result_to_json(result: TrialResult) -> str:
-    """Return a line of JSON that `result_from_json` reads back to an equal result, non-finite losses included."""
-    return canonical_json(asdict(result))
-
-
-def result_from_json(text: str) -> TrialResult:
-    """Return the result that `result_to_json` wrote.
-
-    Raises:
-        ValueError: the text is not a result, or has implausible measurements.
-    """
-    return result_from_content(json.loads(text))
-
-
 def result_from_content(content: object) -> TrialResult:
-    """Return the result in the content of such a JSON text.
+    """Return the result with this content: `asdict(result)`, also after it was written as JSON and read.
 
     Raises:
         ValueError: the content is not a result, or has implausible measurements.

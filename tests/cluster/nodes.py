@@ -69,7 +69,10 @@ class Nodes:
         }
         self.client_address = f"127.0.0.1:{free_port()}"
         self.address = f"127.0.0.1:{free_port()}"
-        ports = (f"--port={self.address.split(':')[1]}", f"--ray-client-server-port={self.client_address.split(':')[1]}")
+        ports = (
+            f"--port={self.address.split(':')[1]}",
+            f"--ray-client-server-port={self.client_address.split(':')[1]}",
+        )
         self._start("127.0.0.1", head_cpus, ("--head", *ports, *options), program)
 
     def add(self, host: str, *, cpus: int) -> None:

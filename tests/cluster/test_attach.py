@@ -98,7 +98,7 @@ def test_a_cluster_is_not_joined_without_its_token(cluster: Nodes, tmp_path: Pat
     code, text = run(tmp_path, cluster, **without, **({} if token else {"RAY_AUTH_MODE": "disabled"}))
     assert code == 4, text
     assert f"--address {cluster.address}:" in text
-    what = "the token here is not its own" if token else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
+    what = "the token here is the right one" if token else "it requires a token (RAY_AUTH_TOKEN_PATH=FILE)"
     assert f"whether {what}" in text.splitlines()[-1]
     assert "Traceback" not in text
     assert results(tmp_path) == []

@@ -32,8 +32,8 @@ def test_a_study_whose_head_is_killed_ends_with_a_sentence_and_goes_on_over_a_ne
         text = output(study, seconds=150)
     assert study.returncode == Unreachable.exit_code, text
     assert text.splitlines()[-1] == (
-        f"error: the Ray cluster was lost while the study ran: its head at {nodes.client_address} does not answer any more. What was "
-        "measured is kept; run the study again to go on"
+        f"error: the Ray cluster was lost while the study ran: its head at {nodes.client_address} no longer answers. "
+        "All results so far are kept; run the study again to resume it"
     )
     assert "Traceback" not in text
 

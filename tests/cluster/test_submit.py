@@ -60,7 +60,7 @@ def test_a_submitted_study_runs_on_the_cluster_and_is_resumed_by_submitting_it_a
     [
         ("127.0.0.1:6379", "/store", "a job goes to the cluster's dashboard"),
         ("http://127.0.0.1:1", "mlruns", "must be absolute"),
-        ("http://127.0.0.1:1", "/store", "no job could be given to the cluster"),
+        ("http://127.0.0.1:1", "/store", "the job could not be submitted to the cluster"),
     ],
 )
 def test_what_cannot_be_submitted_is_told_in_a_sentence(

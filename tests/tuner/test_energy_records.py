@@ -1,16 +1,15 @@
 """Measured joules survive the journal and the store, and older records without joules or words can be read."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.tuner.analysis.synthetic_results import make_result
+from tests.tuner.analysis.synthetic_results import make_result, read_back
 from zerotune.trainers.spec import TrainResult
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.store import record
-from zerotune.tuner.trial import TrialResult, result_from_json, result_to_json
+from zerotune.tuner.trial import TrialResult, result_from_content
 
 
 def metered(joules: tuple[float | None, ...] = (10.5, None, 30.25)) -> TrialResult:
@@ -36,7 +35,7 @@ def read_again(result: TrialResult) -> TrialResult:
 def test_joules_that_were_measured_in_part_are_read_back_exactly() -> None:
     result = metered()
     assert read_again(result) == result
-    assert result_from_json(result_to_json(result)) == result
+    assert read_back(result) == result
     assert (result.cost.measured_joules, result.cost.metered_seconds) == (40.75, 8.2)
     assert result.cost.device_seconds > result.cost.metered_seconds
 
@@ -85,10 +84,10 @@ def without(values: dict[str, object], *names: str) -> dict[str, object]:
 
 def test_a_journals_result_of_an_earlier_version_is_read() -> None:
     result = make_result()
-    old = json.loads(result_to_json(result))
+    old = asdict(result)
     old["epochs"] = [without(epoch, "words", "measured_joules") for epoch in old["epochs"]]
     old["cost"] = without(old["cost"], "measured_joules", "metered_seconds")
-    read = result_from_json(json.dumps(old))
+    read = result_from_content(old)
     assert read == result
     assert (read.cost.measured_joules, read.cost.metered_seconds) == (None, 0.0)
 

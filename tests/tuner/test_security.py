@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 from tests.user_applications import Here
 from zerotune.trainers.checkpoint import read_checkpoint
 from zerotune.tuner.cli import app
-from zerotune.tuner.commands.options import resolve_store
 from zerotune.tuner.errors import BadInput
+from zerotune.tuner.run.answer import find_store_and_name
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.study import Study, describe_changes, study_from_text
@@ -70,11 +70,11 @@ def test_no_study_has_the_name_of_the_folder_of_mlflow() -> None:
 @pytest.mark.parametrize("name", ["..", ".", "", "a\n", "-a", "Ä", "a" * 61])
 def test_no_command_takes_a_bare_name_that_leaves_the_store(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match=r"a folder, not a study file|no study file or shipped study"):
-        resolve_store(name, tmp_path, None, None)
+        find_store_and_name(name, tmp_path, None)
 
 
 def test_a_bare_name_that_a_study_may_have_is_looked_for_in_the_store(tmp_path: Path) -> None:
-    assert resolve_store("gone-1", tmp_path, None, None) == (f"sqlite:///{tmp_path}/mlflow.db", "gone-1")
+    assert find_store_and_name("gone-1", tmp_path, None) == (f"sqlite:///{tmp_path}/mlflow.db", "gone-1")
 
 
 def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:

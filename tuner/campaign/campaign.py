@@ -8,17 +8,17 @@ results, so a resumed study asks for the same trials. This module must not know 
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.spec import Configuration, TrainConfig
+from ...trainers.spec import Configuration, EpochMetrics, TrainConfig
 from ..analysis.selection import BASELINE
 from ..search import METHODS
 from ..search.method import Outcome, Proposal
 from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
-from ..trial import Progress, Role, Trial, TrialResult
+from ..trial import Role, Trial, TrialResult
 from .cell import Cell, Params
 
 NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
@@ -78,17 +78,14 @@ class Campaign:
             trial.id not in self._first_failures and trial.role != "confirmation" and self._cell_of[trial.id].may_prune
         )
 
-    def report(self, progress: Progress) -> bool:
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
         """Report validation scores to the method; return False to end the trial as pruned."""
-        trial = progress.trial
         if not self.may_prune(trial):
             return True
         method = self._cell_of[trial.id].method
         assert method is not None
         first = self._cell_of[trial.id].first_index
-        return all(
-            method.report(trial.index - first, e.epoch, self._sign * e.validation_score) for e in progress.new_epochs
-        )
+        return all(method.report(trial.index - first, e.epoch, self._sign * e.validation_score) for e in new_epochs)
 
     def tell(self, result: TrialResult) -> None:
         """Receive the result of a trial that was asked for."""

@@ -16,7 +16,7 @@ from ..run.command_text import format_command
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
-    from ..run.answer import Answer
+    from ..reports.answer import Answer
     from ..run.options import RunOptions
     from ..study import Study
 
@@ -173,18 +173,6 @@ def load_named_study(study: str, app: str | None) -> "Study":
     return definition
 
 
-def resolve_store(study: str, store: Path, tracking_uri: str | None, app: str | None) -> tuple[str, str]:
-    """Return the tracking URI and the name of a study, given its file, or its name if the file is gone.
-
-    Raises:
-        BadInput: as `tuner.run.answer.find_store_and_name`, or the application cannot be used.
-    """
-    _register_application_of(study, app)
-    from ..run.answer import find_store_and_name
-
-    return find_store_and_name(study, store, tracking_uri)
-
-
 def read_stored_answer(
     study: str, store: Path, tracking_uri: str | None, app: str | None, *, with_epochs: bool = False
 ) -> "Answer":
@@ -197,13 +185,13 @@ def read_stored_answer(
         app: FILE.py:NAME of the user's own application, or None.
         with_epochs: read the metrics of every epoch too.
     """
-    _register_application_of(study, app)
+    register_application_of(study, app)
     from ..run.answer import read_answer
 
     return read_answer(study, store=store, tracking_uri=tracking_uri, with_epochs=with_epochs)
 
 
-def _register_application_of(study: str, app: str | None) -> None:
+def register_application_of(study: str, app: str | None) -> None:
     """Register the user's application; refuse it if the study has a file that names another one."""
     name = register_user_application(app)
     if name is None:

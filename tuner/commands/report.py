@@ -21,7 +21,7 @@ from .options import (
 from .terminal import print_lines
 
 if TYPE_CHECKING:
-    from ..analysis.subject import Subject
+    from ..reports.answer import Answer
 
 
 class ReportFormat(StrEnum):
@@ -66,7 +66,7 @@ def report(
     print_lines([format_path(file)])
 
 
-def _render(format: ReportFormat, subject: "Subject") -> str:
+def _render(format: ReportFormat, subject: "Answer") -> str:
     if format is ReportFormat.html:
         from ..reports.export import draw_figures
         from ..reports.html.page import render_report

@@ -8,7 +8,7 @@ import typer
 
 from ..errors import BadInput
 from ..run.command_text import STORE
-from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, resolve_store
+from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, register_application_of
 from .terminal import console, print_lines
 
 LOCALHOST = "127.0.0.1"
@@ -30,9 +30,11 @@ def ui(
 ) -> None:
     """Open the MLflow UI on a study's store, and print links to the study's runs."""
     from ..addresses import is_loopback
+    from ..run.answer import find_store_and_name
     from ..store import is_server, ui_command, ui_links
 
-    uri, name = resolve_store(study, store, tracking_uri, app)
+    register_application_of(study, app)
+    uri, name = find_store_and_name(study, store, tracking_uri)
     has_own_ui = is_server(uri)
     if not has_own_ui:
         _check_can_listen(host, port)

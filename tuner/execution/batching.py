@@ -5,75 +5,48 @@ This module must not know Ray, nor how messages reach workers.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
+from ...trainers.packing.benchmark import PACK_SIZES
 from ..trial import Agenda, Trial
 from .packing import PackPlanner, trial_pack_key, workload_key
 from .progress_update import ProgressUpdate
-from .ray.messages import UPDATE_SECONDS
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialBatch:
-    """The trials that a worker gets next.
-
-    Attributes:
-        trials: one or more.
-        as_pack: whether they are trained at the same time, as a pack.
-    """
-
-    trials: list[Trial]
-    as_pack: bool = False
-
-
-@dataclass(frozen=True)
-class BenchmarkRequest:
-    """A trial that represents others: a worker measures packs of it before they are dispatched."""
-
-    trial: Trial
+from .ray.messages import UPDATE_SECONDS, Assignment, BenchmarkTask
+from .trial_runner import Execution
 
 
 class TrialBatcher:
-    """Choose the next batch of trials for a worker.
+    """Choose what a worker does next: one trial, several short ones, a pack, or a benchmark of packs."""
 
-    Args:
-        agenda: gives trials.
-        packing: chooses how many trials are trained at the same time.
-    """
-
-    def __init__(self, agenda: Agenda, packing: PackPlanner) -> None:
+    def __init__(self, agenda: Agenda, packing: PackPlanner, execution: Execution) -> None:
         self._agenda = agenda
         self._packing = packing
+        self._execution = execution
         self._buffer: deque[Trial] = deque()
         self._requeued: list[Trial] = []
         self._seconds: dict[tuple[str, int], float] = {}
 
-    def next(self, *, num_idle: int, num_workers: int) -> TrialBatch | BenchmarkRequest | Literal["wait", "done"]:
-        """Return the next batch for one worker.
-
-        Args:
-            num_idle: idle workers, this one included.
-            num_workers: all workers.
-        """
+    def next(self, *, num_idle: int, num_workers: int) -> Assignment | BenchmarkTask | Literal["wait", "done"]:
+        """Return the next task of one worker, which counts among the idle ones."""
         if self._requeued:
             # Alone: a trial that kills its worker must take no other trial with it.
-            return TrialBatch(trials=[self._requeued.pop()])
+            return self._assign([self._requeued.pop()])
         trial = self._take()
         if not isinstance(trial, Trial):
             return trial
         if self._agenda.may_prune(trial):
-            return TrialBatch(trials=[trial])
+            return self._assign([trial])
         size = self._packing.size(trial)
         if size is None:
             self._buffer.appendleft(trial)
-            return BenchmarkRequest(trial)
+            limit = self._time_limit(max(PACK_SIZES))
+            return BenchmarkTask(trial=trial, placement=self._execution.placement(trial), time_limit=limit)
         if size > 1:
             found = self._fair_share(trial, size, trial_pack_key, among=num_idle)
             if self._packing.pays_off(trial, len(found)):
-                return TrialBatch(trials=found, as_pack=True)
+                return self._assign(found, as_pack=True)
             self._buffer.extendleft(reversed(found[1:]))
-        return TrialBatch(trials=self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
+        return self._assign(self._fair_share(trial, self._num_short(trial), _length_of, among=num_workers))
 
     def requeue(self, trial: Trial) -> None:
         """Return a trial whose worker is gone. It goes to a worker before any new trial."""
@@ -85,6 +58,19 @@ class TrialBatcher:
             seconds = last.training.setup_seconds + sum(epoch.device_seconds for epoch in last.training.epochs)
             self._seconds[_length_of(trial)] = seconds
 
+    def _assign(self, trials: list[Trial], *, as_pack: bool = False) -> Assignment:
+        return Assignment(
+            trials=tuple(trials),
+            placements=tuple(self._execution.placement(trial) for trial in trials),
+            as_pack=as_pack,
+            may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
+            time_limit=self._time_limit(len(trials)),
+        )
+
+    def _time_limit(self, num_trials: int) -> float | None:
+        limit = self._execution.time_limit
+        return None if limit is None else limit * num_trials
+
     def _num_short(self, trial: Trial) -> int:
         """Return how many such trials fill the time between two updates; 1 if their duration is unknown."""
         seconds = self._seconds.get(_length_of(trial))
@@ -94,14 +80,7 @@ class TrialBatcher:
         return self._buffer.popleft() if self._buffer else self._agenda.ask()
 
     def _fair_share(self, trial: Trial, size: int, kind: Callable[[Trial], object], *, among: int) -> list[Trial]:
-        """Return the trial and others of its kind, at most one worker's share of those available.
-
-        Args:
-            trial: the first one.
-            size: most trials to return.
-            kind: equal for trials that may go together.
-            among: number of workers to share between.
-        """
+        """Return the trial and others of the same `kind`: at most `size`, and one worker's share of those available."""
         found = [trial]
         while 1 < size and len(found) < size * among:
             other = self._take()

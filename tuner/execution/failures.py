@@ -37,10 +37,7 @@ def describe_error(exception: BaseException) -> str:
 
 
 def find_cause(text: str) -> str | None:
-    """Return the exception at the end of a printed traceback, as one sentence; None if there is none.
-
-    Args:
-        text: from Ray, which surrounds a worker's traceback with its own lines.
+    """Return the exception at the end of a traceback that Ray surrounds with its own lines; None if there is none.
 
     >>> find_cause('''The actor died because of an error raised in its creation task
     ...   File "/site-packages/tuner/packing.py", line 12, in <module>
@@ -101,10 +98,7 @@ def is_external_failure(text: str) -> bool:
 
 
 def format_worker_failure(text: str) -> str:
-    """Explain why a trial failed whose workers kept dying.
-
-    Args:
-        text: from Ray, about the last death; empty if nothing is known.
+    """Explain why a trial failed whose workers kept dying, given Ray's text about the last death.
 
     >>> format_worker_failure("Task was killed due to the node running low on memory. ...")[:78]
     'out of memory: its worker was ended 3 times because its machine ran short of m'

@@ -29,12 +29,7 @@ def trial_pack_key(trial: Trial) -> str:
 
 
 class PackPlanner:
-    """Choose the pack size: the study's setting, or a size measured once for each workload.
-
-    Args:
-        setting: of the study.
-        on_gpu: whether trials run on GPUs.
-    """
+    """Choose the pack size: the study's setting, or a size measured once for each workload."""
 
     def __init__(self, setting: PackSetting, *, on_gpu: bool) -> None:
         self._setting = setting
@@ -150,8 +145,7 @@ class PackRunner:
     def _separate_trials(self, seconds: float) -> None:
         """Restart every trial by itself, and bill to each its part of the pack that no update has reported.
 
-        Args:
-            seconds: since the pack's last epoch, or since its start.
+        `seconds` have passed since the pack's last epoch, or since its start.
         """
         for trial_id, position in self._left.items():
             lost = device_cost(seconds / len(self._left))

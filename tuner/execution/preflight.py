@@ -24,13 +24,7 @@ PACKAGES = ("torch", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """The application and data that every machine must be able to load.
-
-    Attributes:
-        application: name of the application.
-        data_source: name of one of its data sources.
-        data_options: options of the data source.
-    """
+    """The application and the data source, both by name, that every machine must be able to load."""
 
     application: str
     data_source: str
@@ -105,10 +99,7 @@ def find_problem(inspection: Inspection) -> str | None:
 
 
 def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
-    """Return notes about the machines of a cluster, one sentence each.
-
-    Args:
-        findings: by address of the machine.
+    """Return notes about the machines of a cluster, given by address, one sentence each.
 
     Raises:
         BadInput: no trial can run on one of them; the message names all such machines.
@@ -122,8 +113,8 @@ def check_findings(findings: Mapping[str, Findings]) -> Sequence[str]:
     blind = [_name_machine(node, found) for node, found in findings.items() if not found.sees_checkpoints]
     if blind:
         notes.append(
-            f"Checkpoints are not shared with {', '.join(blind)}: a trial that another machine takes over begins anew. "
-            "A --store on storage that all machines have would keep them"
+            f"Checkpoints are not shared with {', '.join(blind)}: a trial that moves to another machine starts "
+            "over. To keep them, put --store on storage that all machines share"
         )
     here = local_versions()
     for node, found in findings.items():

@@ -28,11 +28,11 @@ class ProgressUpdate:
         lost: one sentence if another worker was lost; training then continues from the checkpoint. Otherwise None.
     """
 
-    new_epochs: tuple[EpochMetrics, ...]
-    training: TrainResult | None
-    error: str | None
-    host: str
-    device: str
+    new_epochs: tuple[EpochMetrics, ...] = ()
+    training: TrainResult | None = None
+    error: str | None = None
+    host: str = ""
+    device: str = ""
     unfinished: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
     num_workers: int = 1
@@ -45,57 +45,35 @@ class ProgressUpdate:
 
 
 def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> TrialResult:
-    """Return the result of a trial from its last update.
+    """Return the result of a trial from its last update. A failed trial has no score, but all its work is billed.
 
     Keep test scores only for confirmations: the test set is used once, for the chosen configuration.
     """
-    training = last.training
-    if last.error is not None or training is None:
-        error = last.error or "the training never started"
-        return failed_result(trial, error, num_workers=last.num_workers, training=training, last=last)
-    status: TrialStatus = "pruned" if pruned else "diverged" if training.status == "diverged" else "finished"
+    has_failed = last.error is not None
+    training = last.training or TrainResult(status="running", epochs=(), validation_score=0.0)
+    ended: TrialStatus = "diverged" if training.status == "diverged" else "finished"
+    is_tested = trial.role == "confirmation" and not has_failed
     return TrialResult(
         trial=trial,
-        status=status,
+        status="failed" if has_failed else "pruned" if pruned else ended,
         epochs=training.epochs,
-        validation_score=training.validation_score,
-        test_score=training.test_score if trial.role == "confirmation" else None,
-        test_other_scores=training.test_other_scores if trial.role == "confirmation" else {},
+        validation_score=None if has_failed else training.validation_score,
+        test_score=training.test_score if is_tested else None,
+        test_other_scores=training.test_other_scores if is_tested else {},
         cost=training_cost(training) + last.unfinished,
-        micro_batch_size=training.micro_batch_size,
-        num_workers=training.num_workers,
-        accumulation_steps=training.accumulation_steps,
+        error=last.error,
         host=last.host,
         device=last.device,
         finished_at=time.time(),
+        micro_batch_size=training.micro_batch_size,
+        num_workers=last.num_workers,
+        accumulation_steps=training.accumulation_steps,
     )
 
 
-def failed_result(
-    trial: Trial,
-    error: str,
-    *,
-    num_workers: int = 1,
-    training: TrainResult | None = None,
-    last: ProgressUpdate | None = None,
-) -> TrialResult:
-    """Return the result of a trial without a score. Its work is still billed, including an unfinished epoch."""
-    cost = Cost(trials=1) if training is None else training_cost(training)
-    return TrialResult(
-        trial=trial,
-        status="failed",
-        epochs=() if training is None else training.epochs,
-        validation_score=None,
-        test_score=None,
-        cost=cost if last is None else cost + last.unfinished,
-        error=error,
-        host="" if last is None else last.host,
-        device="" if last is None else last.device,
-        finished_at=time.time(),
-        micro_batch_size=None if training is None else training.micro_batch_size,
-        num_workers=num_workers,
-        accumulation_steps=1 if training is None else training.accumulation_steps,
-    )
+def failed_result(trial: Trial, error: str, *, num_workers: int = 1) -> TrialResult:
+    """Return the result of a trial that ended without a last update."""
+    return conclude(trial, ProgressUpdate(error=error, num_workers=num_workers))
 
 
 def training_cost(training: TrainResult) -> Cost:

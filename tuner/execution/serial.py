@@ -6,19 +6,14 @@ from dataclasses import replace
 from ...trainers.distributed.local_workers import LocalWorkers
 from ...trainers.memory import configure_malloc
 from ..cost import Cost
-from ..trial import Progress, Trial, TrialResult
+from ..trial import Trial, TrialResult
 from .failures import MAX_WORKER_FAILURES, WorkerFailures
 from .progress_update import conclude, failed_result
 from .trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
 
 
 def run_serial(agenda: DriverAgenda, execution: Execution) -> None:
-    """Run every trial of the agenda.
-
-    Args:
-        agenda: gives trials and takes results.
-        execution: where trials run; `max_concurrent` and `address` have no effect.
-    """
+    """Run every trial of the agenda; the execution's `max_concurrent` and `address` have no effect."""
     configure_malloc()
     execution = replace(execution, workers_per_machine=execution.workers_per_trial)
     with closing(LocalWorkers(execution.workers_per_trial)) as others:
@@ -46,7 +41,7 @@ def _run(trial: Trial, agenda: DriverAgenda, execution: Execution, others: PeerW
             result = failed_result(trial, text, num_workers=execution.workers_per_trial)
         elif update.done:
             result = conclude(trial, update)
-        elif not agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
+        elif not agenda.report(trial, update.new_epochs):
             work.discard()
             result = conclude(trial, update, pruned=True)
         else:

@@ -28,10 +28,9 @@ def format_out_of_time(seconds: float) -> str:
 
 
 def end_process_after(seconds: float | None) -> None:
-    """End this process after a time, whatever it is doing then.
+    """End this process after wall-clock seconds, > 0, whatever it is doing then; None for never.
 
-    Args:
-        seconds: wall-clock seconds from now, > 0; None for never. Replaces the time set before.
+    This replaces the time set before.
     """
     if current_thread() is main_thread():
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # an application may have set its own
@@ -40,10 +39,9 @@ def end_process_after(seconds: float | None) -> None:
 
 @contextmanager
 def raise_after(seconds: float | None) -> Iterator[None]:
-    """Raise `OutOfTime` inside the block once the time has passed. Works in the main thread only, which gets signals.
+    """Raise `OutOfTime` inside the block after wall-clock seconds, > 0; None for no limit.
 
-    Args:
-        seconds: wall-clock seconds, > 0; None for no limit.
+    Works in the main thread only, which gets signals.
     """
     if seconds is None or current_thread() is not main_thread():
         yield

@@ -94,7 +94,6 @@ class PeerWorkers(Protocol):
         Raises:
             WorkerLost: one of them could not be started.
         """
-        ...
 
     def failure(self) -> str | None:
         """Return the error that one of them reports; None if none does.
@@ -102,11 +101,9 @@ class PeerWorkers(Protocol):
         Raises:
             WorkerLost: one of them ended without reporting an error.
         """
-        ...
 
     def close(self) -> None:
         """End them; the next training starts new ones."""
-        ...
 
 
 class DriverAgenda(Agenda, Protocol):
@@ -114,19 +111,15 @@ class DriverAgenda(Agenda, Protocol):
 
     def mark_started(self, trial: Trial) -> None:
         """Record that a trial is being trained from now on; may be called again for the same trial."""
-        ...
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Record how fast trainings like this trial's are, alone and in packs."""
-        ...
 
     def add_note(self, sentence: str) -> None:
         """Record a note about the execution environment."""
-        ...
 
     def add_warning(self, trial: Trial, sentence: str) -> None:
         """Record a warning about a training that continues."""
-        ...
 
 
 class TrialRunner:
@@ -173,7 +166,7 @@ class TrialRunner:
                 if self._training is None:
                     if self._application is not None:
                         register_application(self._application)
-                    process_group = self._join_peers()
+                    process_group = self._join_process_group()
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
                     self._training = Training(self._trial.config, self._placement, process_group)
                     begin = time.perf_counter()
@@ -193,7 +186,7 @@ class TrialRunner:
             num_workers = self._placement.num_workers
             unfinished = self._unfinished() + device_cost(num_workers * (time.perf_counter() - begin))
             if lost is None:
-                self._remove_checkpoint()
+                remove_checkpoint(self._placement)
             else:
                 if self._checkpoint_now() == self._checkpoint_before:  # otherwise the next attempt reports it
                     unfinished += self._setup
@@ -210,7 +203,7 @@ class TrialRunner:
             lost=lost,
         )
 
-    def _join_peers(self) -> ProcessGroup:
+    def _join_process_group(self) -> ProcessGroup:
         if self._others is None:
             return SINGLE_PROCESS
         return self._others.start_training(self._trial.config, self._placement, self._application)
@@ -260,9 +253,6 @@ class TrialRunner:
             except RuntimeError:  # another worker is gone and cannot be told
                 if self._others is not None:
                     self._others.close()
-        self._remove_checkpoint()
-
-    def _remove_checkpoint(self) -> None:
         remove_checkpoint(self._placement)
 
 

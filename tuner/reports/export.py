@@ -14,10 +14,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.subject import Subject
 from ..analysis.tuning_effort import TuningEffort
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
+from .answer import Answer
 from .figures.images import write_images
 from .figures.pareto import arm_front, trial_front
 from .figures.registry import applicable_figures, draw_figure
@@ -37,7 +37,7 @@ def _to_stderr(sentence: str) -> None:
 
 
 def export(
-    subject: Subject, to: Path, *, pictures: bool = True, notify: Callable[[str], None] = _to_stderr
+    subject: Answer, to: Path, *, pictures: bool = True, notify: Callable[[str], None] = _to_stderr
 ) -> list[Path]:
     """Write the report of a study, its figures and its tables into a folder.
 
@@ -76,7 +76,7 @@ def export(
     return files
 
 
-def draw_figures(subject: Subject) -> dict[str, go.Figure]:
+def draw_figures(subject: Answer) -> dict[str, go.Figure]:
     """Draw every figure that applies to the study, by its name in `FIGURES`.
 
     Raises:

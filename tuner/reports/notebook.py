@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from ..analysis.comparison import Comparison
-from ..analysis.subject import Subject
 from ..trial import TrialResult
+from .answer import Answer
 from .export import comparison_records, ledger_records, trial_records
 from .figures.registry import applicable_figures, draw_figure
 from .html.document import environment
@@ -28,7 +28,7 @@ class Figures(Mapping[str, go.Figure]):
         subject: what is drawn.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Answer) -> None:
         self._subject = subject
         self._names = tuple(applicable_figures(subject.comparison, subject.results))
         self._drawn: dict[str, go.Figure] = {}
@@ -65,7 +65,7 @@ def bill_frame(comparison: Comparison) -> "DataFrame":
     return _frame(ledger_records(comparison)).astype({"batch_size": "Int64"})  # the total has none
 
 
-def answer_html(subject: Subject) -> str:
+def answer_html(subject: Answer) -> str:
     """Return the verdict, the findings and the table of arms as HTML for a notebook."""
     comparison, cost = subject.comparison, subject.cost
     return (

@@ -1,122 +1,38 @@
 """The answer of a study, built from the results in a journal or read from a store."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group
 from rich.text import Text
 
+from ...trainers.applications import APPLICATIONS
 from ..analysis.comparison import ComparisonRow, compare
 from ..analysis.provenance import Origin
-from ..analysis.study_facts import StudyFacts, facts_of
-from ..analysis.subject import Subject
+from ..analysis.study_facts import facts_of
 from ..cost import Cost
 from ..errors import BadInput
+from ..reports.answer import Answer
 from ..store import Store, read_results, store_uri
 from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
-from ..study.stored import read_definition
 from ..trial import TrialResult
 from .command_text import STORE, format_report_command
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
-    from ..reports.notebook import Figures
-
-METRIC = "metric"
-HIGHER_IS_BETTER = "higher_is_better"
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Answer(Subject):
-    """The findings of a study as tables, figures and sentences, with the underlying results.
-
-    Returned by `run_study` and `read_answer`; notebooks display it as a table. Use `dataclasses.replace(answer,
-    cost="flops")` to get the same answer with savings and figures in another currency.
-
-    Attributes:
-        comparison: scores, verdicts, bills and savings of every arm at every batch size.
-        results: all trials, in the order they finished.
-        origin: what is needed to reproduce the results.
-        cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
-        is_stored: whether the whole answer is in the MLflow store. False if the store did not answer during the run.
-    """
-
-    is_stored: bool = True
-
-    @property
-    def verdict(self) -> str:
-        """One sentence on which arms match the reference, at which batch sizes, and what that saves."""
-        from ..reports.text.verdict import verdict_sentence
-
-        return verdict_sentence(self.comparison, cost=self.cost)
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """The other findings, one sentence per arm and batch size."""
-        from ..reports.text.verdict import findings
-
-        return findings(self.comparison, cost=self.cost)
-
-    @property
-    def table(self) -> "DataFrame":
-        """The arms by batch size, baseline first, with the columns of comparison.csv."""
-        from ..reports.notebook import arms_frame
-
-        return arms_frame(self.comparison)
-
-    @property
-    def trials(self) -> "DataFrame":
-        """All trials, with the columns of trials.csv."""
-        from ..reports.notebook import trials_frame
-
-        return trials_frame(self.results)
-
-    @property
-    def bill(self) -> "DataFrame":
-        """The cost by arm, batch size and role, total last, with the columns of ledger.csv."""
-        from ..reports.notebook import bill_frame
-
-        return bill_frame(self.comparison)
-
-    @cached_property
-    def figures(self) -> "Figures":
-        """The figures for which the study has data: plotly objects by name, such as "pareto_arms"."""
-        from ..reports.notebook import Figures
-
-        return Figures(self)
-
-    def __repr__(self) -> str:
-        facts = self.comparison.facts
-        sizes = ", ".join(map(str, facts.batch_sizes))
-        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials>"
-
-    def _repr_html_(self) -> str:
-        from ..reports.notebook import answer_html
-
-        return answer_html(self)
-
-
-def stored_definition(study: Study, *, metric: str, higher_is_better: bool) -> dict[str, Any]:
+def stored_definition(study: Study) -> dict[str, Any]:
     """Return the resolved study in stored form, with the metric and direction that readers need."""
-    return {**study.resolved(), METRIC: metric, HIGHER_IS_BETTER: higher_is_better}
-
-
-def study_facts(definition: Mapping[str, Any]) -> StudyFacts:
-    """Return the study facts that a comparison needs, read from a stored definition."""
-    study = read_definition(definition)
-    return facts_of(study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
+    application = APPLICATIONS[study.application]
+    return {**study.resolved(), "metric": application.metric, "higher_is_better": application.higher_is_better}
 
 
 def read_answer(
     study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
 ) -> Answer:
-    """Read a study's answer from its store.
+    """Read a study's answer from its store. If that has several definitions of it, use the one started last.
 
     Args:
         study: a definition, the path of a study file, or the name of a study in the store.
@@ -132,9 +48,15 @@ def read_answer(
         BadInput: the store or study does not exist.
         Unreachable: the store does not answer.
     """
-    root = Path(store)
-    uri, name = find_store_and_name(study, root, tracking_uri)
-    return load_answer(uri, name, with_epochs=with_epochs, command=format_report_command(uri, name, root))
+    uri, name = find_store_and_name(study, Path(store), tracking_uri)
+    stored = read_results(uri, name, with_epochs=with_epochs)
+    origin = Origin(
+        definition=stored.resolved_study,
+        fingerprint=stored.fingerprint,
+        sessions=stored.sessions,
+        command=format_report_command(uri, name, Path(store)),
+    )
+    return build_answer(stored.results, origin)
 
 
 def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
@@ -153,52 +75,17 @@ def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: st
     return store_uri(store, named=tracking_uri, in_study=study.tracking_uri), study.name
 
 
-def load_answer(tracking_uri: str, study_name: str, *, with_epochs: bool = False, command: str = "") -> Answer:
-    """Load the answer of a study from its store.
-
-    Args:
-        tracking_uri: the MLflow store.
-        study_name: name of the study. If the store has several definitions of it, the one started last is used.
-        with_epochs: whether to also read per-epoch metrics, which learning curves need. Costs several requests per
-            trial.
-        command: the command that reproduces this answer.
-
-    Raises:
-        BadInput: the study is not in the store.
-        Unreachable: the store does not answer.
-    """
-    stored = read_results(tracking_uri, study_name, with_epochs=with_epochs)
-    origin = Origin(
-        definition=stored.resolved_study, fingerprint=stored.fingerprint, sessions=stored.sessions, command=command
-    )
-    return build_answer(stored.results, origin)
-
-
 def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
-    """Build the answer from results in memory.
-
-    Args:
-        results: the study's results, in any order. Learning curves need them to include epochs.
-        origin: where the results come from; its definition is one returned by `stored_definition`.
-    """
+    """Build the answer from results in any order, whose origin has a definition returned by `stored_definition`."""
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     definition = origin.definition
-    facts = facts_of(origin.study, metric=definition[METRIC], higher_is_better=definition[HIGHER_IS_BETTER])
+    facts = facts_of(origin.study, metric=definition["metric"], higher_is_better=definition["higher_is_better"])
     return Answer(comparison=compare(facts, in_order), results=in_order, origin=origin)
 
 
-def make_store_opener(
-    study: Study, tracking_uri: str, definition: Mapping[str, Any], sessions: Sequence[Mapping[str, str]]
-) -> Callable[[], Store]:
-    """Return a function that opens a study's store, called initially and after every failure.
-
-    Args:
-        study: the study.
-        tracking_uri: address of its store.
-        definition: the resolved study as returned by `tuner.run.answer.stored_definition`.
-        sessions: the programs and machines that ran the study; also written to the store.
-    """
-    methods = {arm.name: arm.method for arm in study.arms}
+def make_store_opener(study: Study, tracking_uri: str, sessions: Sequence[Mapping[str, str]]) -> Callable[[], Store]:
+    """Return a function that opens a study's store and writes `sessions` to it, called again after every failure."""
+    definition, methods = stored_definition(study), {arm.name: arm.method for arm in study.arms}
     tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 
     def opened() -> Store:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ..addresses import redact
+
 STORE = Path("mlruns")
 """Default folder of the local store."""
 
@@ -21,8 +23,6 @@ def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> 
     >>> format_command("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
     'zerotune run quickstart --driver serial'
     """
-    from ..store import redact
-
     given = [
         part
         for option, value in options.items()
@@ -38,14 +38,11 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
     >>> format_report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
     "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
     """
-    from ..store import default_tracking_uri, redact
+    from ..store import default_tracking_uri
 
-    words = ["zerotune", "report", study_name]
-    if tracking_uri != default_tracking_uri(store):
-        words += ["--tracking-uri", redact(tracking_uri)]
-    elif store != STORE:
-        words += ["--store", str(store)]
-    return shlex.join(words)
+    is_local = tracking_uri == default_tracking_uri(store)
+    place = {"--store": str(store)} if is_local else {"--tracking-uri": tracking_uri}
+    return format_command("report", study_name, place)
 
 
 def format_path(path: Path) -> str:

@@ -3,6 +3,7 @@
 This module must not know what runs the trials.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..trial import Agenda, Trial
@@ -16,51 +17,39 @@ class DryRun:
 
     Attributes:
         num_reused: trials that reuse an earlier result before the first training. More may follow later.
+        failed: failed trials to run again, in the study's order.
         is_complete: whether nothing is left to train.
     """
 
-    num_reused: int
-    is_complete: bool
+    num_reused: int = 0
+    failed: Sequence[Trial] = ()
+    is_complete: bool = False
 
 
-def dry_run(agenda: Agenda, content: JournalContent, reusable: ReusableResults | None) -> DryRun:
+def dry_run(
+    agenda: Agenda, content: JournalContent, reusable: ReusableResults | None, *, retry_failed: bool = False
+) -> DryRun:
     """Find out what a study will do first, without starting anything.
 
     Args:
         agenda: an agenda of its own, used up here: known and reused results are told to it, and other trials are left
             running.
         content: content of the study's own journal.
-        reusable: results to reuse; None to train everything.
+        reusable: results to reuse; None to train everything, reused results of the journal included.
+        retry_failed: whether failed trials will run again. Those that the study no longer asks for will not, such as
+            confirmations of a choice that was replaced by a better one.
     """
-    num_reused = left = 0
+    num_reused = num_left = 0
+    failed: list[Trial] = []
     while isinstance(trial := agenda.ask(), Trial):
         result = content.result_of(trial.id)
-        if reusable is None and result is not None and result.reused_from is not None:
-            result = None  # reused results do not count here, see `RecordingAgenda`
+        if retry_failed and (trial.id in content.retried or (result is not None and result.status == "failed")):
+            failed.append(trial)
+        is_retrained = reusable is None and result is not None and result.reused_from is not None
         if result is None and reusable is not None and may_reuse(trial, agenda, content):
             result = reusable.find(trial)
-            num_reused += result is not None
-        if result is None:
-            left += 1
-        else:
-            agenda.tell(result)
-    return DryRun(num_reused=num_reused, is_complete=trial == "done" and not left)
-
-
-def find_failed_trials(agenda: Agenda, content: JournalContent) -> list[Trial]:
-    """Return the failed trials that the study still asks for, in its order, including retried ones.
-
-    Confirmations of a choice that was replaced by a better one are no longer asked for.
-
-    Args:
-        agenda: an agenda of its own, used up here: known results are told to it, and other trials are left running.
-        content: content of the study's journal.
-    """
-    failed = []
-    while isinstance(trial := agenda.ask(), Trial):
-        result = content.result_of(trial.id)
+            num_reused += result is not None and not failed  # what follows from a failed trial may change
+        num_left += result is None or is_retrained
         if result is not None:
             agenda.tell(result)
-        if trial.id in content.retried or (result is not None and result.status == "failed"):
-            failed.append(trial)
-    return failed
+    return DryRun(num_reused=num_reused, failed=tuple(failed), is_complete=trial == "done" and not (num_left or failed))

@@ -25,7 +25,7 @@ from ...trainers.spec import EpochMetrics
 from ..analysis.provenance import is_same_program
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
-from ..trial import TrialResult, canonical_json, check_measured, result_from_content, result_to_json
+from ..trial import TrialResult, canonical_json, check_measured, result_from_content
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
@@ -33,10 +33,6 @@ _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
 """The checksum at the end of a line. A line without one is damaged."""
-
-
-class _OtherFormatError(Exception):
-    """An intact journal in another format."""
 
 
 @dataclass
@@ -73,7 +69,7 @@ class JournalContent:
     def _retry_trial(self, trial_id: str) -> None:
         failed = self.results[trial_id]
         if failed.status != "failed":
-            raise ValueError("only failed results are taken back")
+            raise ValueError("only failed results can be withdrawn")
         self.retried.add(trial_id)
         self.first_failures.setdefault(trial_id, failed)
         self.epochs.pop(trial_id, None)
@@ -98,31 +94,35 @@ def read_journal(path: Path) -> JournalContent:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    _take(content, parse_line(line))
-                except _OtherFormatError as error:
-                    raise BadInput(
-                        f"{path}: {error}, which this version does not read: run the study with that one, or move the "
-                        "folder away to start the study anew"
-                    ) from None
+                    _take(content, parse_line(line), path)
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     content.unreadable_lines += 1
                 if not content.definition and line.endswith(b"\n"):
                     raise BadInput(
                         f"{path}: the first line is not a study's definition, so this journal cannot be resumed: "
-                        "move the folder away to start the study anew"
+                        "move the folder away to start over"
                     )
     except OSError as error:
-        raise BadInput(f"{path}: the journal cannot be read ({error.strerror}): mend that, or move it away") from None
+        raise BadInput(f"{path}: the journal cannot be read ({error.strerror}): fix that, or move it away") from None
     return content
 
 
-def _take(content: JournalContent, record: Mapping[str, Any]) -> None:
+def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> None:
+    """Add a record to the content.
+
+    Raises:
+        BadInput: the journal is intact but in another format.
+        ValueError: the record is damaged; so are those that raise KeyError, TypeError or AttributeError.
+    """
     match record["kind"]:
         case "study":
             if record["format"] != FORMAT:
                 version = record["provenance"].get("version.zerotune")
                 writer = f"zerotune {version}" if version else "another version of zerotune"
-                raise _OtherFormatError(f"written by {writer} in format {record['format']}")
+                raise BadInput(
+                    f"{path}: written by {writer} in format {record['format']}, which this version cannot read: run "
+                    "the study with the one that wrote it, or move the folder away to start over"
+                )
             if content.definition:
                 raise ValueError("a second study")
             session = _SESSION.validate_python(record["provenance"])
@@ -156,7 +156,7 @@ def parse_line(line: bytes) -> Any:
     """
     found = _SUM.search(line)
     if found is None or found[1] != _checksum(line[: found.start()] + b"}"):
-        raise ValueError("no checksum, or another")
+        raise ValueError("the checksum is missing or wrong")
     return json.loads(line)
 
 
@@ -176,10 +176,7 @@ def _not_for_others(path: str, flags: int) -> int:
 
 
 class Journal:
-    """A study's journal, open for appending by one driver.
-
-    Args:
-        folder: the study's folder; created if missing.
+    """A study's journal, open for appending by one driver, in the study's folder, which is created if missing.
 
     Raises:
         StudyLocked: another process is running this study.
@@ -226,7 +223,8 @@ class Journal:
 
     def _unwritable(self, error: OSError) -> BadInput:
         return BadInput(
-            f"{self.path}: the journal cannot be written ({error.strerror}): mend that, then run again to go on"
+            f"{self.path}: the journal cannot be written ({error.strerror}): fix that, then run the study again to "
+            "resume it"
         )
 
     def start_study(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
@@ -281,7 +279,7 @@ class Journal:
         if result.trial.id in self.content.retried:
             again = replace(result.cost, trials=0, searcher_seconds=0.0)
             result = replace(result, cost=self.content.results[result.trial.id].cost + again)
-        record = {"kind": "result", "result": json.loads(result_to_json(result))}
+        record = {"kind": "result", "result": asdict(result)}
         self._append(record, durable=result.reused_from is None)  # a reused one can be reused again
         self.content._put(result)
         return result

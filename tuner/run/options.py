@@ -51,6 +51,11 @@ class RunOptions:
         """Return the study's own folder: journal, lock, checkpoints, figures."""
         return self.store / study.name
 
+    def data(self, study: Study) -> str | None:
+        """Return the folder of the study's data, absolute, because workers have another working directory."""
+        folder = self.data_folder or study.data.folder
+        return None if folder is None else str(Path(folder).resolve())
+
 
 def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
     """Check before the first trial that the application's packages are installed and its data are available.
@@ -82,14 +87,12 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
 
 def build_execution(study: Study, options: RunOptions) -> Execution:
     """Build the execution settings of a study: where and how its trials run."""
-    folder = options.data_folder or study.data.folder
     return Execution(
         cpus_per_trial=study.resources.cpus_per_trial,
         gpus_per_trial=study.resources.gpus_per_trial,
         workers_per_trial=study.resources.workers_per_trial,
         max_concurrent=study.resources.max_concurrent,
-        # absolute, because workers have another working directory
-        data_folder=None if folder is None else str(Path(folder).resolve()),
+        data_folder=options.data(study),
         checkpoints=options.folder(study).resolve() / "checkpoints",
         address=options.address,
         application=application_file(study.application),

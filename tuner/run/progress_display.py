@@ -4,9 +4,7 @@ On a terminal, the table stays below the lines. Elsewhere (a pipe, CI), only the
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,15 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..reports.text.format import format_duration, format_params
-from ..trial import Progress, Trial, TrialResult
-
-CellKey = tuple[str, int]
-"""An arm at a batch size."""
+from ..trial import Trial, TrialResult
 
 
 @dataclass
 class _CellState:
-    planned: int
+    planned: int = 0
     finished: int = 0
     best: float | None = None
     running: dict[str, int] = field(default_factory=dict)
@@ -31,26 +26,17 @@ class _CellState:
 class ProgressDisplay:
     """Display of a study's progress.
 
-    Args:
-        console: the console to print to.
-        planned: number of trials of every arm and batch size, in table order. Empty if the results decide what is
-            trained next, so that the remaining time is unknown.
-        metric: name of the score.
-        higher_is_better: direction of the score.
+    With `more_may_come` the results decide what is trained next, so the remaining time is unknown.
     """
 
-    def __init__(
-        self, console: Console, planned: Sequence[tuple[CellKey, int]], *, metric: str, higher_is_better: bool
-    ) -> None:
+    def __init__(self, console: Console, *, metric: str, higher_is_better: bool, more_may_come: bool = False) -> None:
         self._console = console
-        self._cells: dict[CellKey, _CellState] = {}
+        self._cells: dict[tuple[str, int], _CellState] = {}
         self._metric = metric
         self._better = max if higher_is_better else min
         self._begun = time.monotonic()
-        self._total = 0
-        for cell, number in planned:
-            self.plan(cell, number)
-        self._more_may_come = not planned
+        self._more_may_come = more_may_come
+        self.num_planned = 0
         self._finished = 0
         self._untrained = 0
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
@@ -60,25 +46,21 @@ class ProgressDisplay:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def plan(self, cell: CellKey, number: int) -> None:
-        """Add an arm at a batch size with its number of trials."""
-        self._cells[cell] = _CellState(planned=number)
-        self._total += number
+    def plan(self, arm: str, batch_size: int, number: int) -> None:
+        """Add trials of an arm at a batch size; the table lists arms and batch sizes in the order of these calls."""
+        self._cells.setdefault((arm, batch_size), _CellState()).planned += number
+        self.num_planned += number
 
     def show_start(self, trial: Trial) -> None:
         """Show that a trial is being trained. Repeated calls have no effect."""
         self._cells[trial.arm, trial.batch_size].running.setdefault(trial.id, 0)
 
-    def show_progress(self, progress: Progress) -> None:
-        """Show that a trial finished epochs."""
-        running = self._cells[progress.trial.arm, progress.trial.batch_size].running
-        if progress.new_epochs:
-            running[progress.trial.id] = progress.new_epochs[-1].epoch
+    def show_progress(self, trial: Trial, epoch: int) -> None:
+        """Show that a trial finished an epoch, 1-based."""
+        self._cells[trial.arm, trial.batch_size].running[trial.id] = epoch
 
     def show_result(self, result: TrialResult, *, replayed: bool = False) -> None:
         """Show a trial's result, whether from this run, an earlier run (`replayed`) or reuse."""
@@ -100,10 +82,10 @@ class ProgressDisplay:
 
     def _line(self, result: TrialResult) -> Text:
         trial = result.trial
-        width = len(str(self._total))
+        width = len(str(self.num_planned))
         what = "confirm" if trial.role == "confirmation" else trial.role
         detail = f"seed={trial.config.seed}" if trial.role == "confirmation" else format_params(trial.params)
-        line = Text(f"[{self._finished:>{width}}/{self._total}] ", style="dim")
+        line = Text(f"[{self._finished:>{width}}/{self.num_planned}] ", style="dim")
         line.append(f"{trial.arm} B={trial.batch_size} {what} ", style="bold")
         line.append(f"{detail}  ", style="dim")
         if result.status == "failed":
@@ -113,10 +95,8 @@ class ProgressDisplay:
         style = {"finished": "green", "diverged": "yellow", "pruned": "dim"}[result.status]
         suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
         line.append(f"{score}{suffix}", style=style)
-        taken_over = f"taken over from {result.reused_from}"
-        line.append(
-            f"  {taken_over if result.reused_from else format_duration(result.cost.device_seconds)}", style="dim"
-        )
+        seconds = format_duration(result.cost.device_seconds)
+        line.append(f"  reused from {result.reused_from}" if result.reused_from else f"  {seconds}", style="dim")
         return line
 
     def _table(self) -> Group:
@@ -132,9 +112,9 @@ class ProgressDisplay:
             table.add_row(arm, str(batch_size), f"{cell.finished}/{cell.planned}", best, running, style=style)
         elapsed = time.monotonic() - self._begun
         fresh = self._finished - self._untrained
-        left = self._total - self._finished
+        left = self.num_planned - self._finished
         known = fresh >= 3 and left and not self._more_may_come
         rest = f", about {format_duration(elapsed / fresh * left)} to go" if known else ""
         so_far = " so far" if self._more_may_come else ""
-        note = f"{self._finished} of {self._total} trials{so_far}, {format_duration(elapsed)}{rest}"
+        note = f"{self._finished} of {self.num_planned} trials{so_far}, {format_duration(elapsed)}{rest}"
         return Group(Text(), table, Text(note, style="dim"))

@@ -4,12 +4,14 @@ They are recorded in the journal and the store and shown on the terminal. Known 
 This module must not know studies, methods or where trials run.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Literal, Protocol
 
 from ...trainers.packing.benchmark import PackSpeed
+from ...trainers.spec import EpochMetrics
 from ..cost import Cost
-from ..trial import Agenda, Progress, Trial, TrialResult
+from ..trial import Agenda, Trial, TrialResult
 from .journal import Journal
 from .progress_display import ProgressDisplay
 from .reuse import ResultReuse, may_reuse
@@ -20,7 +22,6 @@ class BilledAgenda(Agenda, Protocol):
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Return the seconds the method took to propose this trial."""
-        ...
 
 
 class ResultWriter(Protocol):
@@ -32,11 +33,9 @@ class ResultWriter(Protocol):
         Raises:
             BadInput: results can never be submitted.
         """
-        ...
 
     def submit(self, result: TrialResult) -> None:
         """Queue a result for writing and return immediately."""
-        ...
 
 
 class RecordingAgenda:
@@ -76,7 +75,8 @@ class RecordingAgenda:
                 if self._reuse.defer(trial):
                     continue
                 self._reuse.start(trial)
-            self._tell_interrupted(trial)
+            if epochs := self._journal.content.epochs.get(trial.id):  # interrupted; it may resume after the last one
+                self._campaign.report(trial, epochs)
             self._journal.start(trial.id)
             return trial
         return "wait" if self._reuse.has_waiting else trial
@@ -84,23 +84,18 @@ class RecordingAgenda:
     def _known(self, trial: Trial) -> TrialResult | None:
         """Return the result in the study's own journal, or None. A reused one does not count if all must train."""
         known = self._journal.content.result_of(trial.id)
-        taken_over = known is not None and known.reused_from is not None
-        return None if taken_over and self._reuse.trains_everything else known
-
-    def _tell_interrupted(self, trial: Trial) -> None:
-        """Report the epochs of an interrupted trial to the campaign; the trial may resume after the last one."""
-        if epochs := self._journal.content.epochs.get(trial.id):
-            self._campaign.report(Progress(trial=trial, new_epochs=tuple(epochs)))
+        is_reused = known is not None and known.reused_from is not None
+        return None if is_reused and self._reuse.trains_everything else known
 
     def may_prune(self, trial: Trial) -> bool:
         """Return whether the trial may be pruned, so that every epoch must be reported separately."""
         return self._campaign.may_prune(trial)
 
-    def report(self, progress: Progress) -> bool:
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
         """Record epochs and return whether the trial continues."""
-        self._journal.progress(progress.trial.id, progress.new_epochs)
-        self._display.show_progress(progress)
-        return self._campaign.report(progress)
+        self._journal.progress(trial.id, new_epochs)
+        self._display.show_progress(trial, new_epochs[-1].epoch)
+        return self._campaign.report(trial, new_epochs)
 
     def mark_started(self, trial: Trial) -> None:
         """Show that a trial is being trained. It may have been dispatched some time before."""

@@ -127,11 +127,7 @@ def find_reusable_results(
 ) -> ReusableResults:
     """Find the results in a store that a session can reuse.
 
-    Args:
-        study: the definition.
-        store: folder of the local store.
-        session: provenance of the current session.
-        on_a_cluster: whether trials run on other machines, whose devices are not known in advance.
+    On a cluster (`on_a_cluster`) the devices are not known in advance, so only the study's own results can be.
     """
     device = None
     if not on_a_cluster:
@@ -141,11 +137,7 @@ def find_reusable_results(
 
 
 class ResultReuse:
-    """Reuse of past and running trainings within a study.
-
-    Args:
-        reusable: reusable results; None to train everything.
-    """
+    """Reuse of past and running trainings within a study; without `reusable` results everything is trained."""
 
     def __init__(self, reusable: ReusableResults | None) -> None:
         self._reusable = reusable
@@ -187,9 +179,7 @@ class ResultReuse:
     def finish(self, result: TrialResult, *, serves: bool = True) -> None:
         """Record that a trial has ended, and release the trials deferred for it, to be reused or trained.
 
-        Args:
-            result: the trial's result.
-            serves: whether others may reuse it. False if its cost includes a failed attempt, which they would pay for.
+        Others may not reuse a result (`serves`) whose cost includes a failed attempt, which they would pay for.
         """
         trial = result.trial
         if self._reusable is None:

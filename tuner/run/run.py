@@ -4,12 +4,12 @@ study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder
 driver and the campaign.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -17,32 +17,32 @@ from rich.text import Text
 from ...trainers.applications import APPLICATIONS
 from ..analysis.provenance import Origin, collect_provenance, training_provenance
 from ..campaign.campaign import Campaign
+from ..campaign.cell import Cell
 from ..errors import StudyChanged, StudyFailed
 from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
-from ..execution.trial_runner import Execution
+from ..reports.answer import Answer
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
 from ..store import Writer, redact
 from ..study import Study, describe_changes, load_study
-from ..trial import Agenda, TrialResult
-from .answer import Answer, build_answer, make_store_opener, report_store_state, stored_definition, write_answer
+from ..trial import Trial
+from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
 from .command_text import STORE, format_command, format_report_command
-from .dry_run import DryRun, dry_run, find_failed_trials
-from .journal import Journal
+from .dry_run import DryRun, dry_run
+from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
 from .progress_display import ProgressDisplay
-from .recorder import RecordingAgenda
+from .recorder import BilledAgenda, RecordingAgenda
 from .reuse import ResultReuse, find_reusable_results
+
+AgendaType = TypeVar("AgendaType", bound=BilledAgenda)
+Announce = Callable[[Cell], None]
+"""Told every arm at a batch size that an agenda will ask for."""
 
 
 def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
-    """Start a new journal, or check that an existing one belongs to the same study.
-
-    Args:
-        study: the definition.
-        journal: its journal, new or existing.
-        session: provenance of the current session.
+    """Start a new journal, or check that an existing one belongs to the same study, and record this session.
 
     Raises:
         StudyChanged: the definitions differ; the message shows the differences.
@@ -63,27 +63,18 @@ def check_definition(study: Study, journal: Journal) -> None:
     changes = describe_changes(dict(journal.content.definition), study.content())
     if changes:
         raise StudyChanged(
-            f"study {study.name!r} was begun with another definition:\n"
+            f"study {study.name!r} was started with another definition:\n"
             + "\n".join(f"  {line}" for line in changes)
-            + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start anew."
+            + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start over."
         )
 
 
 def warn_about_damage(journal: Journal, console: Console) -> None:
     """Warn about unreadable journal lines."""
     if damaged := journal.content.unreadable_lines:
-        console.print(f"{journal.path}: {damaged} damaged lines skipped; what they held runs again", style="yellow")
-
-
-def stored_definition_of(study: Study) -> dict[str, Any]:
-    """Return the resolved study in stored form."""
-    application = APPLICATIONS[study.application]
-    return stored_definition(study, metric=application.metric, higher_is_better=application.higher_is_better)
-
-
-def format_sync_command(study: Study, options: RunOptions) -> str:
-    """Format the command that writes a study's journal to its store, without passwords."""
-    return format_command("sync", study.name, {"--store": str(options.store), "--tracking-uri": options.tracking_uri})
+        console.print(
+            f"{journal.path}: {damaged} damaged lines skipped; the trials they recorded run again", style="yellow"
+        )
 
 
 def run_study(
@@ -133,56 +124,39 @@ def run_study(
     options = RunOptions(
         store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
     )
-    console = show if isinstance(show, Console) else _new_console(quiet=not show)
-    uri, execution = options.uri(study), build_execution(study, options)
-    _, data = check_workload(study, execution.data_folder)
-    application = APPLICATIONS[study.application]
-    with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
-        session = {**collect_provenance(), **training_provenance(study, data)}
-        open_session(study, journal, session)
-        warn_about_damage(journal, console)
-        known = journal.content.results
-        new_campaign = partial(Campaign, study, known, journal.content.first_failures)
-        if retry_failed:
-            console.print(retry_failed_trials(new_campaign(), study.name, journal, execution.checkpoints))
-        reusable = (
-            None
-            if retrain
-            else find_reusable_results(study, options.store, session, on_a_cluster=bool(options.address))
-        )
-        # A dry run uses up the proposals of a campaign's methods, so it gets its own campaign. Without known or
-        # reusable results there is nothing to find, so it is skipped.
-        first_steps = DryRun(num_reused=0, is_complete=False)
-        if known or reusable:
-            first_steps = dry_run(new_campaign(), journal.content, reusable)
-        driver = choose_driver(first_steps, options)
-        ready.enter_context(starting_cluster(execution, driver))
-        open_store = make_store_opener(study, uri, stored_definition_of(study), journal.content.sessions)
-        tell = partial(report_store_state, console, sync_command or format_sync_command(study, options))
-        writer = Writer(open_store, known.values(), tell)
-        campaign = new_campaign()
-        planned: dict[tuple[str, int], int] = {}
+    options.uri(study)  # a wrong address is found before the data are read
+    _, data = check_workload(study, options.data(study))
+    store_options = {"--store": str(options.store), "--tracking-uri": options.tracking_uri}
+
+    def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
+        campaign = Campaign(study, content.results, content.first_failures)
         for cell in campaign.cells:
-            planned[cell.arm, cell.batch_size] = planned.get((cell.arm, cell.batch_size), 0) + cell.num_planned
-        num_done = len(known) - len(journal.content.retried)
-        console.print(Text(format_opening(study, options, sum(planned.values()), num_done, first_steps.num_reused)))
-        writer.start()
-        try:
-            with ProgressDisplay(
-                console, list(planned.items()), metric=application.metric, higher_is_better=application.higher_is_better
-            ) as display:
-                run_agenda(
-                    RecordingAgenda(campaign, journal, writer, display, ResultReuse(reusable)), execution, driver
-                )
-        finally:
-            writer.close()
-        results, sessions = list(journal.content.results.values()), tuple(journal.content.sessions)
+            announce(cell)
+        return campaign
+
+    def describe(num_planned: int, num_done: int, num_reused: int) -> str:
+        done = f", {num_done} of them done before" if num_done else ""
+        reused = f", {num_reused} or more reused from earlier trainings (--retrain trains them)" if num_reused else ""
+        return f"up to {pluralize(num_planned, 'trial')}{done}{reused}"
+
+    _, content, writer = run_trials(
+        study,
+        options,
+        show if isinstance(show, Console) else _new_console(quiet=not show),
+        new_campaign,
+        describe,
+        data=data,
+        sync_command=sync_command or format_command("sync", study.name, store_options),
+        retrain=retrain,
+        retry_failed=retry_failed,
+    )
+    results = list(content.results.values())
     if all(result.status == "failed" for result in results):
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
             "then run them again: zerotune retry STUDY --failed"
         )
-    found = answer_from_journal(study, options, results, sessions)
+    found = answer_from_journal(study, options, content)
     files = write_report(found, options.folder(study))
     return replace(found, is_stored=writer.finish(partial(write_answer, found=found, files=files)))
 
@@ -194,25 +168,89 @@ def _new_console(*, quiet: bool) -> Console:
     )
 
 
-def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints: Path | None) -> str:
-    """Withdraw the results of the failed trials, so that they run again from the start.
+def run_trials(
+    study: Study,
+    options: RunOptions,
+    console: Console,
+    new_agenda: Callable[[JournalContent, Announce], AgendaType],
+    describe: Callable[[int, int, int], str],
+    *,
+    data: str | None,
+    sync_command: str,
+    retrain: bool,
+    retry_failed: bool,
+    more_may_come: bool = False,
+) -> tuple[AgendaType, JournalContent, Writer]:
+    """Run the missing trials of a study, or of a search made of its campaigns.
 
     Args:
-        agenda: see `find_failed_trials`.
-        name: name of the study, for the message.
-        journal: the study's journal, open for appending.
-        checkpoints: folder of the trials' checkpoints, or None.
+        study: the definition that journal and store keep.
+        options: where it is stored and where it runs.
+        console: where progress is printed.
+        new_agenda: returns the agenda, given the content of the journal; called twice, since a dry run uses one up.
+        describe: describes what is about to run, given the numbers of trials planned, done before, and reused.
+        data: identity of the data, or None.
+        sync_command: the command to suggest if results are missing from the store.
+        retrain: train every trial without reusing earlier results.
+        retry_failed: run the failed trials again.
+        more_may_come: whether the agenda announces further cells while it runs.
 
     Returns:
-        One sentence on what was done.
+        The agenda; the journal's content; the store's writer, to be finished.
+    """
+    uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
+    with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
+        session = {**collect_provenance(), **training_provenance(study, data)}
+        open_session(study, journal, session)
+        warn_about_damage(journal, console)
+        content, is_attached = journal.content, options.address is not None
+        reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)
+        # A dry run uses up the proposals of the methods, so it gets its own agenda. Without known or reusable results
+        # there is nothing to find, so it is skipped.
+        ahead = DryRun()
+        if content.results or reusable:
+            ahead = dry_run(new_agenda(content, lambda cell: None), content, reusable, retry_failed=retry_failed)
+        if retry_failed:
+            console.print(retry_failed_trials(ahead.failed, study.name, journal, execution.checkpoints))
+        driver = "serial" if ahead.is_complete else options.driver
+        if driver == "ray" and not is_attached:
+            ready.enter_context(start_ahead(execution.local_cores))
+        open_store = make_store_opener(study, uri, content.sessions)
+        writer = Writer(open_store, content.results.values(), partial(report_store_state, console, sync_command))
+        display = ProgressDisplay(
+            console,
+            metric=application.metric,
+            higher_is_better=application.higher_is_better,
+            more_may_come=more_may_come,
+        )
+        agenda = new_agenda(content, lambda cell: display.plan(cell.arm, cell.batch_size, cell.num_planned))
+        opening = describe(display.num_planned, len(content.results) - len(content.retried), ahead.num_reused)
+        named_uri = options.tracking_uri or study.tracking_uri
+        recorded = f"; results in {redact(named_uri)}" if named_uri else ""
+        console.print(Text(f"{study.name}: {opening}; journal and figures in {options.folder(study)}{recorded}"))
+        writer.start()
+        try:
+            with display:
+                recorder = RecordingAgenda(agenda, journal, writer, display, ResultReuse(reusable))
+                if driver == "serial":
+                    run_serial(recorder, execution)
+                else:
+                    from ..execution.ray.tune_worker import run_ray
+
+                    run_ray(recorder, execution)
+        finally:
+            writer.close()
+        return agenda, content, writer
+
+
+def retry_failed_trials(failed: Sequence[Trial], name: str, journal: Journal, checkpoints: Path | None) -> str:
+    """Withdraw the results of failed trials, so that they run again from the start; return a sentence about it.
 
     Raises:
         BadInput: the journal cannot be written.
     """
-    content = journal.content
-    failed = find_failed_trials(agenda, content)
     for trial in failed:
-        if trial.id in content.retried:
+        if trial.id in journal.content.retried:
             continue
         # A worker that died leaves a checkpoint. Its epochs are already billed to the failed attempt; resuming from it
         # would bill them again.
@@ -221,56 +259,19 @@ def retry_failed_trials(agenda: Agenda, name: str, journal: Journal, checkpoints
                 (checkpoints / f"{trial.id}.pt").unlink()
         journal.retry_trial(trial.id)
     if not failed:
-        return f"{name}: no trial has failed, so that none is run again"
+        return f"{name}: no trial has failed, so none is run again"
     return f"{name}: {pluralize(len(failed), 'failed trial')} to be run again"
 
 
-def answer_from_journal(
-    study: Study, options: RunOptions, results: Iterable[TrialResult], sessions: tuple[Mapping[str, str], ...]
-) -> Answer:
-    """Build the answer from results in memory; it equals what `tuner.run.answer.load_answer` reads."""
+def answer_from_journal(study: Study, options: RunOptions, content: JournalContent) -> Answer:
+    """Build the answer from a journal; it equals what `tuner.run.answer.read_answer` reads."""
     origin = Origin(
-        definition=stored_definition_of(study),
+        definition=stored_definition(study),
         fingerprint=study.fingerprint,
-        sessions=sessions,
+        sessions=tuple(content.sessions),
         command=format_report_command(options.uri(study), study.name, options.store),
     )
-    return build_answer(results, origin)
-
-
-def format_opening(study: Study, options: RunOptions, planned: int, known: int, num_reused: int) -> str:
-    """Describe in one line what is about to run."""
-    done = f", {known} of them done before" if known else ""
-    done += f", {num_reused} or more taken over from earlier trainings (--retrain trains them)" if num_reused else ""
-    uri = options.tracking_uri or study.tracking_uri
-    recorded = f"; results in {redact(uri)}" if uri else ""
-    planned_trials = pluralize(planned, "trial")
-    return f"{study.name}: up to {planned_trials}{done}; journal and figures in {options.folder(study)}{recorded}"
-
-
-def choose_driver(first_steps: DryRun, options: RunOptions) -> Driver:
-    """Return the requested driver, or "serial" if nothing is left to train, so that no cluster is started."""
-    return "serial" if first_steps.is_complete else options.driver
-
-
-@contextmanager
-def starting_cluster(execution: Execution, driver: Driver) -> Iterator[None]:
-    """Start the cluster that the driver needs in the background, if any."""
-    if driver == "serial" or execution.address is not None:
-        yield
-        return
-    with start_ahead(execution.local_cores):
-        yield
-
-
-def run_agenda(recorder: RecordingAgenda, execution: Execution, driver: Driver) -> None:
-    """Run an agenda with a driver."""
-    if driver == "serial":
-        run_serial(recorder, execution)
-        return
-    from ..execution.ray.tune_worker import run_ray
-
-    run_ray(recorder, execution)
+    return build_answer(content.results.values(), origin)
 
 
 def write_report(found: Answer, folder: Path) -> list[Path]:

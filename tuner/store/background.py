@@ -141,7 +141,7 @@ class Writer:
         self._next_attempt = time.monotonic() + RETRY_SECONDS
         if not was_away:
             self._tell(
-                f"{_sentence(error)} The study goes on: its journal keeps the results, and MLflow gets them when it "
+                f"{_sentence(error)} The study continues: its journal keeps the results, and MLflow gets them when it "
                 "answers again.",
                 True,
             )

@@ -61,7 +61,9 @@ def default_tracking_uri(root: Path) -> str:
         BadInput: the path contains a question mark, which ends the file name in such an address.
     """
     if "?" in str(root.resolve()):
-        raise BadInput(f"store {root}: the path of an MLflow database may hold no question mark: choose another folder")
+        raise BadInput(
+            f"store {root}: the path of an MLflow database must not contain a question mark: choose another folder"
+        )
     return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
 
 
@@ -196,7 +198,7 @@ def _check_address(tracking_uri: str, *, create: bool) -> None:
     try:
         address = split_address(tracking_uri)
     except ValueError:  # its message may contain part of the password
-        raise BadInput(f"tracking URI {redact(tracking_uri)!r}: its host or port is not one") from None
+        raise BadInput(f"tracking URI {redact(tracking_uri)!r}: its host or port is invalid") from None
     scheme = address.scheme.split("+")[0]
     if scheme not in ("sqlite", *_PORTS):
         raise BadInput(

@@ -133,5 +133,5 @@ def _result(run: StoredRun, history: History | None) -> TrialResult:
         raise BadInput(
             f"the MLflow run {run.tags.get('mlflow.runName')!r} ({run.run_id}) cannot be read: {error}. It was "
             "damaged, or written by another version of zerotune: read it with that one, or delete this run in MLflow "
-            "and run the study again, which writes it anew from its journal"
+            "and run the study again, which writes it again from its journal"
         ) from error

@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from ...trainers.spec import EpochMetrics
-from ..trial import Trial, TrialResult, canonical_json, result_from_content, result_to_json
+from ..trial import Trial, TrialResult, canonical_json, result_from_content
 
 TAG_STUDY = "zerotune.study"
 TAG_FINGERPRINT = "zerotune.fingerprint"
@@ -165,9 +165,7 @@ def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
 
 def record_tags(result: TrialResult) -> dict[str, str]:
     """Return tags with the exact result without its epochs, and the epoch values that MLflow's metrics cannot hold."""
-    text = canonical_json(
-        {"epochs": len(result.epochs), "result": json.loads(result_to_json(replace(result, epochs=())))}
-    )
+    text = canonical_json({"epochs": len(result.epochs), "result": asdict(replace(result, epochs=()))})
     others = [dict(epoch.other_scores) for epoch in result.epochs]
     return {
         **split_text(TAG_RECORD, text),

@@ -21,11 +21,11 @@ _BATCH_METRICS = 1000
 _LAST_BATCH_METRICS = 800
 """Metrics in the last request, which also carries parameters and tags. MLflow accepts 1,000 of them in all."""
 
-_NOTE = """A zerotune study: one parent run an arm and batch size, one child run a trial.
+_NOTE = """A zerotune study: one parent run for each arm and batch size, one child run for each trial.
 
-- `tags.role = 'confirmation'` shows the runs a verdict rests on; tick some of different arms and press *Compare*.
+- `tags.role = 'confirmation'` shows the runs that decide a verdict; select some of different arms and press *Compare*.
 - Figures, tables and the resolved study are artifacts of the run "study: {study}" (`tags.role = 'study'`).
-- Columns worth showing: `test_score`, `validation_score`, `cost/device_seconds`, `lr`, `batch_size`.
+- Useful columns: `test_score`, `validation_score`, `cost/device_seconds`, `lr`, `batch_size`.
 """
 
 

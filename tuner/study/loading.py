@@ -119,7 +119,7 @@ def _has(content: Any, location: Location) -> bool:
 _KIND_OF_ERROR = {
     "int_type": "a whole number",
     "float_type": "a number",
-    "string_type": "a word or text",
+    "string_type": "text",
     "tuple_type": "a list",
     "dict_type": "keys and values",
     "model_type": "keys and values",

@@ -1,8 +1,11 @@
 """Synthetic results for the tests of the store, made without training."""
 
+import json
+from dataclasses import asdict
+
 from zerotune.trainers.spec import DecaySpec, EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
 from zerotune.tuner.cost import Cost
-from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus
+from zerotune.tuner.trial import Role, Trial, TrialResult, TrialStatus, canonical_json, result_from_content
 
 NUM_TRAIN = 60_000
 FLOPS_A_SAMPLE = 1_234_567
@@ -71,3 +74,8 @@ def make_result(
         device="Some CPU @ 2.00GHz",
         finished_at=1_750_000_000.123456 + 60 * seed,
     )
+
+
+def read_back(result: TrialResult) -> TrialResult:
+    """Return the result after it was written as JSON, as in a journal or a store."""
+    return result_from_content(json.loads(canonical_json(asdict(result))))

@@ -7,6 +7,7 @@ The work is counted independently, update by update and by hand. MLflow is read 
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,19 @@ import zerotune.trainers.updates
 import zerotune.tuner.run.run
 from tests.user_applications import forgotten, write
 from zerotune.trainers.loop import Training
-from zerotune.trainers.spec import Placement
+from zerotune.trainers.spec import EpochMetrics, Placement
 from zerotune.trainers.updates import Updates
 from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.cost import Cost
 from zerotune.tuner.execution.trial_runner import Execution
-from zerotune.tuner.run.answer import Answer
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.run.journal import read_journal
 from zerotune.tuner.run.options import RunOptions
 from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.study import study_from_text
-from zerotune.tuner.trial import Progress, Trial, TrialResult
+from zerotune.tuner.trial import Trial, TrialResult
 
 DIVERGING, FAILING = 3e38, 0.2
 EPOCHS, BATCH_SIZE, B0 = 4, 50, 20
@@ -116,10 +117,9 @@ def stop_after(patch: pytest.MonkeyPatch, epochs: dict[tuple[str, int], int]) ->
     """Stop the driver, once each, when these search trials (arm, index) have reported this epoch."""
     report = RecordingAgenda.report
 
-    def interrupting(self: RecordingAgenda, progress: Progress) -> bool:
-        goes_on = report(self, progress)
-        trial = progress.trial
-        if trial.role == "search" and epochs.get((trial.arm, trial.index)) == progress.new_epochs[-1].epoch:
+    def interrupting(self: RecordingAgenda, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
+        goes_on = report(self, trial, new_epochs)
+        if trial.role == "search" and epochs.get((trial.arm, trial.index)) == new_epochs[-1].epoch:
             del epochs[trial.arm, trial.index]
             raise KeyboardInterrupt
         return goes_on

@@ -6,8 +6,8 @@ from tests.synthetic_study import result
 from tests.tuner.search.test_search_keys import study
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.selection import Edge, best_trial, find_edges
+from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.reports.tables.terminal import notes
-from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.study.search_space import Choice, Float, Space
 from zerotune.tuner.trial import TrialResult, TrialStatus
 
@@ -42,7 +42,7 @@ def test_a_choice_within_five_percent_of_its_range_from_an_end_is_on_the_edge(lr
 
 
 def test_a_comparison_warns_of_edges_in_its_notes() -> None:
-    facts = study_facts(stored_definition(study(), metric="accuracy", higher_is_better=True))
+    facts = facts_of(study(), metric="accuracy", higher_is_better=True)
     assert facts.spaces == {"tuned": study().arm("tuned").space}
     comparison = compare(facts, [scored(0, 0.9, lr=1.28)])
     assert (

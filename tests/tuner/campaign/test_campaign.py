@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from tests.campaigns import by_chance, execute, result
+from tests.tuner.analysis.synthetic_results import read_back
 from tests.tuner.campaign.campaign_study import NUM_CONFIRMATIONS, NUM_SEARCH_TRIALS, study
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.trainers.spec import DecaySpec, OptimizerSpec, Recipe, ScheduleSpec
 from zerotune.tuner.analysis.selection import BASELINE
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.trial import Trial, TrialResult, result_from_json, result_to_json
+from zerotune.tuner.trial import Trial, TrialResult
 
 # -- trials asked for --------------------------------------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ def test_every_trial_trains_with_the_studys_recipe() -> None:
     expected = Recipe(label_smoothing=0.1, micro_batch_size=64, precision="bfloat16")
     assert {trial.config.recipe for trial in done.asked} == {expected}
     for told in done.results.values():
-        assert result_from_json(result_to_json(told)) == told
+        assert read_back(told) == told
 
 
 # -- dependencies ------------------------------------------------------------------------------------------------------

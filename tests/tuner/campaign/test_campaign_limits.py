@@ -11,11 +11,11 @@ from tests.tuner.campaign.campaign_study import NUM_CONFIRMATIONS, NUM_SEARCH_TR
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.tuner.analysis.selection import BASELINE
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.trial import Progress, Trial, TrialStatus
+from zerotune.tuner.trial import Trial, TrialStatus
 
 
 def report(campaign: Campaign, trial: Trial, epoch: int, score: float) -> bool:
-    return campaign.report(Progress(trial=trial, new_epochs=(epoch_metrics(epoch, score),)))
+    return campaign.report(trial, [epoch_metrics(epoch, score)])
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])

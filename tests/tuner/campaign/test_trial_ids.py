@@ -3,10 +3,10 @@
 import pytest
 
 from tests.campaigns import by_chance, execute, result
+from tests.tuner.analysis.synthetic_results import read_back
 from tests.tuner.campaign.campaign_study import NUM_CONFIRMATIONS, NUM_SEARCH_TRIALS, study
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.study import Study
-from zerotune.tuner.trial import result_from_json, result_to_json
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3, 4])
@@ -67,8 +67,8 @@ def test_every_trial_is_met_again_after_it_was_written_down() -> None:
     """A list of whole numbers is where writing and reading could change the id."""
     steps = study(("  warmup_epochs: 0.25\n", "  warmup_epochs: 0\n  decay: {name: multistep, milestones: [4, 8]}\n"))
     for trial in execute(Campaign(steps)).asked:
-        read = result_from_json(result_to_json(result(trial, 0.5))).trial
-        assert (read, read.id) == (trial, trial.id)
+        assert trial == read_back(result(trial, 0.5)).trial
+        assert trial.id == read_back(result(trial, 0.5)).trial.id
 
 
 def test_only_proposals_take_the_searchers_time() -> None:

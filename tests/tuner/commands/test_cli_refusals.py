@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["run", "tiny.yaml", "--address", "auto", "--driver", "serial"], "--address has no effect with"),
         (
             ["compare", "tiny", "--store", "what?"],
-            "store what?: the path of an MLflow database may hold no question",
+            "store what?: the path of an MLflow database must not contain a question",
         ),
         (["compare", "tiny"], "mlruns/mlflow.db: run a study first"),
         (["compare", "tiny.yaml", "--store", "binary.yaml"], "run a study first"),
@@ -91,7 +91,7 @@ def test_credentials_do_not_go_into_the_command_of_a_job(here: TinyStudyFolder, 
 
 def test_credentials_of_a_dashboard_are_not_shown(here: TinyStudyFolder) -> None:
     refusal = here.refuse(*SUBMIT, "--address", f"http://ann:secret@{DEAD}", code=4)
-    assert f"--address http://***@{DEAD}: no job could be given to the cluster" in refusal
+    assert f"--address http://***@{DEAD}: the job could not be submitted to the cluster" in refusal
     assert "secret" not in refusal
 
 
@@ -146,8 +146,8 @@ def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(
     [
         (DEAD, 4, f"--address {DEAD}: nothing answers there"),
         ("nonsense", 2, "--address nonsense: must be auto, HOST:PORT or ray://HOST:PORT"),
-        ("10.0..1:6379", 2, "--address 10.0..1:6379: its host is not one"),
-        ("ray://10.0..1:10001", 2, "--address ray://10.0..1:10001: its host is not one"),
+        ("10.0..1:6379", 2, "--address 10.0..1:6379: its host is invalid"),
+        ("ray://10.0..1:10001", 2, "--address ray://10.0..1:10001: its host is invalid"),
         ("127.0.0.1:999999", 4, "--address 127.0.0.1:999999: nothing answers there"),
     ],
 )

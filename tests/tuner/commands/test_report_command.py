@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.complete_study import complete_results
-from tests.reported_study import SESSION, definition
+from tests.reported_study import SESSION, definition, reported
 from tests.tuner.tiny_study import TinyStudyFolder
-from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports import export as reports_export
-from zerotune.tuner.run.answer import load_answer, study_facts, write_answer
+from zerotune.tuner.run.answer import read_answer, write_answer
 from zerotune.tuner.run.command_text import format_report_command
 from zerotune.tuner.run.run import write_report
 from zerotune.tuner.store import Store, default_tracking_uri
@@ -66,9 +65,7 @@ def test_a_run_and_an_export_leave_the_same_page(here: TinyStudyFolder) -> None:
     uri = default_tracking_uri(here.folder / "mlruns")
     here.zerotune("report", "synthetic", "--to", "alone.html")
     here.zerotune("export", "synthetic", "--to", "exported")
-    found = load_answer(
-        uri, "synthetic", with_epochs=True, command=format_report_command(uri, "synthetic", Path("mlruns"))
-    )
+    found = read_answer("synthetic")
     store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
     store.sync(stored_results())
     write_answer(store, found, write_report(found, here.folder / "kept"))
@@ -81,8 +78,7 @@ def test_json_on_standard_output_is_what_compare_finds(here: TinyStudyFolder) ->
     ended = here.zerotune("report", "synthetic", "--format", "json", "--cost", "flops")
     assert ended.code == 0
     content = json.loads(ended.out)
-    results = [replace(result, epochs=()) for result in stored_results()]
-    expected = compare(study_facts(definition(**ONE_BATCH_SIZE)), results)
+    expected = reported(definition(**ONE_BATCH_SIZE), stored_results()).comparison
     scores = {row["arm"]: row["score"]["mean"] for row in content["comparison"]["rows"]}
     assert scores == {row.arm: row.score.mean for row in expected.rows if row.score}
     assert content["savings_in"] == "flops"

@@ -35,7 +35,7 @@ def test_two_studies_of_a_store_train_what_they_share_once_and_find_what_trainin
     taken = [origin for origin in origins(here.folder / "mlruns") if origin is not None]
     assert {origin.partition("/")[0] for origin in taken} <= {"plane", "second"}
     at_once = 2 + 1 + 2  # the baseline's runs, a search trial, and the rule's runs
-    assert f"up to {NUM_TRIALS} trials, {at_once} or more taken over from earlier trainings" in " ".join(out.split())
+    assert f"up to {NUM_TRIALS} trials, {at_once} or more reused from earlier trainings" in " ".join(out.split())
     assert len(taken) in (at_once, at_once + 2)  # and the runs of the chosen configuration, if it is the same
     assert f"Spent on the study: {NUM_TRIALS - len(taken)} training" in out
     for text in (out, here.done("compare", "second")):

@@ -50,7 +50,7 @@ def test_edited_code_is_not_resumed_but_comments_and_another_place_are_fine(here
     (moved / "renamed.py").write_text(OWN.replace("randn(300", "randn(310"), encoding="utf-8")
     code, _, err = here.run("elsewhere/renamed.py:sides")
     assert code == 2
-    assert "study 'plane' was begun with another definition:\n  application_code: was '" in err
+    assert "study 'plane' was started with another definition:\n  application_code: was '" in err
     assert journal.read_bytes() == before
 
 

@@ -1,12 +1,12 @@
 """Small trials, and an agenda that asks for them and records what it is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from zerotune.trainers.packing.benchmark import PackSpeed
 from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig
-from zerotune.tuner.trial import Progress, Role, Trial, TrialResult
+from zerotune.tuner.trial import Role, Trial, TrialResult
 
 NUM_TRAIN = 3_000
 SINGLE_WORKER = {"world_size": 1, "cpus": 1, "gpus": 0.0}
@@ -44,9 +44,9 @@ class ListAgenda:
     trials: list[Trial]
     alone: Trial | None = None
     pruned_at: dict[str, int] = field(default_factory=dict)
-    on_report: Callable[[Progress], None] = lambda progress: None
+    on_report: Callable[[Trial, Sequence[EpochMetrics]], None] = lambda trial, new_epochs: None
     told: list[TrialResult] = field(default_factory=list)
-    reported: list[Progress] = field(default_factory=list)
+    reported: list[tuple[Trial, Sequence[EpochMetrics]]] = field(default_factory=list)
     begun: list[Trial] = field(default_factory=list)
     measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
     warnings: list[tuple[Trial, str]] = field(default_factory=list)
@@ -64,11 +64,11 @@ class ListAgenda:
     def may_prune(self, trial: Trial) -> bool:
         return trial.id in self.pruned_at
 
-    def report(self, progress: Progress) -> bool:
-        self.reported.append(progress)
-        self.on_report(progress)
-        limit = self.pruned_at.get(progress.trial.id)
-        return limit is None or progress.new_epochs[-1].epoch < limit
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
+        self.reported.append((trial, new_epochs))
+        self.on_report(trial, new_epochs)
+        limit = self.pruned_at.get(trial.id)
+        return limit is None or new_epochs[-1].epoch < limit
 
     def mark_started(self, trial: Trial) -> None:
         if trial not in self.begun:

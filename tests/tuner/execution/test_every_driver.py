@@ -16,7 +16,7 @@ from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
-from zerotune.tuner.trial import Progress, Trial, TrialResult
+from zerotune.tuner.trial import Trial, TrialResult
 
 GOOD = [make_trial(0), make_trial(1, epochs=2)]
 WITHOUT_DATA = make_trial(2, data="nowhere")
@@ -54,8 +54,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     agenda = ListAgenda(TRIALS, alone=HOPEFUL, pruned_at={HOPELESS.id: 2, HOPEFUL.id: 99})
     ran = Ran(agenda=agenda, checkpoints=tmp_path_factory.mktemp("checkpoints"), num_killed=0)
 
-    def kill_once(progress: Progress) -> None:
-        if progress.trial == HOPEFUL and not ran.num_killed:
+    def kill_once(trial: Trial, _: object) -> None:
+        if trial == HOPEFUL and not ran.num_killed:
             ran.num_killed = kill_workers()
 
     execution = Execution(checkpoints=ran.checkpoints, max_concurrent=2)
@@ -73,7 +73,7 @@ def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_done_again(ran: Ran) -> None:
-    first_epochs = [p for p in ran.agenda.reported if p.trial == HOPEFUL and p.new_epochs[0].epoch == 1]
+    first_epochs = [new for trial, new in ran.agenda.reported if trial == HOPEFUL and new[0].epoch == 1]
     assert (2 if ran.num_killed else 1) == len(first_epochs)
     assert ("finished", 3) == (ran.result(HOPEFUL).status, len(ran.result(HOPEFUL).epochs))
 
@@ -127,7 +127,7 @@ def test_a_trial_the_agenda_gives_up_ends_there_as_pruned(ran: Ran) -> None:
 
 
 def test_every_epoch_but_the_last_piece_is_reported_once(ran: Ran) -> None:
-    reports = [p.new_epochs for p in ran.agenda.reported if p.trial == HOPELESS]
+    reports = [new for trial, new in ran.agenda.reported if trial == HOPELESS]
     assert [[1], [2]] == [[epoch.epoch for epoch in new_epochs] for new_epochs in reports]
 
 
@@ -137,7 +137,7 @@ def test_no_checkpoint_is_left(ran: Ran) -> None:
 
 @pytest.mark.ray
 def test_what_the_agenda_raises_comes_out_of_the_ray_driver_as_it_was() -> None:
-    def full(progress: Progress) -> None:
+    def full(*_: object) -> None:
         raise BadInput("journal.jsonl: the journal cannot be written")
 
     agenda = ListAgenda([make_trial(0, epochs=3)], pruned_at={make_trial(0, epochs=3).id: 99}, on_report=full)

@@ -110,4 +110,4 @@ def test_a_worker_that_could_train_nothing_is_given_nothing_and_its_machine_name
         word = Ready(mailbox=worker, problem=problem)
         dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": word})
     assert posted == ["one"]
-    assert agenda.notes == ["A machine that joined is given nothing to train, since it could not: two: no data"]
+    assert agenda.notes == ["A machine that joined gets no trials, because it cannot train them: two: no data"]

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,11 +16,11 @@ import torch.distributed
 
 from tests.tuner.execution.agendas import NUM_TRAIN, ListAgenda, make_trial
 from zerotune.trainers import loop
-from zerotune.trainers.spec import Placement
+from zerotune.trainers.spec import EpochMetrics, Placement
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
-from zerotune.tuner.trial import Progress, Trial, TrialResult
+from zerotune.tuner.trial import Trial, TrialResult
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -61,8 +62,8 @@ class Ran:
         execution = Careful(checkpoints=checkpoints, workers_per_trial=2, max_concurrent=1)
         driver(self.agenda, execution)
 
-    def hit(self, progress: Progress) -> None:
-        if progress.trial == HIT and progress.new_epochs[-1].epoch == 2 and not self.num_killed:
+    def hit(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> None:
+        if trial == HIT and new_epochs[-1].epoch == 2 and not self.num_killed:
             self.num_killed = kill_a_worker()
 
     def result(self, trial: object) -> TrialResult:
@@ -94,7 +95,7 @@ def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
 
 
 def test_a_trial_that_lost_a_worker_goes_on_from_its_checkpoint(ran: Ran) -> None:
-    told = [epoch.epoch for progress in ran.agenda.reported if progress.trial == HIT for epoch in progress.new_epochs]
+    told = [epoch.epoch for trial, new_epochs in ran.agenda.reported if trial == HIT for epoch in new_epochs]
     assert told == [1, 2, 3]  # the last one comes with the result
     assert [epoch.epoch for epoch in ran.result(HIT).epochs] == [1, 2, 3, 4]
     assert ran.result(HIT).cost.samples == 4 * NUM_TRAIN

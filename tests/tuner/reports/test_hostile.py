@@ -13,12 +13,11 @@ import pytest
 
 from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition, reported
-from zerotune.tuner.analysis.subject import Subject
 from zerotune.tuner.reports import export as export_module
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import export
 from zerotune.tuner.reports.tables.csv_files import escape_cell, write_csv
 from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
-from zerotune.tuner.run.answer import study_facts
 from zerotune.tuner.sanitize import INVISIBLE
 from zerotune.tuner.trial import TrialResult
 
@@ -40,7 +39,7 @@ def hostile_result(result: TrialResult) -> TrialResult:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
+def subject() -> Answer:
     """The synthetic study with a hostile text wherever a store holds one."""
     stored: dict[str, Any] = definition(name=HOSTILE, question=HOSTILE, reference=HOSTILE, metric=HOSTILE)
     stored["arms"][0]["name"] = HOSTILE
@@ -50,7 +49,7 @@ def subject() -> Subject:
         search["space"][HOSTILE] = search["space"].pop("lr")
     results = [hostile_result(result) for result in complete_results()]
     found = reported(stored, results, [{**SESSION, "cpu": HOSTILE, HOSTILE: HOSTILE}])
-    assert HOSTILE in study_facts(stored).arms
+    assert HOSTILE in found.comparison.facts.arms
     return replace(found, origin=replace(found.origin, fingerprint=HOSTILE, command=HOSTILE))
 
 
@@ -67,7 +66,7 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def files(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def files(subject: Answer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_module, "write_images", lambda figures, to: ([], None))
         yield export(subject, tmp_path_factory.mktemp("report"))
@@ -127,7 +126,7 @@ def test_text_that_a_spreadsheet_would_compute_is_a_text(tmp_path: Path, start: 
     assert (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()[1].endswith(",-1.5,")
 
 
-def test_markdown_has_no_tag_and_no_link_of_it(subject: Subject) -> None:
+def test_markdown_has_no_tag_and_no_link_of_it(subject: Answer) -> None:
     text = report_markdown(subject)
     assert "alert(1)" in text
     assert "<" not in text
@@ -135,7 +134,7 @@ def test_markdown_has_no_tag_and_no_link_of_it(subject: Subject) -> None:
     assert INVISIBLE.search(text) is None
 
 
-def test_latex_has_no_command_of_it(subject: Subject) -> None:
+def test_latex_has_no_command_of_it(subject: Answer) -> None:
     text = report_latex(subject)
     assert "alert(1)" in text
     code = [line for line in text.splitlines() if not line.startswith("% ")]
@@ -143,7 +142,7 @@ def test_latex_has_no_command_of_it(subject: Subject) -> None:
     assert INVISIBLE.search(text) is None
 
 
-def test_json_holds_it_as_it_is_in_characters_that_are_seen(subject: Subject) -> None:
+def test_json_holds_it_as_it_is_in_characters_that_are_seen(subject: Answer) -> None:
     text = report_json(subject)
     assert INVISIBLE.search(text) is None
     assert json.loads(text)["comparison"]["facts"]["question"] == HOSTILE

@@ -86,7 +86,7 @@ class Ran:
     def of(self, arm: str, role: str) -> list[TrialResult]:
         return [r for r in self.results.values() if (r.trial.arm, r.trial.role) == (arm, role)]
 
-    def taken_over(self) -> list[TrialResult]:
+    def reused(self) -> list[TrialResult]:
         return [result for result in self.results.values() if result.reused_from is not None]
 
     def found(self) -> dict[str, tuple[Any, ...]]:

@@ -1,6 +1,8 @@
 """A stored definition gives the facts that a comparison needs."""
 
-from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.analysis.provenance import Origin
+from zerotune.tuner.analysis.study_facts import StudyFacts
+from zerotune.tuner.run.answer import build_answer, stored_definition
 from zerotune.tuner.study import study_from_text
 from zerotune.tuner.study.search_space import Float
 
@@ -20,9 +22,13 @@ arms:
 """
 
 
+def facts_in_a_store(text: str) -> StudyFacts:
+    definition = stored_definition(study_from_text(text, "facts.yaml"))
+    return build_answer([], Origin(definition=definition, fingerprint="", sessions=(), command="")).comparison.facts
+
+
 def test_the_facts_follow_from_the_stored_definition_alone() -> None:
-    definition = stored_definition(study_from_text(STUDY, "facts.yaml"), metric="accuracy", higher_is_better=True)
-    facts = study_facts(definition)
+    facts = facts_in_a_store(STUDY)
     assert facts.arms == ("tuned", "sqrt", "stated", "own")
     assert facts.zero_tuning_arms == ("sqrt", "stated", "own")
     assert facts.stated_baselines == ("stated",)
@@ -36,6 +42,4 @@ def test_the_facts_follow_from_the_stored_definition_alone() -> None:
 
 
 def test_a_search_by_optuna_learns_from_its_trials() -> None:
-    text = STUDY.replace("method: random", "method: optuna")
-    definition = stored_definition(study_from_text(text, "facts.yaml"), metric="accuracy", higher_is_better=True)
-    assert study_facts(definition).learned_arms == ("tuned",)
+    assert facts_in_a_store(STUDY.replace("method: random", "method: optuna")).learned_arms == ("tuned",)

@@ -1,9 +1,7 @@
 """Scores beside the metric, such as top-5 accuracy, stay with a trial's result everywhere."""
 
-import json
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
 from zerotune.tuner.store.record import points
-from zerotune.tuner.trial import Role, TrialResult, result_from_json, result_to_json
+from zerotune.tuner.trial import Role, TrialResult, result_from_content
 
 
 def scored(result: TrialResult) -> TrialResult:
@@ -37,27 +35,21 @@ def diverged() -> TrialResult:
     return replace(result, epochs=(*before, replace(last, other_scores={})), test_other_scores={})
 
 
-def plain() -> TrialResult:
-    return make_result()
-
-
-RESULTS: list[Callable[[], TrialResult]] = [lambda: scored(make_result()), diverged, plain]
-every_result = pytest.mark.parametrize("make", RESULTS, ids=["finished", "diverged", "without"])
+RESULTS = {"finished": scored(make_result()), "diverged": diverged(), "without": make_result()}
+every_result = pytest.mark.parametrize("name", RESULTS)
 
 
 @every_result
-def test_a_journal_gives_them_back_exactly(make: Callable[[], TrialResult], tmp_path: Path) -> None:
-    result = make()
+def test_a_journal_gives_them_back_exactly(name: str, tmp_path: Path) -> None:
+    result = RESULTS[name]
     journal = Journal(tmp_path)
     journal.start_study({"name": "small"}, {})
-    journal.start(result.trial.id)
     journal.progress(result.trial.id, result.epochs)
     journal.finish(result)
     journal.close()
     content = read_journal(journal.path)
     assert tuple(content.epochs[result.trial.id]) == result.epochs
-    assert content.results[result.trial.id].epochs == result.epochs
-    assert content.results[result.trial.id].test_other_scores == result.test_other_scores
+    assert content.results[result.trial.id] == result
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +58,8 @@ def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @every_result
-def test_an_mlflow_store_gives_them_back_exactly(
-    make: Callable[[], TrialResult], store_uri: str, request: pytest.FixtureRequest
-) -> None:
-    result, name = make(), request.node.callspec.id
+def test_an_mlflow_store_gives_them_back_exactly(name: str, store_uri: str) -> None:
+    result = RESULTS[name]
     Store(store_uri, name, "0123abcd", {"name": name}, {"date": "date"}).write(result)
     assert read_results(store_uri, name, with_epochs=True).results == (result,)
     assert read_results(store_uri, name).results == (replace(result, epochs=()),)
@@ -82,21 +72,12 @@ def test_mlflow_shows_them_as_metrics_of_their_own(store_uri: str) -> None:
     experiment = client.get_experiment_by_name("shown")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], f"tags.`zerotune.trial` = '{result.trial.id}'")
-    history = client.get_metric_history(run.info.run_id, "validation_top5")
-    assert [(point.step, point.value) for point in history] == [
-        (epoch.epoch, epoch.other_scores["top5"]) for epoch in result.epochs
-    ]
-    assert run.data.metrics["test_top5"] == 2 / 3
-
-
-def test_points_are_named_after_the_part_they_were_measured_on() -> None:
-    result = scored(make_result())
-    found = {(point.key, point.step): point.value for point in points(result) if "top" in point.key}
-    assert found == {
-        **{("validation_top5", epoch.epoch): epoch.other_scores["top5"] for epoch in result.epochs},
-        **{("validation_top3", epoch.epoch): epoch.other_scores["top3"] for epoch in result.epochs},
-        ("test_top5", 3): 2 / 3,
-        ("test_top3", 3): 1 / 7,
+    for score in ("top5", "top3"):
+        history = client.get_metric_history(run.info.run_id, f"validation_{score}")
+        assert {point.step: point.value for point in history} == {e.epoch: e.other_scores[score] for e in result.epochs}
+    assert {key: value for key, value in run.data.metrics.items() if key.startswith("test_top")} == {
+        "test_top5": 2 / 3,
+        "test_top3": 1 / 7,
     }
 
 
@@ -112,11 +93,11 @@ def test_one_that_is_not_finite_is_no_point_and_is_read_back(store_uri: str) -> 
 
 
 def test_results_from_before_there_were_any_are_still_read() -> None:
-    record = json.loads(result_to_json(make_result()))
+    record = asdict(make_result())
     del record["test_other_scores"]
     for epoch in record["epochs"]:
         del epoch["other_scores"]
-    assert result_from_json(json.dumps(record)) == make_result()
+    assert result_from_content(record) == make_result()
 
 
 @pytest.mark.parametrize(("role", "kept"), [("confirmation", {"top5": 0.75}), ("search", {}), ("baseline", {})])
@@ -129,7 +110,7 @@ def test_those_on_test_are_kept_for_confirmations_only(role: Role, kept: dict[st
         test_score=0.4,
         test_other_scores={"top5": 0.75},
     )
-    last = ProgressUpdate(new_epochs=(), training=training, error=None, host="", device="")
+    last = ProgressUpdate(training=training)
     assert conclude(trained.trial, last).test_other_scores == kept
 
 

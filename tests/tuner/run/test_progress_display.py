@@ -3,15 +3,15 @@
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from tests.tuner.analysis.synthetic_results import make_result
 from zerotune.tuner.execution.progress_update import failed_result
 from zerotune.tuner.run.progress_display import ProgressDisplay
-from zerotune.tuner.trial import Progress, TrialResult
+from zerotune.tuner.trial import TrialResult
 
 RESULT = make_result()
-CELL = (RESULT.trial.arm, RESULT.trial.batch_size)
 
 
 def display(
@@ -19,7 +19,9 @@ def display(
 ) -> tuple[ProgressDisplay, io.StringIO]:
     written = io.StringIO()
     console = Console(file=written, width=width, force_terminal=terminal, color_system=None, markup=False)
-    return ProgressDisplay(console, [(CELL, 3)], metric="accuracy", higher_is_better=higher_is_better), written
+    shown = ProgressDisplay(console, metric="accuracy", higher_is_better=higher_is_better)
+    shown.plan(RESULT.trial.arm, RESULT.trial.batch_size, 3)
+    return shown, written
 
 
 def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[str]:
@@ -28,17 +30,14 @@ def lines(*results: TrialResult, width: int = 100, replayed: int = 0) -> list[st
     with shown:
         for position, result in enumerate(results):
             shown.show_start(result.trial)
-            shown.show_progress(Progress(trial=result.trial, new_epochs=result.epochs))
+            shown.show_progress(result.trial, 3)
             shown.show_result(result, replayed=position < replayed)
     return written.getvalue().splitlines()
 
 
-def test_a_pipe_gets_one_line_a_trial_and_no_table() -> None:
-    assert len(lines(RESULT, RESULT)) == 2
-
-
-def test_a_trial_is_one_line_however_narrow_the_output() -> None:
-    assert len(lines(RESULT, width=20)) == 1
+@pytest.mark.parametrize("width", [20, 100])
+def test_a_pipe_gets_one_line_a_trial_however_narrow_and_no_table(width: int) -> None:
+    assert len(lines(RESULT, RESULT, width=width)) == 2
 
 
 def test_a_line_counts_the_trials_and_names_arm_batch_size_and_score() -> None:
@@ -80,7 +79,7 @@ def test_the_table_lists_the_epochs_of_what_is_being_trained() -> None:
         shown.show_result(RESULT, replayed=True)
         other = make_result(seed=7).trial
         shown.show_start(RESULT.trial)
-        shown.show_progress(Progress(trial=RESULT.trial, new_epochs=RESULT.epochs[:2]))
+        shown.show_progress(RESULT.trial, 2)
         shown.show_start(RESULT.trial)  # a repeated call does not restart the trial
         shown.show_start(other)
     assert table_row(written).endswith("2, 0")

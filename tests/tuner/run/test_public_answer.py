@@ -7,21 +7,18 @@ import plotly.graph_objects as go
 import pytest
 from pandas import DataFrame
 
-from tests.complete_study import complete_results
-from tests.reported_study import COMMAND, SESSION, definition, reported
+from tests.reported_study import SESSION, definition, reported
 from zerotune import plan_study, read_answer, run_study
-from zerotune.tuner.analysis.provenance import Origin
 from zerotune.tuner.errors import BadInput
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import comparison_records, ledger_records, trial_records
 from zerotune.tuner.reports.text.verdict import findings, verdict_sentence
-from zerotune.tuner.run.answer import Answer, build_answer
 from zerotune.tuner.store import Store, default_tracking_uri
 
 
 @pytest.fixture(scope="module")
 def answer() -> Answer:
-    origin = Origin(definition=definition(), fingerprint="0123456789ab", sessions=(SESSION,), command=COMMAND)
-    return build_answer(complete_results(), origin)
+    return reported()
 
 
 def test_the_table_has_a_row_for_every_arm_at_every_batch_size(answer: Answer) -> None:
@@ -71,7 +68,7 @@ def test_a_notebook_shows_verdict_and_arms_and_names_are_escaped(answer: Answer)
     html = answer._repr_html_()
     assert html.count("<tr") == 1 + 1 + 3 * 6  # headings, baseline, arms by batch size
     assert "as well as tuned" in html
-    hostile = Answer(**vars(reported(definition(question="<script>alert(1)</script>"))))
+    hostile = reported(definition(question="<script>alert(1)</script>"))
     assert "<script>" not in hostile._repr_html_()
     assert "&lt;script&gt;" in hostile._repr_html_()
 

@@ -17,11 +17,10 @@ from zerotune.tuner.cost import Cost
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.execution.progress_update import failed_result
-from zerotune.tuner.run.answer import load_answer
-from zerotune.tuner.run.dry_run import find_failed_trials
+from zerotune.tuner.run.answer import read_answer
+from zerotune.tuner.run.dry_run import dry_run
 from zerotune.tuner.run.journal import Journal, JournalContent, format_line, read_journal
 from zerotune.tuner.run.reuse import may_reuse
-from zerotune.tuner.store import default_tracking_uri
 from zerotune.tuner.trial import Trial, TrialResult
 
 # -- the journal -------------------------------------------------------------------------------------------------------
@@ -142,7 +141,7 @@ def test_a_search_that_learns_proposes_what_it_proposed_and_the_choice_rests_on_
     assert (again.ids(), {}) == (replayed.ids(), replayed.results)
 
 
-def test_a_trial_that_is_run_again_is_not_pruned_and_not_taken_over() -> None:
+def test_a_trial_that_is_run_again_is_not_pruned_and_not_reused() -> None:
     pruned = study(("    trials: 6\n", "    trials: 6\n    pruner: median\n"))
     before = execute(Campaign(pruned), some_fail)
     content = as_journal(before.results, retry_trial=True)
@@ -184,8 +183,9 @@ def test_failed_trials_that_nobody_asks_for_any_more_are_left_alone() -> None:
     former = next(r for r in results.values() if r.trial.arm == "tuned" and r.trial.role == "confirmation")
     other = replace(former, trial=replace(former.trial, params={"lr": 1.0}))
     content = as_journal({**results, other.trial.id: other}, retry_trial=False)
-    found = [trial.id for trial in find_failed_trials(Campaign(study(), content.results), content)]
-    assert {r.trial.id for r in results.values() if r.status == "failed"} == set(found)
+    found = dry_run(Campaign(study(), content.results), content, None, retry_failed=True)
+    assert {r.trial.id for r in results.values() if r.status == "failed"} == {trial.id for trial in found.failed}
+    assert not found.is_complete
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert len(new) == len(former) == 2
 
     # The former choice's confirmations are billed but do not count in a verdict.
-    comparison = load_answer(default_tracking_uri(broken.folder / "mlruns"), "plane").comparison
+    comparison = read_answer("plane").comparison
     row = comparison.row("tuned", 60)
     assert ({"lr": BEST_LR}, 2, 0) == (row.params, row.num_seeds, row.num_failed)
     assert comparison.ledger.total.trials == 10
@@ -254,9 +254,7 @@ def test_retry_runs_exactly_the_failed_trials_and_what_follows_from_them(broken:
     assert broken.done("compare", "plane") in out
 
     text = path.read_bytes()
-    assert "plane: no trial has failed, so that none is run again" in broken.done(
-        "retry", "plane.yaml", "--failed", *APP
-    )
+    assert "plane: no trial has failed, so none is run again" in broken.done("retry", "plane.yaml", "--failed", *APP)
     assert text == path.read_bytes()
 
 
@@ -310,7 +308,7 @@ def test_a_journal_that_cannot_be_written_ends_a_retry_with_a_sentence(tmp_path:
         raise OSError(28, "No space left on device")
 
     journal._file = type("Full", (), {"write": full, "close": lambda self: None})()
-    with pytest.raises(BadInput, match=r"the journal cannot be written \(No space left on device\): mend that"):
+    with pytest.raises(BadInput, match=r"the journal cannot be written \(No space left on device\): fix that"):
         journal.retry_trial(lost.trial.id)
     assert journal.content.result_of(lost.trial.id) == lost
     journal.close()

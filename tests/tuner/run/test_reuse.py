@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuner.run.reused_studies import GRID, PRUNING, SECOND, SEEDS, SESSION, STUDY, journal, run, score_of, study
+from tests.tuner.run.reused_studies import GRID, PRUNED, SECOND, SEEDS, SESSION, journal, run, score_of, study
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
-from zerotune.tuner.run.answer import stored_definition, study_facts
+from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.trial import TrialStatus
 
@@ -19,14 +19,14 @@ def test_of_two_studies_whose_grids_overlap_the_second_trains_the_rest(tmp_path:
     first, second = run(study(), tmp_path), run(study(*SECOND), tmp_path)
     assert len(first.trained) == SEEDS + GRID + SEEDS
     assert [(trial.role, trial.params) for trial in second.trained] == [("search", {"lr": 0.08})]
-    assert len(second.taken_over()) == SEEDS + (GRID - 1) + SEEDS
+    assert len(second.reused()) == SEEDS + (GRID - 1) + SEEDS
 
 
 def test_what_is_found_and_what_a_model_costs_is_that_of_training_anew(tmp_path: Path) -> None:
     run(study(), tmp_path / "shared")
     shared, alone = run(study(*SECOND), tmp_path / "shared"), run(study(*SECOND), tmp_path / "alone")
     assert shared.found() == alone.found()
-    facts = study_facts(stored_definition(study(*SECOND), metric="accuracy", higher_is_better=True))
+    facts = facts_of(study(*SECOND), metric="accuracy", higher_is_better=True)
     rows = [
         [replace(row, search=replace(row.search, searcher_seconds=0.0)) for row in comparison.rows]
         for comparison in (compare(facts, list(ran.results.values())) for ran in (shared, alone))
@@ -55,26 +55,26 @@ def test_the_other_studys_journal_is_neither_written_nor_locked(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("fact", TRAINED_WITH)
-def test_what_another_program_trained_or_on_other_data_is_not_taken_over(tmp_path: Path, fact: str) -> None:
+def test_what_another_program_trained_or_on_other_data_is_not_reused(tmp_path: Path, fact: str) -> None:
     run(study(), tmp_path)
     for value in ("other", ""):
         second = run(study(("name: first", f"name: second{value}")), tmp_path, session={**SESSION, fact: value})
-        assert second.taken_over() == []
+        assert second.reused() == []
 
 
 def test_data_that_nothing_identifies_are_never_the_same(tmp_path: Path) -> None:
     unknown = {**SESSION, "training.data": ""}
     run(study(), tmp_path, session=unknown)
-    assert run(study(SECOND[0]), tmp_path, session=unknown).taken_over() == []
+    assert run(study(SECOND[0]), tmp_path, session=unknown).reused() == []
 
 
 @pytest.mark.parametrize("device", ["Another CPU", None])
-def test_what_another_or_an_unknown_device_trained_is_not_taken_over(tmp_path: Path, device: str | None) -> None:
+def test_what_another_or_an_unknown_device_trained_is_not_reused(tmp_path: Path, device: str | None) -> None:
     run(study(), tmp_path)
-    assert run(study(SECOND[0]), tmp_path, device=device).taken_over() == []
+    assert run(study(SECOND[0]), tmp_path, device=device).reused() == []
 
 
-def test_only_what_a_session_of_such_a_program_trained_is_taken_over(tmp_path: Path) -> None:
+def test_only_what_a_session_of_such_a_program_trained_is_reused(tmp_path: Path) -> None:
     other = {**SESSION, "training.code": "other"}
     run(study(), tmp_path, session=other, stop_after=GRID)  # the last one is lost
     run(study(), tmp_path)
@@ -97,16 +97,15 @@ def test_a_diverged_trial_is_an_outcome_and_serves(tmp_path: Path) -> None:
 
 def test_a_trial_that_may_be_pruned_takes_nothing_over(tmp_path: Path) -> None:
     run(study(), tmp_path)
-    arm = STUDY[STUDY.index("  - {name: tuned") :]
-    pruning = run(study(SECOND[0], (arm, PRUNING)), tmp_path)
+    pruning = run(study(SECOND[0], PRUNED), tmp_path)
     assert [trial.role for trial in pruning.trained].count("search") == 3
-    assert pruning.of("baseline", "confirmation") == [r for r in pruning.taken_over() if r.trial.arm == "baseline"]
+    assert pruning.of("baseline", "confirmation") == [r for r in pruning.reused() if r.trial.arm == "baseline"]
 
 
 def test_a_confirmation_serves_a_search_without_its_test_score(tmp_path: Path) -> None:
     run(study(), tmp_path)
     second = run(study(*SECOND, ("seeds: [1, 2]", "seeds: [5, 6]\nsearch_seed: 1")), tmp_path)
-    (served,) = [result for result in second.taken_over() if result.trial.arm == "tuned"]
+    (served,) = [result for result in second.reused() if result.trial.arm == "tuned"]
     assert (served.trial.role, served.trial.params) == ("search", {"lr": 0.02})  # the first study's choice
     assert (served.test_score, served.test_other_scores) == (None, {})
     assert served.validation_score == score_of(served.trial)
@@ -115,14 +114,14 @@ def test_a_confirmation_serves_a_search_without_its_test_score(tmp_path: Path) -
 def test_a_search_trial_serves_no_confirmation(tmp_path: Path) -> None:
     run(study(("seeds: [1, 2]", "seeds: [5, 6]\nsearch_seed: 1")), tmp_path)
     second = run(study(SECOND[0]), tmp_path)
-    assert second.taken_over() == []
+    assert second.reused() == []
     assert all(result.test_score is not None for result in second.of("tuned", "confirmation"))
 
 
-def test_retrain_trains_everything_and_what_was_taken_over_before(tmp_path: Path) -> None:
+def test_retrain_trains_everything_and_what_was_reused_before(tmp_path: Path) -> None:
     run(study(), tmp_path)
     assert len(run(study(*SECOND), tmp_path).trained) == 1
     again = run(study(*SECOND), tmp_path, retrain=True)
     assert len(again.trained) == SEEDS + (GRID - 1) + SEEDS
-    assert again.taken_over() == []
+    assert again.reused() == []
     assert run(study(*SECOND), tmp_path).trained == []

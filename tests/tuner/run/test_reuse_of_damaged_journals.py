@@ -33,7 +33,7 @@ def test_a_damaged_journal_is_passed_over(tmp_path: Path) -> None:
         (store / "binary").mkdir()
         (store / "binary" / "journal.jsonl").write_bytes(bytes(range(256)) * 40)
         (store / "folder" / "journal.jsonl").mkdir(parents=True)
-        assert run(study(SECOND[0]), store).taken_over() == [], number
+        assert run(study(SECOND[0]), store).reused() == [], number
 
 
 def test_beyond_a_damaged_line_nothing_is_taken_since_it_may_have_named_another_program(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_beyond_a_damaged_line_nothing_is_taken_since_it_may_have_named_another_
     results = [number for number, line in enumerate(lines) if '"kind":"result"' in line]
     lines[results[2]] = lines[results[2]][:50] + "\n"
     journal(tmp_path).write_text("".join(lines), encoding="utf-8")
-    assert len(run(study(SECOND[0]), tmp_path).taken_over()) == 2
+    assert len(run(study(SECOND[0]), tmp_path).reused()) == 2
 
 
 def test_a_result_that_has_gone_since_the_study_began_is_trained(tmp_path: Path) -> None:
@@ -60,11 +60,11 @@ def test_a_finished_study_is_foreseen_to_have_nothing_left(tmp_path: Path) -> No
     reusable = ReusableResults(tmp_path, "first", SESSION, DEVICE)
     for known in (reusable, None):
         found = dry_run(Campaign(study(), held.content.results), held.content, known)
-        assert found == DryRun(num_reused=0, is_complete=True)
+        assert found == DryRun(is_complete=True)
     held.close()
 
 
-def test_results_taken_over_do_not_complete_a_study_that_is_to_train_everything(tmp_path: Path) -> None:
+def test_results_reused_do_not_complete_a_study_that_is_to_train_everything(tmp_path: Path) -> None:
     run(study(), tmp_path)
     second = study(SECOND[0])
     run(second, tmp_path)
@@ -74,12 +74,12 @@ def test_results_taken_over_do_not_complete_a_study_that_is_to_train_everything(
     held.close()
 
 
-def test_it_is_said_beforehand_how_many_trials_are_taken_over(tmp_path: Path) -> None:
+def test_it_is_said_beforehand_how_many_trials_are_reused(tmp_path: Path) -> None:
     run(study(), tmp_path)
     second = study(*SECOND)
     reusable = ReusableResults(tmp_path, "second", SESSION, DEVICE)
     held = Journal(tmp_path / "second")
     found = dry_run(Campaign(second), held.content, reusable)
-    assert found == DryRun(num_reused=SEEDS + GRID - 1, is_complete=False)
+    assert found == DryRun(num_reused=SEEDS + GRID - 1)
     held.close()
-    assert len(run(second, tmp_path).taken_over()) == SEEDS + (GRID - 1) + SEEDS  # the choice was not known before
+    assert len(run(second, tmp_path).reused()) == SEEDS + (GRID - 1) + SEEDS  # the choice was not known before

@@ -71,13 +71,13 @@ def test_a_trial_that_was_begun_before_keeps_its_bill_and_is_trained_on(tmp_path
     assert third.results[replace(trial, study="a_third").id].cost.epochs == 2  # without the repeated work
 
 
-def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -> None:
+def test_the_ledger_adds_up_with_what_was_reused_beside_it(tmp_path: Path) -> None:
     run(study(), tmp_path)
     ran = run(study(*SECOND, *TWINS), tmp_path)
     results = list(ran.results.values())
     ledger = cost_ledger(results)
     assert (ledger.total.trials, ledger.total.samples) == (len(ran.trained), len(ran.trained) * 2 * 3000)
-    assert ledger.reused.trials == len(ran.taken_over()) == len(results) - len(ran.trained)
+    assert ledger.reused.trials == len(ran.reused()) == len(results) - len(ran.trained)
     for line in ledger.lines:
         place = (line.arm, line.batch_size, line.role)
         own = [r for r in results if (r.trial.arm, r.trial.batch_size, r.trial.role) == place]
@@ -90,7 +90,7 @@ def test_the_ledger_adds_up_with_what_was_taken_over_beside_it(tmp_path: Path) -
     assert ledger.wall_seconds == 2.5
 
 
-def test_a_budget_counts_what_was_taken_over_so_that_the_choice_does_not_depend_on_the_store(tmp_path: Path) -> None:
+def test_a_budget_counts_what_was_reused_so_that_the_choice_does_not_depend_on_the_store(tmp_path: Path) -> None:
     """The budget allows two search trials, by number or by seconds."""
     for name, budget in (("trials", "{trials: 2}"), ("seconds", f"{{device_seconds: {2.5 * 2 - 1}}}")):
         limited = study(("name: first", f"name: {name}\nbudget: {budget}"))

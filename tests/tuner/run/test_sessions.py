@@ -4,24 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.tuner.analysis.synthetic_results import make_result
+from tests.tuner.run.reused_studies import study
 from zerotune.tuner.analysis.provenance import BEGUN_AT, collect_provenance
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.run import open_session
 from zerotune.tuner.store import Store, default_tracking_uri, read_results
-from zerotune.tuner.study import study_from_text
 
-STUDY = """
-name: small
-application: lenet_mnist
-data: {source: mnist5k}
-epochs: 1
-batch_sizes: [512]
-seeds: [1]
-reference: tuned
-baseline: {batch_size: 64, optimizer: momentum, lr: 0.01}
-arms:
-  - {name: tuned, method: random, trials: 2, space: {lr: {low: 0.01, high: 0.3, scale: log}}}
-"""
 FIRST = {"begun_at": "2026-01-01T10:00:00+00:00", "version.torch": "2.13.0", "git.commit": "a" * 40}
 SAME = {**FIRST, "begun_at": "2026-01-02T10:00:00+00:00"}
 OTHER = {**SAME, "git.commit": "b" * 40}
@@ -30,7 +18,7 @@ OTHER = {**SAME, "git.commit": "b" * 40}
 def go_on(folder: Path, session: Mapping[str, str]) -> None:
     """Start or resume the study as the given program."""
     journal = Journal(folder)
-    open_session(study_from_text(STUDY, "small.yaml"), journal, session)
+    open_session(study(), journal, session)
     journal.close()
 
 

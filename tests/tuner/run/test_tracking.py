@@ -18,8 +18,8 @@ from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
 from zerotune.tuner.commands.regime import export
 from zerotune.tuner.commands.sync import run as sync_module
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.run import run as run_module
-from zerotune.tuner.run.answer import Answer
 from zerotune.tuner.run.journal import Journal, read_journal
 from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.store import background, default_tracking_uri, read_results
@@ -30,6 +30,21 @@ RUN = ("run", "plane.yaml", "--driver", "serial", *APP)
 SYNC = ("sync", "plane.yaml", *APP)
 PASSWORD, OTHER_PASSWORD = "in-the-address-7Qx", "in-the-environment-9Zk"
 DEAD = "http://127.0.0.1:9"
+SEARCH = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
+
+
+def journaled(here: Here, study: str = "plane") -> dict[str, TrialResult]:
+    return read_journal(here.folder / "mlruns" / study / "journal.jsonl").results
+
+
+def stored(uri: str, study: str = "plane") -> dict[str, TrialResult]:
+    return {result.trial.id: result for result in read_results(uri, study, with_epochs=True).results}
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the pictures of a regime search, which have their own tests."""
+    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
 
 
 class Away:
@@ -66,9 +81,6 @@ class Away:
             assert time.monotonic() < deadline, self.said
             time.sleep(0.1)
 
-    def journal(self) -> dict[str, TrialResult]:
-        return read_journal(self.here.folder / "mlruns" / "plane" / "journal.jsonl").results
-
     def written(self) -> list[str]:
         """Return the trials in MLflow, in the order in which their runs were created."""
         with closing(sqlite3.connect(self.here.folder / "served" / "mlflow.db")) as database:
@@ -80,7 +92,7 @@ class Away:
 
     def check_complete(self) -> None:
         """Check that every trial has one run, in journal order, and that every run has ended."""
-        journal = self.journal()
+        journal = journaled(self.here)
         assert len(journal) == NUM_TRIALS
         assert self.written() == list(journal)
         client = MlflowClient(self.database)
@@ -89,7 +101,7 @@ class Away:
         assert {run.info.status for run in runs} == {"FINISHED"}
         roles = Counter(run.data.tags["role"] for run in runs)
         assert (roles["study"], roles["arm"]) == (1, len({(r.trial.arm, r.trial.batch_size) for r in journal.values()}))
-        assert {r.trial.id: r for r in read_results(self.database, "plane", with_epochs=True).results} == journal
+        assert stored(self.database) == journal
         (study_run,) = [run for run in runs if run.data.tags["role"] == "study"]
         assert [file.path for file in client.list_artifacts(study_run.info.run_id, "report")] == ["report/drawn.csv"]
         assert all("spent/trials" in run.data.metrics for run in runs if run.data.tags["role"] == "arm")
@@ -199,19 +211,14 @@ def test_away_at_the_end_the_answer_is_given_and_sync_brings_the_rest(away: Away
     assert away.here.done("compare", "plane", *where) in out
 
 
-def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again(
-    here: Here, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
-    search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
-    out = here.done(*search, "--tracking-uri", DEAD)
+def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again(here: Here) -> None:
+    out = here.done(*SEARCH, "--tracking-uri", DEAD)
     told = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
     assert out.count(told) == 2
-    again = here.done(*search)
+    again = here.done(*SEARCH)
     assert again[again.index("plane, sides") :] == out[out.index("plane, sides") :]
-    journal = read_journal(here.folder / "mlruns" / "plane-regime" / "journal.jsonl").results
-    stored = read_results(default_tracking_uri(here.folder / "mlruns"), "plane-regime", with_epochs=True).results
-    assert {result.trial.id: result for result in stored} == journal
+    store = default_tracking_uri(here.folder / "mlruns")
+    assert stored(store, "plane-regime") == journaled(here, "plane-regime")
 
 
 # zerotune sync
@@ -231,9 +238,7 @@ def test_a_study_is_moved_to_another_store(here: Here) -> None:
 def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_looking_at_the_data(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
-    search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
-    assert here.zerotune(*search, "--budget-trials", "5", "--tracking-uri", DEAD)[0] == 0
+    assert here.zerotune(*SEARCH, "--budget-trials", "5", "--tracking-uri", DEAD)[0] == 0
     path = here.folder / "mlruns" / "plane-regime" / "journal.jsonl"
     before = path.read_bytes()
     store = default_tracking_uri(here.folder / "mlruns")
@@ -242,8 +247,7 @@ def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_lo
         patch.setattr(run_module, "check_workload", pytest.fail)
         assert here.done(*SYNC) == f"plane-regime: 5 results written to {store}, 0 there before; {rest}"
     assert path.read_bytes() == before
-    stored = read_results(store, "plane-regime", with_epochs=True).results
-    assert {result.trial.id: result for result in stored} == read_journal(path).results
+    assert stored(store, "plane-regime") == journaled(here, "plane-regime")
 
     here.done(*RUN, "--tracking-uri", DEAD)
     both = here.done(*SYNC)
@@ -251,19 +255,9 @@ def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_lo
         f"plane: {NUM_TRIALS} results written to {store}, 0 there before\n"
         f"plane-regime: 0 results written to {store}, 5 there before; {rest}"
     )
-    finished = here.done(*search)
+    finished = here.done(*SEARCH)
     assert ", 5 trainings done before" in finished
     assert [1] * len(read_journal(path).results) == list(read_journal(path).started.values())
-
-
-def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
-    here.done("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
-    study = here.folder / "plane.yaml"
-    study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")
-    code, _, err = here.zerotune(*SYNC)
-    assert (code, "study 'plane-regime' was begun with another definition" in err) == (2, True)
-    assert "epochs: was 2, now 3" in err
 
 
 def test_what_there_is_of_an_interrupted_study_is_brought_in(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,9 +273,8 @@ def test_what_there_is_of_an_interrupted_study_is_brought_in(here: Here, monkeyp
     assert here.zerotune(*RUN, "--tracking-uri", DEAD)[0] == 130
     out = here.done(*SYNC)
     assert out.endswith("/mlflow.db, 0 there before; figures and summaries follow once the study has ended\n")
-    stored = read_results(default_tracking_uri(here.folder / "mlruns"), "plane", with_epochs=True).results
-    assert list(stored) == list(read_journal(here.folder / "mlruns" / "plane" / "journal.jsonl").results.values())
-    assert len(stored) == 3
+    assert list(stored(default_tracking_uri(here.folder / "mlruns")).values()) == list(journaled(here).values())
+    assert len(journaled(here)) == 3
 
 
 def test_a_study_that_is_running_is_not_synced(here: Here) -> None:
@@ -292,11 +285,16 @@ def test_a_study_that_is_running_is_not_synced(here: Here) -> None:
     assert "another process is running this study" in err
 
 
-def test_a_study_that_was_never_run_or_was_changed_is_not_synced(here: Here) -> None:
+def test_a_study_that_was_never_run_is_not_synced(here: Here) -> None:
     assert "mlruns/plane: holds no journal: run study 'plane' first" in here.refused(*SYNC)
     assert not (here.folder / "mlruns").exists()
-    here.done(*RUN)
+
+
+@pytest.mark.parametrize(("command", "name"), [(RUN, "plane"), (SEARCH, "plane-regime")], ids=["run", "regime"])
+def test_a_study_that_was_changed_is_not_synced(here: Here, command: tuple[str, ...], name: str) -> None:
+    here.done(*command)
     study = here.folder / "plane.yaml"
     study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")
     code, _, err = here.zerotune(*SYNC)
-    assert (code, "epochs: was 2, now 3" in err) == (2, True)
+    assert (code, f"study {name!r} was started with another definition" in err) == (2, True)
+    assert "epochs: was 2, now 3" in err

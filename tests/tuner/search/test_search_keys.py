@@ -10,10 +10,10 @@ from tests.campaigns import by_lr, completed
 from tests.tuner.study.example_study import edited
 from zerotune.trainers.spec import OptimizerSpec, Recipe, ScheduleSpec
 from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.campaign.plan import plan_study
 from zerotune.tuner.errors import BadInput
-from zerotune.tuner.run.answer import stored_definition, study_facts
 from zerotune.tuner.study import DEFAULTS, Study, study_from_text
 from zerotune.tuner.study.search_space import Choice, Float
 from zerotune.tuner.trial import Trial, TrialResult
@@ -197,7 +197,7 @@ def test_repeats_change_neither_the_choice_nor_the_bill() -> None:
     once, thrice = (completed(study(*edits), by_lr) for edits in ((), (REPEATED,)))
     kept = {trial_id: result for trial_id, result in thrice.items() if result.trial.role != "repeat"}
     assert kept.keys() == once.keys()
-    facts = study_facts(stored_definition(study(REPEATED), metric="accuracy", higher_is_better=True))
+    facts = facts_of(study(REPEATED), metric="accuracy", higher_is_better=True)
     with_repeats, without = (compare(facts, list(results.values())) for results in (thrice, once))
     assert with_repeats.rows[0].bill == without.rows[0].bill
     assert with_repeats.ledger.total.trials == without.ledger.total.trials + 2 * 2 * 8

@@ -33,7 +33,7 @@ def test_a_disk_that_fills_up_ends_the_study_with_a_sentence_and_it_goes_on_from
         patch.setattr(journal.os, "fsync", filling_up)
         code, _, err = here.run()
     assert code == 2
-    told = "the journal cannot be written (No space left on device): mend that, then run again to go on\n"
+    told = "the journal cannot be written (No space left on device): fix that, then run the study again to resume it\n"
     assert err.startswith("error: ")
     assert err.endswith(f"{JOURNAL}: {told}")
     assert 3 <= len(statuses(here)) < NUM_TRIALS
@@ -74,5 +74,5 @@ def test_a_damaged_line_in_the_middle_is_said_and_its_trial_is_run_again(here: H
     assert len(statuses(here)) == NUM_TRIALS - 1
     code, out, _ = here.run()
     assert code == 0
-    assert f"{JOURNAL}: 1 damaged lines skipped; what they held runs again" in out
+    assert f"{JOURNAL}: 1 damaged lines skipped; the trials they recorded run again" in out
     assert ["finished"] * NUM_TRIALS == statuses(here)

@@ -42,7 +42,7 @@ def test_a_database_that_is_lost_and_back_holds_every_trial_once(here: Here, mon
         monkeypatch.setattr(RecordingAgenda, "tell", losing)
         uri = f"postgresql://{USER}@127.0.0.1:{server.port}/postgres"
         out = here.done("run", "plane.yaml", "--driver", "serial", *APP, "--tracking-uri", uri)
-        assert "The study goes on" in " ".join(out.split())
+        assert "The study continues" in " ".join(out.split())
         server.start()
         out += here.done("sync", "plane.yaml", *APP, "--tracking-uri", uri)
         journal = read_journal(here.folder / "mlruns" / "plane" / "journal.jsonl").results

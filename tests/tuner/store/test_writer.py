@@ -36,7 +36,7 @@ def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
         writer.close()
         assert not writer.finish(lambda store: store.finish())
     (first, _), (last, _) = told
-    assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study goes on" in first
+    assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study continues" in first
     assert "disk is full. The journal has the results that MLflow lacks." in last
     assert [is_behind for _, is_behind in told] == [True, True]
 
@@ -74,7 +74,7 @@ def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch:
     writer.submit(results[5])
     writer.close()
     away = (
-        "The MLflow store at X did not answer: it is away. The study goes on: its journal keeps the results, and "
+        "The MLflow store at X did not answer: it is away. The study continues: its journal keeps the results, and "
         "MLflow gets them when it answers again."
     )
     assert told == [(away, True), ("MLflow answers again, and has all results so far.", False)]

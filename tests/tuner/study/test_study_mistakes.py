@@ -28,7 +28,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("[512, 128]", "[512, 128.0]", "x.yaml:5: batch_sizes[1]: must be a whole number, got 128.0."),
     ("name: example", "name: ../up", "x.yaml:1: name: may hold a to z, 0 to 9, - and _ only, and starts with a letter or digit, got '../up'."),
     ("name: example", "name: example\nmargin: 1.5", "x.yaml:2: margin: must be at most 1, got 1.5."),
-    ("name: example", "name: 7", "x.yaml:1: name: must be a word or text, got 7."),
+    ("name: example", "name: 7", "x.yaml:1: name: must be text, got 7."),
     # keys
     ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
     ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, repeats, space, trials."),

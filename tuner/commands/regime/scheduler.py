@@ -7,11 +7,12 @@ are tried in order at each batch size until one holds. The schedule is a functio
 resumed search asks for the same trials. This module must not know where trials run or are recorded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
 from ....trainers.applications import APPLICATIONS
+from ....trainers.spec import EpochMetrics
 from ...analysis.ledger import cost_ledger
 from ...analysis.selection import BASELINE
 from ...campaign.campaign import Campaign
@@ -19,7 +20,7 @@ from ...campaign.cell import Cell
 from ...cost import Cost, total_cost
 from ...errors import BadInput
 from ...study import ArmDefinition, Study
-from ...trial import Progress, Trial, TrialResult
+from ...trial import Trial, TrialResult
 from .bisection import next_rung
 from .verdict import Attempt, Judge, Regime, RegimeQuestion, find_brackets, linear_verdicts, method_verdicts
 
@@ -139,9 +140,9 @@ class RegimeScheduler:
         """Return whether the trial's method may prune it."""
         return self._current_campaign().may_prune(trial)
 
-    def report(self, progress: Progress) -> bool:
+    def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
         """Pass validation scores to the method. False prunes the trial."""
-        return self._current_campaign().report(progress)
+        return self._current_campaign().report(trial, new_epochs)
 
     def tell(self, result: TrialResult) -> None:
         """Receive the result of a trial that was asked for."""

@@ -10,7 +10,7 @@ from ...errors import BadInput
 from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
-from ...run.run import answer_from_journal, check_definition, stored_definition_of, warn_about_damage, write_report
+from ...run.run import answer_from_journal, check_definition, warn_about_damage, write_report
 from ...store import redact
 from ...study import Study
 from ...trial import Trial
@@ -71,12 +71,12 @@ def sync_study(study: Study, options: RunOptions, console: Console) -> list[Sync
 
 def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     check_definition(study, journal)
-    results, sessions = journal.content.results, journal.content.sessions
-    store = make_store_opener(study, uri, stored_definition_of(study), sessions)()
+    results = journal.content.results
+    store = make_store_opener(study, uri, journal.content.sessions)()
     written = store.sync(results.values())
     is_complete = is_finished(study, journal.content)
     if is_complete:
-        found = answer_from_journal(study, options, results.values(), tuple(sessions))
+        found = answer_from_journal(study, options, journal.content)
         write_answer(store, found, write_report(found, options.folder(study)))
     remark = "" if is_complete else "; figures and summaries follow once the study has ended"
     return SyncSummary(
@@ -91,7 +91,7 @@ def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal)
 def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
     whole = read_recorded_study(study, journal)
     results = journal.content.results
-    store = make_store_opener(whole, uri, stored_definition_of(whole), journal.content.sessions)()
+    store = make_store_opener(whole, uri, journal.content.sessions)()
     written = store.sync(results.values())
     remark = "; figures and summaries follow when zerotune regime is run again"
     return SyncSummary(

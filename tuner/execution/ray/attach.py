@@ -51,7 +51,7 @@ def attach(address: str) -> None:
         Unreachable: nothing answers there, the cluster requires a token, or it runs another version of Ray or Python.
     """
     _check_port(address)
-    token = "the token here is not its own" if HAS_TOKEN else "it asks for a token (RAY_AUTH_TOKEN_PATH=FILE)"
+    token = "the token here is the right one" if HAS_TOKEN else "it requires a token (RAY_AUTH_TOKEN_PATH=FILE)"
     for attempts_left in reversed(range(JOIN_ATTEMPTS)):
         try:
             with hide_folders():
@@ -108,7 +108,7 @@ def _check_port(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except UnicodeError:  # from a name such as 10.0..1
-        raise BadInput(f"--address {address}: its host is not one") from None
+        raise BadInput(f"--address {address}: its host is invalid") from None
     except (OSError, OverflowError) as error:
         raise Unreachable(
             f"--address {address}: nothing answers there ({error}): is the cluster up, and the port right?"
@@ -139,7 +139,7 @@ def inspect_machines(execution: Execution) -> Sequence[str]:
         )
     except RayError as error:
         raise Unreachable(
-            f"--address {execution.address}: a machine could not be looked at: {_reason(error)}"
+            f"--address {execution.address}: a machine could not be inspected: {_reason(error)}"
         ) from None
     finally:
         if probe is not None:
@@ -157,7 +157,7 @@ def inspect_machines(execution: Execution) -> Sequence[str]:
 
 
 def make_inspection(execution: Execution, probe: Path | None = None) -> Inspection:
-    """Build the inspection that a machine runs before it trains anything; `probe` is that of `Inspection`."""
+    """Return what a machine checks before it trains anything."""
     return Inspection(
         workload=execution.workload,
         data_folder=execution.data_folder,

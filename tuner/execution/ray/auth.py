@@ -57,9 +57,9 @@ def warn_without_token(machines: Iterable[str]) -> Sequence[str]:
     if not reached:
         return ()
     return (
-        f"WARNING: this Ray cluster asks for no token: whoever can reach {', '.join(reached)} can run any program "
-        f"there as you. Set {MODE}=token at every `ray start` and {TOKEN_PATH}=FILE there and here, FILE with a long "
-        "random text: docs/cluster.md",
+        f"WARNING: this Ray cluster requires no token: whoever can reach {', '.join(reached)} can run any program "
+        f"there as you. Set {MODE}=token at every `ray start` and {TOKEN_PATH}=FILE there and here, a FILE that "
+        "holds a long random text: see docs/cluster.md",
     )
 
 

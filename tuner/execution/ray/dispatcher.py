@@ -14,11 +14,11 @@ from typing import Any
 from ray import cloudpickle
 from ray.tune.schedulers import FIFOScheduler
 
-from ....trainers.packing.benchmark import PACK_SIZES, PackSpeed
+from ....trainers.packing.benchmark import PackSpeed
 from ...cost import Cost, device_cost
 from ...errors import Unreachable
-from ...trial import Progress, Trial, TrialResult
-from ..batching import BenchmarkRequest, TrialBatch, TrialBatcher
+from ...trial import Trial, TrialResult
+from ..batching import TrialBatcher
 from ..failures import WorkerFailures, find_cause, format_worker_failure, is_external_failure
 from ..packing import PackPlanner
 from ..progress_update import ProgressUpdate, conclude, failed_result
@@ -47,16 +47,14 @@ class _Assigned:
     """Trials assigned to a worker.
 
     Attributes:
+        assignment: all of them.
         trials: those that have not ended, by id.
-        num_given: number of trials assigned.
-        as_pack: whether they are trained at once, as a pack; otherwise one after the other, in order.
         since: time of the assignment, by `time.monotonic`.
         reported_seconds: device-seconds of the epochs that the worker has reported since.
     """
 
+    assignment: Assignment
     trials: dict[str, Trial]
-    num_given: int
-    as_pack: bool
     since: float
     reported_seconds: float = 0.0
 
@@ -78,7 +76,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._mailboxes: dict[str, str] = {}
         packing = execution.packing if execution.workers_per_trial == 1 else "off"
         self._packing = PackPlanner(packing, on_gpu=execution.gpus_per_trial > 0)
-        self._batcher = TrialBatcher(agenda, self._packing)
+        self._batcher = TrialBatcher(agenda, self._packing, execution)
         self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
@@ -122,8 +120,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             said = " ".join(text.split())
             if MAILBOX_LOST in said:
                 raise Unreachable(
-                    "the process through which the Ray cluster's workers get their trials has died: out of memory, or "
-                    "killed from outside. What was measured is kept; run the study again to go on"
+                    "the process that sends trials to the Ray cluster's workers has died: out of memory, or killed "
+                    "from outside. All results so far are kept; run the study again to resume it"
                 )
             self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
             self._check_idle_failures(text)
@@ -131,22 +129,18 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._dispatch()
 
     def _check_idle_failures(self, text: str) -> None:
-        """Raise Unreachable if restarting workers is futile.
-
-        Args:
-            text: Ray's text about the last death.
-        """
+        """Raise Unreachable if restarting workers is futile, given Ray's text about the last death."""
         cause = find_cause(text)
         if cause and not self._has_started_workers and self._idle_failures >= MAX_START_FAILURES:
             raise Unreachable(
-                f"the workers of the Ray cluster cannot start: {cause}. Python where the workers run must be able to "
-                "import what it imports here: compare the installed packages and PYTHONPATH of both"
+                f"the workers of the Ray cluster cannot start: {cause}. Python on the workers' machines must be able "
+                "to import what it imports here: compare the installed packages and PYTHONPATH of both"
             )
         if self._idle_failures > MAX_IDLE_FAILURES:
             reason = cause or " ".join(text.split())[:500] or "nothing"
             raise Unreachable(
-                f"the Ray cluster cannot keep workers: {MAX_IDLE_FAILURES} died one after the other before they were "
-                f"given a trial; Ray says of the last: {reason}"
+                f"{MAX_IDLE_FAILURES} workers of the Ray cluster died one after the other before they got a trial; "
+                f"Ray about the last one: {reason}"
             )
 
     @contextmanager
@@ -172,14 +166,12 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         """Note once that a machine that joined cannot train this study; the worker waits there without trials."""
         if problem not in self._unfit:
             self._unfit.add(problem)
-            self._agenda.add_note(f"A machine that joined is given nothing to train, since it could not: {problem}")
+            self._agenda.add_note(f"A machine that joined gets no trials, because it cannot train them: {problem}")
 
     def _drop_worker(self, worker: str, said: str = "") -> None:
         """Forget a worker whose process is gone and requeue its trials, except those that have lost too many workers.
 
-        Args:
-            worker: that is gone.
-            said: Ray's text about its death.
+        `said` is Ray's text about its death.
         """
         if worker in self._idle:
             self._idle.remove(worker)
@@ -190,7 +182,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         given = self._assigned.pop(worker, None)
         for trial in given.trials.values() if given else ():
             was_last = self._failures.add(trial.id)
-            if given and given.num_given == 1 and self._is_out_of_time(given) and not is_external_failure(said):
+            if given and self._is_out_of_time(given) and not is_external_failure(said):
                 self._fail_out_of_time(trial, given)
             elif was_last:
                 num_workers = self._execution.workers_per_trial
@@ -199,9 +191,10 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 self._batcher.requeue(trial)
 
     def _is_out_of_time(self, given: _Assigned) -> bool:
-        """Whether the worker may have ended itself at the time limit; its clock started after ours."""
+        """Whether the worker may have ended itself at its only trial's time limit; its clock started after ours."""
         limit = self._execution.time_limit
-        return limit is not None and time.monotonic() - given.since >= limit
+        is_alone = len(given.assignment.trials) == 1
+        return is_alone and limit is not None and time.monotonic() - given.since >= limit
 
     def _fail_out_of_time(self, trial: Trial, given: _Assigned) -> None:
         """Fail the trial and charge it the device time up to now, also the part that no epoch reported."""
@@ -243,7 +236,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
     def _mark_started(self, given: _Assigned) -> None:
         """Mark the worker's trials that are being trained as started; the others still wait for their turn."""
         trials = list(given.trials.values())
-        for trial in trials if given.as_pack else trials[:1]:
+        for trial in trials if given.assignment.as_pack else trials[:1]:
             self._agenda.mark_started(trial)
 
     def _on_update(self, worker: str, left: dict[str, Trial], trial: Trial, update: ProgressUpdate) -> None:
@@ -253,7 +246,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             del left[trial.id]
             self._batcher.record_duration(trial, update)
             self._tell(conclude(trial, update))
-        elif update.new_epochs and not self._agenda.report(Progress(trial=trial, new_epochs=update.new_epochs)):
+        elif update.new_epochs and not self._agenda.report(trial, update.new_epochs):
             del left[trial.id]
             self._send(worker, PRUNED)  # the next trial may come late, and the worker's time limit is running
             remove_checkpoint(self._execution.placement(trial))  # the worker may die before it reads its mailbox
@@ -265,50 +258,26 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._post.put.remote(self._mailboxes[worker], cloudpickle.dumps(item))
 
     def _dispatch(self) -> None:
-        """Give trials to idle workers while there are any; stop the workers when nothing can follow."""
+        """Give tasks to idle workers while there are any; stop the workers when nothing can follow."""
         while self._idle and not self.finished and not self._measuring:
-            batch = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
-            if batch == "wait":
+            task = self._batcher.next(num_idle=len(self._idle), num_workers=len(self._mailboxes))
+            if task == "wait":
                 return
-            if batch == "done":
+            if task == "done":
                 self.finished = not self._assigned
                 break
             worker = self._idle.pop(0)
-            if isinstance(batch, BenchmarkRequest):
-                self._request_benchmark(worker, batch.trial)
+            if isinstance(task, BenchmarkTask):
+                self._measuring[worker] = task.trial
             else:
-                self._assign(worker, batch)
+                trials = {trial.id: trial for trial in task.trials}
+                self._assigned[worker] = _Assigned(assignment=task, trials=trials, since=time.monotonic())
+                self._mark_started(self._assigned[worker])
+            self._send(worker, task)
         if self.finished:
             for worker in self._idle:
                 self._send(worker, STOP)
             self._idle.clear()
-
-    def _request_benchmark(self, worker: str, trial: Trial) -> None:
-        self._measuring[worker] = trial
-        placement, limit = self._execution.placement(trial), self._time_limit(max(PACK_SIZES))
-        self._send(worker, BenchmarkTask(trial=trial, placement=placement, time_limit=limit))
-
-    def _assign(self, worker: str, batch: TrialBatch) -> None:
-        trials = batch.trials
-        self._assigned[worker] = _Assigned(
-            trials={trial.id: trial for trial in trials},
-            num_given=len(trials),
-            as_pack=batch.as_pack,
-            since=time.monotonic(),
-        )
-        self._mark_started(self._assigned[worker])
-        assignment = Assignment(
-            trials=tuple(trials),
-            placements=tuple(self._execution.placement(trial) for trial in trials),
-            as_pack=batch.as_pack,
-            may_be_pruned=len(trials) == 1 and self._agenda.may_prune(trials[0]),
-            time_limit=self._time_limit(len(trials)),
-        )
-        self._send(worker, assignment)
-
-    def _time_limit(self, num_trials: int) -> float | None:
-        limit = self._execution.time_limit
-        return None if limit is None else limit * num_trials
 
 
 def _last_error(trial: Any) -> str:

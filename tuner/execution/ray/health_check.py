@@ -17,6 +17,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from ...errors import Unreachable
+from ...sanitize import print_error
 
 PROBE_SECONDS = 2.0
 LOCAL_PATIENCE = 10.0
@@ -28,17 +29,15 @@ ATTACHED_PATIENCE = 45.0
 def format_lost_cluster(address: str) -> str:
     """Format the error message about a lost head at HOST:PORT."""
     return (
-        f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
-        "measured is kept; run the study again to go on"
+        f"the Ray cluster was lost while the study ran: its head at {address} no longer answers. All results "
+        "so far are kept; run the study again to resume it"
     )
 
 
 def end_program(sentence: str) -> NoReturn:
     """End this program as an uncaught `Unreachable` does."""
-    errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    errors.show_cursor(True)  # a live table has hidden it
-    errors.print("error: ", style="bold red", end="")
-    errors.print(sentence, soft_wrap=True)
+    Console(stderr=True).show_cursor(True)  # a live table has hidden it
+    print_error(sentence)
     os._exit(Unreachable.exit_code)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,13 @@ from .settings import QUIET, ray
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in a program that runs as a job; its workers already have the job's packages."""
 
-
-def package_folders() -> list[str]:
-    """Return the folder of this package, to ship to machines that may not have it."""
-    return [str(PACKAGE)]
+SHIPPED: Mapping[str, Any] = {"py_modules": [str(PACKAGE)], "env_vars": {**QUIET, **ENVIRONMENT}}
+"""Runtime environment that brings this package to machines that may not have it."""
 
 
 def runtime_environment() -> dict[str, Any]:
     """Return the runtime environment for a program's workers; empty in a job, whose workers inherit the job's."""
-    return {} if IN_A_JOB in os.environ else {"py_modules": package_folders(), "env_vars": {**QUIET, **ENVIRONMENT}}
+    return {} if IN_A_JOB in os.environ else dict(SHIPPED)
 
 
 class Jobs:
@@ -65,8 +63,7 @@ class Jobs:
             Unreachable: the cluster refused the job.
         """
         job = f"{name}-{uuid.uuid4().hex[:8]}"
-        variables = {**QUIET, **ENVIRONMENT}
-        environment = {"working_dir": str(folder), "py_modules": package_folders(), "env_vars": variables}
+        environment = {"working_dir": str(folder), **SHIPPED}
         try:
             return str(self._client.submit_job(entrypoint=command, submission_id=job, runtime_env=environment))
         except Exception as error:
@@ -97,10 +94,9 @@ class Jobs:
         for secret in find_secrets(self._address):
             reason = reason.replace(secret, "***")
         return Unreachable(
-            f"--address {redact(self._address)}: no job could be given to the cluster (Ray {ray.__version__} here): "
-            f"{reason[:300]}. "
-            "It must be the address of the dashboard, http://HOST:8265 by default, of a cluster that was started with "
-            "ray[default]"
+            f"--address {redact(self._address)}: the job could not be submitted to the cluster (Ray {ray.__version__} "
+            f"here): {reason[:300]}. Give the address of the dashboard, http://HOST:8265 by default, of a cluster "
+            "that was started with ray[default]"
         )
 
 
@@ -108,7 +104,7 @@ def ray_commands(address: str, job: str) -> Sequence[tuple[str, str]]:
     """Return useful commands for a job, each as (purpose, command)."""
     address = redact(address)
     return (
-        ("what it says", f"ray job logs {job} --address {address} --follow"),
-        ("how it stands", f"ray job status {job} --address {address}"),
-        ("end it, to go on later", f"ray job stop {job} --address {address}"),
+        ("show its output", f"ray job logs {job} --address {address} --follow"),
+        ("show its status", f"ray job status {job} --address {address}"),
+        ("stop it, to resume later", f"ray job stop {job} --address {address}"),
     )

@@ -24,8 +24,8 @@ _END_SECONDS: Final = 20.0
 def make_start_error(reason: str) -> Unreachable:
     """Return the error for a cluster that could not be started; `reason` is a sentence of Ray's."""
     return Unreachable(
-        f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
-        "--driver serial"
+        f"a local Ray cluster could not be started: {reason} Run the command again when the machine is less busy, or "
+        "with --driver serial"
     )
 
 
@@ -63,7 +63,7 @@ class LocalHead:
         line = self._process.stdout.readline().strip()
         if line and not line.startswith(FAILED):
             return line
-        raise make_start_error(line.removeprefix(FAILED) or "the process at its head was ended.")
+        raise make_start_error(line.removeprefix(FAILED) or "its head process ended.")
 
     def release(self) -> None:
         """Stop the cluster without waiting."""
@@ -94,9 +94,6 @@ def start_ahead(num_cpus: int) -> Iterator[None]:
     """Start a cluster while the caller prepares for it; release it at the end if nobody took it.
 
     A cluster already started with the same number of cores is used instead. Errors are raised by `LocalHead.address`.
-
-    Args:
-        num_cpus: cores for the cluster's trials, >= 1.
     """
     head = take(num_cpus)
     _ahead.append(head)

@@ -134,21 +134,14 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
 
 
 class _TrialSequence:
-    """Trials that are trained one after the other; usually a single one.
-
-    Args:
-        trials: any number.
-        placements: one for each trial.
-        application: the user application's file; None for an application of the package.
-        others: workers that train together with this one; None if it trains alone.
-    """
+    """Trials that are trained one after the other; usually a single one. The arguments are those of `TrialRunner`."""
 
     def __init__(
         self,
         trials: Sequence[Trial],
         placements: Sequence[Placement],
-        application: ApplicationFile | None = None,
-        others: PeerWorkers | None = None,
+        application: ApplicationFile | None,
+        others: PeerWorkers,
     ) -> None:
         self._lost: str | None = None
         self._left = deque(
@@ -277,8 +270,8 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
     except (RayError, ConnectionError) as error:
         reason = str(error).strip().split("\n")[0]
         raise Unreachable(
-            f"the Ray cluster was lost while the study ran: {reason}. What was measured is kept; run the study again "
-            "to go on"
+            f"the Ray cluster was lost while the study ran: {reason}. All results so far are kept; run the study "
+            "again to resume it"
         ) from None
     if not dispatch.finished:
         raise Unreachable("the Ray cluster ended before the study did: its workers could not be started")

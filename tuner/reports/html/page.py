@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
-from ...analysis.subject import Subject
+from ..answer import Answer
 from ..figures.registry import FIGURES
 from ..tables.result_tables import answer_table, arms_table, configuration_table, effort_table, ledger_table
 from ..tables.terminal import notes, table_notes
@@ -45,7 +45,7 @@ FIGURE_SECTIONS = (
 )
 
 
-def render_report(subject: Subject, figures: Mapping[str, go.Figure]) -> str:
+def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
     """Return the whole report as an HTML page.
 
     Args:
@@ -85,7 +85,7 @@ def render_report(subject: Subject, figures: Mapping[str, go.Figure]) -> str:
     )
 
 
-def render_figure_page(subject: Subject, name: str, figure: go.Figure) -> str:
+def render_figure_page(subject: Answer, name: str, figure: go.Figure) -> str:
     """Return one figure with the answer above it and the notes below.
 
     Args:

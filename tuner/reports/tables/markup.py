@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ...analysis.subject import Subject
 from ...sanitize import sanitize_json, sanitize_text
+from ..answer import Answer
 from ..text.caveats import caveats
 from ..text.provenance import origin_as_json
 from ..text.verdict import findings, verdict_sentence
@@ -108,7 +108,7 @@ SCHEMA_VERSION = 1
 """Of the JSON. It rises when a key changes its meaning or goes."""
 
 
-def report_json(subject: Subject) -> str:
+def report_json(subject: Answer) -> str:
     """Return the comparison with its verdict, caveats and provenance as JSON; non-finite numbers are strings."""
     comparison = subject.comparison
     content = {
@@ -124,7 +124,7 @@ def report_json(subject: Subject) -> str:
     return sanitize_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
-def report_markdown(subject: Subject) -> str:
+def report_markdown(subject: Answer) -> str:
     """Return question, verdict, findings, tables and notes as GitHub Markdown."""
     comparison, cost, effort = subject.comparison, subject.cost, effort_table(subject)
     parts = [
@@ -142,7 +142,7 @@ def report_markdown(subject: Subject) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def report_latex(subject: Subject) -> str:
+def report_latex(subject: Answer) -> str:
     r"""Return the table of arms with its notes, for a paper that loads booktabs, rotating and amssymb."""
     comparison = subject.comparison
     lines = [

@@ -10,9 +10,9 @@ from itertools import groupby
 
 from ...analysis.comparison import ComparisonRow
 from ...analysis.selection import BASELINE
-from ...analysis.subject import Subject
 from ...analysis.tuning_effort import TuningEffort
 from ...cost import Cost
+from ..answer import Answer
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
 from ..text.costs import Unit, cost_unit
 from ..text.format import format_amount
@@ -52,7 +52,7 @@ class Table:
         return tuple(row for group in self.groups for row in group)
 
 
-def answer_table(subject: Subject) -> Table:
+def answer_table(subject: Answer) -> Table:
     """Return what every arm scored at every batch size, what it cost and what it saves; the baseline's row is first."""
     comparison, facts, cost = subject.comparison, subject.comparison.facts, subject.cost
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
@@ -83,7 +83,7 @@ def answer_table(subject: Subject) -> Table:
     )
 
 
-def _answer_row(subject: Subject, row: ComparisonRow, operations: Unit) -> Cells:
+def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit) -> Cells:
     comparison, cost = subject.comparison, subject.cost
     bill: Cells = ("-",) * 3
     if row.bill is not None:
@@ -106,7 +106,7 @@ def _answer_row(subject: Subject, row: ComparisonRow, operations: Unit) -> Cells
     )
 
 
-def effort_table(subject: Subject) -> Table:
+def effort_table(subject: Answer) -> Table:
     """Return what the reference's search takes to match each arm: K*, success rate and expected running time."""
     facts, cost = subject.comparison.facts, subject.cost
     rows = [row for row in subject.comparison.rows if row.effort is not None]
@@ -144,7 +144,7 @@ def _effort_row(row: ComparisonRow, effort: TuningEffort, metric: str, cost: str
     )
 
 
-def configuration_table(subject: Subject) -> Table:
+def configuration_table(subject: Answer) -> Table:
     """Return the confirmed configurations: the hyperparameters that were searched, and all others."""
     comparison = subject.comparison
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
@@ -162,7 +162,7 @@ def configuration_table(subject: Subject) -> Table:
     )
 
 
-def arms_table(subject: Subject) -> Table:
+def arms_table(subject: Answer) -> Table:
     """Return where the configurations of the baseline and of every arm come from, as the study defines them."""
     study = subject.origin.study
     sizes = ", ".join(f"{size:,}" for size in study.batch_sizes)
@@ -178,7 +178,7 @@ def arms_table(subject: Subject) -> Table:
     )
 
 
-def ledger_table(subject: Subject) -> Table:
+def ledger_table(subject: Answer) -> Table:
     """Return every training of the study by batch size, arm and role; the last row is the total."""
     ledger = subject.comparison.ledger
     operations = cost_unit("flops", [ledger.total.flops])

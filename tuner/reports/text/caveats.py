@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from ...analysis.comparison import ComparisonRow
-from ...analysis.subject import Subject
 from ...study.search_space import has_range
+from ..answer import Answer
 from .configuration import format_value, num_planned_trials
 from .format import join_names, pluralize
 from .scores import format_points
 
 
-def caveats(subject: Subject) -> tuple[str, ...]:
+def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
     found = (*of_scores, _taken_over, _packed, _machines, _scope)
@@ -22,7 +22,7 @@ def _place(row: ComparisonRow) -> str:
     return f"{row.arm} at B={row.batch_size}"
 
 
-def _seeds(subject: Subject) -> Iterable[str]:
+def _seeds(subject: Answer) -> Iterable[str]:
     comparison, facts = subject.comparison, subject.comparison.facts
     widths = [
         (row.verdict.difference.high - row.verdict.difference.low) / 2
@@ -41,7 +41,7 @@ def _seeds(subject: Subject) -> Iterable[str]:
     )
 
 
-def _many_verdicts(subject: Subject) -> Iterable[str]:
+def _many_verdicts(subject: Answer) -> Iterable[str]:
     number = sum(row.verdict is not None for row in subject.comparison.rows)
     if number > 1:
         yield (
@@ -50,14 +50,14 @@ def _many_verdicts(subject: Subject) -> Iterable[str]:
         )
 
 
-def _undecided(subject: Subject) -> Iterable[str]:
+def _undecided(subject: Answer) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
     if rows:
         where = join_names([_place(row) for row in rows])
         yield f"Undecided: {where}. More seeds may show either; nothing is claimed about them."
 
 
-def _unfinished(subject: Subject) -> Iterable[str]:
+def _unfinished(subject: Answer) -> Iterable[str]:
     facts = subject.comparison.facts
     missing = [
         f"{_place(row)} ({row.num_seeds + row.num_failed} of {facts.num_seeds})"
@@ -71,7 +71,7 @@ def _unfinished(subject: Subject) -> Iterable[str]:
         yield f"Confirmation runs that failed and have no score: {join_names(failed)}."
 
 
-def _searches(subject: Subject) -> Iterable[str]:
+def _searches(subject: Answer) -> Iterable[str]:
     """State what "tuned" means here: the number of trials, and searches that made fewer than planned."""
     arms = {arm.name: arm for arm in subject.origin.study.arms if arm.is_search}
     rows = [row for row in subject.comparison.rows if row.arm in arms]
@@ -92,7 +92,7 @@ def _searches(subject: Subject) -> Iterable[str]:
         yield f"Searches that made fewer trials than defined: {join_names(short)}."
 
 
-def _edges(subject: Subject) -> Iterable[str]:
+def _edges(subject: Answer) -> Iterable[str]:
     spaces = subject.comparison.facts.spaces.values()
     edges = [
         f"{edge.arm} at B={edge.batch_size} chose {edge.name} {format_value(edge.value)} of {edge.low:g} to "
@@ -107,7 +107,7 @@ def _edges(subject: Subject) -> Iterable[str]:
         yield "Nothing was searched over a range: of two values or of names, a better one may lie outside."
 
 
-def _learned(subject: Subject) -> Iterable[str]:
+def _learned(subject: Answer) -> Iterable[str]:
     facts = subject.comparison.facts
     once = [arm.name for arm in subject.origin.study.arms if arm.repeats == 1]
     arms = [arm for arm in facts.learned_arms if arm in once]
@@ -119,7 +119,7 @@ def _learned(subject: Subject) -> Iterable[str]:
         )
 
 
-def _diverged(subject: Subject) -> Iterable[str]:
+def _diverged(subject: Answer) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.num_diverged]
     if rows:
         where = join_names([f"{_place(row)} ({row.num_diverged} of {row.num_seeds})" for row in rows])
@@ -129,7 +129,7 @@ def _diverged(subject: Subject) -> Iterable[str]:
         )
 
 
-def _taken_over(subject: Subject) -> Iterable[str]:
+def _taken_over(subject: Answer) -> Iterable[str]:
     """State how many results were reused."""
     results = [result for result in subject.results if result.reused_from is not None]
     if results:
@@ -143,7 +143,7 @@ def _taken_over(subject: Subject) -> Iterable[str]:
         )
 
 
-def _packed(subject: Subject) -> Iterable[str]:
+def _packed(subject: Answer) -> Iterable[str]:
     """State that the seconds of packed trials are not wall-clock seconds."""
     packing = subject.origin.study.resources.packing
     if packing not in ("off", 1):
@@ -154,7 +154,7 @@ def _packed(subject: Subject) -> Iterable[str]:
         )
 
 
-def _machines(subject: Subject) -> Iterable[str]:
+def _machines(subject: Answer) -> Iterable[str]:
     hosts = sorted({result.host for result in subject.results if result.host})
     devices = sorted({result.device for result in subject.results if result.device})
     if len(devices) > 1:
@@ -169,7 +169,7 @@ def _machines(subject: Subject) -> Iterable[str]:
     )
 
 
-def _scope(subject: Subject) -> Iterable[str]:
+def _scope(subject: Answer) -> Iterable[str]:
     study, facts = subject.origin.study, subject.comparison.facts
     longest = max(study.epochs, *(study.epochs_of(arm) for arm in study.arms))
     most = "" if longest == study.epochs else "at most "

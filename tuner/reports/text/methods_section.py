@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from ....trainers.spec import Recipe, TrainConfig
-from ...analysis.subject import Subject
 from ...study import Study
+from ..answer import Answer
 from .configuration import format_values
 from .format import join_names, pluralize
 from .scores import format_points
@@ -24,7 +24,7 @@ class Passage:
     sentences: tuple[str, ...]
 
 
-def methods(subject: Subject) -> tuple[Passage, ...]:
+def methods(subject: Answer) -> tuple[Passage, ...]:
     """Return what was trained, how it was chosen, how arms were compared, and how costs were counted."""
     return (
         Passage(heading="What was trained", sentences=tuple(_workload(subject.origin.study))),
@@ -60,7 +60,7 @@ def _workload(study: Study) -> Iterable[str]:
     yield f"{who} {pluralize(resources.cpus_per_trial, 'CPU thread')}{devices}."
 
 
-def _choice(subject: Subject) -> tuple[str, ...]:
+def _choice(subject: Answer) -> tuple[str, ...]:
     study, facts = subject.origin.study, subject.comparison.facts
     seeds = ", ".join(map(str, study.seeds))
     return (
@@ -75,7 +75,7 @@ def _choice(subject: Subject) -> tuple[str, ...]:
     )
 
 
-def _comparison(subject: Subject) -> Iterable[str]:
+def _comparison(subject: Answer) -> Iterable[str]:
     comparison, facts = subject.comparison, subject.comparison.facts
     tolerances = [row.verdict.tolerance for row in comparison.rows if row.verdict]
     amount = f" ({format_points(tolerances[0], facts.metric, signed=False)})" if tolerances else ""
@@ -110,7 +110,7 @@ def _comparison(subject: Subject) -> Iterable[str]:
     )
 
 
-def _costs(subject: Subject) -> tuple[str, ...]:
+def _costs(subject: Answer) -> tuple[str, ...]:
     is_tuned = subject.origin.study.baseline.tune is not None
     return (
         "A model's cost with an arm (epochs, device-seconds, FLOPs in the table): all search trials of that arm at "

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...analysis.provenance import BEGUN_AT, PACKAGES
-from ...analysis.subject import Subject
 from ...trial import TrialResult
+from ..answer import Answer
 from ..tables.result_tables import Table
 from .format import pluralize
 
 NOT_KEPT = "not kept in this store: the study was run before zerotune kept it there; its journal may have it"
 
 
-def origin_facts(subject: Subject) -> dict[str, str]:
+def origin_facts(subject: Answer) -> dict[str, str]:
     """Return fingerprint, seeds, devices, hosts, threads, dates and command, by name."""
     study, results = subject.origin.study, subject.results
     resources, num_workers = study.resources, study.resources.workers_per_trial
@@ -34,7 +34,7 @@ def origin_facts(subject: Subject) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def sessions_table(subject: Subject) -> Table | None:
+def sessions_table(subject: Answer) -> Table | None:
     """Return a table of program versions and machines with the trainings that ended on each; None if not recorded."""
     sessions = subject.origin.sessions
     if not sessions:
@@ -53,7 +53,7 @@ def sessions_table(subject: Subject) -> Table | None:
     )
 
 
-def origin_as_json(subject: Subject) -> dict[str, Any]:
+def origin_as_json(subject: Answer) -> dict[str, Any]:
     """Return the provenance as plain values, including the whole definition."""
     return {
         "fingerprint": subject.origin.fingerprint,

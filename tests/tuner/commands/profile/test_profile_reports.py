@@ -23,8 +23,8 @@ from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfile
 from zerotune.tuner.commands.profile.text import print_profiles
 from zerotune.tuner.commands.terminal import console
 from zerotune.tuner.errors import BadInput
+from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.figures.style import arm_styles
-from zerotune.tuner.run.answer import Answer
 
 NAME = "<b>date</b> [red]"
 NOWHERE = Origin(definition={}, fingerprint="", sessions=(), command="")

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,11 +91,11 @@ def test_an_interrupted_search_says_how_to_go_on_and_repeats_only_what_was_lost(
 
     report, reports = RecordingAgenda.report, []
 
-    def interrupting(self: RecordingAgenda, progress: object) -> bool:
+    def interrupting(self: RecordingAgenda, *progress: Any) -> bool:
         reports.append(progress)
         if len(reports) == 4:
             raise KeyboardInterrupt
-        return report(self, progress)  # type: ignore[arg-type]
+        return report(self, *progress)
 
     monkeypatch.setattr(RecordingAgenda, "report", interrupting)
     code, out, _ = quick.zerotune(*COMMAND, "--to", "80", "--no-check")
@@ -135,7 +136,7 @@ def test_failed_trainings_are_run_again_and_nothing_else_is(quick: Here) -> None
         assert after.results[trial_id].cost.device_seconds >= result.cost.device_seconds
     stored = read_results(default_tracking_uri(quick.folder / "mlruns"), "plane-regime", with_epochs=True).results
     assert {result.trial.id: result for result in stored} == after.results
-    assert "plane-regime: no trial has failed, so that none is run again" in quick.done(*search, "--retry-failed")
+    assert "plane-regime: no trial has failed, so none is run again" in quick.done(*search, "--retry-failed")
 
 
 def test_nothing_is_run_again_where_nothing_was_searched(quick: Here) -> None:

@@ -85,8 +85,8 @@ def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand
     with pytest.raises(Unreachable) as refused, cluster.connect(Execution()):
         pass
     assert str(refused.value) == (
-        "a local Ray cluster could not be started: The current node timed out during startup. Run it again when the "
-        "machine is less busy, or with --driver serial"
+        "a local Ray cluster could not be started: The current node timed out during startup. Run the command again "
+        "when the machine is less busy, or with --driver serial"
     )
     assert stand_in.calls[-1] == "stop"
 

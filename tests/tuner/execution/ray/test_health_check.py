@@ -41,8 +41,8 @@ def test_a_head_that_goes_away_is_told_once() -> None:
             server.close()
             assert is_over.wait(60.0)
     assert [
-        f"the Ray cluster was lost while the study ran: its head at {address} does not answer any more. What was "
-        "measured is kept; run the study again to go on"
+        f"the Ray cluster was lost while the study ran: its head at {address} no longer answers. All results "
+        "so far are kept; run the study again to resume it"
     ] == told
 
 

@@ -67,7 +67,7 @@ def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[LocalHead]) 
     ("program", "reason"),
     [
         ("print('failed: The node timed out.')", "The node timed out."),
-        ("raise SystemExit(3)", "the process at its head was ended."),
+        ("raise SystemExit(3)", "its head process ended."),
     ],
 )
 def test_a_head_without_a_cluster_is_told_in_a_sentence(
@@ -79,8 +79,8 @@ def test_a_head_without_a_cluster_is_told_in_a_sentence(
         head.address()
     head.stop()
     assert str(refused.value) == (
-        f"a local Ray cluster could not be started: {reason} Run it again when the machine is less busy, or with "
-        "--driver serial"
+        f"a local Ray cluster could not be started: {reason} Run the command again when the machine is less busy, or "
+        "with --driver serial"
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.tuner.execution.agendas import NUM_TRAIN, SINGLE_WORKER, ListAgenda, 
 from tests.tuner.execution.spoken_workers import Workers, slice_
 from zerotune.trainers import checkpoint as checkpoint_module
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
-from zerotune.trainers.spec import Placement
+from zerotune.trainers.spec import EpochMetrics, Placement
 from zerotune.trainers.updates import Updates
 from zerotune.tuner.cost import Cost, device_cost
 from zerotune.tuner.execution import serial
@@ -30,7 +30,6 @@ from zerotune.tuner.execution.ray.tune_worker import TuneWorker
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.trial import Progress
 
 TRIAL = make_trial(0, epochs=4)
 BATCH = 500
@@ -114,8 +113,8 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     agenda = ListAgenda([SHORT])
     run_serial(agenda, Execution(workers_per_trial=2, checkpoints=tmp_path if from_checkpoint else None))
     journal = Journal(tmp_path / "journal")
-    for progress in agenda.reported:
-        journal.progress(progress.trial.id, progress.new_epochs)
+    for trial, new_epochs in agenda.reported:
+        journal.progress(trial.id, new_epochs)
     (result,) = agenda.told
     cost = journal.finish(result).cost
     journal.close()
@@ -150,8 +149,8 @@ def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalWorker
     pruned, after = make_trial(2, epochs=5), make_trial(3)
     agenda = ListAgenda([pruned, after], pruned_at={pruned.id: 2})
 
-    def on_report(progress: Progress) -> None:
-        if progress.new_epochs[-1].epoch == 2:
+    def on_report(_: object, new_epochs: Sequence[EpochMetrics]) -> None:
+        if new_epochs[-1].epoch == 2:
             Path(str(execution.placement(pruned).checkpoint)).touch()
             kill_the_other(others)
 

@@ -1,0 +1,88 @@
+"""The answer of a study: what every report, table and figure is about, and what a notebook shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..analysis.comparison import Comparison
+from ..analysis.provenance import Origin
+from ..trial import TrialResult
+from .text.verdict import findings, verdict_sentence
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from .notebook import Figures
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Answer:
+    """The findings of a study as tables, figures and sentences, with the underlying results.
+
+    Returned by `run_study` and `read_answer`; notebooks display it as a table. Use `dataclasses.replace(answer,
+    cost="flops")` to get the same answer with savings and figures in another currency.
+
+    Attributes:
+        comparison: scores, verdicts, bills and savings of every arm at every batch size.
+        results: all trials, in the order they finished; learning curves need their epochs.
+        origin: what is needed to reproduce the results.
+        cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
+        is_stored: whether the whole answer is in the MLflow store. False if the store did not answer during the run.
+    """
+
+    comparison: Comparison
+    results: Sequence[TrialResult]
+    origin: Origin
+    cost: str = "device_seconds"
+    is_stored: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on which arms match the reference, at which batch sizes, and what that saves."""
+        return verdict_sentence(self.comparison, cost=self.cost)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The other findings, one sentence per arm and batch size."""
+        return findings(self.comparison, cost=self.cost)
+
+    # Tables and figures are imported on request, because pandas and plotly take half a second.
+
+    @property
+    def table(self) -> "DataFrame":
+        """The arms by batch size, baseline first, with the columns of comparison.csv."""
+        from .notebook import arms_frame
+
+        return arms_frame(self.comparison)
+
+    @property
+    def trials(self) -> "DataFrame":
+        """All trials, with the columns of trials.csv."""
+        from .notebook import trials_frame
+
+        return trials_frame(self.results)
+
+    @property
+    def bill(self) -> "DataFrame":
+        """The cost by arm, batch size and role, total last, with the columns of ledger.csv."""
+        from .notebook import bill_frame
+
+        return bill_frame(self.comparison)
+
+    @cached_property
+    def figures(self) -> "Figures":
+        """The figures for which the study has data: plotly objects by name, such as "pareto_arms"."""
+        from .notebook import Figures
+
+        return Figures(self)
+
+    def __repr__(self) -> str:
+        facts = self.comparison.facts
+        sizes = ", ".join(map(str, facts.batch_sizes))
+        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import answer_html
+
+        return answer_html(self)
