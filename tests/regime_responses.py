@@ -1,11 +1,11 @@
 """A regime search with synthetic trainings: scores and losses are functions of the trial; nothing is trained."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from types import MappingProxyType
 
-from zerotune.trainers.spec import EpochMetrics
+from tests.complete_study import epoch_metrics
 from zerotune.tuner.campaign.cell import Cell
 from zerotune.tuner.commands.regime.bisection import ladder, select_rungs
 from zerotune.tuner.commands.regime.scheduler import RegimeScheduler, add_linear_arm, build_question
@@ -28,6 +28,8 @@ arms:
   - {name: tuned, method: grid, space: {lr: {choices: [0.1, 0.2, 0.4]}}}
   - {name: sqrt, method: sqrt}
 """
+LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
+"""The largest batch size at which each arm holds, of the usual example."""
 NUM_BASELINE, NUM_RULE, NUM_SEARCH = 2, 2, 3 + 2
 """Trainings of the baseline, of a rule and of the search, per batch size."""
 
@@ -48,23 +50,15 @@ def holding_up_to(limits: Mapping[str, int], *, loss_limit: int = NUM_TRAIN) -> 
     return response
 
 
+def not_monotone(trial: Trial) -> tuple[float, float, TrialStatus]:
+    """A response in which every arm fails at two batch sizes and holds at larger ones."""
+    return (0.5 if trial.batch_size in (512, 2048) else 0.96), 0.1, "finished"
+
+
 def made_up(trial: Trial, response: Response) -> TrialResult:
     """Return a trial's result without training it."""
     score, loss, status = response(trial)
-    epochs = tuple(
-        EpochMetrics(
-            epoch=epoch,
-            lr=0.1,
-            train_loss=loss,
-            validation_loss=loss,
-            validation_score=score,
-            iterations=1,
-            samples=NUM_TRAIN,
-            flops=1000,
-            device_seconds=1.0,
-        )
-        for epoch in (1, 2)
-    )
+    epochs = tuple(replace(epoch_metrics(epoch, score), validation_loss=loss) for epoch in (1, 2))
     failed = status == "failed"
     return TrialResult(
         trial=trial,
@@ -79,12 +73,17 @@ def made_up(trial: Trial, response: Response) -> TrialResult:
 
 @dataclass
 class Searched:
-    """Record of an executor of a finder."""
+    """Record of an executor of a finder; `regime` is None if the baseline has no score."""
 
     asked: list[Trial] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
     cells: list[tuple[str, int]] = field(default_factory=list)
     regime: Regime | None = None
+
+    def found(self) -> Regime:
+        """Return the regime, which must have been found."""
+        assert self.regime is not None
+        return self.regime
 
     def steps(self) -> list[tuple[str, int]]:
         """Return arms and batch sizes in the order in which their first trials were asked for."""
