@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from tests.user_applications import Here
 from zerotune.trainers.checkpoint import read_checkpoint
 from zerotune.tuner.cli import app
-from zerotune.tuner.commands.options import resolve_store
+from zerotune.tuner.commands.options import StoredStudy
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.options import RunOptions
@@ -70,11 +70,11 @@ def test_no_study_has_the_name_of_the_folder_of_mlflow() -> None:
 @pytest.mark.parametrize("name", ["..", ".", "", "a\n", "-a", "Ä", "a" * 61])
 def test_no_command_takes_a_bare_name_that_leaves_the_store(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match=r"a folder, not a study file|no study file or shipped study"):
-        resolve_store(name, tmp_path, None, None)
+        StoredStudy(study=name, store=tmp_path).locate()
 
 
 def test_a_bare_name_that_a_study_may_have_is_looked_for_in_the_store(tmp_path: Path) -> None:
-    assert resolve_store("gone-1", tmp_path, None, None) == (f"sqlite:///{tmp_path}/mlflow.db", "gone-1")
+    assert StoredStudy(study="gone-1", store=tmp_path).locate() == (f"sqlite:///{tmp_path}/mlflow.db", "gone-1")
 
 
 def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 import zerotune.tuner.run.answer
 from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
-from zerotune.tuner.commands.regime import export
+from zerotune.tuner.commands import page_files
 from zerotune.tuner.commands.sync import run as sync_module
 from zerotune.tuner.run import run as run_module
 from zerotune.tuner.run.answer import Answer
@@ -202,7 +202,7 @@ def test_away_at_the_end_the_answer_is_given_and_sync_brings_the_rest(away: Away
 def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], None))
     search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     out = here.done(*search, "--tracking-uri", DEAD)
     told = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
@@ -231,7 +231,7 @@ def test_a_study_is_moved_to_another_store(here: Here) -> None:
 def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_looking_at_the_data(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], None))
     search = ("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     assert here.zerotune(*search, "--budget-trials", "5", "--tracking-uri", DEAD)[0] == 0
     path = here.folder / "mlruns" / "plane-regime" / "journal.jsonl"
@@ -257,7 +257,7 @@ def test_the_journal_of_a_regime_search_is_brought_in_too_without_training_or_lo
 
 
 def test_a_regime_search_of_a_study_that_was_changed_is_not_synced(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], None))
     here.done("regime", "plane.yaml", "--driver", "serial", *APP, "--to", "40")
     study = here.folder / "plane.yaml"
     study.write_text(study.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 3"), encoding="utf-8")
