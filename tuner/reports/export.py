@@ -194,7 +194,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
             "role": line.role,
             **_cost_record(line.cost),
             "wall_seconds": line.wall_seconds,
-            **_taken_over_record(line.reused),
+            **_reused_record(line.reused),
             "diverged": line.num_diverged,
             "failed": line.num_failed,
         }
@@ -206,15 +206,15 @@ def ledger_records(comparison: Comparison) -> list[Record]:
         "role": None,
         **_cost_record(comparison.ledger.total),
         "wall_seconds": comparison.ledger.wall_seconds,
-        **_taken_over_record(comparison.ledger.reused),
+        **_reused_record(comparison.ledger.reused),
         "diverged": sum(line.num_diverged for line in lines),
         "failed": sum(line.num_failed for line in lines),
     }
     return [*records, total]
 
 
-def _taken_over_record(cost: Cost) -> Record:
-    """What earlier trainings had spent on results that were taken over: no part of the line's own cost."""
+def _reused_record(cost: Cost) -> Record:
+    """Return what earlier trainings had spent on reused results: no part of the line's own cost."""
     return {f"taken_over.{name}": getattr(cost, name) for name in ("trials", "samples", "flops", "device_seconds")}
 
 

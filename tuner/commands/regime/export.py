@@ -65,7 +65,7 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
         "attempts": attempt_records(regime),
         "others": [asdict(line) for line in regime.others],
         "total": asdict(regime.total),
-        "taken_over": asdict(regime.taken_over),
+        "taken_over": asdict(regime.reused),
         "ended_early": regime.ended_early,
     }
 

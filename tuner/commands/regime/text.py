@@ -178,7 +178,7 @@ def notes(regime: Regime) -> tuple[str, ...]:
         *_format_lost(regime),
         f"Spent: {pluralize(spent.trials, 'training')}, {format_amount(spent.device_seconds)} device-seconds, "
         f"{format_amount(spent.flops / operations.size)} {operations.label}. "
-        f"{format_reused(regime.taken_over)}".rstrip(),
+        f"{format_reused(regime.reused)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search; a larger one resumes it.")

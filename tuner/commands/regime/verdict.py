@@ -192,7 +192,7 @@ class Regime:
         baseline: the baseline at B0, compared with itself.
         attempts: the results of every method at every batch size it was tried at, by batch size, then in order.
         others: the rest of the bill: baselines of single arms, and unfinished batch sizes or arms.
-        taken_over: what earlier trainings had spent on results that were taken over; no part of `total`.
+        reused: what earlier trainings had spent on reused results; no part of `total`.
         ended_early: whether the budget ended the search.
     """
 
@@ -204,7 +204,7 @@ class Regime:
     others: tuple[LedgerLine, ...]
     total: Cost
     ended_early: bool
-    taken_over: Cost = field(default_factory=Cost)
+    reused: Cost = field(default_factory=Cost)
 
     def at(self, batch_size: int) -> tuple[Attempt, ...]:
         """Return the attempts at a batch size."""
