@@ -27,6 +27,8 @@ arms:
   - {name: tuned, method: grid, space: {lr: {choices: [0.1, 0.2, 0.4]}}}
   - {name: sqrt, method: sqrt}
 """
+LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
+"""The largest batch size at which each arm holds, of the usual example."""
 NUM_BASELINE, NUM_RULE, NUM_SEARCH = 2, 2, 3 + 2
 """Trainings of the baseline, of a rule and of the search, per batch size."""
 
@@ -47,6 +49,11 @@ def holding_up_to(limits: Mapping[str, int], *, loss_limit: int = NUM_TRAIN) -> 
     return response
 
 
+def not_monotone(trial: Trial) -> tuple[float, float, TrialStatus]:
+    """A response in which every arm fails at two batch sizes and holds at larger ones."""
+    return (0.5 if trial.batch_size in (512, 2048) else 0.96), 0.1, "finished"
+
+
 def made_up(trial: Trial, response: Response) -> TrialResult:
     """Return a trial's result without training it."""
     score, loss, status = response(trial)
@@ -65,10 +72,15 @@ def made_up(trial: Trial, response: Response) -> TrialResult:
 
 @dataclass
 class Searched(Executed):
-    """Record of an executor of a finder."""
+    """Record of an executor of a finder; `regime` is None if the baseline has no score."""
 
     cells: list[tuple[str, int]] = field(default_factory=list)
     regime: Regime | None = None
+
+    def found(self) -> Regime:
+        """Return the regime, which must have been found."""
+        assert self.regime is not None
+        return self.regime
 
     def steps(self) -> list[tuple[str, int]]:
         """Return arms and batch sizes in the order in which their first trials were asked for."""

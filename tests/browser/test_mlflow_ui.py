@@ -71,7 +71,7 @@ def test_tuned_and_date_runs_are_compared_side_by_side(
     browser.save_screenshot(str(screenshots / "compare.png"))
 
     bottom = ["test_score", "validation_score", "zerotune.fingerprint"]
-    assert _missing_after_scrolling(browser, bottom) == []
+    assert _missing(browser, None, bottom, scroll=True) == []
     browser.save_screenshot(str(screenshots / "compare-metrics.png"))
     assert "mlflow.zerotune" not in _visible_text(browser)
 
@@ -90,20 +90,14 @@ def test_the_pareto_figure_is_drawn(browser: WebDriver, links: dict[str, str], s
         browser.save_screenshot(str(screenshots / "pareto.png"))
 
 
-def _missing(browser: WebDriver, link: str | None, expected: list[str]) -> list[str]:
-    """Open the page, if a link is given, wait, and return the expected texts that it still does not show."""
+def _missing(browser: WebDriver, link: str | None, expected: list[str], *, scroll: bool = False) -> list[str]:
+    """Open the page, if a link is given, wait, and return the expected texts that it still does not show.
+
+    Long tables draw only the rows that are visible: `scroll` moves every part of the page to its end first.
+    """
     if link:
         browser.get("about:blank")  # the UI reads the part after # only on a fresh load
         browser.get(link)
-    return _wait_for_text(browser, expected, scroll=False)
-
-
-def _missing_after_scrolling(browser: WebDriver, expected: list[str]) -> list[str]:
-    """Like `_missing`, after scrolling every part of the page to its end: long tables draw only visible rows."""
-    return _wait_for_text(browser, expected, scroll=True)
-
-
-def _wait_for_text(browser: WebDriver, expected: list[str], *, scroll: bool) -> list[str]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         if scroll:

@@ -1,14 +1,12 @@
 """The command `zerotune compare`."""
 
-from ..run.command_text import STORE
-from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, read_stored_answer
+from .options import StoredStudy, takes_options
 from .terminal import console
 
 
-def compare(
-    study: StoredStudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, app: AppOption = None
-) -> None:
+@takes_options
+def compare(stored: StoredStudy) -> None:
     """Print a study's answer from its store."""
     from ..reports.tables.terminal import print_answer
 
-    print_answer(read_stored_answer(study, store, tracking_uri, app).comparison, console)
+    print_answer(stored.read_answer().comparison, console)

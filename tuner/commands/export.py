@@ -6,34 +6,22 @@ from typing import Annotated
 
 import typer
 
-from ..errors import BadInput
-from ..run.command_text import STORE, format_path
-from .options import (
-    AppOption,
-    CostOption,
-    Currency,
-    StoredStudyArgument,
-    StoreOption,
-    TrackingOption,
-    read_stored_answer,
-)
-from .terminal import print_lines
+from ..run.command_text import format_path
+from .options import CostOption, Currency, StoredStudy, takes_options
+from .terminal import print_lines, refuse_unwritable
 
 
+@takes_options
 def export(
-    study: StoredStudyArgument,
+    *,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to; created if missing.")],
     cost: CostOption = Currency.device_seconds,
-    store: StoreOption = STORE,
-    tracking_uri: TrackingOption = None,
-    app: AppOption = None,
+    stored: StoredStudy,
 ) -> None:
     """Write a study's report, its figures as HTML and images, and the tables behind them."""
     from ..reports.export import export as write_files
 
-    found = read_stored_answer(study, store, tracking_uri, app, with_epochs=True)
-    try:
+    found = stored.read_answer(with_epochs=True)
+    with refuse_unwritable(to):
         files = write_files(replace(found, cost=cost.value), to)
-    except OSError as error:
-        raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
     print_lines(format_path(file) for file in files)

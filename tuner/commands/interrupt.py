@@ -14,12 +14,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an exit code, after printing how to resume.
-
-    Args:
-        command: resumes what was interrupted; to be copied.
-        console: where it is printed.
-    """
+    """Turn Ctrl-C and SIGTERM into an exit code, after printing the command that resumes what was interrupted."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

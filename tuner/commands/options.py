@@ -1,18 +1,21 @@
 """Arguments and options that several commands share, and how they name a study and its store."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...trainers.cores import num_cores
 from ..errors import BadInput
 from ..execution.ray.local_cluster import start_ahead
-from ..run.command_text import format_command
+from ..run.command_text import STORE, format_command
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
@@ -40,6 +43,12 @@ class DriverName(StrEnum):
     serial = "serial"
 
 
+def app_option(panel: str | None = None) -> Any:
+    """Return the option `--app`, in a panel of the help."""
+    text = "Your own application: the Application called NAME in a Python file."
+    return typer.Option("--app", metavar="FILE.py:NAME", help=text, rich_help_panel=panel)
+
+
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="Study file (YAML), or name of a shipped study (zerotune list studies).")
 ]
@@ -57,12 +66,7 @@ TrackingOption = Annotated[
         help="MLflow server or database to use instead of the SQLite store, e.g. http://127.0.0.1:5000.",
     ),
 ]
-AppOption = Annotated[
-    str | None,
-    typer.Option(
-        "--app", metavar="FILE.py:NAME", help="Your own application: the Application called NAME in a Python file."
-    ),
-]
+AppOption = Annotated[str | None, app_option()]
 CostOption = Annotated[
     Currency,
     typer.Option("--cost", metavar="AXIS", help=f"Cost axis: {', '.join(Currency)}."),
@@ -87,30 +91,48 @@ DriverOption = Annotated[
 ]
 
 
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command for typer, with the fields of a dataclass as options where `command` takes that dataclass."""
+    groups: dict[str, Any] = {}
+    expanded = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if not is_dataclass(parameter.annotation):
+            expanded.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+            continue
+        groups[name] = parameter.annotation
+        for field in fields(parameter.annotation):
+            default = Parameter.empty if field.default is MISSING else field.default
+            expanded.append(Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=field.type))
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        options = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**options, **given)
+
+    del run.__wrapped__  # typer would look for the options there
+    run.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
+    return run
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """The options of a command that trains: the study, where it is stored and where it runs.
-
-    Attributes:
-        study: a study file, or the name of a shipped study.
-        store: folder of the local store and the journals.
-        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
-        address: an existing Ray cluster, or None for a local one.
-        driver: where trials run.
-        data_folder: overrides the study's data folder.
-        app: FILE.py:NAME of the user's own application, or None.
 
     Raises:
         BadInput: the address of a cluster that would not be used.
     """
 
-    study: str
-    store: Path
-    tracking_uri: str | None
-    address: str | None
-    driver: DriverName
-    data_folder: str | None
-    app: str | None
+    study: StudyArgument
+    store: StoreOption = STORE
+    tracking_uri: TrackingOption = None
+    address: AddressOption = None
+    driver: DriverOption = DriverName.ray
+    data_folder: DataOption = None
+    app: AppOption = None
 
     def __post_init__(self) -> None:
         if self.address is not None and self.driver is DriverName.serial:
@@ -156,11 +178,7 @@ class TrainingOptions:
 
 
 def load_named_study(study: str, app: str | None) -> "Study":
-    """Load a study that may use the user's own application.
-
-    Args:
-        study: a study file, or the name of a shipped study.
-        app: FILE.py:NAME, or None.
+    """Load a study, by its file or shipped name, that may use the user's own application.
 
     Raises:
         BadInput: the study file or the application cannot be used, or the study uses another application.
@@ -173,33 +191,42 @@ def load_named_study(study: str, app: str | None) -> "Study":
     return definition
 
 
-def read_stored_answer(
-    study: str, store: Path, tracking_uri: str | None, app: str | None, *, with_epochs: bool = False
-) -> "Answer":
-    """Read a study's answer from its store, as `zerotune.read_answer` does, after registering the user's application.
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """The options of a command that reads a study from its store."""
 
-    Args:
-        study: its file or its name.
-        store: folder of the local store.
-        tracking_uri: the MLflow store, or None for the one in the study file or the SQLite file in `store`.
-        app: FILE.py:NAME of the user's own application, or None.
-        with_epochs: read the metrics of every epoch too.
-    """
-    register_application_of(study, app)
-    from ..run.answer import read_answer
+    study: StoredStudyArgument
+    store: StoreOption = STORE
+    tracking_uri: TrackingOption = None
+    app: AppOption = None
 
-    return read_answer(study, store=store, tracking_uri=tracking_uri, with_epochs=with_epochs)
+    def locate(self) -> tuple[str, str]:
+        """Return the tracking URI and the name of the study, given its file, or its name if the file is gone.
 
+        Raises:
+            BadInput: as `tuner.run.answer.find_store_and_name`, or the application cannot be used.
+        """
+        self._register_application()
+        from ..run.answer import find_store_and_name
 
-def register_application_of(study: str, app: str | None) -> None:
-    """Register the user's application; refuse it if the study has a file that names another one."""
-    name = register_user_application(app)
-    if name is None:
-        return
-    from ..study import load_study
+        return find_store_and_name(self.study, self.store, self.tracking_uri)
 
-    try:
-        definition = load_study(study)
-    except BadInput:  # perhaps the name of a study whose file is gone; whoever reads the store finds out
-        return
-    check_application_is_used(app, name, definition.application, f"study {definition.name!r}")
+    def read_answer(self, *, with_epochs: bool = False) -> "Answer":
+        """Read the study's answer as `zerotune.read_answer` does, after registering the user's application."""
+        self._register_application()
+        from ..run.answer import read_answer
+
+        return read_answer(self.study, store=self.store, tracking_uri=self.tracking_uri, with_epochs=with_epochs)
+
+    def _register_application(self) -> None:
+        """Register the user's application; refuse it if the study has a file that names another one."""
+        name = register_user_application(self.app)
+        if name is None:
+            return
+        from ..study import load_study
+
+        try:
+            definition = load_study(self.study)
+        except BadInput:  # perhaps the name of a study whose file is gone; whoever reads the store finds out
+            return
+        check_application_is_used(self.app, name, definition.application, f"study {definition.name!r}")

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import BadInput
-from ..run.command_text import STORE, format_path
-from .options import (
-    AppOption,
-    CostOption,
-    Currency,
-    StoredStudyArgument,
-    StoreOption,
-    TrackingOption,
-    read_stored_answer,
-)
+from ..run.command_text import format_path
+from .options import CostOption, Currency, StoredStudy, takes_options
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -33,8 +25,9 @@ class ReportFormat(StrEnum):
     latex = "latex"
 
 
+@takes_options
 def report(
-    study: StoredStudyArgument,
+    *,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -46,15 +39,13 @@ def report(
         ReportFormat, typer.Option("--format", help="Format; html is one page with all figures.")
     ] = ReportFormat.html,
     cost: CostOption = Currency.device_seconds,
-    store: StoreOption = STORE,
-    tracking_uri: TrackingOption = None,
-    app: AppOption = None,
+    stored: StoredStudy,
 ) -> None:
     """Write a study's report from its store: verdict, numbers, figures, methods and provenance."""
     is_page = format is ReportFormat.html
-    found = read_stored_answer(study, store, tracking_uri, app, with_epochs=is_page)
+    found = stored.read_answer(with_epochs=is_page)
     text = _render(format, replace(found, cost=cost.value))
-    file = to or (store / found.comparison.facts.name / "report" / "report.html" if is_page else None)
+    file = to or (stored.store / found.comparison.facts.name / "report" / "report.html" if is_page else None)
     if file is None:
         typer.echo(text, nl=False)  # rich would wrap its lines
         return

@@ -1,57 +1,23 @@
 """The command `zerotune run`."""
 
 from ..errors import BadInput
-from ..run.command_text import STORE, format_path
+from ..run.command_text import format_path
 from .interrupt import exit_on_interrupt
-from .options import (
-    AddressOption,
-    AppOption,
-    DataOption,
-    DriverName,
-    DriverOption,
-    RetrainOption,
-    StoreOption,
-    StudyArgument,
-    TrackingOption,
-    TrainingOptions,
-)
+from .options import RetrainOption, TrainingOptions, takes_options
 from .terminal import console, print_lines
 
 REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
 """The files of a report that are named on the terminal."""
 
 
-def run(
-    study: StudyArgument,
-    store: StoreOption = STORE,
-    tracking_uri: TrackingOption = None,
-    address: AddressOption = None,
-    driver: DriverOption = DriverName.ray,
-    data_folder: DataOption = None,
-    app: AppOption = None,
-    retrain: RetrainOption = False,
-) -> None:
+@takes_options
+def run(options: TrainingOptions, retrain: RetrainOption = False) -> None:
     """Run a study, or resume it, and print the answer."""
-    options = TrainingOptions(
-        study=study,
-        store=store,
-        tracking_uri=tracking_uri,
-        address=address,
-        driver=driver,
-        data_folder=data_folder,
-        app=app,
-    )
     run_and_print(options, options.format_command("run") + (" --retrain" if retrain else ""), retrain=retrain)
 
 
 def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = False, retry_failed: bool = False) -> None:
-    """Run a study, print its answer, and name the files of its report.
-
-    Args:
-        options: the study, where it is stored and where it runs.
-        command: resumes it after an interruption.
-        retrain: train every trial, without reusing results of other studies.
-        retry_failed: run the failed trials of an earlier run again.
+    """Run a study, print its answer, and name the files of its report. `command` resumes it after an interruption.
 
     Raises:
         BadInput: `retry_failed` of a study that has not been run.

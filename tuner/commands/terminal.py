@@ -2,10 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
+from ..errors import BadInput
 from ..sanitize import sanitize_console
 
 PLAIN_WIDTH = 110
@@ -24,3 +27,12 @@ def print_lines(lines: Iterable[object]) -> None:
     """Print lines that a user may copy (paths, commands): they are never wrapped."""
     for line in lines:
         console.print(str(line), soft_wrap=True)
+
+
+@contextmanager
+def refuse_unwritable(folder: Path) -> Iterator[None]:
+    """Turn an error of writing into the folder of `--to` into a sentence that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"--to {folder}: cannot be written ({error.strerror}): name another folder") from None

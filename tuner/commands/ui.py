@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from ..errors import BadInput
-from ..run.command_text import STORE
-from .options import AppOption, StoredStudyArgument, StoreOption, TrackingOption, register_application_of
+from .options import StoredStudy, takes_options
 from .terminal import console, print_lines
 
 LOCALHOST = "127.0.0.1"
 
 
+@takes_options
 def ui(
-    study: StoredStudyArgument,
-    store: StoreOption = STORE,
-    tracking_uri: TrackingOption = None,
+    stored: StoredStudy,
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on.")] = 5000,
     host: Annotated[
         str,
@@ -26,15 +24,12 @@ def ui(
             help="Address to listen on. Other addresses expose the UI to everyone who can reach them.",
         ),
     ] = LOCALHOST,
-    app: AppOption = None,
 ) -> None:
     """Open the MLflow UI on a study's store, and print links to the study's runs."""
     from ..addresses import is_loopback
-    from ..run.answer import find_store_and_name
     from ..store import is_server, ui_command, ui_links
 
-    register_application_of(study, app)
-    uri, name = find_store_and_name(study, store, tracking_uri)
+    uri, name = stored.locate()
     has_own_ui = is_server(uri)
     if not has_own_ui:
         _check_can_listen(host, port)

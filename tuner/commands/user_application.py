@@ -7,13 +7,7 @@ from ..errors import BadInput
 
 
 def register_user_application(spec: str | None) -> str | None:
-    """Add the application of a file to the table of applications.
-
-    Args:
-        spec: FILE.py:NAME, or None if the option was not given.
-
-    Returns:
-        NAME, or None.
+    """Add the application of FILE.py:NAME to the table of applications, and return NAME; None if none was given.
 
     Raises:
         BadInput: the file, or the application in it, cannot be used.
@@ -33,16 +27,10 @@ def register_user_application(spec: str | None) -> str | None:
 
 
 def check_application_is_used(spec: str | None, registered: str | None, application: str, user: str) -> None:
-    """Refuse an application of the user's that the command does not use.
-
-    Args:
-        spec: FILE.py:NAME, as given.
-        registered: the name it was registered under, or None.
-        application: the application that is used.
-        user: what uses it, such as "study 'tiny'".
+    """Refuse an application of the user's if the command uses another. `user` is what uses it, e.g. "study 'tiny'".
 
     Raises:
-        BadInput: the two differ.
+        BadInput: `application`, which is used, is not the one that was registered.
     """
     if registered is not None and registered != application:
         raise BadInput(f"--app {spec}: has no effect: {user} names the application {application!r}, not {registered!r}")

@@ -6,7 +6,7 @@ does. File names come from `FIGURES` alone, never from a study.
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,20 +32,11 @@ PAGES = ("pareto_arms", "pareto_trials")
 """Figures that get a page too: each page holds all of plotly, 5 MB, and report.html has every figure."""
 
 
-def _to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+def export(subject: Answer, to: Path, *, pictures: bool = True) -> list[Path]:
+    """Write the report of a study, its figures and its tables into a folder, replacing files of an earlier export.
 
-
-def export(
-    subject: Answer, to: Path, *, pictures: bool = True, notify: Callable[[str], None] = _to_stderr
-) -> list[Path]:
-    """Write the report of a study, its figures and its tables into a folder.
-
-    Args:
-        subject: what is reported.
-        to: the folder, made if absent; files of an earlier export are replaced.
-        pictures: whether to draw PNG and SVG files too; a browser takes about a second for each.
-        notify: receives a sentence if images cannot be drawn on this machine.
+    The folder is made if absent. `pictures` are PNG and SVG files, for each of which a browser takes about a second; if
+    they cannot be drawn on this machine, stderr says so.
 
     Returns:
         The files: report.html with all figures that apply, and report.json; an HTML file of each figure in `PAGES`, a
@@ -66,7 +57,7 @@ def export(
     if pictures:
         drawn, notice = write_images(figures, to)
         if notice:
-            notify(notice)
+            print(notice, file=sys.stderr)
         files += drawn
     files.append(write_csv(to / "comparison.csv", comparison_records(comparison)))
     files.append(write_csv(to / "trials.csv", trial_records(results)))
@@ -203,7 +194,7 @@ def ledger_records(comparison: Comparison) -> list[Record]:
             "role": line.role,
             **_cost_record(line.cost),
             "wall_seconds": line.wall_seconds,
-            **_taken_over_record(line.reused),
+            **_reused_record(line.reused),
             "diverged": line.num_diverged,
             "failed": line.num_failed,
         }
@@ -215,15 +206,15 @@ def ledger_records(comparison: Comparison) -> list[Record]:
         "role": None,
         **_cost_record(comparison.ledger.total),
         "wall_seconds": comparison.ledger.wall_seconds,
-        **_taken_over_record(comparison.ledger.reused),
+        **_reused_record(comparison.ledger.reused),
         "diverged": sum(line.num_diverged for line in lines),
         "failed": sum(line.num_failed for line in lines),
     }
     return [*records, total]
 
 
-def _taken_over_record(cost: Cost) -> Record:
-    """What earlier trainings had spent on results that were taken over: no part of the line's own cost."""
+def _reused_record(cost: Cost) -> Record:
+    """Return what earlier trainings had spent on reused results: no part of the line's own cost."""
     return {f"taken_over.{name}": getattr(cost, name) for name in ("trials", "samples", "flops", "device_seconds")}
 
 

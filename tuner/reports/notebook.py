@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 
 class Figures(Mapping[str, go.Figure]):
-    """The figures that a study has something for, by name; each is drawn when it is first asked for.
-
-    Args:
-        subject: what is drawn.
-    """
+    """The figures that a study has something for, by name; each is drawn when it is first asked for."""
 
     def __init__(self, subject: Answer) -> None:
         self._subject = subject

@@ -16,15 +16,8 @@ from tests.user_applications import Ended
 from zerotune import __version__
 from zerotune.tuner.commands.terminal import PLAIN_WIDTH
 from zerotune.tuner.execution import trial_runner
-from zerotune.tuner.reports import export as reports_export
 from zerotune.tuner.run import run as run_module
 from zerotune.tuner.run.journal import Journal
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyStudyFolder:
-    monkeypatch.setattr(reports_export, "write_images", lambda *_: ([], None))
-    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +25,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
     """A folder where Ctrl-C stopped `zerotune run` after its third trial, and the command's exit code and output."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch:
-        here = TinyStudyFolder(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
-        process = here.start("run", "tiny.yaml", "--driver", "serial")
+        tiny = TinyStudyFolder(folder, patch, None)  # type: ignore[arg-type]  # nothing is captured here
+        process = tiny.start("run", "tiny.yaml", "--driver", "serial")
         first = after_trials(process, 3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
@@ -41,10 +34,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
 
 
 @pytest.fixture
-def resumed(stopped: tuple[Path, Ended], here: TinyStudyFolder) -> TinyStudyFolder:
+def resumed(stopped: tuple[Path, Ended], tiny: TinyStudyFolder) -> TinyStudyFolder:
     """A copy of the folder of the stopped study."""
-    shutil.copytree(stopped[0] / "mlruns", here.folder / "mlruns")
-    return here
+    shutil.copytree(stopped[0] / "mlruns", tiny.folder / "mlruns")
+    return tiny
 
 
 def after_trials(process: "subprocess.Popen[str]", number: int) -> str:
@@ -95,27 +88,27 @@ def test_a_stopped_study_goes_on_without_repeating_a_finished_trial(resumed: Tin
     assert compared.out in again.out
 
 
-def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_before(here: TinyStudyFolder) -> None:
-    process = here.start("run", "tiny.yaml", "--driver", "serial")
+def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_before(tiny: TinyStudyFolder) -> None:
+    process = tiny.start("run", "tiny.yaml", "--driver", "serial")
     after_trials(process, 2)
-    locked = here.zerotune("run", "tiny.yaml", "--driver", "serial")
+    locked = tiny.zerotune("run", "tiny.yaml", "--driver", "serial")
     assert (locked.code, locked.out) == (5, "")
     assert "error: mlruns/tiny: another process is running this study" in locked.err
     process.kill()
     process.communicate()
-    kept = set(here.journal().results)
+    kept = set(tiny.journal().results)
     assert len(kept) >= 2
-    assert here.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
-    assert {here.journal().started[trial] for trial in kept} == {1}
-    assert sorted(here.journal().started.values())[: NUM_TRIALS - 1] == [1] * (NUM_TRIALS - 1)
-    assert len(here.journal().results) == NUM_TRIALS
+    assert tiny.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
+    assert {tiny.journal().started[trial] for trial in kept} == {1}
+    assert sorted(tiny.journal().started.values())[: NUM_TRIALS - 1] == [1] * (NUM_TRIALS - 1)
+    assert len(tiny.journal().results) == NUM_TRIALS
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: TinyStudyFolder, number: signal.Signals) -> None:
+def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(tiny: TinyStudyFolder, number: signal.Signals) -> None:
     """Ctrl-C reaches every process of the terminal's group. SIGTERM reaches the program alone."""
-    process = here.start("run", "tiny.yaml")
+    process = tiny.start("run", "tiny.yaml")
     first = after_trials(process, 2)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)
@@ -125,31 +118,31 @@ def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(here: TinyStudyFolder,
     assert process.returncode == 130, err
     assert "  zerotune run tiny.yaml\n" in first + out
     assert "Traceback" not in err
-    kept = set(here.journal().results)
-    assert here.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
-    assert {here.journal().started[trial] for trial in kept} == {1}
+    kept = set(tiny.journal().results)
+    assert tiny.zerotune("run", "tiny.yaml", "--driver", "serial").code == 0
+    assert {tiny.journal().started[trial] for trial in kept} == {1}
 
 
 def test_the_command_to_go_on_holds_the_options_but_no_password(
-    here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_module, "run_study", interrupted)
     uri = "http://ann:secret@127.0.0.1:5000"
-    ended = here.zerotune("run", "tiny.yaml", "--store", "my store", "--tracking-uri", uri, "--data", "d")
+    ended = tiny.zerotune("run", "tiny.yaml", "--store", "my store", "--tracking-uri", uri, "--data", "d")
     assert ended.code == 130
     expected = "  zerotune run tiny.yaml --store 'my store' --tracking-uri 'http://***@127.0.0.1:5000' --data d\n"
     assert ended.out.endswith(expected)
 
 
-def test_a_study_whose_trials_all_fail_exits_with_3(here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_whose_trials_all_fail_exits_with_3(tiny: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError("no [memory] left")
 
     monkeypatch.setattr(trial_runner, "Training", broken)
-    ended = here.zerotune("run", "tiny.yaml", "--driver", "serial")
+    ended = tiny.zerotune("run", "tiny.yaml", "--driver", "serial")
     assert ended.code == 3
     assert "all 6 trials failed; the first: out of memory: train on fewer samples at once" in ended.err
     assert "MemoryError: no [memory] left" in ended.err
@@ -241,12 +234,12 @@ def test_output_that_knows_no_special_characters_is_no_crash(resumed: TinyStudyF
     assert b"Is [/red] it [bold] tiny?" in done.stdout
 
 
-def test_the_version_is_the_packages(here: TinyStudyFolder) -> None:
-    assert here.zerotune("--version").out == f"zerotune {__version__}\n"
+def test_the_version_is_the_packages(tiny: TinyStudyFolder) -> None:
+    assert tiny.zerotune("--version").out == f"zerotune {__version__}\n"
 
 
-def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: TinyStudyFolder) -> None:
-    out = here.zerotune("plan", "tiny.yaml").out
+def test_a_plan_shows_every_column_and_takes_names_as_they_are(tiny: TinyStudyFolder) -> None:
+    out = tiny.zerotune("plan", "tiny.yaml").out
     assert out.startswith("tiny: Is [/red] it [bold] tiny?\n")
     assert re.search(r"arm +batch +trials +trials +iterations +[A-Z]FLOPs +core time", out)
     assert re.search(r"sqrt +3,000 +0 +2 +2 ", out)
@@ -254,9 +247,9 @@ def test_a_plan_shows_every_column_and_takes_names_as_they_are(here: TinyStudyFo
 
 
 @pytest.mark.parametrize("what", ["applications", "optimizers", "schedules", "rules", "methods", "studies"])
-def test_listings_break_no_word(here: TinyStudyFolder, what: str) -> None:
+def test_listings_break_no_word(tiny: TinyStudyFolder, what: str) -> None:
     from zerotune.tuner.commands.list.entries import list_entries
 
-    out = here.zerotune("list", what).out
+    out = tiny.zerotune("list", what).out
     for row in list_entries(what)[1]:
         assert set(" ".join(row).split()) <= set(out.split())

@@ -3,16 +3,10 @@
 import re
 import socket
 import threading
-from pathlib import Path
 
 import pytest
 
 from tests.tuner.tiny_study import DEAD, STUDY, TinyStudyFolder
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> TinyStudyFolder:
-    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +34,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["compare", "tiny", "--tracking-uri", "http://a..b:5000"], "'http://a..b:5000': its host or port"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(here: TinyStudyFolder, words: list[str], sentence: str) -> None:
-    (here.folder / "folder").mkdir()
-    (here.folder / "binary.yaml").write_bytes(bytes(range(128, 256)))
-    refusal = here.refuse(*words)
+def test_bad_input_is_one_sentence_and_exit_code_2(tiny: TinyStudyFolder, words: list[str], sentence: str) -> None:
+    (tiny.folder / "folder").mkdir()
+    (tiny.folder / "binary.yaml").write_bytes(bytes(range(128, 256)))
+    refusal = tiny.refuse(*words)
     assert sentence in refusal
     assert "secret" not in refusal
     assert refusal.count("\n") == 1
@@ -63,9 +57,9 @@ SUBMIT = ("submit", "tiny.yaml", "--store", "/store")
     ],
 )
 def test_an_address_that_is_none_is_not_submitted_to(
-    here: TinyStudyFolder, address: str, tracking_uri: str, sentence: str
+    tiny: TinyStudyFolder, address: str, tracking_uri: str, sentence: str
 ) -> None:
-    refusal = here.refuse(*SUBMIT, "--address", address, "--tracking-uri", tracking_uri)
+    refusal = tiny.refuse(*SUBMIT, "--address", address, "--tracking-uri", tracking_uri)
     assert sentence in refusal
     assert refusal.count("\n") == 1
     assert "secret" not in refusal
@@ -83,14 +77,14 @@ def test_an_address_that_is_none_is_not_submitted_to(
         "mssql+pyodbc:///?odbc_connect=UID%3Dann%3BPWD%3Dsecret",
     ],
 )
-def test_credentials_do_not_go_into_the_command_of_a_job(here: TinyStudyFolder, uri: str) -> None:
-    refusal = here.refuse(*SUBMIT, "--address", f"http://{DEAD}", "--tracking-uri", uri)
+def test_credentials_do_not_go_into_the_command_of_a_job(tiny: TinyStudyFolder, uri: str) -> None:
+    refusal = tiny.refuse(*SUBMIT, "--address", f"http://{DEAD}", "--tracking-uri", uri)
     assert "--tracking-uri: holds credentials, which everybody on the cluster could read" in refusal
     assert "secret" not in refusal
 
 
-def test_credentials_of_a_dashboard_are_not_shown(here: TinyStudyFolder) -> None:
-    refusal = here.refuse(*SUBMIT, "--address", f"http://ann:secret@{DEAD}", code=4)
+def test_credentials_of_a_dashboard_are_not_shown(tiny: TinyStudyFolder) -> None:
+    refusal = tiny.refuse(*SUBMIT, "--address", f"http://ann:secret@{DEAD}", code=4)
     assert f"--address http://***@{DEAD}: the job could not be submitted to the cluster" in refusal
     assert "secret" not in refusal
 
@@ -104,9 +98,9 @@ def test_credentials_of_a_dashboard_are_not_shown(here: TinyStudyFolder) -> None
         ("lr: 0.01}", "lr: 0.01, warmup_epochs: 5}", "would outlast the run"),
     ],
 )
-def test_a_mistake_in_a_study_is_named_with_its_line(here: TinyStudyFolder, old: str, new: str, sentence: str) -> None:
-    here.study.write_text(STUDY.replace(old, new, 1), encoding="utf-8")
-    refusal = here.refuse("plan", "tiny.yaml")
+def test_a_mistake_in_a_study_is_named_with_its_line(tiny: TinyStudyFolder, old: str, new: str, sentence: str) -> None:
+    tiny.study.write_text(STUDY.replace(old, new, 1), encoding="utf-8")
+    refusal = tiny.refuse("plan", "tiny.yaml")
     assert sentence in refusal
     assert all(re.match(r"(error: )?tiny\.yaml:\d+: ", line) for line in refusal.splitlines())
 
@@ -121,22 +115,23 @@ def test_a_mistake_in_a_study_is_named_with_its_line(here: TinyStudyFolder, old:
         ["export", "tiny", "--to", "x", "--cost", "money"],
         ["ui", "tiny", "--port", "99999"],
         ["list", "colours"],
+        ["report", "tiny", "--format", "pdf"],
     ],
 )
-def test_a_wrong_command_line_exits_with_2(here: TinyStudyFolder, words: list[str]) -> None:
-    assert "Usage: zerotune" in here.refuse(*words)
+def test_a_wrong_command_line_exits_with_2(tiny: TinyStudyFolder, words: list[str]) -> None:
+    assert "Usage: zerotune" in tiny.refuse(*words)
 
 
-def test_missing_data_are_named(here: TinyStudyFolder) -> None:
-    here.study.write_text(STUDY.replace("mnist5k", "mnist"), encoding="utf-8")
-    assert "nowhere: no such folder" in here.refuse("run", "tiny.yaml", "--driver", "serial", "--data", "nowhere")
+def test_missing_data_are_named(tiny: TinyStudyFolder) -> None:
+    tiny.study.write_text(STUDY.replace("mnist5k", "mnist"), encoding="utf-8")
+    assert "nowhere: no such folder" in tiny.refuse("run", "tiny.yaml", "--driver", "serial", "--data", "nowhere")
 
 
 @pytest.mark.parametrize("words", [["compare", "tiny"], ["ui", "tiny"], ["report", "tiny"]])
 def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(
-    here: TinyStudyFolder, words: list[str]
+    tiny: TinyStudyFolder, words: list[str]
 ) -> None:
-    refusal = here.refuse(*words, "--tracking-uri", f"http://ann:secret@{DEAD}", code=4)
+    refusal = tiny.refuse(*words, "--tracking-uri", f"http://ann:secret@{DEAD}", code=4)
     assert f"the MLflow store at http://***@{DEAD} did not answer" in refusal
     assert "secret" not in refusal
 
@@ -151,14 +146,14 @@ def test_a_store_that_does_not_answer_exits_with_4_and_keeps_the_password(
         ("127.0.0.1:999999", 4, "--address 127.0.0.1:999999: nothing answers there"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_named(here: TinyStudyFolder, address: str, code: int, sentence: str) -> None:
-    ended = here.zerotune("run", "tiny.yaml", "--address", address)
+def test_a_cluster_that_is_not_there_is_named(tiny: TinyStudyFolder, address: str, code: int, sentence: str) -> None:
+    ended = tiny.zerotune("run", "tiny.yaml", "--address", address)
     assert (ended.code, ended.err.count("\n")) == (code, 1)
     assert sentence in ended.err
 
 
 def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
-    here: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray  # this import takes seconds, and the other tests here do not need it
 
@@ -169,7 +164,7 @@ def test_a_cluster_that_says_nothing_is_given_up_and_holds_up_no_exit(
     monkeypatch.setattr(attach, "CONNECT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        ended = here.zerotune("run", "tiny.yaml", "--address", address)
+        ended = tiny.zerotune("run", "tiny.yaml", "--address", address)
     (waiting,) = [thread for thread in threading.enumerate() if thread.name == "ray-join"]
     assert waiting.daemon
     answered.set()

@@ -10,7 +10,6 @@ import pytest
 from tests.complete_study import complete_results
 from tests.reported_study import SESSION, definition, reported
 from tests.tuner.tiny_study import TinyStudyFolder
-from zerotune.tuner.reports import export as reports_export
 from zerotune.tuner.run.answer import read_answer, write_answer
 from zerotune.tuner.run.command_text import format_report_command
 from zerotune.tuner.run.run import write_report
@@ -39,14 +38,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(
-    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> TinyStudyFolder:
+def here(written: Path, tiny: TinyStudyFolder) -> TinyStudyFolder:
     """A current folder with a copy of that store."""
-    monkeypatch.setattr(reports_export, "write_images", lambda *_: ([], None))
-    (tmp_path / "mlruns").mkdir()
-    shutil.copy(written / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")
-    return TinyStudyFolder(tmp_path, monkeypatch, capsys)
+    (tiny.folder / "mlruns").mkdir()
+    shutil.copy(written / "mlflow.db", tiny.folder / "mlruns" / "mlflow.db")
+    return tiny
 
 
 def test_the_report_of_a_copied_store_is_one_file_whose_name_is_printed(here: TinyStudyFolder) -> None:
@@ -119,10 +115,6 @@ def test_bad_input_is_one_sentence(here: TinyStudyFolder, words: list[str], sent
     refusal = here.refuse(*words)
     assert sentence in refusal
     assert refusal.count("\n") == 1
-
-
-def test_a_format_that_there_is_not_is_a_wrong_command_line(here: TinyStudyFolder) -> None:
-    assert "Usage: zerotune" in here.refuse("report", "synthetic", "--format", "pdf")
 
 
 @pytest.mark.parametrize(

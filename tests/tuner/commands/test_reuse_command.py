@@ -39,7 +39,7 @@ def test_two_studies_of_a_store_train_what_they_share_once_and_find_what_trainin
     assert len(taken) in (at_once, at_once + 2)  # and the runs of the chosen configuration, if it is the same
     assert f"Spent on the study: {NUM_TRIALS - len(taken)} training" in out
     for text in (out, here.done("compare", "second")):
-        assert f"{len(taken)} trainings taken over from earlier ones, worth " in " ".join(text.split())
+        assert f"Results of {len(taken)} trainings were reused, worth " in " ".join(text.split())
 
     here.done(*COMMAND, "--retrain", "--store", "anew")
     assert found(here, "mlruns") == found(here, "anew")

@@ -1,28 +1,30 @@
 """A store that others write to may hold any text anywhere; it stays text on pages, in tables and in papers."""
 
-import csv
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.complete_study import complete_results
+from tests.outputs import read_csv
 from tests.reported_study import SESSION, definition, reported
+from tests.tuner.reports.read_page import Read
 from zerotune.tuner.reports import export as export_module
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import export
 from zerotune.tuner.reports.tables.csv_files import escape_cell, write_csv
 from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
+from zerotune.tuner.reports.tables.result_tables import answer_table
 from zerotune.tuner.sanitize import INVISIBLE
 from zerotune.tuner.trial import TrialResult
 
 HOSTILE = (
     "=</script><script>alert(1)</script>\"'<img src=x onerror=alert(2)>\x1b[2J\u202e\n\\input{x}%$[x](javascript:x)"
+    "&amp;#_{}|`*"
 )
 HANDLER = re.compile(r"on[a-z]+")
 
@@ -53,18 +55,6 @@ def subject() -> Answer:
     return replace(found, origin=replace(found.origin, fingerprint=HOSTILE, command=HOSTILE))
 
 
-class Tags(HTMLParser):
-    """The tags of a page with their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, {name: value or "" for name, value in attrs}))
-
-
 @pytest.fixture(scope="module")
 def files(subject: Answer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     with pytest.MonkeyPatch.context() as patch:
@@ -85,9 +75,11 @@ def test_files_have_their_own_names_and_stay_in_their_folder(files: list[Path]) 
 def test_pages_have_no_tag_or_attribute_of_it(files: list[Path]) -> None:
     for page in (file for file in files if file.suffix == ".html"):
         text = page.read_text(encoding="utf-8")
+        assert text.count("plotly.js v") == 1, "a page opens without a network"
+        assert f"plot-{'pareto_arms' if page.stem == 'report' else page.stem}" in text
         body = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # plotly's scripts and ours
         assert "alert(1)" in body
-        tags = Tags(body).found
+        tags = Read(body).tags
         assert not [tag for tag, _ in tags if tag in ("img", "iframe", "object", "base", "form")]
         assert {attributes.get("type") for tag, attributes in tags if tag == "script"} == {"application/json"}
         assert not [name for _, attributes in tags for name in attributes if HANDLER.fullmatch(name)]
@@ -98,6 +90,7 @@ def test_pages_have_no_tag_or_attribute_of_it(files: list[Path]) -> None:
 def test_figures_take_it_for_no_tag_of_theirs(files: list[Path]) -> None:
     text = next(file for file in files if file.name == "report.html").read_text(encoding="utf-8")
     figures = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
+    assert all(json.loads(figure).keys() == {"data", "layout", "narrow", "printed"} for figure in figures)
     texts = [found for figure in figures for found in strings(json.loads(figure))]
     assert any("alert(1)" in found for found in texts)
     assert not [found for found in texts if "<script" in found or "<img" in found or INVISIBLE.search(found)]
@@ -113,8 +106,7 @@ def strings(value: Any) -> Iterator[str]:
 
 def test_spreadsheets_are_given_no_formula(files: list[Path]) -> None:
     for table in (file for file in files if file.suffix == ".csv"):
-        with table.open(encoding="utf-8", newline="") as file:
-            cells = [text for row in csv.DictReader(file) for text in row.values()]
+        cells = [text for row in read_csv(table) for text in row.values()]
         assert not [text for text in cells if re.match(r"[=@\t\r]|[+-](?![\d.]|inf)", text)]
         assert not [text for text in cells if INVISIBLE.search(text)]
 
@@ -131,6 +123,9 @@ def test_markdown_has_no_tag_and_no_link_of_it(subject: Answer) -> None:
     assert "alert(1)" in text
     assert "<" not in text
     assert not re.search(r"(?<!\\)\]\(", text)
+    table = answer_table(subject)
+    rows = [line for line in text.splitlines() if line.startswith("|")][: 2 + len(table.rows)]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {1 + len(table.columns)}
     assert INVISIBLE.search(text) is None
 
 
@@ -139,6 +134,9 @@ def test_latex_has_no_command_of_it(subject: Answer) -> None:
     assert "alert(1)" in text
     code = [line for line in text.splitlines() if not line.startswith("% ")]
     assert not [line for line in code if r"\input" in line or re.search(r"(?<!\\)[%#]", line)]
+    rows = [line for line in code if " & " in line]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(answer_table(subject).columns) - 1}
+    assert not [row for row in rows if re.search(r"(?<!\\)_", row)]
     assert INVISIBLE.search(text) is None
 
 

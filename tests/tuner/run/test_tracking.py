@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 import zerotune.tuner.run.answer
 from tests.tuner.store.mlflow_server import PATIENCE_SECONDS, MlflowServer
 from tests.user_applications import NUM_TRIALS, Here
-from zerotune.tuner.commands.regime import export
+from zerotune.tuner.commands import page_files
 from zerotune.tuner.commands.sync import run as sync_module
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.run import run as run_module
@@ -44,7 +44,7 @@ def stored(uri: str, study: str = "plane") -> dict[str, TrialResult]:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the pictures of a regime search, which have their own tests."""
-    monkeypatch.setattr(export, "write_images", lambda *_: ([], None))
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], None))
 
 
 class Away:

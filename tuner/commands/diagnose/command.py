@@ -8,7 +8,7 @@ import typer
 from ...errors import BadInput
 from ...run.command_text import STORE
 from ..options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, load_named_study
-from ..terminal import console, print_lines
+from ..terminal import console, print_lines, refuse_unwritable
 
 if TYPE_CHECKING:
     from ...study import Study
@@ -83,10 +83,8 @@ def diagnose(
     console.print()
     print_diagnosis(diagnosis, console)
     folder = to or store / definition.name / "diagnose" / arm
-    try:
+    with refuse_unwritable(folder):
         files = export_diagnosis(diagnosis, folder)
-    except OSError as error:
-        raise BadInput(f"--to {folder}: cannot be written ({error.strerror}): name another folder") from None
     console.print()
     print_lines(files)
 

@@ -27,14 +27,11 @@ class DiagnosisQuestion:
     """What to diagnose.
 
     Attributes:
-        study: the study.
-        arm: name of one of its arms, or "baseline".
+        arm: name of one of the study's arms, or "baseline".
         batch_sizes: batch sizes to train with, each 1 .. n. A rule takes any, a search only those of the study.
-        seed: seed of every training.
         every: measure before every `every`-th update, from the first on; None to use `points`.
         points: measure before at most `points` updates, evenly spaced in the logarithm of time.
         method: how Hessian-vector products are computed.
-        data_folder: overrides the study's data folder.
     """
 
     study: Study
@@ -66,14 +63,7 @@ class Peak:
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosedRun:
-    """One training and its observations.
-
-    Attributes:
-        config: the configuration that was trained.
-        num_samples: number of training samples, n.
-        result: result of the training.
-        observations: observations in order, at least one.
-    """
+    """One training on `num_samples` training samples, and its observations in order, at least one."""
 
     config: TrainConfig
     num_samples: int

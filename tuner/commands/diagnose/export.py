@@ -1,12 +1,10 @@
 """Write a diagnosis to files: one table of all measurements, one page, and one image per figure."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from ...reports.figures.images import write_images
 from ...reports.html.document import page_figure, render_page
-from ...reports.tables.csv_files import write_csv
+from ..page_files import write_page_files
 from .diagnosis import DiagnosedRun, Diagnosis
 from .figures import FIGURES
 from .text import describe_distance, describe_peaks
@@ -19,34 +17,17 @@ Row = tuple[int, float, str, str, float]
 """iteration, epoch, quantity, layer, value."""
 
 
-def _to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
-
-
-def export_diagnosis(diagnosis: Diagnosis, to: Path, *, notify: Callable[[str], None] = _to_stderr) -> list[Path]:
-    """Write diagnosis.csv, diagnosis.html and one PNG per figure.
-
-    Args:
-        diagnosis: the measurements.
-        to: the folder, created if missing; files of an earlier diagnosis are replaced.
-        notify: receives a sentence if images cannot be rendered on this machine.
-
-    Returns:
-        The files.
-    """
-    to.mkdir(parents=True, exist_ok=True)
-    table, page = to / "diagnosis.csv", to / "diagnosis.html"
-    write_csv(table, [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)])
+def export_diagnosis(diagnosis: Diagnosis, to: Path) -> list[Path]:
+    """Write diagnosis.csv, diagnosis.html and one PNG per figure, and return the files."""
     figures = {name: figure.draw(diagnosis) for name, figure in FIGURES.items()}
     question = diagnosis.question
     sentences = [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}.", *diagnosis.notes]
     title = f"{question.study.name}: {question.arm} from inside"
     drawn = [page_figure(name, figure, FIGURES[name].reading) for name, figure in figures.items()]
-    page.write_text(render_page(title, drawn, sentences=sentences), encoding="utf-8")
-    pictures, notice = write_images(figures, to, formats=("png",))
-    if notice:
-        notify(notice)
-    return [table, page, *pictures]
+    page = render_page(title, drawn, sentences=sentences)
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in records(diagnosis)]
+    page_file, table, *images = write_page_files(to, "diagnosis", page=page, records=rows, figures=figures)
+    return [table, page_file, *images]
 
 
 def records(diagnosis: Diagnosis) -> Iterator[tuple[str | int | float, ...]]:

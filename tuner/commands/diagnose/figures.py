@@ -12,13 +12,25 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ....trainers.diagnostics import LAWS, LayerNorms
-from ...reports.figures.style import COLOURS, COLUMNS, GREY, apply_style, escape, num_rows
+from ...reports.figures.style import (
+    COLOURS,
+    GREY,
+    ArmStyle,
+    apply_style,
+    escape,
+    line_trace,
+    make_panels,
+    marker_trace,
+    panel_place,
+)
 from .diagnosis import DiagnosedRun, Diagnosis
 from .text import describe_distance, describe_peak_shift, format_gap, format_number, format_peaks
 
 MAX_LAYERS = 12
 """Maximum number of layers drawn; those of a deeper model are evenly spaced."""
 LAW_STYLES = {"log t": ("#D55E00", "solid"), "sqrt t": ("#0072B2", "dash")}
+_LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
+"""An axis with a tick at every power of ten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +57,7 @@ def lipschitz(diagnosis: Diagnosis) -> go.Figure:
     places = format_peaks(diagnosis)
     what = f"local Lipschitz constant along the gradient{f'; largest {places}' if places else ''}"
     _dress(figure, diagnosis, title=describe_peak_shift(diagnosis), what=what)
-    figure.update_xaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_xaxes(_LOG)
     figure.update_xaxes(title_text="update", col=1)
     figure.update_xaxes(title_text="epoch", col=2)
     figure.update_yaxes(title_text="L = g'Hg / |g|²  (1 / learning rate)", col=1)
@@ -64,19 +76,14 @@ def trust_ratios(diagnosis: Diagnosis) -> go.Figure:
             if any(layer.applied not in (None, 1.0) for _, layer in layers):
                 kinds["dot"] = [(t, layer.applied) for t, layer in layers]
             for dash, points in kinds.items():
-                trace = go.Scatter(
-                    x=[t for t, _ in points],
-                    y=[ratio for _, ratio in points],
-                    mode="lines",
-                    line={"color": colour, "width": 2, "dash": dash},
-                    name=escape(name) if dash == "solid" else f"{escape(name)}, applied",
-                    legendgroup=escape(name),
-                    showlegend=place == 0 and dash == "solid",
-                )
-                _add(figure, place, trace)
+                label = escape(name) if dash == "solid" else f"{escape(name)}, applied"
+                times, ratios = [t for t, _ in points], [ratio for _, ratio in points]
+                line = line_trace(times, ratios, colour, dash=dash, name=label, group=escape(name))
+                line.update(showlegend=place == 0 and dash == "solid", hoverinfo=None)
+                figure.add_trace(line, **panel_place(place))
     _dress(figure, diagnosis, title=_ratio_finding(diagnosis), what="trust ratio of every layer")
-    figure.update_xaxes(type="log", title_text="update", exponentformat="power", dtick=1)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_xaxes(_LOG, title_text="update")
+    figure.update_yaxes(_LOG)
     figure.update_yaxes(title_text="|w| / |g|", col=1)
     return figure
 
@@ -86,31 +93,16 @@ def distances(diagnosis: Diagnosis) -> go.Figure:
     figure = _panels(diagnosis)
     for place, run in enumerate(diagnosis.runs):
         times = [t for t, _ in run.distances]
-        points = go.Scatter(
-            x=times,
-            y=[distance for _, distance in run.distances],
-            mode="markers",
-            marker={"color": GREY, "size": 6},
-            name="measured",
-            showlegend=place == 0,
-        )
-        _add(figure, place, points)
+        measured = [distance for _, distance in run.distances]
+        points = marker_trace(times, measured, ArmStyle(colour=GREY, symbol="circle"), size=6, name="measured")
+        figure.add_trace(points.update(showlegend=place == 0, hoverinfo=None), **panel_place(place))
         for law, found in run.fits.items():
             colour, dash = LAW_STYLES[law]
-            line = go.Scatter(
-                x=times,
-                y=[found.at(t) for t in times],
-                mode="lines",
-                line={"color": colour, "width": 2, "dash": dash},
-                name=f"a + b {law}",
-                legendgroup=law,
-                showlegend=place == 0,
-                hovertext=f"{found.intercept:.3g} + {found.slope:.3g} {law}, R² = {found.r_squared:.3f}",
-                hoverinfo="text",
-            )
-            _add(figure, place, line)
+            hover = f"{found.intercept:.3g} + {found.slope:.3g} {law}, R² = {found.r_squared:.3f}"
+            fitted = [found.at(t) for t in times]
+            line = line_trace(times, fitted, colour, hover, dash=dash, name=f"a + b {law}", group=law)
+            figure.add_trace(line.update(showlegend=place == 0), **panel_place(place))
         texts = [f"{law}: R² = {run.fits[law].r_squared:.3f}" for law in LAWS if law in run.fits]
-        row, column = divmod(place, COLUMNS)
         figure.add_annotation(
             text="<br>".join(texts),
             x=0.03,
@@ -121,11 +113,10 @@ def distances(diagnosis: Diagnosis) -> go.Figure:
             yanchor="top",
             align="left",
             showarrow=False,
-            row=row + 1,
-            col=column + 1,
+            **panel_place(place),
         )
     _dress(figure, diagnosis, title=describe_distance(diagnosis), what="distance of the weights from their start")
-    figure.update_xaxes(type="log", title_text="updates made", exponentformat="power", dtick=1)
+    figure.update_xaxes(_LOG, title_text="updates made")
     figure.update_yaxes(title_text="|w - w0|", col=1)
     return figure
 
@@ -158,8 +149,8 @@ def noise_scales(diagnosis: Diagnosis) -> go.Figure:
     _dress(
         figure, diagnosis, title=f"Gradient noise scale towards the end, in samples: {last}", what="tr(Sigma) / |G|²"
     )
-    figure.update_xaxes(type="log", title_text="epoch", exponentformat="power", dtick=1)
-    figure.update_yaxes(type="log", title_text="tr(Sigma) / |G|² (samples)", exponentformat="power", dtick=1)
+    figure.update_xaxes(_LOG, title_text="epoch")
+    figure.update_yaxes(_LOG, title_text="tr(Sigma) / |G|² (samples)")
     return figure
 
 
@@ -207,59 +198,26 @@ def _colour(place: int) -> str:
 
 def _line(run: DiagnosedRun, place: int, x: Sequence[float], y: Sequence[float | None]) -> go.Scatter:
     name = f"B={run.batch_size:,}"
-    return go.Scatter(
-        x=x,
-        y=y,
-        mode="lines+markers",
-        line={"color": _colour(place), "width": 2},
-        marker={"color": _colour(place), "size": 5},
-        name=name,
-        legendgroup=name,
-    )
+    line = line_trace(x, y, _colour(place), name=name, group=name)
+    return line.update(mode="lines+markers", marker={"color": _colour(place), "size": 5}, hoverinfo=None)
 
 
 def _star(x: float, y: float, place: int) -> go.Scatter:
-    marker = {"symbol": "star", "size": 15, "color": _colour(place), "line": {"color": "white", "width": 1}}
-    return go.Scatter(
-        x=[x],
-        y=[y],
-        mode="markers+text",
-        text=[format_number(x)],
-        textposition="top center",
-        textfont={"color": _colour(place)},
-        marker=marker,
-        showlegend=False,
-        hoverinfo="x+y",
-    )
+    star = marker_trace([x], [y], ArmStyle(colour=_colour(place), symbol="star"), size=15)
+    star.update(mode="markers+text", text=[format_number(x)], textposition="top center")
+    star.update(textfont_color=_colour(place), marker_line={"color": "white", "width": 1}, hoverinfo="x+y")
+    return star
 
 
 def _panels(diagnosis: Diagnosis) -> go.Figure:
-    """Return subplots: one panel per batch size, with a common value axis."""
-    num = len(diagnosis.runs)
-    return make_subplots(
-        rows=num_rows(num),
-        cols=min(COLUMNS, num),
-        subplot_titles=[f"B={run.batch_size:,}" for run in diagnosis.runs],
-        shared_yaxes="all",
-        horizontal_spacing=0.03,
-        vertical_spacing=0.22 / num_rows(num),
-    )
-
-
-def _add(figure: go.Figure, place: int, trace: go.Scatter) -> None:
-    row, column = divmod(place, COLUMNS)
-    figure.add_trace(trace, row=row + 1, col=column + 1)
+    """Return one panel per batch size, with a common value axis."""
+    return make_panels([f"B={run.batch_size:,}" for run in diagnosis.runs], spacing=0.03, shared_yaxes="all")
 
 
 def _dress(figure: go.Figure, diagnosis: Diagnosis, *, title: str, what: str) -> None:
     question = diagnosis.question
-    panels = sum(1 for _ in figure.select_xaxes())
-    apply_style(
-        figure,
-        title=title,
-        subtitle=f"{question.study.name}, {question.arm}, seed {question.seed}: {what}",
-        num_panels=panels,
-    )
+    subtitle = f"{question.study.name}, {question.arm}, seed {question.seed}: {what}"
+    apply_style(figure, title=title, subtitle=subtitle, num_panels=sum(1 for _ in figure.select_xaxes()))
 
 
 def _drawn_layers(layers: Sequence[LayerNorms]) -> list[str]:

@@ -15,6 +15,7 @@ from ....trainers.spec import Configuration, Placement, TrainConfig
 from ....trainers.tables import lookup
 from ...analysis.selection import BASELINE, best_trial
 from ...errors import BadInput
+from ...reports.text.format import format_option
 from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config, search_config
 from ...study.application_check import load_checked_data
 from ...trial import Trial, TrialResult
@@ -36,12 +37,9 @@ def needs_results(study: Study, name: str) -> bool:
 def diagnose(
     question: DiagnosisQuestion, results: Sequence[TrialResult] = (), *, tell: Callable[[str], None] = lambda _: None
 ) -> Diagnosis:
-    """Train the arm's configuration at every batch size and measure inside.
+    """Train the arm's configuration at every batch size and measure inside, given the study's results if needed.
 
-    Args:
-        question: what to train and measure.
-        results: results of the study, if `needs_results`.
-        tell: receives a sentence before every training.
+    `tell` receives a sentence before every training.
 
     Raises:
         BadInput: there is no such arm, the search it depends on has no results, it cannot be trained at a batch size,
@@ -211,7 +209,5 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
 
 
 def _format_choice(trial: Trial) -> str:
-    values = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in trial.params.items()
-    )
+    values = ", ".join(f"{name} {format_option(value)}" for name, value in trial.params.items())
     return f"The study's search at B={trial.batch_size:,} chose for {trial.arm}: {values}."

@@ -3,11 +3,11 @@
 This module must not know plotly.
 """
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...reports.tables.plain import plain_table
 from .diagnosis import DiagnosedRun, Diagnosis
 
 MOVES = {"later": "later in {unit}", "earlier": "earlier in {unit}", "neither": "neither earlier nor later in {unit}"}
@@ -105,20 +105,10 @@ def _ended_early(run: DiagnosedRun) -> str:
 
 
 def _table(diagnosis: Diagnosis) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-    for heading in (
-        "B",
-        "updates",
-        "largest\nL",
-        "before\nupdate",
-        "at\nepoch",
-        "last\nL",
-        "R²\nlog t",
-        "R²\nsqrt t",
-        "noise\nscale",
-        "loss\ngap",
-    ):
-        table.add_column(heading, justify="right")
+    table = plain_table(
+        *("B", "updates", "largest\nL", "before\nupdate", "at\nepoch", "last\nL"),
+        *("R²\nlog t", "R²\nsqrt t", "noise\nscale", "loss\ngap"),
+    )
     for run in diagnosis.runs:
         peak, fits = run.peak, run.fits
         cells = ["-", "-", "-"]

@@ -21,11 +21,7 @@ EntryTable = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 
 
 def list_entries(what: str) -> EntryTable:
-    """Return the column names and rows of one kind.
-
-    Args:
-        what: applications, optimizers, schedules, rules, methods or studies.
-    """
+    """Return the column names and rows of applications, optimizers, schedules, rules, methods or studies."""
     return {
         "applications": _applications,
         "optimizers": _optimizers,

@@ -1,15 +1,13 @@
 """The command `zerotune profile`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...errors import BadInput
 from ...run.command_text import STORE
-from ..options import CostOption, Currency, StoreOption, TrackingOption, read_stored_answer
-from ..terminal import console, print_lines
+from ..options import CostOption, Currency, StoredStudy, StoreOption, TrackingOption
+from ..terminal import console, print_lines, refuse_unwritable
 
 
 def profile(
@@ -35,18 +33,15 @@ def profile(
     from .profiles import performance_profiles
     from .text import print_profiles
 
-    comparisons = [read_stored_answer(study, store, tracking_uri, None).comparison for study in studies]
+    stored = [StoredStudy(study=study, store=store, tracking_uri=tracking_uri) for study in studies]
+    comparisons = [study.read_answer().comparison for study in stored]
     shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
     print_profiles(shown, performance_profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
     if to is None:
         return
     from .figure import write_profile
 
-    try:
-        files, notice = write_profile(shown, to)
-    except OSError as error:
-        raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
+    with refuse_unwritable(to):
+        files = write_profile(shown, to)
     console.print()
     print_lines(files)
-    if notice:
-        print(notice, file=sys.stderr)

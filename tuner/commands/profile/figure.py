@@ -8,12 +8,20 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ...reports.figures.images import write_images
-from ...reports.figures.style import ArmStyle, apply_style, arm_styles, escape, log_ticks
+from ...reports.figures.style import (
+    ArmStyle,
+    apply_style,
+    arm_styles,
+    escape,
+    line_trace,
+    log_axis,
+    log_ticks,
+    marker_trace,
+)
 from ...reports.html.document import page_figure, render_page
-from ...reports.tables.csv_files import write_csv
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import format_share
+from ..page_files import write_page_files
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
 from .text import format_area, format_workloads, headline, notes, rank_arms
 
@@ -31,22 +39,17 @@ def profile_figure(shown: PerformanceProfiles) -> go.Figure:
     styles = arm_styles([profile.arm for profile in shown.arms])
     thinner = min(1.5, 6 / len(shown.arms))
     for place, profile in enumerate(rank_arms(shown.arms)):
+        # Lines drawn later are thinner, so that coinciding arms stay visible.
         width = 2 + thinner * (len(shown.arms) - 1 - place)
-        figure.add_trace(_line(profile, styles[profile.arm], width=width))
-        figure.add_trace(_markers(profile, styles[profile.arm]))
+        figure.add_traces(_traces(profile, styles[profile.arm], width=width))
     baseline = "with" if shown.with_baseline else "without"
     apply_style(
         figure,
         title=headline(shown),
         subtitle=f"{format_workloads(shown)}; cost to a model {baseline} the baseline's search",
-        num_panels=1,
     )
-    ticks = log_ticks(1.0, TAU_MAX)
     figure.update_xaxes(
-        type="log",
-        range=[-0.02, math.log10(TAU_MAX)],
-        tickvals=ticks,
-        ticktext=[f"{tick:g}x" for tick in ticks],
+        log_axis(10**-0.02, TAU_MAX, "{:g}x".format, ticks=log_ticks(1.0, TAU_MAX)),
         title_text=f"cost over that of the cheapest arm that is as good ({cost_unit(shown.currency, []).label})",
     )
     figure.update_yaxes(
@@ -55,38 +58,23 @@ def profile_figure(shown: PerformanceProfiles) -> go.Figure:
     return figure
 
 
-def _line(profile: ArmProfile, style: ArmStyle, *, width: float) -> go.Scatter:
-    """Return the profile's line. Lines drawn later are thinner, so that coinciding arms stay visible."""
-    taus = [1.0, *sorted(entry.ratio for entry in profile.entries if 1.0 < entry.ratio <= TAU_MAX), TAU_MAX]
-    name = escape(profile.arm)
-    return go.Scatter(
-        x=taus,
-        y=[profile.share_within(tau) for tau in taus],
-        mode="lines",
-        line={"shape": "hv", "color": style.colour, "width": width},
-        name=f"{name}: area {format_area(profile.area)}",
-        legendgroup=name,
-        hoverinfo="skip",
-    )
-
-
-def _markers(profile: ArmProfile, style: ArmStyle) -> go.Scatter:
+def _traces(profile: ArmProfile, style: ArmStyle, *, width: float) -> list[go.Scatter]:
+    """Return an arm's profile as steps, and a marker for each workload that it solved."""
     solved = sorted((entry for entry in profile.entries if entry.ratio <= TAU_MAX), key=lambda entry: entry.ratio)
+    taus = [1.0, *(entry.ratio for entry in solved if entry.ratio > 1.0), TAU_MAX]
+    shares = [profile.share_within(tau) for tau in taus]
     name = escape(profile.arm)
-    return go.Scatter(
-        x=[entry.ratio for entry in solved],
-        y=[profile.share_within(entry.ratio) for entry in solved],
-        mode="markers",
-        marker={"symbol": style.symbol, "size": 9, "color": style.colour},
-        legendgroup=name,
-        showlegend=False,
-        hovertext=[
-            f"{name} on {escape(entry.study)} at B={entry.batch_size:,}: {entry.finding}, {entry.ratio:.3g} times the "
-            f"cheapest<br>{format_share(profile.share_within(entry.ratio))} of workloads within that"
-            for entry in solved
-        ],
-        hoverinfo="text",
-    )
+    label = f"{name}: area {format_area(profile.area)}"
+    heights = [profile.share_within(entry.ratio) for entry in solved]
+    hovers = [
+        f"{name} on {escape(entry.study)} at B={entry.batch_size:,}: {entry.finding}, {entry.ratio:.3g} times the "
+        f"cheapest<br>{format_share(height)} of workloads within that"
+        for entry, height in zip(solved, heights, strict=True)
+    ]
+    return [
+        line_trace(taus, shares, style.colour, width=width, shape="hv", name=label, group=name),
+        marker_trace([entry.ratio for entry in solved], heights, style, hovers, size=9, group=name),
+    ]
 
 
 def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
@@ -108,24 +96,8 @@ def profile_records(shown: PerformanceProfiles) -> list[dict[str, object]]:
     ]
 
 
-def write_profile(shown: PerformanceProfiles, to: Path) -> tuple[list[Path], str | None]:
-    """Write profile.html, profile.csv and profile.png, replacing earlier ones.
-
-    Args:
-        shown: the profiles.
-        to: the folder, created if missing.
-
-    Returns:
-        The files and None; or the files without the image and a sentence that says why it could not be rendered.
-    """
-    to.mkdir(parents=True, exist_ok=True)
+def write_profile(shown: PerformanceProfiles, to: Path) -> list[Path]:
+    """Write profile.html, profile.csv and profile.png, and return the files."""
     figure = profile_figure(shown)
-    page = to / f"{NAME}.html"
-    table = to / f"{NAME}.csv"
-    page.write_text(
-        render_page(headline(shown), [page_figure(NAME, figure, READING)], notes=notes(shown)),
-        encoding="utf-8",
-    )
-    write_csv(table, profile_records(shown))
-    pictures, notice = write_images({NAME: figure}, to, formats=("png",))
-    return [page, table, *pictures], notice
+    page = render_page(headline(shown), [page_figure(NAME, figure, READING)], notes=notes(shown))
+    return write_page_files(to, NAME, page=page, records=profile_records(shown), figures={NAME: figure})

@@ -23,8 +23,6 @@ class WorkloadEntry:
     """One arm on one workload.
 
     Attributes:
-        study: name of the study.
-        batch_size: in samples.
         finding: the arm's verdict against the study's reference; "reference", or "failed" if no run has a score.
         bill: cost to a model with the arm, in the currency; None if no run has a score.
         ratio: the bill divided by that of the cheapest arm as good as the reference; infinite if this arm is not.
@@ -55,9 +53,7 @@ class PerformanceProfiles:
     """The profiles of the arms that all studies have.
 
     Attributes:
-        currency: currency of the costs, a name in `tuner.cost.CURRENCIES`.
         with_baseline: whether the full cost of the search for an arm's baseline is added on every workload.
-        num_workloads: number of workloads that are counted.
         arms: in the order of the first study.
         left_out: sentences that say which arms and workloads are not counted, and why.
     """
@@ -125,12 +121,8 @@ def performance_profiles(
     """Compute the profiles of the arms that all studies have, matched by name.
 
     With three or more arms, the order of two can depend on the third, since that may set the lowest cost (Gould and
-    Scott, A note on performance profiles, 2016). A profile ranks only the arms that it shows.
-
-    Args:
-        comparisons: one per study, each study once.
-        currency: a name in `tuner.cost.CURRENCIES`.
-        with_baseline: add the cost of an arm's baseline search on every workload, as if it were tuned for that alone.
+    Scott, A note on performance profiles, 2016). A profile ranks only the arms that it shows. `with_baseline` adds the
+    cost of an arm's baseline search on every workload, as if it were tuned for that alone.
 
     Raises:
         BadInput: a study is given twice, there is no such currency, the studies share no arm, none of their workloads

@@ -6,11 +6,11 @@ This module must not know plotly, nor where results come from.
 import math
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...reports.tables.plain import plain_table
 from ...reports.text.costs import cost_unit
 from ...reports.text.format import pluralize
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
@@ -24,10 +24,7 @@ _NOISE = "The seconds of equal trainings vary with the machine's load; their FLO
 def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, console: Console) -> None:
     """Print a row per arm, the largest area first.
 
-    Args:
-        shown: the profiles.
-        other: the same without the baseline's cost if `shown` includes it, else with it: gives the second area.
-        console: where it is printed.
+    `other` is the same without the baseline's cost if `shown` includes it, else with it: it gives the second area.
     """
     console.print(Text(headline(shown), style="bold"))
     console.print(Text(f"Over {format_workloads(shown)}.\n"))
@@ -70,7 +67,7 @@ def format_workloads(shown: PerformanceProfiles) -> str:
 
 
 def _table(shown: PerformanceProfiles, other_areas: dict[str, float]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    table = plain_table()
     table.add_column("arm", max_width=24, overflow="fold")
     within = [f"within\n{factor:g}x" for factor in FACTORS]
     other = "area without\nbaseline" if shown.with_baseline else "area incl.\nbaseline"

@@ -76,12 +76,7 @@ class Bracket:
 
 
 def find_bracket(rungs: Sequence[int], verdicts: Mapping[int, bool], definition: Definition) -> Bracket:
-    """Return the bracket of a boundary that the verdicts imply.
-
-    Args:
-        rungs: the batch sizes that may be tried, ascending.
-        verdicts: whether a batch size holds, for those tried.
-        definition: which boundary it is.
+    """Return the bracket of a boundary on an ascending ladder, given whether the batch sizes that were tried hold.
 
     >>> find_bracket((64, 128, 256), {64: True, 128: False}, "first failure")
     Bracket(holds=64, fails=128, closed=True, contradictions=((), ()))

@@ -5,28 +5,18 @@ from typing import Annotated
 import typer
 
 from ...errors import BadInput
-from ...run.command_text import STORE, format_path
+from ...run.command_text import format_path
 from ..interrupt import exit_on_interrupt
-from ..options import (
-    AddressOption,
-    AppOption,
-    DataOption,
-    DriverName,
-    DriverOption,
-    RetrainOption,
-    StoreOption,
-    StudyArgument,
-    TrackingOption,
-    TrainingOptions,
-)
+from ..options import RetrainOption, TrainingOptions, takes_options
 from ..terminal import console, print_lines
 
 SEARCH = "Search"
 REPORT_FILES = ("regime.html", "regime.png", "regime.csv", "regime.json")
 
 
+@takes_options
 def regime(
-    study: StudyArgument,
+    options: TrainingOptions,
     first: Annotated[
         int | None,
         typer.Option(
@@ -53,12 +43,6 @@ def regime(
     budget_trials: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Stop after N trainings.", rich_help_panel=SEARCH)
     ] = None,
-    store: StoreOption = STORE,
-    tracking_uri: TrackingOption = None,
-    address: AddressOption = None,
-    driver: DriverOption = DriverName.ray,
-    data_folder: DataOption = None,
-    app: AppOption = None,
     retrain: RetrainOption = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run the failed trainings of an earlier search again first.")
@@ -72,15 +56,6 @@ def regime(
 
     Full: all training samples (LIMIT, arXiv 2006.08517, Definitions 2.1 to 2.3).
     """
-    options = TrainingOptions(
-        study=study,
-        store=store,
-        tracking_uri=tracking_uri,
-        address=address,
-        driver=driver,
-        data_folder=data_folder,
-        app=app,
-    )
     limits = {"--from": first, "--to": last, "--budget-trials": budget_trials}
     command = options.format_command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
     command += ("" if check else " --no-check") + (" --retrain" if retrain else "")
@@ -92,8 +67,8 @@ def regime(
         definition, run_options = options.load_study(), options.run_options()
         if retry_failed and not (regime_folder(definition, run_options) / "journal.jsonl").exists():
             raise BadInput(
-                f"--retry-failed: no regime search of study {definition.name!r} in the store {store}: nothing has "
-                "failed; leave it out"
+                f"--retry-failed: no regime search of study {definition.name!r} in the store {options.store}: nothing "
+                "has failed; leave it out"
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
         found = find_regime(

@@ -2,40 +2,27 @@
 
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...reports.figures.images import write_images
+from ...reports.figures.images import FORMATS
 from ...reports.html.document import page_figure, render_page
-from ...reports.tables.csv_files import write_csv
 from ...reports.tables.result_tables import Table
+from ..page_files import write_page_files
 from .figure import READING, regime_figure
 from .text import headline, loss_ratio, notes, score_share, sentences, table_headings, table_rows
 from .verdict import Attempt, Regime
 
 
 def write_regime(regime: Regime, to: Path) -> list[Path]:
-    """Write all files of a regime search to a folder.
-
-    Args:
-        regime: the result of the search.
-        to: the folder, created if missing; files of an earlier search are replaced.
-
-    Returns:
-        The files: regime.html, regime.csv, regime.json, and regime.png and regime.svg if a browser can render them.
-    """
-    to.mkdir(parents=True, exist_ok=True)
-    files = [to / "regime.html", to / "regime.csv", to / "regime.json"]
-    files[0].write_text(regime_page(regime), encoding="utf-8")
-    write_csv(files[1], attempt_records(regime))
-    files[2].write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    pictures, notice = write_images({"regime": regime_figure(regime)}, to)
-    if notice:
-        print(notice, file=sys.stderr)
-    return [*files, *pictures]
+    """Write regime.html, regime.csv, regime.json, and the figure if a browser can render it; return the files."""
+    page, records, figures = regime_page(regime), attempt_records(regime), {"regime": regime_figure(regime)}
+    files = write_page_files(to, "regime", page=page, records=records, figures=figures, formats=FORMATS)
+    content = to / "regime.json"
+    content.write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return [*files[:2], content, *files[2:]]
 
 
 def attempt_records(regime: Regime) -> list[Mapping[str, Any]]:
@@ -78,7 +65,7 @@ def regime_as_json(regime: Regime) -> Mapping[str, Any]:
         "attempts": attempt_records(regime),
         "others": [asdict(line) for line in regime.others],
         "total": asdict(regime.total),
-        "taken_over": asdict(regime.taken_over),
+        "taken_over": asdict(regime.reused),
         "ended_early": regime.ended_early,
     }
 

@@ -173,7 +173,7 @@ class RegimeScheduler:
             huge=huge,
             others=tuple(line for line in ledger.lines if (line.arm, line.batch_size) not in judged),
             total=ledger.total,
-            taken_over=ledger.reused,
+            reused=ledger.reused,
             ended_early=self.ended_early,
         )
 

@@ -5,11 +5,10 @@ It must not know plotly.
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from ...reports.tables.plain import plain_table
 from ...reports.text.costs import cost_unit, format_reused
 from ...reports.text.format import format_amount, pluralize
 from ...reports.text.scores import format_interval, format_score
@@ -179,7 +178,7 @@ def notes(regime: Regime) -> tuple[str, ...]:
         *_format_lost(regime),
         f"Spent: {pluralize(spent.trials, 'training')}, {format_amount(spent.device_seconds)} device-seconds, "
         f"{format_amount(spent.flops / operations.size)} {operations.label}. "
-        f"{format_reused(regime.taken_over)}".rstrip(),
+        f"{format_reused(regime.reused)}".rstrip(),
     ]
     if regime.ended_early:
         lines.append("The budget of trainings ended the search; a larger one resumes it.")
@@ -266,7 +265,7 @@ def print_regime(regime: Regime, console: Console) -> None:
     for sentence in sentences(regime):
         console.print(Text(f"• {sentence}"))
     console.print()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    table = plain_table()
     for place, heading in enumerate(table_headings(regime)):
         justify = "left" if place in (1, 5) else "right"
         table.add_column(heading, justify=justify, no_wrap=place == 5, overflow="fold")  # type: ignore[arg-type]

@@ -26,8 +26,6 @@ class Attempt:
     """The results of a method at a batch size, compared with the baseline.
 
     Attributes:
-        arm: name of the arm.
-        batch_size: in samples.
         score: mean test score of its confirmation runs with the 95% interval; None if none has a score.
         loss: mean validation loss of these runs after their last epoch, in nats; infinite if one diverged.
         keeps_score: whether the mean score is within the margin of the baseline's.
@@ -70,12 +68,9 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Decides whether a method holds.
+    """Decides whether a method holds, given the confirmation runs of the baseline at B0.
 
-    Attributes:
-        baseline: confirmation runs of the baseline at B0.
-        margin: share of the baseline's score that still counts as kept, in (0, 1].
-        higher_is_better: direction of the score.
+    `margin` is the share of the baseline's score that still counts as kept, in (0, 1].
     """
 
     baseline: Sequence[TrialResult]
@@ -83,13 +78,9 @@ class Judge:
     higher_is_better: bool
 
     def attempt(self, arm: str, batch_size: int, confirmations: Sequence[TrialResult], cost: Cost) -> Attempt:
-        """Judge a method at a batch size. Means over the seeds decide; the intervals say how certain that is.
+        """Judge a method by its confirmation runs at a batch size, one per seed, with the cost of all its trials there.
 
-        Args:
-            arm: name of the arm.
-            batch_size: in samples.
-            confirmations: its confirmation runs, one per seed.
-            cost: cost of all its trials at this batch size.
+        Means over the seeds decide; the intervals say how certain that is.
 
         Raises:
             ValueError: no run of the baseline has a score.
@@ -162,12 +153,7 @@ class RegimeQuestion:
     """A question about an application.
 
     Attributes:
-        study: name of the study.
-        application: name of the application.
-        metric: name of the score.
-        higher_is_better: direction of the score.
         margin: share of the baseline's score that still counts as kept, in (0, 1].
-        epochs: epochs of every training.
         num_seeds: number of confirmation runs per choice.
         baseline_batch_size: B0, in samples.
         num_train: B_F, the number of training samples.
@@ -203,14 +189,10 @@ class Regime:
     """The result of a search: what was tried, and where the boundaries lie.
 
     Attributes:
-        question: what was asked.
         baseline: the baseline at B0, compared with itself.
         attempts: the results of every method at every batch size it was tried at, by batch size, then in order.
-        large: the bracket of B_L.
-        huge: the bracket of B_H.
         others: the rest of the bill: baselines of single arms, and unfinished batch sizes or arms.
-        total: total cost.
-        taken_over: what earlier trainings had spent on results that were taken over; no part of `total`.
+        reused: what earlier trainings had spent on reused results; no part of `total`.
         ended_early: whether the budget ended the search.
     """
 
@@ -222,7 +204,7 @@ class Regime:
     others: tuple[LedgerLine, ...]
     total: Cost
     ended_early: bool
-    taken_over: Cost = field(default_factory=Cost)
+    reused: Cost = field(default_factory=Cost)
 
     def at(self, batch_size: int) -> tuple[Attempt, ...]:
         """Return the attempts at a batch size."""

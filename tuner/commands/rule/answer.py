@@ -17,15 +17,12 @@ MAX_POINTS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class RuleQuestion:
-    """A question to a rule.
+    """A question to a rule, with the configuration tuned at B0.
 
     Attributes:
-        rule: name in `trainers.scaling.RULES`.
-        baseline: configuration tuned at B0.
         batch_sizes: batch sizes B, each 1 .. `num_samples`, in the order of the answer.
         epochs: length of the run, >= 1.
         num_samples: n, training samples, >= 1.
-        on_long_warmup: what to do if the warm-up outlasts the run.
         notes: sentences that say where the numbers come from.
     """
 
@@ -43,9 +40,7 @@ class RuleRow:
     """What the rule gives at one batch size.
 
     Attributes:
-        batch_size: B.
         k: B / B0.
-        schedule: the learning rate of every iteration.
         optimizer: the optimizer with its options as the rule changes them.
         rule_warmup_epochs: the warm-up the rule asks for; that of the schedule is shorter if it was clamped.
     """

@@ -11,7 +11,7 @@ from ....trainers.scaling import RULES
 from ....trainers.schedules import Schedule
 from ...errors import BadInput
 from ...reports.figures.images import FORMATS, write_images
-from ...reports.figures.style import COLOURS, GREY, apply_style
+from ...reports.figures.style import COLOURS, GREY, apply_style, line_trace
 from ...reports.html.document import page_figure, render_page
 from ...reports.text.format import format_epochs, format_lr, pluralize
 from .answer import RuleAnswer, lr_curve
@@ -33,7 +33,6 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
         figure,
         title=f"{question.rule}: {RULES[question.rule].description}",
         subtitle=_finding(answer),
-        num_panels=1,
     )
     figure.update_xaxes(title_text="epoch", range=[0, question.epochs])
     figure.update_yaxes(title_text="learning rate", rangemode="tozero", exponentformat="power")
@@ -43,15 +42,10 @@ def rule_figure(answer: RuleAnswer) -> go.Figure:
 def _line(schedule: Schedule, name: str, colour: str, *, dash: str) -> go.Scatter:
     points = lr_curve(schedule)
     share = schedule.batch_size / schedule.num_samples
-    return go.Scatter(
-        x=[min(point.iteration * share, schedule.epochs) for point in points],
-        y=[point.lr for point in points],
-        mode="lines",
-        line={"color": colour, "width": 2, "dash": dash},
-        name=f"{name}: peak {format_lr(schedule.spec.peak_lr)}",
-        hovertext=[f"{name}<br>iteration {point.iteration:,}: {format_lr(point.lr)}" for point in points],
-        hoverinfo="text",
-    )
+    epochs = [min(point.iteration * share, schedule.epochs) for point in points]
+    hovers = [f"{name}<br>iteration {point.iteration:,}: {format_lr(point.lr)}" for point in points]
+    label = f"{name}: peak {format_lr(schedule.spec.peak_lr)}"
+    return line_trace(epochs, [point.lr for point in points], colour, hovers, dash=dash, name=label)
 
 
 def _finding(answer: RuleAnswer) -> str:
@@ -84,11 +78,7 @@ def check_plot(path: Path) -> None:
 
 
 def write_plot(answer: RuleAnswer, path: Path) -> None:
-    """Write the figure to a file, replacing an existing one.
-
-    Args:
-        answer: drawn in the figure.
-        path: a file in an existing folder. Its extension is the format: .html, .png or .svg.
+    """Write the figure to a file in an existing folder, in the format of its extension: .html, .png or .svg.
 
     Raises:
         BadInput: the name cannot be used, the file cannot be written, or no browser can render the image.

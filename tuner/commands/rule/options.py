@@ -1,4 +1,4 @@
-"""Turn the options of `zerotune rule` into a question for `tuner.commands.rule.answer`.
+"""The options of `zerotune rule`, and the question that they ask for `tuner.commands.rule.answer`.
 
 An application supplies the options that are not given. Applications import torch, so they are imported only if one is
 named, or if a rule needs an optimizer's defaults. This module must not know how an answer is shown.
@@ -6,9 +6,12 @@ named, or if a rule needs an optimizer's defaults. This module must not know how
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
-from ....trainers.scaling import RULES, OnLongWarmup, Rule
+import typer
+
+from ....trainers.scaling import RULES, Rule
 from ....trainers.spec import Baseline, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
 from ....trainers.tables import lookup
 from ...errors import BadInput
@@ -21,28 +24,83 @@ EXAMPLE = (
 """The worked example of DATE 3.6."""
 
 
+BASELINE = "Baseline"
+RUN = "Run"
+"""Panels of the help."""
+
+
+class LongWarmup(StrEnum):
+    """What to do with a warm-up that outlasts the run. The names are those of `trainers.scaling.OnLongWarmup`."""
+
+    error = "error"
+    clamp = "clamp"
+    keep = "keep"
+
+
+def _baseline(metavar: str, text: str, *, min: int | None = None) -> Any:
+    return typer.Option(metavar=metavar, help=text, min=min, rich_help_panel=BASELINE)
+
+
+def _run(metavar: str, text: str, *, min: int | None = None) -> Any:
+    return typer.Option(metavar=metavar, help=text, min=min, rich_help_panel=RUN)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
     """The options of the command by name; None or empty if they were not given."""
 
-    rule: str
-    batch_sizes: tuple[int, ...] = ()
-    application: str | None = None
-    data_source: str | None = None
-    baseline_batch_size: int | None = None
-    lr: float | None = None
-    warmup_epochs: float | None = None
-    warmup: str | None = None
-    warmup_start: float | None = None
-    decay: str | None = None
-    decay_options: tuple[str, ...] = ()
-    epochs: int | None = None
-    num_samples: int | None = None
-    optimizer: str | None = None
-    beta1: float | None = None
-    beta2: float | None = None
-    eps: float | None = None
-    on_long_warmup: OnLongWarmup = "error"
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Scaling rule, e.g. date or legw (zerotune list rules).")]
+    batch_sizes: Annotated[
+        list[int] | None,
+        typer.Option("--batch-size", min=1, metavar="B", help="Batch size to scale to, in samples. Can be repeated."),
+    ] = None
+    application: Annotated[
+        str | None,
+        _baseline("NAME", "Application whose baseline, epochs and samples are the defaults, e.g. lenet_mnist."),
+    ] = None
+    baseline_batch_size: Annotated[int | None, _baseline("B0", "Batch size of the baseline, in samples.", min=1)] = None
+    lr: Annotated[float | None, _baseline("LR0", "Peak learning rate at B0.")] = None
+    warmup_epochs: Annotated[float | None, _baseline("W0", "Warm-up at B0, in epochs. Default: 0.")] = None
+    warmup: Annotated[
+        str | None, _baseline("SHAPE", "Shape of the warm-up: none, linear, quadratic, cosine or constant.")
+    ] = None
+    warmup_start: Annotated[
+        float | None,
+        _baseline(
+            "FRACTION",
+            "Learning rate at the start of the warm-up, as a fraction of LR0, 0 to 1. Default: 0; constant: 1.",
+        ),
+    ] = None
+    decay: Annotated[
+        str | None, _baseline("NAME", "Decay after the warm-up (zerotune list schedules). Default: constant.")
+    ] = None
+    decay_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--decay-option",
+            metavar="NAME=VALUE",
+            help="Option of the decay, e.g. power=1 or milestones=10,20,27. Can be repeated.",
+            rich_help_panel=BASELINE,
+        ),
+    ] = None
+    optimizer: Annotated[
+        str | None, _baseline("NAME", "Optimizer, for rules that change its options (adam-sde), e.g. adam.")
+    ] = None
+    beta1: Annotated[float | None, _baseline("BETA", "Its first-moment decay.")] = None
+    beta2: Annotated[float | None, _baseline("BETA", "Its second-moment decay.")] = None
+    eps: Annotated[float | None, _baseline("EPS", "Its epsilon.")] = None
+    epochs: Annotated[int | None, _run("E", "Length of the run, in epochs.", min=1)] = None
+    num_samples: Annotated[int | None, _run("N", "Number of training samples.", min=1)] = None
+    data_source: Annotated[
+        str | None, _run("NAME", "Data source of the application to take N from. Default: the largest.")
+    ] = None
+    on_long_warmup: Annotated[
+        LongWarmup,
+        typer.Option(
+            help="If the warm-up outlasts the run: refuse it, clamp it to half of the run, or keep it.",
+            rich_help_panel=RUN,
+        ),
+    ] = LongWarmup.error
 
 
 def answer_options(options: RuleOptions) -> RuleAnswer:
@@ -96,7 +154,7 @@ def _question(options: RuleOptions, entry: Rule) -> RuleQuestion:
         batch_sizes=tuple(dict.fromkeys(options.batch_sizes)),
         epochs=epochs,
         num_samples=num_samples,
-        on_long_warmup=options.on_long_warmup,
+        on_long_warmup=options.on_long_warmup.value,
         notes=known.notes if known else (),
     )
 
@@ -150,7 +208,7 @@ def _schedule(options: RuleOptions, baseline: Baseline | None, lr: float) -> Sch
         given.setdefault("warmup_start", 1.0)  # start at the baseline's own learning rate, as Goyal et al. do
     if options.decay is not None or options.decay_options:
         name = options.decay or start.decay.name
-        given["decay"] = DecaySpec(name=name, options=dict(map(_decay_option, options.decay_options)))
+        given["decay"] = DecaySpec(name=name, options=dict(map(_decay_option, options.decay_options or ())))
     return replace(start, **given)
 
 

@@ -3,9 +3,6 @@
 This module must not know plotly, nor where a baseline comes from.
 """
 
-from collections.abc import Iterable
-
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +10,7 @@ from rich.text import Text
 from ....trainers.scaling import RULES
 from ....trainers.schedules import DECAYS, Schedule
 from ....trainers.spec import OptionValue
+from ...reports.tables.plain import plain_table
 from ...reports.text.format import format_epochs, format_lr
 from .answer import RuleAnswer
 
@@ -88,16 +86,9 @@ def _format_option(value: OptionValue) -> str:
     return format_lr(value) if isinstance(value, float) else str(value).lower()
 
 
-def _plain_table(headings: Iterable[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
-
-
 def _table(answer: RuleAnswer) -> Table:
     options = RULES[answer.question.rule].optimizer_options
-    table = _plain_table(["B", "k", "peak LR", "warm-up\nepochs", "warm-up\niterations", "total\niterations", *options])
+    table = plain_table("B", "k", "peak LR", "warm-up\nepochs", "warm-up\niterations", "total\niterations", *options)
     for row in answer.rows:
         spec, schedule = row.schedule.spec, row.schedule
         table.add_row(
@@ -121,7 +112,7 @@ def _moments_table(answer: RuleAnswer) -> Table:
     """Return a table of learning rates at notable iterations; below each, its iteration."""
     moments = {row.batch_size: row.moments for row in answer.rows}
     shown = [name for name in MOMENTS if any(name in found for found in moments.values())]
-    table = _plain_table(["B", *(f"LR at\n{MOMENTS[name]}" for name in shown)])
+    table = plain_table("B", *(f"LR at\n{MOMENTS[name]}" for name in shown))
     for batch_size, found in moments.items():
         cells = [found.get(name) for name in shown]
         table.add_row(

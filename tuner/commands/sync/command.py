@@ -15,17 +15,9 @@ def sync(
     """
     options = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
     with exit_on_interrupt(format_command("sync", study, options), console):
-        from ...reports.text.format import pluralize
         from ...run.options import RunOptions
         from .run import sync_study
 
         definition = load_named_study(study, app)
         done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
-    for summary in done:
-        written = pluralize(summary.num_written, "result")
-        print_lines(
-            [
-                f"{summary.study}: {written} written to {summary.address}, {summary.num_known} there before"
-                f"{summary.remark}"
-            ]
-        )
+    print_lines(done)

@@ -1,54 +1,30 @@
 """Write the journals of a study and of its regime search to an MLflow store that lacks them."""
 
 from contextlib import closing
-from dataclasses import dataclass
 
 from rich.console import Console
 
 from ...campaign.campaign import Campaign
 from ...errors import BadInput
+from ...reports.text.format import pluralize
 from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
 from ...run.run import answer_from_journal, check_definition, warn_about_damage, write_report
-from ...store import redact
+from ...store import Store, redact
 from ...study import Study
 from ...trial import Trial
 from ..regime.run import read_recorded_study, regime_folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncSummary:
-    """What was written for one journal.
-
-    Attributes:
-        study: name of the study; a regime search has its own.
-        num_written: results that the store lacked.
-        num_known: results that it already had.
-        address: the store's, without credentials.
-        remark: what is still missing and when it follows; empty if nothing is.
-    """
-
-    study: str
-    num_written: int
-    num_known: int
-    address: str
-    remark: str
-
-
-def sync_study(study: Study, options: RunOptions, console: Console) -> list[SyncSummary]:
+def sync_study(study: Study, options: RunOptions, console: Console) -> list[str]:
     """Write the results that the store lacks, of a study and of a regime search over it.
 
     The figures and the arms' summaries of a finished study are written too. Those of a regime search are written when
-    it is run again, since only that knows the range that was searched.
-
-    Args:
-        study: the definition.
-        options: where it is stored; nothing is run.
-        console: where notices are printed.
+    it is run again, since only that knows the range that was searched. Notices are printed on the console.
 
     Returns:
-        One summary per journal.
+        A sentence per journal: what was written, and what is still missing.
 
     Raises:
         BadInput: neither has a journal, or the store's address cannot be used.
@@ -69,38 +45,29 @@ def sync_study(study: Study, options: RunOptions, console: Console) -> list[Sync
     return done
 
 
-def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
+def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> str:
     check_definition(study, journal)
+    store, done = _write_results(study, uri, journal)
+    if not is_finished(study, journal.content):
+        return f"{done}; figures and summaries follow once the study has ended"
+    found = answer_from_journal(study, options, journal.content)
+    write_answer(store, found, write_report(found, options.folder(study)))
+    return done
+
+
+def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> str:
+    _, done = _write_results(read_recorded_study(study, journal), uri, journal)
+    return f"{done}; figures and summaries follow when zerotune regime is run again"
+
+
+def _write_results(study: Study, uri: str, journal: Journal) -> tuple[Store, str]:
+    """Write the results that the store lacks; return the store and how many there were."""
     results = journal.content.results
     store = make_store_opener(study, uri, journal.content.sessions)()
-    written = store.sync(results.values())
-    is_complete = is_finished(study, journal.content)
-    if is_complete:
-        found = answer_from_journal(study, options, journal.content)
-        write_answer(store, found, write_report(found, options.folder(study)))
-    remark = "" if is_complete else "; figures and summaries follow once the study has ended"
-    return SyncSummary(
-        study=study.name,
-        num_written=written,
-        num_known=len(results) - written,
-        address=redact(uri),
-        remark=remark,
-    )
-
-
-def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> SyncSummary:
-    whole = read_recorded_study(study, journal)
-    results = journal.content.results
-    store = make_store_opener(whole, uri, journal.content.sessions)()
-    written = store.sync(results.values())
-    remark = "; figures and summaries follow when zerotune regime is run again"
-    return SyncSummary(
-        study=whole.name,
-        num_written=written,
-        num_known=len(results) - written,
-        address=redact(uri),
-        remark=remark,
-    )
+    num_written = store.sync(results.values())
+    num_known = len(results) - num_written
+    written = f"{pluralize(num_written, 'result')} written to {redact(uri)}, {num_known} there before"
+    return store, f"{study.name}: {written}"
 
 
 def is_finished(study: Study, content: JournalContent) -> bool:

@@ -1,14 +1,12 @@
 """The command `zerotune scale`: weak scaling."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...errors import BadInput
 from ..options import AppOption, DataOption, StudyArgument, load_named_study
-from ..terminal import console, print_lines
+from ..terminal import console, print_lines, refuse_unwritable
 
 
 def weak_scaling(
@@ -70,11 +68,7 @@ def weak_scaling(
         return
     from .figure import write_weak_scaling
 
-    try:
-        files, notice = write_weak_scaling(found, definition.application, to)
-    except OSError as error:
-        raise BadInput(f"--to {to}: cannot be written ({error.strerror}): name another folder") from None
+    with refuse_unwritable(to):
+        files = write_weak_scaling(found, definition.application, to)
     console.print()
     print_lines(files)
-    if notice:
-        print(notice, file=sys.stderr)

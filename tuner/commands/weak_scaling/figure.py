@@ -3,16 +3,14 @@
 This module must not know how anything was measured.
 """
 
-import math
 from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ...reports.figures.images import write_images
-from ...reports.figures.style import apply_style, arm_styles, marker_trace
+from ...reports.figures.style import apply_style, arm_styles, line_trace, log_axis, marker_trace
 from ...reports.html.document import page_figure, render_page
-from ...reports.tables.csv_files import write_csv
-from . import roofline as roofline_figure
+from ..page_files import write_page_files
+from . import roofline
 from .forecast import WeakScaling
 from .text import FORECAST_WORKERS, describe_machine, format_si, headline, notes
 
@@ -36,16 +34,8 @@ def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
         begin = 1 if shared else 0
         shown = workers[begin:]
         efficiencies = [found.alone.update_seconds / model.update_seconds(number) for number in shown]
-        figure.add_trace(
-            go.Scatter(
-                x=shown,
-                y=efficiencies,
-                mode="lines",
-                line={"color": styles[label].colour, "width": 2.5, "dash": dash},
-                name=label,
-                hovertemplate="%{x:,} workers: %{y:.1%}<extra>" + label + "</extra>",
-            )
-        )
+        line = line_trace(shown, efficiencies, styles[label].colour, width=2.5, dash=dash, name=label)
+        figure.add_trace(line.update(hovertemplate="%{x:,} workers: %{y:.1%}<extra>" + label + "</extra>"))
     points = found.points
     hovers = [
         f"{point.num_workers} workers: {found.efficiency(point):.1%}, "
@@ -53,21 +43,15 @@ def weak_scaling_figure(found: WeakScaling, name: str) -> go.Figure:
         for point in points
     ]
     workers_measured = [point.num_workers for point in points]
-    figure.add_trace(marker_trace(workers_measured, map(found.efficiency, points), hovers, styles[MEASURED], MEASURED))
+    measured = map(found.efficiency, points)
+    figure.add_trace(marker_trace(workers_measured, measured, styles[MEASURED], hovers, name=MEASURED))
     apply_style(
         figure,
         title=headline(found, name),
         subtitle=f"{found.samples_per_worker} samples a worker; computational intensity {format_si(found.intensity)}",
-        num_panels=1,
     )
-    ticks = [4**power for power in range(6)]
-    figure.update_xaxes(
-        type="log",
-        range=[-0.05, math.log10(workers[-1]) + 0.05],
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-        title_text="workers",
-    )
+    axis = log_axis(10**-0.05, workers[-1] * 10**0.05, "{:,}".format, ticks=[4**power for power in range(6)])
+    figure.update_xaxes(axis, title_text="workers")
     figure.update_yaxes(title_text="weak-scaling efficiency", range=[0, 1.08], tickformat=".0%")
     return figure
 
@@ -97,31 +81,13 @@ def weak_scaling_records(found: WeakScaling) -> list[dict[str, object]]:
     return records
 
 
-def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> tuple[list[Path], str | None]:
-    """Write scale.html, scale.csv, scale.png and scale_roofline.png, replacing earlier ones.
-
-    Args:
-        found: the measurements.
-        name: name of the application.
-        to: the folder, created if missing.
-
-    Returns:
-        The files and None; or the files without the images and a sentence that says why they could not be rendered.
-    """
-    to.mkdir(parents=True, exist_ok=True)
-    figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline_figure.roofline_figure(found, name)}
-    page, table = to / f"{NAME}.html", to / f"{NAME}.csv"
-    page.write_text(
-        render_page(
-            headline(found, name),
-            [
-                page_figure(NAME, figures[NAME], READING),
-                page_figure(ROOFLINE, figures[ROOFLINE], roofline_figure.READING),
-            ],
-            notes=(*describe_machine(found), *notes(found)),
-        ),
-        encoding="utf-8",
+def write_weak_scaling(found: WeakScaling, name: str, to: Path) -> list[Path]:
+    """Write scale.html, scale.csv, scale.png and scale_roofline.png for an application, and return the files."""
+    figures = {NAME: weak_scaling_figure(found, name), ROOFLINE: roofline.roofline_figure(found, name)}
+    readings = {NAME: READING, ROOFLINE: roofline.READING}
+    page = render_page(
+        headline(found, name),
+        [page_figure(key, figure, readings[key]) for key, figure in figures.items()],
+        notes=(*describe_machine(found), *notes(found)),
     )
-    write_csv(table, weak_scaling_records(found))
-    pictures, notice = write_images(figures, to, formats=("png",))
-    return [page, table, *pictures], notice
+    return write_page_files(to, NAME, page=page, records=weak_scaling_records(found), figures=figures)

@@ -28,13 +28,11 @@ class WeakScalingRequest:
     """What to measure.
 
     Attributes:
-        study: application, data, model, recipe, optimizer and the resources of a worker.
         workers: numbers of workers, >= 2, ascending; a single worker is always measured too.
         samples: local batch size: samples per worker and update.
         updates: updates per round.
         rounds: number of rounds; their median counts.
         hidden: fraction of the computation that overlaps with communication, for the forecast, in [0, 1].
-        data_folder: overrides the study's data folder.
     """
 
     study: Study
@@ -47,11 +45,7 @@ class WeakScalingRequest:
 
 
 def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], None]) -> WeakScaling:
-    """Measure a single worker, then several.
-
-    Args:
-        question: what to measure.
-        tell: receives a line before each measurement.
+    """Measure a single worker, then several. `tell` receives a line before each measurement.
 
     Raises:
         BadInput: it cannot be measured with these samples, these data or this build of torch.

@@ -4,12 +4,11 @@ The form is that of Williams, Waterman and Patterson (2009, Communications of th
 place of bytes of memory traffic. This module must not know how anything was measured.
 """
 
-import math
 from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from ...reports.figures.style import GREY, apply_style, arm_styles, log_ticks, marker_trace
+from ...reports.figures.style import GREY, apply_style, arm_styles, line_trace, log_axis, marker_trace
 from ...reports.text.format import format_share
 from .forecast import WeakScaling, communicated_words
 from .text import format_si
@@ -25,11 +24,9 @@ _AROUND = 64.0
 
 
 def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
-    """Draw the FLOP/s of a worker against its FLOPs per communicated word, both on log axes.
+    """Draw the FLOP/s of a worker of an application against its FLOPs per communicated word, both on log axes.
 
-    Args:
-        found: the measurements, with at least one number of several workers.
-        name: name of the application.
+    Several workers must have been measured.
     """
     several = [point for point in found.points if point.num_workers > 1]
     largest = several[-1]
@@ -45,48 +42,25 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
     along = [low * (high / low) ** (step / 60) for step in range(61)]
     styles = arm_styles([MODEL, MEASURED])
     figure = go.Figure()
-    figure.add_trace(
-        go.Scatter(
-            x=[low, bend, high],
-            y=[low * link, roof, roof],
-            mode="lines",
-            line={"color": GREY, "width": 2},
-            name="roof: link, then matrix product",
-            hoverinfo="skip",
-        )
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=[low, high],
-            y=[found.flops, found.flops],
-            mode="lines",
-            line={"color": GREY, "width": 1, "dash": "dot"},
-            name=ALONE,
-            hovertemplate=f"{ALONE}: {format_si(found.flops)}FLOP/s<extra></extra>",
-        )
-    )
+    roof_name = "roof: link, then matrix product"
+    figure.add_trace(line_trace([low, bend, high], [low * link, roof, roof], GREY, name=roof_name))
+    alone = line_trace([low, high], [found.flops] * 2, GREY, width=1, dash="dot", name=ALONE)
+    figure.add_trace(alone.update(hovertemplate=f"{ALONE}: {format_si(found.flops)}FLOP/s<extra></extra>"))
     reached = []
     for place in along:
         times = place / here
         forecast = replace(model, compute_seconds=times * model.compute_seconds)
         reached.append(times * update_flops / forecast.update_seconds(largest.num_workers))
-    figure.add_trace(
-        go.Scatter(
-            x=along,
-            y=reached,
-            mode="lines",
-            line={"color": styles[MODEL].colour, "width": 2.5},
-            name=MODEL,
-            customdata=[place / here * found.samples_per_worker for place in along],
-            hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>",
-        )
-    )
+    line = line_trace(along, reached, styles[MODEL].colour, width=2.5, name=MODEL)
+    line.update(customdata=[place / here * found.samples_per_worker for place in along])
+    line.update(hovertemplate="%{customdata:.3g} samples a worker: %{y:.3s}FLOP/s<extra></extra>")
+    figure.add_trace(line)
     rates = {point.num_workers: update_flops / point.update_seconds for point in several}
     hovers = [
         f"{workers} workers: {format_si(rate)}FLOP/s each, {format_share(rate / roof)} of the matrix product's"
         for workers, rate in rates.items()
     ]
-    figure.add_trace(marker_trace(places.values(), rates.values(), hovers, styles[MEASURED], MEASURED))
+    figure.add_trace(marker_trace(places.values(), rates.values(), styles[MEASURED], hovers, name=MEASURED))
     bound = "its link" if here < bend else "its matrix products"
     apply_style(
         figure,
@@ -95,17 +69,8 @@ def roofline_figure(found: WeakScaling, name: str) -> go.Figure:
             f"{format_si(here)} FLOPs a word with {largest.num_workers} workers; the roof bends at {format_si(bend)}: "
             f"{format_si(bend / here * found.samples_per_worker)} samples a worker"
         ),
-        num_panels=1,
     )
     bottom = min(low * link, *reached, found.flops)
-    for axis, (begin, end) in ((figure.update_xaxes, (low, high)), (figure.update_yaxes, (bottom, 2 * roof))):
-        ticks = log_ticks(begin, end)
-        axis(
-            type="log",
-            range=[math.log10(begin), math.log10(end)],
-            tickvals=ticks,
-            ticktext=[format_si(tick) for tick in ticks],
-        )
-    figure.update_xaxes(title_text="FLOPs of a worker per communicated word")
-    figure.update_yaxes(title_text="FLOP/s of a worker")
+    figure.update_xaxes(log_axis(low, high, format_si), title_text="FLOPs of a worker per communicated word")
+    figure.update_yaxes(log_axis(bottom, 2 * roof, format_si), title_text="FLOP/s of a worker")
     return figure

@@ -3,12 +3,12 @@
 This module must not know plotly, nor how anything was measured.
 """
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ...energy import EnergyConstants
+from ...reports.tables.plain import plain_table
 from ...reports.text.format import format_share
 from .forecast import WeakScaling
 
@@ -16,13 +16,7 @@ FORECAST_WORKERS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
-    """Print the measurements, the machine's rates, the forecast and its assumptions.
-
-    Args:
-        found: the measurements.
-        name: name of the application.
-        console: where it is printed.
-    """
+    """Print the measurements of an application, the machine's rates, the forecast and its assumptions."""
     console.print(Text(headline(found, name), style="bold"))
     console.print()
     console.print(_measured(found))
@@ -56,24 +50,11 @@ def headline(found: WeakScaling, name: str) -> str:
     )
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
-
-
 def _measured(found: WeakScaling) -> Table:
-    headings = (
-        "workers",
-        "batch",
-        "s per\nupdate",
-        "samples\nper second",
-        "efficiency",
-        "commu-\nnication",
-        "slowdown by\nothers",
+    table = plain_table(
+        *("workers", "batch", "s per\nupdate", "samples\nper second", "efficiency"),
+        *("commu-\nnication", "slowdown by\nothers", "forecast\nerror"),
     )
-    table = _table(*headings, "forecast\nerror")
     errors = found.errors()
     for point in found.points:
         is_alone = point.num_workers == 1
@@ -110,7 +91,7 @@ def describe_machine(found: WeakScaling) -> list[str]:
 
 def _forecast(found: WeakScaling) -> Table:
     own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
-    table = _table("devices", "efficiency", "samples\nper second", "efficiency,\nslowed", "samples\nper second")
+    table = plain_table("devices", "efficiency", "samples\nper second", "efficiency,\nslowed", "samples\nper second")
     for num_workers in FORECAST_WORKERS:
         table.add_row(
             f"{num_workers:,}",

@@ -10,10 +10,10 @@ from ...analysis.pareto import ParetoPoint
 from ...analysis.tuning_effort import expected_best
 from ...trial import TrialResult
 from ..text.costs import cost_unit
-from ..text.scores import format_score, score_title
+from ..text.scores import format_score
 from .panels import Panels
 from .searches import Search, searches
-from .style import EDGE_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
+from .style import EDGE_SIZE, ArmStyle, arm_styles, escape, fit_score_range, line_trace, marker_trace
 
 _CERTAIN_SHARE = 5
 """Up to k = N / 5 of N trials the curve is drawn in full. Beyond that, bootstrap intervals under-cover."""
@@ -52,18 +52,12 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
         _draw_level(panels, row, styles[row.arm], end=max([2.0, *ends]))
     if curves and levels:
         panels.add_legend_entry(f"K*: {escape(facts.reference)} reaches it", "star")
-    what = "expected best validation"
-    figure = panels.finish(
-        cost_title="k (search trials)",
-        score_title=escape(score_title(facts.metric, what, higher_is_better=facts.higher_is_better)),
-    )
-    apply_style(
-        figure,
+    return panels.finish(
         title=_finding(comparison, curves),
         subtitle=f"{facts.name}: expected best validation score of k trials; dotted: one training without any search",
-        num_panels=len(facts.batch_sizes),
+        cost_title="k (search trials)",
+        split="expected best validation",
     )
-    return figure
 
 
 def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]]) -> str:
@@ -109,28 +103,16 @@ def _draw_part(
     learned = arm in panels.facts.learned_arms
     ks = [step.cost for step in curve]
     name = escape(arm)
-    trace = go.Scatter(
-        x=ks,
-        y=[step.score for step in curve],
-        mode="lines+markers",
-        line={
-            "color": style.colour,
-            "width": 2.5,
-            "dash": "dash" if learned else "solid",
-            "shape": "hv" if learned else "linear",
-        },
-        marker={"symbol": style.symbol, "size": 6, "color": style.colour},
-        opacity=_PALE if pale else 1.0,
-        name=f"{name} (learns: best so far)" if learned else f"{name} (search)",
-        legendgroup=name,
-        hovertext=[
-            f"{name}, {'best after' if learned else 'best of'} {step.cost:g} trials: "
-            f"{format_score(step.score, panels.facts.metric)}"
-            for step in curve
-        ],
-        hoverinfo="text",
-    )
-    panels.add(batch_size, trace, costs=ks)
+    hovers = [
+        f"{name}, {'best after' if learned else 'best of'} {step.cost:g} trials: "
+        f"{format_score(step.score, panels.facts.metric)}"
+        for step in curve
+    ]
+    label = f"{name} (learns: best so far)" if learned else f"{name} (search)"
+    trace = marker_trace(ks, [step.score for step in curve], style, hovers, size=6, name=label, group=name)
+    shape, dash = ("hv", "dash") if learned else ("linear", "solid")
+    line = {"color": style.colour, "width": 2.5, "dash": dash, "shape": shape}
+    panels.add(batch_size, trace.update(mode="lines+markers", line=line, opacity=_PALE if pale else 1.0), costs=ks)
 
 
 def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: float) -> None:
@@ -141,27 +123,12 @@ def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: flo
         point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
         panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=name, labelled=True)
         return
-    line = go.Scatter(
-        x=[1, end],
-        y=[level, level],
-        mode="lines",
-        line={"color": style.colour, "width": 1.5, "dash": "dot"},
-        name=name,
-        legendgroup=name,
-        hovertext=[f"{name}: {format_score(level, panels.facts.metric)} without any search"] * 2,
-        hoverinfo="text",
-    )
+    hover = f"{name}: {format_score(level, panels.facts.metric)} without any search"
+    line = line_trace([1, end], [level] * 2, style.colour, [hover] * 2, width=1.5, dash="dot", name=name, group=name)
     panels.add(row.batch_size, line, costs=[1, end])
     if row.trials_to_match is None:
         return
-    star = go.Scatter(
-        x=[row.trials_to_match],
-        y=[level],
-        mode="markers",
-        marker={"symbol": "star", "size": EDGE_SIZE, "color": style.colour, "line": {"color": "white", "width": 1}},
-        legendgroup=name,
-        showlegend=False,
-        hovertext=[f"{escape(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"],
-        hoverinfo="text",
-    )
-    panels.add(row.batch_size, star)
+    hover = f"{escape(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"
+    look = ArmStyle(colour=style.colour, symbol="star")
+    star = marker_trace([row.trials_to_match], [level], look, [hover], size=EDGE_SIZE, group=name)
+    panels.add(row.batch_size, star.update(marker_line={"color": "white", "width": 1}))

@@ -3,7 +3,6 @@
 Modelled energy follows from the ledger's counts of operations and words (`tuner.energy`; DATE, Section 4.5, Fig. 19).
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
@@ -16,7 +15,7 @@ from ...cost import Cost
 from ...energy import Energy, modelled_energy
 from ...trial import TrialResult
 from ..text.format import format_amount
-from .style import GREY, apply_style, arm_styles, escape, log_ticks
+from .style import GREY, ArmStyle, apply_style, arm_styles, escape, legend_entry, log_axis, marker_trace
 
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
@@ -49,7 +48,6 @@ def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
         title=_finding(modelled),
         subtitle=f"{comparison.facts.name}: energy by the papers' model, 100 pJ an operation and 2,500 pJ a word "
         f"moved. {_meter_sentence(comparison)}",
-        num_panels=1,
     )
     return figure
 
@@ -122,57 +120,33 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
     for place, arm in enumerate(arms):
         rows = [row for row in comparison.rows if row.arm == arm and row.bill is not None]
         shift = min(_SPREAD, 0.84 / len(arms)) * (place - (len(arms) - 1) / 2)
-        shown += _draw_arm(figure, escape(arm), rows, sizes, styles[arm].symbol, styles[arm].colour, shift)
+        shown += _draw_arm(
+            figure, escape(arm), rows, styles[arm], [sizes.index(row.batch_size) + shift for row in rows]
+        )
     if comparison.baseline is not None and comparison.baseline.bill is not None:
-        shown += _draw_arm(figure, BASELINE, [comparison.baseline], sizes, "hourglass", GREY, 0.0)
-    legend = {"symbol": "circle-open", "size": _MARKER_SIZE, "color": GREY}
-    figure.add_trace(
-        go.Scatter(x=[None], y=[None], mode="markers", marker=legend, name="communication alone"), row=1, col=2
-    )
+        baseline, style = comparison.baseline, ArmStyle(colour=GREY, symbol="hourglass")
+        shown += _draw_arm(figure, BASELINE, [baseline], style, [sizes.index(baseline.batch_size)])
+    figure.add_trace(legend_entry("communication alone", "circle-open", size=_MARKER_SIZE), row=1, col=2)
     low, high = (min(shown) / 1.5, max(shown) * 1.5) if shown else (1.0, 10.0)
-    ticks = log_ticks(low, high)
-    figure.update_yaxes(
-        type="log",
-        range=[math.log10(low), math.log10(high)],
-        tickvals=ticks,
-        ticktext=[format_amount(tick) for tick in ticks],
-        title_text="energy (J, logarithmic)",
-        row=1,
-        col=2,
-    )
+    figure.update_yaxes(log_axis(low, high, format_amount), title_text="energy (J, logarithmic)", row=1, col=2)
 
 
 def _draw_arm(
-    figure: go.Figure,
-    name: str,
-    rows: Sequence[ComparisonRow],
-    sizes: Sequence[int],
-    symbol: str,
-    colour: str,
-    shift: float,
+    figure: go.Figure, name: str, rows: Sequence[ComparisonRow], style: ArmStyle, places: Sequence[float]
 ) -> list[float]:
     """Draw an arm's markers and return the joules that the axis must include."""
     energies = [_split(row.bill) for row in rows if row.bill is not None]
     whole = [energy.joules for energy in energies]
     moved = [energy.communication_joules or None for energy in energies]  # a logarithmic axis cannot show zero
-    places = [sizes.index(row.batch_size) + shift for row in rows]
-    for joules, hollow in ((whole, False), (moved, True)):
-        what = "to communicate" if hollow else "in all"
-        trace = go.Scatter(
-            x=places,
-            y=joules,
-            mode="markers",
-            marker={"symbol": f"{symbol}-open" if hollow else symbol, "size": _MARKER_SIZE, "color": colour},
-            name=name,
-            legendgroup=None if name == BASELINE else name,
-            showlegend=not hollow,
-            hovertext=[
-                f"{name}, B={row.batch_size}: {format_amount(amount or 0.0)} J {what}"
-                for row, amount in zip(rows, joules, strict=True)
-            ],
-            hoverinfo="text",
-        )
-        figure.add_trace(trace, row=1, col=2)
+    group = None if name == BASELINE else name
+    hollow = ArmStyle(colour=style.colour, symbol=f"{style.symbol}-open")
+    for joules, look, what in ((whole, style, "in all"), (moved, hollow, "to communicate")):
+        hovers = [
+            f"{name}, B={row.batch_size}: {format_amount(amount or 0.0)} J {what}"
+            for row, amount in zip(rows, joules, strict=True)
+        ]
+        trace = marker_trace(places, joules, look, hovers, size=_MARKER_SIZE, name=name, group=group)
+        figure.add_trace(trace.update(showlegend=look is style), row=1, col=2)
     return [joules for joules in (*whole, *moved) if joules]
 
 

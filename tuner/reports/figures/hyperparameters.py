@@ -24,7 +24,6 @@ class ParamAxis:
     """The axis of a hyperparameter, from 0 to 1.
 
     Attributes:
-        name: name of the hyperparameter.
         low: smallest number; 0 if the values are not all numbers.
         high: largest number, above `low`.
         logarithmic: whether equal ratios have equal distances.
@@ -62,12 +61,7 @@ class ParamAxis:
 
 
 def param_axis(name: str, values: Iterable[OptionValue], ranges: Sequence[Param]) -> ParamAxis:
-    """Return an axis that includes these values and the ends of these ranges.
-
-    Args:
-        name: name of the hyperparameter.
-        values: the values tried, at least one.
-        ranges: the range of each arm; empty if unknown.
+    """Return an axis that includes these values, at least one, and the ends of these ranges, if any.
 
     >>> from zerotune.tuner.study.search_space import Float
     >>> param_axis("lr", [0.1, 0.2], [Float(low=0.01, high=1.0, scale="log")])

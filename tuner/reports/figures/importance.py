@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison
 from ...analysis.study_facts import StudyFacts
@@ -12,7 +11,16 @@ from ...trial import TrialResult
 from ..text.format import pluralize
 from .hyperparameters import param_names
 from .searches import Search, scored_searches, validation_scores
-from .style import COLUMNS, GREY, MARKER_SIZE, apply_style, arm_styles, escape, num_rows
+from .style import (
+    apply_style,
+    arm_styles,
+    escape,
+    legend_entry,
+    make_panels,
+    marker_trace,
+    num_rows,
+    panel_place,
+)
 
 SIGNIFICANT = 0.05
 """If shuffled scores reach an importance more often than this, it cannot be told from chance."""
@@ -51,20 +59,14 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     names = param_names(dict.fromkeys(shares, 0.0) for shares in found.values())
     sizes = [size for size in facts.batch_sizes if any(search[1] == size for search in found)]
     arms = [arm for arm in facts.arms if any(search[0] == arm for search in found)]
-    figure = make_subplots(
-        rows=num_rows(len(sizes)),
-        cols=min(COLUMNS, len(sizes)),
-        subplot_titles=[f"B={size}" for size in sizes],
-        shared_yaxes=True,
-        horizontal_spacing=0.05,
-        vertical_spacing=0.22 / num_rows(len(sizes)),
-    )
-    figure.add_traces([*(_legend_entry(facts, arm) for arm in arms), _hollow_entry()], rows=1, cols=1)
+    figure = make_panels([f"B={size}" for size in sizes], spacing=0.05)
+    styles = arm_styles(facts.arms)
+    entries = [marker_trace([None], [None], styles[arm], name=escape(arm), group=escape(arm)) for arm in arms]
+    figure.add_traces([*entries, legend_entry("not told from chance", "circle-open")], rows=1, cols=1)
     for (arm, size), shares in found.items():
-        row, column = divmod(sizes.index(size), COLUMNS)
         shift = _SPREAD * (arms.index(arm) - (len(arms) - 1) / 2) / len(arms)
         trace = _trace(facts, arm, shares, [names.index(name) + shift for name in shares])
-        figure.add_trace(trace, row=row + 1, col=column + 1)
+        figure.add_trace(trace, **panel_place(sizes.index(size)))
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="share of the importance")
     # Reversed, so that the first name is at the top.
     figure.update_yaxes(
@@ -106,42 +108,21 @@ def _finding(found: Importances) -> str:
 def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], heights: Sequence[float]) -> go.Scatter:
     style, learned = arm_styles(facts.arms)[arm], arm in facts.learned_arms
     values = list(shares.values())
-    return go.Scatter(
-        x=[value.share for value in values],
-        y=list(heights),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [max(0.0, value.high - value.share) for value in values],
-            "arrayminus": [max(0.0, value.share - value.low) for value in values],
-            "color": style.colour,
-            "thickness": 1.2,
-            "width": 3,
-        },
-        mode="markers",
-        marker={
-            "symbol": [style.symbol if value.chance <= SIGNIFICANT else f"{style.symbol}-open" for value in values],
-            "size": MARKER_SIZE,
-            "color": style.colour,
-        },
-        legendgroup=escape(arm),
-        showlegend=False,
-        hovertext=[
-            escape(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
-            + f"<br>shuffled scores do as much in {value.chance:.0%} of cases"
-            + ("<br>the search learns: its trials crowd where it expects good ones" if learned else "")
-            for name, value in shares.items()
-        ],
-        hoverinfo="text",
-    )
-
-
-def _legend_entry(facts: StudyFacts, arm: str) -> go.Scatter:
-    style = arm_styles(facts.arms)[arm]
-    marker = {"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour}
-    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=escape(arm), legendgroup=escape(arm))
-
-
-def _hollow_entry() -> go.Scatter:
-    marker = {"symbol": "circle-open", "size": MARKER_SIZE, "color": GREY}
-    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name="not told from chance")
+    hovers = [
+        escape(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
+        + f"<br>shuffled scores do as much in {value.chance:.0%} of cases"
+        + ("<br>the search learns: its trials crowd where it expects good ones" if learned else "")
+        for name, value in shares.items()
+    ]
+    error_bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [max(0.0, value.high - value.share) for value in values],
+        "arrayminus": [max(0.0, value.share - value.low) for value in values],
+        "color": style.colour,
+        "thickness": 1.2,
+        "width": 3,
+    }
+    symbols = [style.symbol if value.chance <= SIGNIFICANT else f"{style.symbol}-open" for value in values]
+    trace = marker_trace([value.share for value in values], heights, style, hovers, group=escape(arm))
+    return trace.update(error_x=error_bars, marker_symbol=symbols)

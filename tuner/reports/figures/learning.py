@@ -12,9 +12,9 @@ from ...trial import TrialResult
 from ..text.costs import Unit
 from ..text.format import pluralize
 from ..text.headlines import summary_line
-from ..text.scores import format_score, score_title
+from ..text.scores import format_score
 from .panels import Panels
-from .style import ArmStyle, apply_style, arm_styles, escape, fade, fit_score_range
+from .style import ArmStyle, arm_styles, escape, fade, fit_score_range, line_trace, marker_trace
 
 Curve = Mapping[int, Sequence[float]]
 """Validation scores by epoch, one score for each run that reached the epoch."""
@@ -58,19 +58,15 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
         if diverged:
             panels.add_off_axis(size, diverged, colour=styles[arm].colour, group=escape(arm))
     figure = panels.finish(
+        title=_finding(comparison, curves),
+        subtitle=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over "
+        "seeds",
         cost_title="epoch",
-        score_title=escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
+        split="validation",
         logarithmic=False,
     )
     last = max((len(run.epochs) for found in runs.values() for run in found), default=1)
     figure.update_xaxes(range=[1 - 0.03 * last, 1.03 * last], dtick=1 if last <= _FEW_EPOCHS else None)
-    apply_style(
-        figure,
-        title=_finding(comparison, curves),
-        subtitle=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over "
-        "seeds",
-        num_panels=len(facts.batch_sizes),
-    )
     return figure
 
 
@@ -107,32 +103,16 @@ def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) ->
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: ArmStyle) -> None:
     name, epochs = escape(arm), list(curve)
     if any(len(scores) > 1 for scores in curve.values()):
-        band = go.Scatter(
-            x=[*epochs, *reversed(epochs)],
-            y=[*(max(curve[epoch]) for epoch in epochs), *(min(curve[epoch]) for epoch in reversed(epochs))],
-            mode="lines",
-            line={"width": 0, "color": style.colour},
-            fill="toself",
-            fillcolor=fade(style.colour),
-            legendgroup=name,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-        panels.add(batch_size, band)
-    line = go.Scatter(
-        x=epochs,
-        y=[fmean(curve[epoch]) for epoch in epochs],
-        mode="lines+markers" if len(epochs) <= 30 else "lines",
-        line={"color": style.colour, "width": 2},
-        marker={"symbol": style.symbol, "size": 5, "color": style.colour},
-        name=name,
-        legendgroup=name,
-        hovertext=[
-            f"{name}, epoch {epoch}: {format_score(fmean(scores), panels.facts.metric)}, "
-            f"{format_score(min(scores), panels.facts.metric)} to {format_score(max(scores), panels.facts.metric)} "
-            f"over {pluralize(len(scores), 'seed')}"
-            for epoch, scores in curve.items()
-        ],
-        hoverinfo="text",
-    )
+        outline = [*(max(curve[epoch]) for epoch in epochs), *(min(curve[epoch]) for epoch in reversed(epochs))]
+        band = line_trace([*epochs, *reversed(epochs)], outline, style.colour, width=0, group=name)
+        panels.add(batch_size, band.update(fill="toself", fillcolor=fade(style.colour)))
+    hovers = [
+        f"{name}, epoch {epoch}: {format_score(fmean(scores), panels.facts.metric)}, "
+        f"{format_score(min(scores), panels.facts.metric)} to {format_score(max(scores), panels.facts.metric)} "
+        f"over {pluralize(len(scores), 'seed')}"
+        for epoch, scores in curve.items()
+    ]
+    means = [fmean(scores) for scores in curve.values()]
+    line = marker_trace(epochs, means, style, hovers, size=5, name=name, group=name)
+    line.update(mode="lines+markers" if len(epochs) <= 30 else "lines", line={"color": style.colour, "width": 2})
     panels.add(batch_size, line, costs=epochs)

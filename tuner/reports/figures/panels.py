@@ -3,31 +3,36 @@
 Every figure of cost against score uses them. This module must not know what is drawn in the panels.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ...analysis.pareto import ParetoPoint
 from ...analysis.study_facts import StudyFacts
 from ..text.costs import Unit
 from ..text.format import format_amount
 from ..text.scores import format_score
-from .style import COLUMNS, EDGE_SIZE, GREY, ScoreRange, log_ticks, num_rows, set_score_axis
+from .style import (
+    EDGE_SIZE,
+    GREY,
+    ArmStyle,
+    ScoreRange,
+    apply_style,
+    legend_entry,
+    line_trace,
+    log_axis,
+    make_panels,
+    marker_trace,
+    panel_place,
+    score_axis_title,
+    set_score_axis,
+)
 
 
 @dataclass(kw_only=True)
 class Panels:
-    """A figure of panels under construction.
-
-    Attributes:
-        facts: facts of the study.
-        scale: range of the score axis.
-        unit: unit of the cost axis.
-        figure: what is drawn so far.
-    """
+    """A figure of panels under construction, with this range of the score axis and unit of the cost axis."""
 
     facts: StudyFacts
     scale: ScoreRange
@@ -39,24 +44,15 @@ class Panels:
     _fronts: dict[int, Sequence[ParetoPoint]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        sizes = self.facts.batch_sizes
-        self.figure = make_subplots(
-            rows=num_rows(len(sizes)),
-            cols=min(COLUMNS, len(sizes)),
-            subplot_titles=[f"B={size}" for size in sizes],
-            shared_yaxes=True,
-            horizontal_spacing=0.03,
-            vertical_spacing=0.22 / num_rows(len(sizes)),
-        )
+        self.figure = make_panels([f"B={size}" for size in self.facts.batch_sizes], spacing=0.03)
 
     def add(self, batch_size: int, trace: go.Scatter, *, costs: Sequence[float] = ()) -> None:
         """Add a trace to a batch size's panel. Each name is in the legend once."""
-        row, column = divmod(self.facts.batch_sizes.index(batch_size), COLUMNS)
         trace.showlegend = trace.showlegend is not False and trace.name not in self._named
         if trace.showlegend:
             self._named.add(trace.name)
         self._costs.extend(costs)
-        self.figure.add_trace(trace, row=row + 1, col=column + 1)
+        self.figure.add_trace(trace, **panel_place(self.facts.batch_sizes.index(batch_size)))
 
     def add_off_axis(
         self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
@@ -65,23 +61,18 @@ class Panels:
         texts = [format_score(point.score, self.facts.metric) for point in points]
         place = self._num_off.get(batch_size, 0) if labelled else 0
         self._num_off[batch_size] = place + 1
-        trace = go.Scatter(
-            x=[self.shown(point.cost) for point in points],
-            y=[self.scale.edge(place)] * len(points),
-            mode="markers+text" if labelled else "markers",
-            text=texts if labelled else None,
-            textposition="middle right",
-            textfont={"size": 11, "color": colour},
-            marker={"symbol": self.scale.edge_symbol, "size": EDGE_SIZE, "color": colour},
-            legendgroup=group,
-            showlegend=False,
-            hovertext=[
-                f"{group}: {text} for {format_amount(self.shown(point.cost))} {self.unit.label}, off the axis"
-                for text, point in zip(texts, points, strict=True)
-            ],
-            hoverinfo="text",
-        )
-        self.add(batch_size, trace, costs=[self.shown(point.cost) for point in points] if labelled else [])
+        costs = [self.shown(point.cost) for point in points]
+        hovers = [
+            f"{group}: {text} for {format_amount(cost)} {self.unit.label}, off the axis"
+            for text, cost in zip(texts, costs, strict=True)
+        ]
+        heights = [self.scale.edge(place)] * len(points)
+        style = ArmStyle(colour=colour, symbol=self.scale.edge_symbol)
+        trace = marker_trace(costs, heights, style, hovers, size=EDGE_SIZE, group=group)
+        if labelled:
+            trace.update(mode="markers+text", text=texts, textposition="middle right")
+            trace.update(textfont={"size": 11, "color": colour})
+        self.add(batch_size, trace, costs=costs if labelled else [])
 
     def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
         """Add a Pareto front. `finish` draws it as steps: the best score for a given cost."""
@@ -91,17 +82,18 @@ class Panels:
 
     def add_legend_entry(self, name: str, symbol: str, *, hollow: bool = False) -> None:
         """Add a legend entry for a symbol, without drawing a point."""
-        marker = {"symbol": f"{symbol}-open" if hollow else symbol, "size": 10, "color": GREY}
-        self.add(self.facts.batch_sizes[0], go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name))
+        entry = legend_entry(name, f"{symbol}-open" if hollow else symbol, size=10)
+        self.add(self.facts.batch_sizes[0], entry)
 
     def shown(self, cost: float) -> float:
         """Convert a cost to the unit of the axis."""
         return cost / self.unit.size
 
-    def finish(self, *, cost_title: str, score_title: str, logarithmic: bool = True) -> go.Figure:
-        """Draw the fronts and set the same axes in all panels.
+    def finish(self, *, title: str, subtitle: str, cost_title: str, split: str, logarithmic: bool = True) -> go.Figure:
+        """Draw the fronts, set the same axes in all panels, and apply the style.
 
-        The cost axis is logarithmic, unless a cost is zero or `logarithmic` is False.
+        The cost axis is logarithmic, unless a cost is zero or `logarithmic` is False. `split` names the scores, as in
+        "best validation".
         """
         logarithmic = logarithmic and bool(self._costs) and min(self._costs) > 0
         low, high = (
@@ -111,12 +103,11 @@ class Panels:
             self._draw_front(batch_size, front, high)
         if logarithmic:
             self._clamp(low, high)
-            ticks = log_ticks(low, high)
-            axis = {"type": "log", "range": [math.log10(low), math.log10(high)], "tickvals": ticks}
-            self.figure.update_xaxes(**axis, ticktext=[format_amount(tick) for tick in ticks])
+            self.figure.update_xaxes(log_axis(low, high, format_amount))
         self.figure.update_xaxes(title_text=cost_title)
         set_score_axis(self.figure, self.scale, self.facts.metric)
-        self.figure.update_yaxes(title_text=score_title, col=1)
+        self.figure.update_yaxes(title_text=score_axis_title(self.scale, self.facts.metric, split), col=1)
+        apply_style(self.figure, title=title, subtitle=subtitle, num_panels=len(self.facts.batch_sizes))
         return self.figure
 
     def _clamp(self, low: float, high: float) -> None:
@@ -128,12 +119,5 @@ class Panels:
 
     def _draw_front(self, batch_size: int, front: Sequence[ParetoPoint], end: float) -> None:
         costs = [self.shown(point.cost) for point in front]
-        trace = go.Scatter(
-            x=[*costs, end],
-            y=[*(point.score for point in front), front[-1].score],
-            mode="lines",
-            line={"shape": "hv", "color": GREY, "width": 1.5},
-            name="Pareto front",
-            hoverinfo="skip",
-        )
-        self.add(batch_size, trace)
+        scores = [*(point.score for point in front), front[-1].score]
+        self.add(batch_size, line_trace([*costs, end], scores, GREY, width=1.5, shape="hv", name="Pareto front"))

@@ -15,10 +15,19 @@ from ...analysis.comparison import Comparison, tolerated_loss
 from ...analysis.selection import best_trial
 from ...trial import TrialResult
 from ..text.format import pluralize
-from ..text.scores import score_title
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
 from .searches import Search, scored_searches, scores_without_diverged
-from .style import EDGE_SIZE, GREY, SCORE_COLOURS, ScoreRange, apply_style, escape, fit_score_range, set_score_axis
+from .style import (
+    EDGE_SIZE,
+    GREY,
+    SCORE_COLOURS,
+    ScoreRange,
+    apply_style,
+    escape,
+    fit_score_range,
+    score_axis_title,
+    set_score_axis,
+)
 
 BATCH_SIZE = "batch size"
 _ROW_HEIGHT = 320
@@ -80,8 +89,8 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
             title_text="hyperparameters, and the score they led to",
         )
     set_score_axis(figure, scale, facts.metric)
-    title = score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)
-    figure.update_yaxes(title_text=escape(title), side="right", showgrid=False, zeroline=False)
+    title = score_axis_title(scale, facts.metric, "validation")
+    figure.update_yaxes(title_text=title, side="right", showgrid=False, zeroline=False)
     apply_style(
         figure,
         title=_finding(comparison, found),

@@ -11,10 +11,10 @@ from ...trial import TrialResult
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
 from ..text.headlines import summary_line
-from ..text.scores import format_interval, format_score, score_title
+from ..text.scores import format_interval, format_score
 from .panels import Panels
 from .scores import error_bars, interval_ends
-from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
+from .style import MARKER_SIZE, ArmStyle, arm_styles, escape, fit_score_range, marker_trace
 
 _SIDEWAYS = 0.05
 """The horizontal offset between the markers of arms with the same cost, as a share of the cost."""
@@ -24,10 +24,11 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
     """Draw the cost to a model against the mean test score. Hollow markers add the baseline's bill."""
     facts = comparison.facts
     rows = [row for row in comparison.rows if row.score is not None and row.bill is not None]
-    sound = [row.score.mean for row in rows if row.score and not row.num_diverged]
+    sound = [row.score for row in rows if row.score and not row.num_diverged]
+    scale = fit_score_range([score.mean for score in sound], higher_is_better=facts.higher_is_better)
     panels = Panels(
         facts=facts,
-        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better).with_room(interval_ends(rows)),
+        scale=scale.with_room(interval_ends(sound)),
         unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill]),
     )
     styles = arm_styles(facts.arms)
@@ -40,17 +41,12 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
         panels.add_front(batch_size, arm_front(comparison, batch_size, cost))
     if any(row.baseline_bill[cost] for row in rows):
         panels.add_legend_entry("with the baseline's bill", "circle", hollow=True)
-    figure = panels.finish(
-        cost_title=cost_title(panels.unit, "cost to a model"),
-        score_title=escape(score_title(facts.metric, "test", higher_is_better=facts.higher_is_better)),
-    )
-    apply_style(
-        figure,
+    return panels.finish(
         title=summary_line(comparison),
         subtitle=f"{facts.name}: what a model costs with each arm, and how well it scores",
-        num_panels=len(facts.batch_sizes),
+        cost_title=cost_title(panels.unit, "cost to a model"),
+        split="test",
     )
-    return figure
 
 
 def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
@@ -67,33 +63,15 @@ def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *,
     hover = _hover(panels, row, cost)
     if row.baseline_bill[cost]:
         with_baseline = panels.shown(point.cost + row.baseline_bill[cost]) * shift
-        trace = go.Scatter(
-            x=[x, with_baseline],
-            y=[point.score] * 2,
-            mode="lines+markers",
-            line={"color": style.colour, "width": 1, "dash": "dot"},
-            marker={"symbol": [style.symbol, f"{style.symbol}-open"], "size": MARKER_SIZE - 1, "color": style.colour},
-            legendgroup=name,
-            showlegend=False,
-            hovertext=[
-                hover,
-                f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}",
-            ],
-            hoverinfo="text",
-        )
-        panels.add(row.batch_size, trace, costs=[x, with_baseline])
-    trace = go.Scatter(
-        x=[x],
-        y=[point.score],
-        mode="markers",
-        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
-        error_y=error_bars([row], style.colour),
-        name=name,
-        legendgroup=name,
-        hovertext=[hover],
-        hoverinfo="text",
-    )
-    panels.add(row.batch_size, trace, costs=[x])
+        bill = f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}"
+        ends = [x, with_baseline]
+        trace = marker_trace(ends, [point.score] * 2, style, [hover, bill], size=MARKER_SIZE - 1, group=name)
+        trace.update(mode="lines+markers", marker_symbol=[style.symbol, f"{style.symbol}-open"])
+        trace.update(line={"color": style.colour, "width": 1, "dash": "dot"})
+        panels.add(row.batch_size, trace, costs=ends)
+    trace = marker_trace([x], [point.score], style, [hover], name=name, group=name)
+    scores = [row.score] if row.score else []
+    panels.add(row.batch_size, trace.update(error_y=error_bars(scores, style.colour)), costs=[x])
 
 
 def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
@@ -125,21 +103,16 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
         panels.add_front(batch_size, trial_front(comparison, shown, batch_size, cost))
     if any(panels.scale.off(point.score) for point in trial_points(shown, cost)):
         panels.add_legend_entry("diverged, or off the axis", panels.scale.edge_symbol)
-    figure = panels.finish(
-        cost_title=cost_title(panels.unit, "cost of the trial"),
-        score_title=escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)),
-    )
-    apply_style(
-        figure,
-        title=_trials_finding(comparison, shown),
+    return panels.finish(
+        title=_trials_finding(shown),
         subtitle=f"{facts.name}: what each training cost by itself, and how well it scored (small: search, large: "
         "confirmation)",
-        num_panels=len(facts.batch_sizes),
+        cost_title=cost_title(panels.unit, "cost of the trial"),
+        split="validation",
     )
-    return figure
 
 
-def _trials_finding(comparison: Comparison, trials: Sequence[TrialResult]) -> str:
+def _trials_finding(trials: Sequence[TrialResult]) -> str:
     search = [result for result in trials if result.trial.role == "search"]
     num_diverged = sum(result.status == "diverged" for result in search)
     return f"{len(search)} search trials with a score, {num_diverged} of them diverged"
@@ -155,17 +128,10 @@ def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle
             continue
         name, batch_size = escape(on_axis[0][0].trial.arm), on_axis[0][1].batch_size
         costs = [panels.shown(point.cost) for _, point in on_axis]
-        trace = go.Scatter(
-            x=costs,
-            y=[point.score for _, point in on_axis],
-            mode="markers",
-            marker={"symbol": style.symbol, "size": size, "color": style.colour, "opacity": opacity},
-            name=name,
-            legendgroup=name,
-            hovertext=[_trial_hover(panels, result, point) for result, point in on_axis],
-            hoverinfo="text",
-        )
-        panels.add(batch_size, trace, costs=costs)
+        hovers = [_trial_hover(panels, result, point) for result, point in on_axis]
+        scores = [point.score for _, point in on_axis]
+        trace = marker_trace(costs, scores, style, hovers, size=size, name=name, group=name)
+        panels.add(batch_size, trace.update(marker_opacity=opacity), costs=costs)
     if off:
         panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=escape(results[0].trial.arm))
 

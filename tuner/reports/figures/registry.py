@@ -40,16 +40,8 @@ def _always(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureSpec:
-    """A figure.
+    """A figure, how to read it, and whether a study has what it shows. If not, it is omitted, not drawn empty."""
 
-    Attributes:
-        description: what it shows, in one line.
-        reading: how to read it.
-        draw: draws it, if it applies.
-        applies: whether a study has what it shows. A figure that does not apply is omitted rather than drawn empty.
-    """
-
-    description: str
     reading: str
     draw: Draw
     applies: Applies = _always
@@ -57,7 +49,6 @@ class FigureSpec:
 
 FIGURES: dict[str, FigureSpec] = {
     "pareto_arms": FigureSpec(
-        description="Pareto front over the arms: cost to a model against test score",
         reading="Up and to the left is better. A filled marker is what a model costs with that arm: all its search "
         "trials at that batch size and one training. A hollow marker adds the search for the baseline that the arm "
         "rests on. Bars are 95% intervals over seeds; arms of the same cost are moved 5% apart. No arm is both "
@@ -65,27 +56,23 @@ FIGURES: dict[str, FigureSpec] = {
         draw=pareto_arms,
     ),
     "pareto_trials": FigureSpec(
-        description="Pareto front over single trials: a trial's own cost against its validation score",
         reading="Each marker is one training: small ones were searching, large ones confirm a choice. The search's "
         "total is in the Pareto front over arms; here a lucky trial costs no more than an unlucky one. Triangles are "
         "scores or costs beyond the axes: diverged runs, mostly.",
         draw=pareto_trials,
     ),
     "scores": FigureSpec(
-        description="test score against batch size",
         reading="Means and 95% intervals over seeds, moved a little sideways so that they can be told apart. The "
         "dashed line is the margin: what is worse no longer holds the baseline's score. Triangles are scores off "
         "the axis.",
         draw=scores,
     ),
     "search_curves": FigureSpec(
-        description="best validation score so far against what the search had spent",
         reading="A line is a search; it rises when a better configuration is found. A marker is one training with an "
         "arm that does not search, and its dotted line shows when a search reaches the same score.",
         draw=search_curves,
     ),
     "best_of_k": FigureSpec(
-        description="expected best validation score after k search trials, and K*",
         reading="A curve is what the best of k trials scores on average, drawn without order from all that were run "
         "(Tang et al., arXiv 2004.13705, Eq. 3). It is paler beyond a fifth of the trials, where bootstrap intervals "
         "of it are too narrow. That takes trials for exchangeable, as those of grid and random search are. Of a "
@@ -96,14 +83,12 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_searches,
     ),
     "learning_curves": FigureSpec(
-        description="validation score against epoch, of the runs that confirm each arm's choice",
         reading="A line is the mean over seeds, the band goes from the lowest to the highest. Runs that diverged are "
         "in neither: triangles mark the epoch at which they ended. What lies below the axis is early training.",
         draw=learning_curves,
         applies=has_epochs,
     ),
     "time_to_target": FigureSpec(
-        description="seconds of training to the baseline's validation score, against batch size",
         reading="A marker is a run: the clock's seconds from its first update until its validation score is as good as "
         "the baseline's mean after its last epoch, less the margin; of a run in a pack, its part of the pack's. A line "
         "joins medians; a run that never gets there has no marker, and counts as slower than all in its median. Lower "
@@ -112,7 +97,6 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_times_to_target,
     ),
     "slices": FigureSpec(
-        description="validation score against each hyperparameter that was searched",
         reading="A marker is a search trial; the others of its hyperparameters vary too, so a column of markers is a "
         "spread and not an error. Thin lines are the ends of the range, a dotted line and a ring the chosen value: "
         "where they meet, a better value may lie outside. Trials without a final score (failed, pruned) are left out. "
@@ -121,14 +105,12 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_searches,
     ),
     "parallel_coordinates": FigureSpec(
-        description="every search trial as a line through its hyperparameters to its validation score",
         reading="A line is a search trial; follow the bright ones to see which values go together with a good score. "
         "The right-hand axis is the score. Grey lines end in a triangle: scores off the axis, diverged runs mostly.",
         draw=parallel_coordinates,
         applies=has_searches,
     ),
     "importances": FigureSpec(
-        description="which hyperparameters separate the best trials of a search from the others",
         reading="PED-ANOVA (arXiv 2304.10255, by Optuna) measures how far the values of the best trials (a tenth, "
         "at least five) are from those of all trials of that search, for each hyperparameter by itself. The shares "
         "of a search add up to 100% even where nothing had an effect: a hollow marker is one that shuffled scores "
@@ -139,7 +121,6 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_importances,
     ),
     "surface": FigureSpec(
-        description="validation score over the two hyperparameters of a grid",
         reading="A square is a trial of the grid. The wider the bright region, the less the choice matters. Grey "
         "squares with a cross diverged; the framed one was chosen. LIMIT (arXiv 2006.08517) Fig. 2 and LARS (arXiv "
         "1708.03888) Fig. 4 are such surfaces.",
@@ -147,7 +128,6 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_surface,
     ),
     "cost_breakdown": FigureSpec(
-        description="what each arm spent, and on what",
         reading="Search and one training are what a model costs with an arm. The search for the baseline is one search "
         "that serves every batch size and every arm that rests on it, so it stands in full in each of their bars. "
         "Further confirmation runs and repeats of a search are evidence for this study and no cost of tuning.",
@@ -155,7 +135,6 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_bills,
     ),
     "energy": FigureSpec(
-        description="energy of one training by batch size, and to a model by arm: modelled, and measured if metered",
         reading="The model is DATE's (Section 4.5, Fig. 19): it counts operations, and words as parameters times "
         "updates, as if every update exchanged the gradients once with a neighbouring node; no such exchange takes "
         "place on one machine. At the same epochs a larger batch computes as much and communicates less. To a model: "
@@ -174,13 +153,7 @@ def applicable_figures(comparison: Comparison, results: Sequence[TrialResult]) -
 
 
 def draw_figure(name: str, comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a figure.
-
-    Args:
-        name: a name in `FIGURES`, of a figure that applies.
-        comparison: the result of `tuner.analysis.comparison.compare`.
-        results: the results that were compared.
-        cost: the currency of the cost axis, a name in `tuner.cost.CURRENCIES`.
+    """Draw a figure that applies, by its name in `FIGURES`. `cost` is the currency of its cost axis.
 
     Raises:
         BadInput: there is no such currency.

@@ -11,10 +11,10 @@ from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount, format_share
-from ..text.scores import format_score, score_title
+from ..text.scores import format_score
 from .panels import Panels
 from .searches import Search, searches
-from .style import MARKER_SIZE, ArmStyle, apply_style, arm_styles, escape, fit_score_range
+from .style import ArmStyle, arm_styles, escape, fit_score_range, line_trace, marker_trace
 
 
 def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -40,18 +40,13 @@ def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: 
     for row in fixed:
         ends = [curve[-1].cost for (_, batch_size), curve in curves.items() if batch_size == row.batch_size]
         _draw_fixed(panels, row, styles[row.arm], cost, max(ends, default=None))
-    figure = panels.finish(
-        cost_title=cost_title(panels.unit, "spent"),
-        score_title=escape(score_title(facts.metric, "best validation", higher_is_better=facts.higher_is_better)),
-    )
-    apply_style(
-        figure,
+    return panels.finish(
         title=_finding(facts, curves, panels.unit.label),
         subtitle=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
         "trainings",
-        num_panels=len(facts.batch_sizes),
+        cost_title=cost_title(panels.unit, "spent"),
+        split="best validation",
     )
-    return figure
 
 
 def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> dict[Search, tuple[Incumbent, ...]]:
@@ -82,21 +77,14 @@ def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], un
 def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incumbent], style: ArmStyle) -> None:
     costs = [panels.shown(step.cost) for step in curve]
     name = escape(arm)
-    trace = go.Scatter(
-        x=costs,
-        y=[step.score for step in curve],
-        mode="lines+markers",
-        line={"shape": "hv", "color": style.colour, "width": 2},
-        marker={"symbol": style.symbol, "size": 6, "color": style.colour},
-        name=f"{name} (search)",
-        legendgroup=name,
-        hovertext=[
-            f"{name}, {place} trials<br>{format_score(step.score, panels.facts.metric)} after "
-            f"{format_amount(panels.shown(step.cost))} {panels.unit.label}"
-            for place, step in enumerate(curve, start=1)
-        ],
-        hoverinfo="text",
-    )
+    hovers = [
+        f"{name}, {place} trials<br>{format_score(step.score, panels.facts.metric)} after "
+        f"{format_amount(cost)} {panels.unit.label}"
+        for place, (step, cost) in enumerate(zip(curve, costs, strict=True), start=1)
+    ]
+    scores = [step.score for step in curve]
+    trace = marker_trace(costs, scores, style, hovers, size=6, name=f"{name} (search)", group=name)
+    trace.update(mode="lines+markers", line={"shape": "hv", "color": style.colour, "width": 2})
     panels.add(batch_size, trace, costs=costs)
 
 
@@ -109,26 +97,7 @@ def _draw_fixed(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, 
         return
     name, start = escape(row.arm), panels.shown(point.cost)
     stop = start if end is None else max(start, panels.shown(end))
-    level = go.Scatter(
-        x=[start, stop],
-        y=[point.score] * 2,
-        mode="lines",
-        line={"color": style.colour, "width": 1, "dash": "dot"},
-        legendgroup=name,
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    level = line_trace([start, stop], [point.score] * 2, style.colour, width=1, dash="dot", group=name)
     panels.add(row.batch_size, level, costs=[start, stop])
-    marker = go.Scatter(
-        x=[start],
-        y=[point.score],
-        mode="markers",
-        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
-        name=name,
-        legendgroup=name,
-        hovertext=[
-            f"{name}: {format_score(point.score, panels.facts.metric)} for {format_amount(start)} {panels.unit.label}"
-        ],
-        hoverinfo="text",
-    )
-    panels.add(row.batch_size, marker)
+    hover = f"{name}: {format_score(point.score, panels.facts.metric)} for {format_amount(start)} {panels.unit.label}"
+    panels.add(row.batch_size, marker_trace([start], [point.score], style, [hover], name=name, group=name))

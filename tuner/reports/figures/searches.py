@@ -19,10 +19,7 @@ def searches(
 ) -> dict[Search, list[TrialResult]]:
     """Return the trials by arm and batch size, the reference's first, ordered by index.
 
-    Args:
-        facts: facts of the study.
-        results: any of its results.
-        role: "search", or "repeat" for the trials of all repeats of a search together.
+    The role "repeat" gives the trials of all repeats of a search together.
     """
     found: dict[Search, list[TrialResult]] = {}
     for result in results:

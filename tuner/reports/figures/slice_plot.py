@@ -11,7 +11,6 @@ from ...analysis.selection import best_trial
 from ...study.search_space import Choice, has_range
 from ...trial import TrialResult
 from ..text.format import format_option
-from ..text.scores import score_title
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
 from .searches import Search, scored_searches, scores_without_diverged
 from .style import (
@@ -23,6 +22,9 @@ from .style import (
     arm_styles,
     escape,
     fit_score_range,
+    line_trace,
+    marker_trace,
+    score_axis_title,
     set_score_axis,
 )
 
@@ -86,8 +88,7 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
             figure.update_xaxes(tickvals=ticks, ticktext=texts, title_text=escape(name), row=row, col=column)
     figure.update_xaxes(range=[-0.06, 1.06], zeroline=False)
     set_score_axis(figure, scale, facts.metric)
-    title = score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better)
-    figure.update_yaxes(title_text=escape(title), col=1)
+    figure.update_yaxes(title_text=score_axis_title(scale, facts.metric, "validation"), col=1)
     apply_style(
         figure,
         title=_finding(comparison),
@@ -129,7 +130,7 @@ def _finding(comparison: Comparison) -> str:
 def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     """Return the traces of a search, lines first so that they do not cover markers."""
     arm, space = one.search[0], one.comparison.facts.spaces.get(one.search[0], {})
-    colour, metric, name = one.style.colour, one.comparison.facts.metric, one.axis.name
+    name = one.axis.name
     bounds = space.get(name)
     if bounds is not None and not isinstance(bounds, Choice):
         ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
@@ -139,40 +140,26 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
         value = best.trial.params[name]
         yield _vertical_lines(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_option(value)}")
     on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
-    yield go.Scatter(
-        x=[one.axis.place(trial.trial.params[name]) for trial in on_axis] if on_axis else [None],
-        y=[trial.validation_score for trial in on_axis] if on_axis else [None],
-        mode="markers",
-        marker={"symbol": one.style.symbol, "size": 8, "color": colour, "opacity": 0.75},
-        name=escape(arm),
-        legendgroup=escape(arm),
-        showlegend=in_legend,
-        hovertext=[trial_hover(trial, metric) for trial in on_axis],
-        hoverinfo="text",
-    )
+    sound = _trial_markers(one, on_axis, one.style, size=8, name=escape(arm))
+    yield sound.update(marker_opacity=0.75, showlegend=in_legend)
     off = [trial for trial in one.trials if _is_off(one, trial)]
     if off:
-        yield go.Scatter(
-            x=[one.axis.place(trial.trial.params[name]) for trial in off],
-            y=[one.scale.edge()] * len(off),
-            mode="markers",
-            marker={"symbol": one.scale.edge_symbol, "size": 9, "color": colour},
-            legendgroup=escape(arm),
-            showlegend=False,
-            hovertext=[trial_hover(trial, metric) for trial in off],
-            hoverinfo="text",
-        )
+        triangle = ArmStyle(colour=one.style.colour, symbol=one.scale.edge_symbol)
+        yield _trial_markers(one, off, triangle, size=9).update(y=[one.scale.edge()] * len(off))
     if best in on_axis:
-        yield go.Scatter(
-            x=[one.axis.place(best.trial.params[name])],
-            y=[best.validation_score],
-            mode="markers",
-            marker={"symbol": "circle-open", "size": EDGE_SIZE + 4, "color": colour, "line": {"width": 2}},
-            legendgroup=escape(arm),
-            showlegend=False,
-            hovertext=[f"chosen: {trial_hover(best, metric)}"],
-            hoverinfo="text",
-        )
+        ring = _trial_markers(one, [best], ArmStyle(colour=one.style.colour, symbol="circle-open"), size=EDGE_SIZE + 4)
+        yield ring.update(marker_line_width=2, hovertext=[f"chosen: {ring.hovertext[0]}"])
+
+
+def _trial_markers(
+    one: _Slice, trials: Sequence[TrialResult], style: ArmStyle, *, size: float, name: str | None = None
+) -> go.Scatter:
+    """Return a marker for each trial; one that is not drawn if there are none, so that the legend has the arm."""
+    places = [one.axis.place(trial.trial.params[one.axis.name]) for trial in trials]
+    heights = [trial.validation_score for trial in trials]
+    hovers = [trial_hover(trial, one.comparison.facts.metric) for trial in trials]
+    group = escape(one.search[0])
+    return marker_trace(places or [None], heights or [None], style, hovers, size=size, name=name, group=group)
 
 
 def _is_off(one: _Slice, trial: TrialResult) -> bool:
@@ -181,14 +168,7 @@ def _is_off(one: _Slice, trial: TrialResult) -> bool:
 
 def _vertical_lines(one: _Slice, places: Sequence[float], dash: str, hover: str) -> go.Scatter:
     """Return vertical lines over the full height of the panel."""
-    return go.Scatter(
-        x=[x for place in places for x in (place, place, None)],
-        y=[one.scale.low, one.scale.high, None] * len(places),
-        mode="lines",
-        line={"color": one.style.colour, "width": 1, "dash": dash},
-        opacity=0.6,
-        legendgroup=escape(one.search[0]),
-        showlegend=False,
-        hovertext=escape(hover),
-        hoverinfo="text",
-    )
+    x = [x for place in places for x in (place, place, None)]
+    y = [one.scale.low, one.scale.high, None] * len(places)
+    group = escape(one.search[0])
+    return line_trace(x, y, one.style.colour, escape(hover), width=1, dash=dash, group=group).update(opacity=0.6)

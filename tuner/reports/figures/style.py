@@ -5,14 +5,17 @@ This module must not know results. It receives names and numbers.
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import quantiles
+from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from ...sanitize import sanitize_text
-from ..text.scores import is_share
+from ..text.scores import is_share, score_title
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which is invisible on white."""
@@ -36,13 +39,7 @@ class ArmStyle:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRange:
-    """The range of a score axis, and which of its ends is the bad one.
-
-    Attributes:
-        low: lowest score shown.
-        high: highest score shown.
-        higher_is_better: direction of the score.
-    """
+    """The range of a score axis, and which of its ends is the bad one."""
 
     low: float
     high: float
@@ -86,9 +83,7 @@ def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> Score
 
     Outliers follow Tukey (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
 
-    Args:
-        scores: finite scores of runs that did not diverge; without any, the range is 0 to 1.
-        higher_is_better: direction of the score.
+    The scores are finite and of runs that did not diverge; without any, the range is 0 to 1.
     """
     if not scores:
         return ScoreRange(low=0.0, high=1.0, higher_is_better=higher_is_better)
@@ -114,29 +109,66 @@ def escape(text: str) -> str:
 
 def wrap_text(sentence: str, width: int) -> str:
     """Escape a sentence and wrap it at spaces into lines of at most `width` characters."""
-    lines, line = [], ""
-    for word in sentence.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return "<br>".join(escape(line) for line in [*lines, line])
+    words = " ".join(sentence.split())
+    lines = textwrap.wrap(words, width, break_long_words=False, break_on_hyphens=False)
+    return "<br>".join(escape(line) for line in lines)
+
+
+def line_trace(
+    x: Sequence[float | None],
+    y: Sequence[float | None],
+    colour: str,
+    hovers: Sequence[str] | str | None = None,
+    *,
+    width: float = 2.0,
+    dash: str | None = None,
+    shape: str | None = None,
+    name: str | None = None,
+    group: str | None = None,
+) -> go.Scatter:
+    """Return a line. Without a name it has no legend entry; without escaped texts it has no hover."""
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": colour, "width": width, "dash": dash, "shape": shape},
+        **_labels(hovers, name, group),
+    )
 
 
 def marker_trace(
-    x: Iterable[float], y: Iterable[float], hovers: Sequence[str], style: ArmStyle, name: str
+    x: Iterable[float | None],
+    y: Iterable[float | None],
+    style: ArmStyle,
+    hovers: Sequence[str] | str | None = None,
+    *,
+    size: float = MARKER_SIZE,
+    name: str | None = None,
+    group: str | None = None,
 ) -> go.Scatter:
-    """Return markers without a line, one for each point (x, y). `hovers` are their escaped texts."""
+    """Return markers without a line. Without a name they have no legend entry; without escaped texts no hover."""
     return go.Scatter(
         x=list(x),
         y=list(y),
         mode="markers",
-        marker={"symbol": style.symbol, "size": MARKER_SIZE, "color": style.colour},
-        name=name,
-        hovertext=hovers,
-        hoverinfo="text",
+        marker={"symbol": style.symbol, "size": size, "color": style.colour},
+        **_labels(hovers, name, group),
     )
+
+
+def _labels(hovers: Sequence[str] | str | None, name: str | None, group: str | None) -> Mapping[str, Any]:
+    return {
+        "name": name,
+        "legendgroup": group,
+        "showlegend": None if name else False,
+        "hovertext": hovers,
+        "hoverinfo": "skip" if hovers is None else "text",
+    }
+
+
+def legend_entry(name: str, symbol: str, *, size: float = MARKER_SIZE) -> go.Scatter:
+    """Return a legend entry for a symbol, without a point."""
+    return marker_trace([None], [None], ArmStyle(colour=GREY, symbol=symbol), size=size, name=name)
 
 
 def fade(colour: str) -> str:
@@ -152,9 +184,7 @@ def fade(colour: str) -> str:
 def log_ticks(low: float, high: float) -> list[float]:
     """Return readable ticks for a logarithmic axis: 1, 2 and 5 in a decade, with finer steps on a short axis.
 
-    Args:
-        low: lowest value shown, > 0.
-        high: highest value shown, > low.
+    0 < low < high.
 
     >>> log_ticks(8.0, 250.0)
     [10.0, 20.0, 50.0, 100.0, 200.0]
@@ -179,9 +209,44 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
 
 
+def log_axis(
+    low: float, high: float, format: Callable[[float], str] = "{:g}".format, *, ticks: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis from `low` to `high`, with the ticks of `log_ticks` by default."""
+    ticks = log_ticks(low, high) if ticks is None else ticks
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": list(ticks),
+        "ticktext": [format(tick) for tick in ticks],
+    }
+
+
 def num_rows(num_panels: int) -> int:
     """Return the number of rows of panels, at least one."""
     return max(1, math.ceil(num_panels / COLUMNS))
+
+
+def make_panels(titles: Sequence[str], *, spacing: float, shared_yaxes: bool | str = True) -> go.Figure:
+    """Return an empty figure of panels in rows of `COLUMNS`. `spacing` is the gap between two, as a share."""
+    return make_subplots(
+        rows=num_rows(len(titles)),
+        cols=min(COLUMNS, len(titles)),
+        subplot_titles=titles,
+        shared_yaxes=shared_yaxes,
+        horizontal_spacing=spacing,
+        vertical_spacing=0.22 / num_rows(len(titles)),
+    )
+
+
+def panel_place(number: int, num_columns: int = COLUMNS) -> dict[str, int]:
+    """Return where plotly finds a panel, given its number from 0.
+
+    >>> panel_place(4)
+    {'row': 2, 'col': 2}
+    """
+    row, column = divmod(number, num_columns)
+    return {"row": row + 1, "col": column + 1}
 
 
 def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
@@ -190,17 +255,17 @@ def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
     figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
 
 
+def score_axis_title(scale: ScoreRange, metric: str, split: str) -> str:
+    """Return the escaped title of a score axis."""
+    return escape(score_title(metric, split, higher_is_better=scale.higher_is_better))
+
+
 def apply_style(
     figure: go.Figure, *, title: str, subtitle: str, num_panels: int = 1, panels_height: float | None = None
 ) -> None:
-    """Set title, legend, fonts and size in the style of all figures.
+    """Set title, legend, fonts and size in the style of all figures. The title is the finding.
 
-    Args:
-        figure: changed in place.
-        title: the finding.
-        subtitle: what the figure shows, in one line.
-        num_panels: number of panels, arranged in rows of `COLUMNS`.
-        panels_height: height of all panels together in pixels; None for rows of the usual height.
+    `panels_height` is that of all panels together in pixels; by default that of rows of `COLUMNS` panels.
     """
     panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
     headline = wrap_text(title, 88)

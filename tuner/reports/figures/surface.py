@@ -3,7 +3,7 @@
 LIMIT Fig. 2 and LARS Fig. 4 show learning rate and warm-up this way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -13,10 +13,19 @@ from ...analysis.comparison import Comparison, tolerated_loss
 from ...analysis.selection import best_trial
 from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult
-from ..text.scores import format_score, is_share, score_title
+from ..text.scores import format_score, is_share
 from .hyperparameters import param_names, trial_hover
 from .searches import Search, scores_without_diverged, searches, validation_scores
-from .style import COLUMNS, SCORE_COLOURS, ScoreRange, apply_style, escape, fit_score_range
+from .style import (
+    COLUMNS,
+    SCORE_COLOURS,
+    ScoreRange,
+    apply_style,
+    escape,
+    fit_score_range,
+    panel_place,
+    score_axis_title,
+)
 
 _CELL_HEIGHT = 44
 _DIVERGED = "#D9D9D9"
@@ -27,10 +36,8 @@ class Surface:
     """A grid of trials over two hyperparameters.
 
     Attributes:
-        across: name of the horizontal hyperparameter.
-        upwards: name of the vertical hyperparameter.
-        columns: values of `across`, ascending.
-        rows: values of `upwards`, ascending.
+        columns: values of the hyperparameter `across`, ascending.
+        rows: values of the hyperparameter `upwards`, ascending.
         trials: by row and column; None where nothing was tried.
     """
 
@@ -85,12 +92,11 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
         vertical_spacing=100 / (row_height * max(2, num_rows)),
     )
     for place, one in enumerate(found.values()):
-        row, column = divmod(place, num_columns)
-        figure.add_traces(_cells(one, facts, scale), rows=row + 1, cols=column + 1)
-        _outline_choice(figure, one, row + 1, column + 1, higher_is_better=facts.higher_is_better)
-        figure.update_xaxes(**_axis(one.across, one.columns), row=row + 1, col=column + 1)
-        figure.update_yaxes(**_axis(one.upwards, one.rows), row=row + 1, col=column + 1)
-    title = escape(score_title(facts.metric, "validation", higher_is_better=facts.higher_is_better))
+        where = panel_place(place, num_columns)
+        figure.add_traces(_cells(one, facts, scale), rows=where["row"], cols=where["col"])
+        _outline_choice(figure, one, where, higher_is_better=facts.higher_is_better)
+        figure.update_xaxes(**_axis(one.across, one.columns), **where)
+        figure.update_yaxes(**_axis(one.upwards, one.rows), **where)
     figure.update_layout(
         coloraxis={
             "colorscale": SCORE_COLOURS,
@@ -98,7 +104,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
             "cmin": scale.low,
             "cmax": scale.high,
             "colorbar": {
-                "title": {"text": title, "side": "right"},
+                "title": {"text": score_axis_title(scale, facts.metric, "validation"), "side": "right"},
                 "tickformat": ".1%" if is_share(facts.metric) else None,
                 "thickness": 14,
             },
@@ -175,7 +181,7 @@ def _score(trial: TrialResult | None, metric: str) -> str:
     return format_score(trial.validation_score, metric).removesuffix("%")
 
 
-def _outline_choice(figure: go.Figure, one: Surface, row: int, column: int, *, higher_is_better: bool) -> None:
+def _outline_choice(figure: go.Figure, one: Surface, where: Mapping[str, int], *, higher_is_better: bool) -> None:
     cells = [trial for cells in one.trials for trial in cells if trial is not None]
     picked = best_trial(cells, higher_is_better=higher_is_better)
     if picked is None:
@@ -183,7 +189,7 @@ def _outline_choice(figure: go.Figure, one: Surface, row: int, column: int, *, h
     x = one.columns.index(_number(picked, one.across))
     y = one.rows.index(_number(picked, one.upwards))
     corners = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
-    figure.add_shape(type="rect", **corners, line={"color": "#D55E00", "width": 3}, row=row, col=column)
+    figure.add_shape(type="rect", **corners, line={"color": "#D55E00", "width": 3}, **where)
 
 
 def _axis(name: str, values: Sequence[float]) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Seconds to the baseline's score against batch size (DATE, Fig. 2): the figure and its records for a CSV file."""
 
-import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -13,7 +12,7 @@ from ...analysis.time_to_target import TimeToTarget, speed_up, target_score, tim
 from ...trial import TrialResult
 from ..text.format import format_amount, pluralize
 from ..text.scores import format_score
-from .style import GREY, ArmStyle, apply_style, arm_styles, escape, log_ticks
+from .style import GREY, ArmStyle, apply_style, arm_styles, escape, line_trace, log_axis, marker_trace
 
 
 def has_times_to_target(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
@@ -38,26 +37,12 @@ def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost:
         title=_finding(times),
         subtitle=f"{facts.name}: seconds of training until validation reaches {format_score(target, facts.metric)}, "
         f"the baseline's {facts.metric} less the margin",
-        num_panels=1,
     )
     sizes = sorted({time.batch_size for time in times})
     seconds = [value for time in times for value in time.seconds]
-    figure.update_xaxes(
-        type="log",
-        tickvals=sizes,
-        ticktext=[f"{size:,}" for size in sizes],
-        title_text="batch size",
-        range=[math.log10(sizes[0]) - 0.1, math.log10(sizes[-1]) + 0.1],
-    )
-    low, high = 0.8 * min(seconds), 1.25 * max(seconds)
-    ticks = log_ticks(low, high)
-    figure.update_yaxes(
-        type="log",
-        tickvals=ticks,
-        ticktext=[f"{tick:g}" for tick in ticks],
-        title_text="seconds to the target",
-        range=[math.log10(low), math.log10(high)],
-    )
+    axis = log_axis(sizes[0] / 10**0.1, sizes[-1] * 10**0.1, "{:,}".format, ticks=sizes)
+    figure.update_xaxes(axis, title_text="batch size")
+    figure.update_yaxes(log_axis(0.8 * min(seconds), 1.25 * max(seconds)), title_text="seconds to the target")
     return figure
 
 
@@ -65,34 +50,16 @@ def _draw_arm(figure: go.Figure, times: Sequence[TimeToTarget], style: ArmStyle)
     name = escape(times[0].arm)
     group = None if times[0].arm == BASELINE else name  # an arm keeps its colour in every figure
     medians = [time for time in times if time.median_seconds is not None]
-    figure.add_trace(
-        go.Scatter(
-            x=[time.batch_size for time in medians],
-            y=[time.median_seconds for time in medians],
-            mode="lines",
-            line={"color": style.colour, "width": 2},
-            legendgroup=group,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=[time.batch_size for time in times for _ in time.seconds],
-            y=[seconds for time in times for seconds in time.seconds],
-            mode="markers",
-            marker={"symbol": style.symbol, "size": 9, "color": style.colour},
-            name=name,
-            legendgroup=group,
-            hovertext=[
-                f"{name} at B={time.batch_size:,}: {format_amount(seconds)} s, after {pluralize(epoch, 'epoch')}; "
-                f"{len(time.seconds)} of {pluralize(time.num_runs, 'run')} got there"
-                for time in times
-                for seconds, epoch in zip(time.seconds, time.epochs, strict=True)
-            ],
-            hoverinfo="text",
-        )
-    )
+    sizes, seconds = [time.batch_size for time in medians], [time.median_seconds for time in medians]
+    figure.add_trace(line_trace(sizes, seconds, style.colour, group=group))
+    runs = [(time, *run) for time in times for run in zip(time.seconds, time.epochs, strict=True)]
+    hovers = [
+        f"{name} at B={time.batch_size:,}: {format_amount(seconds)} s, after {pluralize(epoch, 'epoch')}; "
+        f"{len(time.seconds)} of {pluralize(time.num_runs, 'run')} got there"
+        for time, seconds, epoch in runs
+    ]
+    places, heights = [time.batch_size for time, _, _ in runs], [seconds for _, seconds, _ in runs]
+    figure.add_trace(marker_trace(places, heights, style, hovers, size=9, name=name, group=group))
 
 
 def _finding(times: Sequence[TimeToTarget]) -> str:

@@ -30,11 +30,8 @@ class PageFigure:
 
     Attributes:
         name: letters that no other figure of the page has.
-        headline: what was found.
-        shows: what the figure shows, in one line.
         drawing: data and layouts, as document.js takes them.
         smallest_width: in pixels; on a narrower screen the figure scrolls.
-        reading: how the figure is read.
     """
 
     name: str
@@ -46,13 +43,7 @@ class PageFigure:
 
 
 def page_figure(name: str, figure: go.Figure, reading: str) -> PageFigure:
-    """Return a figure for a page.
-
-    Args:
-        name: letters that no other figure of the page has.
-        figure: what is drawn, as `tuner.reports.figures.style.apply_style` leaves it.
-        reading: how it is read, as text.
-    """
+    """Return a figure for a page, as `tuner.reports.figures.style.apply_style` leaves it, with how it is read."""
     headline, shows = split_title(figure)
     return PageFigure(
         name=name,
@@ -74,16 +65,10 @@ def render_page(
     numbers: Table | None = None,
     notes: Sequence[str] = (),
 ) -> str:
-    """Return an HTML page of figures with what is to be said about them.
+    """Return an HTML page of figures with what is to be said about them; what is empty is left out.
 
-    Args:
-        title: of the page.
-        figures: as `page_figure` gives them.
-        question: what was asked, below the title; left out where empty, as all below.
-        verdict: the answer, in bold.
-        sentences: a list above the figures.
-        numbers: a table below the figures.
-        notes: a list at the end.
+    The question stands below the title, the verdict in bold, the sentences above the figures, the numbers and the notes
+    below them.
     """
     return render(
         "page.html.j2",
@@ -98,12 +83,7 @@ def render_page(
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page of a template that extends document.html.j2.
-
-    Args:
-        template: a file in this folder.
-        values: what it shows, as text.
-    """
+    """Return a page of a template, a file in this folder that extends document.html.j2, with these texts."""
     plotly, script = get_plotlyjs(), _read("document.js")
     policy = (
         f"default-src 'none'; script-src {_hash(plotly)} {_hash(script)}; style-src 'unsafe-inline'; "

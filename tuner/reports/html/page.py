@@ -46,12 +46,7 @@ FIGURE_SECTIONS = (
 
 
 def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
-    """Return the whole report as an HTML page.
-
-    Args:
-        subject: what is reported.
-        figures: figures by their name in `FIGURES`.
-    """
+    """Return the whole report as an HTML page, with figures by their name in `FIGURES`."""
     comparison, cost = subject.comparison, subject.cost
     figure_sections = _figure_sections(figures)
     return render(
@@ -86,13 +81,7 @@ def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
 
 
 def render_figure_page(subject: Answer, name: str, figure: go.Figure) -> str:
-    """Return one figure with the answer above it and the notes below.
-
-    Args:
-        subject: what is reported.
-        name: of the figure in `FIGURES`.
-        figure: as it was drawn.
-    """
+    """Return one figure, by its name in `FIGURES`, with the answer above it and the notes below."""
     comparison, cost = subject.comparison, subject.cost
     return render_page(
         comparison.facts.name,

@@ -34,12 +34,7 @@ def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
 
 
 def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
-    """Format the saving without and with the baseline's bill, in brackets if the arm is not shown to be as good.
-
-    Args:
-        row: an arm at a batch size.
-        cost: a name in `tuner.cost.CURRENCIES`.
-    """
+    """Format the saving without and with the baseline's bill, in brackets if the arm is not shown to be as good."""
     saving = row.savings.get(cost)
     if saving is None:
         return ("", "")

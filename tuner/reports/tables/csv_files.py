@@ -26,11 +26,9 @@ def escape_cell(value: object) -> object:
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
-    """Write a header and one line for each record; None is an empty cell. Without records the file is empty.
+    """Write a header and one line for each record, all with the keys of the first; None is an empty cell.
 
-    Args:
-        path: the file; an existing one is replaced.
-        records: all with the keys of the first.
+    Without records the file is empty. An existing file is replaced.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(records[0]) if records else [])

@@ -74,12 +74,7 @@ def _is_minus(text: str, place: int) -> bool:
 
 
 def latex_table(table: Table, label: str) -> str:
-    r"""Return a table with booktabs rules, as wide as the page, with a rule between groups.
-
-    Args:
-        table: the table.
-        label: for \ref, letters, digits and hyphens.
-    """
+    r"""Return a table with booktabs rules, as wide as the page, with a rule between groups and a label for \ref."""
     sides = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
     headings = " & ".join(rf"\rotatebox{{90}}{{{escape_latex(column)}}}" for column in table.columns)
     groups = [" \\\\\n".join(_latex_row(row) for row in group) + r" \\" for group in table.groups]

@@ -197,14 +197,14 @@ def ledger_table(subject: Answer) -> Table:
     total = ("", "total", "", f"{ledger.reused.trials:,}", *_bill(ledger.total, diverged, failed, operations))
     return Table(
         caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
-        "the lines add up to the total. Taken over: trials whose results an earlier training gave; the study spent "
+        "the lines add up to the total. Reused: trials whose results an earlier training gave; the study spent "
         "nothing on them, and the cost to a model counts them all the same. FLOPs and seconds are rounded here and "
         "exact in ledger.csv and in the store.",
         columns=(
             "batch size",
             "arm",
             "role",
-            "taken over",
+            "reused",
             "trainings",
             "diverged",
             "failed",

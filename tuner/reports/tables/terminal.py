@@ -5,8 +5,7 @@ This module must not know plotly, nor where results come from.
 
 from collections.abc import Collection, Sequence
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -18,36 +17,28 @@ from ..text.format import format_amount, pluralize
 from ..text.headlines import format_edge, format_trials_to_match, headlines
 from ..text.scores import format_interval, format_points
 from .cells import format_savings, format_share_of_baseline, format_verdict
+from .plain import plain_table
 
 _ANY_WIDTH = 10_000
+_COST = "device_seconds"
 _VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
 
 
-def comparison_table(comparison: Comparison, *, cost: str = "device_seconds") -> RenderableType:
-    """Return the answer of a study, readable without its definition.
+def print_answer(comparison: Comparison, console: Console) -> None:
+    """Print the answer of a study, readable without its definition, with savings in device-seconds.
 
-    Args:
-        comparison: what `tuner.analysis.comparison.compare` found.
-        cost: the currency that savings are stated in, a name in `tuner.cost.CURRENCIES`.
-
-    Returns:
-        What `rich.console.Console.print` can show. Names are never read as markup.
+    Names are never read as markup.
     """
     facts = comparison.facts
-    title = f"{facts.name}: {facts.question}" if facts.question else facts.name
-    parts: list[RenderableType] = [Text(title, style="bold")]
+    console.print(Text(f"{facts.name}: {facts.question}" if facts.question else facts.name, style="bold"))
     for batch_size in facts.batch_sizes:
-        parts.append(Text())
-        parts.extend(Text(f"• {sentence}") for sentence in headlines(comparison, batch_size, cost=cost))
-        parts.append(_BatchSizeTable(comparison, batch_size, cost))
-    parts.append(Text())
-    parts.extend(Text(note, style="dim") for note in notes(comparison, cost=cost))
-    return Group(*parts)
-
-
-def print_answer(comparison: Comparison, console: Console) -> None:
-    """Print the answer of a study with savings in device-seconds."""
-    console.print(comparison_table(comparison))
+        console.print()
+        for sentence in headlines(comparison, batch_size, cost=_COST):
+            console.print(Text(f"• {sentence}"))
+        console.print(_BatchSizeTable(comparison, batch_size))
+    console.print()
+    for note in notes(comparison, cost=_COST):
+        console.print(Text(note, style="dim"))
 
 
 class _BatchSizeTable:
@@ -55,8 +46,8 @@ class _BatchSizeTable:
 
     dropped_first = ("operations", "of_baseline", "effort", "baseline", "trials")
 
-    def __init__(self, comparison: Comparison, batch_size: int, cost: str) -> None:
-        self.comparison, self.cost, self.batch_size = comparison, cost, batch_size
+    def __init__(self, comparison: Comparison, batch_size: int) -> None:
+        self.comparison, self.batch_size = comparison, batch_size
         self.rows = [row for row in comparison.rows if row.batch_size == batch_size]
         self.operations = cost_unit("flops", [row.bill["flops"] for row in self.rows if row.bill])
 
@@ -70,8 +61,7 @@ class _BatchSizeTable:
             yield Text("Some columns are left out: the terminal is too narrow for them.", style="dim")
 
     def _table(self, *, leaving_out: Collection[str]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
-        columns = self._columns()
+        table, columns = plain_table(), self._columns()
         for name in leaving_out:
             del columns[name]
         table.add_column(f"B={self.batch_size}", max_width=24, overflow="fold")
@@ -83,7 +73,7 @@ class _BatchSizeTable:
 
     def _columns(self) -> dict[str, tuple[str, Sequence[Text]]]:
         comparison, rows = self.comparison, self.rows
-        saved = [format_savings(row, self.cost) for row in rows]
+        saved = [format_savings(row, _COST) for row in rows]
         return {
             "score": (f"test {comparison.facts.metric}", [_score(comparison, row) for row in rows]),
             "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),

@@ -14,7 +14,7 @@ from .scores import format_points
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
-    found = (*of_scores, _taken_over, _packed, _machines, _scope)
+    found = (*of_scores, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -129,7 +129,7 @@ def _diverged(subject: Answer) -> Iterable[str]:
         )
 
 
-def _taken_over(subject: Answer) -> Iterable[str]:
+def _reused(subject: Answer) -> Iterable[str]:
     """State how many results were reused."""
     results = [result for result in subject.results if result.reused_from is not None]
     if results:
@@ -137,7 +137,7 @@ def _taken_over(subject: Answer) -> Iterable[str]:
         others = {(result.reused_from or "").rpartition("/")[0] for result in results} - {own}
         whose = f"trials of this study and of {join_names(sorted(others))}" if others else "other trials of this study"
         yield (
-            f"{pluralize(len(results), 'result')} of {whose} that trained the same were taken over. The cost to a "
+            f"{pluralize(len(results), 'result')} of {whose} that trained the same were reused. The cost to a "
             "model counts them as if trained again, in the seconds that they had taken; what the study spent leaves "
             "them out."
         )

@@ -35,9 +35,14 @@ def format_config(config: TrainConfig) -> str:
         start = f" from {format_lr(schedule.warmup_start * schedule.peak_lr)}" if schedule.warmup_start else ""
         warmup = f"{schedule.warmup} warm-up{start} over {format_epochs(schedule.warmup_epochs)}"
     decay, solver = format_value(schedule.decay), format_value(optimizer)
-    recipe = {name: value for name, value in asdict(config.recipe).items() if value != getattr(Recipe(), name)}
-    around = f"; {format_values(recipe)}" if recipe else ""
+    recipe = format_recipe(config.recipe)
+    around = f"; {recipe}" if recipe else ""
     return f"lr {format_lr(schedule.peak_lr)}, {warmup}, decay {decay}; {solver}{around}"
+
+
+def format_recipe(recipe: Recipe) -> str:
+    """Format what differs from the plain recipe; empty if nothing does."""
+    return format_values({name: value for name, value in asdict(recipe).items() if value != getattr(Recipe(), name)})
 
 
 def format_value(value: object) -> str:

@@ -54,13 +54,13 @@ def cost_title(unit: Unit, what: str) -> str:
     return f"{what} ({unit.label})"
 
 
-def format_reused(taken_over: Cost) -> str:
+def format_reused(reused: Cost) -> str:
     """Format the note beside a bill that includes reused results; empty if there are none.
 
     >>> format_reused(Cost(trials=2, device_seconds=12.5))
-    '2 trainings taken over from earlier ones, worth 12.5 device-seconds.'
+    'Results of 2 trainings were reused, worth 12.5 device-seconds.'
     """
-    if not taken_over.trials:
+    if not reused.trials:
         return ""
-    trainings = pluralize(taken_over.trials, "training")
-    return f"{trainings} taken over from earlier ones, worth {format_amount(taken_over.device_seconds)} device-seconds."
+    worth = f"{format_amount(reused.device_seconds)} device-seconds"
+    return f"Results of {pluralize(reused.trials, 'training')} were reused, worth {worth}."

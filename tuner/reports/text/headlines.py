@@ -17,14 +17,18 @@ def is_as_good(row: ComparisonRow) -> bool:
     return row.verdict is not None and row.verdict.finding in ("beats", "matches")
 
 
+def judged_arms(facts: StudyFacts) -> tuple[str, ...]:
+    """Return the arms that are judged: those that do not search, or all but the reference if all search."""
+    others = tuple(arm for arm in facts.arms if arm != facts.reference)
+    return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
+
+
 def headlines(comparison: Comparison, batch_size: int, *, cost: str = "device_seconds") -> tuple[str, ...]:
-    """Return the answer at a batch size: one sentence for each zero-tuning arm, or for every arm if there is none.
+    """Return the answer at a batch size: one sentence for each judged arm.
 
     Test scores single out no arm, because that would be a choice on the test set.
     """
-    facts = comparison.facts
-    others = [arm for arm in facts.arms if arm != facts.reference]
-    arms = [arm for arm in others if arm in facts.zero_tuning_arms] or others
+    arms = judged_arms(comparison.facts)
     return tuple(_headline(comparison, comparison.row(arm, batch_size), cost) for arm in arms)
 
 
@@ -40,7 +44,8 @@ def _headline(comparison: Comparison, row: ComparisonRow, cost: str) -> str:
     if finding == "undecided":
         return f"{start} is undecided: {scores}, {_why_undecided(row, facts)}."
     if finding == "falls short":
-        return f"{start} falls short of {reference.arm} ({scores}){_format_diverged(row)}."
+        lost = f"; {row.num_diverged} of {pluralize(row.num_seeds, 'seed')} diverged" if row.num_diverged else ""
+        return f"{start} falls short of {reference.arm} ({scores}){lost}."
     return f"{start} {finding} {reference.arm} ({scores}) and {_format_bill(comparison, row, reference, cost)}."
 
 
@@ -54,10 +59,6 @@ def _why_undecided(row: ComparisonRow, facts: StudyFacts) -> str:
     low, high = (format_points(end or 0.0, facts.metric) for end in (verdict.difference.low, verdict.difference.high))
     tolerance = format_points(verdict.tolerance, facts.metric, signed=False)
     return f"{low.removesuffix(' points')} to {high} ({tolerance.removesuffix(' points')} tolerated)"
-
-
-def _format_diverged(row: ComparisonRow) -> str:
-    return f"; {row.num_diverged} of {pluralize(row.num_seeds, 'seed')} diverged" if row.num_diverged else ""
 
 
 def _format_bill(comparison: Comparison, row: ComparisonRow, reference: ComparisonRow, cost: str) -> str:
@@ -100,11 +101,10 @@ def format_edge(edge: Edge) -> str:
 
 
 def summary_line(comparison: Comparison) -> str:
-    """Summarise the study in one line: at how many batch sizes each zero-tuning arm is as good as the reference."""
+    """Summarise the study in one line: at how many batch sizes each judged arm is as good as the reference."""
     facts = comparison.facts
-    others = [arm for arm in facts.arms if arm != facts.reference]
     arms_by_number: dict[int, list[str]] = {}
-    for arm in [arm for arm in others if arm in facts.zero_tuning_arms] or others:
+    for arm in judged_arms(facts):
         num_equal = sum(is_as_good(comparison.row(arm, batch_size)) for batch_size in facts.batch_sizes)
         arms_by_number.setdefault(num_equal, []).append(arm)
     if not arms_by_number:

@@ -4,16 +4,14 @@ Every sentence is a fact of this study or a definition that its numbers rely on.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from ....trainers.spec import Recipe, TrainConfig
+from ....trainers.spec import TrainConfig
 from ...study import Study
 from ..answer import Answer
-from .configuration import format_values
+from .configuration import format_recipe, format_values
 from .format import join_names, pluralize
 from .scores import format_points
-
-_PLAIN_RECIPE = asdict(Recipe())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +46,8 @@ def _workload(study: Study) -> Iterable[str]:
     others = [f"{arm.name} {arm.epochs}" for arm in study.arms if arm.epochs]
     if others:
         yield f"Except arms with epochs of their own, which are billed for them: {join_names(others)}."
-    recipe = {key: value for key, value in asdict(study.recipe).items() if value != _PLAIN_RECIPE[key]}
-    if recipe:
-        yield f"Recipe of every training: {format_values(recipe)}."
+    if recipe := format_recipe(study.recipe):
+        yield f"Recipe of every training: {recipe}."
     resources = study.resources
     devices = f" and {resources.gpus_per_trial:g} of a GPU" if resources.gpus_per_trial else ""
     num_workers = resources.workers_per_trial

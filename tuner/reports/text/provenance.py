@@ -46,7 +46,7 @@ def sessions_table(subject: Answer) -> Table | None:
     ]
     return Table(
         caption="The programs that ran the study. A new line begins where the version, commit, machine, data or "
-        "resources changed. Results that were taken over count where they were.",
+        "resources changed. Reused results count where they were trained.",
         columns=("begun (UTC)", "git commit", "versions", "machine", "trainings ended"),
         groups=(tuple(rows),),
         words=frozenset({0, 1, 2, 3}),

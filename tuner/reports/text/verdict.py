@@ -10,26 +10,14 @@ from ...analysis.comparison import Comparison, ComparisonRow
 from ..tables.cells import has_stated_baseline
 from .costs import cost_unit
 from .format import format_share, join_names
-from .headlines import headlines, is_as_good
+from .headlines import headlines, is_as_good, judged_arms
 from .scores import format_score
 
 
-def judged_arms(comparison: Comparison) -> tuple[str, ...]:
-    """Return the arms that the verdict judges: those that do not search, or all but the reference if all search."""
-    facts = comparison.facts
-    others = tuple(arm for arm in facts.arms if arm != facts.reference)
-    return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
-
-
 def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
-    """Summarise the study in one sentence: which arms do as well as the reference, where, and what that saves.
-
-    Args:
-        comparison: the result of `tuner.analysis.comparison.compare`.
-        cost: the currency of the savings, a name in `tuner.cost.CURRENCIES`.
-    """
+    """Summarise the study in one sentence: which arms do as well as the reference, where, and what that saves."""
     facts = comparison.facts
-    arms = judged_arms(comparison)
+    arms = judged_arms(facts)
     rows = {arm: [comparison.row(arm, batch_size) for batch_size in facts.batch_sizes] for arm in arms}
     if not any(row.verdict for found in rows.values() for row in found):
         return f"Nothing can be judged yet: {facts.reference} and the others have no confirmed scores in common."
@@ -93,15 +81,15 @@ def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
     if not savings:
         return ""
     text = f", saving {_range([saving.share for saving in savings])} of {cost_unit(cost, []).label}"
-    billed = [row.savings[cost].share_with_baseline for row in rows if cost in row.savings and _is_billed(row, cost)]
+    billed = [
+        row.savings[cost].share_with_baseline
+        for row in rows
+        if cost in row.savings and row.zero_tuning and not has_stated_baseline(row, cost)
+    ]
     if not billed:
         return text
     others = "" if len(billed) == len(savings) else " where one was tuned"
     return f"{text} ({_range(billed)} with the baseline's bill{others})"
-
-
-def _is_billed(row: ComparisonRow, cost: str) -> bool:
-    return row.zero_tuning and not has_stated_baseline(row, cost)
 
 
 def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:

@@ -1,15 +1,14 @@
 """Which configuration is diagnosed, what is read from it, and the command from study file to table."""
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.outputs import read_csv
 from tests.user_applications import Here
 from zerotune.trainers.spec import Configuration, EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
-from zerotune.tuner.commands.diagnose import export as diagnosis_export
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.figures import FIGURES
 from zerotune.tuner.commands.diagnose.run import diagnose, needs_results, resolve_configuration, select_iterations
@@ -130,22 +129,14 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_trained() ->
     assert said == []
 
 
-def test_the_command_writes_table_page_and_figures(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
-
-    def without_browser(figures: Mapping[str, object], to: Path, formats: Sequence[str]) -> tuple[list[Path], None]:
-        drawn.extend(f"{name}.{ending}" for name in figures for ending in formats)
-        return [], None
-
-    monkeypatch.setattr(diagnosis_export, "write_images", without_browser)
+def test_the_command_writes_table_page_and_figures(here: Here, without_images: list[str]) -> None:
     (here.folder / "inside.yaml").write_text(STUDY, encoding="utf-8")
     words = ("--arm", "legw", "--batch-size", "1500", "--batch-size", "500", "--points", "2", "--to", "out")
     out = here.done("diagnose", "inside.yaml", *words)
     assert "inside: legw from inside, seed 4" in out
     assert out.split()[-2:] == ["out/diagnosis.csv", "out/diagnosis.html"]
-    assert drawn == [f"{name}.png" for name in FIGURES]
-    with Path("out/diagnosis.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    assert without_images == [f"{name}.png" for name in FIGURES]
+    rows = read_csv(Path("out/diagnosis.csv"))
     lipschitz = [(row["batch_size"], row["iteration"]) for row in rows if row["quantity"] == "lipschitz_constant"]
     assert lipschitz == [("500", "1"), ("500", "12"), ("1500", "1"), ("1500", "4")]
     assert len({row["layer"] for row in rows if row["quantity"] == "trust_ratio"}) == 10

@@ -1,38 +1,24 @@
 """A diagnosis as sentences, a table and figures, for synthetic trainings with a known answer."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from tests.complete_study import epoch_metrics
+from tests.outputs import printed
+from tests.reported_study import STUDY
+from tests.synthetic_study import result
 from zerotune.trainers.diagnostics import GradientNoise, LayerNorms, Observation
-from zerotune.trainers.spec import EpochMetrics, OptimizerSpec, ScheduleSpec, TrainConfig, TrainResult
+from zerotune.trainers.spec import TrainResult
 from zerotune.tuner.commands.diagnose.diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 from zerotune.tuner.commands.diagnose.export import records
 from zerotune.tuner.commands.diagnose.figures import FIGURES, MAX_LAYERS
 from zerotune.tuner.commands.diagnose.text import describe_distance, describe_peaks, print_diagnosis
 from zerotune.tuner.study import study_from_text
 
-STUDY = study_from_text(
-    """
-name: made_up
-application: lenet_mnist
-data: {source: mnist5k}
-epochs: 4
-batch_sizes: [100]
-seeds: [1, 2]
-reference: tuned
-baseline: {batch_size: 50, optimizer: momentum, lr: 0.01}
-arms:
-  - {name: tuned, method: random, trials: 2, space: {lr: {low: 0.01, high: 0.3}}}
-  - {name: "legw", method: legw}
-""",
-    "made_up.yaml",
-)
 EPOCHS = 4
 NUM_SAMPLES = 1_000
 
@@ -53,37 +39,24 @@ def run(batch_size: int, lipschitz: Sequence[float], *, status: str = "finished"
         )
         for place, value in enumerate(lipschitz)
     )
-    per_epoch = NUM_SAMPLES // batch_size
     epochs = tuple(
-        EpochMetrics(
-            epoch=epoch,
-            lr=0.1,
+        replace(
+            epoch_metrics(epoch, 0.9),
             train_loss=1.0 / epoch,
             validation_loss=1.5 / epoch,
-            validation_score=0.9,
-            iterations=per_epoch,
-            samples=NUM_SAMPLES,
-            flops=1,
-            device_seconds=1.0,
+            iterations=NUM_SAMPLES // batch_size,
         )
         for epoch in range(1, EPOCHS + 1)
     )
-    config = TrainConfig(
-        application="lenet_mnist",
-        data="mnist5k",
-        batch_size=batch_size,
-        epochs=EPOCHS,
-        schedule=ScheduleSpec(peak_lr=0.1),
-        optimizer=OptimizerSpec(name="momentum"),
-        seed=1,
-    )
-    result = TrainResult(status=status, epochs=epochs, validation_score=0.9)  # type: ignore[arg-type]
-    return DiagnosedRun(config=config, num_samples=NUM_SAMPLES, result=result, observations=observations)
+    config = replace(result("legw", batch_size, "confirmation", 1, validation=0.9).trial.config, epochs=EPOCHS)
+    trained = TrainResult(status=status, epochs=epochs, validation_score=0.9)  # type: ignore[arg-type]
+    return DiagnosedRun(config=config, num_samples=NUM_SAMPLES, result=trained, observations=observations)
 
 
 def diagnosis(*runs: DiagnosedRun) -> Diagnosis:
     sizes = tuple(run.batch_size for run in runs)
-    question = DiagnosisQuestion(study=STUDY, arm="legw", batch_sizes=sizes, seed=1)
+    study = study_from_text(STUDY, "synthetic.yaml")
+    question = DiagnosisQuestion(study=study, arm="legw", batch_sizes=sizes, seed=1)
     return Diagnosis(question=question, runs=runs, notes=("The study's search chose [red].",))
 
 
@@ -158,10 +131,8 @@ def test_the_noise_scale_of_the_end_is_the_median_of_the_last_fifth():
 
 @pytest.mark.parametrize("width", [80, 110])
 def test_the_table_fits_the_terminal_and_holds_the_numbers(width: int):
-    console = Console(width=width, file=io.StringIO())
-    print_diagnosis(diagnosis(run(50, [1, 2, 9, 3, 1]), run(1000, [1, 1, 1], status="diverged")), console)
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
+    given = diagnosis(run(50, [1, 2, 9, 3, 1]), run(1000, [1, 1, 1], status="diverged"))
+    text = printed(print_diagnosis, given, width=width)
     assert max(map(len, text.splitlines())) <= width
     rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["50"], ["1,000"])]
     times = np.array([1, 3, 7, 15])

@@ -1,7 +1,5 @@
 """Performance profiles as a table, a figure and files, and the command that writes them."""
 
-import csv
-import io
 import math
 import re
 from dataclasses import replace
@@ -10,14 +8,15 @@ from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.outputs import printed, read_csv
 from tests.synthetic_study import confirmations, facts, result, study_results
 from zerotune.tuner.analysis.comparison import Comparison, compare
 from zerotune.tuner.analysis.provenance import Origin
-from zerotune.tuner.commands.profile import command as profile_command_module
-from zerotune.tuner.commands.profile import figure as profile_figure_module
+from zerotune.tuner.commands import page_files
+from zerotune.tuner.commands.options import StoredStudy
+from zerotune.tuner.commands.profile.command import profile
 from zerotune.tuner.commands.profile.figure import profile_figure, write_profile
 from zerotune.tuner.commands.profile.profiles import TAU_MAX, PerformanceProfiles, performance_profiles
 from zerotune.tuner.commands.profile.text import print_profiles
@@ -46,13 +45,6 @@ def found(comparisons: list[Comparison]) -> PerformanceProfiles:
     return performance_profiles(comparisons, "trials", with_baseline=False)
 
 
-def printed(found: PerformanceProfiles, other: PerformanceProfiles, width: int) -> str:
-    console = Console(width=width, file=io.StringIO())
-    print_profiles(found, other, console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def renamed(found: PerformanceProfiles, name: str) -> PerformanceProfiles:
     return replace(found, arms=tuple(replace(profile, arm=name) for profile in found.arms[:1]))
 
@@ -65,7 +57,7 @@ def test_the_table_counts_workloads_and_shows_both_areas(
     comparisons: list[Comparison], found: PerformanceProfiles, width: int
 ) -> None:
     with_baseline = performance_profiles(comparisons, "trials", with_baseline=True)
-    text = printed(found, with_baseline, width)
+    text = printed(print_profiles, found, with_baseline, width=width)
     cells = [re.split(r"(?<!of) +(?!of)", line) for line in text.splitlines()]
     rows = {row[0]: [re.sub(" +", " ", cell) for cell in row[1:]] for row in cells if row[0] in ("tuned", "date")}
     # date costs 1 training and is not as good on one workload. tuned costs 13, 13, 1 and 5 times the cheapest. The
@@ -82,14 +74,14 @@ def test_the_table_counts_workloads_and_shows_both_areas(
 
 
 def test_the_arm_with_the_largest_area_stands_first_and_in_the_headline(found: PerformanceProfiles) -> None:
-    text = printed(found, found, 110)
+    text = printed(print_profiles, found, found)
     assert text.index("\ndate ") < text.index("\ntuned ")
     assert text.startswith("date comes first, with an area of 0.75: cheapest of the arms as good as the reference on 3")
 
 
 def test_names_are_never_read_as_markup(found: PerformanceProfiles) -> None:
     odd = renamed(found, NAME)
-    assert NAME in printed(odd, odd, 110)
+    assert NAME in printed(print_profiles, odd, odd)
     assert "<b>date" not in str(profile_figure(odd).to_plotly_json()["data"])
 
 
@@ -123,17 +115,16 @@ def test_a_marker_is_a_workload_that_the_arm_solved(found: PerformanceProfiles) 
 
 
 def test_the_files_hold_the_figure_and_every_number_behind_it(
-    found: PerformanceProfiles, tmp_path: Path, monkeypatch: Any
+    found: PerformanceProfiles, tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(profile_figure_module, "write_images", lambda *_, **__: ([], "no browser"))
-    files, notice = write_profile(found, tmp_path / "new")
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], "no browser"))
+    files = write_profile(found, tmp_path / "new")
     assert [file.name for file in files] == ["profile.html", "profile.csv"]
-    assert notice == "no browser"
+    assert capsys.readouterr().err == "no browser\n"
     page = files[0].read_text(encoding="utf-8")
     assert "Left out: legw, sqrt, linear, defaults, which do not stand in other." in page
     assert "<script src" not in page
-    with files[1].open(encoding="utf-8", newline="") as file:
-        records = list(csv.DictReader(file))
+    records = read_csv(files[1])
     shown = [(r["arm"], r["study"], r["batch_size"], r["finding"], r["bill"], r["ratio"]) for r in records]
     assert len(shown) == 8
     assert ("tuned", "other", "1024", "reference", "5.0", "5.0") in shown
@@ -146,13 +137,13 @@ def test_the_files_hold_the_figure_and_every_number_behind_it(
 def command(comparisons: list[Comparison], *words: str) -> tuple[int, str, BaseException | None]:
     by_name = {comparison.facts.name: comparison for comparison in comparisons}
     app = typer.Typer()
-    app.command()(profile_command_module.profile)
+    app.command()(profile)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(console, "width", 110)
         patch.setattr(
-            profile_command_module,
-            "read_stored_answer",
-            lambda study, *_: Answer(comparison=by_name[study], results=(), origin=NOWHERE),
+            StoredStudy,
+            "read_answer",
+            lambda stored: Answer(comparison=by_name[stored.study], results=(), origin=NOWHERE),
         )
         ended = CliRunner().invoke(app, list(words))
     return ended.exit_code, ended.stdout, ended.exception
@@ -162,19 +153,19 @@ def test_the_command_reads_every_study_and_prints_the_table(comparisons: list[Co
     code, text, _ = command(comparisons, "synthetic", "other", "--cost", "trials")
     assert code == 0
     without = performance_profiles(comparisons, "trials", with_baseline=False)
-    assert text == printed(without, performance_profiles(comparisons, "trials", with_baseline=True), 110)
+    other = performance_profiles(comparisons, "trials", with_baseline=True)
+    assert text == printed(print_profiles, without, other, width=110)
 
 
 def test_the_command_bills_the_baseline_where_asked_and_writes_where_told(
-    comparisons: list[Comparison], tmp_path: Path, monkeypatch: Any
+    comparisons: list[Comparison], tmp_path: Path, without_images: list[str]
 ) -> None:
-    monkeypatch.setattr(profile_figure_module, "write_images", lambda *_, **__: ([], None))
     words = ["synthetic", "other", "--cost", "trials", "--with-baseline", "--to", str(tmp_path)]
     code, text, _ = command(comparisons, *words)
     assert code == 0
     assert text.splitlines()[-2:] == [str(tmp_path / "profile.html"), str(tmp_path / "profile.csv")]
-    with (tmp_path / "profile.csv").open(encoding="utf-8", newline="") as file:
-        bills = {(r["arm"], r["study"]): r["bill"] for r in csv.DictReader(file)}
+    assert without_images == ["profile.png"]
+    bills = {(r["arm"], r["study"]): r["bill"] for r in read_csv(tmp_path / "profile.csv")}
     assert (bills["date", "synthetic"], bills["tuned", "synthetic"]) == ("13.0", "13.0")
 
 

@@ -6,7 +6,6 @@ from itertools import product
 import pytest
 
 from zerotune.tuner.commands.regime.bisection import Bracket, Definition, find_bracket, ladder, next_rung, select_rungs
-from zerotune.tuner.errors import BadInput
 
 DEFINITIONS: tuple[Definition, ...] = ("first failure", "last success")
 
@@ -98,18 +97,3 @@ def test_a_range_is_a_part_of_the_ladder() -> None:
     assert select_rungs(rungs, None, None) == rungs
     assert select_rungs(rungs, 128, 512) == (128, 256, 512)
     assert select_rungs(rungs, 3000, None) == (3000,)
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "said"),
-    [
-        (None, 4096, "--to 4096: is above the 300 training samples; choose one of 64, 128, 256, 300"),
-        (100, None, "--from 100: is not B0 times a power of two above 1; choose one of 64, 128, 256, 300"),
-        (32, None, "--from 32: is not B0 times a power of two above 1"),
-        (256, 128, "--from 256: is above --to 128"),
-    ],
-)
-def test_a_range_that_cannot_be_searched_is_refused(first: int | None, last: int | None, said: str) -> None:
-    with pytest.raises(BadInput) as refusal:
-        select_rungs(ladder(32, 300), first, last)
-    assert said in str(refusal.value)

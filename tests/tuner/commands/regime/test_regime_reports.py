@@ -1,23 +1,18 @@
 """A regime as sentences, a table, a figure and files: they state what was found, and the bill adds up."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from tests.regime_responses import TEXT, holding_up_to, search
-from zerotune.tuner.commands.regime import export as regime_export
+from tests.outputs import printed, read_csv
+from tests.regime_responses import LIMITS, holding_up_to, not_monotone, search
 from zerotune.tuner.commands.regime.export import regime_as_json, regime_page, write_regime
 from zerotune.tuner.commands.regime.figure import regime_bands, regime_figure
 from zerotune.tuner.commands.regime.text import headline, notes, print_regime, sentences, table_headings, table_rows
 from zerotune.tuner.commands.regime.verdict import Regime
 from zerotune.tuner.reports.figures.images import write_images
 from zerotune.tuner.trial import Trial, TrialStatus
-
-LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
 
 
 def found(
@@ -26,15 +21,7 @@ def found(
     span: tuple[int | None, int | None] = (None, None),
     budget: int | None = None,
 ) -> Regime:
-    regime = search(holding_up_to(LIMITS if limits is None else limits), span=span, max_trainings=budget).regime
-    assert regime is not None
-    return regime
-
-
-def printed(regime: Regime, width: int) -> str:
-    console = Console(width=width, file=io.StringIO(), record=True)
-    print_regime(regime, console)
-    return console.export_text()
+    return search(holding_up_to(LIMITS if limits is None else limits), span=span, max_trainings=budget).found()
 
 
 def test_the_boundaries_are_said_with_what_they_rest_on() -> None:
@@ -99,8 +86,7 @@ def test_a_search_that_its_budget_ended_says_what_is_open() -> None:
 
 
 def test_the_loss_that_ended_linear_scaling_is_said() -> None:
-    regime = search(holding_up_to({}, loss_limit=128)).regime
-    assert regime is not None
+    regime = search(holding_up_to({}, loss_limit=128)).found()
     assert "fails at 256 (2 times its validation loss, 1.2 allowed)" in sentences(regime)[0]
     assert ("256", "linear", "score only") in {(row[0], row[1], row[5]) for row in table_rows(regime)}
 
@@ -112,18 +98,13 @@ def test_means_that_no_interval_shows_are_called_means() -> None:
         spread = 0.02 * (trial.config.seed - 1.5)
         return (0.97 if trial.batch_size <= 128 else 0.94) + spread, 0.1, "finished"
 
-    regime = search(response).regime
-    assert regime is not None
+    regime = search(response).found()
     assert "The means over 2 seeds decide; their 95% intervals confirm none of it." in sentences(regime)[0]
     assert {row[5] for row in table_rows(regime)} == {"baseline", "holds ?", "fails ?"}
 
 
 def test_a_response_that_is_not_monotone_is_said() -> None:
-    def response(trial: Trial) -> tuple[float, float, TrialStatus]:
-        return (0.5 if trial.batch_size in (512, 2048) else 0.96), 0.1, "finished"
-
-    regime = search(response).regime
-    assert regime is not None
+    regime = search(not_monotone).found()
     said = [note for note in notes(regime) if note.startswith("Not monotone")]
     assert said[0].startswith("Not monotone: linear scaling fails at 512, 2,048, but holds again at 1,024, 3,000.")
     assert said[1].startswith("Not monotone: all methods fail at 2,048, but one holds again at 3,000.")
@@ -135,8 +116,7 @@ def test_runs_that_were_lost_are_said() -> None:
         lost = trial.batch_size == 3000 and trial.config.seed == 2
         return 0.96, 0.1, "failed" if lost else "diverged" if trial.config.seed == 2 else "finished"
 
-    regime = search(response).regime
-    assert regime is not None
+    regime = search(response).found()
     assert "baseline at B=32: of 2 confirmation runs 1 diverged and 0 failed." in notes(regime)
     assert any("of 2 confirmation runs 0 diverged and 1 failed (out of memory)." in note for note in notes(regime))
 
@@ -151,7 +131,7 @@ def test_the_tables_trials_add_up_to_the_bill() -> None:
 
 @pytest.mark.parametrize("width", [80, 110])
 def test_the_table_fits_a_terminal(width: int) -> None:
-    lines = printed(found(), width).splitlines()
+    lines = printed(print_regime, found(), width=width).splitlines()
     assert max(map(len, lines)) <= width
     rows = [line for line in lines if "linear" in line and "%" in line and not line.startswith(("•", "accuracy"))]
     assert [row.split()[-1] for row in rows if "±" in row] == ["4"] * 6  # device-seconds of two trainings, not wrapped
@@ -200,8 +180,7 @@ def test_a_regime_that_was_not_met_is_not_shaded(
     assert list(regime_bands(found(limits, span=span))) == bands
 
 
-def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regime_export, "write_images", lambda *_: ([], None))
+def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, without_images: list[str]) -> None:
     regime = found()
     files = write_regime(regime, tmp_path / "report")
     assert [file.name for file in files] == ["regime.html", "regime.csv", "regime.json"]
@@ -209,9 +188,8 @@ def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, monkeypat
     assert content == json.loads(json.dumps(regime_as_json(regime)))
     assert content["sentences"] == list(sentences(regime))
     assert (content["large"]["fails"], content["huge"]["holds"], content["full"]) == (256, 1024, 3000)
-    with files[1].open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [(int(row["batch_size"]), row["arm"]) for row in rows] == [
+    assert without_images == ["regime.png", "regime.svg"]
+    assert [(int(row["batch_size"]), row["arm"]) for row in read_csv(files[1])] == [
         (attempt.batch_size, attempt.arm) for attempt in (regime.baseline, *regime.attempts)
     ]
     page = regime_page(regime)
@@ -223,8 +201,7 @@ def test_a_loss_that_is_not_finite_is_no_number_in_the_files() -> None:
     def response(trial: Trial) -> tuple[float, float, TrialStatus]:
         return (0.1, 0.1, "diverged") if trial.batch_size > 128 else (0.96, 0.1, "finished")
 
-    regime = search(response, text=TEXT).regime
-    assert regime is not None
+    regime = search(response).found()
     records = regime_as_json(regime)["attempts"]
     assert {r["loss_ratio"] for r in records if r["batch_size"] > 128} == {None}
     json.dumps(regime_as_json(regime), allow_nan=False)

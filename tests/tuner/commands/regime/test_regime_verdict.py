@@ -6,36 +6,22 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from tests.regime_responses import made_up
-from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig
+from tests.regime_responses import made_up, prepared
+from tests.synthetic_study import result
 from zerotune.tuner.commands.regime.bisection import Bracket
 from zerotune.tuner.commands.regime.verdict import (
     Attempt,
     CertainBounds,
     Judge,
     Regime,
-    RegimeQuestion,
     find_brackets,
     linear_verdicts,
     method_verdicts,
 )
 from zerotune.tuner.cost import Cost
-from zerotune.tuner.trial import Trial, TrialResult, TrialStatus
+from zerotune.tuner.trial import TrialResult, TrialStatus
 
-QUESTION = RegimeQuestion(
-    study="x",
-    application="lenet_mnist",
-    metric="accuracy",
-    higher_is_better=True,
-    margin=0.995,
-    epochs=12,
-    num_seeds=3,
-    baseline_batch_size=32,
-    num_train=1000,
-    rungs=(64, 128, 256, 512, 1000),
-    linear="linear",
-    arms=("linear", "legw"),
-)
+QUESTION = replace(prepared()[1], num_train=1000, rungs=(64, 128, 256, 512, 1000), arms=("linear", "legw"))
 
 
 def runs(
@@ -44,16 +30,7 @@ def runs(
     """Return one confirmation run per score, with seeds 0, 1 ..."""
     results = []
     for seed, score in enumerate(scores):
-        config = TrainConfig(
-            application="lenet_mnist",
-            data="mnist5k",
-            batch_size=64,
-            epochs=12,
-            schedule=ScheduleSpec(peak_lr=0.1),
-            optimizer=OptimizerSpec(name="momentum"),
-            seed=seed,
-        )
-        trial = Trial(study="x", arm="a", batch_size=64, role="confirmation", index=seed, params={}, config=config)
+        trial = result("a", 64, "confirmation", seed, validation=None).trial
         loss = 0.1 if losses is None else losses[seed]
         status: TrialStatus = "finished" if statuses is None else statuses.get(seed, "finished")
         results.append(made_up(trial, lambda _, now=(score, loss, status): now))

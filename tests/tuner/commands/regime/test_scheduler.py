@@ -4,7 +4,18 @@ from itertools import product
 
 import pytest
 
-from tests.regime_responses import NUM_BASELINE, NUM_RULE, NUM_SEARCH, TEXT, Searched, holding_up_to, prepared, search
+from tests.regime_responses import (
+    LIMITS,
+    NUM_BASELINE,
+    NUM_RULE,
+    NUM_SEARCH,
+    TEXT,
+    Searched,
+    holding_up_to,
+    not_monotone,
+    prepared,
+    search,
+)
 from zerotune.tuner.commands.regime.bisection import Bracket
 from zerotune.tuner.commands.regime.scheduler import add_linear_arm
 from zerotune.tuner.cost import total_cost
@@ -13,12 +24,10 @@ from zerotune.tuner.study import study_from_text
 from zerotune.tuner.trial import Trial, TrialStatus
 
 RUNGS = (64, 128, 256, 512, 1024, 2048, 3000)
-LIMITS = {"linear": 128, "sqrt": 512, "tuned": 1024}
 
 
 def boundaries(searched: Searched) -> tuple[int | None, int | None, int | None, int | None]:
-    regime = searched.regime
-    assert regime is not None
+    regime = searched.found()
     return regime.large.holds, regime.large.fails, regime.huge.holds, regime.huge.fails
 
 
@@ -52,8 +61,7 @@ def test_linear_scaling_is_searched_first_and_then_every_method_until_one_holds(
         ("tuned", 3000),
     ]
     assert boundaries(searched) == (128, 256, 1024, 2048)
-    regime = searched.regime
-    assert regime is not None
+    regime = searched.found()
     assert [attempt.arm for attempt in regime.at(1024) if attempt.keeps_score] == ["tuned"]
 
 
@@ -134,8 +142,7 @@ def test_the_bill_adds_up_over_baseline_attempts_and_the_rest() -> None:
     )
     part = search(holding_up_to(LIMITS), text=text)
     searched = search(holding_up_to(LIMITS), text=text, span=(64, 512), known=part.results)
-    regime = searched.regime
-    assert regime is not None
+    regime = searched.found()
     assert ("date baseline", 32) in {(line.arm, line.batch_size) for line in regime.others}
     parts = [regime.baseline.cost, *(a.cost for a in regime.attempts), *(line.cost for line in regime.others)]
     assert total_cost(parts) == regime.total == total_cost(result.cost for result in searched.results.values())
@@ -146,8 +153,7 @@ def test_a_budget_begins_no_training_above_it_and_leaves_the_brackets_open(slots
     num_whole = len(search(holding_up_to(LIMITS), slots=slots).asked)
     for budget in range(NUM_BASELINE + NUM_RULE, 30, 7):
         searched = search(holding_up_to(LIMITS), max_trainings=budget, slots=slots)
-        regime = searched.regime
-        assert regime is not None
+        regime = searched.found()
         assert len(searched.asked) == budget
         assert regime.ended_early
         assert regime.total.trials == budget
@@ -182,17 +188,12 @@ def test_a_method_whose_runs_all_fail_does_not_hold_and_says_why() -> None:
 
     searched = search(response)
     assert boundaries(searched) == (512, 1024, 512, 1024)
-    regime = searched.regime
-    assert regime is not None
+    regime = searched.found()
     assert {(a.num_failed, a.error) for a in regime.at(1024)} >= {(2, "out of memory")}
 
 
 def test_a_response_that_is_not_monotone_is_reported() -> None:
-    def response(trial: Trial) -> tuple[float, float, TrialStatus]:
-        return (0.5 if trial.batch_size in (512, 2048) else 0.96), 0.1, "finished"
-
-    regime = search(response).regime
-    assert regime is not None
+    regime = search(not_monotone).found()
     assert regime.large == Bracket(holds=256, fails=512, closed=True, contradictions=((512, 2048), (1024, 3000)))
     # At 512 only linear scaling was tried, which says nothing about the other methods.
     assert regime.huge == Bracket(holds=3000, fails=None, closed=True, contradictions=((2048,), (3000,)))

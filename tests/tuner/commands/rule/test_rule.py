@@ -13,20 +13,20 @@ from zerotune.trainers.scaling import RULES
 from zerotune.trainers.schedules import build_schedule
 from zerotune.trainers.spec import DecaySpec, ScheduleSpec
 from zerotune.tuner.commands.rule.answer import MAX_POINTS, RuleAnswer, answer_as_json, lr_curve
-from zerotune.tuner.commands.rule.options import RuleOptions, answer_options
+from zerotune.tuner.commands.rule.options import LongWarmup, RuleOptions, answer_options
 from zerotune.tuner.errors import BadInput
 
 DATE_36 = RuleOptions(
     rule="date",
-    batch_sizes=(8192,),
+    batch_sizes=[8192],
     baseline_batch_size=1024,
     lr=1.25e-3,
     warmup_epochs=2.0,
     epochs=30,
     num_samples=60_000,
 )
-LENET = RuleOptions(rule="sqrt", batch_sizes=(1024,), application="lenet_mnist")
-ADAM = replace(DATE_36, rule="adam-sde", batch_sizes=(4096,))
+LENET = RuleOptions(rule="sqrt", batch_sizes=[1024], application="lenet_mnist")
+ADAM = replace(DATE_36, rule="adam-sde", batch_sizes=[4096])
 
 
 def refusal(words: RuleOptions) -> str:
@@ -45,10 +45,6 @@ def test_the_example_of_date_36_gives_the_papers_numbers() -> None:
     assert (row.k, schedule.spec.warmup_epochs, schedule.spec.decay.name) == (8.0, 16.0, "date")
     assert (schedule.warmup_iterations, schedule.total_iterations) == (117, 220)
     assert schedule.spec.peak_lr == pytest.approx(3.54e-3, abs=5e-6)
-
-
-def test_the_moments_of_date_36_are_in_the_order_of_its_iterations() -> None:
-    (row,) = answer_options(DATE_36).rows
     assert {name: moment.iteration for name, moment in row.moments.items()} == {
         "first": 1,
         "end_of_warmup": 117,
@@ -62,7 +58,7 @@ def test_the_moments_of_date_36_are_in_the_order_of_its_iterations() -> None:
 def test_moments_that_a_run_does_not_have_are_left_out() -> None:
     without, kept = (
         answer_options(replace(DATE_36, warmup_epochs=0.0)),
-        answer_options(replace(DATE_36, batch_sizes=(16384,), on_long_warmup="keep")),
+        answer_options(replace(DATE_36, batch_sizes=[16384], on_long_warmup=LongWarmup.keep)),
     )
     assert list(without.rows[0].moments) == ["first", "middle_of_decay", "last"]
     assert list(kept.rows[0].moments) == ["first", "end_of_warmup", "last"]
@@ -70,7 +66,7 @@ def test_moments_that_a_run_does_not_have_are_left_out() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_answers_for_several_batch_sizes_in_the_order_said(rule: str) -> None:
-    answer = answer_options(replace(DATE_36, rule=rule, batch_sizes=(4096, 512, 4096)))
+    answer = answer_options(replace(DATE_36, rule=rule, batch_sizes=[4096, 512, 4096]))
     assert [(row.batch_size, row.k) for row in answer.rows] == [(4096, 4.0), (512, 0.5)]
 
 
@@ -81,7 +77,7 @@ def test_the_schedule_said_is_the_baselines() -> None:
         warmup="quadratic",
         warmup_start=0.5,
         decay="multistep",
-        decay_options=("milestones=10,20,27", "factor=0.5"),
+        decay_options=["milestones=10,20,27", "factor=0.5"],
     )
     assert answer_options(words).question.baseline.schedule == ScheduleSpec(
         peak_lr=1.25e-3,
@@ -93,11 +89,11 @@ def test_the_schedule_said_is_the_baselines() -> None:
 
 
 def test_decay_options_are_read_as_what_they_are() -> None:
-    said = ("as_printed=true", "baseline_warmup_epochs=2", "floor=1e-5")
+    said = ["as_printed=true", "baseline_warmup_epochs=2", "floor=1e-5"]
     answer = answer_options(replace(DATE_36, decay="date", decay_options=said))
     assert spec(answer).decay.options == {"as_printed": True, "baseline_warmup_epochs": 2, "floor": 1e-5}
     assert answer.rows[0].moments["after_warmup"].lr / spec(answer).peak_lr == pytest.approx(0.497, abs=5e-4)
-    (one,) = answer_options(replace(LENET, decay="multistep", decay_options=("milestones=10,",))).rows
+    (one,) = answer_options(replace(LENET, decay="multistep", decay_options=["milestones=10,"])).rows
     assert one.schedule.decay_options["milestones"] == (10.0,)
 
 
@@ -118,7 +114,7 @@ def test_an_application_fills_in_its_baseline_epochs_and_largest_data_source_to_
 def test_date_36_is_worked_out_on_all_60000_images() -> None:
     """DATE 3.6: 117 warm-up iterations and 220 iterations in all at batch size 8,192."""
     said = {"baseline_batch_size": 1024, "lr": 1.25e-3, "warmup_epochs": 2.0, "data_source": "mnist60k"}
-    (row,) = answer_options(replace(LENET, rule="date", batch_sizes=(8192,), **said)).rows
+    (row,) = answer_options(replace(LENET, rule="date", batch_sizes=[8192], **said)).rows
     assert (row.schedule.warmup_iterations, row.schedule.total_iterations) == (117, 220)
 
 
@@ -169,20 +165,11 @@ def test_a_curve_is_exact_where_it_fits_and_keeps_the_end_of_warmup_where_not() 
     assert iterations == sorted(set(iterations))
 
 
-def test_a_rule_alone_is_told_what_it_needs_with_an_example_that_works() -> None:
-    sentence = refusal(RuleOptions(rule="date"))
-    assert sentence.startswith(
-        "rule date starts from a baseline and gives what to train with at a batch size: --baseline-batch-size, --lr, "
-        "--epochs, --num-samples and --batch-size are missing (or name an --application that knows them). For example: "
-        "zerotune rule date --baseline-batch-size 1024 "
-    )
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (replace(DATE_36, batch_sizes=()), "--batch-size is missing. For example"),
-        (replace(LENET, batch_sizes=()), "--batch-size is missing. For example"),
+        (replace(DATE_36, batch_sizes=[]), "--batch-size is missing. For example"),
+        (replace(LENET, batch_sizes=[]), "--batch-size is missing. For example"),
         (replace(DATE_36, lr=None), "--lr is missing (or name an --application"),
         (replace(DATE_36, rule="dat"), "unknown rule 'dat': did you mean 'date'?"),
         (replace(LENET, application="lenet"), "unknown application 'lenet': did you mean 'lenet_mnist'?"),
@@ -192,14 +179,14 @@ def test_a_rule_alone_is_told_what_it_needs_with_an_example_that_works() -> None
         (replace(DATE_36, beta1=0.9), "--beta1 has no effect: rule date changes no option of the optimizer"),
         (replace(DATE_36, optimizer="adam"), "--optimizer has no effect: rule date changes no option"),
         (replace(DATE_36, lr=-1.0), "peak_lr must be a finite number above 0, got -1.0"),
-        (replace(DATE_36, batch_sizes=(60_001,)), "its warm-up of 117.189 epochs would outlast the run of 30 epochs"),
-        (replace(DATE_36, rule="sqrt", batch_sizes=(60_001,)), "at most the number of training samples, 60000"),
+        (replace(DATE_36, batch_sizes=[60_001]), "its warm-up of 117.189 epochs would outlast the run of 30 epochs"),
+        (replace(DATE_36, rule="sqrt", batch_sizes=[60_001]), "at most the number of training samples, 60000"),
         (replace(DATE_36, rule="sqrt", decay="pol"), "unknown decay 'pol': did you mean 'poly'?"),
         (replace(DATE_36, rule="sqrt", warmup="liner"), "unknown warm-up 'liner': did you mean 'linear'?"),
-        (replace(DATE_36, rule="sqrt", decay_options=("power=1",)), "decay 'constant' takes no options, got 'power'"),
-        (replace(DATE_36, decay_options=("power",)), "--decay-option must be NAME=VALUE, such as power=1 or"),
-        (replace(DATE_36, decay_options=("power=x",)), "--decay-option power: must be a number, true, false or"),
-        (replace(ADAM, batch_sizes=(10_240,)), "k must be below 10, and is 10"),
+        (replace(DATE_36, rule="sqrt", decay_options=["power=1"]), "decay 'constant' takes no options, got 'power'"),
+        (replace(DATE_36, decay_options=["power"]), "--decay-option must be NAME=VALUE, such as power=1 or"),
+        (replace(DATE_36, decay_options=["power=x"]), "--decay-option power: must be a number, true, false or"),
+        (replace(ADAM, batch_sizes=[10_240]), "k must be below 10, and is 10"),
         (replace(ADAM, optimizer="momentum"), "optimizer 'momentum' states no beta1"),
         (replace(ADAM, optimizer="adm"), "unknown optimizer 'adm': did you mean 'adam'?"),
         (replace(ADAM, beta2=1.5), "option 'beta2' must be from 0 to 0.999999, got 1.5"),
@@ -219,7 +206,7 @@ def test_an_answer_without_an_application_needs_no_torch() -> None:
         "import sys\n"
         "from zerotune.tuner.commands.rule.options import RuleOptions, answer_options\n"
         "import zerotune.tuner.commands.rule.text\n"
-        "sizes = {'batch_sizes': (64,), 'baseline_batch_size': 8, 'epochs': 1, 'num_samples': 99}\n"
+        "sizes = {'batch_sizes': [64], 'baseline_batch_size': 8, 'epochs': 1, 'num_samples': 99}\n"
         "answer_options(RuleOptions(rule='legw', lr=1.0, **sizes))\n"
         "print([name for name in ('torch', 'plotly', 'numpy', 'pydantic') if name in sys.modules])"
     )

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.outputs import printed
 from zerotune.trainers.scaling import RULES
 from zerotune.tuner.commands.rule import figure as rule_figure_module
 from zerotune.tuner.commands.rule.answer import RuleAnswer
 from zerotune.tuner.commands.rule.figure import rule_figure, write_plot
-from zerotune.tuner.commands.rule.options import RuleOptions, answer_options
+from zerotune.tuner.commands.rule.options import LongWarmup, RuleOptions, answer_options
 from zerotune.tuner.commands.rule.text import print_rule
 from zerotune.tuner.errors import BadInput
 
 WORDS = RuleOptions(
     rule="date",
-    batch_sizes=(8192, 512),
+    batch_sizes=[8192, 512],
     baseline_batch_size=1024,
     lr=1.25e-3,
     warmup_epochs=2.0,
@@ -33,11 +34,8 @@ def answer() -> RuleAnswer:
     return answer_options(WORDS)
 
 
-def printed(answer: RuleAnswer, width: int = 80) -> str:
-    console = Console(width=width, file=io.StringIO())
-    print_rule(answer, console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def text_of(answer: RuleAnswer, width: int = 80) -> str:
+    return printed(print_rule, answer, width=width)
 
 
 def words_of(text: str, first: str) -> list[list[str]]:
@@ -45,7 +43,7 @@ def words_of(text: str, first: str) -> list[list[str]]:
 
 
 def test_the_tables_hold_the_papers_numbers(answer: RuleAnswer) -> None:
-    text = printed(answer)
+    text = text_of(answer)
     summary, rates = words_of(text, "8,192")
     assert summary == ["8,192", "8", "3.54e-3", "16", "117", "220"]
     assert rates == ["8,192", "3.02e-5", "3.53e-3", "3.51e-3", "1.76e-3", "1e-6"]
@@ -58,12 +56,12 @@ def test_the_tables_hold_the_papers_numbers(answer: RuleAnswer) -> None:
 @pytest.mark.parametrize("width", [80, 110])
 @pytest.mark.parametrize("rule", RULES)
 def test_what_a_rule_gives_fits_the_terminal(rule: str, width: int) -> None:
-    words = replace(WORDS, rule=rule, decay="multistep", decay_options=("milestones=10,20,27",), warmup="quadratic")
-    assert max(map(len, printed(answer_options(words), width).splitlines())) <= width
+    words = replace(WORDS, rule=rule, decay="multistep", decay_options=["milestones=10,20,27"], warmup="quadratic")
+    assert max(map(len, text_of(answer_options(words), width).splitlines())) <= width
 
 
 def test_a_rule_that_changes_the_optimizer_shows_its_options() -> None:
-    text = printed(answer_options(replace(WORDS, rule="adam-sde", batch_sizes=(4096,))))
+    text = text_of(answer_options(replace(WORDS, rule="adam-sde", batch_sizes=[4096])))
     assert words_of(text, "4,096")[0] == ["4,096", "4", "2.5e-3", "8", "117", "440", "0.6", "0.996", "5e-9"]
 
 
@@ -75,7 +73,7 @@ def test_a_rule_that_changes_the_optimizer_shows_its_options() -> None:
     ],
 )
 def test_a_warmup_that_outlasts_the_run_does_not_pass_in_silence(way: str, sentence: str) -> None:
-    text = printed(answer_options(replace(WORDS, batch_sizes=(16384,), on_long_warmup=way)), 110)  # type: ignore[arg-type]
+    text = text_of(answer_options(replace(WORDS, batch_sizes=[16384], on_long_warmup=LongWarmup(way))), 110)
     assert sentence in " ".join(text.split())
 
 

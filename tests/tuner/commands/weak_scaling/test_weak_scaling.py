@@ -1,17 +1,15 @@
 """Weak scaling: the forecast computed by hand, and the command on real workers."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch.distributed
-from rich.console import Console
 
+from tests.outputs import printed, read_csv
 from zerotune.trainers.distributed.data_parallel import shard_bounds
 from zerotune.trainers.weak_scaling import MachineRates, ScalingPoint
 from zerotune.tuner.cli import app
-from zerotune.tuner.commands.weak_scaling import figure as figures
 from zerotune.tuner.commands.weak_scaling import measure
 from zerotune.tuner.commands.weak_scaling.figure import weak_scaling_figure, weak_scaling_records
 from zerotune.tuner.commands.weak_scaling.forecast import Link, WeakScaling, estimate_link
@@ -36,15 +34,14 @@ ALONE = ScalingPoint(
     num_parameters=1_000,
     flops_per_sample=500_000,
 )
-FOUR = ScalingPoint(
+FOUR = replace(
+    ALONE,
     num_workers=4,
     samples=40,
     update_seconds=0.2,
     apart_seconds=0.12,
     sum_seconds=0.034,
     small_sum_seconds=0.004,
-    num_parameters=1_000,
-    flops_per_sample=500_000,
 )
 FOUND = WeakScaling(points=(ALONE, FOUR), rates=MachineRates(flops=1e8, bytes=1e9))
 """The link sums 1.5 x 1,000 words in 0.03 s and takes two steps of 0.002 s. Workers slow each other down by a fifth."""
@@ -61,6 +58,12 @@ baseline: {batch_size: 32, lr: 0.02, optimizer: {name: momentum}}
 arms:
   - {name: grid, method: grid, space: {lr: {choices: [0.01, 0.02]}}}
 """
+WITH_BATCH_NORMALISATION = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
+
+
+def scale(folder: Path, *options: str, text: str = STUDY) -> None:
+    (folder / "scaled.yaml").write_text(text, encoding="utf-8")
+    app(["scale", str(folder / "scaled.yaml"), *options], standalone_mode=False)
 
 
 def test_the_link_is_what_the_sums_say() -> None:
@@ -92,9 +95,9 @@ def test_the_error_is_told_against_what_was_measured() -> None:
 
 
 def test_computing_hides_an_exchange() -> None:
-    hidden = WeakScaling(points=FOUND.points, rates=FOUND.rates, hidden=1.0).forecast(shares_machine=False)
+    hidden = replace(FOUND, hidden=1.0).forecast(shares_machine=False)
     assert hidden.efficiency(4) == 1.0
-    half = WeakScaling(points=FOUND.points, rates=FOUND.rates, hidden=0.2).forecast(shares_machine=False)
+    half = replace(FOUND, hidden=0.2).forecast(shares_machine=False)
     assert half.update_seconds(4) == pytest.approx(0.1 + 0.034 - 0.02)
 
 
@@ -105,9 +108,8 @@ def test_intensity_and_energy_are_dates() -> None:
     assert FOUND.exchange_energy_share == pytest.approx(moved / (moved + computed))
 
 
-def test_the_tables_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
-    print_weak_scaling(FOUND, "lenet_mnist", Console(width=100))
-    text = capsys.readouterr().out
+def test_the_tables_show_it_all() -> None:
+    text = printed(print_weak_scaling, FOUND, "lenet_mnist")
     assert text.startswith(
         "lenet_mnist: 4 workers with 10 samples each do 50% of the work of as many independent workers\n"
     )
@@ -142,10 +144,8 @@ def test_the_roofline_bends_where_the_link_keeps_up_with_the_matrix_product() ->
 
 
 def test_a_worker_with_few_samples_is_bound_by_its_link() -> None:
-    few = WeakScaling(
-        points=(replace(ALONE, samples=2, update_seconds=0.02), replace(FOUR, samples=8, update_seconds=0.1)),
-        rates=FOUND.rates,
-    )
+    points = (replace(ALONE, samples=2, update_seconds=0.02), replace(FOUR, samples=8, update_seconds=0.1))
+    few = replace(FOUND, points=points)
     assert "with 2 samples a worker: bound by its link" in roofline_figure(few, "lenet_mnist").layout.title.text
 
 
@@ -154,9 +154,7 @@ def test_a_worker_with_few_samples_is_bound_by_its_link() -> None:
     reason="this build of torch has no gloo, which workers on CPUs need",
 )
 def test_the_command_measures_two_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
-    options = ["--samples", "20", "--updates", "2", "--rounds", "1"]
-    app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)
+    scale(tmp_path, "--samples", "20", "--updates", "2", "--rounds", "1")
     text = capsys.readouterr().out
     assert "lenet_mnist: 2 workers with 20 samples each do" in text
     rows = [line.split() for line in text.splitlines()]
@@ -167,35 +165,29 @@ def test_the_command_measures_two_workers(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_more_than_the_data_have_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
     message = r"5 updates of 4 workers with 1000 samples each take 20,000, and there are 3,000: ask for fewer"
-    options = ["--samples", "1000", "--workers", "2", "--workers", "4"]
     with pytest.raises(BadInput, match=message):
-        app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)
+        scale(tmp_path, "--samples", "1000", "--workers", "2", "--workers", "4")
 
 
-def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_images: list[str]) -> None:
     monkeypatch.setattr(measure, "measure_weak_scaling", lambda question, tell: FOUND)
-    monkeypatch.setattr(figures, "write_images", lambda *_, **__: ([], None))
-    (tmp_path / "scaled.yaml").write_text(STUDY, encoding="utf-8")
-    app(["scale", str(tmp_path / "scaled.yaml"), "--to", str(tmp_path / "out")], standalone_mode=False)
-    with (tmp_path / "out" / "scale.csv").open(encoding="utf-8") as file:
-        assert [row["workers"] for row in csv.DictReader(file)][:2] == ["1", "4"]
+    scale(tmp_path, "--to", str(tmp_path / "out"))
+    assert without_images == ["scale.png", "scale_roofline.png"]
+    assert [row["workers"] for row in read_csv(tmp_path / "out" / "scale.csv")][:2] == ["1", "4"]
     page = (tmp_path / "out" / "scale.html").read_text(encoding="utf-8")
     assert "forecast: a device each" in page
     assert ": bound by its matrix products" in page
 
 
 def test_batch_normalisation_takes_each_workers_statistics() -> None:
-    text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
-    study = study_from_text(text, "x.yaml")
+    study = study_from_text(WITH_BATCH_NORMALISATION, "x.yaml")
     assert weak_scaling_config(study, 16, 4).recipe.ghost_batch_size == 16
     assert weak_scaling_config(study_from_text(STUDY, "x.yaml"), 16, 4).recipe.ghost_batch_size is None
 
 
 def test_every_worker_has_as_many_whole_ghost_batches() -> None:
-    text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
-    study = study_from_text(text + "recipe: {ghost_batch_size: 24}\n", "x.yaml")
+    study = study_from_text(WITH_BATCH_NORMALISATION + "recipe: {ghost_batch_size: 24}\n", "x.yaml")
     samples = default_samples(study)
     assert samples == 48  # the baseline's 32 would give two workers 48 and 16 of 64
     config = weak_scaling_config(study, samples, 3)
@@ -219,7 +211,5 @@ def test_the_command_asks_for_the_default_where_no_samples_are_given(
         return FOUND
 
     monkeypatch.setattr(measure, "measure_weak_scaling", found)
-    text = STUDY.replace("lenet_mnist", "resnet50_cifar10").replace("mnist5k", "cifar10")
-    (tmp_path / "scaled.yaml").write_text(text + "recipe: {ghost_batch_size: 48}\n", encoding="utf-8")
-    app(["scale", str(tmp_path / "scaled.yaml"), *options], standalone_mode=False)
+    scale(tmp_path, *options, text=WITH_BATCH_NORMALISATION + "recipe: {ghost_batch_size: 48}\n")
     assert asked == [samples]

@@ -6,14 +6,14 @@ import html
 import json
 import re
 from dataclasses import asdict, replace
-from html.parser import HTMLParser
 
 import plotly.graph_objects as go
 import pytest
 from markupsafe import escape
 
 from tests.complete_study import complete_results
-from tests.reported_study import COMMAND, SESSION, definition, renamed, reported
+from tests.reported_study import COMMAND, SESSION, definition, reported
+from tests.tuner.reports.read_page import Read
 from zerotune.tuner.reports.export import draw_figures
 from zerotune.tuner.reports.figures.registry import FIGURES
 from zerotune.tuner.reports.html import page as page_module
@@ -23,55 +23,6 @@ from zerotune.tuner.reports.tables.result_tables import answer_table, ledger_tab
 from zerotune.tuner.reports.text.provenance import origin_facts
 from zerotune.tuner.reports.text.scores import format_interval
 from zerotune.tuner.reports.text.verdict import verdict_sentence
-
-HOSTILE = "</script><script>alert(1)</script>\"'<img src=x onerror=alert(2)>&amp;$\\%_{}|`*[x](http://evil)"
-VOID = {"meta", "br", "img", "input", "link", "hr"}
-
-
-class Read(HTMLParser):
-    """A page as a browser parses it: its tags, tables, scripts and texts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.tables: dict[str, list[list[str]]] = {}
-        self.scripts: list[tuple[str, str]] = []
-        self.open: list[str] = []
-        self._rows: list[list[str]] = []
-        self._cell: list[str] | None = None
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        found = {name: value or "" for name, value in attributes}
-        self.tags.append((tag, found))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self._rows = self.tables.setdefault(found["id"].removeprefix("table-"), [])
-        elif tag == "tr":
-            self._rows.append([])
-        elif tag in ("td", "th"):
-            self._cell = []
-        elif tag == "script":
-            self.scripts.append((found.get("type", ""), ""))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        if tag in ("td", "th"):
-            assert self._cell is not None
-            self._rows[-1].append("".join(self._cell))
-            self._cell = None
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            kind, before = self.scripts[-1]
-            self.scripts[-1] = (kind, before + data)
-        elif self._cell is not None:
-            self._cell.append(data)
-
-    def values(self, attribute: str) -> list[str]:
-        return [found[attribute] for _, found in self.tags if attribute in found]
 
 
 def written(subject) -> str:
@@ -277,40 +228,6 @@ def test_a_store_that_keeps_no_sessions_is_said_to(subject):
 
 def test_the_same_study_gives_the_same_page(subject, text):
     assert written(subject) == text
-
-
-# Names
-
-
-@pytest.fixture(scope="module")
-def hostile():
-    return renamed("tuned", HOSTILE)
-
-
-def test_names_are_text_on_the_page(hostile, read):
-    text = written(hostile)
-    found = Read(text)
-    assert len([kind for kind, _ in found.scripts if not kind]) == 2
-    assert [tag for tag, _ in found.tags if tag not in {tag for tag, _ in read.tags}] == []
-    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
-    assert HOSTILE in {row[1] for row in found.tables["answer"]}
-    for kind, content in found.scripts:
-        if kind == "application/json":
-            assert {"data", "layout", "narrow", "printed"} == set(json.loads(content))
-
-
-def test_names_are_text_in_markdown(hostile):
-    text = report_markdown(hostile)
-    assert "<" not in text
-    assert not re.search(r"(?<!\\)\]\(", text)
-    assert markdown_rows(text, "batch size")[1][1] == HOSTILE
-
-
-def test_names_are_text_in_latex(hostile):
-    text = report_latex(hostile)
-    row = next(line for line in text.splitlines() if "alert" in line and " & " in line)
-    assert len(re.findall(r"(?<!\\)&", row)) == len(answer_table(hostile).columns) - 1
-    assert not re.search(r"(?<!\\)[%#_]", row)
 
 
 # States of a study
