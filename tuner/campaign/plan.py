@@ -72,7 +72,7 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
         BadInput: the number of samples is known only from the data files, and these or a package to read them are
             missing.
     """
-    study = study if isinstance(study, Study) else load_study(str(study))
+    study = study if isinstance(study, Study) else load_study(study)
     application = APPLICATIONS[study.application]
     model_options = study.model_options()
     data, num_train = _data_and_size(study, data_folder or study.data.folder)

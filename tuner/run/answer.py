@@ -67,7 +67,7 @@ def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: st
     """
     if not isinstance(study, Study):
         try:
-            study = load_study(str(study))
+            study = load_study(study)
         except BadInput:
             if not is_name(str(study)):  # not a valid study name, so it must have been meant as a file
                 raise

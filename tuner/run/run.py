@@ -120,7 +120,7 @@ def run_study(
         Unreachable: the cluster does not answer, or the connection was lost.
         KeyboardInterrupt: the user stopped the study; the same call resumes it.
     """
-    study = study if isinstance(study, Study) else load_study(str(study))
+    study = study if isinstance(study, Study) else load_study(study)
     options = RunOptions(
         store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
     )

@@ -7,6 +7,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ...trainers.applications.failure import ApplicationError
+from ...trainers.applications.registry import register_application
+from ...trainers.applications.user_file import read_application_file
 from ...trainers.child_process import PACKAGE
 from ...trainers.spec import Recipe
 from ...trainers.tables import UnknownName, lookup, nearest
@@ -28,17 +31,35 @@ def shipped_studies() -> dict[str, Path]:
     return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 
-def load_study(path_or_name: str) -> Study:
+def load_study(path_or_name: str | Path, *, app: str | None = None) -> Study:
     """Load a study.
 
     Args:
         path_or_name: path of a study file, or name of a shipped study. A file takes precedence.
+        app: FILE.py:NAME of your own application, where the study names one; it stays registered in this process.
 
     Raises:
-        BadInput: there is no such study, or its file has mistakes, one line for each.
+        BadInput: there is no such study, its file has mistakes, one line for each, or the application cannot be used.
     """
-    path = study_path(path_or_name)
-    return build_study(read_yaml(path, str(path)))
+    registered = None if app is None else _register_application(app)
+    path = study_path(str(path_or_name))
+    study = build_study(read_yaml(path, str(path)))
+    if registered not in (None, study.application):
+        raise BadInput(
+            f"app={app!r}: has no effect: study {study.name!r} names the application {study.application!r}, not "
+            f"{registered!r}"
+        )
+    return study
+
+
+def _register_application(app: str) -> str:
+    """Register the application of FILE.py:NAME, and return NAME."""
+    try:
+        file = read_application_file(app)
+        register_application(file)
+    except ApplicationError as error:
+        raise BadInput(f"app={app!r}: {error}") from None
+    return file.name
 
 
 def study_path(path_or_name: str) -> Path:

@@ -8,7 +8,8 @@ import pytest
 from pandas import DataFrame
 
 from tests.reported_study import SESSION, definition, reported
-from zerotune import plan_study, read_answer, run_study
+from tests.user_applications import NUM_TRIALS, forgotten, write
+from zerotune import load_study, plan_study, read_answer, run_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import comparison_records, ledger_records, trial_records
@@ -99,3 +100,28 @@ def test_a_study_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     for call in (run_study, plan_study, read_answer):
         with pytest.raises(BadInput, match=r"no/study\.yaml"):
             call(str(tmp_path / "no" / "study.yaml"))
+
+
+def test_a_study_of_an_own_application_is_run_from_a_program(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    with forgotten():
+        study = load_study(tmp_path / "plane.yaml", app=f"{file}:sides")
+        found = run_study(study, store=tmp_path, driver="serial")
+    assert len(found.trials) == NUM_TRIALS
+    assert found.table.loc[(20, "baseline"), "test_score"] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("study", "app", "sentence"),
+    [
+        ("quickstart", "{}/plane.py:sides", "has no effect: study 'quickstart' names the application 'lenet_mnist'"),
+        ("{}/plane.yaml", "{}/plane.py:side", "there is no 'side' at its top level: did you mean 'sides'?"),
+        ("{}/plane.yaml", "{}/gone.py:sides", "no such file"),
+    ],
+)
+def test_an_application_that_cannot_be_used_is_refused(study: str, app: str, sentence: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    with forgotten(), pytest.raises(BadInput) as refused:
+        load_study(study.format(tmp_path), app=app.format(tmp_path))
+    assert str(refused.value).startswith(f"app='{app.format(tmp_path)}': ")
+    assert sentence in str(refused.value)

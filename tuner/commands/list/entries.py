@@ -85,7 +85,7 @@ def _studies() -> EntryTable:
     rows = []
     for name, path in shipped_studies().items():
         try:
-            study = load_study(str(path))
+            study = load_study(path)
         except BadInput as error:  # e.g. an extra that is not installed; the other studies are listed all the same
             rows.append((name, str(error).split("\n")[0], ""))
         else:
