@@ -40,9 +40,9 @@ GRID, SEEDS = 3, 2
 SECOND = (("name: first", "name: second"), ("[0.01, 0.02, 0.04]", "[0.02, 0.04, 0.08]"))
 """Edits that give a second study, whose grid shares two points with the first one's."""
 
-PRUNING = """\
-  - {name: tuned, method: optuna, pruner: median, trials: 3, space: {lr: {choices: [0.01, 0.02, 0.04]}}}
-"""
+PRUNED = ("method: grid,", "method: optuna, pruner: median, trials: 3,")
+"""An edit that gives a study whose search may prune its trials."""
+
 Status = Callable[[Trial], TrialStatus]
 
 
