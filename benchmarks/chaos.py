@@ -106,6 +106,7 @@ class Driver:
     folder: Path
     server: Server
     environment: dict[str, str]
+    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
     exits: list[int] = field(default_factory=list)
 
@@ -114,7 +115,7 @@ class Driver:
         if self.process is None:
             with (self.folder / "driver.log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*RUN, "--tracking-uri", self.server.uri],
+                    [*RUN, "--tracking-uri", self.server.uri, *self.options],
                     cwd=self.folder,
                     env=self.environment,
                     stdout=log,
@@ -174,7 +175,15 @@ class Outcome:
 
 
 def run_study(
-    folder: Path, *, trials: int, epochs: int, faults: int, interval: float, seed: int, say: Callable[[str], None]
+    folder: Path,
+    *,
+    trials: int,
+    epochs: int,
+    faults: int,
+    interval: float,
+    seed: int,
+    say: Callable[[str], None],
+    options: tuple[str, ...] = (),
 ) -> Outcome:
     """Run the study to its end, with the given number of faults on the way.
 
@@ -186,12 +195,13 @@ def run_study(
         interval: mean seconds between two faults.
         seed: seed of the times and kinds of faults.
         say: receives a line about every fault.
+        options: further options of `zerotune run`.
     """
     (folder / "chaos.yaml").write_text(STUDY.format(epochs=epochs, trials=trials), encoding="utf-8")
     paths = [str(turns.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     server = Server(folder)
-    driver = Driver(folder, server, environment)
+    driver = Driver(folder, server, environment, options)
     done: Counter[str] = Counter()
     chance = random.Random(seed)
     begin = time.monotonic()

@@ -17,11 +17,6 @@ import pytest
 
 PATIENCE_SECONDS = 90
 RAY = (sys.executable, "-c", "from ray.scripts.scripts import main; main()")
-RAY_OF_ANOTHER_VERSION = (
-    sys.executable,
-    "-c",
-    "import ray; ray.__version__ = '2.56.0'; from ray.scripts.scripts import main; main()",
-)
 
 MARKS = [
     pytest.mark.ray,
@@ -41,7 +36,6 @@ class Nodes:
     Args:
         folder: for the cluster's token and logs.
         head_cpus: cores of the head.
-        program: command that replaces `ray`.
         options: of `ray start --head`, in place of those of a cluster without a dashboard.
         variables: environment of the machines and of commands that use the cluster, beside its token.
     """
@@ -51,7 +45,6 @@ class Nodes:
         folder: Path,
         *,
         head_cpus: int = 2,
-        program: tuple[str, ...] = RAY,
         options: tuple[str, ...] = ("--include-dashboard=false",),
         **variables: str,
     ) -> None:
@@ -64,6 +57,7 @@ class Nodes:
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_prestart_worker_first_driver": "0",  # a study starts the workers that it needs
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # a job's Python
             **variables,
         }
@@ -73,11 +67,11 @@ class Nodes:
             f"--port={self.address.split(':')[1]}",
             f"--ray-client-server-port={self.client_address.split(':')[1]}",
         )
-        self._start("127.0.0.1", head_cpus, ("--head", *ports, *options), program)
+        self._start("127.0.0.1", head_cpus, ("--head", *ports, *options))
 
     def add(self, host: str, *, cpus: int) -> None:
         """Add a machine to the cluster."""
-        self._start(host, cpus, (f"--address={self.address}",), RAY)
+        self._start(host, cpus, (f"--address={self.address}",))
 
     def kill(self, host: str) -> None:
         """Kill a machine: all of its processes at once."""
@@ -87,8 +81,8 @@ class Nodes:
                 process.kill()
         node.wait()
 
-    def _start(self, host: str, cpus: int, options: tuple[str, ...], program: tuple[str, ...]) -> None:
-        command = [*program, "start", "--block", "--disable-usage-stats"]
+    def _start(self, host: str, cpus: int, options: tuple[str, ...]) -> None:
+        command = [*RAY, "start", "--block", "--disable-usage-stats"]
         command += [f"--node-ip-address={host}", f"--num-cpus={cpus}", *options]
         command += [f"--dashboard-agent-listen-port={free_port()}", "--min-worker-port=0", "--max-worker-port=0"]
         log = self._folder / f"{host}-{secrets.token_hex(2)}.log"
@@ -113,10 +107,12 @@ class Nodes:
                 os.killpg(node.pid, signal.SIGKILL)
 
 
-def zerotune(folder: Path, environment: dict[str, str] | None, *arguments: str) -> "subprocess.Popen[str]":
+def zerotune(
+    folder: Path, environment: dict[str, str] | None, *arguments: str, program: tuple[str, ...] = ("-m", "zerotune")
+) -> "subprocess.Popen[str]":
     """Start the command line, in this environment if one is given."""
     return subprocess.Popen(
-        [sys.executable, "-m", "zerotune", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -15,11 +15,11 @@ SEED = 37
 def test_a_study_under_fire_comes_to_what_an_undisturbed_one_comes_to(tmp_path: Path) -> None:
     said: list[str] = []
     outcomes = []
-    for faults, name in ((0, "calm"), (4, "disturbed")):
-        (tmp_path / name).mkdir()
-        outcomes.append(
-            run_study(tmp_path / name, trials=TRIALS, epochs=6, faults=faults, interval=3.0, seed=SEED, say=said.append)
-        )
+    asked = {"trials": TRIALS, "epochs": 6, "interval": 3.0, "seed": SEED}
+    for faults, driver in ((0, "serial"), (4, "ray")):
+        (tmp_path / driver).mkdir()
+        options = ("--driver", driver)
+        outcomes.append(run_study(tmp_path / driver, faults=faults, say=said.append, options=options, **asked))  # type: ignore[arg-type]
     calm, disturbed = outcomes
     assert problems(calm, disturbed, trials=TRIALS) == []
     assert len(said) == disturbed.faults.total()

@@ -16,7 +16,7 @@ STUDY = """
 name: nodes
 application: lenet_mnist
 data: {source: mnist5k}
-epochs: 24
+epochs: 16
 batch_sizes: [256]
 seeds: [1]
 reference: grid
@@ -78,7 +78,7 @@ def test_a_study_survives_machines_that_are_killed_and_uses_one_that_is_added(tm
     results = [record["result"] for record in records(journal, "result")]
     assert [(result["status"], result["error"]) for result in results] == [("finished", None)] * NUM_TRIALS
     assert set(Counter(json.dumps(r["trial"], sort_keys=True) for r in results).values()) == {1}
-    assert [[epoch["epoch"] for epoch in result["epochs"]] for result in results] == [list(range(1, 25))] * NUM_TRIALS
+    assert [[epoch["epoch"] for epoch in result["epochs"]] for result in results] == [list(range(1, 17))] * NUM_TRIALS
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("nodes")
     assert experiment is not None
