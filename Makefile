@@ -1,15 +1,20 @@
-# Two commands for a new user: `make run` and `make test`. Both make the virtual environment they need.
+# Two commands for a new user: `make run` and `make test`. Both make the virtual environment they need. `make test-clusters`
+# has the tests that start Ray clusters of several machines and kill them, which take minutes.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: run test lint format clean
+.PHONY: run test test-clusters lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/zerotune run quickstart
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+	$(PYTEST) --ignore tests/cluster
+
+test-clusters: $(VENV)/.dev
+	$(PYTEST) tests/cluster
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
