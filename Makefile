@@ -1,20 +1,20 @@
-# Two commands for a new user: `make run` and `make test`. Both make the virtual environment they need. `make test-clusters`
-# has the tests that start Ray clusters of several machines and kill them, which take minutes.
+# Two commands for a new user: `make run` and `make test`. Both make the virtual environment they need. `make test-ray` has
+# the tests that start Ray clusters, which wait more than they compute.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: run test test-clusters lint format clean
+.PHONY: run test test-ray lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/zerotune run quickstart
 
 test: $(VENV)/.dev
-	$(PYTEST) --ignore tests/cluster
+	$(PYTEST) -m "not ray"
 
-test-clusters: $(VENV)/.dev
-	$(PYTEST) tests/cluster
+test-ray: $(VENV)/.dev
+	$(PYTEST) -m ray
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
