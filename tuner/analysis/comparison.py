@@ -99,7 +99,7 @@ class Comparison:
     Attributes:
         rows: a row for every batch size and arm, in the study's order.
         baseline: the baseline at B0; None without results.
-        baseline_stated: whether no trial tuned a baseline, so that none is billed.
+        baseline_stated: whether no trial tuned the shared baseline, so that none is billed; an arm's own may be.
         tolerance_basis: whose mean test score the tolerance is a fraction of.
         edges: choices on the edge of their range, baselines first.
     """
@@ -133,7 +133,7 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
         facts=facts,
         rows=tuple(rows),
         baseline=baseline if baseline.search.trials or baseline.num_seeds or baseline.num_failed else None,
-        baseline_stated=not any(result.trial.role == "baseline" for result in results),
+        baseline_stated=not any((r.trial.arm, r.trial.role) == (BASELINE, "baseline") for r in results),
         tolerance_basis="reference" if baseline_score is None else "baseline",
         ledger=cost_ledger(results),
         edges=find_edges(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),

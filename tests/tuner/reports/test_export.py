@@ -142,6 +142,17 @@ def test_a_stated_baseline_is_said_to_be_unbilled():
     assert "stated, not billed" in answer(comparison)
 
 
+def test_the_baselines_line_has_its_own_trials_and_that_of_an_arm_stands_below():
+    own = [replace(run, trial=replace(run.trial, arm="date baseline")) for run in study_results()[:4]]
+    lines = answer(compare(facts(), [*study_results(), *own])).splitlines()
+    (shared,) = [line for line in lines if line.startswith("Baseline at B0=256")]
+    assert "tuned in 12 trials" in shared
+    assert [line for line in lines if line.startswith("Date baseline at B0=256: tuned in 4 trials, ")]
+    stated = [run for run in study_results() if run.trial.role != "baseline"]
+    lines = answer(compare(facts(), [*stated, *own])).splitlines()
+    assert [line for line in lines if line.startswith("Baseline at B0=256: stated, not billed; it scores")]
+
+
 def test_savings_of_arms_that_are_not_shown_to_match_stand_in_brackets():
     lines = answer(compare(facts(), study_results())).splitlines()
     assert next(line for line in lines if line.startswith("sqrt")).count("(9") == 1

@@ -13,7 +13,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("low: 5e-3, high: 1,", "low: 5e-3, hihg: 1,", "x.yaml:20: arms[0].space.lr: unknown key 'hihg': did you mean 'high'? Known: high, low, num, scale, type."),
     ("{low: 5e-3, high: 1, scale: log}", "0.1", "x.yaml:20: arms[0].space.lr: must be a range such as {low: 0.1, high: 1.0} or {choices: [1, 2]}, got 0.1."),
     ("low: 5e-3", "low: true", "x.yaml:20: arms[0].space.lr: low must be a number, got True."),
-    ("scale: log}\n      mom", "scale: ln}\n      mom", "x.yaml:20: arms[0].space.lr: unknown scale 'ln': did you mean 'linear'? Known: linear, log."),
+    ("scale: log}\n      mom", "scale: ln}\n      mom", "x.yaml:20: arms[0].space.lr: unknown scale 'ln': Known: linear, log."),
     ("low: 5e-3", "low: 0", "x.yaml:20: arms[0].space.lr: a log scale needs low above 0, got low=0."),
     ("[0.8, 0.9]", "[0.8, poly]", "x.yaml:21: arms[0].space.momentum: choices must be all numbers, all words or all true and false, got [0.8, 'poly']."),
     ("trials: 12", "trials: 0", "x.yaml:18: arms[0].trials: must be at least 1, got 0."),

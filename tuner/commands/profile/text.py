@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ...reports.tables.plain import plain_table
 from ...reports.text.costs import cost_unit
-from ...reports.text.format import pluralize
+from ...reports.text.format import join_names, pluralize
 from .profiles import TAU_MAX, ArmProfile, PerformanceProfiles
 
 FACTORS = (2.0, 10.0)
@@ -34,13 +34,19 @@ def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, conso
 
 
 def headline(shown: PerformanceProfiles) -> str:
-    """Say which arm comes first, in one sentence."""
-    first = rank_arms(shown.arms)[0]
-    solved = sum(math.isfinite(entry.ratio) for entry in first.entries)
-    cheapest = sum(entry.ratio == 1.0 for entry in first.entries)
+    """Say in one sentence which arm, or which arms, have the largest area among those compared."""
+    ranked = rank_arms(shown.arms)
+    best = [profile.arm for profile in ranked if profile.area == ranked[0].area]
+    if len(ranked) == 1:
+        return f"{ranked[0].arm} is the only arm that all studies have: there is nothing to compare it with"
+    if len(best) > 1:
+        return f"{join_names(best)} come first together, with an area of {format_area(ranked[0].area)} each"
+    solved = sum(math.isfinite(entry.ratio) for entry in ranked[0].entries)
+    cheapest = sum(entry.ratio == 1.0 for entry in ranked[0].entries)
     return (
-        f"{first.arm} comes first, with an area of {format_area(first.area)}: cheapest of the arms as good as the "
-        f"reference on {cheapest} of {pluralize(shown.num_workloads, 'workload')}, and as good on {solved}"
+        f"Of {len(ranked)} arms {best[0]} comes first, with an area of {format_area(ranked[0].area)}: cheapest of "
+        f"those as good as the reference on {cheapest} of {pluralize(shown.num_workloads, 'workload')}, and as good "
+        f"on {solved}"
     )
 
 

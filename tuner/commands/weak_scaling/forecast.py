@@ -22,6 +22,10 @@ ALL_REDUCE_FACTOR = 2.0
 """Words that a worker sends and receives per word of the gradient, in the limit of many workers."""
 
 
+NOISE = 1.25
+"""Ratio of two measurements of the same work up to which we take their difference for noise."""
+
+
 def communicated_words(num_words: int, num_workers: int) -> float:
     """Return 2 (P - 1) / P W: the words that each worker communicates to all-reduce a gradient of W words.
 
@@ -143,6 +147,19 @@ class WeakScaling:
         flops = self.alone.flops_per_sample * self.samples_per_worker
         energy = modelled_energy(flops, self.alone.num_parameters, all_reduce_factor=ALL_REDUCE_FACTOR)
         return energy.communication_joules / energy.joules
+
+    @property
+    def contradictions(self) -> tuple[ScalingPoint, ...]:
+        """The measurements in which an update took less time than its computation alone, beyond what noise explains.
+
+        A single worker communicates nothing, so that its two times must agree.
+        """
+        return tuple(
+            point
+            for point in self.points
+            if point.update_seconds < point.apart_seconds / NOISE
+            or (point.num_workers == 1 and point.update_seconds > point.apart_seconds * NOISE)
+        )
 
     def efficiency(self, point: ScalingPoint) -> float:
         """Return the measured efficiency: the seconds of a single worker's update over those of this many workers."""

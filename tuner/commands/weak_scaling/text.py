@@ -44,6 +44,11 @@ def format_si(number: float) -> str:
 def headline(found: WeakScaling, name: str) -> str:
     """State the efficiency of the largest measured process group in one sentence."""
     largest = found.points[-1]
+    if found.contradictions:
+        return (
+            f"{name}: nothing can be said, since the machine's speed changed while it was measured: run it again when "
+            "nothing else runs"
+        )
     return (
         f"{name}: {largest.num_workers} workers with {found.samples_per_worker} samples each do "
         f"{format_share(found.efficiency(largest))} of the work of as many independent workers"
@@ -106,8 +111,15 @@ def _forecast(found: WeakScaling) -> Table:
 def notes(found: WeakScaling) -> tuple[str, ...]:
     """Return what a reader must know to trust the tables."""
     largest = found.points[-1].num_workers
+    busy = [
+        f"Measurements contradict each other: an update of {point.num_workers} "
+        f"{'worker' if point.num_workers == 1 else 'workers'} took {format_si(point.update_seconds)} s and, without "
+        f"communication, {format_si(point.apart_seconds)} s. Other work on the machine changed its speed in between."
+        for point in found.contradictions
+    ]
     hidden = "no part of it" if found.hidden == 0 else f"up to {format_share(found.hidden)} of the computation"
     return (
+        *busy,
         "Efficiency: seconds per update of a single worker over those of this many, with the same local batch size. "
         "Communication: share of an update spent on the all-reduce of gradients. Slowdown by others: an update without "
         "communication over that of a single worker; what workers on one machine take from each other.",

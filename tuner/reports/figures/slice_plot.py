@@ -115,14 +115,10 @@ def _axis(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]],
 
 def _finding(comparison: Comparison) -> str:
     """Return the headline: which choices lie on the edge of their range."""
-    parts = [
-        f"{edge.arm}'s {edge.name} at B={edge.batch_size}"
-        for edge in comparison.edges
-        if edge.arm in comparison.facts.arms
-    ]
+    parts = [f"{edge.arm}'s {edge.name} at B={edge.batch_size}" for edge in comparison.edges]
     if parts:
         return f"Chosen on the edge of its range, so that a better value may lie outside: {', '.join(parts)}"
-    if not has_range(comparison.facts.spaces.get(arm, {}) for arm in comparison.facts.arms):
+    if not has_range(comparison.facts.spaces.values()):
         return "Nothing was searched over a range, so a better value may lie outside what was tried"
     return "No chosen value lies on the edge of its range"
 

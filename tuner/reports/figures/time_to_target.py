@@ -71,7 +71,7 @@ def _finding(times: Sequence[TimeToTarget]) -> str:
     who = f"{fastest.arm} at B={fastest.batch_size:,}"
     if ratio > 1:
         return f"{who} is there first, {ratio:.2g} times as fast as the baseline"
-    return f"No arm beats the baseline; {who} takes {1 / ratio:.3g} times its seconds"
+    return f"No arm is there before the baseline; {who} takes {1 / ratio:.3g} times its seconds"
 
 
 def time_to_target_records(comparison: Comparison, results: Sequence[TrialResult]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...analysis.comparison import Comparison, ComparisonRow
-from ...cost import total_cost
+from ...analysis.selection import BASELINE
 from ..text.costs import cost_unit, format_reused
 from ..text.format import format_amount, pluralize
 from ..text.headlines import format_edge, format_trials_to_match, headlines
@@ -129,7 +129,7 @@ def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
         _verdict_note(comparison),
         _effort_note(comparison),
         f"Of B0's: share of the baseline's score; ✓ where the mean keeps {100 * facts.margin:.4g}% of it.",
-        _baseline_note(comparison),
+        *_baseline_notes(comparison),
         f"Spent on the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{format_amount(spent.device_seconds)} device-seconds, "
         f"{format_amount(spent.flops / operations.size)} {operations.label}. "
@@ -160,15 +160,19 @@ def _effort_note(comparison: Comparison) -> str:
     return f"{text} {reference} learns from its trials, so K* is {basis}."
 
 
-def _baseline_note(comparison: Comparison) -> str:
+def _baseline_notes(comparison: Comparison) -> tuple[str, ...]:
+    """Say how the shared baseline was found and what it scores, and how each arm's own was found."""
     facts, baseline = comparison.facts, comparison.baseline
-    if comparison.baseline_stated:
-        search = "stated, not billed"
-    else:
-        lines = [line for line in comparison.ledger.lines if line.role == "baseline"]
-        worth = total_cost(line.full_cost for line in lines)
-        search = f"tuned in {pluralize(worth.trials, 'trial')}, {format_amount(worth.device_seconds)} device-seconds"
-    if baseline is None or baseline.score is None:
-        return f"Baseline at B0={facts.baseline_batch_size}: {search}; not confirmed."
-    score = format_interval(baseline.score, facts.metric)
-    return f"Baseline at B0={facts.baseline_batch_size}: {search}; it scores {score}."
+    found = {
+        (line.arm, line.batch_size): f"tuned in {pluralize(line.full_cost.trials, 'trial')}, "
+        f"{format_amount(line.full_cost.device_seconds)} device-seconds"
+        for line in comparison.ledger.lines
+        if line.role == "baseline"
+    }
+    shared = found.pop((BASELINE, facts.baseline_batch_size), "stated, not billed")
+    scored = baseline is not None and baseline.score is not None
+    score = f"it scores {format_interval(baseline.score, facts.metric)}" if scored else "not confirmed"
+    return (
+        f"Baseline at B0={facts.baseline_batch_size}: {shared}; {score}.",
+        *(f"{arm[0].upper()}{arm[1:]} at B0={size}: {search}." for (arm, size), search in found.items()),
+    )

@@ -102,7 +102,9 @@ def _edges(subject: Answer) -> Iterable[str]:
     if edges:
         yield f"Choices on the edge of what was searched, so that a better one may lie outside: {'; '.join(edges)}."
     elif has_range(spaces):
-        yield "No chosen number lies on the edge of the range it was searched in (within 5% of its width)."
+        yield (
+            "No chosen number lies on the edge of the range it was searched in (within 5% of its width; 0 is no edge)."
+        )
     elif spaces:
         yield "Nothing was searched over a range: of two values or of names, a better one may lie outside."
 
@@ -177,10 +179,11 @@ def _scope(subject: Answer) -> Iterable[str]:
         f"One application, one data set and {most}{pluralize(longest, 'epoch')}: nothing here says what a longer "
         f"training would change, or holds beyond {_format_sizes(facts.batch_sizes)}."
     )
-    if subject.comparison.baseline_stated and facts.zero_tuning_arms:
+    resting = [arm.name for arm in study.arms if not arm.is_search and arm.baseline is None]
+    if subject.comparison.baseline_stated and resting:
         yield (
             f"The baseline at B0={facts.baseline_batch_size} was stated, not searched: what finding it once took "
-            "is not billed to the rules."
+            f"is not billed to {join_names(resting)}."
         )
 
 

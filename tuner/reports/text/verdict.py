@@ -71,7 +71,8 @@ def _kept(comparison: Comparison, batch_size: int) -> list[str]:
     level = f"within {100 * (1 - facts.margin):.3g}% of what the baseline scores at B0={facts.baseline_batch_size}"
     score = format_score(baseline.score.mean, facts.metric)
     if not keepers:
-        return [f"At B={batch_size} no arm, tuned or not, stays {level} ({score})."]
+        none = "no arm, tuned or not," if len(rows) == len(facts.arms) else "no confirmed arm"
+        return [f"At B={batch_size} {none} stays {level} ({score})."]
     return [f"At B={batch_size} {join_names(keepers)} {_agree(keepers, 'stays', 'stay')} {level} ({score})."]
 
 

@@ -76,7 +76,20 @@ def test_the_table_counts_workloads_and_shows_both_areas(
 def test_the_arm_with_the_largest_area_stands_first_and_in_the_headline(found: PerformanceProfiles) -> None:
     text = printed(print_profiles, found, found)
     assert text.index("\ndate ") < text.index("\ntuned ")
-    assert text.startswith("date comes first, with an area of 0.75: cheapest of the arms as good as the reference on 3")
+    assert text.startswith(
+        "Of 2 arms date comes first, with an area of 0.75: cheapest of those as good as the reference"
+    )
+
+
+def test_an_arm_that_no_other_is_compared_with_is_not_called_the_first(comparisons: list[Comparison]) -> None:
+    alone = compare(facts(name="alone", arms=("tuned",), batch_sizes=(1024,)), study_results())
+    text = printed(print_profiles, *[performance_profiles([alone], "trials", with_baseline=False)] * 2)
+    assert text.startswith("tuned is the only arm that all studies have: there is nothing to compare it with")
+
+
+def test_arms_of_one_area_come_first_together(found: PerformanceProfiles) -> None:
+    equal = replace(found, arms=tuple(replace(profile, area=0.75) for profile in found.arms))
+    assert printed(print_profiles, equal, equal).startswith("tuned and date come first together, with an area of 0.75")
 
 
 def test_names_are_never_read_as_markup(found: PerformanceProfiles) -> None:

@@ -154,6 +154,13 @@ def test_a_choice_on_the_edge_is_the_title_of_the_slices():
     assert "may lie outside: tuned's lr at B=1024, tuned's momentum at B=1024" in title(drawn("slices", study, results))
 
 
+def test_a_baseline_on_the_edge_of_its_range_is_in_the_title_of_the_slices():
+    study, results = mixed_study()
+    study = replace(study, spaces={**study.spaces, "baseline": {"lr": Float(low=0.01, high=0.1, scale="log")}})
+    results = [*results, result("baseline", study.baseline_batch_size, "baseline", 0, validation=0.9, lr=0.1)]
+    assert "may lie outside: baseline's lr at B=256" in title(drawn("slices", study, results))
+
+
 def test_of_two_values_none_is_said_to_lie_within():
     study = facts(**ONE_SIZE, spaces={"tuned": {"lr": Choice(choices=(0.1, 0.2))}})
     said = title(drawn("slices", study, searched([0.94, 0.92], [{"lr": 0.1}, {"lr": 0.2}])))

@@ -161,6 +161,23 @@ def test_a_stated_baseline_is_a_caveat():
     assert not said(study({"tuned": GOOD, "legw": AS_GOOD}), "was stated, not searched")
 
 
+def test_the_bill_of_a_stated_baseline_is_told_of_the_rules_that_rest_on_it_alone():
+    (caveat,) = said(
+        study({"tuned": GOOD, "legw": AS_GOOD, "date": AS_GOOD}, searches=False), "was stated, not searched"
+    )
+    assert caveat.endswith("is not billed to legw.")  # date states a baseline of its own
+
+
+def test_arms_without_a_confirmed_score_are_not_said_to_fall_below_the_baseline():
+    low = [*confirmations("tuned", 1024, WORSE), *confirmations("baseline", 256, GOOD)]
+    stored = definition(batch_sizes=[1024])
+    assert "At B=1024 no confirmed arm stays within" in " ".join(
+        findings(reported(stored, low).comparison, cost="trials")
+    )
+    stored["arms"] = [arm for arm in stored["arms"] if arm["name"] == "tuned"]
+    assert "no arm, tuned or not, stays" in " ".join(findings(reported(stored, low).comparison, cost="trials"))
+
+
 def test_methods_are_this_studys_own():
     stored = definition(seeds=[4, 5], margin=0.98, recipe={"clip_norm": 1.0, "label_smoothing": 0.0})
     stored["arms"][2] = {**stored["arms"][2], "epochs": 40}
