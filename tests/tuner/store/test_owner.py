@@ -12,8 +12,8 @@ from tests.tuner.analysis.synthetic_results import make_result
 from tests.tuner.store.small_stores import DEFINITION, FINGERPRINT, find_runs, open_store
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import Journal
-from zerotune.tuner.store import Store, Writer, read_results
-from zerotune.tuner.store.owner import journal_of
+from zerotune.tuner.store import Store, Writer, read_results, ui_links
+from zerotune.tuner.store.owner import describe_owner, journal_of
 from zerotune.tuner.trial import TrialResult
 
 CONFIRMATIONS = "tags.role = 'confirmation'"
@@ -65,6 +65,9 @@ def test_two_journals_of_one_study_keep_their_runs_and_each_is_told_of_the_other
     assert ":/data/mlruns/small, since 2026-01-01T10:00:00+00:00): they stay as they are" in note
     assert stored(uri, "aaaa") == tuple(mine)
     assert stored(uri, "bbbb") == tuple(theirs)
+    studies = {run.data.tags["zerotune.journal"]: run.info.run_id for run in find_runs(uri, "tags.role = 'study'")}
+    for journal, run_id in studies.items():
+        assert f"/{run_id}/" in dict(ui_links(uri, "small", 1, journal=journal))["figures and tables"]
     assert opened(uri, Holder(identity="aaaa", results=mine)).sync(mine) == 0
     assert {run.data.tags["zerotune.journal"] for run in find_runs(uri)} == {"aaaa", "bbbb"}
     assert len(find_runs(uri, "tags.role = 'study'")) == len(find_runs(uri, "tags.role = 'arm'")) == 2
@@ -86,6 +89,14 @@ def test_a_folder_whose_results_were_never_written_learns_that_it_sees_anothers(
     run(uri, "aaaa", measured(1e9))
     (remark,) = read_results(uri, "small", journal="cccc").remarks
     assert remark.startswith("Not this folder's results, which the store lacks: those of ")
+
+
+@pytest.mark.parametrize("sessions", ["", "[", "{}", "[]", "[1]", '[{"begun_at":'])
+def test_an_owner_is_described_by_what_its_tags_hold(sessions: str) -> None:
+    """Anybody who can write to a server can damage them."""
+    tags = {"zerotune.host": "cat", "zerotune.folder": "/data/small", "mlflow.zerotune.sessions.0": sessions}
+    assert describe_owner(tags) == "cat:/data/small"
+    assert describe_owner({}) == "a folder that an earlier version did not keep"
 
 
 def test_a_moved_folder_keeps_its_runs(uri: str) -> None:
