@@ -9,4 +9,5 @@ def compare(stored: StoredStudy) -> None:
     """Print a study's answer from its store."""
     from ..reports.tables.terminal import print_answer
 
-    print_answer(stored.read_answer().comparison, console)
+    found = stored.read_answer()
+    print_answer(found.comparison, console, found.missing)

@@ -211,6 +211,12 @@ class StoredStudy:
 
         return find_store_and_name(self.study, self.store, self.tracking_uri)
 
+    def find_journal(self, name: str) -> str | None:
+        """Return the identity of the study's journal in the store's folder, or None if there is none."""
+        from ..run.journal_lines import read_identity
+
+        return read_identity(self.store / name / "journal.jsonl")
+
     def read_answer(self, *, with_epochs: bool = False) -> "Answer":
         """Read the study's answer as `zerotune.read_answer` does, after registering the user's application."""
         self._register_application()

@@ -42,7 +42,7 @@ def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = Fal
             show=console,
             sync_command=options.format_store_command("sync"),
         )
-        print_answer(found.comparison, console)
+        print_answer(found.comparison, console, found.missing)
     console.print("\nFigures and tables:")
     report = run_options.folder(definition) / "report"
     print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)

@@ -33,7 +33,8 @@ def ui(
     has_own_ui = is_server(uri)
     if not has_own_ui:
         _check_can_listen(host, port)
-    print_lines(f"{label}: {url}" for label, url in ui_links(uri, name, port, host=host))
+    links = ui_links(uri, name, port, host=host, journal=stored.find_journal(name))
+    print_lines(f"{label}: {url}" for label, url in links)
     if has_own_ui:
         return
     if not is_loopback(host):

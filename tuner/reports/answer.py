@@ -28,6 +28,8 @@ class Answer:
         results: all trials, in the order they finished; learning curves need their epochs.
         origin: what is needed to reproduce the results.
         cost: the currency of savings and cost axes, a name in `tuner.cost.CURRENCIES`.
+        missing: what to know before the rest: that the study is unfinished, results were deleted, arms are unconfirmed;
+            empty for a complete study.
         is_stored: whether the whole answer is in the MLflow store. False if the store did not answer during the run.
     """
 
@@ -35,6 +37,7 @@ class Answer:
     results: Sequence[TrialResult]
     origin: Origin
     cost: str = "device_seconds"
+    missing: tuple[str, ...] = ()
     is_stored: bool = True
 
     @property
@@ -80,7 +83,8 @@ class Answer:
     def __repr__(self) -> str:
         facts = self.comparison.facts
         sizes = ", ".join(map(str, facts.batch_sizes))
-        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials>"
+        incomplete = ", incomplete" if self.missing else ""
+        return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials{incomplete}>"
 
     def _repr_html_(self) -> str:
         from .notebook import answer_html

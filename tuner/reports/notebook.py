@@ -62,7 +62,7 @@ def bill_frame(comparison: Comparison) -> "DataFrame":
 
 
 def answer_html(subject: Answer) -> str:
-    """Return the verdict, the findings and the table of arms as HTML for a notebook."""
+    """Return what is missing, the verdict, the findings and the table of arms as HTML for a notebook."""
     comparison, cost = subject.comparison, subject.cost
     return (
         environment()
@@ -70,6 +70,7 @@ def answer_html(subject: Answer) -> str:
         .render(
             name=comparison.facts.name,
             question=comparison.facts.question,
+            missing=subject.missing,
             verdict=verdict_sentence(comparison, cost=cost),
             findings=findings(comparison, cost=cost),
             answer=answer_table(subject),

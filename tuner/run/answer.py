@@ -1,7 +1,7 @@
 """The answer of a study, built from the results in a journal or read from a store."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from ..analysis.study_facts import facts_of
 from ..cost import Cost
 from ..errors import BadInput
 from ..reports.answer import Answer
+from ..reports.text.missing import describe_progress, describe_unconfirmed
 from ..store import Store, read_results, store_uri
 from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
 from ..trial import TrialResult
 from .command_text import STORE, format_report_command
+from .journal import Journal
+from .journal_lines import read_identity
 
 
 def stored_definition(study: Study) -> dict[str, Any]:
@@ -32,7 +35,10 @@ def stored_definition(study: Study) -> dict[str, Any]:
 def read_answer(
     study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
 ) -> Answer:
-    """Read a study's answer from its store. If that has several definitions of it, use the one started last.
+    """Read a study's answer from its store.
+
+    If others have run the study there too, use the results of the journal in `store`; without one, those of the study
+    that was started last.
 
     Args:
         study: a definition, the path of a study file, or the name of a study in the store.
@@ -49,14 +55,19 @@ def read_answer(
         Unreachable: the store does not answer.
     """
     uri, name = find_store_and_name(study, Path(store), tracking_uri)
-    stored = read_results(uri, name, with_epochs=with_epochs)
+    journal = read_identity(Path(store) / name / "journal.jsonl")
+    stored = read_results(uri, name, journal=journal, with_epochs=with_epochs)
     origin = Origin(
         definition=stored.resolved_study,
         fingerprint=stored.fingerprint,
         sessions=stored.sessions,
         command=format_report_command(uri, name, Path(store)),
     )
-    return build_answer(stored.results, origin)
+    found = build_answer(stored.results, origin)
+    progress = describe_progress(
+        len(stored.results), stored.num_expected, num_planned=stored.num_planned, has_ended=stored.has_ended
+    )
+    return replace(found, missing=(*stored.remarks, *progress, *found.missing))
 
 
 def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
@@ -80,17 +91,30 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     definition = origin.definition
     facts = facts_of(origin.study, metric=definition["metric"], higher_is_better=definition["higher_is_better"])
-    return Answer(comparison=compare(facts, in_order), results=in_order, origin=origin)
+    comparison = compare(facts, in_order)
+    return Answer(comparison=comparison, results=in_order, origin=origin, missing=describe_unconfirmed(comparison))
 
 
-def make_store_opener(study: Study, tracking_uri: str, sessions: Sequence[Mapping[str, str]]) -> Callable[[], Store]:
-    """Return a function that opens a study's store and writes `sessions` to it, called again after every failure."""
+def make_store_opener(
+    study: Study, tracking_uri: str, journal: Journal, num_planned: int | None = None, *, begins: bool = False
+) -> Callable[[], Store]:
+    """Return a function that opens a study's store for its journal, called again after every failure.
+
+    Args:
+        study: the definition.
+        tracking_uri: the address.
+        journal: gives the results' identity and the sessions.
+        num_planned: number of trials planned; None if it is not known.
+        begins: whether trials are about to run, so that the stored study is unfinished until `Store.finish`.
+    """
     definition, methods = stored_definition(study), {arm.name: arm.method for arm in study.arms}
     tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 
     def opened() -> Store:
-        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
-        store.write_sessions(sessions)
+        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods, journal)
+        store.write_sessions(journal.content.sessions)
+        if begins:
+            store.write_progress(num_results=len(journal.content.results), num_planned=num_planned, has_ended=False)
         return store
 
     return opened

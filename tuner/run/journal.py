@@ -4,19 +4,21 @@ The journal is a JSON Lines file, `STORE/NAME/journal.jsonl`. Its first line hol
 line records one event: a trial starts, finishes epochs or has a result, a failed result is withdrawn, another program
 or machine resumes the study, or packs of trials were timed. Lines carry a checksum, and results are synced to disk.
 Nothing is ever rewritten, so measurements survive any end of the driver, and lost work is known and billed.
+
+A journal has an identity, which every line carries: a random one, or for a journal of an earlier version a digest of
+its first line. So two runs of one study are never taken for one, in a store or where files were joined by hand.
 """
 
 import fcntl
-import json
 import os
-import re
+import secrets
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -26,13 +28,15 @@ from ..analysis.provenance import is_same_program
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
 from ..trial import TrialResult, canonical_json, check_measured, result_from_content
+from .journal_lines import format_line as format_line
+from .journal_lines import identity_of
+from .journal_lines import parse_line as parse_line
 
 FORMAT = 1
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
 _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
-_SUM = re.compile(rb',"sum":"([0-9a-f]{8})"}\n?\Z')
-"""The checksum at the end of a line. A line without one is damaged."""
+_IDENTITY = TypeAdapter(str)
 
 
 @dataclass
@@ -41,6 +45,7 @@ class JournalContent:
 
     Attributes:
         definition: the study's content when the study started; empty for a new journal.
+        identity: what tells this journal from every other; empty for a new one.
         sessions: the programs and machines that ran the study, in order, each as returned by
             `tuner.analysis.provenance.collect_provenance`.
         results: the results by trial id.
@@ -51,9 +56,11 @@ class JournalContent:
             `results` until then, so that it is billed even if the trial is never asked for again.
         first_failures: the first result of every trial that was ever retried, by trial id.
         unreadable_lines: number of lines without a valid record, truncated by a crash or damaged.
+        foreign_results: number of results that another journal recorded, in lines put here by hand; they do not count.
     """
 
     definition: Mapping[str, Any] = field(default_factory=dict)
+    identity: str = ""
     sessions: list[Mapping[str, str]] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -61,6 +68,10 @@ class JournalContent:
     retried: set[str] = field(default_factory=set)
     first_failures: dict[str, TrialResult] = field(default_factory=dict)
     unreadable_lines: int = 0
+    foreign_results: int = 0
+    _identities: set[str] = field(default_factory=set)
+    _measured: set[tuple[str, float]] = field(default_factory=set)
+    _is_in_foreign_part: bool = False
 
     def result_of(self, trial_id: str) -> TrialResult | None:
         """Return the trial's result, or None if it has none or the result was withdrawn."""
@@ -76,7 +87,19 @@ class JournalContent:
 
     def _put(self, result: TrialResult) -> None:
         self.results[result.trial.id] = result
+        self._measured.add((result.trial.id, result.finished_at))
         self.retried.discard(result.trial.id)
+
+    def _take_identity(self, identity: str) -> None:
+        self.identity = identity
+        self._identities.add(identity)
+
+    def _is_foreign(self, record: Mapping[str, Any]) -> bool:
+        """Return whether another journal wrote this record; earlier versions named none, so the line above decides."""
+        if "owner" in record:
+            return record["owner"] not in self._identities
+        is_of_another = record["kind"] == "result" and record["result"]["trial"]["study"] != self.definition["name"]
+        return self._is_in_foreign_part or is_of_another
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -114,6 +137,9 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
         BadInput: the journal is intact but in another format.
         ValueError: the record is damaged; so are those that raise KeyError, TypeError or AttributeError.
     """
+    if content.definition and record["kind"] != "study" and content._is_foreign(record):
+        content.foreign_results += record["kind"] == "result"
+        return
     match record["kind"]:
         case "study":
             if record["format"] != FORMAT:
@@ -123,11 +149,18 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
                     f"{path}: written by {writer} in format {record['format']}, which this version cannot read: run "
                     "the study with the one that wrote it, or move the folder away to start over"
                 )
+            identity = identity_of(record)
             if content.definition:
+                content._is_in_foreign_part = identity not in content._identities
+                if content._is_in_foreign_part:
+                    return
                 raise ValueError("a second study")
             session = _SESSION.validate_python(record["provenance"])
             content.definition = _DEFINITION.validate_python(record["definition"])
             content.sessions.append(session)
+            content._take_identity(identity)
+        case "forked":
+            content._take_identity(_IDENTITY.validate_python(record["identity"]))
         case "resumed":
             content.sessions.append(_SESSION.validate_python(record["provenance"]))
         case "started":
@@ -147,29 +180,6 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
             raise ValueError("unknown kind of record")
 
 
-def parse_line(line: bytes) -> Any:
-    """Parse a journal line and return its record.
-
-    Raises:
-        ValueError: the line is not JSON, or its checksum is missing or wrong.
-        RecursionError: the line is nested deeper than any record.
-    """
-    found = _SUM.search(line)
-    if found is None or found[1] != _checksum(line[: found.start()] + b"}"):
-        raise ValueError("the checksum is missing or wrong")
-    return json.loads(line)
-
-
-def format_line(text: str) -> str:
-    """Append the checksum to a record's JSON text, giving a line that `parse_line` reads."""
-    return f'{text[:-1]},"sum":"{_checksum(text.encode()).decode()}"}}'
-
-
-def _checksum(record: bytes) -> bytes:
-    """Return a checksum of eight hex digits. It detects disk and memory errors, not forgery."""
-    return b"%08x" % zlib.crc32(record)
-
-
 def _not_for_others(path: str, flags: int) -> int:
     """Open a file that only its owner and group may write, even under a permissive umask."""
     return os.open(path, flags, 0o664)
@@ -185,6 +195,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.jsonl"
+        self._writing = Lock()  # the thread that writes the store may find that the journal is a copy
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o775)
             self._lock = open(folder / "lock", "a+", opener=_not_for_others)  # noqa: SIM115  # until closed
@@ -213,11 +224,13 @@ class Journal:
             return file.read(1) == b"\n"
 
     def _append(self, record: Mapping[str, Any], *, durable: bool) -> None:
+        owner = {"owner": self.content.identity} if self.content.identity else {}
         try:
-            self._file.write(format_line(canonical_json(record)) + "\n")
-            self._file.flush()
-            if durable:
-                os.fsync(self._file.fileno())
+            with self._writing:
+                self._file.write(format_line(canonical_json({**record, **owner})) + "\n")
+                self._file.flush()
+                if durable:
+                    os.fsync(self._file.fileno())
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -229,10 +242,32 @@ class Journal:
 
     def start_study(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
         """Write the study's definition as the first line of a new journal."""
+        identity = secrets.token_hex(6)
         record = {"kind": "study", "format": FORMAT, "definition": definition, "provenance": provenance}
-        self._append(record, durable=True)
+        self._append({**record, "identity": identity}, durable=True)
         self.content.definition = definition
         self.content.sessions.append(provenance)
+        self.content._take_identity(identity)
+
+    @property
+    def identity(self) -> str:
+        """What tells this journal from every other."""
+        return self.content.identity
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder, absolute."""
+        return self.path.parent.resolve()
+
+    def holds(self, trial_id: str, finished_at: float) -> bool:
+        """Return whether this journal recorded the trial's result of this time, even if it was withdrawn since."""
+        return (trial_id, finished_at) in self.content._measured
+
+    def fork(self) -> None:
+        """Take another identity, since another copy of this journal has results that this one lacks."""
+        identity = secrets.token_hex(6)
+        self._append({"kind": "forked", "identity": identity}, durable=True)
+        self.content._take_identity(identity)
 
     def resume(self, provenance: Mapping[str, str]) -> None:
         """Record that the study is resumed, if the program or machine has changed."""

@@ -24,7 +24,7 @@ from ..execution.serial import run_serial
 from ..reports.answer import Answer
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
-from ..store import Writer, redact
+from ..store import Store, Writer, redact
 from ..study import Study, describe_changes, load_study
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
@@ -70,10 +70,15 @@ def check_definition(study: Study, journal: Journal) -> None:
 
 
 def warn_about_damage(journal: Journal, console: Console) -> None:
-    """Warn about unreadable journal lines."""
+    """Warn about unreadable journal lines, and about results that another journal recorded."""
     if damaged := journal.content.unreadable_lines:
         console.print(
             f"{journal.path}: {damaged} damaged lines skipped; the trials they recorded run again", style="yellow"
+        )
+    if foreign := journal.content.foreign_results:
+        console.print(
+            f"{journal.path}: not counted: {pluralize(foreign, 'result')} that another study or journal recorded",
+            style="yellow",
         )
 
 
@@ -152,6 +157,7 @@ def run_study(
     )
     results = list(content.results.values())
     if all(result.status == "failed" for result in results):
+        writer.finish(Store.finish)
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
             "then run them again: zerotune retry STUDY --failed"
@@ -215,8 +221,6 @@ def run_trials(
         driver = "serial" if ahead.is_complete else options.driver
         if driver == "ray" and not is_attached:
             ready.enter_context(start_ahead(execution.local_cores))
-        open_store = make_store_opener(study, uri, content.sessions)
-        writer = Writer(open_store, content.results.values(), partial(report_store_state, console, sync_command))
         display = ProgressDisplay(
             console,
             metric=application.metric,
@@ -224,6 +228,9 @@ def run_trials(
             more_may_come=more_may_come,
         )
         agenda = new_agenda(content, lambda cell: display.plan(cell.arm, cell.batch_size, cell.num_planned))
+        num_planned = None if more_may_come else display.num_planned
+        open_store = make_store_opener(study, uri, journal, num_planned, begins=True)
+        writer = Writer(open_store, content.results.values(), partial(report_store_state, console, sync_command))
         opening = describe(display.num_planned, len(content.results) - len(content.retried), ahead.num_reused)
         named_uri = options.tracking_uri or study.tracking_uri
         recorded = f"; results in {redact(named_uri)}" if named_uri else ""

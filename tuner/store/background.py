@@ -25,8 +25,8 @@ class Writer:
     Args:
         open_store: opens the store; called again after every failure, on the writer's thread.
         known: earlier results, which may be missing from the store too.
-        tell: called with a sentence when the store fails, when it recovers, and at the end if it is still failing. The
-            second argument is whether results are missing from the store.
+        tell: called with a sentence when the store holds results of other journals, when it fails, when it recovers,
+            and at the end if it is still failing. The second argument is whether results are missing from the store.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Writer:
         self._results = {result.trial.id: result for result in known}
         self._tell = tell
         self._store: Store | None = None
+        self._told: set[str] = set()
         self._is_behind = bool(self._results)
         self._failure: Exception | None = None
         self._next_attempt = 0.0
@@ -70,6 +71,11 @@ class Writer:
         self._thread.join()
         if self._failure is not None:
             self._bring_in()
+        if self._failure is None and self._store is not None:
+            try:
+                self._store.write_progress(num_results=len(self._results))
+            except ZerotuneError as error:
+                self._failure = error
 
     def finish(self, action: Callable[[Store], object]) -> bool:
         """Write the results still missing after `close`, then run a final action on the store.
@@ -90,7 +96,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            self._store = self._open_store()
+            self._store = self._open_and_tell()
         except Unreachable as error:
             self._fail(error)
         except BaseException as error:  # any error is raised by `wait_until_open`
@@ -125,7 +131,7 @@ class Writer:
     def _bring_in(self) -> None:
         """Write all missing results, reopening the store after a failure."""
         try:
-            store = self._open_store() if self._store is None else self._store
+            store = self._open_and_tell() if self._store is None else self._store
             store.sync(self._results.values())
         except Exception as error:  # as in `_write`
             self._fail(error)
@@ -134,6 +140,14 @@ class Writer:
         self._store, self._is_behind = store, False
         if was_away:
             self._tell("MLflow answers again, and has all results so far.", False)
+
+    def _open_and_tell(self) -> Store:
+        store = self._open_store()
+        for note in store.notes:
+            if note not in self._told:
+                self._told.add(note)
+                self._tell(note, False)
+        return store
 
     def _fail(self, error: Exception) -> None:
         was_away, self._failure = self._failure is not None, error

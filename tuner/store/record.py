@@ -23,6 +23,12 @@ TAG_INEXACT = "mlflow.zerotune.inexact"
 TAG_OTHER_SCORES = "mlflow.zerotune.other_scores"
 TAG_DEFINITION = "mlflow.zerotune.study"
 TAG_SESSIONS = "mlflow.zerotune.sessions"
+TAG_JOURNAL = "zerotune.journal"
+TAG_HOST = "zerotune.host"
+TAG_FOLDER = "zerotune.folder"
+TAG_RESULTS = "zerotune.results"
+TAG_PLANNED = "zerotune.planned"
+TAG_ENDED = "zerotune.ended"
 ROLE_STUDY = "study"
 ROLE_ARM = "arm"
 
@@ -189,6 +195,15 @@ def result_from_tags(run_tags: Mapping[str, str]) -> tuple[TrialResult, int]:
     if result.trial.id != run_tags.get(TAG_TRIAL):
         raise RecordError(f"its tag {TAG_RECORD} holds trial {result.trial.id}, not {run_tags.get(TAG_TRIAL)}")
     return result, num_epochs
+
+
+def measurement(run_tags: Mapping[str, str]) -> tuple[str, float] | None:
+    """Return the trial's id and when it finished, which no two measurements share; None if the run has no result."""
+    try:
+        finished_at = json.loads(join_text(TAG_RECORD, run_tags))["result"]["finished_at"]
+        return run_tags[TAG_TRIAL], float(finished_at)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def epochs_from_history(

@@ -10,7 +10,8 @@ from ..addresses import redact
 from ..errors import BadInput
 from . import record
 from .connection import artifact_location, connect, is_server, search_all_runs, translate_errors, without_credentials
-from .reader import find_experiment
+from .owner import journal_of
+from .reader import find_experiment, find_study_run
 from .views import ALL_VIEW, CONFIRMED_VIEW
 
 HOST = "127.0.0.1"
@@ -48,7 +49,12 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
 
 
 def ui_links(
-    tracking_uri: str, study_name: str, port: int, arms: Sequence[str] = (), host: str = HOST
+    tracking_uri: str,
+    study_name: str,
+    port: int,
+    arms: Sequence[str] = (),
+    host: str = HOST,
+    journal: str | None = None,
 ) -> list[tuple[str, str]]:
     """Return labelled direct links into the UI: the study's runs, a comparison, the figures.
 
@@ -58,6 +64,7 @@ def ui_links(
         arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
             compared at the largest batch size that at least two of them have.
         port, host: those given to `ui_command`.
+        journal: identity of the journal whose runs to compare; None for the one started last.
 
     Raises:
         BadInput: the store or study does not exist.
@@ -75,11 +82,12 @@ def ui_links(
         ("all runs", f"{runs_page}?viewStateShareKey={ALL_VIEW}"),
         ("confirmation runs", f"{runs_page}?viewStateShareKey={CONFIRMED_VIEW}"),
     ]
-    fingerprint = study_runs[-1].data.tags[record.TAG_FINGERPRINT] if study_runs else None
+    study = find_study_run(study_runs, journal) if study_runs else None
+    whose = None if study is None else (study.data.tags[record.TAG_FINGERPRINT], journal_of(study.data.tags))
     by_batch_size: dict[int, dict[str, list[str]]] = {}
     for run in sorted(confirmed, key=lambda run: run.info.run_name):
         tags = run.data.tags
-        if tags[record.TAG_FINGERPRINT] == fingerprint and (not arms or tags["arm"] in arms):
+        if (tags[record.TAG_FINGERPRINT], journal_of(tags)) == whose and (not arms or tags["arm"] in arms):
             by_batch_size.setdefault(int(tags["batch_size"]), {}).setdefault(tags["arm"], []).append(run.info.run_id)
     comparable = [batch_size for batch_size, by_arm in by_batch_size.items() if len(by_arm) >= 2]
     if comparable:
@@ -87,7 +95,6 @@ def ui_links(
         runs = quote(json.dumps([run_id for run_ids in by_arm.values() for run_id in run_ids], separators=(",", ":")))
         query = f"runs={runs}&experiments={quote(json.dumps([experiment_id]))}"
         links.append((f"compare {', '.join(by_arm)} at B={max(comparable)}", f"{base}/compare-runs?{query}"))
-    if study_runs:
-        run_id = study_runs[-1].info.run_id
-        links.append(("figures and tables", f"{runs_page}/{run_id}/artifacts"))
+    if study is not None:
+        links.append(("figures and tables", f"{runs_page}/{study.info.run_id}/artifacts"))
     return links

@@ -11,6 +11,7 @@ from ..errors import BadInput
 from ..trial import TrialResult, canonical_json
 from . import record
 from .connection import artifact_location, connect, translate_errors
+from .owner import Claim, Owner, claim_runs, describe_copy, describe_others, describe_race, owner_tags
 from .runs import StoredRun, find_runs
 from .views import build_shared_views
 
@@ -39,9 +40,12 @@ class _KnownRun:
 class Store:
     """A study's experiment in MLflow, open for writing.
 
-    Runs are found by the tags `zerotune.fingerprint` and `zerotune.trial`. A study that is run again finds its runs. A
-    study whose definition changed does not mix with its former runs under the same name. Every method raises
-    `Unreachable` if the store fails.
+    Runs are found by the tags `zerotune.fingerprint`, `zerotune.journal` and `zerotune.trial`. A study that is run
+    again finds its runs. A study whose definition changed does not mix with its former runs under the same name, nor do
+    two journals of one study. Every method raises `Unreachable` if the store fails.
+
+    Runs of a version that kept no journal's identity are adopted by the first journal that holds their results. A
+    journal that lacks results under its identity is a copy, whose original has gone on: it takes another identity.
 
     Args:
         tracking_uri: `sqlite:///FILE`, a database or an MLflow server.
@@ -49,6 +53,10 @@ class Store:
         resolved_study: the study's resolved definition as plain JSON values. Stored for `read_results`, and as the
             artifact `study.json`.
         methods: tuning method by arm, for the tag `method`.
+        owner: the journal that the results come from; without one, the runs have no owner.
+
+    Attributes:
+        notes: sentences about results of other journals, which do not count.
 
     Raises:
         BadInput: the address is invalid, or the experiment was deleted in MLflow.
@@ -62,6 +70,7 @@ class Store:
         fingerprint: str,
         resolved_study: Mapping[str, Any],
         methods: Mapping[str, str] = MappingProxyType({}),
+        owner: Owner | None = None,
     ) -> None:
         self._uri = tracking_uri
         self._study = study_name
@@ -70,19 +79,46 @@ class Store:
         self._trials: dict[str, _KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
         self._study_run = ""
+        self._owner = owner
+        self.notes: list[str] = []
         self._client = connect(tracking_uri, create=True)
         with translate_errors(tracking_uri, f"open the study {study_name!r}"):
             self._experiment_id = self._open_experiment()
-            self._study_run = self._find_runs()
+            claim = self._find_runs()
+            if owner is not None and claim.num_strange:
+                self.notes.append(describe_copy(claim, tracking_uri, owner))
+                owner.fork()
+                claim = self._find_runs()
+            elif claim.others:
+                self.notes.append(describe_others(claim, tracking_uri, study_name))
             if not self._study_run:
                 self._study_run = self._create_study_run(resolved_study)
-            elif self._keep_text(record.TAG_DEFINITION, canonical_json(resolved_study)):
+                return
+            if self._keep_text(record.TAG_DEFINITION, canonical_json(resolved_study)):
                 self._client.log_dict(self._study_run, dict(resolved_study), "study.json")
+            if owner is not None:
+                self._log(self._study_run, [], {}, owner_tags(owner))  # the folder may have been moved
 
     def write_sessions(self, sessions: Sequence[Mapping[str, str]]) -> None:
         """Write the programs and machines that ran the study, replacing the stored ones."""
         with translate_errors(self._uri, f"keep the sessions of {self._study!r}"):
             self._keep_text(record.TAG_SESSIONS, canonical_json(list(sessions)))
+
+    def write_progress(
+        self, *, num_results: int, num_planned: int | None = None, has_ended: bool | None = None
+    ) -> None:
+        """Write how many results there should be, so that a reader knows what is missing. None leaves what is there.
+
+        Args:
+            num_results: number of results in the journal.
+            num_planned: number of trials planned, if none fails and the budget suffices.
+            has_ended: whether the study has ended.
+        """
+        ended = None if has_ended is None else str(has_ended).lower()
+        values = {record.TAG_RESULTS: num_results, record.TAG_PLANNED: num_planned, record.TAG_ENDED: ended}
+        tags = {tag: str(value) for tag, value in values.items() if value is not None}
+        with translate_errors(self._uri, f"keep the progress of {self._study!r}"):
+            self._log(self._study_run, [], {}, tags)
 
     def write(self, result: TrialResult) -> bool:
         """Write one trial; return False if it is already written.
@@ -115,9 +151,15 @@ class Store:
         return True
 
     def sync(self, results: Iterable[TrialResult]) -> int:
-        """Write the results that the store lacks, and return how many; close trial runs that a crash left open."""
+        """Write the results that the store lacks, and return how many; close trial runs that a crash left open.
+
+        Raises:
+            BadInput: another copy of the journal wrote to the store meanwhile; opening it again keeps both apart.
+        """
         with translate_errors(self._uri, f"list the runs of {self._study!r}"):
-            self._study_run = self._find_runs() or self._study_run
+            claim = self._find_runs()
+        if claim.num_strange and self._owner is not None:
+            raise BadInput(describe_race(claim, self._uri, self._owner))
         written = sum(self.write(result) for result in results)
         with translate_errors(self._uri, f"close stale runs of {self._study!r}"):
             for trial_id, known in self._trials.items():
@@ -147,15 +189,17 @@ class Store:
                 self._client.log_artifact(self._study_run, str(file), folder)
 
     def finish(self) -> None:
-        """Mark the study's and the arms' runs as finished."""
+        """Mark the study's and the arms' runs as finished, and the study as ended with the results that are written."""
         with translate_errors(self._uri, f"finish {self._study!r}"):
             ends: dict[str, int] = {}
-            for run in self._our_runs():
+            for run in self._claim_runs().ours:
                 parent = run.tags.get(record.TAG_PARENT)
                 if parent and run.end_time:
                     ends[parent] = max(ends.get(parent, 0), run.end_time)
             for run_id in (*self._arms.values(), self._study_run):
                 self._client.set_terminated(run_id, end_time=ends.get(run_id))
+        if self._owner is not None:
+            self.write_progress(num_results=len(self._trials), has_ended=True)
 
     def _open_experiment(self) -> str:
         experiment: Experiment | None = self._client.get_experiment_by_name(self._study)
@@ -176,12 +220,16 @@ class Store:
             self._client.set_experiment_tag(experiment.experiment_id, record.TAG_STUDY, self._study)
         return str(experiment.experiment_id)
 
-    def _our_runs(self) -> list[StoredRun]:
-        return find_runs(self._client, self._experiment_id, self._fingerprint).stored()
+    def _claim_runs(self) -> Claim:
+        runs = find_runs(self._client, self._experiment_id, self._fingerprint).stored()
+        return claim_runs(self._client, runs, self._owner)
 
-    def _find_runs(self) -> str:
-        """Find the known arms and trials; return the id of the study's own run, or "" if there is none."""
-        runs = self._our_runs()
+    def _find_runs(self) -> Claim:
+        """Find this journal's study, arms and trials; nothing is done if another copy of it wrote some of them."""
+        claim = self._claim_runs()
+        if claim.num_strange:
+            return claim
+        runs = claim.ours
         in_use = {self._study_run, *self._arms.values(), *(run.tags.get(record.TAG_PARENT) for run in runs)}
         studies: list[StoredRun] = []
         arms: dict[tuple[str, int], list[StoredRun]] = {}
@@ -201,7 +249,9 @@ class Store:
         for key, run in only.items():
             if not self._num_params(run):  # the run was created, but a failure came before this step
                 self._log_arm(*key)
-        return self._only(studies, in_use).run_id if studies else ""
+        if studies:
+            self._study_run = self._only(studies, in_use).run_id
+        return claim
 
     def _only(self, found: list[StoredRun], in_use: Container[str | None]) -> StoredRun:
         """Keep one run of a study or an arm, the one in use or the most complete; see `_take` for why."""
@@ -226,7 +276,8 @@ class Store:
 
     def _create_study_run(self, resolved_study: Mapping[str, Any]) -> str:
         text = record.split_text(record.TAG_DEFINITION, canonical_json(resolved_study))
-        run_id = self._create_run(f"study: {self._study}", {"role": record.ROLE_STUDY, **text}, None)
+        owner = {} if self._owner is None else owner_tags(self._owner)
+        run_id = self._create_run(f"study: {self._study}", {"role": record.ROLE_STUDY, **owner, **text}, None)
         self._client.log_dict(run_id, dict(resolved_study), "study.json")
         return run_id
 
@@ -264,6 +315,7 @@ class Store:
             "mlflow.source.name": "zerotune",
             record.TAG_STUDY: self._study,
             record.TAG_FINGERPRINT: self._fingerprint,
+            **({} if self._owner is None else {record.TAG_JOURNAL: self._owner.identity}),
         }
         run = self._client.create_run(self._experiment_id, start_time=start, tags={**ours, **tags}, run_name=name)
         return str(run.info.run_id)

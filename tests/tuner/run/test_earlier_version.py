@@ -18,6 +18,7 @@ from tests.user_applications import Here
 from zerotune import read_answer, run_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.run.journal import format_line, parse_line, read_journal
+from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.trial import canonical_json
 
 WRITTEN = Path(__file__).parent / "written_by_0_1_0"
@@ -64,6 +65,23 @@ def test_an_old_journal_goes_on_and_trains_nothing_again(old: Path, monkeypatch:
     assert after.sessions[0]["version.zerotune"] == "0.1.0"
     assert answer.is_stored
     assert scores(old) == SCORES  # in the rewritten store
+
+
+def test_the_runs_of_an_old_store_belong_to_its_journal_once_that_goes_on(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
+    uri = default_tracking_uri(old)
+    before = read_results(uri, "old").results
+    answer = run_study(WRITTEN / "old.yaml", store=old, driver="serial")
+    assert answer == read_answer("old", store=old)
+    assert answer.missing == ()
+    after = read_results(uri, "old", journal=read_journal(old / "old" / "journal.jsonl").identity)
+    assert (after.results, after.num_expected, after.has_ended) == (before, NUM_TRIALS, True)
+    with closing(sqlite3.connect(old / "mlflow.db")) as database:
+        tagged = "SELECT count(*) FROM tags WHERE key = 'zerotune.journal'"
+        runs = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"
+        assert database.execute(tagged).fetchone() == database.execute(runs).fetchone()
 
 
 def test_a_journal_of_another_format_says_which_version_wrote_it(old: Path) -> None:

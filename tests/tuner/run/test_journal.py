@@ -19,17 +19,18 @@ from zerotune.trainers.spec import DecaySpec, EpochMetrics
 from zerotune.tuner.cost import Cost, epochs_cost
 from zerotune.tuner.errors import BadInput, StudyLocked
 from zerotune.tuner.execution.progress_update import failed_result
-from zerotune.tuner.run.journal import Journal, format_line, read_journal
-from zerotune.tuner.trial import TrialResult, result_from_content
+from zerotune.tuner.run.journal import Journal, format_line, parse_line, read_journal
+from zerotune.tuner.run.journal_lines import read_identity
+from zerotune.tuner.trial import TrialResult, canonical_json, result_from_content
 
 DEFINITION = {"name": "small", "epochs": 3, "arms": ["date"]}
 NOTES = {"version.torch": "2.13.0"}
 
 
-def write(folder: Path, results: list[TrialResult]) -> bytes:
+def write(folder: Path, results: list[TrialResult], notes: dict[str, str] = NOTES) -> bytes:
     """Write a journal with these results, in which every trial also reports its first epochs; return its bytes."""
     journal = Journal(folder)
-    journal.start_study(DEFINITION, NOTES)
+    journal.start_study(DEFINITION, notes)
     for result in results:
         journal.start(result.trial.id)
         journal.progress(result.trial.id, result.epochs[:-1])
@@ -93,6 +94,63 @@ def test_attempts_are_counted_over_several_runs(tmp_path: Path) -> None:
         journal = Journal(tmp_path)
         assert attempt == journal.start("0123456789ab")
         journal.close()
+
+
+# -- identity ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_keeps_its_identity_and_no_two_have_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "one", [])
+    write(tmp_path / "other", [])
+    one, other = (read_journal(tmp_path / name / "journal.jsonl").identity for name in ("one", "other"))
+    assert one != other
+    journal = Journal(tmp_path / "one")
+    assert journal.identity == one == read_identity(journal.path)
+    journal.fork()
+    journal.finish(make_result(seed=1))
+    journal.close()
+    content = read_journal(journal.path)
+    assert journal.identity == content.identity == read_identity(journal.path) != one
+    assert (len(content.results), content.foreign_results, content.unreadable_lines) == (1, 0, 0)
+
+
+def test_a_journal_of_an_earlier_version_has_an_identity_that_stays(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(tmp_path, [make_result(seed=1)])
+    path.write_text("".join(line + "\n" for line in map(without_owner, path.read_text().splitlines())))
+    first = read_journal(path)
+    journal = Journal(tmp_path)
+    journal.finish(make_result(seed=2))
+    journal.close()
+    again = read_journal(path)
+    assert again.identity == first.identity == read_identity(path) != ""
+    assert (len(again.results), again.foreign_results) == (2, 0)
+
+
+@pytest.mark.parametrize("earlier_version", [False, True])
+def test_results_of_another_study_or_journal_that_were_put_into_a_file_do_not_count(
+    tmp_path: Path, earlier_version: bool
+) -> None:
+    """Files were joined by hand, and a line of another study was put there."""
+    own = make_result(seed=1)
+    write(tmp_path / "own", [own])
+    write(tmp_path / "other", [replace(own, finished_at=own.finished_at + 1), make_result(seed=2)], {"at": "1"})
+    joined = [(tmp_path / name / "journal.jsonl").read_text().splitlines() for name in ("own", "other")]
+    of_another = replace(own, trial=replace(own.trial, study="another"))
+    strange = format_line(canonical_json({"kind": "result", "result": asdict(of_another)}))
+    path = tmp_path / "own" / "journal.jsonl"
+    lines = [*joined[0], strange, *joined[1]]
+    path.write_text("".join(f"{without_owner(line) if earlier_version else line}\n" for line in lines))
+    content = read_journal(path)
+    assert content.results == {own.trial.id: own}
+    assert content.started == {own.trial.id: 1}
+    assert (content.foreign_results, content.unreadable_lines) == (3, 0)
+
+
+def without_owner(line: str) -> str:
+    """Return a line as versions wrote it that kept no identity."""
+    record = parse_line(line.encode())
+    return format_line(canonical_json({key: record[key] for key in record if key not in ("identity", "owner", "sum")}))
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------

@@ -175,7 +175,6 @@ def test_any_bytes_are_no_journal_or_a_new_one(tmp_path: Path, garbage: bytes) -
 @pytest.mark.parametrize(
     "line",
     [
-        '{"kind":"study","format":1,"definition":{"name":"other"},"provenance":{}}',
         '{"kind":"resumed","provenance":[1]}',
         '{"kind":"resumed","provenance":{"python":{}}}',
         '{"kind":"epochs","trial":"a","epochs":{}}',

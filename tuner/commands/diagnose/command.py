@@ -59,6 +59,7 @@ def diagnose(
     if every is not None and points is not None:
         raise BadInput("--points has no effect beside --every: leave one of them out")
     definition = load_named_study(study, app)
+    from ...run.journal_lines import read_identity
     from ...store import store_uri
     from .diagnosis import DiagnosisQuestion
     from .export import export_diagnosis
@@ -68,7 +69,8 @@ def diagnose(
 
     results: tuple[TrialResult, ...] = ()
     if needs_results(definition, arm):
-        results = _read_results(definition, store_uri(store, named=tracking_uri, in_study=definition.tracking_uri))
+        uri = store_uri(store, named=tracking_uri, in_study=definition.tracking_uri)
+        results = _read_results(definition, uri, read_identity(store / definition.name / "journal.jsonl"))
     question = DiagnosisQuestion(
         study=definition,
         arm=arm,
@@ -89,7 +91,7 @@ def diagnose(
     print_lines(files)
 
 
-def _read_results(study: "Study", uri: str) -> "tuple[TrialResult, ...]":
+def _read_results(study: "Study", uri: str, journal: str | None) -> "tuple[TrialResult, ...]":
     """Read the study's trials, which hold the choice that the arm depends on.
 
     Raises:
@@ -98,7 +100,7 @@ def _read_results(study: "Study", uri: str) -> "tuple[TrialResult, ...]":
     from ...store import read_results, redact
 
     try:
-        return read_results(uri, study.name, study.fingerprint).results
+        return read_results(uri, study.name, study.fingerprint, journal=journal).results
     except BadInput as error:
         raise BadInput(
             f"study {study.name!r} searches for what this arm trains with, and {redact(uri)} does not hold its choice:"

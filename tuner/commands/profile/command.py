@@ -34,7 +34,11 @@ def profile(
     from .text import print_profiles
 
     stored = [StoredStudy(study=study, store=store, tracking_uri=tracking_uri) for study in studies]
-    comparisons = [study.read_answer().comparison for study in stored]
+    answers = [study.read_answer() for study in stored]
+    for found in answers:
+        for sentence in found.missing:
+            console.print(f"{found.comparison.facts.name}: {sentence}", style="bold yellow")
+    comparisons = [found.comparison for found in answers]
     shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
     print_profiles(shown, performance_profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
     if to is None:

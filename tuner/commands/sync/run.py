@@ -3,6 +3,7 @@
 from contextlib import closing
 
 from rich.console import Console
+from rich.text import Text
 
 from ...campaign.campaign import Campaign
 from ...errors import BadInput
@@ -41,29 +42,34 @@ def sync_study(study: Study, options: RunOptions, console: Console) -> list[str]
     for where, what in present:
         with closing(Journal(where)) as journal:
             warn_about_damage(journal, console)
-            done.append(what(study, options, uri, journal))
+            done.append(what(study, options, uri, journal, console))
     return done
 
 
-def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal) -> str:
+def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal, console: Console) -> str:
     check_definition(study, journal)
-    store, done = _write_results(study, uri, journal)
+    store, done = _write_results(study, uri, journal, console)
     if not is_finished(study, journal.content):
+        num_planned = sum(cell.num_planned for cell in Campaign(study).cells)
+        store.write_progress(num_results=len(journal.content.results), num_planned=num_planned, has_ended=False)
         return f"{done}; figures and summaries follow once the study has ended"
     found = answer_from_journal(study, options, journal.content)
     write_answer(store, found, write_report(found, options.folder(study)))
     return done
 
 
-def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal) -> str:
-    _, done = _write_results(read_recorded_study(study, journal), uri, journal)
+def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal, console: Console) -> str:
+    store, done = _write_results(read_recorded_study(study, journal), uri, journal, console)
+    store.write_progress(num_results=len(journal.content.results))
     return f"{done}; figures and summaries follow when zerotune regime is run again"
 
 
-def _write_results(study: Study, uri: str, journal: Journal) -> tuple[Store, str]:
+def _write_results(study: Study, uri: str, journal: Journal, console: Console) -> tuple[Store, str]:
     """Write the results that the store lacks; return the store and how many there were."""
     results = journal.content.results
-    store = make_store_opener(study, uri, journal.content.sessions)()
+    store = make_store_opener(study, uri, journal)()
+    for note in store.notes:
+        console.print(Text(note))
     num_written = store.sync(results.values())
     num_known = len(results) - num_written
     written = f"{pluralize(num_written, 'result')} written to {redact(uri)}, {num_known} there before"

@@ -59,6 +59,7 @@ def render_page(
     title: str,
     figures: Sequence[PageFigure],
     *,
+    missing: Sequence[str] = (),
     question: str = "",
     verdict: str = "",
     sentences: Sequence[str] = (),
@@ -67,13 +68,14 @@ def render_page(
 ) -> str:
     """Return an HTML page of figures with what is to be said about them; what is empty is left out.
 
-    The question stands below the title, the verdict in bold, the sentences above the figures, the numbers and the notes
-    below them.
+    What is missing stands below the title, then the question, the verdict in bold, and the sentences above the figures;
+    the numbers and the notes stand below them.
     """
     return render(
         "page.html.j2",
         title=title,
         figures=figures,
+        missing=missing,
         question=question,
         verdict=verdict,
         sentences=sentences,

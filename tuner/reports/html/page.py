@@ -60,6 +60,7 @@ def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
             "ledger": "Ledger",
             "provenance": "Provenance",
         },
+        missing=subject.missing,
         question=comparison.facts.question,
         verdict=verdict_sentence(comparison, cost=cost),
         findings=findings(comparison, cost=cost),
@@ -86,6 +87,7 @@ def render_figure_page(subject: Answer, name: str, figure: go.Figure) -> str:
     return render_page(
         comparison.facts.name,
         [page_figure(name, figure, FIGURES[name].reading)],
+        missing=subject.missing,
         question=comparison.facts.question,
         verdict=verdict_sentence(comparison, cost=cost),
         notes=notes(comparison, cost=cost),

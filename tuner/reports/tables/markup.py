@@ -109,6 +109,7 @@ def report_json(subject: Answer) -> str:
     content = {
         "schema": "zerotune.report",
         "schema_version": SCHEMA_VERSION,
+        "missing": subject.missing,
         "verdict": verdict_sentence(comparison, cost=subject.cost),
         "findings": findings(comparison, cost=subject.cost),
         "savings_in": subject.cost,
@@ -124,6 +125,7 @@ def report_markdown(subject: Answer) -> str:
     comparison, cost, effort = subject.comparison, subject.cost, effort_table(subject)
     parts = [
         f"## {escape_markdown(comparison.facts.name)}",
+        *(f"**{escape_markdown(sentence)}**" for sentence in subject.missing),
         escape_markdown(comparison.facts.question),
         f"**{escape_markdown(verdict_sentence(comparison, cost=cost))}**",
         _markdown_list(findings(comparison, cost=cost)),
@@ -144,6 +146,7 @@ def report_latex(subject: Answer) -> str:
         f"% {_comment(subject.origin.command)}",
         f"% definition {_comment(subject.origin.fingerprint)}",
         r"% \usepackage{booktabs,rotating,amssymb,textcomp}",
+        *(rf"\par\noindent\textbf{{{escape_latex(sentence)}}}" for sentence in subject.missing),
         latex_table(answer_table(subject), "tab:zerotune"),
         *(rf"\par\noindent\footnotesize {escape_latex(note)}" for note in table_notes(comparison, cost=subject.cost)),
     ]

@@ -24,12 +24,14 @@ _COST = "device_seconds"
 _VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
 
 
-def print_answer(comparison: Comparison, console: Console) -> None:
+def print_answer(comparison: Comparison, console: Console, missing: Sequence[str] = ()) -> None:
     """Print the answer of a study, readable without its definition, with savings in device-seconds.
 
-    Names are never read as markup.
+    What is missing comes first. Names are never read as markup.
     """
     facts = comparison.facts
+    for sentence in missing:
+        console.print(Text(sentence, style="bold yellow"))
     console.print(Text(f"{facts.name}: {facts.question}" if facts.question else facts.name, style="bold"))
     for batch_size in facts.batch_sizes:
         console.print()

@@ -13,7 +13,7 @@ from .scores import format_points
 
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
-    of_scores = (_seeds, _many_verdicts, _undecided, _unfinished, _searches, _edges, _learned, _diverged)
+    of_scores = (_seeds, _many_verdicts, _undecided, _failed, _searches, _edges, _learned, _diverged)
     found = (*of_scores, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
@@ -57,15 +57,7 @@ def _undecided(subject: Answer) -> Iterable[str]:
         yield f"Undecided: {where}. More seeds may show either; nothing is claimed about them."
 
 
-def _unfinished(subject: Answer) -> Iterable[str]:
-    facts = subject.comparison.facts
-    missing = [
-        f"{_place(row)} ({row.num_seeds + row.num_failed} of {facts.num_seeds})"
-        for row in subject.comparison.rows
-        if row.num_seeds + row.num_failed < facts.num_seeds
-    ]
-    if missing:
-        yield f"Confirmation runs are missing: {join_names(missing)}."
+def _failed(subject: Answer) -> Iterable[str]:
     failed = [f"{_place(row)} ({row.num_failed})" for row in subject.comparison.rows if row.num_failed]
     if failed:
         yield f"Confirmation runs that failed and have no score: {join_names(failed)}."
