@@ -208,7 +208,7 @@ def _spread(targets: Tensor) -> Tensor:
     by_sample = targets.reshape(len(targets), -1)
     if by_sample.shape[1] and not targets.is_complex():
         ends = by_sample.amin(dim=1).double().argmin(), by_sample.amax(dim=1).double().argmax()
-        extremes = torch.stack(ends).unique()
+        extremes = torch.unique(torch.stack(ends))
         others = positions[~torch.isin(positions, extremes)]
         positions = torch.cat([extremes, others])[:NUM_SAMPLES].sort().values
     return positions

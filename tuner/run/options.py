@@ -73,7 +73,8 @@ def check_workload(study: Study, folder: str | None) -> CheckedWorkload:
     Raises:
         BadInput: a package or the data are missing, or a batch size exceeds the number of training samples.
     """
-    application, remarks = APPLICATIONS[study.application], ()
+    application = APPLICATIONS[study.application]
+    remarks: tuple[str, ...] = ()
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     try:
