@@ -22,7 +22,7 @@ from .applications.metric_names import bound_problem, direction_remark
 from .data import Batch, DataSource, TensorSplit
 from .evaluation import reset_state, score_sums
 from .flops_and_memory import training_flops_per_sample
-from .recipe import WORKERS_NEED_GHOSTS, has_batch_norm
+from .recipe import AUTO_NEEDS_GHOSTS, WORKERS_NEED_GHOSTS, has_batch_norm
 from .sanity_functions import check_loss, check_score, is_unchanged, perfect_outputs
 from .sanity_measure import check_measure, check_number
 from .sanity_model import (
@@ -234,9 +234,9 @@ def _check_outputs(
         scores = [finish(mean)]
         with suppress(Exception):  # it may take no such outputs, or be infinite then
             scores.append(finish(float(score_sum(perfect_outputs(outputs, targets), targets)) / len(targets)))
-        chance = application.chance_score if is_metric else 0.0
-        for problem in (bound_problem(metric, score, chance) for score in scores):
-            if problem is not None:
+        has_bounds = is_metric or "accuracy" in metric.lower()  # other names may be of counts
+        for problem in (bound_problem(metric, score, application.chance_score) for score in scores):
+            if problem is not None and has_bounds:
                 raise ApplicationError(f"{field}: on {name}, the mean {problem}")
         if depends:
             remarks.append(
@@ -262,8 +262,11 @@ def _check_gradient(application: Application, model: nn.Module, inputs: Any, tar
 
 def _check_division(model: nn.Module, recipe: Recipe, num_workers: int, *, is_coupled: bool) -> str | None:
     """Refuse to divide the batches of samples that depend on each other; return a remark if they are not divided."""
-    if num_workers > 1 and recipe.ghost_batch_size is None and has_batch_norm(model):
-        raise ApplicationError(f"recipe.ghost_batch_size: {WORKERS_NEED_GHOSTS}")
+    if recipe.ghost_batch_size is None and has_batch_norm(model):  # a model without an outline is seen here first
+        if num_workers > 1:
+            raise ApplicationError(f"recipe.ghost_batch_size: {WORKERS_NEED_GHOSTS}")
+        if recipe.micro_batch_size == "auto":
+            raise ApplicationError(f"recipe.micro_batch_size: {AUTO_NEEDS_GHOSTS}")
     if not is_coupled:
         return None
     what = (

@@ -333,6 +333,8 @@ def test_an_objective_of_whole_batches_is_remarked_on_and_may_not_be_divided(
 def test_batch_normalisation_needs_ghost_batches_among_workers() -> None:
     application = replace(CLASSIFICATION, build_model=normalised)
     assert "recipe.ghost_batch_size: is required if several workers" in refused(application, CLASSES, num_workers=2)
+    auto = Recipe(micro_batch_size="auto")
+    assert "recipe.micro_batch_size: 'auto' needs ghost_batch_size" in refused(application, CLASSES, recipe=auto)
     assert remarks(application, CLASSES, recipe=Recipe(ghost_batch_size=8), num_workers=2) == ()
 
 
@@ -345,7 +347,7 @@ def test_a_loss_that_refuses_a_last_update_of_one_sample_is_refused() -> None:
     said = refused(application, batch_sizes=(7,))  # 120 = 17 x 7 + 1
     assert said.startswith("loss: it refuses a batch of one sample (ValueError: Expected more than 1 value per channel")
     assert said.endswith("the last update at batch size 7 has one: choose another batch size")
-    spread = replace(REGRESSION, loss=lambda o, t: F.mse_loss(o, t) / t.std())
+    spread = replace(REGRESSION, loss=lambda o, t: F.mse_loss(o, t) / t.sub(t.mean()).square().mean())
     assert refused(spread, batch_sizes=(7,)).startswith("loss: is not finite on a batch of one sample, but with 120")
 
 
@@ -368,6 +370,11 @@ def test_a_loss_that_refuses_a_last_update_of_one_sample_is_refused() -> None:
 )
 def test_a_score_outside_the_bounds_of_its_name_is_refused(changes: dict[str, Any], sentence: str) -> None:
     assert sentence in refused(replace(CLASSIFICATION, **changes), CLASSES)
+
+
+def test_other_scores_may_be_counts_whatever_their_name() -> None:
+    counts = replace(CLASSIFICATION, other_scores={"recall_hits": lambda o, t: 500 * num_correct(o, t)})
+    assert remarks(counts, CLASSES) == ()
 
 
 def test_right_answers_counted_by_token_exceed_the_bound_although_an_untrained_model_has_few() -> None:

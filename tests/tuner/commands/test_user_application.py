@@ -293,6 +293,19 @@ def test_batches_whose_samples_depend_on_each_other_may_not_be_divided(
     assert sentence in said
 
 
+def test_a_model_that_needs_the_dataset_info_is_fine_with_workers_unless_it_normalises_batches(here: Here) -> None:
+    code = OWN.replace("def __init__(self):\n        super().__init__(8, 2)", "def __init__(self, sides):\n{body}")
+    code = code.replace("test=test)", "test=test, info={'sides': 2})").replace("nn.Linear)", "nn.Sequential)")
+    (here.folder / "plane.yaml").write_text(f"{STUDY}resources: {{workers_per_trial: 2}}\n", encoding="utf-8")
+    plain = "        super().__init__(nn.Linear(8, sides))"
+    (here.folder / "plane.py").write_text(code.replace("{body}", plain), encoding="utf-8")
+    assert "8 trials in all" in here.done("plan", "plane.yaml", "--app", "plane.py:sides")
+    normalised = plain.replace("nn.Linear(8, sides)", "nn.BatchNorm1d(8), nn.Linear(8, sides)")
+    (here.folder / "plane.py").write_text(code.replace("{body}", normalised), encoding="utf-8")
+    said = here.refused("plan", "plane.yaml", "--app", "plane.py:sides")
+    assert "recipe.ghost_batch_size: is required if several workers train a model with batch normalisation" in said
+
+
 def unwrapped(text: str) -> str:
     return " ".join(text.split())
 
