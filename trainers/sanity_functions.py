@@ -18,6 +18,9 @@ from .applications.failure import ApplicationError, attribute_to, describe_value
 
 Function = Callable[[Tensor, Tensor], Any]
 
+MOST_NUMBERS = 2**24
+"""Size of the outputs that are compared part by part; with larger ones, of a large vocabulary, fewer samples are."""
+
 
 def check_loss(
     field: str, loss: Function, outputs: Tensor, targets: Tensor, *, where: str, separable: bool = True
@@ -49,6 +52,7 @@ def check_loss(
         raise ApplicationError(f"{field}: is {value.item()} on {where} before any training{about}")
     if not separable or outputs.dim() == 0 or len(outputs) != len(targets) or len(targets) < 2:
         return False
+    outputs, targets = few_samples(outputs, targets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's on shapes, which were shown by the first call
         if _growth(loss, outputs, targets) == 2:
@@ -96,6 +100,7 @@ def check_score(
     mean = float(score) / len(targets)
     if not separable or outputs.dim() == 0 or len(outputs) != len(targets) or len(targets) < 2:
         return mean, False
+    outputs, targets = few_samples(outputs, targets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if abs(mean) < 1e-12:  # an untrained model that gets nothing right shows nothing: let it get half of it
@@ -118,6 +123,12 @@ def check_score(
             f"{growth:.3g} times: a metric that is no such sum is computed by measure"
         )
     return mean, growth is not None
+
+
+def few_samples(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs (n, ...) and targets (n, ...) of as many samples as fit into `MOST_NUMBERS`, at least four."""
+    number = max(4, MOST_NUMBERS * len(targets) // max(1, outputs.numel()))
+    return outputs[:number], targets[:number]
 
 
 def perfect_outputs(outputs: Tensor, targets: Tensor) -> Tensor:

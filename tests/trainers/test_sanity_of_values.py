@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import random_split
 
+from zerotune.trainers import sanity_functions
 from zerotune.trainers.applications import Application
 from zerotune.trainers.applications.checks import field_problems
 from zerotune.trainers.applications.failure import MOST_CHARACTERS, ApplicationError, describe_error
@@ -351,6 +352,28 @@ def test_a_loss_that_refuses_a_last_update_of_one_sample_is_refused() -> None:
     assert refused(spread, batch_sizes=(7,)).startswith("loss: is not finite on a batch of one sample, but with 120")
 
 
+def test_large_outputs_are_compared_for_few_samples_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        seen.append(len(targets))
+        return F.cross_entropy(outputs, targets)
+
+    monkeypatch.setattr(sanity_functions, "MOST_NUMBERS", 3 * 12)
+    assert remarks(replace(CLASSIFICATION, loss=loss), CLASSES) == ()
+    assert set(seen) == {
+        64,
+        40,
+        12,
+        24,
+        3,
+        9,
+        2,
+    }  # the batches; a few, twice, and in two parts; the counting of operations
+    weighted = replace(CLASS_WEIGHTS, loss=lambda o, t: F.cross_entropy(o, t, weight=torch.tensor([1.0, 2.0, 5.0])))
+    assert len(remarks(weighted, CLASSES)) == 1
+
+
 # Bounds and directions
 
 
@@ -606,6 +629,8 @@ def test_dropout_in_evaluation_is_remarked_on() -> None:
     (said,) = remarks(replace(REGRESSION, build_model=lambda: Net(change=lambda model, y: F.dropout(y, 0.5))))
     assert "the model draws random numbers in evaluation mode too" in said
     assert said.endswith("every score is partly random.")
+    noisy = replace(REGRESSION, build_model=lambda: Net(change=lambda model, y: y + torch.randn_like(y)))
+    assert remarks(noisy) == (said,)
 
 
 def test_batch_statistics_in_evaluation_are_remarked_on() -> None:
