@@ -10,6 +10,7 @@ from zerotune.trainers.data import Batch, Dataset
 from zerotune.trainers.evaluation import evaluate
 from zerotune.trainers.flops_and_memory import training_flops_per_sample
 from zerotune.trainers.optimizers import build_optimizer
+from zerotune.trainers.sanity_check import run_sanity_check
 from zerotune.trainers.schedules import build_schedule
 
 every_application = pytest.mark.parametrize("name", APPLICATIONS)
@@ -95,3 +96,13 @@ def test_the_baseline_can_be_trained_with(name: str, data: Dataset):
     lr = schedule.lr(1)
     optimizer = build_optimizer(baseline.optimizer, new_model(name, data).named_parameters(), lr)
     assert optimizer.param_groups[0]["lr"] == lr
+
+
+@pytest.mark.parametrize(
+    "name",
+    # Sixty-four images or translations for each of the others take minutes together.
+    [name for name, small in SMALL_WORKLOADS.items() if not small.folder_fixture and not APPLICATIONS[name].measure],
+)
+def test_the_sanity_check_has_no_remark(name: str, data: Dataset):
+    small = SMALL_WORKLOADS[name]
+    assert run_sanity_check(APPLICATIONS[name], data, small.model_options, batch_sizes=(8,)) == ()

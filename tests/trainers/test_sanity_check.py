@@ -125,7 +125,10 @@ ELSEWHERE = torch.Generator().manual_seed(1)
             {"build_model": lambda: Outputs(lambda y: (y, y))},
             "must return a tensor, got tuple of (float32",
         ),
-        ({"build_model": lambda: Outputs(lambda y: {"logits": y})}, "must return a tensor, got a value of type dict"),
+        (
+            {"build_model": lambda: Outputs(lambda y: {"logits": y})},
+            "must return a tensor, got dict of ('logits': float32 (64, 3))",
+        ),
         ({"build_model": lambda: Outputs(Tensor.detach)}, "loss: its gradient raised RuntimeError"),
         ({"build_model": lambda: Outputs(lambda y: y * float("nan"))}, "loss: is nan on train before any training"),
         ({"build_model": lambda: build_model(num_outputs=2)}, "loss: it, on train, raised IndexError: Target 2 is"),
@@ -154,7 +157,7 @@ ELSEWHERE = torch.Generator().manual_seed(1)
         ({"other_scores": {"top": lambda o, t: o.topk(9)}}, "other_scores['top']: it raised RuntimeError"),
         ({"finish_score": lambda mean: None}, "finish_score: must return a number"),
         ({"finish_score": lambda mean: mean / 0}, "finish_score: it raised ZeroDivisionError"),
-        ({"smoothed_loss": cross_entropy}, "smoothed_loss: it raised TypeError"),
+        ({"smoothed_loss": cross_entropy}, "smoothed_loss: it, on train, raised TypeError"),
     ],
 )
 def test_each_mistake_is_reported_with_its_field(changes: dict[str, Any], sentence: str) -> None:

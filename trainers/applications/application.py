@@ -94,7 +94,8 @@ class Application:
         """Build the model on torch's meta device: shapes without values, at almost no cost.
 
         Returns:
-            The model; None if it cannot be built that way: a package is missing, or it computes with its own values.
+            The model; None if it cannot be built that way: a package is missing, it computes with its own values, or it
+            needs a data set's `info`.
 
         Raises:
             ValueError: the model rejects the options.
@@ -102,7 +103,7 @@ class Application:
         try:
             with torch.device("meta"), torch.random.fork_rng(devices=[]):
                 return self.new_model({}, options)
-        except (ImportError, RuntimeError):  # NotImplementedError is a RuntimeError
+        except (ImportError, RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
             return None
 
     def missing_packages(self) -> list[str]:

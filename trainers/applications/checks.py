@@ -12,6 +12,7 @@ from typing import Any
 from ..options import Options
 from ..spec import Baseline
 from .application import Application, DataSource
+from .metric_names import metric_bounds
 
 _SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
 """Metric names that MLflow accepts."""
@@ -89,5 +90,11 @@ def field_problems(application: Application) -> Iterator[str]:
                 f"target: must be better than chance_score, got {application.target:g} and "
                 f"{application.chance_score:g} with higher_is_better={application.higher_is_better}"
             )
+    if not wrong & {"metric", "chance_score"}:
+        low, high = metric_bounds(application.metric, application.chance_score)
+        for field in ("chance_score", "target"):
+            value = getattr(application, field)
+            if field not in wrong and value is not None and not low <= value <= high:
+                yield f"{field}: must be from {low:g} to {high:g} for the metric {application.metric!r}, got {value:g}"
     if not wrong & {"metric", "other_scores"} and application.metric in application.other_scores:
         yield f"other_scores: {application.metric!r} is the metric itself: remove it"

@@ -7,7 +7,7 @@ Shape suffixes: B batch.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -114,6 +114,10 @@ class TensorSplit(Split):
             draws = sample_draws(seed, epoch, epochs=epochs, num_samples=len(self), batch_size=batch_size)
             keys = torch.stack([keys, draws], dim=1)
         return first, last, keys.to(self.inputs.device)
+
+    def select(self, positions: list[int]) -> "TensorSplit":
+        """Return the samples at these positions, one of them perhaps several times."""
+        return replace(self, inputs=self.inputs[positions], targets=self.targets[positions])
 
     def to(self, device: torch.device) -> "TensorSplit":
         """Return the samples on `device`."""

@@ -11,7 +11,7 @@ import random
 import traceback
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, Self
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, Subset, default_collate
 
 from ..sampling import sample_seeds
 from .dataset import Batch, DataError, Split
@@ -121,6 +121,11 @@ class LoadedSplit(Split):
         """Return the first two samples, on the CPU, loaded by this process."""
         return self._assemble([_load_in_process(self._reader, [[0, 0], [1, 1]])], torch.device("cpu"))
 
+    def select(self, positions: list[int]) -> "LoadedSplit":
+        """Return the samples at these positions, one of them perhaps several times, loaded by this process."""
+        samples: Samples = Subset(self.samples, positions)  # type: ignore[arg-type]  # any map-style data set
+        return LoadedSplit(samples, collate=self._reader.collate, prepare=self.prepare, num_workers=0)
+
     def to(self, device: torch.device) -> Self:
         """Return the same samples and workers with batches on `device`."""
         moved = copy.copy(self)
@@ -165,13 +170,32 @@ class _Reader:
                 samples.append(self.dataset[position])
             where = f"samples {keys[0][0]}, ... cannot be collated"
             batch: Batch = self.collate(samples)
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                return DataError(_describe_no_pair(batch))
             return batch
         except DataError as error:
             return error
         except Exception as error:  # a data set may raise anything
-            failure = DataError(f"{where}: {type(error).__name__}: {error}")
+            from ..applications.failure import describe_error  # applications import data
+
+            failure = DataError(f"{where}: {describe_error(error)}")
             failure.add_note(traceback.format_exc())
             return failure
+
+
+def _describe_no_pair(batch: Any) -> str:
+    """Return what to do about samples that are no (input, target) pairs."""
+    if isinstance(batch, Mapping):
+        names = ", ".join(map(repr, batch))
+        return (
+            f"samples must be (input, target) pairs, got rows of {names}: name the columns, "
+            "as_split(..., inputs=..., target=...)"
+        )
+    got = f"{len(batch)} parts" if isinstance(batch, tuple | list) else f"type {type(batch).__name__}"
+    return (
+        f"samples must be (input, target) pairs, got {got}: return ((input, another input), target) where the model "
+        "needs several inputs"
+    )
 
 
 class _Keys:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,6 +30,9 @@ TRAINING_SOURCES = ("trainers", "tuner/execution", "tuner/cost.py")
 """Source files of zerotune that train and bill, relative to its folder."""
 TRAINED_WITH = ("training.code", "training.packages", "training.data", "training.resources")
 """Keys of a session that describe what its trainings were made with."""
+
+REMARKS = "application.remarks"
+"""Key of a session that holds the sanity check's remarks on a user application, one a line."""
 
 _NOT_INSTALLED = "not installed"
 
@@ -106,6 +109,12 @@ def training_provenance(study: Study, data: str | None) -> dict[str, str]:
     holds = f"{workers}{threads}, {resources.gpus_per_trial:g} GPUs, packing {resources.packing}"
     facts = (code.hexdigest()[:16], ", ".join(packages), data or "", holds)
     return dict(zip(TRAINED_WITH, facts, strict=True))
+
+
+def remarks_record(remarks: Iterable[str]) -> dict[str, str]:
+    """Return remarks on an application as a session keeps them; empty if there are none."""
+    text = "\n".join(remarks)
+    return {REMARKS: text} if text else {}
 
 
 def is_same_training(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -48,7 +48,8 @@ class PlannedCell:
 class Plan(tuple[PlannedCell, ...]):
     """A study's planned cells, in the order in which their trials would be asked for."""
 
-    __slots__ = ()
+    remarks: tuple[str, ...] = ()
+    """Remarks of the sanity check on a user application: what changes what its numbers mean."""
 
     @property
     def table(self) -> "DataFrame":
@@ -75,7 +76,7 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
     study = study if isinstance(study, Study) else load_study(study)
     application = APPLICATIONS[study.application]
     model_options = study.model_options()
-    data, num_train = _data_and_size(study, data_folder or study.data.folder)
+    data, num_train, remarks = _data_and_size(study, data_folder or study.data.folder)
     flops = None if data is None else training_flops_per_sample(application, data, model_options)
     speeds: dict[int, float] = {}
     cells = []
@@ -97,19 +98,21 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
                 seconds=None if data is None else samples * speeds[cell.batch_size],
             )
         )
-    return Plan(cells)
+    plan = Plan(cells)
+    plan.remarks = remarks
+    return plan
 
 
-def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int]:
-    """Return the data, or None if they or a package are missing, and the number of training samples."""
+def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int, tuple[str, ...]]:
+    """Return the data, or None if they or a package are missing; the number of training samples; remarks."""
     if not is_shipped(study.application):
-        own = load_checked_data(study, folder)
-        return own, len(own.train)
+        own, remarks = load_checked_data(study, folder)
+        return own, len(own.train), remarks
     application = APPLICATIONS[study.application]
     source = application.data_sources[study.data.source]
     missing = application.missing_packages()
     if source.num_train is not None and (missing or source.needs_download(folder)):
-        return None, source.num_train
+        return None, source.num_train, ()
     if missing:
         raise BadInput(f"application {study.application!r}: {missing[0]}")
     try:
@@ -117,5 +120,5 @@ def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, in
     except DataError as error:
         if source.num_train is None:
             raise BadInput(f"data source {study.data.source!r}: {error}") from None
-        return None, source.num_train
-    return data, len(data.train)
+        return None, source.num_train, ()
+    return data, len(data.train), ()

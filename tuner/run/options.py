@@ -5,7 +5,7 @@ This module must not know how a run uses them.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file, is_shipped
@@ -57,18 +57,24 @@ class RunOptions:
         return None if folder is None else str(Path(folder).resolve())
 
 
-def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
+class CheckedWorkload(NamedTuple):
+    """The number of training samples, the identity of the data or None, and remarks on a user application."""
+
+    num_train: int
+    data: str | None
+    remarks: tuple[str, ...] = ()
+
+
+def check_workload(study: Study, folder: str | None) -> CheckedWorkload:
     """Check before the first trial that the application's packages are installed and its data are available.
 
     User applications also get a sanity check on the data.
-
-    Returns:
-        The number of training samples, and the identity of the data or None if it has none.
 
     Raises:
         BadInput: a package or the data are missing, or a batch size exceeds the number of training samples.
     """
     application = APPLICATIONS[study.application]
+    remarks: tuple[str, ...] = ()
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     try:
@@ -76,13 +82,13 @@ def check_workload(study: Study, folder: str | None) -> tuple[int, str | None]:
             num_train = application.data_sources[study.data.source].count(folder, study.data_options())
             identity = folder_identity(folder)
         else:
-            data = load_checked_data(study, folder)
+            data, remarks = load_checked_data(study, folder)
             num_train, identity = len(data.train), content_identity(data)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
     for where, message in size_problems(study, num_train):
         raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
-    return num_train, identity
+    return CheckedWorkload(num_train, identity, remarks)
 
 
 def build_execution(study: Study, options: RunOptions) -> Execution:

@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
-from ..analysis.provenance import Origin, collect_provenance, training_provenance
+from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
 from ..errors import StudyChanged, StudyFailed
 from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
 from ..reports.answer import Answer
+from ..reports.tables.plan import print_remarks
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
 from ..store import Store, Writer, redact
@@ -130,7 +131,7 @@ def run_study(
         store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
     )
     options.uri(study)  # a wrong address is found before the data are read
-    _, data = check_workload(study, options.data(study))
+    _, data, remarks = check_workload(study, options.data(study))
     store_options = {"--store": str(options.store), "--tracking-uri": options.tracking_uri}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
@@ -151,6 +152,7 @@ def run_study(
         new_campaign,
         describe,
         data=data,
+        remarks=remarks,
         sync_command=sync_command or format_command("sync", study.name, store_options),
         retrain=retrain,
         retry_failed=retry_failed,
@@ -182,6 +184,7 @@ def run_trials(
     describe: Callable[[int, int, int], str],
     *,
     data: str | None,
+    remarks: Sequence[str],
     sync_command: str,
     retrain: bool,
     retry_failed: bool,
@@ -196,6 +199,7 @@ def run_trials(
         new_agenda: returns the agenda, given the content of the journal; called twice, since a dry run uses one up.
         describe: describes what is about to run, given the numbers of trials planned, done before, and reused.
         data: identity of the data, or None.
+        remarks: the sanity check's remarks on the application, shown and kept with the session.
         sync_command: the command to suggest if results are missing from the store.
         retrain: train every trial without reusing earlier results.
         retry_failed: run the failed trials again.
@@ -206,7 +210,7 @@ def run_trials(
     """
     uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
     with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
-        session = {**collect_provenance(), **training_provenance(study, data)}
+        session = {**collect_provenance(), **training_provenance(study, data), **remarks_record(remarks)}
         open_session(study, journal, session)
         warn_about_damage(journal, console)
         content, is_attached = journal.content, options.address is not None
@@ -235,6 +239,7 @@ def run_trials(
         named_uri = options.tracking_uri or study.tracking_uri
         recorded = f"; results in {redact(named_uri)}" if named_uri else ""
         console.print(Text(f"{study.name}: {opening}; journal and figures in {options.folder(study)}{recorded}"))
+        print_remarks(remarks, console)
         writer.start()
         try:
             with display:

@@ -99,7 +99,8 @@ def test_every_evaluation_sees_the_same_samples_in_order() -> None:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize(
-    ("position", "sentence"), [(77, "77.JPEG: cannot be read"), (78, "sample 78: KeyError: 'label'")]
+    ("position", "sentence"),
+    [(77, "77.JPEG: cannot be read"), (78, "sample 78: KeyError: 'label' (at test_loaded.py:")],
 )
 def test_a_sample_that_cannot_be_loaded_is_named_and_the_next_can_be(
     num_workers: int, position: int, sentence: str
@@ -107,7 +108,7 @@ def test_a_sample_that_cannot_be_loaded_is_named_and_the_next_can_be(
     split = LoadedSplit(Faulty(), num_workers=num_workers)
     with pytest.raises(DataError) as caught:
         list(split.batches([torch.tensor([[3, 3], [position, 0]]), torch.tensor([[4, 4]])]))
-    assert str(caught.value) == sentence
+    assert str(caught.value).startswith(sentence)
     assert [targets.tolist() for _, targets in split.batches([torch.tensor([[4, 4]])])] == [[1]]
 
 

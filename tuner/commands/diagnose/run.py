@@ -78,7 +78,7 @@ def _num_train(study: Study, folder: str | None) -> int:
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     if not is_shipped(study.application):
-        return len(load_checked_data(study, folder).train)
+        return len(load_checked_data(study, folder).data.train)
     try:
         return application.data_sources[study.data.source].count(folder, study.data_options())
     except DataError as error:

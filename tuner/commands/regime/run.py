@@ -80,7 +80,7 @@ def find_regime(
         KeyboardInterrupt: the user stopped it; the same call resumes it.
     """
     options.uri(study)  # a wrong address is found before the data are read
-    num_train, data = check_workload(study, options.data(study))
+    num_train, data, remarks = check_workload(study, options.data(study))
     full_study, question = _prepare(study, num_train, search_range)
 
     def new_scheduler(content: JournalContent, announce: Announce) -> RegimeScheduler:
@@ -106,6 +106,7 @@ def find_regime(
         new_scheduler,
         describe,
         data=data,
+        remarks=remarks,
         sync_command=resume_command,
         retrain=retrain,
         retry_failed=retry_failed,

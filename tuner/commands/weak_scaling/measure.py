@@ -55,7 +55,7 @@ def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], Non
     folder = question.data_folder or study.data.folder
     if problem := _uneven_batches(question):
         raise BadInput(problem)
-    num_train, _ = check_workload(study, folder)
+    num_train = check_workload(study, folder).num_train
     largest = question.samples * max(question.workers) * question.updates
     if largest > num_train:
         raise BadInput(

@@ -38,6 +38,12 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
         )
 
 
+def print_remarks(remarks: Sequence[str], console: Console) -> None:
+    """Print the sanity check's remarks on an application."""
+    for remark in remarks:
+        console.print(Text(f"remark: {remark}", style="yellow"))
+
+
 def _plan_table(cells: Sequence[PlannedCell]) -> Table:
     operations = cost_unit("flops", [cell.flops for cell in cells if cell.flops is not None])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

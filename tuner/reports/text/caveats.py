@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from ...analysis.comparison import ComparisonRow
+from ...analysis.provenance import REMARKS
 from ...study.search_space import has_range
 from ..answer import Answer
 from .configuration import format_value, num_planned_trials
@@ -14,12 +15,18 @@ from .scores import format_points
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _failed, _searches, _edges, _learned, _diverged)
-    found = (*of_scores, _reused, _packed, _machines, _scope)
+    found = (_remarks, *of_scores, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
 def _place(row: ComparisonRow) -> str:
     return f"{row.arm} at B={row.batch_size}"
+
+
+def _remarks(subject: Answer) -> Iterable[str]:
+    """State what the sanity check remarked on a user application, each remark once."""
+    texts = (session.get(REMARKS, "") for session in subject.origin.sessions)
+    return tuple(dict.fromkeys(f"Of the application: {remark}" for text in texts for remark in text.splitlines()))
 
 
 def _seeds(subject: Answer) -> Iterable[str]:
