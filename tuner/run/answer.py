@@ -1,6 +1,6 @@
 """The answer of a study, built from the results in a journal or read from a store."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ..analysis.comparison import ComparisonRow, compare
-from ..analysis.provenance import Origin
+from ..analysis.provenance import RESULTS, Origin
 from ..analysis.study_facts import facts_of
 from ..cost import Cost
 from ..errors import BadInput
@@ -21,6 +21,7 @@ from ..study import Study, load_study
 from ..study.fields import is_name
 from ..trial import TrialResult
 from .command_text import STORE, format_report_command
+from .journal import JournalContent
 
 
 def stored_definition(study: Study) -> dict[str, Any]:
@@ -83,13 +84,14 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
     return Answer(comparison=compare(facts, in_order), results=in_order, origin=origin)
 
 
-def make_store_opener(study: Study, tracking_uri: str, sessions: Sequence[Mapping[str, str]]) -> Callable[[], Store]:
-    """Return a function that opens a study's store and writes `sessions` to it, called again after every failure."""
+def make_store_opener(study: Study, tracking_uri: str, content: JournalContent) -> Callable[[], Store]:
+    """Return a function that opens a study's store and writes its sessions, called again after every failure."""
     definition, methods = stored_definition(study), {arm.name: arm.method for arm in study.arms}
+    fingerprint, sessions = content.fingerprint, content.stored_sessions()
     tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 
     def opened() -> Store:
-        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods)
+        store = Store(tracking_uri, study.name, fingerprint, definition, methods)
         store.write_sessions(sessions)
         return store
 
@@ -107,7 +109,9 @@ def report_store_state(console: Console, command: str, sentence: str, is_behind:
 
 
 def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
-    """Write the report files to the store, and each arm's summary to its parent run."""
+    """Write the report files and the answer's sessions to the store, and each arm's summary to its parent run."""
+    if any(RESULTS in session for session in found.origin.sessions):
+        store.write_sessions(found.origin.sessions)  # a session has other results where a trial was trained again
     store.log_artifacts(files, "report")
     for row in found.comparison.rows:
         if row.search.trials or row.num_seeds:

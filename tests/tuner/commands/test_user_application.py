@@ -50,7 +50,7 @@ def test_edited_code_is_not_resumed_but_comments_and_another_place_are_fine(here
     (moved / "renamed.py").write_text(OWN.replace("randn(300", "randn(310"), encoding="utf-8")
     code, _, err = here.run("elsewhere/renamed.py:sides")
     assert code == 2
-    assert "study 'plane' was started with another definition:\n  application_code: was '" in err
+    assert "which were trained differently:\n  the application's file changed\n" in err
     assert journal.read_bytes() == before
 
 
@@ -215,6 +215,43 @@ def test_a_file_finds_the_files_beside_it(here: Here) -> None:
     finally:
         for name in ("plane_sizes", "plane_late"):
             sys.modules.pop(name, None)
+
+
+def test_every_process_imports_the_modules_beside_the_file_as_they_were_read(here: Here) -> None:
+    from zerotune.trainers.applications.registry import application_file, module_digests, register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    write(here.folder, "import torch\n", "import torch\nfrom parts.sizes import num_sides\n")
+    (here.folder / "parts").mkdir()
+    (here.folder / "parts/sizes.py").write_text("from . import base\nnum_sides = base.SIDES\n", encoding="utf-8")
+    (here.folder / "parts/base.py").write_text("SIDES = 2\n", encoding="utf-8")
+    with forgotten():
+        register_application(read_application_file("plane.py:sides"))
+        assert set(module_digests("sides")) == {"", "parts.sizes", "parts.base"}
+        sent = application_file("sides")
+    assert sent is not None
+    for name in ("parts", "parts.base", "parts.sizes"):
+        sys.modules.pop(name)
+    (here.folder / "parts/base.py").unlink()
+    with forgotten():
+        assert register_application(sent).chance_score == 0.5  # as a worker does
+        assert sys.modules["parts.base"].SIDES == 2
+
+
+def test_two_applications_have_each_the_modules_beside_their_own_file(here: Here) -> None:
+    from zerotune.trainers.applications.registry import register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    with forgotten():
+        for name, chance in (("one", 0.25), ("two", 0.75)):
+            (here.folder / name).mkdir()
+            (here.folder / name / "helper.py").write_text(f"CHANCE = {chance}\n", encoding="utf-8")
+            text = OWN.replace("chance_score=0.5", "chance_score=helper.CHANCE").replace("sides =", f"{name} =")
+            (here.folder / name / f"{name}.py").write_text(f"import helper\n{text}", encoding="utf-8")
+            found = register_application(read_application_file(f"{name}/{name}.py:{name}"))
+            assert found.chance_score == chance
+        (here.folder / "two/helper.py").write_text("CHANCE = 0.5\n", encoding="utf-8")
+        assert register_application(read_application_file("two/two.py:two")).chance_score == 0.5  # edited
 
 
 def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) -> None:

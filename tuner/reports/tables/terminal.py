@@ -3,7 +3,7 @@
 This module must not know plotly, nor where results come from.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -39,6 +39,12 @@ def print_answer(comparison: Comparison, console: Console) -> None:
     console.print()
     for note in notes(comparison, cost=_COST):
         console.print(Text(note, style="dim"))
+
+
+def print_caveats(sentences: Iterable[str], console: Console) -> None:
+    """Print what restricts an answer."""
+    for sentence in sentences:
+        console.print(Text(sentence, style="yellow"))
 
 
 class _BatchSizeTable:
