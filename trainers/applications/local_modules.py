@@ -183,8 +183,8 @@ def _imports(code: bytes, package: str) -> Iterator[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             names = [f"{base}.{alias.name}".strip(".") for alias in node.names if alias.name != "*"] or [base]
         elif isinstance(node, ast.Call) and _is_import_call(node.func) and node.args:
-            name = node.args[0]
-            names = [name.value] if isinstance(name, ast.Constant) and isinstance(name.value, str) else []
+            named = node.args[0]
+            names = [named.value] if isinstance(named, ast.Constant) and isinstance(named.value, str) else []
         else:
             continue
         for name in names:

@@ -23,5 +23,5 @@ def retry(
     For a regime search: zerotune regime STUDY --retry-failed.
     """
     if not failed:
-        raise BadInput(f"retry: say which trials to retry: {format_retry(options)}")
+        raise BadInput("retry: say which trials to retry: --failed")
     run_and_print(options, format_retry(options), retry_failed=True, accept_changes=accept_changes)

@@ -183,6 +183,20 @@ def test_a_retry_is_checked_too(helped: Here) -> None:
     assert f"\n  {command}\n" in refusal(helped, *RETRY)
 
 
+def test_a_regime_search_is_checked_too(helped: Here) -> None:
+    search = ("regime", "plane.yaml", "--to", "40", "--driver", "serial", *APP)
+    helped.done(*search)
+    path = helped.folder / "mlruns/plane-regime/journal.jsonl"
+    before = path.read_bytes()
+    mend_helper(helped)
+    said = helped.refuse(*search)
+    assert "\n  application module helper.py changed\n" in said
+    command = f"zerotune regime plane.yaml --to 40 {' '.join(APP)} --driver serial --accept-changes"
+    assert f"\n  {command}\n" in said
+    assert path.read_bytes() == before
+    assert "goes on and keeps" in helped.done(*search, "--accept-changes")
+
+
 def test_what_changes_no_number_is_not_refused(helped: Here) -> None:
     stopped(helped)
     lines = journal(helped).read_text(encoding="utf-8").splitlines()

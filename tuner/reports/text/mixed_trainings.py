@@ -15,14 +15,15 @@ def mixed_trainings(subject: Answer) -> Iterable[str]:
     ended = [result.trial.id for result in subject.results if result.status != "failed"]
     numbers = Counter(of_session.get(trial, len(sessions) - 1) for trial in ended)
     parts: list[tuple[int, list[str]]] = []
-    previous = None
+    latest = 0
     for i in sorted(numbers):
-        changes = [] if previous is None else describe_training_changes(sessions[previous], sessions[i])
+        changes = describe_training_changes(sessions[latest], sessions[i]) if parts else []
         if parts and not changes:
-            parts[-1] = (parts[-1][0] + numbers[i], parts[-1][1])
+            number, changes = parts.pop()
+            parts.append((number + numbers[i], changes))
         else:
             parts.append((numbers[i], changes))
-        previous = i
+        latest = i
     if len(parts) > 1:
         later = "; ".join(f"{number} after a change ({', '.join(changes)})" for number, changes in parts[1:])
         yield (
