@@ -63,6 +63,11 @@ def register_application(file: ApplicationFile) -> Application:
     if origin is None or origin.file != (file if file.modules is not None else _find_modules(file).file):
         application = file.load()
         _check_fields(application, f"{Path(file.path).name}: {file.name}")
+        for variable, _ in file.environment.items() - _environment_digests(application).items():
+            raise ApplicationError(
+                f"{Path(file.path).name}: the environment variable {variable} has another value on this machine than "
+                "where the study was started: set it on every machine of the cluster"
+            )
         sent = file.modules is not None  # by the program that found them
         origin = _Origin(digest=file.digest, modules=file.modules or (), file=file) if sent else _find_modules(file)
         keep_modules(origin.modules)
@@ -106,8 +111,9 @@ def application_digest(name: str) -> str | None:
 
 
 def application_file(name: str) -> ApplicationFile | None:
-    """Return the file that an application was registered from; None if there is none."""
-    return _origins[name].file if name in _origins else None
+    """Return the file that an application was registered from, as it is sent to workers; None if there is none."""
+    file = _origins[name].file if name in _origins else None
+    return None if file is None else replace(file, environment=environment_digests(name))
 
 
 def module_digests(name: str) -> dict[str, str]:
@@ -129,7 +135,11 @@ def imported_packages(name: str) -> dict[str, str]:
 
 def environment_digests(name: str) -> dict[str, str]:
     """Return a digest of the value of every environment variable that the application declares; empty where unset."""
-    values = {variable: os.environ.get(variable) for variable in APPLICATIONS[name].environment}
+    return _environment_digests(APPLICATIONS[name])
+
+
+def _environment_digests(application: Application) -> dict[str, str]:
+    values = {variable: os.environ.get(variable) for variable in application.environment}
     return {
         variable: "" if value is None else hashlib.sha256(value.encode()).hexdigest()[:16]
         for variable, value in sorted(values.items())

@@ -9,9 +9,9 @@ import os
 import sys
 import traceback
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +37,8 @@ class ApplicationFile:
         current_folder: where the file was read from, if modules are imported from there; None if they are not.
         modules: the other modules of the user's own that it imports, which a worker imports as they were read here;
             None if this process is to find them.
+        environment: digests of the values of the environment variables that the application declares, by name, which a
+            worker must have too.
     """
 
     path: str
@@ -44,6 +46,7 @@ class ApplicationFile:
     code: bytes
     current_folder: str | None = None
     modules: tuple[LocalModule, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def digest(self) -> str:

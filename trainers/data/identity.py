@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from .data_folder import resolve_data_folder
-from .dataset import DataError, Dataset, TensorSplit
+from .dataset import DataError, Dataset, Split, TensorSplit
 from .loaded import LoadedSplit
 
 MOST_ENTRIES = 20_000
@@ -87,15 +87,17 @@ def content_identity(data: Dataset) -> str | None:
     """Identify samples by their values, independent of where they were loaded from.
 
     Samples in memory are identified by all of their values. Of splits that load their samples while training, 4, 16,
-    64, ... samples, spread evenly, are loaded until `SECONDS_TO_LOAD` are over.
+    64, ... samples, spread evenly, are loaded until `SECONDS_TO_LOAD` are over. Of splits of another kind, the first
+    batch of an evaluation counts.
 
     Returns:
-        Sixteen hex digits; if a split loads its samples while training, `SAMPLED` and a digest for every number of
-        samples, to be compared by `is_other_content`; None if a split is of another kind.
+        Sixteen hex digits; if samples are not all in memory, `SAMPLED` and a digest for every number of samples, to be
+        compared by `is_other_content`; None if a split of another kind cannot be read or gives other batches each time.
     """
     splits = (data.train, data.validation, data.test)
     digest = hashlib.sha256(_describe(data.info).encode())
     loaded = [split for split in splits if isinstance(split, LoadedSplit)]
+    is_whole = not loaded
     for split in splits:
         if isinstance(split, TensorSplit):
             _update(digest, split.inputs)
@@ -103,8 +105,12 @@ def content_identity(data: Dataset) -> str | None:
         elif isinstance(split, LoadedSplit):
             digest.update(f"{len(split)}".encode())
         else:
-            return None
-    if not loaded:
+            first, again = _first_batch(split), _first_batch(split)
+            if first is None or first != again:
+                return None
+            digest.update(first)
+            is_whole = False
+    if is_whole:
         return digest.hexdigest()[:16]
     return f"{SAMPLED} " + " ".join(
         [f"0:{digest.hexdigest()[:16]}", *(f"{num}:{found}" for num, found in _sampled(loaded, digest))]
@@ -143,7 +149,7 @@ def _sampled(splits: list[LoadedSplit], digest: Any) -> Iterator[tuple[int, str]
     deadline, num = time.monotonic() + SECONDS_TO_LOAD, 4
     with suppress(DataError):  # a trial reports it
         identify = _identifier(splits)
-        while identify is not None:
+        while splits and identify is not None:
             for split in splits:
                 for position in np.unique(np.linspace(0, len(split) - 1, min(num, len(split)), dtype=int)).tolist():
                     if time.monotonic() > deadline:
@@ -153,6 +159,16 @@ def _sampled(splits: list[LoadedSplit], digest: Any) -> Iterator[tuple[int, str]
             if num >= max(map(len, splits)):
                 return
             num *= 4
+
+
+def _first_batch(split: Split) -> bytes | None:
+    digest = hashlib.sha256(f"{len(split)}".encode())
+    try:
+        for batch in islice(split.batches(islice(split.evaluation_keys(), 1)), 1):
+            _update(digest, batch)
+    except Exception:  # the user's own code may raise anything; a trial reports it
+        return None
+    return digest.digest()
 
 
 def _identifier(splits: list[LoadedSplit]) -> "Callable[[Any, LoadedSplit, int], None] | None":

@@ -20,7 +20,7 @@ from ...trainers.applications.registry import (
     module_digests,
 )
 from ...trainers.child_process import PACKAGE
-from ...trainers.data.identity import is_complete
+from ...trainers.data.identity import is_complete, is_other_content
 from ...trainers.energy_meter import describe_meter
 from ...trainers.flops_and_memory import device_model
 from ...trainers.optimizers.parameter_free import PARAMETER_FREE
@@ -97,11 +97,15 @@ def collect_provenance() -> dict[str, str]:
 
 
 def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Return whether two sessions differ only in their time.
+    """Return whether two sessions differ only in their time, and in how much of the data they have compared.
 
     >>> is_same_program({"python": "3.11.9", "begun_at": "2026-01-01"}, {"python": "3.11.9"})
     True
     """
+    data, other_data = one.get(DATA, ""), other.get(DATA, "")
+    is_part = not is_complete(data) and not is_complete(other_data) and bool(data and other_data)
+    if is_part and not is_other_content(data, other_data):
+        other = {**other, DATA: data}
     return {**one, BEGUN_AT: ""} == {**other, BEGUN_AT: ""}
 
 

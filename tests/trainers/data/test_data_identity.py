@@ -13,6 +13,7 @@ from zerotune.trainers.data import identity as module
 from zerotune.trainers.data.data_folder import find_folder, located_folders
 from zerotune.trainers.data.identity import content_identity, folder_identity, is_complete, is_other_content
 from zerotune.trainers.data.loaded import LoadedSplit
+from zerotune.trainers.data.windows import WindowSplit
 
 
 @pytest.fixture
@@ -108,6 +109,19 @@ def test_shuffled_labels_of_samples_that_are_loaded_while_training_are_noticed(n
     assert not is_other_content(one, again)
     assert is_other_content(one, other)
     assert not is_complete(one)  # so that no other study reuses what it trained
+
+
+def test_of_a_split_of_ones_own_kind_the_first_batch_counts() -> None:
+    def own(labels: list[int]) -> Dataset:
+        text = torch.tensor(labels)
+        split = WindowSplit(text=text, num_steps=2)
+        return Dataset(train=split, validation=split, test=split)
+
+    one, other = content_identity(own([1, 2, 3, 4, 5])), content_identity(own([1, 2, 4, 3, 5]))
+    assert one is not None
+    assert other is not None
+    assert is_other_content(one, other)
+    assert not is_complete(one)
 
 
 def test_a_slower_machine_compares_what_both_have_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

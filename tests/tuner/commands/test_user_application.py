@@ -238,6 +238,26 @@ def test_every_process_imports_the_modules_beside_the_file_as_they_were_read(her
         assert sys.modules["parts.base"].SIDES == 2
 
 
+def test_a_worker_whose_declared_variable_has_another_value_is_refused(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zerotune.trainers.applications.failure import ApplicationError
+    from zerotune.trainers.applications.registry import application_file, register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    write(here.folder, "    chance_score=0.5,", "    chance_score=0.5,\n    environment=('SIDES_SIZE',),")
+    monkeypatch.setenv("SIDES_SIZE", "2")
+    with forgotten():
+        register_application(read_application_file("plane.py:sides"))
+        sent = application_file("sides")
+    assert sent is not None
+    with forgotten():
+        register_application(sent)
+    monkeypatch.setenv("SIDES_SIZE", "3")
+    with forgotten(), pytest.raises(ApplicationError, match="variable SIDES_SIZE has another value on this machine"):
+        register_application(sent)
+
+
 def test_two_applications_have_each_the_modules_beside_their_own_file(here: Here) -> None:
     from zerotune.trainers.applications.registry import register_application
     from zerotune.trainers.applications.user_file import read_application_file
@@ -284,6 +304,7 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
             "score_sum=lambda o, t: num_correct(o, t) / len(t)",
             "score_sum: does not grow with the number of samples",
         ),
+        ("chance_score=0.5,", "chance_score=0.5, environment='X',", "environment: must list names of environment"),
         ("def load(folder):", "def load():", "data_sources: load raised TypeError: load() takes 0 positional"),
         ("test=test)", "test=None)", "data_sources: test must be a zerotune.trainers.data.Split, got NoneType"),
         ("(0.6, 0.2, 0.2)", "(0.6, 0.2, 0.3)", "data source 'drawn': shares must be above 0 and sum to 1"),
