@@ -1,7 +1,7 @@
 """The neutral specification of a workload, which every configuration of a study trains."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,6 +58,8 @@ class Application:
         measure: (model in evaluation mode, split) -> metric, for metrics that need a pass of their own, such as BLEU.
         other_scores: further scores to record by name, such as top-5 accuracy; functions like `score_sum`.
         packages: package name -> extra of zerotune that installs it, for packages that the model or the data need.
+        environment: names of environment variables that change what is trained, such as one that sizes the model. A
+            study whose results were trained with other values is not resumed; only digests of values are stored.
     """
 
     build_model: Callable[..., nn.Module]
@@ -78,6 +80,7 @@ class Application:
     measure: Callable[[nn.Module, Split], float] | None = None
     other_scores: Mapping[str, ScoreSum] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    environment: Sequence[str] = ()
 
     def new_model(self, info: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
         """Build the model for a data set's `info`; initial values come from torch's global generator.

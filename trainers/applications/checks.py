@@ -6,7 +6,7 @@ a batch can show.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..options import Options
@@ -63,6 +63,14 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "packages": ("must map names of packages to extras", lambda value: isinstance(value, Mapping)),
+    "environment": (
+        "must list names of environment variables, such as ['MODEL_SIZE']",
+        lambda value: (
+            isinstance(value, Sequence)
+            and not isinstance(value, str)
+            and all(isinstance(name, str) and name.isidentifier() for name in value)
+        ),
+    ),
 }
 
 

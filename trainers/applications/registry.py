@@ -4,9 +4,11 @@ Packages declare applications in the entry-point group `zerotune.applications`. 
 it, so a broken one does not affect the others. This module must not know the command line.
 """
 
+import hashlib
+import os
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from . import APPLICATIONS
 from .application import Application
 from .checks import field_problems
 from .failure import ApplicationError, describe_error
-from .user_file import ApplicationFile, code_digest
+from .local_modules import LocalModule, code_digest, find_local_modules, keep_modules, package_versions
+from .user_file import ApplicationFile
 
 GROUP = "zerotune.applications"
 
@@ -25,9 +28,18 @@ SHIPPED = frozenset(APPLICATIONS)
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """Where a registered application comes from."""
+    """Where a registered application comes from.
+
+    Attributes:
+        digest: of its own file.
+        modules: the modules of the user's own, or of the same package, that it imports.
+        imports: top-level names of everything else that it and they import.
+        file: its file; None for an application of a package.
+    """
 
     digest: str
+    modules: tuple[LocalModule, ...] = ()
+    imports: frozenset[str] = field(default_factory=frozenset)
     file: ApplicationFile | None = None
 
 
@@ -35,7 +47,10 @@ _origins: dict[str, _Origin] = {}
 
 
 def register_application(file: ApplicationFile) -> Application:
-    """Register a file's application in `APPLICATIONS`; registering the same file again does nothing.
+    """Register a file's application in `APPLICATIONS`; registering the same code again does nothing.
+
+    The same code is the same file and the same modules of the user's own that it imports. They are kept as they were
+    read, so that a module which is edited later is not mixed with the others.
 
     Raises:
         ApplicationError: the name is a shipped application's, or the file or its application cannot be used.
@@ -45,12 +60,25 @@ def register_application(file: ApplicationFile) -> Application:
             f"{Path(file.path).name}: zerotune ships an application {file.name!r}: give yours another name"
         )
     origin = _origins.get(file.name)
-    if origin is None or origin.file != file:
+    if origin is None or origin.file != (file if file.modules is not None else _find_modules(file).file):
         application = file.load()
         _check_fields(application, f"{Path(file.path).name}: {file.name}")
+        for variable, _ in file.environment.items() - _environment_digests(application).items():
+            raise ApplicationError(
+                f"{Path(file.path).name}: the environment variable {variable} has another value on this machine than "
+                "where the study was started: set it on every machine of the cluster"
+            )
+        sent = file.modules is not None  # by the program that found them
+        origin = _Origin(digest=file.digest, modules=file.modules or (), file=file) if sent else _find_modules(file)
+        keep_modules(origin.modules)
         APPLICATIONS[file.name] = application
-        _origins[file.name] = _Origin(digest=file.digest, file=file)
+        _origins[file.name] = origin
     return APPLICATIONS[file.name]
+
+
+def _find_modules(file: ApplicationFile) -> _Origin:
+    modules, imports = find_local_modules(file.code, Path(file.path).stem)
+    return _Origin(digest=file.digest, modules=modules, imports=imports, file=replace(file, modules=modules))
 
 
 def find_application(name: str) -> Application:
@@ -67,7 +95,7 @@ def find_application(name: str) -> Application:
         entry = _single_entry(name, packaged[name])
         application = _load(entry)
         _check_fields(application, _format_entry(entry))
-        _origins[name] = _Origin(digest=_module_digest(entry))
+        _origins[name] = _origin_of(entry)
         APPLICATIONS[name] = application
     return APPLICATIONS[name]
 
@@ -83,8 +111,39 @@ def application_digest(name: str) -> str | None:
 
 
 def application_file(name: str) -> ApplicationFile | None:
-    """Return the file that an application was registered from; None if there is none."""
-    return _origins[name].file if name in _origins else None
+    """Return the file that an application was registered from, as it is sent to workers; None if there is none."""
+    file = _origins[name].file if name in _origins else None
+    return None if file is None else replace(file, environment=environment_digests(name))
+
+
+def module_digests(name: str) -> dict[str, str]:
+    """Return the digest of every module that an application consists of, by name; of its own file under "".
+
+    A shipped application consists of none: it is part of zerotune.
+    """
+    origin = _origins.get(name)
+    if origin is None:
+        return {}
+    return {"": origin.digest, **{module.name: module.digest for module in origin.modules if module.digest}}
+
+
+def imported_packages(name: str) -> dict[str, str]:
+    """Return the version of every package that an application imports; of a shipped one, of those that it needs."""
+    origin = _origins.get(name)
+    return package_versions(APPLICATIONS[name].packages if origin is None else origin.imports)
+
+
+def environment_digests(name: str) -> dict[str, str]:
+    """Return a digest of the value of every environment variable that the application declares; empty where unset."""
+    return _environment_digests(APPLICATIONS[name])
+
+
+def _environment_digests(application: Application) -> dict[str, str]:
+    values = {variable: os.environ.get(variable) for variable in application.environment}
+    return {
+        variable: "" if value is None else hashlib.sha256(value.encode()).hexdigest()[:16]
+        for variable, value in sorted(values.items())
+    }
 
 
 def packaged_applications() -> dict[str, list[EntryPoint]]:
@@ -127,9 +186,11 @@ def _check_fields(application: Application, prefix: str) -> None:
         raise ApplicationError(f"{prefix}: {problem}")
 
 
-def _module_digest(entry: EntryPoint) -> str:
-    """Return the digest of the module's code if it is Python code, else of the package's version."""
-    path = getattr(sys.modules.get(entry.module), "__file__", None)
-    if path and Path(path).suffix == ".py":
-        return code_digest(Path(path).read_bytes())
-    return code_digest(repr((entry.value, entry.dist.version if entry.dist else "")).encode())
+def _origin_of(entry: EntryPoint) -> _Origin:
+    """Return the code of a package's application; the package's version stands for code that is not Python."""
+    path = Path(getattr(sys.modules.get(entry.module), "__file__", None) or "")
+    if path.suffix != ".py":
+        return _Origin(digest=code_digest(repr((entry.value, entry.dist.version if entry.dist else "")).encode()))
+    code, top = path.read_bytes(), entry.module.partition(".")[0]
+    modules, imports = find_local_modules(code, entry.module, is_package=path.name == "__init__.py", package=top)
+    return _Origin(digest=code_digest(code), modules=modules, imports=imports)

@@ -4,23 +4,21 @@ A study file is data and never names code; whoever runs the study names the file
 not know the table of applications.
 """
 
-import ast
-import hashlib
 import importlib.util
 import os
 import sys
 import traceback
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
-from importlib.abc import SourceLoader
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 from ..tables import nearest
 from .application import Application
 from .failure import ApplicationError
+from .local_modules import CodeLoader, LocalModule, code_digest, forget_local_modules, serve_modules
 
 EXAMPLE = "digits.py:digits"
 
@@ -37,12 +35,18 @@ class ApplicationFile:
         name: top-level name of the application in the module.
         code: content of the file when it was read.
         current_folder: where the file was read from, if modules are imported from there; None if they are not.
+        modules: the other modules of the user's own that it imports, which a worker imports as they were read here;
+            None if this process is to find them.
+        environment: digests of the values of the environment variables that the application declares, by name, which a
+            worker must have too.
     """
 
     path: str
     name: str
     code: bytes
     current_folder: str | None = None
+    modules: tuple[LocalModule, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def digest(self) -> str:
@@ -54,7 +58,7 @@ class ApplicationFile:
 
         The file's folder is first in `sys.path` while the code runs, as with `python FILE.py`, and last afterwards, so
         that no file in it hides a package; `current_folder` is last in any process. The code's output goes to stderr;
-        the current folder is restored.
+        the current folder is restored. Modules of the user's own that other applications imported are forgotten.
 
         Raises:
             ApplicationError: the code fails, or defines no application of that name.
@@ -76,8 +80,12 @@ class ApplicationFile:
     def _run_module(self) -> ModuleType:
         """Run the code and return the module."""
         name = Path(self.path).stem
+        if self.modules is None:
+            forget_local_modules()
+        else:
+            serve_modules(self.modules)
         _check_module_name(name, self.path)
-        loader = _CodeLoader(self)
+        loader = CodeLoader(self.path, self.code)
         spec = importlib.util.spec_from_file_location(name, self.path, loader=loader)
         assert spec is not None  # a loader was given
         module = importlib.util.module_from_spec(spec)
@@ -110,7 +118,7 @@ class ApplicationFile:
             return f'{sentence}: it exits when imported: put that under if __name__ == "__main__"'
         if isinstance(error, ModuleNotFoundError) and error.name:
             if not Path(self.path).exists():
-                return f"{sentence}: only the file itself is sent to this machine: install what it imports here too"
+                return f"{sentence}: only the user's own modules are sent to this machine: install it here too"
             return f"{sentence}: install it beside zerotune, or put {error.name}.py into the folder of {file}"
         return sentence
 
@@ -143,32 +151,6 @@ def read_application_file(argument: str) -> ApplicationFile:
     return ApplicationFile(
         path=str(path.absolute()), name=name, code=code, current_folder=here if is_imported_from else None
     )
-
-
-def code_digest(code: bytes) -> str:
-    """Return sixteen hex digits that identify Python code by its syntax tree, ignoring comments and layout.
-
-    >>> code_digest(b"x = 1") == code_digest(b"x  =  1  # one")
-    True
-    """
-    try:
-        content = ast.unparse(ast.parse(code)).encode()
-    except (SyntaxError, ValueError, RecursionError):  # loading it reports the error
-        content = code
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-class _CodeLoader(SourceLoader):
-    """An import loader that serves the code read before, whether or not the file exists."""
-
-    def __init__(self, file: ApplicationFile) -> None:
-        self._file = file
-
-    def get_filename(self, fullname: str) -> str:
-        return self._file.path
-
-    def get_data(self, path: str | bytes) -> bytes:
-        return self._file.code
 
 
 def _check_module_name(name: str, path: str) -> None:

@@ -1,6 +1,8 @@
 """Locations of data sets' files: the data folder, or the user's cache of downloads."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .dataset import DataError
@@ -9,6 +11,20 @@ from .dataset import DataError
 def resolve_data_folder(data_folder: str | None) -> str | None:
     """Return the data folder, else $ZEROTUNE_DATA, else None."""
     return data_folder or os.environ.get("ZEROTUNE_DATA") or None
+
+
+@contextmanager
+def located_folders() -> Iterator[list[str]]:
+    """Tell in which folders `find_folder` finds files inside the block."""
+    found: list[str] = []
+    _listening.append(found)
+    try:
+        yield found
+    finally:
+        _listening.remove(found)
+
+
+_listening: list[list[str]] = []
 
 
 def cache_folder(data_set: str) -> Path:
@@ -31,6 +47,8 @@ def find_folder(data_folder: str, files: str, *inner: str) -> Path:
     """
     for folder in (*(Path(data_folder) / name for name in inner), Path(data_folder)):
         if folder.is_dir():
+            for found in _listening:
+                found.append(str(folder))
             return folder
     names = " or ".join(inner)
     raise DataError(f"{data_folder}: no such folder: it should hold {files}, or a folder {names} with them.")

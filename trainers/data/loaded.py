@@ -11,7 +11,7 @@ import random
 import traceback
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Self
 
@@ -119,7 +119,16 @@ class LoadedSplit(Split):
 
     def example_batch(self) -> Batch:
         """Return the first two samples, on the CPU, loaded by this process."""
-        return self._assemble([_load_in_process(self._reader, [[0, 0], [1, 1]])], torch.device("cpu"))
+        return self.load_samples([0, 1])
+
+    def load_samples(self, positions: Sequence[int]) -> Batch:
+        """Return samples by position, as an evaluation gets them, on the CPU; loaded by this process.
+
+        Raises:
+            DataError: a sample cannot be loaded.
+        """
+        keys = [[position, position] for position in positions]
+        return self._assemble([_load_in_process(self._reader, keys)], torch.device("cpu"))
 
     def select(self, positions: list[int]) -> "LoadedSplit":
         """Return the samples at these positions, one of them perhaps several times, loaded by this process."""

@@ -86,6 +86,13 @@ AddressOption = Annotated[
 RetrainOption = Annotated[
     bool, typer.Option("--retrain", help="Train every trial; reuse no results of earlier trainings.")
 ]
+AcceptOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changes",
+        help="Go on though code, packages or data have changed since results were trained. The answer says so.",
+    ),
+]
 DriverOption = Annotated[
     DriverName, typer.Option("--driver", help="Run trials on Ray workers, or serially in this process (for debugging).")
 ]

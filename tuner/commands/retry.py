@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from ..errors import BadInput
-from .options import TrainingOptions, takes_options
-from .run import run_and_print
+from .options import AcceptOption, TrainingOptions, takes_options
+from .run import format_retry, run_and_print
 
 
 @takes_options
@@ -14,6 +14,7 @@ def retry(
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Retry the failed trials. Required.")] = False,
     options: TrainingOptions,
+    accept_changes: AcceptOption = False,
 ) -> None:
     """Run a study's failed trials again, then the trials that depend on them, and print the answer.
 
@@ -23,4 +24,4 @@ def retry(
     """
     if not failed:
         raise BadInput("retry: say which trials to retry: --failed")
-    run_and_print(options, options.format_command("retry") + " --failed", retry_failed=True)
+    run_and_print(options, format_retry(options), retry_failed=True, accept_changes=accept_changes)

@@ -3,7 +3,7 @@
 from ..errors import BadInput
 from ..run.command_text import format_path
 from .interrupt import exit_on_interrupt
-from .options import RetrainOption, TrainingOptions, takes_options
+from .options import AcceptOption, RetrainOption, TrainingOptions, takes_options
 from .terminal import console, print_lines
 
 REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
@@ -11,12 +11,20 @@ REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
 
 
 @takes_options
-def run(options: TrainingOptions, retrain: RetrainOption = False) -> None:
+def run(options: TrainingOptions, retrain: RetrainOption = False, accept_changes: AcceptOption = False) -> None:
     """Run a study, or resume it, and print the answer."""
-    run_and_print(options, options.format_command("run") + (" --retrain" if retrain else ""), retrain=retrain)
+    command = options.format_command("run") + (" --retrain" if retrain else "")
+    run_and_print(options, command, retrain=retrain, accept_changes=accept_changes)
 
 
-def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = False, retry_failed: bool = False) -> None:
+def run_and_print(
+    options: TrainingOptions,
+    command: str,
+    *,
+    retrain: bool = False,
+    retry_failed: bool = False,
+    accept_changes: bool = False,
+) -> None:
     """Run a study, print its answer, and name the files of its report. `command` resumes it after an interruption.
 
     Raises:
@@ -25,7 +33,8 @@ def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = Fal
     """
     with exit_on_interrupt(command, console), options.start_cluster_early():
         definition = options.load_study()  # before the imports below: a mistake in it is reported at once
-        from ..reports.tables.terminal import print_answer
+        from ..reports.tables.terminal import print_answer, print_caveats
+        from ..reports.text.mixed_trainings import mixed_trainings
         from ..run.run import run_study
 
         run_options = options.run_options()
@@ -39,13 +48,22 @@ def run_and_print(options: TrainingOptions, command: str, *, retrain: bool = Fal
             **vars(run_options),
             retrain=retrain,
             retry_failed=retry_failed,
+            accept_changes=accept_changes,
             show=console,
+            command=command,
+            retry_command=format_retry(options),
             sync_command=options.format_store_command("sync"),
         )
         print_answer(found.comparison, console, found.missing)
+        print_caveats(mixed_trainings(found), console)
     console.print("\nFigures and tables:")
     report = run_options.folder(definition) / "report"
     print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
     if found.is_stored:
         console.print("In MLflow:")
         print_lines([f"  {options.format_store_command('ui')}"])
+
+
+def format_retry(options: TrainingOptions) -> str:
+    """Return the command that runs the failed trials of a study again, to be copied."""
+    return f"{options.format_command('retry')} --failed"

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ..analysis.comparison import ComparisonRow, compare
-from ..analysis.provenance import Origin
+from ..analysis.provenance import RESULTS, Origin
 from ..analysis.study_facts import facts_of
 from ..cost import Cost
 from ..errors import BadInput
@@ -108,13 +108,15 @@ def make_store_opener(
         begins: whether trials are about to run, so that the stored study is unfinished until `Store.finish`.
     """
     definition, methods = stored_definition(study), {arm.name: arm.method for arm in study.arms}
+    content = journal.content
+    sessions = content.stored_sessions()
     tracking_uri = absolute_uri(tracking_uri)  # another thread opens it, and the working directory may change
 
     def opened() -> Store:
-        store = Store(tracking_uri, study.name, study.fingerprint, definition, methods, journal)
-        store.write_sessions(journal.content.sessions)
+        store = Store(tracking_uri, study.name, content.fingerprint, definition, methods, journal)
+        store.write_sessions(sessions)
         if begins:
-            store.write_progress(num_results=len(journal.content.results), num_planned=num_planned, has_ended=False)
+            store.write_progress(num_results=len(content.results), num_planned=num_planned, has_ended=False)
         return store
 
     return opened
@@ -131,7 +133,9 @@ def report_store_state(console: Console, command: str, sentence: str, is_behind:
 
 
 def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
-    """Write the report files to the store, and each arm's summary to its parent run."""
+    """Write the report files and the answer's sessions to the store, and each arm's summary to its parent run."""
+    if any(RESULTS in session for session in found.origin.sessions):
+        store.write_sessions(found.origin.sessions)  # a session has other results where a trial was trained again
     store.log_artifacts(files, "report")
     for row in found.comparison.rows:
         if row.search.trials or row.num_seeds:

@@ -24,10 +24,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ...trainers.spec import EpochMetrics
-from ..analysis.provenance import is_same_program
+from ..analysis.provenance import APPLICATION, RESULTS, is_same_program
+from ..analysis.training_changes import describe_training_changes
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
-from ..trial import TrialResult, canonical_json, check_measured, result_from_content
+from ..trial import TrialResult, canonical_json, check_measured, result_from_content, short_digest
 from .journal_lines import format_line as format_line
 from .journal_lines import identity_of
 from .journal_lines import parse_line as parse_line
@@ -52,6 +53,10 @@ class JournalContent:
         started: number of attempts by trial id.
         epochs: epochs reported by all attempts, by trial id, including repeated work. For a retried trial, only the
             epochs since the retry: the failed result's bill includes the earlier ones.
+        lost: epochs of trials without a result that a session reported whose training has changed since. No training
+            goes on from them, and the trial's result will bill them.
+        trained_in: the position in `sessions` of the one that each result is of, by trial id.
+        num_changes: how often the training changed between two sessions.
         retried: trials whose failed result was withdrawn and that have no new result yet. The failed result stays in
             `results` until then, so that it is billed even if the trial is never asked for again.
         first_failures: the first result of every trial that was ever retried, by trial id.
@@ -65,6 +70,9 @@ class JournalContent:
     results: dict[str, TrialResult] = field(default_factory=dict)
     started: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     epochs: dict[str, list[EpochMetrics]] = field(default_factory=lambda: defaultdict(list))
+    lost: dict[str, list[EpochMetrics]] = field(default_factory=lambda: defaultdict(list))
+    trained_in: dict[str, int] = field(default_factory=dict)
+    num_changes: int = 0
     retried: set[str] = field(default_factory=set)
     first_failures: dict[str, TrialResult] = field(default_factory=dict)
     unreadable_lines: int = 0
@@ -77,6 +85,26 @@ class JournalContent:
         """Return the trial's result, or None if it has none or the result was withdrawn."""
         return None if trial_id in self.retried else self.results.get(trial_id)
 
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the definition that the study was started with; it outlives accepted changes of the code."""
+        return short_digest(self.definition)
+
+    def training_of(self, session: int) -> Mapping[str, str]:
+        """Return a session by its position; one that lacks the application's code gets it from the definition."""
+        code, facts = self.definition.get("application_code"), self.sessions[session]
+        return facts if code is None or APPLICATION in facts else {**facts, APPLICATION: f". {code}"}
+
+    def stored_sessions(self) -> list[Mapping[str, str]]:
+        """Return the sessions as a store keeps them: if the training changed, with the results of all but the last."""
+        if not self.num_changes:
+            return list(self.sessions)
+        of_session = defaultdict(list)
+        for trial_id in sorted(self.results):
+            of_session[self.trained_in[trial_id]].append(trial_id)
+        *earlier, last = self.sessions
+        return [*({**facts, RESULTS: " ".join(of_session[i])} for i, facts in enumerate(earlier)), last]
+
     def _retry_trial(self, trial_id: str) -> None:
         failed = self.results[trial_id]
         if failed.status != "failed":
@@ -84,11 +112,21 @@ class JournalContent:
         self.retried.add(trial_id)
         self.first_failures.setdefault(trial_id, failed)
         self.epochs.pop(trial_id, None)
+        self.lost.pop(trial_id, None)
 
     def _put(self, result: TrialResult) -> None:
         self.results[result.trial.id] = result
         self._measured.add((result.trial.id, result.finished_at))
+        self.trained_in[result.trial.id] = len(self.sessions) - 1
         self.retried.discard(result.trial.id)
+        self.lost.pop(result.trial.id, None)
+
+    def _resume(self, session: Mapping[str, str]) -> None:
+        if self.sessions and describe_training_changes(self.training_of(-1), session):
+            self.num_changes += 1
+            for trial_id in [trial_id for trial_id in self.epochs if self.result_of(trial_id) is None]:
+                self.lost[trial_id] += self.epochs.pop(trial_id)
+        self.sessions.append(session)
 
     def _take_identity(self, identity: str) -> None:
         self.identity = identity
@@ -162,7 +200,7 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
         case "forked":
             content._take_identity(_IDENTITY.validate_python(record["identity"]))
         case "resumed":
-            content.sessions.append(_SESSION.validate_python(record["provenance"]))
+            content._resume(_SESSION.validate_python(record["provenance"]))
         case "started":
             content.started[record["trial"]] += 1
         case "packs":
@@ -273,7 +311,7 @@ class Journal:
         """Record that the study is resumed, if the program or machine has changed."""
         if not self.content.sessions or not is_same_program(self.content.sessions[-1], provenance):
             self._append({"kind": "resumed", "provenance": provenance}, durable=True)
-            self.content.sessions.append(provenance)
+            self.content._resume(provenance)
 
     def start(self, trial_id: str) -> int:
         """Record that a trial starts, and return the attempt number, counted from 1."""
@@ -309,6 +347,7 @@ class Journal:
         kept = {(epoch.epoch, epoch.device_seconds) for epoch in result.epochs}
         reported = self.content.epochs[result.trial.id]
         lost = [epoch for epoch in reported if (epoch.epoch, epoch.device_seconds) not in kept]
+        lost += self.content.lost.get(result.trial.id, [])
         if lost:
             result = replace(result, cost=result.cost + epochs_cost(lost))
         if result.trial.id in self.content.retried:

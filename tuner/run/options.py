@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file, is_shipped
 from ...trainers.data import DataError
+from ...trainers.data.data_folder import located_folders
 from ...trainers.data.identity import content_identity, folder_identity
 from ..errors import BadInput
 from ..execution.preflight import Workload
@@ -79,8 +80,9 @@ def check_workload(study: Study, folder: str | None) -> CheckedWorkload:
         raise BadInput(f"application {study.application!r}: {sentence}")
     try:
         if is_shipped(study.application):
-            num_train = application.data_sources[study.data.source].count(folder, study.data_options())
-            identity = folder_identity(folder)
+            with located_folders() as located:
+                num_train = application.data_sources[study.data.source].count(folder, study.data_options())
+            identity = folder_identity(folder, located)
         else:
             data, remarks = load_checked_data(study, folder)
             num_train, identity = len(data.train), content_identity(data)

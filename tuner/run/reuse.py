@@ -198,7 +198,7 @@ def may_reuse(trial: Trial, agenda: Agenda, content: JournalContent) -> bool:
     It may not if its method may prune it, which depends on other trials of the same search. It also may not if it was
     already started, or failed and is retried: its cost so far stays on its bill.
     """
-    begun = content.epochs.get(trial.id) or trial.id in content.retried
+    begun = content.epochs.get(trial.id) or content.lost.get(trial.id) or trial.id in content.retried
     return not begun and not agenda.may_prune(trial)
 
 

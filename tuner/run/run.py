@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
+from ...trainers.applications.registry import application_file
 from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
-from ..errors import StudyChanged, StudyFailed
+from ..errors import StudyFailed
 from ..execution.ray.local_cluster import start_ahead
 from ..execution.serial import run_serial
 from ..reports.answer import Answer
@@ -26,48 +27,41 @@ from ..reports.tables.plan import print_remarks
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
 from ..store import Store, Writer, redact
-from ..study import Study, describe_changes, load_study
+from ..study import Study, load_study
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import STORE, format_command, format_report_command
+from .command_text import STORE, format_command, format_path, format_report_command
 from .dry_run import DryRun, dry_run
 from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
 from .progress_display import ProgressDisplay
 from .recorder import BilledAgenda, RecordingAgenda
 from .reuse import ResultReuse, find_reusable_results
+from .same_training import check_definition, check_training, fresh_checkpoints
 
 AgendaType = TypeVar("AgendaType", bound=BilledAgenda)
 Announce = Callable[[Cell], None]
 """Told every arm at a batch size that an agenda will ask for."""
 
 
-def open_session(study: Study, journal: Journal, session: Mapping[str, str]) -> None:
+def open_session(
+    study: Study, journal: Journal, session: Mapping[str, str], *, accept_changes: bool = False, command: str = ""
+) -> str | None:
     """Start a new journal, or check that an existing one belongs to the same study, and record this session.
 
+    Returns:
+        A sentence to show, if the training differs from that of earlier sessions.
+
     Raises:
-        StudyChanged: the definitions differ; the message shows the differences.
+        StudyChanged: the definitions differ, or the training of finished results does; the message shows what.
     """
     if not journal.content.definition:
         journal.start_study(study.content(), session)
-        return
+        return None
     check_definition(study, journal)
+    told = check_training(study.name, journal, session, accept_changes=accept_changes, command=command)
     journal.resume(session)
-
-
-def check_definition(study: Study, journal: Journal) -> None:
-    """Check that an existing journal belongs to this study.
-
-    Raises:
-        StudyChanged: the definitions differ; the message shows the differences.
-    """
-    changes = describe_changes(dict(journal.content.definition), study.content())
-    if changes:
-        raise StudyChanged(
-            f"study {study.name!r} was started with another definition:\n"
-            + "\n".join(f"  {line}" for line in changes)
-            + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start over."
-        )
+    return told
 
 
 def warn_about_damage(journal: Journal, console: Console) -> None:
@@ -94,6 +88,9 @@ def run_study(
     retrain: bool = False,
     retry_failed: bool = False,
     show: bool | Console = False,
+    accept_changes: bool = False,
+    command: str | None = None,
+    retry_command: str | None = None,
     sync_command: str | None = None,
 ) -> Answer:
     """Run the missing trials of a study and return its answer.
@@ -114,13 +111,18 @@ def run_study(
         retrain: train every trial without reusing earlier results.
         retry_failed: run the failed trials again.
         show: True shows progress on the terminal, a `rich.console.Console` shows it there, False prints nothing.
+        accept_changes: go on, and keep what has finished, if the application's code, packages, the data or something
+            else that changes numbers differs from what trained it; the answer says so.
+        command: the command that runs the study, for messages; None for `zerotune run NAME`.
+        retry_command: the command that runs failed trials again, for messages; None for `zerotune retry NAME --failed`.
         sync_command: the command to suggest if results are missing from the store; None for `zerotune sync NAME`.
 
     Returns:
         The answer. Its `is_stored` is False if the store did not accept all of it.
 
     Raises:
-        BadInput: the study, the data or an argument is invalid, or the study was started with another definition.
+        BadInput: the study, the data or an argument is invalid, or the study was started with another definition or
+            other code, packages or data.
         StudyFailed: every trial failed.
         StudyLocked: another process is running this study.
         Unreachable: the cluster does not answer, or the connection was lost.
@@ -132,7 +134,9 @@ def run_study(
     )
     options.uri(study)  # a wrong address is found before the data are read
     _, data, remarks = check_workload(study, options.data(study))
-    store_options = {"--store": str(options.store), "--tracking-uri": options.tracking_uri}
+    file = application_file(study.application)
+    app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
+    places = {"--app": app, "--store": str(options.store), "--tracking-uri": options.tracking_uri}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
         campaign = Campaign(study, content.results, content.first_failures)
@@ -153,16 +157,18 @@ def run_study(
         describe,
         data=data,
         remarks=remarks,
-        sync_command=sync_command or format_command("sync", study.name, store_options),
+        command=command or format_command("run", study.name, places),
+        sync_command=sync_command or format_command("sync", study.name, places),
         retrain=retrain,
         retry_failed=retry_failed,
+        accept_changes=accept_changes,
     )
     results = list(content.results.values())
     if all(result.status == "failed" for result in results):
         writer.finish(Store.finish)
         raise StudyFailed(
             f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
-            "then run them again: zerotune retry STUDY --failed"
+            f"then run them again: {retry_command or format_command('retry', study.name, places) + ' --failed'}"
         )
     found = answer_from_journal(study, options, content)
     files = write_report(found, options.folder(study))
@@ -185,9 +191,11 @@ def run_trials(
     *,
     data: str | None,
     remarks: Sequence[str],
+    command: str,
     sync_command: str,
     retrain: bool,
     retry_failed: bool,
+    accept_changes: bool,
     more_may_come: bool = False,
 ) -> tuple[AgendaType, JournalContent, Writer]:
     """Run the missing trials of a study, or of a search made of its campaigns.
@@ -200,9 +208,11 @@ def run_trials(
         describe: describes what is about to run, given the numbers of trials planned, done before, and reused.
         data: identity of the data, or None.
         remarks: the sanity check's remarks on the application, shown and kept with the session.
+        command: the command that runs this, for messages.
         sync_command: the command to suggest if results are missing from the store.
         retrain: train every trial without reusing earlier results.
         retry_failed: run the failed trials again.
+        accept_changes: keep what was trained with other code, packages or data.
         more_may_come: whether the agenda announces further cells while it runs.
 
     Returns:
@@ -211,9 +221,12 @@ def run_trials(
     uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
     with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
         session = {**collect_provenance(), **training_provenance(study, data), **remarks_record(remarks)}
-        open_session(study, journal, session)
+        told = open_session(study, journal, session, accept_changes=accept_changes, command=command)
+        if told:
+            console.print(Text(told, style="yellow"))
         warn_about_damage(journal, console)
         content, is_attached = journal.content, options.address is not None
+        execution = replace(execution, checkpoints=fresh_checkpoints(execution.checkpoints, content.num_changes))
         reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)
         # A dry run uses up the proposals of the methods, so it gets its own agenda. Without known or reusable results
         # there is nothing to find, so it is skipped.
@@ -279,8 +292,8 @@ def answer_from_journal(study: Study, options: RunOptions, content: JournalConte
     """Build the answer from a journal; it equals what `tuner.run.answer.read_answer` reads."""
     origin = Origin(
         definition=stored_definition(study),
-        fingerprint=study.fingerprint,
-        sessions=tuple(content.sessions),
+        fingerprint=content.fingerprint,
+        sessions=tuple(content.stored_sessions()),
         command=format_report_command(options.uri(study), study.name, options.store),
     )
     return build_answer(content.results.values(), origin)

@@ -1,8 +1,8 @@
 """Identity of data: equal files and numbers have equal identities, and every change is detected."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ import torch
 
 from zerotune.trainers.data import Dataset, divide
 from zerotune.trainers.data import identity as module
-from zerotune.trainers.data.identity import content_identity, folder_identity
+from zerotune.trainers.data.data_folder import find_folder, located_folders
+from zerotune.trainers.data.identity import content_identity, folder_identity, is_complete, is_other_content
 from zerotune.trainers.data.loaded import LoadedSplit
+from zerotune.trainers.data.windows import WindowSplit
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file is longer": lambda folder: (folder / "labels.txt").write_text("labels.txt and more"),
-    "a file is newer": lambda folder: os.utime(folder / "labels.txt", (1, 1)),
+    "a file of the same size": lambda folder: (folder / "labels.txt").write_text("LABELS.txt"),
     "a file is gone": lambda folder: (folder / "labels.txt").unlink(),
     "a class is new": lambda folder: (folder / "train" / "bird").mkdir(),
     "a class has one more image": lambda folder: (folder / "train" / "cat" / "2.jpeg").write_text("2"),
@@ -78,7 +80,75 @@ def test_samples_in_memory_are_identified_by_their_numbers() -> None:
     assert len({same, *others}) == 1 + len(others)
 
 
-def test_samples_that_are_loaded_while_training_are_not_identified() -> None:
-    data = numbers()
-    loaded = LoadedSplit([(torch.zeros(2), 0)] * 4, num_workers=0)
-    assert content_identity(replace(data, test=loaded)) is None
+def loaded(labels: list[int], *, noise: bool = False) -> Dataset:
+    """Return data that are loaded while training, the inputs drawn anew at every call if `noise`."""
+
+    class Samples:
+        def __len__(self) -> int:
+            return len(labels)
+
+        def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
+            drawn = next(draws) if noise else position
+            return torch.tensor([float(drawn)]), labels[position]
+
+    split = LoadedSplit(Samples(), num_workers=0)
+    return Dataset(train=split, validation=split, test=split)
+
+
+draws = count()
+"""Numbers that no seed repeats."""
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_shuffled_labels_of_samples_that_are_loaded_while_training_are_noticed(noise: bool) -> None:
+    labels = [number % 2 for number in range(40)]
+    one, again, other = (content_identity(loaded(each, noise=noise)) for each in (labels, labels, [*labels[1:], 0]))
+    assert one is not None
+    assert again is not None
+    assert other is not None
+    assert not is_other_content(one, again)
+    assert is_other_content(one, other)
+    assert not is_complete(one)  # so that no other study reuses what it trained
+
+
+def test_of_a_split_of_ones_own_kind_the_first_batch_counts() -> None:
+    def own(labels: list[int]) -> Dataset:
+        text = torch.tensor(labels)
+        split = WindowSplit(text=text, num_steps=2)
+        return Dataset(train=split, validation=split, test=split)
+
+    one, other = content_identity(own([1, 2, 3, 4, 5])), content_identity(own([1, 2, 4, 3, 5]))
+    assert one is not None
+    assert other is not None
+    assert is_other_content(one, other)
+    assert not is_complete(one)
+
+
+def test_a_slower_machine_compares_what_both_have_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [number % 2 for number in range(400)]
+    whole = content_identity(loaded(labels))
+    monkeypatch.setattr(module, "SECONDS_TO_LOAD", 0.0)
+    nothing = content_identity(loaded(labels))
+    assert whole is not None
+    assert nothing is not None
+    assert len(nothing.split()) < len(whole.split())
+    assert not is_other_content(whole, nothing)
+
+
+def test_information_that_is_no_plain_value_is_the_same_in_every_process() -> None:
+    """An address or the order of a set would make every start another."""
+    one, other = (
+        content_identity(replace(numbers(), info={"vocabulary": object(), "names": names}))
+        for names in ({"a", "b"}, {"b", "a"})
+    )
+    assert one == other
+
+
+def test_only_the_folder_in_which_a_source_found_its_files_counts(folder: Path) -> None:
+    with located_folders() as located:
+        found = find_folder(str(folder), "images", "train")
+    assert located == [str(found)]
+    before = folder_identity(str(folder), located)
+    (folder / "another data set").mkdir()
+    assert folder_identity(str(folder), located) == before
+    assert folder_identity(str(folder), []) == "own"

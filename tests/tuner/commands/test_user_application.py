@@ -50,7 +50,7 @@ def test_edited_code_is_not_resumed_but_comments_and_another_place_are_fine(here
     (moved / "renamed.py").write_text(OWN.replace("randn(300", "randn(310"), encoding="utf-8")
     code, _, err = here.run("elsewhere/renamed.py:sides")
     assert code == 2
-    assert "study 'plane' was started with another definition:\n  application_code: was '" in err
+    assert "which were trained differently:\n  the application's file changed\n" in err
     assert journal.read_bytes() == before
 
 
@@ -217,6 +217,63 @@ def test_a_file_finds_the_files_beside_it(here: Here) -> None:
             sys.modules.pop(name, None)
 
 
+def test_every_process_imports_the_modules_beside_the_file_as_they_were_read(here: Here) -> None:
+    from zerotune.trainers.applications.registry import application_file, module_digests, register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    write(here.folder, "import torch\n", "import torch\nfrom parts.sizes import num_sides\n")
+    (here.folder / "parts").mkdir()
+    (here.folder / "parts/sizes.py").write_text("from . import base\nnum_sides = base.SIDES\n", encoding="utf-8")
+    (here.folder / "parts/base.py").write_text("SIDES = 2\n", encoding="utf-8")
+    with forgotten():
+        register_application(read_application_file("plane.py:sides"))
+        assert set(module_digests("sides")) == {"", "parts.sizes", "parts.base"}
+        sent = application_file("sides")
+    assert sent is not None
+    for name in ("parts", "parts.base", "parts.sizes"):
+        sys.modules.pop(name)
+    (here.folder / "parts/base.py").unlink()
+    with forgotten():
+        assert register_application(sent).chance_score == 0.5  # as a worker does
+        assert sys.modules["parts.base"].SIDES == 2
+
+
+def test_a_worker_whose_declared_variable_has_another_value_is_refused(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zerotune.trainers.applications.failure import ApplicationError
+    from zerotune.trainers.applications.registry import application_file, register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    write(here.folder, "    chance_score=0.5,", "    chance_score=0.5,\n    environment=('SIDES_SIZE',),")
+    monkeypatch.setenv("SIDES_SIZE", "2")
+    with forgotten():
+        register_application(read_application_file("plane.py:sides"))
+        sent = application_file("sides")
+    assert sent is not None
+    with forgotten():
+        register_application(sent)
+    monkeypatch.setenv("SIDES_SIZE", "3")
+    with forgotten(), pytest.raises(ApplicationError, match="variable SIDES_SIZE has another value on this machine"):
+        register_application(sent)
+
+
+def test_two_applications_have_each_the_modules_beside_their_own_file(here: Here) -> None:
+    from zerotune.trainers.applications.registry import register_application
+    from zerotune.trainers.applications.user_file import read_application_file
+
+    with forgotten():
+        for name, chance in (("one", 0.25), ("two", 0.75)):
+            (here.folder / name).mkdir()
+            (here.folder / name / "helper.py").write_text(f"CHANCE = {chance}\n", encoding="utf-8")
+            text = OWN.replace("chance_score=0.5", "chance_score=helper.CHANCE").replace("sides =", f"{name} =")
+            (here.folder / name / f"{name}.py").write_text(f"import helper\n{text}", encoding="utf-8")
+            found = register_application(read_application_file(f"{name}/{name}.py:{name}"))
+            assert found.chance_score == chance
+        (here.folder / "two/helper.py").write_text("CHANCE = 0.5\n", encoding="utf-8")
+        assert register_application(read_application_file("two/two.py:two")).chance_score == 0.5  # edited
+
+
 def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) -> None:
     (here.folder / "plane_broken.py").write_text("1 / 0\n")
     write(here.folder, "import torch\n", "import torch\nimport plane_broken\n")
@@ -247,6 +304,7 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
             "score_sum=lambda o, t: num_correct(o, t) / len(t)",
             "score_sum: does not grow with the number of samples",
         ),
+        ("chance_score=0.5,", "chance_score=0.5, environment='X',", "environment: must list names of environment"),
         ("def load(folder):", "def load():", "data_sources: load raised TypeError: load() takes 0 positional"),
         ("test=test)", "test=None)", "data_sources: test must be a zerotune.trainers.data.Split, got NoneType"),
         (", generator=torch.Generator().manual_seed(0)", "", "load returns other samples in train at every call"),

@@ -283,7 +283,10 @@ def test_a_study_of_which_every_trial_failed_says_how_to_go_on(here: Here, monke
         patch.setattr(trial_runner, "Training", broken)
         code, _, err = here.run()
     assert code == 3
-    assert "Fix the cause, then run them again: zerotune retry STUDY --failed" in err
+    assert (
+        "Fix the cause, then run them again: zerotune retry plane.yaml --app plane.py:sides --driver serial --failed\n"
+        in err
+    )
     assert here.zerotune("retry", "plane.yaml", "--failed", *APP)[0] == 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import BadInput
-from ...run.command_text import STORE
+from ...run.command_text import STORE, format_command
 from ..options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, load_named_study
 from ..terminal import console, print_lines, refuse_unwritable
 
@@ -69,8 +69,10 @@ def diagnose(
 
     results: tuple[TrialResult, ...] = ()
     if needs_results(definition, arm):
+        places = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
         uri = store_uri(store, named=tracking_uri, in_study=definition.tracking_uri)
-        results = _read_results(definition, uri, read_identity(store / definition.name / "journal.jsonl"))
+        journal = read_identity(store / definition.name / "journal.jsonl")
+        results = _read_results(definition, uri, journal, format_command("run", study, places))
     question = DiagnosisQuestion(
         study=definition,
         arm=arm,
@@ -91,8 +93,8 @@ def diagnose(
     print_lines(files)
 
 
-def _read_results(study: "Study", uri: str, journal: str | None) -> "tuple[TrialResult, ...]":
-    """Read the study's trials, which hold the choice that the arm depends on.
+def _read_results(study: "Study", uri: str, journal: str | None, command: str) -> "tuple[TrialResult, ...]":
+    """Read the study's trials, which hold the choice that the arm depends on. `command` trains them.
 
     Raises:
         BadInput: the store does not hold this definition of the study.
@@ -104,6 +106,5 @@ def _read_results(study: "Study", uri: str, journal: str | None) -> "tuple[Trial
     except BadInput as error:
         raise BadInput(
             f"study {study.name!r} searches for what this arm trains with, and {redact(uri)} does not hold its choice:"
-            f" {error} Run the study first (zerotune run {study.name}), name its --store, or name an arm whose baseline"
-            " is stated."
+            f" {error} Run the study first ({command}), name its --store, or name an arm whose baseline is stated."
         ) from None

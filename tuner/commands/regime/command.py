@@ -7,7 +7,7 @@ import typer
 from ...errors import BadInput
 from ...run.command_text import format_path
 from ..interrupt import exit_on_interrupt
-from ..options import RetrainOption, TrainingOptions, takes_options
+from ..options import AcceptOption, RetrainOption, TrainingOptions, takes_options
 from ..terminal import console, print_lines
 
 SEARCH = "Search"
@@ -47,6 +47,7 @@ def regime(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run the failed trainings of an earlier search again first.")
     ] = False,
+    accept_changes: AcceptOption = False,
 ) -> None:
     """Find the batch sizes from which a batch is large, huge and full, by bisection over powers of two.
 
@@ -78,6 +79,7 @@ def regime(
             console,
             retrain=retrain,
             retry_failed=retry_failed,
+            accept_changes=accept_changes,
             resume_command=command,
         )
         print_regime(found, console)

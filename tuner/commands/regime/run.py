@@ -16,7 +16,8 @@ from ...errors import BadInput, StudyFailed
 from ...reports.text.format import pluralize
 from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions, check_workload
-from ...run.run import Announce, check_definition, run_trials
+from ...run.run import Announce, run_trials
+from ...run.same_training import check_definition
 from ...store import Store
 from ...study import Study
 from ...study.checks import find_problems
@@ -59,6 +60,7 @@ def find_regime(
     *,
     retrain: bool,
     retry_failed: bool,
+    accept_changes: bool = False,
     resume_command: str,
 ) -> Regime:
     """Find the regimes of a study's application, or resume the search, and write them to files.
@@ -73,6 +75,7 @@ def find_regime(
         console: where progress is printed.
         retrain: train every trial, reusing no result of other studies.
         retry_failed: run the failed trainings again.
+        accept_changes: keep what was trained with other code, packages or data.
         resume_command: the command that runs it again.
 
     Raises:
@@ -107,9 +110,11 @@ def find_regime(
         describe,
         data=data,
         remarks=remarks,
+        command=resume_command,
         sync_command=resume_command,
         retrain=retrain,
         retry_failed=retry_failed,
+        accept_changes=accept_changes,
         more_may_come=True,
     )
     regime = scheduler.found()
@@ -121,7 +126,8 @@ def find_regime(
         first = next(iter(content.results.values()))
         raise StudyFailed(
             f"study {full_study.name!r}: no run of the baseline gave a score, so there is nothing to compare with; the "
-            f"first says: {first.error}. Fix the cause, then run them again: zerotune regime STUDY --retry-failed"
+            f"first says: {first.error}. Fix the cause, then run them again: "
+            f"{resume_command.removesuffix(' --retry-failed')} --retry-failed"
         )
     files = write_regime(regime, options.folder(full_study) / "report")
     writer.finish(partial(_write_to_store, regime=regime, files=files))

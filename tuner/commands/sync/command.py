@@ -2,22 +2,28 @@
 
 from ...run.command_text import STORE, format_command
 from ..interrupt import exit_on_interrupt
-from ..options import AppOption, StoreOption, StudyArgument, TrackingOption, load_named_study
+from ..options import AcceptOption, AppOption, StoreOption, StudyArgument, TrackingOption, load_named_study
 from ..terminal import console, print_lines
 
 
 def sync(
-    study: StudyArgument, store: StoreOption = STORE, tracking_uri: TrackingOption = None, app: AppOption = None
+    study: StudyArgument,
+    store: StoreOption = STORE,
+    tracking_uri: TrackingOption = None,
+    app: AppOption = None,
+    accept_changes: AcceptOption = False,
 ) -> None:
     """Write the results in a study's journals that its MLflow store lacks.
 
     Use it after the store was unreachable, or to fill another store. A regime search over the study is included.
     """
     options = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
-    with exit_on_interrupt(format_command("sync", study, options), console):
+    command = format_command("sync", study, options)
+    with exit_on_interrupt(command, console):
         from ...run.options import RunOptions
         from .run import sync_study
 
         definition = load_named_study(study, app)
-        done = sync_study(definition, RunOptions(store=store, tracking_uri=tracking_uri), console)
+        run_options = RunOptions(store=store, tracking_uri=tracking_uri)
+        done = sync_study(definition, run_options, console, accept_changes=accept_changes, command=command)
     print_lines(done)

@@ -5,31 +5,38 @@ from contextlib import closing
 from rich.console import Console
 from rich.text import Text
 
+from ...analysis.provenance import application_provenance
 from ...campaign.campaign import Campaign
 from ...errors import BadInput
 from ...reports.text.format import pluralize
 from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
-from ...run.run import answer_from_journal, check_definition, warn_about_damage, write_report
+from ...run.run import answer_from_journal, warn_about_damage, write_report
+from ...run.same_training import check_definition, check_training
 from ...store import Store, redact
 from ...study import Study
 from ...trial import Trial
 from ..regime.run import read_recorded_study, regime_folder
 
 
-def sync_study(study: Study, options: RunOptions, console: Console) -> list[str]:
+def sync_study(
+    study: Study, options: RunOptions, console: Console, *, accept_changes: bool = False, command: str = "zerotune sync"
+) -> list[str]:
     """Write the results that the store lacks, of a study and of a regime search over it.
 
     The figures and the arms' summaries of a finished study are written too. Those of a regime search are written when
     it is run again, since only that knows the range that was searched. Notices are printed on the console.
+
+    The application's code and environment must be those of the results, unless changes are accepted: metric and
+    summaries come from them. Packages and data need not, since nothing is trained.
 
     Returns:
         A sentence per journal: what was written, and what is still missing.
 
     Raises:
         BadInput: neither has a journal, or the store's address cannot be used.
-        StudyChanged: a journal belongs to another definition.
+        StudyChanged: a journal belongs to another definition, or its results to another code of the application.
         StudyLocked: the study, or the search, is running.
         Unreachable: the store does not answer.
     """
@@ -42,6 +49,10 @@ def sync_study(study: Study, options: RunOptions, console: Console) -> list[str]
     for where, what in present:
         with closing(Journal(where)) as journal:
             warn_about_damage(journal, console)
+            facts = application_provenance(study)
+            told = check_training(where.name, journal, facts, accept_changes=accept_changes, command=command)
+            if told and accept_changes:
+                console.print(Text(told, style="yellow"))
             done.append(what(study, options, uri, journal, console))
     return done
 

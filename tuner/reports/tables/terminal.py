@@ -3,7 +3,7 @@
 This module must not know plotly, nor where results come from.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -41,6 +41,12 @@ def print_answer(comparison: Comparison, console: Console, missing: Sequence[str
     console.print()
     for note in notes(comparison, cost=_COST):
         console.print(Text(note, style="dim"))
+
+
+def print_caveats(sentences: Iterable[str], console: Console) -> None:
+    """Print what restricts an answer."""
+    for sentence in sentences:
+        console.print(Text(sentence, style="yellow"))
 
 
 class _BatchSizeTable:
@@ -172,8 +178,8 @@ def _baseline_notes(comparison: Comparison) -> tuple[str, ...]:
         if line.role == "baseline"
     }
     shared = found.pop((BASELINE, facts.baseline_batch_size), "stated, not billed")
-    scored = baseline is not None and baseline.score is not None
-    score = f"it scores {format_interval(baseline.score, facts.metric)}" if scored else "not confirmed"
+    interval = None if baseline is None else baseline.score
+    score = "not confirmed" if interval is None else f"it scores {format_interval(interval, facts.metric)}"
     return (
         f"Baseline at B0={facts.baseline_batch_size}: {shared}; {score}.",
         *(f"{arm[0].upper()}{arm[1:]} at B0={size}: {search}." for (arm, size), search in found.items()),

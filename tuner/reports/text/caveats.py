@@ -9,13 +9,14 @@ from ...study.search_space import has_range
 from ..answer import Answer
 from .configuration import format_value, num_planned_trials
 from .format import join_names, pluralize
+from .mixed_trainings import mixed_trainings
 from .scores import format_points
 
 
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _failed, _searches, _edges, _learned, _diverged)
-    found = (_remarks, *of_scores, _reused, _packed, _machines, _scope)
+    found = (mixed_trainings, _remarks, *of_scores, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 

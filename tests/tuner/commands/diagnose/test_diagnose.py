@@ -146,7 +146,7 @@ def test_without_a_store_a_searched_arm_is_refused_in_a_sentence(here: Here) -> 
     (here.folder / "inside.yaml").write_text(STUDY, encoding="utf-8")
     sentence = here.refused("diagnose", "inside.yaml", "--arm", "tuned", "--batch-size", "750")
     assert "study 'inside' searches for what this arm trains with" in sentence
-    assert "Run the study first (zerotune run inside)" in sentence
+    assert "Run the study first (zerotune run inside.yaml), name" in sentence
 
 
 def test_points_beside_every_are_refused(here: Here) -> None:
