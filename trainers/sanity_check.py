@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_map
 from .applications.application import Application, Dataset, Split
 from .applications.failure import ApplicationError, describe_error
 from .data import Batch, DataError, DataSource
+from .data.dataset import check_finite
 from .evaluation import reset_state
 from .flops_and_memory import training_flops_per_sample
 from .spec import OptionValue
@@ -30,7 +31,7 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
 
     Raises:
         ApplicationError: loading fails, or does not give a `Dataset` of three splits with samples.
-        DataError: the source itself reports what is wrong with its files.
+        DataError: the source itself reports what is wrong with its files, or a number in memory is not finite.
     """
     counted = None
     if source.check is not None:
@@ -54,6 +55,7 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
         raise ApplicationError(
             f"data_sources: check counts {counted!r} training samples, load returns {len(data.train)}"
         )
+    check_finite(data)
     return data
 
 
@@ -180,6 +182,8 @@ def _check_batch(application: Application, model: nn.Module, name: str, split: S
                 finished = application.finish_score(float(application.score_sum(outputs, targets)) / len(targets))
             if not isinstance(finished, int | float):
                 raise ApplicationError(f"finish_score: must return a number, got {_describe(finished)}")
+            if finished != finished:
+                raise ApplicationError(f"finish_score: is nan on {name} before any training")
         if application.smoothed_loss is not None:
             with _attribute_to("smoothed_loss", "it", about):
                 smoothed = application.smoothed_loss(outputs, targets, label_smoothing=0.1)
@@ -207,6 +211,8 @@ def _check_score(
     if is_array or not isinstance(score, Tensor | int | float):
         hint = ": add them up" if is_array and len(score) == len(targets) else ""
         raise ApplicationError(f"{field}: must return a scalar, the sum over the samples, got {_describe(score)}{hint}")
+    if not math.isfinite(score):
+        raise ApplicationError(f"{field}: is {float(score)} before any training{about}")
     if _doubles(score_sum, outputs, targets) is False:
         raise ApplicationError(
             f"{field}: does not grow with the number of samples: it must be the sum over the samples, not their mean"
