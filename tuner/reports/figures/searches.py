@@ -6,8 +6,8 @@ This module must not know plotly.
 from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison
-from ...analysis.study_facts import StudyFacts
 from ...analysis.selection import CHOOSABLE
+from ...analysis.study_facts import StudyFacts
 from ...trial import Role, TrialResult, is_score
 
 Search = tuple[str, int]
