@@ -122,7 +122,12 @@ def test_a_search_takes_over_no_score_that_is_none_and_nothing_that_the_test_spl
     """Earlier versions recorded scores that are none. Here a training diverges on the test split alone."""
     with monkeypatch.context() as patch:
         spoilt = {"status": status, "validation_score": score}
-        patch.setattr(reused_studies, "trained", lambda trial, _: replace(trained(trial), **spoilt))
+        none: dict[str, object] = {}
+        patch.setattr(
+            reused_studies,
+            "trained",
+            lambda trial, _: replace(trained(trial), **(spoilt if trial.role == "confirmation" else none)),
+        )
         run(study(), tmp_path)
     second = run(study(*SECOND, ("seeds: [1, 2]", "seeds: [5, 6]\nsearch_seed: 1")), tmp_path)
     assert [result for result in second.reused() if result.trial.role == "search"] == []
