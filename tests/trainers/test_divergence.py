@@ -266,7 +266,7 @@ class Remembers(nn.Sequential):
         return nn.functional.dropout(outputs, training=True) + 0 * self.kept * self[2].bias
 
 
-def test_measuring_the_untrained_model_changes_nothing_and_is_billed_as_setup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measuring_the_untrained_model_changes_nothing_and_counts_as_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(APPLICATIONS, "remembers", replace(APPLICATIONS["lenet_mnist"], build_model=Remembers))
     torch.manual_seed(3)
     state = torch.get_rng_state()
