@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,11 +24,11 @@ from .data import Split, load_on_device
 from .distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from .distributed.local_workers import local_workers
 from .energy_meter import Reading, joules_between, read_energy
-from .evaluation import NOT_EVALUATED, Evaluation, evaluate
+from .evaluation import NOT_EVALUATED, Evaluation, evaluate, probe_loss
 from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from .memory import configure_malloc
 from .optimizers import build_optimizer
-from .outcome import has_diverged, result_from_state, update_result
+from .outcome import find_divergence, find_not_finite, result_from_state, update_result
 from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
 from .sampling import random_stream
 from .schedules import build_schedule
@@ -134,6 +135,9 @@ class Training:
             config, self.application, self.data.train, self.model, self.optimizer, self.schedule, process_group
         )
         self._forward = make_forward(config.recipe.precision, self.device, self.model)
+        self._probe_loss = partial(probe_loss, self.model, self._forward, self.application, self.data.train)
+        with self._random_stream("untrained"):  # a model may draw random numbers in evaluation mode too
+            self._untrained_loss = self._probe_loss()
 
         # Progress so far: none, or the checkpoint's.
         self._progress = TrainResult(
@@ -167,10 +171,9 @@ class Training:
     def run_epoch(self) -> EpochMetrics:
         """Train the next epoch and evaluate it; after the last one, evaluate the test split too.
 
-        Training ends as diverged, with the scores of chance, where a training or validation loss is not finite, or
-        where the training loss exceeds `divergence_factor` times the first epoch's. A training loss that is not finite
-        ends the epoch at once, without an evaluation. It is looked for every `CHECK_UPDATES` updates, so that few of
-        them wait for the device.
+        Training ends as diverged, with the scores of chance, by the rule of `trainers.outcome`. A training loss that is
+        not finite ends the epoch at once, without an evaluation. It is looked for every `CHECK_UPDATES` updates, so
+        that few of them wait for the device.
 
         Returns:
             The epoch's metrics.
@@ -194,8 +197,23 @@ class Training:
         if math.isfinite(train_loss):
             updates.use_evaluation_weights(epoch, order)
             validation = self._evaluate(self.data.validation)
-        diverged = has_diverged(config, self._progress, train_loss=train_loss, validation_loss=validation.loss)
-        test = self._evaluate(self.data.test) if epoch == config.epochs and not diverged else None
+        divergence = self._broadcast_problem(
+            lambda: find_divergence(
+                config,
+                self._progress,
+                self.application,
+                train_loss=train_loss,
+                iterations=updates.iterations,
+                validation=validation,
+                untrained_loss=self._untrained_loss,
+                weights=self.model.named_parameters(),
+                probe_loss=self._probe_loss,
+            )
+        )
+        test, on_test = None, None
+        if epoch == config.epochs and divergence is None:
+            test = tested = self._evaluate(self.data.test)
+            on_test = self._broadcast_problem(lambda: find_not_finite("test", tested, self.application.metric, epoch))
 
         # Record.
         metrics = EpochMetrics(
@@ -212,7 +230,9 @@ class Training:
             measured_joules=self._joules_since(energy_before),
             other_scores=validation.other_scores,
         )
-        self._progress = update_result(self._progress, metrics, self.application, diverged=diverged, test=test)
+        self._progress = update_result(
+            self._progress, metrics, self.application, divergence, test=test, test_divergence=on_test
+        )
         updates.end_epoch()
         self._update_checkpoint()
         return self._progress.epochs[-1]
@@ -271,6 +291,11 @@ class Training:
             found = evaluate(self.model, self._forward, self.application, split, self.device)
         loss, score = self.process_group.broadcast([found.loss, found.score], self.device)
         return replace(found, loss=loss, score=score)
+
+    def _broadcast_problem(self, find_problem: Callable[[], str | None]) -> str | None:
+        """Return what rank 0 finds; the others learn only whether it found something."""
+        found = find_problem() if self.process_group.is_rank_zero else "worker 0 found it"
+        return found if self.process_group.broadcast([float(found is not None)], self.device) == [1.0] else None
 
     def _resume(self) -> None:
         """Restore the checkpoint if there is one to trust.

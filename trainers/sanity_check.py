@@ -20,6 +20,7 @@ from .applications.application import Application, Dataset, Split
 from .applications.failure import ApplicationError, attribute_to, describe_error, describe_value
 from .applications.metric_names import bound_problem, direction_remark
 from .data import Batch, DataSource, TensorSplit
+from .data.dataset import check_finite
 from .evaluation import reset_state, score_sums
 from .flops_and_memory import training_flops_per_sample
 from .recipe import AUTO_NEEDS_GHOSTS, WORKERS_NEED_GHOSTS, has_batch_norm
@@ -49,13 +50,15 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
     Raises:
         ApplicationError: loading fails, gives other samples the second time, or does not give a `Dataset` of three
             splits with samples.
-        DataError: the source itself reports what is wrong with its files.
+        DataError: the source itself reports what is wrong with its files, or a number in memory is not finite.
     """
     counted = None
     if source.check is not None:
         with attribute_to("data_sources", "check"):
             counted = source.check(folder, **options)
-    data, again = (_load(source, folder, options, seed) for seed in (0, 1))
+    data = _load(source, folder, options, seed=0)
+    check_finite(data)
+    again = _load(source, folder, options, seed=1)
     if counted is not None and counted != len(data.train):
         raise ApplicationError(
             f"data_sources: check counts {counted!r} training samples, load returns {len(data.train)}"

@@ -14,6 +14,9 @@ OptionValue = float | int | bool | str | tuple[float, ...]
 TrainStatus = Literal["running", "finished", "diverged"]
 """State of a training. Divergence is a state, not an exception."""
 
+PATIENCE = 50
+"""Updates within which a loss that is far worse than the untrained model's may come back (`trainers.outcome`)."""
+
 MicroBatchSize = int | Literal["auto"] | None
 """Samples in memory at once; None for the whole batch, "auto" for the fastest number that a measurement finds."""
 
@@ -122,8 +125,8 @@ class TrainConfig:
         schedule: learning-rate schedule.
         optimizer: optimizer and its options.
         seed: seed of initialisation and data order, >= 0.
-        divergence_factor: a training ends as diverged if its loss is not finite, or above this multiple of the first
-            epoch's.
+        divergence_factor: a training diverges if its loss ends up worse than the untrained model's loss L0 by this many
+            times |L0|, and by at least this much in nats (`trainers.outcome`). Part of a trial's id.
         recipe: clipping, label smoothing, ghost batches, micro-batches and precision.
     """
 
@@ -209,7 +212,10 @@ class TrainResult:
         test_score: the same on the test split; None while running.
         test_loss: mean loss on the test split; None while running or if diverged.
         test_other_scores: the application's other scores on the test split; empty while running or if diverged.
-        setup_seconds: device-seconds of building model and data before the first update, summed over all attempts.
+        divergence: which number shows the divergence, and in which epoch; None if the training has not diverged.
+        diverged_on_test: whether only the test split shows the divergence. The last epoch's metrics are then sound.
+        setup_seconds: device-seconds of building model and data and of measuring the untrained model before the first
+            update, summed over all attempts.
         peak_memory_bytes: peak memory of the process (CPU) or of the device (CUDA); of several workers, worker 0's.
         num_parameters: trainable parameters of the model.
         resumed_epochs: epochs that came from a checkpoint, not from this attempt.
@@ -227,6 +233,8 @@ class TrainResult:
     test_score: float | None = None
     test_loss: float | None = None
     test_other_scores: Mapping[str, float] = field(default_factory=dict)
+    divergence: str | None = None
+    diverged_on_test: bool = False
     setup_seconds: float = 0.0
     peak_memory_bytes: int = 0
     num_parameters: int = 0

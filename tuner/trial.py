@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeGuard
 
 from pydantic import TypeAdapter
 
@@ -88,6 +89,8 @@ class TrialResult:
             of its training, so that tuning is billed the same whatever the store held.
         test_other_scores: the application's other scores on test, by name.
         error: one sentence, if the trial failed.
+        divergence: which number shows that it diverged, and in which epoch; None if it did not, and for a trial of an
+            earlier version.
         host: name of the machine that ran it.
         device: model of the device that ran it.
         finished_at: seconds since 1970 (UTC); of a reused result, when it was reused.
@@ -113,6 +116,16 @@ class TrialResult:
     micro_batch_size: int | None = None
     num_workers: int = 1
     accumulation_steps: int = 1
+    divergence: str | None = None
+
+    @property
+    def diverged_on_test(self) -> bool:
+        """Whether the test split alone shows that it diverged: then its last epoch kept its own score, not chance."""
+        return (
+            self.status == "diverged"
+            and bool(self.epochs)
+            and self.epochs[-1].validation_score != self.validation_score
+        )
 
     @property
     def spent_cost(self) -> Cost:
@@ -156,6 +169,14 @@ MAX_TIMESTAMP = 10**11
 """Largest plausible time in seconds since 1970, in three thousand years."""
 _MAY_BE_ANYTHING = frozenset({"lr", "train_loss", "validation_loss", "validation_score"})
 _RESULT = TypeAdapter(TrialResult)
+
+
+def is_score(value: float | None) -> TypeGuard[float]:
+    """Return whether a trial's score is a number: not missing, NaN or infinite.
+
+    Results of earlier versions may hold a score that is none; no choice, mean or figure may rest on it.
+    """
+    return value is not None and math.isfinite(value)
 
 
 def result_from_content(content: object) -> TrialResult:

@@ -104,6 +104,25 @@ def test_diverged_runs_do_not_squash_the_scores(name, higher_is_better):
     assert all(low < y < high for y in marked)
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_score_that_is_not_finite_breaks_no_figure(name, results):
+    """Such scores are in journals of earlier versions."""
+    bad = {0: math.nan, 1: math.inf}
+    spoilt = [
+        replace(
+            one,
+            validation_score=one.validation_score and bad.get(one.trial.index, one.validation_score),
+            test_score=one.test_score and bad.get(one.trial.index, one.test_score),
+        )
+        for one in results
+    ]
+    comparison = compare(complete_facts(), spoilt)
+    if FIGURES[name].applies(comparison, spoilt):
+        figure = draw_figure(name, comparison, spoilt, "epochs")
+        assert all(math.isfinite(end) for axis in figure.select_yaxes() for end in axis.range)
+        assert not any(word in figure.layout.title.text for word in ("nan", "inf "))
+
+
 def _marked(trace, symbol):
     """Return the heights of a trace's markers of one symbol, given for the whole trace or per marker."""
     symbols = (

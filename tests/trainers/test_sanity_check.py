@@ -14,6 +14,7 @@ from zerotune.trainers.applications.checks import field_problems
 from zerotune.trainers.applications.classification import cross_entropy, num_correct, smoothed_cross_entropy
 from zerotune.trainers.applications.failure import ApplicationError
 from zerotune.trainers.data import DataError, Dataset, DataSource, divide
+from zerotune.trainers.data.dataset import load_on_device
 from zerotune.trainers.options import NO_OPTIONS
 from zerotune.trainers.sanity_check import load_data, run_sanity_check
 from zerotune.trainers.spec import Baseline, OptimizerSpec, ScheduleSpec
@@ -201,6 +202,34 @@ def test_a_sources_own_error_stays() -> None:
 
     with pytest.raises(DataError, match=r"^digits.csv: no such file$"):
         load_data(DataSource(load=load), None, {})
+
+
+def with_hole(split: str, sample: int) -> Dataset:
+    """Return the data with a number that is not finite, beyond the samples that the check trains on."""
+    data = dataset()
+    part = getattr(data, split)
+    inputs = part.inputs.clone()
+    inputs[sample, 4] = torch.nan
+    return replace(data, **{split: replace(part, inputs=inputs)})
+
+
+@pytest.mark.parametrize(("split", "sample"), [("train", 100), ("validation", 39), ("test", 0)])
+def test_numbers_in_memory_that_are_not_finite_are_refused_with_the_place_of_the_first(split: str, sample: int) -> None:
+    source = DataSource(load=lambda folder: with_hole(split, sample))
+    place = rf"^{split} inputs: sample {sample} \(counted from 0\) is nan at index \(4,\): remove such samples, or put"
+    with pytest.raises(DataError, match=place):
+        load_data(source, None, {})
+    with pytest.raises(DataError, match=place):  # so does a shipped source, which has no sanity check
+        load_on_device(source, None, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("field", ["score_sum", "other_scores['top']"])
+def test_a_score_that_is_not_finite_before_any_training_is_refused(field: str) -> None:
+    def undefined(outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.sum() * torch.nan
+
+    changes = {"score_sum": undefined} if field == "score_sum" else {"other_scores": {"top": undefined}}
+    assert error_message(replace(SOUND, **changes)).startswith(f"{field}: is nan before any training: outputs are")
 
 
 # Fields

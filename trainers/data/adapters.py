@@ -22,7 +22,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from .dataset import DataError, Split, TensorSplit
+from .dataset import DataError, Split, TensorSplit, check_samples
 from .loaded import LoadedSplit, Samples
 from .rows import Collate, CollatedRows, Columns, PairsOfRows, RowColumns
 
@@ -254,7 +254,11 @@ def _tensor(values: Any, name: str) -> Tensor:
     tensor: Tensor = values.detach()
     if tensor.dim() == 0:
         raise DataError(f"{name} must have a dimension for samples, got a single number")
-    return tensor.float() if tensor.is_floating_point() else tensor
+    if not tensor.is_floating_point():
+        return tensor
+    check_samples(tensor, name)
+    check_samples(tensor.float(), f"{name} in float32")
+    return tensor.float()
 
 
 def _labels(targets: Tensor) -> Tensor:

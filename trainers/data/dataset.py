@@ -6,7 +6,7 @@ Shape suffixes: B batch.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -187,6 +187,35 @@ class DataSource:
         return self.check(data_folder, **options)
 
 
+def check_finite(dataset: Dataset) -> None:
+    """Check the samples that a data set holds in memory; others are checked while they are loaded.
+
+    Raises:
+        DataError: a number is not finite; the message says where the first one is.
+    """
+    for name, split in (("train", dataset.train), ("validation", dataset.validation), ("test", dataset.test)):
+        if isinstance(split, TensorSplit):
+            check_samples(split.inputs, f"{name} inputs")
+            check_samples(split.targets, f"{name} targets")
+
+
+def check_samples(values: Tensor, name: str, positions: Sequence[int] | None = None) -> None:
+    """Check that the samples (n, ...) are finite; `positions` are their positions in the data, 0 .. n-1 if None.
+
+    Raises:
+        DataError: one is not; the message says which.
+    """
+    if not values.is_floating_point() or values.numel() == 0 or all(torch.stack(values.aminmax()).isfinite()):
+        return
+    first, *index = values.isfinite().logical_not().nonzero()[0].tolist()
+    sample = first if positions is None else positions[first]
+    where = f" at index ({', '.join(map(str, index))}{',' if len(index) == 1 else ''})" if index else ""
+    raise DataError(
+        f"{name}: sample {sample} (counted from 0) is {values[(first, *index)].item()}{where}: remove such samples, or "
+        "put finite numbers in their place"
+    )
+
+
 _loaded_datasets: dict[tuple[object, ...], Dataset] = {}
 
 
@@ -205,12 +234,13 @@ def load_on_device(
         options: the source's options; those left out take their defaults.
 
     Raises:
-        DataError: a file is missing, truncated or invalid.
+        DataError: a file is missing, truncated or invalid, or a number is not finite.
     """
     complete = source.options.complete("data", options or {})
     key = (source, data_folder, device, tuple(sorted(complete.items())))
     if key not in _loaded_datasets:
         dataset = source.load(data_folder, **complete)
+        check_finite(dataset)
         _loaded_datasets[key] = Dataset(
             train=dataset.train.to(device),
             validation=dataset.validation.to(device),

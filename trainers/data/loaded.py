@@ -18,11 +18,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader, Subset, default_collate
 
 from ..sampling import sample_seeds
-from .dataset import Batch, DataError, Split
+from .dataset import Batch, DataError, Split, check_samples
 
 CHUNK_SIZE = 32
 """Samples that a worker loads at once. Batches are concatenated from chunks, so that all workers load every batch, and
@@ -58,7 +58,8 @@ class LoadedSplit(Split):
         evaluation_batch: samples evaluated at once, >= 1; does not influence scores.
 
     Raises:
-        DataError: while batches are read, if a sample cannot be loaded; its notes hold the cause's traceback.
+        DataError: while batches are read, if a sample cannot be loaded or has a number that is not finite; its notes
+            hold the cause's traceback.
 
     >>> squares = LoadedSplit([(torch.tensor([float(i)]), i * i) for i in range(5)], num_workers=0)
     >>> _, _, keys = squares.order(0, 1, epochs=1, batch_size=5)
@@ -181,6 +182,9 @@ class _Reader:
             batch: Batch = self.collate(samples)
             if not isinstance(batch, tuple | list) or len(batch) != 2:
                 return DataError(_describe_no_pair(batch))
+            for values in tree_leaves(batch):
+                if isinstance(values, Tensor) and values.shape[:1] == (len(keys),):
+                    check_samples(values, "the data", [position for position, _ in keys])
             return batch
         except DataError as error:
             return error

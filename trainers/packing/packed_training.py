@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any, cast
 
 import torch
@@ -23,11 +24,11 @@ from ..applications.application import Application
 from ..applications.registry import find_application
 from ..data import Split, TensorSplit, load_on_device
 from ..energy_meter import joules_between, read_energy
-from ..evaluation import NOT_EVALUATED, CarriesState, Evaluation, make_evaluation, score_sums
+from ..evaluation import NOT_EVALUATED, PROBE_SAMPLES, CarriesState, Evaluation, make_evaluation, score_sums
 from ..flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from ..memory import configure_malloc
 from ..optimizers.stacked import can_be_stacked, keep_models, set_learning_rates, stacked_optimizer
-from ..outcome import has_diverged, update_result
+from ..outcome import find_divergence, find_not_finite, update_result
 from ..recipe import check_recipe, prepare_data, prepare_model, training_loss
 from ..sampling import random_stream
 from ..schedules import build_schedule
@@ -125,6 +126,7 @@ class PackedTraining:
         self._optimizer = stacked_optimizer(config.optimizer, self._meta_model, self._trained)
         self._losses = stacked_loss(self._meta_model, training_loss(config.recipe, self.application))
         self._running = list(range(len(configs)))
+        self._untrained_losses = self._probe_losses()
         self._epoch = 0
         self.unfinished = (0, 0)
         joules = joules_between(energy_before, read_energy(self.device))
@@ -168,12 +170,9 @@ class PackedTraining:
         first, _, keys = self._order()
         trained = self._update(first, keys)
         validations = self._evaluate_trained(trained)
-        diverged = [
-            has_diverged(config, self._results[position], train_loss=loss, validation_loss=validation.loss)
-            for position, (loss, _), validation in zip(self._running, trained, validations, strict=True)
-        ]
+        divergences = self._find_divergences(trained, validations)
         is_last = self._epoch == config.epochs
-        tests = self._evaluate(self._test) if is_last and not all(diverged) else [None] * len(self._running)
+        tests = self._evaluate(self._test) if is_last and None in divergences else [None] * len(self._running)
         seconds = (time.perf_counter() - started) / len(self._running)
         joules = self._energy_of_one(joules_between(energy_before, read_energy(self.device)))
         for row, position in enumerate(self._running):
@@ -193,9 +192,10 @@ class PackedTraining:
                 measured_joules=joules,
                 other_scores=validations[row].other_scores,
             )
-            test = None if diverged[row] else tests[row]
+            test = None if divergences[row] else tests[row]
+            on_test = find_not_finite("test", test, self.application.metric, self._epoch) if test else None
             self._results[position] = update_result(
-                before, metrics, self.application, diverged=diverged[row], test=test
+                before, metrics, self.application, divergences[row], test=test, test_divergence=on_test
             )
         self.unfinished = (0, 0)
         self._remove_rows(
@@ -284,15 +284,45 @@ class PackedTraining:
         found = self._evaluate(self._validation) if any(is_finite) else [NOT_EVALUATED] * len(is_finite)
         return [each if finite else NOT_EVALUATED for each, finite in zip(found, is_finite, strict=True)]
 
+    def _find_divergences(
+        self, trained: Sequence[tuple[float, int]], validations: Sequence[Evaluation]
+    ) -> list[str | None]:
+        """Return why each running training has diverged in this epoch; None if it has not."""
+        probe_losses = cache(self._probe_losses)
+        return [
+            find_divergence(
+                self.configs[position],
+                self._results[position],
+                self.application,
+                train_loss=trained[row][0],
+                iterations=trained[row][1],
+                validation=validations[row],
+                untrained_loss=self._untrained_losses[position],
+                weights=((name, value[row]) for name, value in self._trained.items()),
+                probe_loss=partial(lambda row: probe_losses()[row], row),
+            )
+            for row, position in enumerate(self._running)
+        ]
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        """Return every running training's outputs (K, B, ...)."""
+        return cast(Tensor, vmap(lambda w: functional_call(self._meta_model, w, (inputs,)))(self._weights))
+
+    @torch.no_grad()
+    def _probe_losses(self) -> list[float]:
+        """Return the running trainings' losses on the first training samples, as `probe_loss` does."""
+        inputs, targets = self._train.inputs[:PROBE_SAMPLES], self._train.targets[:PROBE_SAMPLES]
+        losses_K = vmap(self.application.loss, in_dims=(0, None))(self._forward(inputs), targets)
+        return cast(list[float], losses_K.tolist())
+
     @torch.no_grad()
     def _evaluate(self, split: TensorSplit) -> list[Evaluation]:
         """Compute loss and scores of every training on a split."""
-        forward = vmap(lambda weights, inputs: functional_call(self._meta_model, weights, (inputs,)), in_dims=(0, None))
         sums_of = [vmap(score_sum, in_dims=(0, None)) for score_sum in score_sums(self.application).values()]
         mean_loss = vmap(self.application.loss, in_dims=(0, None))
         sums = torch.zeros(1 + len(sums_of), len(self._running), dtype=torch.float64, device=self.device)
         for inputs, targets in split.batches(split.evaluation_keys()):
-            outputs = forward(self._weights, inputs)
+            outputs = self._forward(inputs)
             sums[0] += mean_loss(outputs, targets) * len(targets)
             for position, score_sum in enumerate(sums_of, start=1):
                 sums[position] += score_sum(outputs, targets)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ...trainers.spec import OptionValue
 from ..cost import CURRENCIES, Cost, total_cost
-from ..trial import Role, TrialResult
+from ..trial import Role, TrialResult, is_score
 from .evidence import Interval, Verdict, paired_verdict, t_interval
 from .ledger import CostLedger, cost_ledger
 from .selection import BASELINE, Edge, find_edges
@@ -184,7 +184,7 @@ def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size
     """Return an arm's row at a batch size without its comparison to others."""
     search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
     confirmations = confirmation_runs(results, arm, batch_size)
-    scored = [result for result in confirmations if result.test_score is not None]
+    scored = [result for result in confirmations if is_score(result.test_score)]
     tests = list(_scores(confirmations, "test_score").values())
     validations = list(_scores(confirmations, "validation_score").values())
     searched = total_cost(result.cost for result in search)
@@ -273,6 +273,6 @@ def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Rol
 
 
 def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validation_score"]) -> dict[int, float]:
-    """Return scores by seed, without runs that have none."""
+    """Return scores by seed, without runs that have none, or one that is not finite."""
     scores = {result.trial.config.seed: getattr(result, name) for result in results}
-    return {seed: scores[seed] for seed in sorted(scores) if scores[seed] is not None}
+    return {seed: scores[seed] for seed in sorted(scores) if is_score(scores[seed])}

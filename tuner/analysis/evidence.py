@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from ..trial import TrialResult
+from ..trial import TrialResult, is_score
 
 CONFIDENCE = 0.95
 """Two-sided confidence of every interval; each end is a one-sided bound at 97.5%."""
@@ -197,7 +197,7 @@ def incumbents(
     in_order = sorted(results, key=lambda result: (0.0 if as_proposed else result.finished_at, result.trial.index))
     for result in in_order:
         spent += float(getattr(result.cost, currency))
-        if result.validation_score is not None and result.status != "pruned":
+        if is_score(result.validation_score) and result.status != "pruned":
             best = result.validation_score if best is None else better(best, result.validation_score)
         if best is not None:
             curve.append(Incumbent(cost=spent, score=best))

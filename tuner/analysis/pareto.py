@@ -6,7 +6,7 @@ Pure functions of points. This module must not know how fronts are drawn.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..trial import TrialResult
+from ..trial import TrialResult, is_score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,5 +88,5 @@ def trial_points(results: Iterable[TrialResult], currency: str) -> tuple[ParetoP
             score=result.validation_score,
         )
         for result in results
-        if result.validation_score is not None
+        if is_score(result.validation_score)
     )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..trial import is_score
 from .evidence import CONFIDENCE, Incumbent, Interval, t_interval
 
 BOOTSTRAP_TRIALS = 5
@@ -101,7 +102,7 @@ def success_rate(scores: Iterable[float | None], level: float, *, higher_is_bett
     >>> found.num_successes, found.num_trials, found.expected_trials, found.trials_for_confidence
     (2, 4, 2.0, 5)
     """
-    outcomes = [score is not None and (score >= level if higher_is_better else score <= level) for score in scores]
+    outcomes = [is_score(score) and (score >= level if higher_is_better else score <= level) for score in scores]
     if not outcomes:
         raise ValueError("a success rate needs at least one trial, got none: leave out arms without trials")
     num_successes, num_trials = sum(outcomes), len(outcomes)
@@ -186,7 +187,7 @@ def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better
     True
     """
     sign = 1.0 if higher_is_better else -1.0
-    values = sorted(-math.inf if score is None else sign * score for score in scores)
+    values = sorted(sign * score if is_score(score) else -math.inf for score in scores)
     num_trials = len(values)
     if not 1 <= k <= num_trials:
         raise ValueError(f"a best of k needs at least k trials and k >= 1, got k={k} of {num_trials} trials")

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..study.search_space import Space, numeric_range, params_on_edge
-from ..trial import TrialResult
+from ..trial import TrialResult, is_score
+
+CHOOSABLE = ("finished", "diverged")
+"""Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
 
 BASELINE = "baseline"
 """Arm name of the shared baseline's trials; a baseline that an arm tunes for itself has "ARM baseline"."""
@@ -32,13 +35,16 @@ class Edge:
 def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
     """Return the trial that a search chooses: the best by last validation score, the earliest of equals.
 
-    A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed ones are
-    never chosen. None if no trial of the search has a score.
+    A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed ones, and
+    those whose score is not finite, are never chosen. None if no trial of the search has a score.
     """
     sign = 1.0 if higher_is_better else -1.0
-    scored = [result for result in search if result.status in ("finished", "diverged")]
-    by_index = sorted(scored, key=lambda result: result.trial.index)
-    return max(by_index, key=lambda r: (r.status == "finished", sign * (r.validation_score or 0.0)), default=None)
+    scored = [
+        (result.status == "finished", sign * result.validation_score, -result.trial.index, result)
+        for result in search
+        if result.status in CHOOSABLE and is_score(result.validation_score)
+    ]
+    return max(scored, key=lambda entry: entry[:3])[3] if scored else None
 
 
 def find_edges(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from ..trial import TrialResult
+from ..trial import TrialResult, is_score
 from .comparison import confirmation_runs, tolerated_loss
 from .selection import BASELINE
 from .study_facts import StudyFacts
@@ -44,7 +44,7 @@ class TimeToTarget:
 def target_score(results: Sequence[TrialResult], facts: StudyFacts) -> float | None:
     """Return the validation score to reach; None if the baseline has no score."""
     runs = confirmation_runs(results, BASELINE, facts.baseline_batch_size)
-    scores = [run.validation_score for run in runs if run.status == "finished" and run.validation_score is not None]
+    scores = [run.validation_score for run in runs if run.status == "finished" and is_score(run.validation_score)]
     if not scores:
         return None
     score = fmean(scores)
@@ -99,6 +99,6 @@ def _reached(run: TrialResult, target: float, *, higher: bool) -> tuple[float, i
     for epoch in run.epochs:
         seconds += epoch.device_seconds / run.num_workers
         score = epoch.validation_score
-        if score >= target if higher else score <= target:
+        if is_score(score) and (score >= target if higher else score <= target):
             return seconds, epoch.epoch
     return None

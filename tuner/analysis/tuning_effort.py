@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..cost import CURRENCIES
-from ..trial import TrialResult
+from ..trial import TrialResult, is_score
 from .evidence import Incumbent, best_of_k, incumbents, trials_to_reach
 from .search_statistics import (
     AveragedIncumbent,
@@ -18,9 +18,7 @@ from .search_statistics import (
     expected_running_time,
     success_rate,
 )
-
-CHOOSABLE = ("finished", "diverged")
-"""Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
+from .selection import CHOOSABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +124,8 @@ def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: 
 
 
 def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[float, ...]:
-    choosable = [result for one in searches for result in one if result.status in CHOOSABLE]
-    scores = [result.validation_score for result in choosable if result.validation_score is not None]
-    return best_of_k(scores, higher_is_better=higher_is_better)
+    choosable = (result.validation_score for one in searches for result in one if result.status in CHOOSABLE)
+    return best_of_k(filter(is_score, choosable), higher_is_better=higher_is_better)
 
 
 def _amount(result: TrialResult, currency: str) -> float:

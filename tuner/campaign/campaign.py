@@ -18,7 +18,7 @@ from ..analysis.selection import BASELINE
 from ..search import METHODS
 from ..search.method import Outcome, Proposal
 from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
-from ..trial import Role, Trial, TrialResult
+from ..trial import Role, Trial, TrialResult, is_score
 from .cell import Cell, Params
 
 NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
@@ -98,7 +98,7 @@ class Campaign:
 
     def _tell_method(self, cell: Cell, result: TrialResult) -> None:
         if result.trial.role != "confirmation" and cell.method is not None:
-            score = None if result.validation_score is None else self._sign * result.validation_score
+            score = self._sign * result.validation_score if is_score(result.validation_score) else None
             outcome = Outcome(
                 score=score,
                 pruned=result.status == "pruned",

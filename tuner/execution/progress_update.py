@@ -47,10 +47,14 @@ class ProgressUpdate:
 def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> TrialResult:
     """Return the result of a trial from its last update. A failed trial has no score, but all its work is billed.
 
-    Keep test scores only for confirmations: the test set is used once, for the chosen configuration.
+    Keep test scores only for confirmations: the test set is used once, for the chosen configuration. So a search trial
+    that diverges on the test split alone has finished.
     """
     has_failed = last.error is not None
     training = last.training or TrainResult(status="running", epochs=(), validation_score=0.0)
+    if training.diverged_on_test and trial.role != "confirmation":
+        score = training.epochs[-1].validation_score
+        training = replace(training, status="finished", validation_score=score, divergence=None)
     ended: TrialStatus = "diverged" if training.status == "diverged" else "finished"
     is_tested = trial.role == "confirmation" and not has_failed
     return TrialResult(
@@ -68,6 +72,7 @@ def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> Tri
         micro_batch_size=training.micro_batch_size,
         num_workers=last.num_workers,
         accumulation_steps=training.accumulation_steps,
+        divergence=None if has_failed else training.divergence,
     )
 
 

@@ -152,6 +152,7 @@ def trial_records(results: Iterable[TrialResult]) -> list[Record]:
             "test_score": result.test_score,
             **_cost_record(result.cost),
             "error": result.error,
+            "divergence": result.divergence,
             "host": result.host,
             "device": result.device,
             "finished_at": result.finished_at,

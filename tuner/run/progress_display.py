@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..reports.text.format import format_duration, format_params
-from ..trial import Trial, TrialResult
+from ..trial import Trial, TrialResult, is_score
 
 
 @dataclass
@@ -69,7 +69,7 @@ class ProgressDisplay:
         cell.running.pop(trial.id, None)
         cell.finished += 1
         self._finished += 1
-        if result.validation_score is not None and result.status == "finished":
+        if is_score(result.validation_score) and result.status == "finished":
             best = result.validation_score if cell.best is None else cell.best
             cell.best = self._better(result.validation_score, best)
         self._untrained += replayed or result.reused_from is not None
@@ -94,6 +94,8 @@ class ProgressDisplay:
         score = f"{self._metric} {result.validation_score:.4f}"
         style = {"finished": "green", "diverged": "yellow", "pruned": "dim"}[result.status]
         suffix = "" if result.status == "finished" else f" {result.status} in epoch {len(result.epochs)}"
+        if result.divergence is not None:
+            suffix = f" diverged: {result.divergence}"
         line.append(f"{score}{suffix}", style=style)
         seconds = format_duration(result.cost.device_seconds)
         line.append(f"  reused from {result.reused_from}" if result.reused_from else f"  {seconds}", style="dim")

@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from ...trainers.flops_and_memory import device_model
 from ..analysis.provenance import is_same_training
 from ..study import Study
-from ..trial import Agenda, Trial, TrialResult, result_from_content, short_digest
+from ..trial import Agenda, Trial, TrialResult, is_score, result_from_content, short_digest
 from .journal import JournalContent, parse_line
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
@@ -72,9 +72,11 @@ class ReusableResults:
         if entry is None or (trial.role == "confirmation" and not _is_tested(entry)):
             return None
         found = entry if isinstance(entry, TrialResult) else _result_at(entry)
-        if found is None or found.trial.config != trial.config:
+        if found is None or found.trial.config != trial.config or not is_score(found.validation_score):
             return None
         tested = trial.role == "confirmation"
+        if not tested and found.diverged_on_test:  # the test split plays no part in a search
+            return None
         return replace(
             found,
             trial=trial,

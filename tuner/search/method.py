@@ -1,6 +1,7 @@
 """The tuning method protocol. A method proposes hyperparameters and receives scores; it must not know trainings.
 
-Scores are oriented so that larger is better for every metric. None means that the trial failed.
+Scores are oriented so that larger is better for every metric. None means that the trial failed. A training whose score
+is not finite has diverged, and has the score of chance; an epoch of an earlier version's may hold any number.
 """
 
 from collections.abc import Mapping

@@ -6,6 +6,7 @@ the seed and the outcomes alone, independent of the number of workers and the or
 study asks for the same trials. Optuna keeps its study in memory; the platform's journal is the source of truth.
 """
 
+import math
 from typing import Literal
 
 import optuna
@@ -103,8 +104,11 @@ class OptunaTPE:
             self._told = round_end
 
     def _report(self, index: int, epoch: int, score: float) -> bool:
-        """Report an epoch's score to Optuna once, because lost epochs are repeated; return whether it was new."""
-        if (index, epoch) in self._reported:
+        """Report an epoch's score to Optuna once, because lost epochs are repeated; return whether it was new.
+
+        What is not finite is not reported: one infinite score would decide every later pruning.
+        """
+        if (index, epoch) in self._reported or not math.isfinite(score):
             return False
         self._reported.add((index, epoch))
         self._asked[index].report(score, step=epoch)
@@ -121,7 +125,7 @@ class OptunaTPE:
                 self._should_prune(index)
         if outcome.pruned:
             self._study.tell(trial, state=TrialState.PRUNED)
-        elif outcome.score is None:
+        elif outcome.score is None or not math.isfinite(outcome.score):
             self._study.tell(trial, state=TrialState.FAIL)
         else:
             self._study.tell(trial, outcome.score)

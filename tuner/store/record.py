@@ -116,6 +116,7 @@ def tags(result: TrialResult) -> dict[str, str]:
         "host": result.host,
         "device": result.device,
         "error": (result.error or "")[:TAG_PART_CHARACTERS],
+        "divergence": result.divergence or "",
         "reused_from": result.reused_from or "",
         "micro_batch_size": str(result.micro_batch_size or ""),
         "accumulation_steps": str(result.accumulation_steps) if result.micro_batch_size else "",

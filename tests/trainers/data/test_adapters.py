@@ -1,5 +1,6 @@
 """Common kinds of data sets become a split with the same samples, or an error that names what to give instead."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +97,23 @@ def test_a_split_does_not_share_an_arrays_memory() -> None:
     split = as_split((array, TARGETS))
     array[:] = 0
     check(split)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "sentence"),
+    [
+        (
+            [[0.0, 1.0], [2.0, math.nan]],
+            [0, 1],
+            r"inputs: sample 1 \(counted from 0\) is nan at index \(1,\): remove such",
+        ),
+        ([[0.0], [1.0], [2.0]], [0.0, 1.0, -math.inf], r"targets: sample 2 \(counted from 0\) is -inf: remove such"),
+        (np.array([1.0, 1e300]), [0, 1], r"inputs in float32: sample 1 \(counted from 0\) is inf: remove such"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_with_its_place(inputs: object, targets: object, sentence: str) -> None:
+    with pytest.raises(DataError, match=f"^{sentence} samples, or put finite numbers in their place$"):
+        as_split((inputs, targets))
 
 
 def test_real_and_boolean_targets_stay_what_they_are() -> None:

@@ -112,6 +112,19 @@ def test_a_sample_that_cannot_be_loaded_is_named_and_the_next_can_be(
     assert [targets.tolist() for _, targets in split.batches([torch.tensor([[4, 4]])])] == [[1]]
 
 
+class WithHole(Noisy):
+    def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        inputs, target = super().__getitem__(position)
+        return (inputs.index_fill(0, torch.tensor(2), torch.inf) if position == 77 else inputs), target
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_sample_with_a_number_that_is_not_finite_is_named(num_workers: int) -> None:
+    split = LoadedSplit(WithHole(), num_workers=num_workers)
+    with pytest.raises(DataError, match=r"^the data: sample 77 \(counted from 0\) is inf at index \(2,\): remove such"):
+        epochs_of(split)
+
+
 def test_workers_are_kept_from_epoch_to_epoch_and_shared_by_all_forms_of_a_split() -> None:
     split = LoadedSplit(Where(), num_workers=2)
     keys = [torch.zeros(4 * CHUNK_SIZE, 2, dtype=torch.int64)]

@@ -26,6 +26,17 @@ def test_a_training_diverges_on_all_workers(workers: TwoWorkers) -> None:
     assert trained(again, Placement(), workers.start_training(again, Placement())).result().status == "finished"
 
 
+@pytest.mark.parametrize(("application", "number"), [("unscored", "accuracy"), ("half_scored", "top5")])
+def test_all_workers_end_at_a_score_that_only_the_first_one_knows(
+    workers: TwoWorkers, application: str, number: str
+) -> None:
+    config = lenet(application=application)
+    training = trained(config, Placement(), workers.start_training(config, Placement()))
+    assert training.result().divergence == f"the validation {number} is nan in epoch 1"
+    again = lenet(epochs=1)
+    assert trained(again, Placement(), workers.start_training(again, Placement())).result().status == "finished"
+
+
 def test_a_training_may_be_stopped_early(workers: TwoWorkers) -> None:
     config = lenet()
     training = Training(config, Placement(), workers.start_training(config, Placement()))

@@ -17,8 +17,9 @@ NEEDS_GLOO = pytest.mark.skipif(
     reason="this build of torch has no gloo, which workers on CPUs need",
 )
 
-APPLICATION_NAMES = ("resnet50", "cropped_resnet50", "small_lenet", "half_used")
+APPLICATION_NAMES = ("resnet50", "cropped_resnet50", "small_lenet", "half_used", "unscored", "half_scored")
 APPLICATIONS_FILE = """
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -79,6 +80,14 @@ resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
 cropped_resnet50 = application(narrow_resnet50, (3, 32, 32), 101, crop_and_mirror)
 small_lenet = application(LeNet5, (1, 28, 28), 330)
 half_used = application(HalfUsed, (1, 28, 28), 330)
+
+
+def not_a_number(outputs, targets):
+    return outputs.sum() * torch.nan
+
+
+unscored = replace(small_lenet, score_sum=not_a_number)
+half_scored = replace(small_lenet, other_scores={"top5": not_a_number})
 """
 
 

@@ -1,11 +1,14 @@
 """The comparison of arms: bills, savings, verdicts and the ledger."""
 
 import dataclasses
+import math
+from dataclasses import replace
 
 import pytest
 
 from tests.synthetic_study import CHANCE, confirmations, facts, result, study_results
 from zerotune.tuner.analysis.comparison import Saving, compare, saving
+from zerotune.tuner.analysis.tuning_effort import effort_to_match, expected_best
 from zerotune.tuner.cost import CURRENCIES, Cost
 
 
@@ -194,3 +197,37 @@ def test_the_ledger_has_every_trial_and_counts_the_failed_ones():
     assert ledger.total.trials == len(results)
     assert ledger.total.device_seconds == pytest.approx(sum(found.cost.device_seconds for found in results))
     assert sum(line.num_failed for line in ledger.lines) == 4
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_run_whose_score_is_not_finite_has_none_and_moves_no_number_of_the_others(score, small_study):
+    """Such scores are in journals of earlier versions."""
+    spoilt = [
+        replace(one, test_score=score, validation_score=score)
+        if (one.trial.arm, one.trial.role, one.trial.config.seed) == ("date", "confirmation", 2)
+        else one
+        for one in small_study
+    ]
+    without = [one for one, other in zip(small_study, spoilt, strict=True) if one is other]
+    row, expected = (compare(small_facts(), given).row("date", 1024) for given in (spoilt, without))
+    assert (row.score, row.validation_score, row.verdict) == (
+        expected.score,
+        expected.validation_score,
+        expected.verdict,
+    )
+    assert (row.num_seeds, row.num_failed) == (expected.num_seeds, 1)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_effort_and_the_curves_of_a_search_leave_out_scores_that_are_not_finite(score):
+    def trials(bad):
+        return [result("tuned", 1024, "search", i, validation=s) for i, s in enumerate([bad, 0.5, 0.7, bad])]
+
+    for learned in (False, True):
+        spoilt, failing = (
+            effort_to_match(trials(bad), [], 0.6, learned=learned, higher_is_better=True) for bad in (score, None)
+        )
+        assert spoilt == failing
+        curves = [expected_best(trials(bad), [], learned=learned, higher_is_better=True) for bad in (score, None)]
+        assert curves[0] == curves[1]
+        assert all(math.isfinite(step.score) for step in curves[0])

@@ -1,5 +1,7 @@
 """The configuration that a search chooses, and the warning if its range was too narrow."""
 
+import math
+
 import pytest
 
 from tests.synthetic_study import result
@@ -28,6 +30,19 @@ def test_a_diverged_trial_is_chosen_only_where_nothing_else_is_there() -> None:
     assert best_trial([diverged, scored(1, 0.1)], higher_is_better=True) == scored(1, 0.1)
     assert best_trial([diverged, scored(1, None)], higher_is_better=True) == diverged
     assert best_trial([scored(1, None)], higher_is_better=True) is None
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_score_that_is_not_finite_is_never_chosen(score: float, higher_is_better: bool) -> None:
+    """Such scores are in journals of earlier versions."""
+    sound = scored(1, 0.5)
+    assert best_trial([scored(0, score), sound, scored(2, score)], higher_is_better=higher_is_better) == sound
+    assert best_trial([scored(0, score)], higher_is_better=higher_is_better) is None
+
+
+def test_a_score_of_zero_is_a_score() -> None:
+    assert best_trial([scored(0, 0.0), scored(1, -1.0)], higher_is_better=True) == scored(0, 0.0)
 
 
 SPACE: Space = {"lr": Float(low=0.01, high=1.0, scale="log"), "decay": Choice(choices=("constant", "poly"))}

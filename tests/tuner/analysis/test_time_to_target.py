@@ -1,5 +1,6 @@
 """Seconds to the baseline's score, checked by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -93,3 +94,12 @@ def test_the_table_has_the_seconds_and_the_speed_up_of_every_batch_size() -> Non
 def test_there_is_no_figure_where_nobody_gets_there() -> None:
     hopeless = [found for found in RESULTS if found.trial.arm != "date"]
     assert not has_times_to_target(compare(FACTS, hopeless), hopeless)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_reaches_no_target_and_sets_none(score: float) -> None:
+    spoilt = [*RESULTS[1:], run("baseline", 256, 1, [score, 0.9, score], seconds=1.0)]
+    spoilt += [run("date", 512, 3, [score, 0.895], seconds=5.0)]
+    assert target_score(spoilt, FACTS) == pytest.approx(0.891)
+    times = {(time.arm, time.batch_size): time.seconds for time in times_to_target(spoilt, FACTS)}
+    assert times["date", 512] == (10.0, 12.0, 18.0)

@@ -1,5 +1,6 @@
 """The agenda of a study: which trials it asks for, and that these depend on the right results and nothing else."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -186,3 +187,16 @@ def test_a_diverged_trial_is_chosen_only_where_none_finished() -> None:
     done = execute(Campaign(study()), make=make)
     assert [0.01] * 2 == [t.config.schedule.peak_lr for t in done.of(BASELINE, "confirmation")]
     assert [0.008 * 4] * 2 == [t.config.schedule.peak_lr for t in done.of("date", "confirmation", 512)]
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_never_chosen(score: float) -> None:
+    """Such scores are in journals of earlier versions."""
+
+    def make(trial: Trial, given: float | None) -> TrialResult:
+        return result(trial, score if trial.index == 0 and trial.role != "confirmation" else 0.5 - trial.index / 100)
+
+    done = execute(Campaign(study()), make=make)
+    second = [trial for trial in done.of(BASELINE, "baseline") if trial.index == 1]
+    chosen = {trial.config.schedule.peak_lr for trial in done.of(BASELINE, "confirmation")}
+    assert chosen == {trial.config.schedule.peak_lr for trial in second}

@@ -29,6 +29,18 @@ def test_a_study_of_an_own_application_runs_and_is_read_again(here: Here) -> Non
     assert "Traceback" not in here.refused("compare", "plane.yaml")
 
 
+def test_a_study_whose_scores_are_all_infinite_has_diverged_and_is_told_by_every_command(here: Here) -> None:
+    write(here.folder, "score_sum=num_correct", "score_sum=num_correct, finish_score=lambda mean: float('inf')")
+    code, out, err = here.run()
+    assert (code, err) == (0, "")
+    assert out.count("accuracy 0.5000 diverged: the validation accuracy is inf in epoch 1  ") == NUM_TRIALS
+    assert f"{NUM_TRIALS} trainings ({NUM_TRIALS} diverged, 0 failed)" in out
+    for command in (["compare", "plane"], ["report", "plane"], ["export", "plane", "--to", "figures"]):
+        here.done(*command)
+    exported = (here.folder / "figures" / "trials.csv").read_text()
+    assert exported.count("the validation accuracy is inf in epoch 1") == NUM_TRIALS
+
+
 def test_a_study_file_whose_application_is_unknown_says_how_to_bring_it(here: Here) -> None:
     said = here.refused("plan", "plane.yaml")
     assert "plane.yaml:3: application: unknown application 'sides'" in said
@@ -308,6 +320,16 @@ def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) ->
         ("def load(folder):", "def load():", "data_sources: load raised TypeError: load() takes 0 positional"),
         ("test=test)", "test=None)", "data_sources: test must be a zerotune.trainers.data.Split, got NoneType"),
         (", generator=torch.Generator().manual_seed(0)", "", "load returns other samples in train at every call"),
+        (
+            "score_sum=num_correct",
+            "score_sum=num_correct, finish_score=lambda mean: float('nan')",
+            "finish_score: is nan before any training",
+        ),
+        (
+            "divide((inputs,",
+            "divide((inputs.index_fill(0, torch.tensor(250), float('inf')),",
+            "data source 'drawn': inputs: sample 250 (counted from 0) is inf at index (0,): remove such samples",
+        ),
         ("(0.6, 0.2, 0.2)", "(0.6, 0.2, 0.3)", "data source 'drawn': shares must be above 0 and sum to 1"),
     ],
 )

@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.synthetic_study import epoch_metrics
 from tests.tuner.execution.agendas import NUM_TRAIN, ListAgenda, make_trial
 from zerotune.trainers.applications import APPLICATIONS
-from zerotune.trainers.spec import Placement
+from zerotune.trainers.spec import Placement, TrainResult
 from zerotune.tuner.execution.failures import LESS_MEMORY, describe_error
-from zerotune.tuner.execution.progress_update import conclude
+from zerotune.tuner.execution.progress_update import ProgressUpdate, conclude
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
+from zerotune.tuner.trial import Role
 
 
 def test_an_agenda_that_waits_for_nothing_is_an_error_not_an_endless_loop() -> None:
@@ -141,3 +143,23 @@ def test_what_a_checkpoint_cost_no_training_is_said(spoilt: bytes, tmp_path: Pat
     assert sentence.startswith(f"{path}: not a readable checkpoint")
     assert sentence.endswith("the training starts anew.")
     assert ["finished"] == [result.status for result in agenda.told]
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "score", "tested"), [("search", "finished", 0.7, None), ("confirmation", "diverged", 0.1, 0.1)]
+)
+def test_only_a_confirmation_learns_that_the_test_split_alone_shows_a_divergence(
+    role: Role, status: str, score: float, tested: float | None
+) -> None:
+    training = TrainResult(
+        status="diverged",
+        epochs=(epoch_metrics(1, 0.7),),
+        validation_score=0.1,
+        test_score=0.1,
+        divergence="the test loss is nan in epoch 1",
+        diverged_on_test=True,
+    )
+    result = conclude(replace(make_trial(0), role=role), ProgressUpdate(training=training))
+    assert (result.status, result.validation_score, result.test_score) == (status, score, tested)
+    assert result.divergence == (training.divergence if role == "confirmation" else None)
+    assert result.diverged_on_test == (role == "confirmation")

@@ -1,6 +1,7 @@
 """The progress display of a running study."""
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,22 @@ def test_trials_of_an_earlier_run_are_counted_and_not_shown_again() -> None:
 def test_a_failed_trial_shows_its_reason() -> None:
     (line,) = lines(failed_result(RESULT.trial, "RuntimeError: [no] memory"))
     assert line.endswith("failed: RuntimeError: [no] memory")
+
+
+def test_a_diverged_trial_shows_the_number_and_the_epoch_or_the_epoch_alone() -> None:
+    diverged = replace(RESULT, status="diverged", validation_score=0.1, divergence="the test loss is nan in epoch 3")
+    said, unsaid = lines(diverged, replace(diverged, divergence=None))
+    assert "accuracy 0.1000 diverged: the test loss is nan in epoch 3  " in said
+    assert "accuracy 0.1000 diverged in epoch 3  " in unsaid
+
+
+@pytest.mark.parametrize("none", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_is_not_the_best_one(none: float) -> None:
+    shown, written = display(terminal=True)
+    with shown:
+        for score in (none, 0.5):
+            shown.show_result(replace(RESULT, status="finished", validation_score=score))
+    assert "0.5000" in table_row(written)
 
 
 def test_a_diverged_trial_is_not_the_best_one() -> None:

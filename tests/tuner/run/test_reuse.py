@@ -1,11 +1,13 @@
 """Reuse avoids repeated trainings and changes neither a study's findings nor the cost of a model."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.tuner.run.reused_studies import GRID, PRUNED, SECOND, SEEDS, SESSION, journal, run, score_of, study
+from tests.tuner.run import reused_studies
+from tests.tuner.run.reused_studies import GRID, PRUNED, SECOND, SEEDS, SESSION, journal, run, score_of, study, trained
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.analysis.provenance import TRAINED_WITH
 from zerotune.tuner.analysis.study_facts import facts_of
@@ -109,6 +111,26 @@ def test_a_confirmation_serves_a_search_without_its_test_score(tmp_path: Path) -
     assert (served.trial.role, served.trial.params) == ("search", {"lr": 0.02})  # the first study's choice
     assert (served.test_score, served.test_other_scores) == (None, {})
     assert served.validation_score == score_of(served.trial)
+
+
+@pytest.mark.parametrize(
+    ("status", "score"), [("finished", math.nan), ("finished", math.inf), ("diverged", 0.1)], ids=["nan", "inf", "test"]
+)
+def test_a_search_takes_over_no_score_that_is_none_and_nothing_that_the_test_split_decided(
+    tmp_path: Path, status: TrialStatus, score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier versions recorded scores that are none. Here a training diverges on the test split alone."""
+    with monkeypatch.context() as patch:
+        spoilt = {"status": status, "validation_score": score}
+        none: dict[str, object] = {}
+        patch.setattr(
+            reused_studies,
+            "trained",
+            lambda trial, _: replace(trained(trial), **(spoilt if trial.role == "confirmation" else none)),
+        )
+        run(study(), tmp_path)
+    second = run(study(*SECOND, ("seeds: [1, 2]", "seeds: [5, 6]\nsearch_seed: 1")), tmp_path)
+    assert [result for result in second.reused() if result.trial.role == "search"] == []
 
 
 def test_a_search_trial_serves_no_confirmation(tmp_path: Path) -> None:

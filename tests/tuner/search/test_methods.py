@@ -256,6 +256,30 @@ def test_an_epoch_that_is_done_again_after_a_lost_worker_is_taken_once() -> None
         assert train(method, proposal).pruned is False
 
 
+@pytest.mark.parametrize("pruner", ["median", "asha"])
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_worth_no_score_and_decide_no_pruning(pruner: Pruner, score: float) -> None:
+    """Such scores are in journals of earlier versions."""
+
+    def outcomes(method: OptunaTPE, bad: float | None) -> list[Params]:
+        proposals, told = [], [bad, bad, 0.94, 0.96] * 4
+        for index in range(16):
+            proposal = method.ask()
+            assert isinstance(proposal, Proposal)
+            proposals.append(proposal.params)
+            if index % 4 == 3:
+                for each in range(index - 3, index + 1):
+                    value = told[each]
+                    epochs = () if value is None else (value,) * NUM_EPOCHS
+                    method.tell(each, Outcome(score=value, pruned=False, epoch_scores=epochs))
+        return proposals
+
+    method, failing = tpe(pruner=pruner), tpe(pruner=pruner)
+    assert outcomes(method, score) == outcomes(failing, None)
+    assert isinstance(method.ask(), Proposal)
+    assert epochs_until_pruned(method, 16, 0.97) is None
+
+
 # -- Optuna's distributions --------------------------------------------------------------------------------------------
 
 DISTRIBUTIONS: list[tuple[Param, BaseDistribution]] = [

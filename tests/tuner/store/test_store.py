@@ -75,6 +75,22 @@ def test_losses_that_are_not_finite_and_huge_counts_are_read_back_exactly(uri: s
     assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
 
 
+def test_a_run_that_diverged_says_by_which_number_and_scores_that_are_none_are_left_out(uri: str) -> None:
+    said = "the validation top5 is nan in epoch 1"
+    result = replace(make_result(status="diverged", num_epochs=1), validation_score=0.1, divergence=said)
+    (epoch,) = result.epochs
+    epoch = replace(epoch, other_scores={"top1": 0.5, "top5": math.nan})
+    open_store(uri).write(replace(result, epochs=(epoch,), test_other_scores={"top5": math.inf}))
+
+    run = find_runs(uri, "tags.status = 'diverged'")[0]
+    assert run.data.tags["divergence"] == said
+    assert {"validation_top5", "test_top5"}.isdisjoint(run.data.metrics)
+    assert run.data.metrics["validation_top1"] == 0.5
+    (read,) = read_results(uri, "small", with_epochs=True).results
+    assert read.divergence == said
+    assert math.isnan(read.epochs[0].other_scores["top5"])
+
+
 def test_a_loss_of_nan_is_left_out_of_the_metrics_and_read_back_as_nan(uri: str) -> None:
     result = make_result(status="diverged", num_epochs=1)
     open_store(uri).write(replace(result, epochs=(replace(result.epochs[0], train_loss=math.nan),)))

@@ -14,7 +14,7 @@ from ...analysis.comparison import tolerated_loss
 from ...analysis.evidence import Interval, paired_verdict, t_interval
 from ...analysis.ledger import LedgerLine
 from ...cost import Cost
-from ...trial import TrialResult
+from ...trial import TrialResult, is_score
 from .bisection import Bracket, find_bracket
 
 LOSS_FACTOR = 1.2
@@ -92,7 +92,7 @@ class Judge:
         keeps_loss, loss_is_certain = _keeps_margin(
             losses, losses_by_seed(self.baseline), margin=2.0 - LOSS_FACTOR, higher_is_better=False
         )
-        errors = [result.error for result in confirmations if result.test_score is None]
+        errors = [result.error for result in confirmations if not is_score(result.test_score)]
         return Attempt(
             arm=arm,
             batch_size=batch_size,
@@ -103,7 +103,7 @@ class Judge:
             keeps_loss=keeps_loss,
             loss_is_certain=loss_is_certain,
             num_seeds=len(scores),
-            num_diverged=sum(r.status == "diverged" for r in confirmations if r.test_score is not None),
+            num_diverged=sum(r.status == "diverged" for r in confirmations if is_score(r.test_score)),
             num_failed=len(errors),
             error=errors[0] if errors else None,
             cost=cost,
@@ -112,7 +112,7 @@ class Judge:
 
 def scores_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
     """Return the test scores by seed of the runs that have one."""
-    return {r.trial.config.seed: r.test_score for r in results if r.test_score is not None}
+    return {r.trial.config.seed: r.test_score for r in results if is_score(r.test_score)}
 
 
 def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
@@ -120,7 +120,7 @@ def losses_by_seed(results: Sequence[TrialResult]) -> dict[int, float]:
     return {
         r.trial.config.seed: r.epochs[-1].validation_loss if r.status == "finished" else math.inf
         for r in results
-        if r.test_score is not None
+        if is_score(r.test_score)
     }
 
 

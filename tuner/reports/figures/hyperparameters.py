@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ....trainers.spec import OptionValue
 from ...study.search_space import Choice, Param
-from ...trial import TrialResult
+from ...trial import TrialResult, is_score
 from ..text.format import format_option
 from ..text.scores import format_score
 from .style import escape, log_ticks
@@ -96,7 +96,7 @@ def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
 
 def trial_hover(result: TrialResult, metric: str) -> str:
     """Return a trial's name, score and hyperparameters, escaped."""
-    score = "" if result.validation_score is None else f"{metric} {format_score(result.validation_score, metric)}"
+    score = f"{metric} {format_score(result.validation_score, metric)}" if is_score(result.validation_score) else ""
     params = [f"{name} = {format_option(value)}" for name, value in result.trial.params.items()]
     lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
     return "<br>".join(escape(line) for line in lines)

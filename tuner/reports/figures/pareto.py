@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
-from ...trial import TrialResult
+from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
 from ..text.headlines import summary_line
@@ -91,7 +91,9 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
     facts = comparison.facts
     trials = {batch_size: study_trials(comparison, results, batch_size) for batch_size in facts.batch_sizes}
     shown = [result for group in trials.values() for result in group]
-    sound = [result.validation_score for result in shown if result.status != "diverged" and result.validation_score]
+    sound = [
+        result.validation_score for result in shown if result.status != "diverged" and is_score(result.validation_score)
+    ]
     panels = Panels(
         facts=facts,
         scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
@@ -169,7 +171,7 @@ def study_trials(comparison: Comparison, results: Iterable[TrialResult], batch_s
         if result.trial.batch_size == batch_size
         and result.trial.role != "baseline"
         and result.trial.arm in comparison.facts.arms
-        and result.validation_score is not None
+        and is_score(result.validation_score)
     ]
 
 

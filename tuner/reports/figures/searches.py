@@ -6,9 +6,9 @@ This module must not know plotly.
 from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison
+from ...analysis.selection import CHOOSABLE
 from ...analysis.study_facts import StudyFacts
-from ...analysis.tuning_effort import CHOOSABLE
-from ...trial import Role, TrialResult
+from ...trial import Role, TrialResult, is_score
 
 Search = tuple[str, int]
 """An arm and a batch size."""
@@ -36,7 +36,7 @@ def searches(
 
 def scored_searches(facts: StudyFacts, results: Iterable[TrialResult]) -> dict[Search, list[TrialResult]]:
     """Return the searches without the trials that have no final score (failed and pruned ones)."""
-    scored = [result for result in results if result.status in CHOOSABLE and result.validation_score is not None]
+    scored = [result for result in results if result.status in CHOOSABLE and is_score(result.validation_score)]
     return searches(facts, scored)
 
 
@@ -47,7 +47,7 @@ def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool
 
 def validation_scores(trials: Iterable[TrialResult]) -> list[float]:
     """Return the validation scores of the trials that have one."""
-    return [trial.validation_score for trial in trials if trial.validation_score is not None]
+    return [trial.validation_score for trial in trials if is_score(trial.validation_score)]
 
 
 def scores_without_diverged(trials: Iterable[TrialResult]) -> list[float]:

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from ...analysis.comparison import Comparison, tolerated_loss
 from ...analysis.selection import best_trial
 from ...analysis.study_facts import StudyFacts
-from ...trial import TrialResult
+from ...trial import TrialResult, is_score
 from ..text.scores import format_score, is_share
 from .hyperparameters import param_names, trial_hover
 from .searches import Search, scores_without_diverged, searches, validation_scores
@@ -139,10 +139,7 @@ def _cells(one: Surface, facts: StudyFacts, scale: ScoreRange) -> list[go.Heatma
     places = {"x": list(range(len(one.columns))), "y": list(range(len(one.rows))), "xgap": 2, "ygap": 2}
     hover = [["" if trial is None else trial_hover(trial, facts.metric) for trial in row] for row in one.trials]
     sound = go.Heatmap(
-        z=[
-            [trial.validation_score if trial and trial.status != "diverged" else None for trial in row]
-            for row in one.trials
-        ],
+        z=[[trial.validation_score if trial and _is_sound(trial) else None for trial in row] for row in one.trials],
         text=[[_score(trial, facts.metric) for trial in row] for row in one.trials],
         texttemplate="%{text}",
         coloraxis="coloraxis",
@@ -165,7 +162,7 @@ def _cells(one: Surface, facts: StudyFacts, scale: ScoreRange) -> list[go.Heatma
 
 
 def _is_sound(trial: TrialResult) -> bool:
-    return trial.status != "diverged" and trial.validation_score is not None
+    return trial.status != "diverged" and is_score(trial.validation_score)
 
 
 def _cross(trial: TrialResult | None) -> str:

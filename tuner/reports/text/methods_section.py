@@ -6,8 +6,9 @@ Every sentence is a fact of this study or a definition that its numbers rely on.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ....trainers.spec import TrainConfig
+from ....trainers.spec import PATIENCE, TrainConfig
 from ...study import Study
+from ...trial import TrialResult
 from ..answer import Answer
 from .configuration import format_recipe, format_values
 from .format import join_names, pluralize
@@ -66,10 +67,20 @@ def _choice(subject: Answer) -> tuple[str, ...]:
         f"The chosen configuration, and what a rule gives, is then trained anew with seeds {seeds}, none of which "
         "searched. Only these confirmation runs are evaluated on the test split, once each, after the last epoch: a "
         "score is the mean of fresh runs, not the best of the trials it was chosen from.",
-        f"A training whose loss is not finite, or rises above {TrainConfig.divergence_factor:g} times that of its "
-        "first epoch, is ended as diverged and scores what guessing scores. A failed one (an error of program or "
-        "machine) has no score.",
+        "A training is ended as diverged, and scores what guessing scores, if a loss, a score or a weight is not "
+        f"finite, or if its loss is worse than the untrained model's by {TrainConfig.divergence_factor:g} times that "
+        f"loss, at least by {TrainConfig.divergence_factor:g}, and still is {PATIENCE} updates later or after its last "
+        "epoch. A failed one (an error of program or machine) has no score.",
+        *_earlier_rule(subject.results),
     )
+
+
+def _earlier_rule(results: Iterable[TrialResult]) -> Iterable[str]:
+    if any(result.status == "diverged" and result.divergence is None for result in results):
+        yield (
+            "Trainings that an earlier version recorded as diverged were judged by its rule: a loss that is not finite "
+            f"or above {TrainConfig.divergence_factor:g} times that of the first epoch."
+        )
 
 
 def _comparison(subject: Answer) -> Iterable[str]:
