@@ -172,7 +172,10 @@ def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
 
 def record_tags(result: TrialResult) -> dict[str, str]:
     """Return tags with the exact result without its epochs, and the epoch values that MLflow's metrics cannot hold."""
-    text = canonical_json({"epochs": len(result.epochs), "result": asdict(replace(result, epochs=()))})
+    content = asdict(replace(result, epochs=()))
+    if result.divergence is None:  # as an earlier version wrote it, whose run would otherwise be replaced
+        del content["divergence"]
+    text = canonical_json({"epochs": len(result.epochs), "result": content})
     others = [dict(epoch.other_scores) for epoch in result.epochs]
     return {
         **split_text(TAG_RECORD, text),
