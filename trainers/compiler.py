@@ -8,6 +8,7 @@ what is trained.
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ def bypass_compiler(*guarded: Callable[..., Any]) -> None:
             setattr(plain, _ANSWER, plain)
 
 
+@cache
 def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     """Return a subclass of a torch.optim solver, of the same name, whose step does not import the compiler.
 
@@ -47,4 +49,16 @@ def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     ('SGD', True)
     """
     plain = inspect.unwrap(solver.step)  # inside torch's graph break and its profiler hook
-    return type(solver.__name__, (solver,), {"__module__": solver.__module__, "step": torch.no_grad()(plain)})
+    members = {"__module__": solver.__module__, "step": torch.no_grad()(plain), "__reduce__": _reduce}
+    return type(solver.__name__, (solver,), members)
+
+
+def _reduce(optimizer: Optimizer) -> tuple[Any, ...]:
+    """Reduce for pickle, which finds only torch's class by its name."""
+    return _empty, (type(optimizer).__bases__[0],), optimizer.__getstate__()
+
+
+def _empty(solver: type[Optimizer]) -> Optimizer:
+    """Return an optimizer for pickle to restore."""
+    own = bypass_compiler_in_step(solver)
+    return own.__new__(own)
