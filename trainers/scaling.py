@@ -221,8 +221,8 @@ def rule_remarks(rule: str, baseline: Baseline, *, has_ratio: bool | None) -> tu
     if not baseline.schedule.warmup_epochs and entry.warmup_epochs(1.0, 2.0) == 2.0:
         remarks.append(
             f"rule {rule!r} multiplies the baseline's warm-up by k, and this baseline has none (warmup_epochs 0): there"
-            " is no warm-up at any batch size, and the learning rate is scaled as by 'sqrt'. State the baseline's"
-            " warm-up, or take the rule 'sqrt', which needs none."
+            " is no warm-up at any batch size, and the peak learning rate is that of the rule 'sqrt'. Tune and state"
+            " the baseline's warm-up in epochs."
         )
     if entry.wants_ratio and has_ratio is False:
         remarks.append(

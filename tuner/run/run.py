@@ -25,7 +25,7 @@ from ..reports.answer import Answer
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
 from ..store import Writer, redact
-from ..study import Study, describe_changes, load_study
+from ..study import Study, describe_changes, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
 from .command_text import STORE, format_command, format_report_command
@@ -203,6 +203,8 @@ def run_trials(
         session = {**collect_provenance(), **training_provenance(study, data)}
         open_session(study, journal, session)
         warn_about_damage(journal, console)
+        for remark in study_remarks(study):
+            console.print(remark, style="yellow")
         content, is_attached = journal.content, options.address is not None
         reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)
         # A dry run uses up the proposals of the methods, so it gets its own agenda. Without known or reusable results
