@@ -8,7 +8,6 @@ what is trained.
 import inspect
 import sys
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,6 +15,9 @@ from torch.optim import Optimizer
 
 _ANSWER = "__dynamo_disable"
 """Attribute in which torch (`torch._compile`) keeps the replacement of a guarded function, once it has made one."""
+
+_BYPASSED: dict[type[Optimizer], type[Optimizer]] = {}
+"""torch's solvers -> their subclasses."""
 
 
 def bypass_compiler(*guarded: Callable[..., Any]) -> None:
@@ -38,7 +40,6 @@ def bypass_compiler(*guarded: Callable[..., Any]) -> None:
             setattr(plain, _ANSWER, plain)
 
 
-@cache
 def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     """Return a subclass of a torch.optim solver, of the same name, whose step does not import the compiler.
 
@@ -48,9 +49,11 @@ def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     >>> solver.__name__, issubclass(solver, torch.optim.SGD)
     ('SGD', True)
     """
+    if solver in _BYPASSED:
+        return _BYPASSED[solver]
     plain = inspect.unwrap(solver.step)  # inside torch's graph break and its profiler hook
     members = {"__module__": solver.__module__, "step": torch.no_grad()(plain), "__reduce__": _reduce}
-    return type(solver.__name__, (solver,), members)
+    return _BYPASSED.setdefault(solver, type(solver.__name__, (solver,), members))
 
 
 def _reduce(optimizer: Optimizer) -> tuple[Any, ...]:

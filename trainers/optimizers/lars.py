@@ -99,10 +99,13 @@ class LARS(MultiTensorOptimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle, a copy or a `state_dict`; a state without a rate has the velocity in its buffer."""
         super().__setstate__(state)
-        for values in self.state.values():
+        self._scaled = set()
+        for param, values in self.state.items():
             if isinstance(values, dict) and "momentum_buffer" in values:
-                values["rate"] = torch.tensor(float(values.get("rate") or 1.0), dtype=torch.float64, device="cpu")
-        self._scaled = {param for param, values in self.state.items() if values and values.get("rate", 1.0) != 1.0}
+                rate = float(values.get("rate") or 1.0)
+                values["rate"] = torch.tensor(rate, dtype=torch.float64, device=param.device)
+                if rate != 1.0:
+                    self._scaled.add(param)
         for group in self.param_groups:
             if group["capturable"]:  # a graph must not capture what is done once
                 for param in group["params"]:
@@ -187,7 +190,7 @@ class LARS(MultiTensorOptimizer):
     def _state_of(self, param: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
         state = super()._state_of(param, names)
         if "rate" not in state:
-            state["rate"] = torch.ones((), dtype=torch.float64, device="cpu")
+            state["rate"] = torch.ones((), dtype=torch.float64, device=param.device)
         return state
 
 

@@ -14,6 +14,12 @@ from zerotune.tuner.study import study_remarks
 LEGW = "  - name: warm\n    method: legw\n"
 NO_WARMUP = "Arm 'warm': rule 'legw' multiplies the baseline's warm-up by k, and this baseline has none"
 NO_RATIO = "optimizer 'momentum' has none: only the schedule is DATE's"
+SEARCHED = """\
+    baseline:
+      tune:
+        method: grid
+        space: {lr: {choices: [0.1, 0.2]}, warmup_epochs: {choices: [0.25, 0.5]}}
+"""
 DATE = """\
   - name: plain
     method: date
@@ -37,11 +43,7 @@ def test_a_rule_without_a_warmup_and_date_without_a_ratio_are_remarked_on() -> N
     "change",
     [
         (SQRT, LEGW + "    baseline: {lr: 0.01, warmup_epochs: 0.5}\n"),
-        (
-            SQRT,
-            LEGW
-            + "    baseline:\n      tune: {method: grid, space: {lr: {choices: [0.1, 0.2]}, warmup_epochs: {choices: [0.25, 0.5]}}}\n",
-        ),
+        (SQRT, LEGW + SEARCHED),
     ],
     ids=["stated", "searched"],
 )
