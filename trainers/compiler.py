@@ -16,6 +16,9 @@ from torch.optim import Optimizer
 _ANSWER = "__dynamo_disable"
 """Attribute in which torch (`torch._compile`) keeps the replacement of a guarded function, once it has made one."""
 
+_BYPASSED: dict[type[Optimizer], type[Optimizer]] = {}
+"""torch's solvers -> their subclasses."""
+
 
 def bypass_compiler(*guarded: Callable[..., Any]) -> None:
     """Have functions that torch guards from its compiler called without importing the compiler.
@@ -46,5 +49,19 @@ def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     >>> solver.__name__, issubclass(solver, torch.optim.SGD)
     ('SGD', True)
     """
+    if solver in _BYPASSED:
+        return _BYPASSED[solver]
     plain = inspect.unwrap(solver.step)  # inside torch's graph break and its profiler hook
-    return type(solver.__name__, (solver,), {"__module__": solver.__module__, "step": torch.no_grad()(plain)})
+    members = {"__module__": solver.__module__, "step": torch.no_grad()(plain), "__reduce__": _reduce}
+    return _BYPASSED.setdefault(solver, type(solver.__name__, (solver,), members))
+
+
+def _reduce(optimizer: Optimizer) -> tuple[Any, ...]:
+    """Reduce for pickle, which finds only torch's class by its name."""
+    return _empty, (type(optimizer).__bases__[0],), optimizer.__getstate__()
+
+
+def _empty(solver: type[Optimizer]) -> Optimizer:
+    """Return an optimizer for pickle to restore."""
+    own = bypass_compiler_in_step(solver)
+    return own.__new__(own)

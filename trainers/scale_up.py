@@ -4,6 +4,9 @@ It works in a plain loop, in Lightning's `configure_optimizers` and under Distri
 know zerotune's own training loop, applications or data.
 """
 
+import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +14,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from .optimizers import OPTIMIZERS, build_optimizer
-from .scaling import OnLongWarmup, scale
+from .optimizers import OPTIMIZERS, build_optimizer, has_layerwise_ratio
+from .scaling import OnLongWarmup, rule_remarks, scale
 from .schedules import Schedule, build_schedule, check_schedule
 from .spec import Baseline, Recipe
 from .tables import lookup
+from .update_watch import UpdateWatch
 
 
 class ScheduleLR(LRScheduler):
@@ -24,10 +28,13 @@ class ScheduleLR(LRScheduler):
     Call `step()` after every `optimizer.step()`, not once an epoch. Update t = 1, 2, ... then has exactly the learning
     rate `schedule.lr(t)`; the learning rate that the optimizer was created with has no effect. A DataLoader that keeps
     the incomplete last batch of every epoch yields E ceil(n/B) batches, which can be more than T = ceil(E n / B). The
-    updates after T have the learning rate of update T.
+    updates after T have the learning rate of update T. One with `drop_last=True` yields E floor(n/B) batches: give
+    `len(loader)` times B as n, or the run ends before the last learning rate.
+
+    A warning tells, once, if `step()` is not called once an update, by comparison with the optimizer's steps.
 
     To resume, create the same scheduler again and load its `state_dict` and the optimizer's. The state holds plain
-    values and not the schedule.
+    values: the position, and the numbers of the schedule, so that another run's state is refused.
 
     Differs from `LambdaLR(optimizer, schedule.as_factor)`, which multiplies the optimizer's own learning rate by a
     factor: there the product is rounded, and the optimizer must have been created with the peak learning rate. Use
@@ -38,7 +45,7 @@ class ScheduleLR(LRScheduler):
         schedule: schedule from `zerotune.build_schedule`.
 
     Raises:
-        ValueError: in `step`, after more than E ceil(n/B) updates.
+        ValueError: in `step`, after more than E ceil(n/B) updates; in `load_state_dict`, for another schedule's state.
 
     >>> from torch.optim import AdamW
     >>> from zerotune.trainers.spec import ScheduleSpec
@@ -56,7 +63,17 @@ class ScheduleLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
         self.schedule = schedule
+        self._watch: UpdateWatch | None = None
         super().__init__(optimizer)
+        self._watch = self._new_watch()
+
+    def step(self, epoch: int | None = None) -> None:
+        """Set the learning rate of the next update. Call it once after every `optimizer.step()`."""
+        super().step(epoch)
+        if self._watch is not None and epoch is None:
+            self._watch.count_call(self)
+        elif self._watch is not None:
+            self._watch.skip_comparison()
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the learning rate of the next update, once for every parameter group."""
@@ -72,8 +89,65 @@ class ScheduleLR(LRScheduler):
         return [lr for _ in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state without the schedule; `torch.load` reads it with `weights_only=True`."""
-        return {name: value for name, value in super().state_dict().items() if name != "schedule"}
+        """Return the position and the schedule's numbers; `torch.load` reads it with `weights_only=True`."""
+        state = {name: value for name, value in super().state_dict().items() if name not in ("schedule", "_watch")}
+        before = 0 if self._watch is None else self._watch.updates_before
+        return {**state, "updates_before": before, "run": _describe_run(self.schedule)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a `state_dict` of the same schedule.
+
+        Raises:
+            ValueError: it is of another schedule, where the same position has another learning rate.
+        """
+        run, own = state_dict.get("run"), _describe_run(self.schedule)
+        if run is not None and (other := _differences(run, own)):
+            raise ValueError(
+                f"the loaded state is of another schedule: {'; '.join(other)}. Create the scheduler as in the run that"
+                " saved the state. To go on under this schedule from the same update, on purpose, delete 'run' from"
+                " the state dict first."
+            )
+        super().load_state_dict({k: v for k, v in state_dict.items() if k not in ("run", "updates_before")})
+        if self._watch is not None:
+            self._watch.start_anew()
+            self._watch.updates_before = state_dict.get("updates_before", self._watch.updates_before)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or pickle needs; each watches its own optimizer."""
+        return {**self.__dict__, "_watch": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy or pickle."""
+        self.__dict__.update(state)
+        self._watch = self._new_watch()
+
+    def _new_watch(self) -> UpdateWatch:
+        schedule = self.schedule
+        without_rest = schedule.epochs * (schedule.num_samples // schedule.batch_size)
+        return UpdateWatch(self, length=schedule.total_iterations, length_without_rest=without_rest)
+
+
+def _describe_run(schedule: Schedule) -> dict[str, Any]:
+    """Return the numbers and names that decide the learning rate of an update, as plain values."""
+    spec = schedule.spec
+    numbers = {name: getattr(schedule, name) for name in ("num_samples", "batch_size", "epochs")}
+    warmup = {name: getattr(spec, name) for name in ("peak_lr", "warmup_epochs", "warmup", "warmup_start")}
+    options = {f"decay.{name}": value for name, value in schedule.decay_options.items()}
+    return {**numbers, **warmup, "decay": spec.decay.name, **options}
+
+
+def _differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Say in which values two runs differ, up to rounding."""
+
+    def same(left: Any, right: Any) -> bool:
+        if isinstance(left, tuple | list) and isinstance(right, tuple | list):
+            return len(left) == len(right) and all(map(same, left, right))
+        if isinstance(left, float | int) and isinstance(right, float | int):
+            return math.isclose(left, right, rel_tol=1e-9)
+        return bool(left == right)
+
+    names = [name for name in {**own, **saved} if not same(saved.get(name), own.get(name))]
+    return [f"{name} is {saved.get(name)!r} there and {own.get(name)!r} here" for name in names]
 
 
 def scale_up(
@@ -91,6 +165,9 @@ def scale_up(
     Tune a baseline once, at a small batch size B0. `scale_up` then gives the run at any batch size B: the rule scales
     the peak learning rate and the warm-up with k = B / B0, and nothing is tuned again. Train as usual, and call
     `scheduler.step()` after every `optimizer.step()`.
+
+    A warning tells where a rule does less than its name says: LEGW and DATE from a baseline without a warm-up, and DATE
+    with an optimizer without a layer-wise ratio.
 
     Tune the baseline with the optimizer that it names. The layer-wise ratios of DATE, LARS and LAMB multiply the
     learning rate (DATE's by up to 100), so a learning rate that was tuned with momentum or Adam does not fit them.
@@ -153,6 +230,8 @@ def scale_up(
     check_schedule(baseline.schedule)  # before scaling, so that an error quotes the given number
     options = {**lookup("optimizer", OPTIMIZERS, baseline.optimizer.name).defaults, **baseline.optimizer.options}
     baseline = replace(baseline, optimizer=replace(baseline.optimizer, options=options))  # rules may change any option
+    for remark in rule_remarks(rule, baseline, has_ratio=has_layerwise_ratio(baseline.optimizer.name)):
+        warnings.warn(f"scale_up: {remark}", stacklevel=2)
     scaled = scale(rule, baseline, batch_size=global_batch_size, epochs=epochs, on_long_warmup=on_long_warmup)
     schedule = build_schedule(scaled.schedule, num_samples=num_samples, batch_size=global_batch_size, epochs=epochs)
     optimizer = build_optimizer(scaled.optimizer, model.named_parameters(), schedule.lr(1))

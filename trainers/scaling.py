@@ -55,6 +55,7 @@ class Rule:
         optimizer: function (baseline's optimizer, k) -> optimizer with changed options; None to keep the baseline's.
             Raises ValueError if the rule does not apply to that optimizer or k.
         optimizer_options: names of the options that `optimizer` changes.
+        wants_ratio: whether the rule is one for solvers with a layer-wise ratio.
         description: one line, for `zerotune list`.
         source: paper and section.
     """
@@ -64,6 +65,7 @@ class Rule:
     decay: DecaySpec | None = None
     optimizer: Callable[[OptimizerSpec, float], OptimizerSpec] | None = None
     optimizer_options: tuple[str, ...] = ()
+    wants_ratio: bool = False
     description: str
     source: str
 
@@ -135,6 +137,7 @@ RULES: dict[str, Rule] = {
         peak_factor=math.sqrt,
         warmup_epochs=lambda w0, k: k * w0,
         decay=DecaySpec(name="date"),
+        wants_ratio=True,
         description="as legw, then a linear decay to the floor (roller coaster)",
         source="DATE Algorithm 1; a baseline with the decay `date` and its options keeps them (`floor`, `as_printed`)",
     ),
@@ -197,6 +200,37 @@ def scale(
         raise ValueError(f"rule {rule!r} at batch size {batch_size}: {error}.") from None
     schedule = _scale_schedule(entry, baseline.schedule, k, warmup_epochs)
     return replace(baseline, batch_size=batch_size, schedule=schedule, optimizer=optimizer)
+
+
+def rule_remarks(rule: str, baseline: Baseline, *, has_ratio: bool | None) -> tuple[str, ...]:
+    """Return sentences on what a rule does less for a baseline than its name says.
+
+    Args:
+        rule: name in `RULES`.
+        baseline: configuration tuned at batch size B0.
+        has_ratio: whether the optimizer that is trained with has a layer-wise ratio; None if it is not known.
+
+    >>> schedule = ScheduleSpec(peak_lr=0.1)
+    >>> baseline = Baseline(batch_size=32, schedule=schedule, optimizer=OptimizerSpec(name="adam"))
+    >>> rule_remarks("sqrt", baseline, has_ratio=False)
+    ()
+    >>> len(rule_remarks("date", baseline, has_ratio=False))
+    2
+    """
+    entry, remarks = lookup("rule", RULES, rule), []
+    if not baseline.schedule.warmup_epochs and entry.warmup_epochs(1.0, 2.0) == 2.0:
+        remarks.append(
+            f"rule {rule!r} multiplies the baseline's warm-up by k, and this baseline has none (warmup_epochs 0): there"
+            " is no warm-up at any batch size, and the peak learning rate is that of the rule 'sqrt'. Tune and state"
+            " the baseline's warm-up in epochs."
+        )
+    if entry.wants_ratio and has_ratio is False:
+        remarks.append(
+            f"rule {rule!r} is for a solver with a layer-wise ratio (DATE, Algorithm 1, lines 10 to 17), and optimizer"
+            f" {baseline.optimizer.name!r} has none: only the schedule is DATE's. Tune the optimizer 'date' at the"
+            " baseline's batch size and take it, or say that these are results of the schedule alone."
+        )
+    return tuple(remarks)
 
 
 def _scale_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:

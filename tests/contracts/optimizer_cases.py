@@ -60,3 +60,26 @@ def values(params: dict[str, nn.Parameter]) -> list[Tensor]:
 def equal(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
     """Whether all tensors are equal bit for bit."""
     return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def forms(name: str) -> tuple[bool | None, ...]:
+    """Return the values of `foreach` that an optimizer has: None, False and True for ours, two for torch's."""
+    foreach = [group["foreach"] for group in build(name, two_layers(), 0.1).param_groups if "foreach" in group]
+    if name in PARAMETER_FREE or not foreach:
+        return (None,)
+    return (None, False, True) if "adapt_vectors" in OPTIMIZERS[name].defaults else (False, True)
+
+
+def set_form(optimizer: Optimizer, form: bool | None) -> None:
+    """Choose the form of the step, where the optimizer has several."""
+    for group in optimizer.param_groups:
+        if form is not None or "capturable" in group:
+            group["foreach"] = form
+
+
+EVERY_INSTALLED = [name for name in OPTIMIZERS if name not in PARAMETER_FREE or find_spec(PARAMETER_FREE[name].package)]
+EVERY_FORM = pytest.mark.parametrize(
+    ("name", "form"), [(name, form) for name in EVERY_INSTALLED for form in forms(name)]
+)
+OWN = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
+EVERY_OWN = pytest.mark.parametrize("name", OWN)

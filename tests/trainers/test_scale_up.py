@@ -25,6 +25,7 @@ from zerotune.trainers.schedules import Schedule, build_schedule
 from zerotune.trainers.spec import Baseline, DecaySpec, OptimizerSpec, Placement, ScheduleSpec, TrainConfig
 from zerotune.trainers.tables import UnknownName
 
+pytestmark = pytest.mark.filterwarnings("ignore:scale_up. rule .date.")  # with optimizers that have no ratio
 BASELINE = Baseline(
     batch_size=32,
     schedule=ScheduleSpec(peak_lr=0.004, warmup_epochs=0.25),

@@ -20,11 +20,12 @@ from ..spec import OptimizerSpec, OptionValue
 from ..tables import lookup
 from .base_solvers import BASE_SOLVERS
 from .date import DATE
+from .group_options import pair_betas
 from .groups import layerwise_groups
 from .lamb import LAMB, LARGEST_NORM
 from .lars import LARS
 from .layerwise import BOUNDS_OPTIONS, Layerwise
-from .parameter_free import PARAMETER_FREE, ParameterFree, pair_betas
+from .parameter_free import PARAMETER_FREE, ParameterFree
 
 __all__ = [
     "DATE",
@@ -35,6 +36,7 @@ __all__ = [
     "OptimizerEntry",
     "build_optimizer",
     "check_optimizer",
+    "has_layerwise_ratio",
     "layerwise_groups",
 ]
 
@@ -239,6 +241,15 @@ def build_optimizer(spec: OptimizerSpec, named_parameters: NamedParameters, lr: 
         return entry.build(named_parameters, lr, options)
     except ValueError as error:
         raise ValueError(f"optimizer {spec.name!r}: {error}") from error
+
+
+def has_layerwise_ratio(name: str) -> bool:
+    """Whether an optimizer of the table multiplies the step of each layer by a ratio of norms.
+
+    >>> has_layerwise_ratio("date"), has_layerwise_ratio("momentum")
+    (True, False)
+    """
+    return "adapt_vectors" in lookup("optimizer", OPTIMIZERS, name).defaults
 
 
 def check_optimizer(spec: OptimizerSpec) -> None:

@@ -189,11 +189,11 @@ def adam_direction(
     Args:
         bucket: layers with the states exp_avg (m) and exp_avg_sq (v).
         grads: g, one tensor per layer.
-        group: options beta1, beta2 and eps.
+        group: options betas and eps.
         decay: coefficient of the weights, >= 0.
         bias_correction: whether to divide the moments as above.
     """
-    beta1, beta2 = group["beta1"], group["beta2"]
+    beta1, beta2 = group["betas"]
     firsts, seconds = bucket.state_tensors("exp_avg"), bucket.state_tensors("exp_avg_sq")
     torch._foreach_lerp_(firsts, grads, 1 - beta1)
     multiply_(seconds, beta2)

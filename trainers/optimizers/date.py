@@ -31,9 +31,9 @@ class DATE(Layerwise):
 
     Args:
         params: parameters or parameter groups; a group with `layerwise=False` uses r = 1.
-        lr: learning rate, >= 0.
+        lr: learning rate, >= 0; may be left out if every group has its own.
         base: "momentum", "sgd", "adagrad" or "rmsprop".
-        base_options: options of the base solver, such as `{"momentum": 0.9}`.
+        base_options: options of the base solver, such as `{"momentum": 0.9}`, in torch's ranges.
         ratio_low: smallest ratio, >= 0.
         ratio_high: largest ratio, >= ratio_low.
         maximize: maximise the objective instead of minimising it.
@@ -43,13 +43,13 @@ class DATE(Layerwise):
 
     Raises:
         UnknownName: the base solver or one of its options is unknown.
-        ValueError: lr or the bounds are out of range.
+        ValueError: lr, an option or the bounds are out of range.
     """
 
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor,
+        lr: float | Tensor | None = None,
         *,
         base: str = "momentum",
         base_options: Mapping[str, float] | None = None,

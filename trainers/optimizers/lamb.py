@@ -9,6 +9,7 @@ from torch.optim.optimizer import ParamsT
 
 from .base_solvers import adam_direction
 from .fused_kernels import take_adam_step
+from .group_options import POSITIVE, TORCH_RANGES, Check
 from .layer_values import LayerValues, add_multiple, clamp_to_dtype, clamp_values, multiply_, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
@@ -32,8 +33,8 @@ class LAMB(MultiTensorOptimizer):
 
     Args:
         params: parameters or parameter groups; in a group with `layerwise=False` the trust ratio is 1.
-        lr: learning rate, >= 0.
-        beta1: decay rate of the first moment, in [0, 1).
+        lr: learning rate, >= 0; may be left out if every group has its own.
+        beta1: decay rate of the first moment, in [0, 1). Groups hold the pair `betas`, as torch's Adam.
         beta2: decay rate of the second moment, in [0, 1).
         eps: added to the square root of the second moment, > 0.
         weight_decay: wd, >= 0.
@@ -60,7 +61,7 @@ class LAMB(MultiTensorOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor,
+        lr: float | Tensor | None = None,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
@@ -74,20 +75,9 @@ class LAMB(MultiTensorOptimizer):
         foreach: bool | None = None,
         capturable: bool = False,
     ) -> None:
-        for name, value, allowed, range_text in (
-            ("lr", lr, lr >= 0, "at least 0"),
-            ("beta1", beta1, 0 <= beta1 < 1, "at least 0 and below 1"),
-            ("beta2", beta2, 0 <= beta2 < 1, "at least 0 and below 1"),
-            ("eps", eps, eps > 0, "above 0"),
-            ("weight_decay", weight_decay, weight_decay >= 0, "at least 0"),
-            ("phi_low", phi_low, 0 <= phi_low <= phi_high, f"at least 0 and at most phi_high, {phi_high}"),
-        ):
-            if not allowed:
-                raise ValueError(f"LAMB: {name} must be {range_text}, got {value}.")
         defaults = {
-            "lr": lr,
-            "beta1": beta1,
-            "beta2": beta2,
+            **({} if lr is None else {"lr": lr}),
+            "betas": (beta1, beta2),
             "eps": eps,
             "weight_decay": weight_decay,
             "bias_correction": bias_correction,
@@ -100,6 +90,12 @@ class LAMB(MultiTensorOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
+
+    def ranges(self, group: Mapping[str, Any]) -> Mapping[str, Check]:
+        """Return the allowed values of the group's numbers."""
+        high = group["phi_high"]
+        bounds: Check = (lambda low: bool(0 <= low <= high), f"at least 0 and at most phi_high, {high}")
+        return {**TORCH_RANGES, "eps": POSITIVE, "phi_low": bounds}
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the moments' names, those of torch."""

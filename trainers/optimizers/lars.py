@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from .group_options import BELOW_ONE, POSITIVE, TORCH_RANGES, Check
 from .layer_values import LayerValues, add_multiple, multiply_, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer, add_weight_decay
 
@@ -36,7 +37,7 @@ class LARS(MultiTensorOptimizer):
 
     Args:
         params: parameters or parameter groups; a group with `layerwise=False` uses plain momentum.
-        lr: learning rate, >= 0.
+        lr: learning rate, >= 0; may be left out if every group has its own.
         momentum: m, in [0, 1).
         weight_decay: wd, >= 0.
         trust_coefficient: eta, > 0.
@@ -63,7 +64,7 @@ class LARS(MultiTensorOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor,
+        lr: float | Tensor | None = None,
         *,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -75,16 +76,9 @@ class LARS(MultiTensorOptimizer):
         foreach: bool | None = None,
         capturable: bool = False,
     ) -> None:
-        for name, value, allowed, range_text in (
-            ("lr", lr, lr >= 0, "at least 0"),
-            ("momentum", momentum, 0 <= momentum < 1, "at least 0 and below 1"),
-            ("weight_decay", weight_decay, weight_decay >= 0, "at least 0"),
-            ("trust_coefficient", trust_coefficient, trust_coefficient > 0, "above 0"),
-        ):
-            if not allowed:
-                raise ValueError(f"LARS: {name} must be {range_text}, got {value}.")
+        self._scaled: set[Tensor] = set()
         defaults = {
-            "lr": lr,
+            **({} if lr is None else {"lr": lr}),
             "momentum": momentum,
             "weight_decay": weight_decay,
             "trust_coefficient": trust_coefficient,
@@ -98,6 +92,34 @@ class LARS(MultiTensorOptimizer):
         }
         super().__init__(params, defaults)
 
+    def ranges(self, group: Mapping[str, Any]) -> Mapping[str, Check]:
+        """Return the allowed values of the group's numbers."""
+        return {"momentum": BELOW_ONE, "weight_decay": TORCH_RANGES["weight_decay"], "trust_coefficient": POSITIVE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, a copy or a `state_dict`; a state without a rate has the velocity in its buffer."""
+        super().__setstate__(state)
+        self._scaled = set()
+        for param, values in self.state.items():
+            if isinstance(values, dict) and "momentum_buffer" in values:
+                rate = float(values.get("rate") or 1.0)
+                values["rate"] = torch.tensor(rate, dtype=torch.float64, device=param.device)
+                if rate != 1.0:
+                    self._scaled.add(param)
+        for group in self.param_groups:
+            if group["capturable"]:  # a graph must not capture what is done once
+                for param in group["params"]:
+                    self.unscale(param)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a `state_dict`, whatever the step form that it was saved in, as `MultiTensorOptimizer` does."""
+        # The rates as numbers: torch would round tensors to the weights' dtype.
+        exact = {
+            key: {**values, "rate": float(values["rate"] or 1.0)} if "rate" in values else values
+            for key, values in state_dict["state"].items()
+        }
+        super().load_state_dict({**state_dict, "state": exact})
+
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the velocity's name, that of torch."""
         return ("momentum_buffer",)
@@ -109,9 +131,6 @@ class LARS(MultiTensorOptimizer):
         if group["layerwise"]:
             weights, grads = (bucket.norms(tensors) for tensors in (bucket.params, bucket.grads))
             local = _local_rates(weights, grads, group, lr)
-        for state in bucket.states:
-            if "rate" in state:  # set by a fused step
-                state["momentum_buffer"].mul_(state.pop("rate"))
         steps, velocities = add_weight_decay(bucket, group["weight_decay"]), bucket.state_tensors("momentum_buffer")
         multiply_(velocities, group["momentum"])
         add_multiple(velocities, steps, inside * local)
@@ -136,11 +155,13 @@ class LARS(MultiTensorOptimizer):
 
         With v = s b, where s is the rate that multiplies the gradient and s' that of the previous step,
         b <- (m s' / s) b + g + wd w; w <- w - s b equals v <- m v + s (g + wd w); w <- w - v. The state `rate` is s.
+        Every form of the step keeps it, so that a checkpoint of one can be loaded into another.
         """
         inside, outside = (lr, 1.0) if group["lr_in_buffer"] else (1.0, lr)
         local = _local_rates(norm(param), norm(grad), group, lr) if group["layerwise"] else 1.0
         rate = float(inside * local)
         if not SMALLEST_RATE < rate < 1 / SMALLEST_RATE:
+            self.unscale(param)
             self.update(Bucket(params=[param], grads=[grad], states=[state], steps=[], at_once=False), group, lr)
             return
         torch._fused_sgd_(
@@ -148,14 +169,29 @@ class LARS(MultiTensorOptimizer):
             [grad],
             [state["momentum_buffer"]],
             weight_decay=group["weight_decay"],
-            momentum=group["momentum"] * state.get("rate", 1.0) / rate,
+            momentum=group["momentum"] * state["rate"].item() / rate,
             lr=rate * outside,
             dampening=0.0,
             nesterov=False,
             maximize=False,
             is_first_step=False,
         )
-        state["rate"] = rate
+        state["rate"].fill_(rate)
+        self._scaled.add(param)
+
+    def unscale(self, param: Tensor) -> None:
+        """Turn the buffer b of a fused step into the velocity v = s b."""
+        if self._scaled and param in self._scaled:
+            state = self.state[param]
+            state["momentum_buffer"].mul_(state["rate"].item())
+            state["rate"].fill_(1.0)
+            self._scaled.remove(param)
+
+    def _state_of(self, param: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+        state = super()._state_of(param, names)
+        if "rate" not in state:
+            state["rate"] = torch.ones((), dtype=torch.float64, device=param.device)
+        return state
 
 
 def _local_rates(weights: LayerValues, grads: LayerValues, group: Mapping[str, Any], lr: LayerValues) -> LayerValues:

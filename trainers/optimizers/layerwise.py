@@ -13,6 +13,7 @@ from torch.optim.optimizer import ParamsT
 
 from ..tables import lookup
 from .base_solvers import BASE_SOLVERS
+from .group_options import TORCH_RANGES, Check, pair_betas
 from .layer_values import LayerValues, add_multiple, clamp_values, norm, ratios
 from .multi_tensor import Bucket, MultiTensorOptimizer
 
@@ -63,9 +64,9 @@ class Layerwise(MultiTensorOptimizer):
 
     Args:
         params: parameters or parameter groups; a group with `layerwise=False` uses r = 1.
-        lr: learning rate, >= 0.
+        lr: learning rate, >= 0; may be left out if every group has its own.
         base: a name in `BASE_SOLVERS`.
-        base_options: options of the base solver; those left out take torch's defaults.
+        base_options: options of the base solver, in torch's ranges; those left out take torch's defaults.
         ratio: "gradient" or "update".
         bounds: "none", "fixed" or "dynamic".
         ratio_low: lower bound, >= 0, for fixed bounds; None for 0.01.
@@ -79,7 +80,7 @@ class Layerwise(MultiTensorOptimizer):
 
     Raises:
         UnknownName: the base solver, one of its options, the ratio or the bounds are unknown.
-        ValueError: lr or the bounds are out of range, or a bounds option has no effect.
+        ValueError: lr, an option or the bounds are out of range, or a bounds option has no effect.
 
     >>> weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     >>> optimizer = Layerwise([weight], lr=0.1, base="sgd", ratio_low=0.01, ratio_high=2.0)
@@ -92,7 +93,7 @@ class Layerwise(MultiTensorOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor,
+        lr: float | Tensor | None = None,
         *,
         base: str,
         base_options: Mapping[str, float] | None = None,
@@ -109,9 +110,6 @@ class Layerwise(MultiTensorOptimizer):
         solver = lookup("base solver", BASE_SOLVERS, base)
         for name in base_options or {}:
             lookup(f"option of base solver {base!r}", solver.defaults, name)
-        lookup("ratio", {"gradient": None, "update": None}, ratio)
-        if not lr >= 0:
-            raise ValueError(f"lr must be at least 0, got {lr}.")
         given = {
             "ratio_low": ratio_low,
             "ratio_high": ratio_high,
@@ -119,10 +117,9 @@ class Layerwise(MultiTensorOptimizer):
             "ratio_gamma": ratio_gamma,
         }
         defaults = {
-            "lr": lr,
+            **({} if lr is None else {"lr": lr}),
             "base": base,
-            **solver.defaults,
-            **(base_options or {}),
+            **pair_betas({**solver.defaults, **(base_options or {})}),
             "ratio": ratio,
             "bounds": bounds,
             **_bounds_options(bounds, {name: value for name, value in given.items() if value is not None}),
@@ -132,6 +129,21 @@ class Layerwise(MultiTensorOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
+
+    def ranges(self, group: Mapping[str, Any]) -> Mapping[str, Check]:
+        """Return the allowed values of the group's numbers."""
+        if group["bounds"] != "fixed" or not group["layerwise"]:
+            return TORCH_RANGES
+        high = group["ratio_high"]
+        return {**TORCH_RANGES, "ratio_low": (lambda low: bool(0 <= low <= high), f"from 0 to ratio_high, {high}")}
+
+    def _complete(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a group with all options, also those of a base solver or bounds of its own."""
+        complete = super()._complete(group)
+        lookup("ratio", {"gradient": None, "update": None}, complete["ratio"])
+        solver = lookup("base solver", BASE_SOLVERS, complete["base"])
+        bounds = lookup("bounds", BOUNDS_OPTIONS, complete["bounds"])
+        return {**bounds, **pair_betas(solver.defaults), **complete}
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the base solver's state names."""

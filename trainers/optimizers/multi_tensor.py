@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .group_options import TORCH_RANGES, Check, check_group, pair_betas
 from .layer_values import LayerValues, norms, stacked_norms
 from .sharded import Sharding, find_sharding, local_shard, local_shard_like
 
@@ -73,7 +74,55 @@ class MultiTensorOptimizer(Optimizer):
     A subclass names its state tensors (`state_names`) and changes weights and states in `update`, optionally also in
     `update_fused`. Its groups need the options `maximize`, `foreach` and `capturable`. A group of stacked models also
     has `stacked` and learning rates `_1K`.
+
+    Complex parameters are stepped as pairs of real numbers (`torch.view_as_real`), as by torch's optimizers.
     """
+
+    def ranges(self, group: Mapping[str, Any]) -> Mapping[str, Check]:
+        """Return the allowed values of the group's numbers, besides those of `lr`."""
+        return TORCH_RANGES
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; options that it leaves out are the optimizer's.
+
+        Raises:
+            ValueError: the group has no learning rate, or an option is out of range.
+        """
+        if isinstance(param_group, dict):  # torch refuses anything else
+            param_group = self._complete(param_group)
+            check_group(type(self).__name__, param_group, self.ranges(param_group))
+        super().add_param_group(param_group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, a copy or a `state_dict`; options that it does not know are the optimizer's."""
+        super().__setstate__(state)
+        self.param_groups = [self._complete(group) for group in self.param_groups]
+        for values in self.state.values():
+            if isinstance(values, dict) and isinstance(
+                values.get("step"), float | int
+            ):  # as torch wrote it before 1.12
+                values["step"] = torch.tensor(float(values["step"]), dtype=torch.float32)
+
+    def _complete(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a group with the optimizer's options where it leaves them out, and with `betas`."""
+        defaults = {name: value for name, value in self.defaults.items() if name != "differentiable"}  # torch's own
+        return {**defaults, **pair_betas(group, self.defaults.get("betas", (0.9, 0.999)))}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a `state_dict`, whatever the step form that it was saved in.
+
+        As in torch, parameters are matched by their position, and the groups take the saved options.
+
+        Raises:
+            ValueError: the groups differ in number or length, or a state is missing, of another shape or of other
+                parameter names: the dict is another optimizer's, or its parameters are in another order.
+        """
+        for saved, group in zip(state_dict["param_groups"], self.param_groups, strict=False):  # torch checks lengths
+            names = self.state_names(self._complete(saved))
+            _check_names(type(self).__name__, saved.get("param_names"), group.get("param_names"))
+            for key, param in zip(saved["params"], group["params"], strict=False):
+                _check_state(type(self).__name__, key, state_dict["state"].get(key), param, names)
+        super().load_state_dict(state_dict)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the names of the rule's state tensors, each of a weight's shape and zero before the first step."""
@@ -110,6 +159,9 @@ class MultiTensorOptimizer(Optimizer):
             lr: its learning rate.
         """
         raise NotImplementedError
+
+    def unscale(self, param: Tensor) -> None:
+        """Bring a layer's state from the form of `update_fused` to that of `update`, if they differ."""
 
     def applied_ratio(
         self, param: Tensor, group: Mapping[str, Any], weight_norm: float, gradient_norm: float
@@ -165,7 +217,7 @@ class MultiTensorOptimizer(Optimizer):
         for param in params:
             by_kind.setdefault((param.device, param.dtype, find_sharding(param)), []).append(param)
         names, stacked, found = self.state_names(group), group.get("stacked", False), []
-        for (device, _, sharding), alike in by_kind.items():
+        for (device, dtype, sharding), alike in by_kind.items():
             steps: Sequence[float] | Tensor = []
             if self.counts_steps(group):
                 steps = self._count(alike, device, on_device, group["capturable"])
@@ -173,11 +225,17 @@ class MultiTensorOptimizer(Optimizer):
                     steps = steps.unsqueeze(1)
             grads = [self._gradient(param, group["maximize"]) for param in alike]
             states = [self._state_of(param, names) for param in alike]
+            for param in alike:
+                self.unscale(param)
             tensors: list[Tensor] = list(alike)
             if sharding is not None:
                 grads = [local_shard_like(grad, param) for grad, param in zip(grads, alike, strict=True)]
                 states = [{name: local_shard(state[name]) for name in names} for state in states]
                 tensors = [local_shard(param) for param in alike]
+            if dtype.is_complex:
+                grads = [torch.view_as_real(grad.resolve_conj()) for grad in grads]
+                states = [{name: torch.view_as_real(state[name]) for name in names} for state in states]
+                tensors = [torch.view_as_real(tensor) for tensor in tensors]
             at_once = device.type != "cpu" if group["foreach"] is None else group["foreach"]
             found.append(
                 Bucket(
@@ -196,7 +254,7 @@ class MultiTensorOptimizer(Optimizer):
         """Return the parameter's state with all named tensors."""
         state: dict[str, Tensor] = self.state[param]
         for name in names:
-            if name not in state:
+            if state.get(name) is None:
                 state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
         return state
 
@@ -223,6 +281,35 @@ class MultiTensorOptimizer(Optimizer):
                 f" {tuple(param.shape)}: make it dense (sparse=False in nn.Embedding) or use torch.optim.SparseAdam."
             )
         return -grad if maximize else grad
+
+
+def _check_names(owner: str, saved: Sequence[str] | None, own: Sequence[str] | None) -> None:
+    """Refuse the same parameters in another order, if both sides name them."""
+    if saved is not None and own is not None and list(saved) != list(own) and sorted(saved) == sorted(own):
+        place = next(index for index, (left, right) in enumerate(zip(saved, own, strict=True)) if left != right)
+        raise ValueError(
+            f"{owner}: the loaded state dict has its parameters in another order: {saved[place]!r} is in the place of"
+            f" {own[place]!r}. Create the optimizer with the parameters in the order in which it was saved."
+        )
+
+
+def _check_state(owner: str, key: Any, state: Any, param: Tensor, names: tuple[str, ...]) -> None:
+    """Refuse the state of another rule or of another parameter."""
+    if not state:  # a parameter that has had no gradient
+        return
+    for name in names:
+        value = state.get(name)
+        if value is None and any(isinstance(other, Tensor) and other.ndim for other in state.values()):
+            raise ValueError(
+                f"{owner}: the loaded state dict has no {name!r} of parameter {key!r}, but {', '.join(state)}: it is"
+                " another optimizer's. Load it into the optimizer that it was saved by."
+            )
+        if isinstance(value, Tensor) and value.shape != param.shape:
+            raise ValueError(
+                f"{owner}: {name!r} of parameter {key!r} has the shape {tuple(value.shape)} in the loaded state dict,"
+                f" and the parameter {tuple(param.shape)}: create the optimizer with the parameters in the order in"
+                " which it was saved."
+            )
 
 
 def _same_layout(param: Tensor, grad: Tensor, states: list[Tensor]) -> bool:

@@ -45,8 +45,8 @@ class PackagedOptimizer(Optimizer):
     """
 
     def __init__(self, inner: Optimizer) -> None:
-        super().__init__(inner.param_groups, inner.defaults)
         self.inner = inner
+        super().__init__(inner.param_groups, inner.defaults)
         self._share()
 
     @torch.no_grad()
@@ -64,6 +64,28 @@ class PackagedOptimizer(Optimizer):
             for param, grad, _ in given:
                 param.grad = grad
         return loss
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; raise ValueError if a parameter is complex, which the packages step wrongly."""
+        super().add_param_group({"maximize": False, **param_group})
+        if any(param.is_complex() for param in self.param_groups[-1]["params"]):
+            self.param_groups.pop()
+            raise ValueError(
+                f"{type(self.inner).__name__} does not support complex parameters: train their real and imaginary"
+                " parts as one real tensor (torch.view_as_real)."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or pickle needs: the package's optimizer, and its plain attributes, which torch omits."""
+        plain = {name: value for name, value in vars(self.inner).items() if isinstance(value, bool | int | float)}
+        return {**super().__getstate__(), "inner": self.inner, "_inner_attributes": plain}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy or pickle."""
+        attributes = state.pop("_inner_attributes", {})
+        super().__setstate__(state)
+        vars(self.inner).update(attributes)
+        self._share()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the package's state."""
@@ -115,6 +137,12 @@ class SwitchedOptimizer(PackagedOptimizer):
         self.train()
         self.state.clear()  # the package creates an empty entry for every parameter
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group, in the mode of the others."""
+        if self.param_groups:
+            param_group = {"train_mode": self.param_groups[0]["train_mode"], **param_group}
+        super().add_param_group(param_group)
+
     def train(self) -> None:
         """Switch to the weights at which gradients are computed; idempotent."""
         self.inner.train()  # type: ignore[attr-defined]
@@ -152,6 +180,20 @@ class AveragedOptimizer(PackagedOptimizer):
         self._averager = averager(self._weights)
         self._evaluating = False
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Raise ValueError once the average exists: neither it nor the package takes another parameter."""
+        if "_averager" in vars(self):
+            raise ValueError(
+                f"{type(self.inner).__name__} measures distances from its first weights and takes no parameter group"
+                " later: give all parameters when the optimizer is created."
+            )
+        super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or pickle needs, with the average."""
+        own = {name: vars(self)[name] for name in ("_weights", "_averager", "_evaluating")}
+        return {**super().__getstate__(), **own}
+
     def train(self) -> None:
         """Switch to the last weights; idempotent."""
         if self._evaluating:
@@ -167,7 +209,16 @@ class AveragedOptimizer(PackagedOptimizer):
         return {**super().state_dict(), "averager": self._averager.state_dict(), "evaluating": self._evaluating}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a `state_dict` into a model whose weights were saved with it."""
+        """Load a `state_dict` into a model whose weights were saved with it.
+
+        Raises:
+            ValueError: the dict has no average, as after torch's `get_optimizer_state_dict`.
+        """
+        if "averager" not in state_dict:
+            raise ValueError(
+                f"the loaded state dict of {type(self.inner).__name__} has no average of the weights ('averager'):"
+                " save and load the optimizer's own state_dict()."
+            )
         super().load_state_dict(state_dict)
         for group in self.param_groups:  # the package moves them to the CPU, where LDoG cannot use them for a GPU
             device = group["params"][0].device

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from ..options import Range
 from ..spec import OptionValue
+from .group_options import pair_betas
 from .packaged import AveragedOptimizer, DAdaptedSGD, PackagedOptimizer, SwitchedOptimizer
 
 EXTRA = "rivals"
@@ -26,14 +27,6 @@ EXTRA = "rivals"
 
 ANY_GROWTH = 1e30
 """A growth rate without effect; the packages' default is infinity, which JSON has no number for."""
-
-
-def pair_betas(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as torch.optim takes them, with beta1 and beta2 as the pair `betas`."""
-    paired = dict(options)
-    if "beta1" in paired:
-        paired["betas"] = (paired.pop("beta1"), paired.pop("beta2"))
-    return paired
 
 
 def _averaged(inner: Optimizer) -> AveragedOptimizer:

@@ -27,7 +27,7 @@ from ..reports.tables.plan import print_remarks
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
 from ..store import Store, Writer, redact
-from ..study import Study, load_study
+from ..study import Study, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
 from .command_text import STORE, format_command, format_path, format_report_command
@@ -225,6 +225,8 @@ def run_trials(
         if told:
             console.print(Text(told, style="yellow"))
         warn_about_damage(journal, console)
+        for remark in study_remarks(study):
+            console.print(remark, style="yellow")
         content, is_attached = journal.content, options.address is not None
         execution = replace(execution, checkpoints=fresh_checkpoints(execution.checkpoints, content.num_changes))
         reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)

@@ -19,6 +19,7 @@ from .definition import (
 )
 from .loading import load_study, shipped_studies, study_from_text, study_path
 from .parts import Budget, Resources
+from .remarks import study_remarks
 
 __all__ = [
     "DEFAULT",
@@ -41,4 +42,5 @@ __all__ = [
     "size_problems",
     "study_from_text",
     "study_path",
+    "study_remarks",
 ]

@@ -6,7 +6,7 @@ Pure: this module must not know torch, the applications, the command line or how
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ....trainers.scaling import RULES, OnLongWarmup, scale
+from ....trainers.scaling import RULES, OnLongWarmup, rule_remarks, scale
 from ....trainers.schedules import Schedule, build_schedule
 from ....trainers.spec import Baseline, OptimizerSpec
 from ....trainers.tables import lookup
@@ -80,6 +80,15 @@ class RuleAnswer:
     baseline: Schedule
     rows: tuple[RuleRow, ...] = field(default_factory=tuple)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return the question's notes, and what the rule does less than its name says.
+
+        The optimizer that a rule trains with is not asked for, so nothing is said of its ratio.
+        """
+        remarks = rule_remarks(self.question.rule, self.question.baseline, has_ratio=None)
+        return (*self.question.notes, *(text[0].upper() + text[1:] for text in remarks))
+
 
 def answer_rule(question: RuleQuestion) -> RuleAnswer:
     """Apply a rule.
@@ -147,7 +156,7 @@ def answer_as_json(answer: RuleAnswer) -> dict[str, Any]:
             "schedule": asdict(question.baseline.schedule),
             **optimizer(question.baseline.optimizer),
         },
-        "notes": list(question.notes),
+        "notes": list(answer.notes),
         "rows": [
             {
                 "batch_size": row.batch_size,

@@ -124,7 +124,7 @@ def _moments_table(answer: RuleAnswer) -> Table:
 
 def _notes(answer: RuleAnswer) -> list[str]:
     """Return sentences that say where the numbers come from, and which warm-ups are not the rule's."""
-    notes = list(answer.question.notes)
+    notes = list(answer.notes)
     for row in answer.rows:
         spec, epochs = row.schedule.spec, answer.question.epochs
         start = f"B={row.batch_size:,}: the rule's warm-up of {format_epochs(row.rule_warmup_epochs)} outlasts the run"

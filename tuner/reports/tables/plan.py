@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...campaign.plan import PlannedCell
-from ...study import Study
+from ...study import Study, study_remarks
 from ..text.costs import cost_unit
 from ..text.format import format_amount, format_duration, pluralize
 
@@ -29,6 +29,8 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
     else:
         estimate = "no time estimate: the data are not there to measure a step with"
     console.print(Text(f"\n{pluralize(trials, 'trial')} in all; {estimate}."))
+    for remark in study_remarks(study):
+        console.print(Text(remark, style="yellow"))
     budget = study.budget
     if budget.trials is not None:
         console.print(f"Searching stops after {pluralize(budget.trials, 'search trial')} (budget.trials).")

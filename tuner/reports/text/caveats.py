@@ -5,6 +5,7 @@ from statistics import median
 
 from ...analysis.comparison import ComparisonRow
 from ...analysis.provenance import REMARKS
+from ...study.remarks import study_remarks
 from ...study.search_space import has_range
 from ..answer import Answer
 from .configuration import format_value, num_planned_trials
@@ -16,7 +17,7 @@ from .scores import format_points
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
     of_scores = (_seeds, _many_verdicts, _undecided, _failed, _searches, _edges, _learned, _diverged)
-    found = (mixed_trainings, _remarks, *of_scores, _reused, _packed, _machines, _scope)
+    found = (mixed_trainings, _remarks, *of_scores, _rules, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -129,6 +130,10 @@ def _diverged(subject: Answer) -> Iterable[str]:
             f"Diverged confirmation runs stand with the score of guessing: {where}. Their arms' means and intervals "
             "mix that with the scores of sound runs."
         )
+
+
+def _rules(subject: Answer) -> Iterable[str]:
+    return study_remarks(subject.origin.study)
 
 
 def _reused(subject: Answer) -> Iterable[str]:
