@@ -18,15 +18,17 @@ class UnknownName(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is spelled most like `name`, or None if none is close.
 
-    Two thirds of the letters must be shared, or one name must contain the other: a wrong hint is worse than none.
+    Two thirds of the letters must be shared in order, or all of them in any; or one name must contain the other. A wrong
+    hint is worse than none.
 
     >>> nearest("lasr", ["lars", "lamb"]), nearest("warmup", ["warmup_epochs"]), nearest("tpe", ["date", "grid"])
     ('lars', 'warmup_epochs', None)
     """
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.66)
+    swapped = [other for other in names if sorted(other) == sorted(name)]
     within = [other for other in names if min(len(name), len(other)) >= 3 and (name in other or other in name)]
-    return next(iter([*close, *within]), None)
+    return next(iter([*close, *swapped, *within]), None)
 
 
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:

@@ -71,7 +71,7 @@ def test_the_figure_shows_every_run_and_says_what_was_gained() -> None:
 def test_the_figure_says_where_nothing_was_gained() -> None:
     results = [run("baseline", 256, 1, [0.5, 0.99], seconds=10.0), run("date", 512, 1, [0.5, 0.99], seconds=10.3)]
     figure = draw_figure("time_to_target", compare(FACTS, results), results, "device_seconds")
-    expected = "No arm beats the baseline; date at B=512 takes 1.03 times its seconds"
+    expected = "No arm is there before the baseline; date at B=512 takes 1.03 times its seconds"
     assert expected in figure.layout.title.text
 
 

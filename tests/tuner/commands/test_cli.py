@@ -146,7 +146,7 @@ def test_a_study_whose_trials_all_fail_exits_with_3(tiny: TinyStudyFolder, monke
     assert ended.code == 3
     assert "all 6 trials failed; the first: out of memory: train on fewer samples at once" in ended.err
     assert "MemoryError: no [memory] left" in ended.err
-    assert ended.err.endswith("Fix the cause, then run them again: zerotune retry STUDY --failed\n")
+    assert ended.err.endswith("Fix the cause, then run them again: zerotune retry tiny.yaml --driver serial --failed\n")
     assert ended.err.count("\n") == 1
 
 
