@@ -18,8 +18,8 @@ class UnknownName(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is spelled most like `name`, or None if none is close.
 
-    Two thirds of the letters must be shared in order, or all of them in any; or one name must contain the other. A wrong
-    hint is worse than none.
+    Two thirds of the letters must be shared in order, or all of them in any order; or one name must contain the other.
+    A wrong hint is worse than none.
 
     >>> nearest("lasr", ["lars", "lamb"]), nearest("warmup", ["warmup_epochs"]), nearest("tpe", ["date", "grid"])
     ('lars', 'warmup_epochs', None)
