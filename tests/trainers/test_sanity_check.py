@@ -270,6 +270,8 @@ def test_a_shipped_application_has_sound_fields_and_the_papers_values(name: str)
         ("other_scores", {"accuracy": num_correct}),
         ("other_scores", {"top 5 (%)": num_correct}),
         ("other_scores", [num_correct]),
+        ("other_scores", {"loss": num_correct}),
+        ("other_scores", {"score": num_correct}),
         ("packages", ["torch"]),
     ],
 )

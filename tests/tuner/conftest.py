@@ -27,7 +27,9 @@ def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Create new stores in this process by copying that database."""
 
     def copy(tracking_uri: str) -> None:
-        Path(tracking_uri.removeprefix("sqlite:///")).write_bytes(mlflow_tables())
+        file = connection.sqlite_file(tracking_uri)
+        assert file is not None
+        file.write_bytes(mlflow_tables())
 
     monkeypatch.setattr(connection, "create_tables", copy)
 
@@ -56,7 +58,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def uri(tmp_path: Path, empty_database: Path) -> str:
     """The URI of a fresh store in a folder with an awkward name."""
-    root = tmp_path / "ml runs #1"
+    root = tmp_path / "ml runs #1, 100%5F"
     root.mkdir()
     (root / "mlflow.db").write_bytes(empty_database.read_bytes())
     return default_tracking_uri(root)

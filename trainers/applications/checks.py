@@ -17,6 +17,9 @@ from .metric_names import metric_bounds
 _SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
 """Metric names that MLflow accepts."""
 
+RESERVED_SCORES = frozenset({"loss", "score"})
+"""Names of other scores that would stand under the names of our own metrics."""
+
 _CALLABLES = {
     "build_model": "a function (**info, **options) -> torch.nn.Module",
     "loss": "a function (outputs, targets) -> mean loss over the samples",
@@ -106,3 +109,6 @@ def field_problems(application: Application) -> Iterator[str]:
                 yield f"{field}: must be from {low:g} to {high:g} for the metric {application.metric!r}, got {value:g}"
     if not wrong & {"metric", "other_scores"} and application.metric in application.other_scores:
         yield f"other_scores: {application.metric!r} is the metric itself: remove it"
+    if "other_scores" not in wrong:
+        for name in RESERVED_SCORES & application.other_scores.keys():
+            yield f"other_scores: {name!r} would replace validation_{name} in MLflow: choose another name"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
@@ -64,7 +64,16 @@ def default_tracking_uri(root: Path) -> str:
         raise BadInput(
             f"store {root}: the path of an MLflow database must not contain a question mark: choose another folder"
         )
-    return f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
+    return _sqlite_uri(root.resolve() / "mlflow.db")
+
+
+def _sqlite_uri(file: Path) -> str:
+    """Return the address of a SQLite store; the path in it is percent-decoded by whoever reads it.
+
+    >>> _sqlite_uri(Path("/run%5F1/mlflow.db"))
+    'sqlite:////run%255F1/mlflow.db'
+    """
+    return _SQLITE + str(file).replace("%", "%25")
 
 
 def without_credentials(server: str) -> str:
@@ -83,13 +92,13 @@ def is_server(tracking_uri: str) -> bool:
 
 def sqlite_file(tracking_uri: str) -> Path | None:
     """Return the file of a SQLite store, or None for other stores."""
-    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
+    return Path(unquote(tracking_uri.removeprefix(_SQLITE))) if tracking_uri.startswith(_SQLITE) else None
 
 
 def absolute_uri(tracking_uri: str) -> str:
     """Return the address with a SQLite file's path made absolute, independent of the current folder."""
     file = sqlite_file(tracking_uri)
-    return tracking_uri if file is None else f"{_SQLITE}{file.absolute()}"
+    return tracking_uri if file is None else _sqlite_uri(file.absolute())
 
 
 def artifact_location(tracking_uri: str) -> str | None:

@@ -15,6 +15,7 @@ from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import comparison_records, ledger_records, trial_records
 from zerotune.tuner.reports.text.verdict import findings, verdict_sentence
 from zerotune.tuner.store import Store, default_tracking_uri
+from zerotune.tuner.store.connection import sqlite_file
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_notebook_shows_verdict_and_arms_and_names_are_escaped(answer: Answer)
 
 
 def test_an_answer_is_read_back_by_name_from_a_store(answer: Answer, tmp_path: Path, uri: str) -> None:
-    folder = Path(uri.removeprefix("sqlite:///")).parent
+    folder = sqlite_file(uri).parent  # type: ignore[union-attr]
     store = Store(uri, "synthetic", "0123456789ab", definition(), {})
     store.write_sessions([SESSION])
     store.sync(answer.results)

@@ -9,15 +9,21 @@ from mlflow.tracking._tracking_service import utils
 
 from tests.tuner.store.small_stores import find_runs, open_store
 from zerotune.tuner.store import default_tracking_uri
-from zerotune.tuner.store.connection import connect
+from zerotune.tuner.store.connection import connect, sqlite_file
 
 
 @pytest.fixture
 def old(tmp_path: Path, uri: str) -> Path:
     """Return the folder of a store with a file of its study, with an awkward name."""
-    folder = Path(uri.removeprefix("sqlite:///")).parent
+    folder = file_of(uri).parent
     put(uri, tmp_path, "first.csv")
     return folder
+
+
+def file_of(uri: str) -> Path:
+    file = sqlite_file(uri)
+    assert file is not None
+    return file
 
 
 def put(uri: str, tmp_path: Path, name: str) -> None:
@@ -65,7 +71,7 @@ def test_files_that_somebody_put_elsewhere_are_not_looked_for_here(tmp_path: Pat
     client = MlflowClient(uri)
     kept_at = "s3://bucket/artifacts"
     client.create_experiment("theirs", kept_at)
-    Path(uri.removeprefix("sqlite:///")).with_name("artifacts").mkdir()
+    file_of(uri).with_name("artifacts").mkdir()
     connect(uri, create=False)
     theirs = client.get_experiment_by_name("theirs")
     assert theirs is not None
