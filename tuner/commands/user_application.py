@@ -14,16 +14,9 @@ def register_user_application(spec: str | None) -> str | None:
     """
     if spec is None:
         return None
-    from ...trainers.applications.failure import ApplicationError
-    from ...trainers.applications.registry import register_application
-    from ...trainers.applications.user_file import read_application_file
+    from ..study import loading
 
-    try:
-        file = read_application_file(spec)
-        register_application(file)
-    except ApplicationError as error:
-        raise BadInput(f"--app {spec}: {error}") from None
-    return file.name
+    return loading.register_user_application(spec, f"--app {spec}")
 
 
 def check_application_is_used(spec: str | None, registered: str | None, application: str, user: str) -> None:

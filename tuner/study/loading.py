@@ -41,7 +41,7 @@ def load_study(path_or_name: str | Path, *, app: str | None = None) -> Study:
     Raises:
         BadInput: there is no such study, its file has mistakes, one line for each, or the application cannot be used.
     """
-    registered = None if app is None else _register_application(app)
+    registered = None if app is None else register_user_application(app, f"app={app!r}")
     path = study_path(str(path_or_name))
     study = build_study(read_yaml(path, str(path)))
     if registered not in (None, study.application):
@@ -52,13 +52,17 @@ def load_study(path_or_name: str | Path, *, app: str | None = None) -> Study:
     return study
 
 
-def _register_application(app: str) -> str:
-    """Register the application of FILE.py:NAME, and return NAME."""
+def register_user_application(spec: str, given_as: str) -> str:
+    """Register the application of FILE.py:NAME, and return NAME. Messages begin with `given_as`.
+
+    Raises:
+        BadInput: the file, or the application in it, cannot be used.
+    """
     try:
-        file = read_application_file(app)
+        file = read_application_file(spec)
         register_application(file)
     except ApplicationError as error:
-        raise BadInput(f"app={app!r}: {error}") from None
+        raise BadInput(f"{given_as}: {error}") from None
     return file.name
 
 
