@@ -23,11 +23,19 @@ OWN_CLASS = """class Sides(nn.Linear):
 """
 
 
-def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]:
+def write_shadowing_files(folder: Path) -> None:
+    """Write files that raise when they are imported in place of packages and modules of the standard library."""
+    folder.mkdir(exist_ok=True)
+    for name in SHADOWING:
+        (folder / name).write_text(FOREIGN, encoding="utf-8")
+
+
+def write_foreign_folder(folder: Path, current: Path | None = None, *, resources: str = "") -> dict[str, str]:
     """Write such a folder, with an application `plane.py:sides` that imports its neighbour `trainers.net`.
 
     Args:
         folder: an existing folder.
+        current: folder of the files that must not be imported, if not the same; created if missing.
         resources: the study's resources, as YAML.
 
     Returns:
@@ -39,7 +47,6 @@ def write_foreign_folder(folder: Path, *, resources: str = "") -> dict[str, str]
     (folder / "trainers").mkdir()
     (folder / "trainers/__init__.py").touch()
     (folder / "trainers/net.py").write_text(NEIGHBOUR, encoding="utf-8")
-    for name in SHADOWING:
-        (folder / name).write_text(FOREIGN, encoding="utf-8")
+    write_shadowing_files(current or folder)
     further = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *further])}

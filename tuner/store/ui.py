@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sysconfig
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -35,6 +37,8 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
     if is_server(tracking_uri):
         raise BadInput(f"{redact(tracking_uri)} is an MLflow server and has its own UI: open it in a browser")
     argv = [*command_of("mlflow"), "server", "--host", host, "--port", str(port), "--workers", "1"]
+    # uvicorn would put the current folder first on the import path; the standard library is at its start anyway
+    argv += ["--uvicorn-opts", shlex.join(["--app-dir", sysconfig.get_path("stdlib")])]
     environment = {
         **os.environ,
         **ENVIRONMENT,

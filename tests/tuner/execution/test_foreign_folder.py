@@ -1,6 +1,6 @@
 """The current folder never decides which code runs: a study in a folder whose files have the names of packages.
 
-An application's neighbours are still importable, even one called `trainers`.
+The neighbours of an application and of a user's script are still importable, even one called `trainers`.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch.distributed
 
-from tests.foreign_folder import NUM_TRIALS, write_foreign_folder
+from tests.foreign_folder import FOREIGN, NUM_TRIALS, write_foreign_folder
 from zerotune.trainers.child_process import demote_current_folder, hide_folders
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.run.journal import read_journal
@@ -23,10 +23,10 @@ needs_gloo = pytest.mark.skipif(
 )
 
 
-def run_command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
-    """Return the output of `python -m zerotune`, run in the folder; it must succeed."""
+def run_python(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+    """Return the output of a Python program, run in the folder; it must succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", "zerotune", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -38,19 +38,49 @@ def run_command(folder: Path, environment: dict[str, str], *arguments: str) -> s
     return done.stdout + done.stderr
 
 
-@needs_gloo
-@pytest.mark.parametrize("driver", ["serial", pytest.param("ray", marks=pytest.mark.ray)])
-def test_a_study_runs_in_a_folder_whose_files_are_named_like_packages(driver: str, tmp_path: Path) -> None:
-    environment = write_foreign_folder(tmp_path, resources="{workers_per_trial: 2}")
-    run_command(tmp_path, environment, "run", "plane.yaml", "--app", "plane.py:sides", "--driver", driver)
-    results = read_journal(tmp_path / "mlruns/plane/journal.jsonl").results.values()
+def assert_two_workers_trained(journal: Path) -> None:
+    results = read_journal(journal).results.values()
     assert [("finished", 2)] * NUM_TRIALS == [(result.status, result.num_workers) for result in results]
-    if driver == "serial":
-        return
-    said = run_command(tmp_path, environment, "export", "plane", "--to", "out", "--app", "plane.py:sides")
+
+
+@needs_gloo
+@pytest.mark.ray
+def test_a_study_runs_in_a_folder_whose_files_are_named_like_packages(tmp_path: Path) -> None:
+    environment = write_foreign_folder(tmp_path, resources="{workers_per_trial: 2}")
+    zerotune = ("-m", "zerotune")
+    run_python(tmp_path, environment, *zerotune, "run", "plane.yaml", "--app", "plane.py:sides")
+    assert_two_workers_trained(tmp_path / "mlruns/plane/journal.jsonl")
+    said = run_python(tmp_path, environment, *zerotune, "export", "plane", "--to", "out", "--app", "plane.py:sides")
     assert (tmp_path / "out/report.html").is_file()
     has_pictures = any((tmp_path / "out").glob("*.png"))
     assert has_pictures or "no Chrome or Chromium was found" in said
+
+
+SCRIPT = """
+import sys
+
+from trainers.net import Sides
+from zerotune import load_study, run_study, scale_up
+
+if __name__ == "__main__":
+    study, application, store = sys.argv[1:]
+    answer = run_study(load_study(study, app=application), store=store, driver="serial")
+    print(Sides.__module__, scale_up.__module__, sorted(answer.table.index.get_level_values("arm")))
+"""
+
+
+@needs_gloo
+def test_a_script_imports_zerotune_and_its_neighbour_both_called_trainers(tmp_path: Path) -> None:
+    """The script's folder has a `trainers` and a `tuner.py`; the current folder hides even the standard library."""
+    own, current = tmp_path / "own", tmp_path / "current"
+    own.mkdir()
+    write_foreign_folder(own, current, resources="{workers_per_trial: 2}")
+    (own / "tuner.py").write_text(FOREIGN, encoding="utf-8")
+    (own / "study.py").write_text(SCRIPT, encoding="utf-8")
+    arguments = (str(own / "study.py"), str(own / "plane.yaml"), f"{own / 'plane.py'}:sides", "store")
+    printed = run_python(current, {**os.environ}, *arguments)
+    assert printed.endswith("trainers.net zerotune.trainers.scale_up ['baseline', 'sqrt', 'tuned']\n")
+    assert_two_workers_trained(current / "store/plane/journal.jsonl")
 
 
 BROKEN_WORKERS = """

