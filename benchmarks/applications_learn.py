@@ -1,4 +1,4 @@
-"""Does every application learn? Train a small version of each for a few epochs on data at hand.
+"""Does every application learn? Train a small version of each for a few epochs on local data.
 
 For each application, print the validation metric before and after training, and the CPU seconds. The number to look at
 is the gain: the fraction of the way from the untrained score to a perfect one (for perplexity, to 1, on a log scale).

@@ -4,9 +4,8 @@
 
 Each number stands beside its nominal value. Clopper and Pearson's coverage and the expectations of the best-of-k
 estimators are exact sums. The rest is simulated with a seed; its standard error is below 0.017 at 2,000 repeats. The
-measured functions are our own (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`). The exceptions are the t
-interval's coverage and the median best of k, measured with scipy's vectors and ranks, which the tests show to be the
-same.
+measured functions are our own (`tuner.analysis.evidence`, `tuner.analysis.search_statistics`), except for the t
+interval's coverage and the median best of k: these use scipy's vectorised functions, which tests show to be equal.
 """
 
 import argparse

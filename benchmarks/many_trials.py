@@ -1,7 +1,7 @@
-"""Cost of a study of thousands of trials beside training, and whether a trial costs the same in a larger study.
+"""Cost of thousands of trials without their training, and whether a trial costs the same in a larger study.
 
-Campaign, journal, store, answer and report are the real ones. Only the driver is not: it answers every trial at once
-with a synthetic result of five epochs. Every step runs in its own process, so its peak memory is its own:
+Campaign, journal, store, answer and report are the real ones. Only the driver is simulated: it answers every
+trial at once with a synthetic result of five epochs. Every step runs in its own process, so its peak memory is its own:
 
     drive      asks and tells all trials: campaign, journal forced to disk, progress lines; nothing is stored
     resume     reads the journal and replays it, as the same command does after a crash

@@ -1,4 +1,4 @@
-"""Images a second of the LSTM on MNIST's rows: its input maps multiplied out, against its published form.
+"""Images a second of the LSTM on MNIST's rows: its two input projections merged, against its published form.
 
 Times a training step (forward and backward) without the optimizer on one CPU thread. The forms alternate, so that other
 work on the machine affects all alike; seconds are the thread's own. The last line checks that they are the same

@@ -22,8 +22,8 @@ own example word_language_model. Both accumulate a batch of text above 1,024 win
 take 6.5 GB.
 
 The limit is the rate of a product of 1024 x 1024 float32 matrices on one thread, measured in turns too. Operations are
-counted as published (`trainers.flops_and_memory`). The LSTM on rows does fewer here, since it multiplies its input maps
-out.
+counted as published (`trainers.flops_and_memory`). The LSTM on rows does fewer here, since it merges its two input
+projections.
 """
 
 import json

@@ -11,13 +11,13 @@ Peers, in the same run, each in its own process, alternating:
     tune                the same with a process a trial, Tune's default: the slowest, 3 to 4 s a trial
 
 **Beyond training** is slots x span / trials, less the seconds inside `train`. The span starts when zerotune dispatches
-the first trial, or Tune's first training starts, and ends when the last result is in the closed store. What comes
-before is the start-up; what follows (zerotune's answer and figures) is reported separately. `train` sets up model and
-data, runs the epoch and evaluates. The set-up, which a persistent worker keeps in memory, is reported too, and ratios
-(peer to zerotune) with and without it.
+the first trial, or Tune's first training starts, and ends when the last result is in the closed store. The
+start-up before it and the answer and figures after it are reported separately. `train` sets up model and data, runs the
+epoch and evaluates. The set-up, which a persistent worker keeps in memory, is reported too, as are ratios (peer to
+zerotune) with and without it.
 
 A second table shows where zerotune's own time goes, in seconds a trial: of the driver's thread (which Tune's loop
-calls), of the store's writer beside it, and of the mailbox, whose round trip is timed on its own cluster.
+calls), of the store's writer thread, and of the mailbox, whose round trip is timed on its own cluster.
 """
 
 import json

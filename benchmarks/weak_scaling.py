@@ -15,8 +15,8 @@ Columns:
 - images a second of one worker and of several
 - efficiency
 - the fraction of an update that communication takes
-- the slowdown of workers beside each other without communication
-- the distance of the model from the measured update
+- the slowdown of workers that run side by side without communication ("beside")
+- the error of the model against the measured update
 - forecasts of the efficiency with a device for each worker, over links like the one between the workers here
 """
 
@@ -74,7 +74,7 @@ def config_of(application: str, samples: int, num_workers: int) -> TrainConfig:
 
 
 def main(
-    workers: Annotated[int, typer.Option(min=2, help="Workers beside one.")] = 2,
+    workers: Annotated[int, typer.Option(min=2, help="Workers of the larger group; the other has one.")] = 2,
     samples: Annotated[int, typer.Option(min=2, help="Images of an update, a worker.")] = 4,
     updates: Annotated[int, typer.Option(min=1, help="Updates of a round.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, whose median counts.")] = 5,
