@@ -1,4 +1,4 @@
-"""A schedule that is not stepped once an update, or resumed from another run, is told; a right one is not."""
+"""A schedule that is not stepped once an update, or resumed from another run, gives a warning; a right one does not."""
 
 import copy
 import pickle
@@ -268,9 +268,9 @@ def test_a_rule_that_does_less_than_its_name_says_is_told(
         schedule=ScheduleSpec(peak_lr=0.01, warmup_epochs=warmup_epochs),
         optimizer=OptimizerSpec(name=optimizer),
     )
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         scale_up(nn.Linear(2, 1), baseline, rule=rule, global_batch_size=128, num_samples=1_000, epochs=10)
-    assert [sentence in str(found.message) for sentence, found in zip(sentences, told, strict=True)] == [True] * len(
-        told
+    assert [sentence in str(found.message) for sentence, found in zip(sentences, caught, strict=True)] == [True] * len(
+        caught
     )

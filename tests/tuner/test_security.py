@@ -172,14 +172,14 @@ def test_no_file_is_unpickled(path: Path) -> None:
 
 def test_only_the_ui_can_be_told_to_listen_elsewhere_and_does_not_by_itself() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    told = {
+    defaults = {
         (name, option): parameter.default
         for name, command in commands.items()
         for parameter in command.params
         for option in parameter.opts
         if "host" in option or "bind" in option or "listen" in option
     }
-    assert told == {("ui", "--host"): "127.0.0.1"}
+    assert defaults == {("ui", "--host"): "127.0.0.1"}
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def _grid_problems(space: Space, where: Location) -> Iterator[Problem]:
         except ValueError as error:
             yield (*where, name), str(error)
     if math.prod(sizes) > MAX_GRID_POINTS:
-        yield where, f"spans {math.prod(sizes)} grid points; at most {MAX_GRID_POINTS} are taken"
+        yield where, f"spans {math.prod(sizes)} grid points; at most {MAX_GRID_POINTS} are allowed"
 
 
 def check_training(schedule: ScheduleSpec, optimizer: OptimizerSpec, epochs: int) -> None:

@@ -83,8 +83,8 @@ def test_every_trial_trains_with_the_studys_recipe() -> None:
     done = execute(Campaign(study(("epochs: 12\n", f"epochs: 12\n{stated}"))))
     expected = Recipe(label_smoothing=0.1, micro_batch_size=64, precision="bfloat16")
     assert {trial.config.recipe for trial in done.asked} == {expected}
-    for told in done.results.values():
-        assert read_back(told) == told
+    for finished in done.results.values():
+        assert read_back(finished) == finished
 
 
 # -- dependencies ------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", application)
     good, bad = (0.9, 0.1) if higher_is_better else (0.1, 0.9)
     campaign = Campaign(study(("    trials: 6\n", "    trials: 6\n    pruner: median\n")))
-    told = 0
+    num_results = 0
     while isinstance(trial := campaign.ask(), Trial):
         pruning = trial.arm == "tuned" and trial.role == "search"
         assert pruning == campaign.may_prune(trial)
@@ -36,8 +36,8 @@ def test_a_bad_trial_of_a_pruning_search_is_ended_and_a_good_one_and_a_confirmat
         assert goes_on == ([True, True] + [False] * 9 if pruning and trial.index == 4 else [True] * 11)
         status: TrialStatus = "finished" if all(goes_on) else "pruned"
         campaign.tell(result(trial, scores[-1], status=status))
-        told += 1
-    assert NUM_SEARCH_TRIALS + NUM_CONFIRMATIONS == told
+        num_results += 1
+    assert NUM_SEARCH_TRIALS + NUM_CONFIRMATIONS == num_results
 
 
 def test_a_search_prunes_by_the_epochs_of_its_own_arm() -> None:

@@ -1,4 +1,4 @@
-"""Small trials, and an agenda that asks for them and records what it is told."""
+"""Small trials, and an agenda that asks for them and records the results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,14 +38,14 @@ def make_trial(index: int, *, role: Role = "search", epochs: int = 1, data: str 
 class ListAgenda:
     """Ask for the trials of a list, and prune those in `pruned_at` after that many epochs.
 
-    The trial `alone` comes once all trials before it are told.
+    The trial `alone` comes once all trials before it have results.
     """
 
     trials: list[Trial]
     alone: Trial | None = None
     pruned_at: dict[str, int] = field(default_factory=dict)
     on_report: Callable[[Trial, Sequence[EpochMetrics]], None] = lambda trial, new_epochs: None
-    told: list[TrialResult] = field(default_factory=list)
+    results: list[TrialResult] = field(default_factory=list)
     reported: list[tuple[Trial, Sequence[EpochMetrics]]] = field(default_factory=list)
     begun: list[Trial] = field(default_factory=list)
     measured: list[tuple[Trial, PackSpeed]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class ListAgenda:
     def ask(self) -> Trial | Literal["wait", "done"]:
         if self.num_asked == len(self.trials):
             return "done"
-        if self.trials[self.num_asked] == self.alone and len(self.told) < self.num_asked:
+        if self.trials[self.num_asked] == self.alone and len(self.results) < self.num_asked:
             return "wait"
         self.num_asked += 1
         return self.trials[self.num_asked - 1]
@@ -84,7 +84,7 @@ class ListAgenda:
         self.warnings.append((trial, sentence))
 
     def tell(self, result: TrialResult) -> None:
-        self.told.append(result)
+        self.results.append(result)
 
 
 def without_seconds(epochs: tuple[EpochMetrics, ...]) -> list[EpochMetrics]:

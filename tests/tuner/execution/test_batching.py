@@ -3,7 +3,15 @@
 import pytest
 
 from tests.tuner.execution.agendas import ListAgenda, make_trial
-from tests.tuner.execution.spoken_workers import FAST_IN_FOURS, FIVE, OTHERS, Workers, packs, searched_recipes, slice_
+from tests.tuner.execution.simulated_workers import (
+    FAST_IN_FOURS,
+    FIVE,
+    OTHERS,
+    Workers,
+    make_update,
+    packs,
+    searched_recipes,
+)
 from zerotune.trainers.packing.benchmark import PackSpeed
 from zerotune.tuner.execution.ray.messages import BenchmarkResult, BenchmarkTask, Idle, ProgressUpdates
 from zerotune.tuner.execution.trial_runner import PackSetting
@@ -16,11 +24,11 @@ def test_trials_of_one_form_are_shared_out_to_the_idle_workers_in_packs() -> Non
     workers.ready("one")
     workers.ready("two")
     workers.agenda.ask = agenda_waits  # type: ignore[method-assign]
-    workers.say("one", Idle())
+    workers.send("one", Idle())
     assert [FIVE[:3]] == packs(workers, "one")
     assert [FIVE[3:]] == packs(workers, "two")
     assert workers.agenda.begun == FIVE
-    workers.say("two", ProgressUpdates({trial.id: slice_(2, of=2) for trial in FIVE[3:]}))
+    workers.send("two", ProgressUpdates({trial.id: make_update(2, of=2) for trial in FIVE[3:]}))
     assert [FIVE[3:], OTHERS] == packs(workers, "two")
 
 
@@ -31,7 +39,7 @@ def test_packs_are_measured_once_on_a_worker_before_trials_of_that_form_are_give
     (request,) = workers.post.items["one"]
     assert (BenchmarkTask, FIVE[0]) == (type(request), request.trial)
     assert "two" not in workers.post.items
-    workers.say("one", BenchmarkResult(speed=FAST_IN_FOURS))
+    workers.send("one", BenchmarkResult(speed=FAST_IN_FOURS))
     assert [(FIVE[0], FAST_IN_FOURS)] == workers.agenda.measured
     assert ([FIVE[:3]], [FIVE[3:]]) == (packs(workers, "two"), packs(workers, "one"))
 
@@ -40,7 +48,7 @@ def test_a_pack_that_would_be_too_small_to_pay_is_not_made() -> None:
     workers = Workers(ListAgenda(FIVE[:3]), packing="auto")
     workers.ready("one")
     workers.ready("two")
-    workers.say("one", BenchmarkResult(speed=PackSpeed(device="cpu", alone=1.0, packed={2: 1.3, 4: 0.5})))
+    workers.send("one", BenchmarkResult(speed=PackSpeed(device="cpu", alone=1.0, packed={2: 1.3, 4: 0.5})))
     assert ([FIVE[:1]], [FIVE[1:2]]) == (packs(workers, "two"), packs(workers, "one"))
 
 
@@ -52,9 +60,9 @@ def test_packs_are_measured_once_for_all_values_of_a_searched_recipe() -> None:
     for trial in trials:
         if trial in (trials[0], *trials[3:]):
             assert (BenchmarkTask, trial) == (type(workers.post.items["one"][-1]), workers.post.items["one"][-1].trial)
-            workers.say("one", BenchmarkResult(speed=FAST_IN_FOURS))
+            workers.send("one", BenchmarkResult(speed=FAST_IN_FOURS))
         assert packs(workers, "one")[-1] == [trial]
-        workers.slice("one", slice_(2, of=2, seconds=100.0))
+        workers.report_progress("one", make_update(2, of=2, seconds=100.0))
     assert workers.agenda.measured == [(trial, FAST_IN_FOURS) for trial in (trials[0], *trials[3:])]
 
 
@@ -66,7 +74,7 @@ def test_where_packs_cannot_be_measured_trials_are_trained_alone(death: bool) ->
     if death:
         workers.die("one")
     else:
-        workers.say("one", BenchmarkResult(speed=None))
+        workers.send("one", BenchmarkResult(speed=None))
     assert [FIVE[:1]] == packs(workers, "two")
     assert [] == workers.agenda.measured
 
@@ -82,12 +90,15 @@ def test_the_trials_of_a_lost_pack_are_trained_alone() -> None:
 def test_a_training_of_a_pack_that_ended_is_told_at_once_and_its_worker_kept() -> None:
     workers = Workers(ListAgenda([*FIVE]), packing=3)
     workers.ready("one")
-    workers.say(
-        "one", ProgressUpdates({FIVE[0].id: slice_(2, of=2), FIVE[1].id: slice_(1, of=2), FIVE[2].id: slice_(1, of=2)})
+    workers.send(
+        "one",
+        ProgressUpdates(
+            {FIVE[0].id: make_update(2, of=2), FIVE[1].id: make_update(1, of=2), FIVE[2].id: make_update(1, of=2)}
+        ),
     )
-    assert [FIVE[0]] == [result.trial for result in workers.agenda.told]
+    assert [FIVE[0]] == [result.trial for result in workers.agenda.results]
     assert [FIVE[:3]] == packs(workers, "one")
-    workers.say("one", ProgressUpdates({FIVE[1].id: slice_(2, of=2), FIVE[2].id: slice_(2, of=2)}))
+    workers.send("one", ProgressUpdates({FIVE[1].id: make_update(2, of=2), FIVE[2].id: make_update(2, of=2)}))
     assert [FIVE[:3], FIVE[3:]] == packs(workers, "one")
 
 
@@ -95,7 +106,7 @@ def test_trials_that_may_be_pruned_are_in_no_pack() -> None:
     workers = Workers(ListAgenda([*FIVE], pruned_at={FIVE[0].id: 99, FIVE[2].id: 99}), packing=4)
     workers.ready("one")
     assert [FIVE[:1]] == packs(workers, "one")
-    workers.slice("one", slice_(2, of=2))
+    workers.report_progress("one", make_update(2, of=2))
     assert [FIVE[:1], FIVE[1:2]] == packs(workers, "one")
 
 

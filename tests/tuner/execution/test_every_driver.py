@@ -35,7 +35,7 @@ class Ran:
     num_killed: int
 
     def result(self, trial: Trial) -> TrialResult:
-        (result,) = [result for result in self.agenda.told if result.trial == trial]
+        (result,) = [result for result in self.agenda.results if result.trial == trial]
         return result
 
 
@@ -69,7 +69,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
-    assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.told)
+    assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.results)
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_done_again(ran: Ran) -> None:
@@ -151,9 +151,9 @@ def test_trials_that_are_trained_at_once_are_told_one_by_one() -> None:
     agenda = ListAgenda([*trials, WITHOUT_DATA])
     run_ray(agenda, Execution(max_concurrent=1, packing=3))
     assert {trial.id: "finished" for trial in trials} | {WITHOUT_DATA.id: "failed"} == {
-        result.trial.id: result.status for result in agenda.told
+        result.trial.id: result.status for result in agenda.results
     }
-    for result in agenda.told[:3]:
+    for result in agenda.results[:3]:
         training = TrialRunner(result.trial, Placement()).advance(600.0).training
         assert training is not None
         assert result.epochs[-1].train_loss == pytest.approx(training.epochs[-1].train_loss, rel=1e-4)

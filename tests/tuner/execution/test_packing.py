@@ -25,11 +25,11 @@ def advanced(work: PackRunner) -> list[dict[str, ProgressUpdate]]:
     return found
 
 
-def test_every_trial_of_a_pack_gives_a_slice_an_epoch_and_the_scores_it_has_alone() -> None:
+def test_every_trial_of_a_pack_reports_every_epoch_and_the_scores_it_has_alone() -> None:
     updates = advanced(PackRunner(PAIR, [Placement()] * 2))
-    assert [{trial.id for trial in PAIR}] * 2 == [set(told) for told in updates]
+    assert [{trial.id for trial in PAIR}] * 2 == [set(update) for update in updates]
     for trial in PAIR:
-        assert [[1], [2]] == [[epoch.epoch for epoch in told[trial.id].new_epochs] for told in updates]
+        assert [[1], [2]] == [[epoch.epoch for epoch in update[trial.id].new_epochs] for update in updates]
         result = conclude(trial, updates[-1][trial.id])
         alone = TrialRunner(trial, Placement()).advance(60.0).training
         assert alone is not None
@@ -55,7 +55,7 @@ def test_a_pack_that_breaks_is_trained_one_by_one_and_billed_for_what_it_did(mon
     first = work.advance(0.0)
     assert [[1], [1]] == [[epoch.epoch for epoch in update.new_epochs] for update in first.values()]
     rest = advanced(work)
-    assert [[PAIR[0].id], [PAIR[0].id], [PAIR[1].id], [PAIR[1].id]] == [list(told) for told in rest]
+    assert [[PAIR[0].id], [PAIR[0].id], [PAIR[1].id], [PAIR[1].id]] == [list(update) for update in rest]
     for trial, last in zip(PAIR, (rest[1], rest[3]), strict=True):
         result = conclude(trial, last[trial.id])
         assert result.status == "finished"
@@ -83,8 +83,8 @@ def test_epochs_that_a_broken_pack_had_not_told_are_billed(monkeypatch: pytest.M
 def test_a_trial_that_cannot_be_trained_fails_with_its_own_sentence() -> None:
     nowhere = [replace(trial, config=replace(trial.config, data="nowhere")) for trial in PAIR]
     updates = advanced(PackRunner(nowhere, [Placement()] * 2))
-    for trial, told in zip(nowhere, updates, strict=True):
-        result = conclude(trial, told[trial.id])
+    for trial, update in zip(nowhere, updates, strict=True):
+        result = conclude(trial, update[trial.id])
         assert result.status == "failed"
         assert "nowhere" in str(result.error)
 
@@ -101,5 +101,5 @@ def test_a_loss_that_raises_once_costs_nobody_a_trial(monkeypatch: pytest.Monkey
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(application, loss=loss))
     trials: list[Trial] = [make_trial(0), make_trial(1)]
     updates = advanced(PackRunner(trials, [Placement()] * 2))
-    results = [conclude(trial, told[trial.id]) for trial, told in zip(trials, updates, strict=True)]
+    results = [conclude(trial, update[trial.id]) for trial, update in zip(trials, updates, strict=True)]
     assert ["finished", "finished"] == [result.status for result in results]

@@ -95,10 +95,10 @@ def test_a_worker_on_a_machine_that_cannot_train_says_so_and_waits(
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     worker = TuneWorker.__new__(TuneWorker)
     worker.setup({"post": None, "worker_group": SINGLE_WORKER, "inspection": without_data(tmp_path)})
-    word = worker.step()["message"]
-    assert isinstance(word, Ready)
-    assert word.problem is not None
-    assert str(tmp_path) in word.problem
+    message = worker.step()["message"]
+    assert isinstance(message, Ready)
+    assert message.problem is not None
+    assert str(tmp_path) in message.problem
     assert worker.step() == worker.step() == {"message": Idle()}
 
 
@@ -107,7 +107,7 @@ def test_a_worker_that_could_train_nothing_is_given_nothing_and_its_machine_name
     post = SimpleNamespace(put=SimpleNamespace(remote=lambda mailbox, letter: posted.append(mailbox)))
     dispatch = Dispatcher(agenda, Execution(), post)
     for worker, problem in (("one", None), ("late", "two: no data"), ("later", "two: no data")):
-        word = Ready(mailbox=worker, problem=problem)
-        dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": word})
+        message = Ready(mailbox=worker, problem=problem)
+        dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": message})
     assert posted == ["one"]
     assert agenda.notes == ["A machine that joined gets no trials, because it cannot train them: two: no data"]

@@ -9,7 +9,14 @@ import ray
 from ray import cloudpickle
 
 from tests.tuner.execution.agendas import SINGLE_WORKER, ListAgenda, make_trial, without_seconds
-from tests.tuner.execution.spoken_workers import FAST_IN_FOURS, Workers, packs, searched_recipes, slice_, small_batch
+from tests.tuner.execution.simulated_workers import (
+    FAST_IN_FOURS,
+    Workers,
+    make_update,
+    packs,
+    searched_recipes,
+    small_batch,
+)
 from zerotune.trainers.spec import Placement
 from zerotune.tuner.execution.ray.messages import UPDATE_SECONDS, Assignment, BenchmarkResult, ProgressUpdates
 from zerotune.tuner.execution.ray.tune_worker import TuneWorker
@@ -21,31 +28,31 @@ TRIALS = [make_trial(index, epochs=2) for index in range(8)]
 
 
 def ended(trials: list[Trial], seconds: float) -> ProgressUpdates:
-    return ProgressUpdates({trial.id: slice_(2, of=2, seconds=seconds) for trial in trials})
+    return ProgressUpdates({trial.id: make_update(2, of=2, seconds=seconds) for trial in trials})
 
 
 def test_as_many_are_handed_out_as_fill_a_slice_once_one_has_shown_how_long_they_take() -> None:
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:4]]
     assert not any(item.as_pack for item in workers.post.items["one"])
-    workers.say("one", ended(TRIALS[1:4], 2 * UPDATE_SECONDS))
+    workers.send("one", ended(TRIALS[1:4], 2 * UPDATE_SECONDS))
     assert packs(workers, "one")[2:] == [TRIALS[4:5]]
-    assert [result.trial for result in workers.agenda.told] == TRIALS[:4]
+    assert [result.trial for result in workers.agenda.results] == TRIALS[:4]
 
 
 @pytest.mark.parametrize("end", ["diverged", "failed"])
 def test_a_trial_that_did_not_get_to_its_end_does_not_show_how_long_they_take(end: str) -> None:
-    short = slice_(1, of=2, seconds=SHORT, error="ValueError: no" if end == "failed" else None)
+    short = make_update(1, of=2, seconds=SHORT, error="ValueError: no" if end == "failed" else None)
     assert short.training is not None
     if end == "diverged":
         short = replace(short, training=replace(short.training, status="diverged"))
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
-    workers.slice("one", short)
+    workers.report_progress("one", short)
     assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:2]]
-    assert [result.status for result in workers.agenda.told] == [end]
+    assert [result.status for result in workers.agenda.results] == [end]
 
 
 @pytest.mark.parametrize("packing", ["off", "auto", 4])
@@ -54,9 +61,9 @@ def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in
     workers = Workers(ListAgenda(trials), packing=packing)
     workers.ready("one")
     if packing == "auto":
-        workers.say("one", BenchmarkResult(speed=FAST_IN_FOURS))
+        workers.send("one", BenchmarkResult(speed=FAST_IN_FOURS))
     assert packs(workers, "one") == [trials[:1]]
-    workers.say("one", ended(trials[:1], SHORT))
+    workers.send("one", ended(trials[:1], SHORT))
     assert packs(workers, "one") == [trials[:1], trials[1:4]]
     assert not any(item.as_pack for item in workers.post.items["one"] if isinstance(item, Assignment))
 
@@ -64,12 +71,12 @@ def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in
 def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_have_begun() -> None:
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one")[1:] == [TRIALS[1:4]]
     assert workers.agenda.begun == TRIALS[:2]
-    workers.say("one", ProgressUpdates({TRIALS[1].id: slice_(1, of=2)}))
+    workers.send("one", ProgressUpdates({TRIALS[1].id: make_update(1, of=2)}))
     assert workers.agenda.begun == TRIALS[:2]
-    workers.say("one", ended(TRIALS[1:3], SHORT))
+    workers.send("one", ended(TRIALS[1:3], SHORT))
     assert workers.agenda.begun == [*TRIALS[:2], TRIALS[3]]  # the third began and ended between two updates
 
 
@@ -80,10 +87,10 @@ def test_the_last_of_them_are_shared_by_all_workers() -> None:
     asked, agenda.ask = agenda.ask, lambda: "wait"  # type: ignore[method-assign]
     workers.ready("two")
     agenda.ask = asked  # type: ignore[method-assign]
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "two") == [TRIALS[1:4]]
     assert packs(workers, "one") == [TRIALS[:1], TRIALS[4:5]]
-    workers.say("one", ended(TRIALS[4:5], SHORT))
+    workers.send("one", ended(TRIALS[4:5], SHORT))
     assert packs(workers, "one")[2:] == [TRIALS[5:6]]
 
 
@@ -94,25 +101,25 @@ def test_another_kind_of_trial_is_not_among_them(change: str) -> None:
     pruned_at = {other.id: 99} if change == "may be pruned" else {}
     workers = Workers(ListAgenda([*TRIALS[:2], other, TRIALS[3]], pruned_at=pruned_at))
     workers.ready("one")
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one")[1:] == [TRIALS[1:2]]
-    workers.say("one", ended(TRIALS[1:2], SHORT))
+    workers.send("one", ended(TRIALS[1:2], SHORT))
     assert packs(workers, "one")[2:] == [[other]]
 
 
 def test_those_of_a_dead_worker_are_done_again_one_by_one() -> None:
     workers = Workers(ListAgenda(TRIALS[:4]))
     workers.ready("one")
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     workers.die("one")
     for number in range(3):
         workers.ready("one", f"life {number}")
         (given,) = packs(workers, f"life {number}")
         assert len(given) == 1
-        workers.say("one", ended(given, SHORT))
+        workers.send("one", ended(given, SHORT))
         workers.die("one")
-    assert sorted(result.trial.index for result in workers.agenda.told) == [0, 1, 2, 3]
-    assert {result.status for result in workers.agenda.told} == {"finished"}
+    assert sorted(result.trial.index for result in workers.agenda.results) == [0, 1, 2, 3]
+    assert {result.status for result in workers.agenda.results} == {"finished"}
 
 
 def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(monkeypatch: pytest.MonkeyPatch) -> None:

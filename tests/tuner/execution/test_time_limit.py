@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tuner.execution.agendas import ListAgenda, make_trial
-from tests.tuner.execution.spoken_workers import FIVE, OTHERS, Workers, packs, slice_
+from tests.tuner.execution.simulated_workers import FIVE, OTHERS, Workers, make_update, packs
 from tests.user_applications import Here, hang_until_mended
 from zerotune.trainers.packing.benchmark import PACK_SIZES
 from zerotune.tuner.errors import Unreachable
@@ -65,9 +65,9 @@ def test_a_hanging_trial_fails_and_the_next_is_trained(monkeypatch: pytest.Monke
     run_serial(ListAgenda([good]), Execution())  # load the data first, so that the good trial needs little time below
     agenda = ListAgenda([hanging, good])
     run_serial(agenda, Execution(time_limit=5.0))
-    late, trained = agenda.told
-    told = "took longer than resources.time_limit, 5 s: it hangs, or the limit is too low"
-    assert ("failed", told) == (late.status, late.error)
+    late, trained = agenda.results
+    error = "took longer than resources.time_limit, 5 s: it hangs, or the limit is too low"
+    assert ("failed", error) == (late.status, late.error)
     assert late.cost.device_seconds >= 5.0
     assert trained.status == "finished"
 
@@ -150,10 +150,10 @@ def test_a_trial_whose_worker_ended_itself_fails_at_once_and_its_seconds_are_bil
     (assignment,) = workers.post.items["one"]
     assert assignment.time_limit == 60.0
     clock.now += 20
-    workers.slice("one", slice_(1, of=2))
+    workers.report_progress("one", make_update(1, of=2))
     clock.now += 40
     workers.die("one")
-    (result,) = workers.agenda.told
+    (result,) = workers.agenda.results
     assert (A, "failed", SENTENCE) == (result.trial, result.status, result.error)
     assert (1, 59.0) == (result.cost.trials, result.cost.device_seconds)  # the journal adds the reported epoch
     workers.ready("one", "again")
@@ -165,7 +165,7 @@ def test_a_worker_that_dies_before_the_time_is_over_is_replaced(clock: Clock) ->
     workers.ready("one")
     clock.now += 59
     workers.die("one")
-    assert [] == workers.agenda.told
+    assert [] == workers.agenda.results
     workers.ready("one", "again")
     assert [A] == workers.got("again")
 
@@ -178,7 +178,7 @@ def test_a_worker_that_was_lost_and_missed_only_after_its_time_is_replaced(
     workers.ready("one")
     clock.now += 65
     workers.die("one", said and said.format(n=1))
-    assert [SENTENCE] * is_late == [result.error for result in workers.agenda.told]
+    assert [SENTENCE] * is_late == [result.error for result in workers.agenda.results]
     workers.ready("one", "again")
     assert ([STOP] if is_late else [A]) == workers.got("again")
 
@@ -190,12 +190,12 @@ def test_a_pack_may_take_as_long_as_its_trials_together_and_is_then_trained_one_
     assert assignment.time_limit == 3 * 60.0
     clock.now += 180
     workers.die("one")
-    assert [] == workers.agenda.told
+    assert [] == workers.agenda.results
     workers.ready("one", "again")
     assert [FIVE[2:3]] == packs(workers, "again")
     clock.now += 60
     workers.die("one")
-    assert [(FIVE[2], SENTENCE)] == [(result.trial, result.error) for result in workers.agenda.told]
+    assert [(FIVE[2], SENTENCE)] == [(result.trial, result.error) for result in workers.agenda.results]
 
 
 def test_a_measurement_of_packs_has_a_limit_too(clock: Clock) -> None:
@@ -217,7 +217,7 @@ def test_without_a_limit_nothing_is_timed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "told"),
+    ("last", "error"),
     [
         (KILLED, "its worker died 3 times while training it: out of memory, or killed from outside"),
         (
@@ -229,15 +229,15 @@ def test_without_a_limit_nothing_is_timed() -> None:
     ],
     ids=["killed", "memory monitor", "machine"],
 )
-def test_a_trial_that_killed_its_workers_says_what_is_known_of_the_last_death(last: str, told: str) -> None:
+def test_a_trial_that_killed_its_workers_says_what_is_known_of_the_last_death(last: str, error: str) -> None:
     workers = Workers(ListAgenda([A]))
     said = ""
     for death in range(MAX_WORKER_FAILURES):
         workers.ready("one", f"life {death}")
         said += (last if death == MAX_WORKER_FAILURES - 1 else MONITOR).format(n=death + 1)
         workers.die("one", said)
-    (result,) = workers.agenda.told
-    assert ("failed", told) == (result.status, result.error)
+    (result,) = workers.agenda.results
+    assert ("failed", error) == (result.status, result.error)
 
 
 def test_workers_that_die_before_they_are_given_anything_end_the_study_with_a_sentence() -> None:
@@ -285,7 +285,7 @@ def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:
             workers.die("two")
         workers.ready("one", "life")
         trial = next(iter(workers.dispatch._assigned["one"].trials.values()))
-        workers.say("one", ProgressUpdates({trial.id: slice_(1, of=2)}))
+        workers.send("one", ProgressUpdates({trial.id: make_update(1, of=2)}))
     assert dispatch.MAX_IDLE_FAILURES == workers.dispatch._idle_failures + MAX_IDLE_FAILURES
 
 
@@ -302,11 +302,11 @@ def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried
     assert (code, err) == (0, "")
     results = read_journal(here.folder / "mlruns/plane/journal.jsonl").results.values()
     late = [result for result in results if result.status == "failed"]
-    told = f"took longer than resources.time_limit, {limit:g} s: it hangs, or the limit is too low"
-    assert [("baseline", 20, told)] * 2 == [(r.trial.arm, r.trial.batch_size, r.error) for r in late]
+    error = f"took longer than resources.time_limit, {limit:g} s: it hangs, or the limit is too low"
+    assert [("baseline", 20, error)] * 2 == [(r.trial.arm, r.trial.batch_size, r.error) for r in late]
     assert all(result.cost.device_seconds > limit / 2 for result in late)
     assert len(results) == 8
-    assert out.count(f"failed: {told}") == 2
+    assert out.count(f"failed: {error}") == 2
 
     (tmp_path / "mended").touch()
     assert here.zerotune("retry", "--failed", *words, "serial")[0] == 0

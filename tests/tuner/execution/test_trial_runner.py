@@ -120,8 +120,8 @@ def test_a_trial_is_placed_as_the_execution_says(tmp_path: Path, gpus: float, de
     ],
 )
 def test_being_out_of_memory_is_told_apart_from_a_bug(error: Exception, out_of_memory: bool) -> None:
-    told = f"{type(error).__name__}: {error}"
-    assert (f"out of memory: {LESS_MEMORY}; {told}" if out_of_memory else told) == describe_error(error)
+    described = f"{type(error).__name__}: {error}"
+    assert (f"out of memory: {LESS_MEMORY}; {described}" if out_of_memory else described) == describe_error(error)
 
 
 def test_memory_that_torch_cannot_have_is_told_as_such() -> None:
@@ -142,7 +142,7 @@ def test_what_a_checkpoint_cost_no_training_is_said(spoilt: bytes, tmp_path: Pat
     assert trial == warned
     assert sentence.startswith(f"{path}: not a readable checkpoint")
     assert sentence.endswith("the training starts anew.")
-    assert ["finished"] == [result.status for result in agenda.told]
+    assert ["finished"] == [result.status for result in agenda.results]
 
 
 @pytest.mark.parametrize(

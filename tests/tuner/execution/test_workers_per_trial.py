@@ -67,7 +67,7 @@ class Ran:
             self.num_killed = kill_a_worker()
 
     def result(self, trial: object) -> TrialResult:
-        (result,) = [result for result in self.agenda.told if result.trial == trial]
+        (result,) = [result for result in self.agenda.results if result.trial == trial]
         return result
 
 
@@ -78,7 +78,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
-    assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.told)
+    assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.results)
     assert ran.num_killed == 1
 
 
@@ -95,8 +95,8 @@ def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
 
 
 def test_a_trial_that_lost_a_worker_goes_on_from_its_checkpoint(ran: Ran) -> None:
-    told = [epoch.epoch for trial, new_epochs in ran.agenda.reported if trial == HIT for epoch in new_epochs]
-    assert told == [1, 2, 3]  # the last one comes with the result
+    epochs = [epoch.epoch for trial, new_epochs in ran.agenda.reported if trial == HIT for epoch in new_epochs]
+    assert epochs == [1, 2, 3]  # the last one comes with the result
     assert [epoch.epoch for epoch in ran.result(HIT).epochs] == [1, 2, 3, 4]
     assert ran.result(HIT).cost.samples == 4 * NUM_TRAIN
 
@@ -123,6 +123,6 @@ def test_a_second_of_two_workers_is_two_device_seconds(monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(looks))))
     agenda = ListAgenda([PLAIN])
     run_serial(agenda, Execution(workers_per_trial=2))
-    (result,) = agenda.told
+    (result,) = agenda.results
     assert [epoch.device_seconds for epoch in result.epochs] == [2.0, 2.0]
     assert result.cost.device_seconds == 2.0 + 2 * 2.0

@@ -51,9 +51,9 @@ def test_epochs_that_other_code_trained_are_billed_and_told_to_no_search(tmp_pat
         held.close()
         held = Journal(tmp_path / "first")
         open_session(study(), held, AFTER)
-    told: list[object] = []
-    assert asked_of(held, lambda *given: told.append(given)) == trial
-    assert told == []
+    changes: list[object] = []
+    assert asked_of(held, lambda *given: changes.append(given)) == trial
+    assert changes == []
     result = held.finish(trained(trial))
     held.close()
     assert result.cost.device_seconds == trained(trial).cost.device_seconds + 7.0
@@ -64,10 +64,10 @@ def test_epochs_that_the_same_code_trained_go_on(tmp_path: Path) -> None:
     trial = interrupted(tmp_path)
     held = Journal(tmp_path / "first")
     open_session(study(), held, {**BEFORE, "git.commit": "other"})
-    told: list[object] = []
-    asked_of(held, lambda *given: told.append(given))
+    changes: list[object] = []
+    asked_of(held, lambda *given: changes.append(given))
     held.close()
-    assert len(told) == 1
+    assert len(changes) == 1
     assert held.content.lost == {}
     assert trial.id in held.content.epochs
 

@@ -15,15 +15,15 @@ from zerotune.tuner.run.run import open_session
 from zerotune.tuner.trial import Trial
 
 
-class Hearing(Campaign):
+class ObservedCampaign(Campaign):
     """A campaign that records the epochs reported to it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.heard: list[int] = []
+        self.observed: list[int] = []
 
     def report(self, trial: Trial, new_epochs: Sequence[EpochMetrics]) -> bool:
-        self.heard += [epoch.epoch for epoch in new_epochs]
+        self.observed += [epoch.epoch for epoch in new_epochs]
         return super().report(trial, new_epochs)
 
 
@@ -39,19 +39,19 @@ def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(t
     """Otherwise ASHA would enter the score of epoch 4 in the rung of epoch 1."""
     definition = study(PRUNED, ("pruner: median", "pruner: asha"), ("epochs: 2", "epochs: 9"))
     silent: Any = Silent()
-    asked, heard = [], []
+    asked, observed = [], []
     for _ in range(2):
         held = Journal(tmp_path / "first")
         open_session(definition, held, SESSION)
-        campaign = Hearing(definition, held.content.results)
+        campaign = ObservedCampaign(definition, held.content.results)
         recorder = RecordingAgenda(campaign, held, silent, silent, ResultReuse(None))
         asked.append(searched(recorder))
-        heard.append(list(campaign.heard))
+        observed.append(list(campaign.observed))
         if len(asked) == 1:
             for epoch in trained(asked[0]).epochs[:3]:
                 assert recorder.report(asked[0], [epoch])
         held.close()
     assert asked[0].id == asked[1].id
-    assert heard == [[], [1, 2, 3]]
+    assert observed == [[], [1, 2, 3]]
     written = read_journal(journal(tmp_path)).epochs[asked[0].id]
     assert [each.epoch for each in written] == [1, 2, 3]

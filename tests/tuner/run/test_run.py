@@ -128,9 +128,9 @@ def test_work_that_was_lost_and_done_again_is_billed_and_changes_no_score(copied
 
 def test_a_store_that_was_lost_is_written_anew_from_the_journal(copied: Path, finished: Path) -> None:
     before = journal(copied).read_bytes()
-    anew, told = run(copied), run(finished)
-    anew = replace(anew, origin=replace(anew.origin, command=told.origin.command))  # the command names the store
-    assert anew == told
+    anew, repeated = run(copied), run(finished)
+    anew = replace(anew, origin=replace(anew.origin, command=repeated.origin.command))  # the command names the store
+    assert anew == repeated
     assert journal(copied).read_bytes() == before
 
 

@@ -213,8 +213,8 @@ def test_away_at_the_end_the_answer_is_given_and_sync_brings_the_rest(away: Away
 
 def test_a_regime_search_goes_on_without_a_store_and_brings_it_in_when_run_again(here: Here) -> None:
     out = here.done(*SEARCH, "--tracking-uri", DEAD)
-    told = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
-    assert out.count(told) == 2
+    suggestion = f"  zerotune regime plane.yaml --to 40 --app plane.py:sides --tracking-uri {DEAD} --driver serial\n"
+    assert out.count(suggestion) == 2
     again = here.done(*SEARCH)
     assert again[again.index("plane, sides") :] == out[out.index("plane, sides") :]
     store = default_tracking_uri(here.folder / "mlruns")

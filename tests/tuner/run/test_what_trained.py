@@ -71,15 +71,15 @@ def test_accepted_changes_go_on_keep_results_and_are_told_everywhere(helped: Her
     stopped(helped)
     kept = read_journal(journal(helped)).results
     mend_helper(helped)
-    told = " ".join(helped.done(*RUN, "--accept-changes").split())
-    assert "application module helper.py changed" in told.partition("up to")[0]
+    printed = " ".join(helped.done(*RUN, "--accept-changes").split())
+    assert "application module helper.py changed" in printed.partition("up to")[0]
     content = read_journal(journal(helped))
     assert {i: content.results[i] for i in kept} == kept
     sentence = (
         f"The {NUM_TRIALS} results were not all trained with the same code, packages, data and resources: {NUM_KEPT} "
         f"at first; {NUM_TRIALS - NUM_KEPT} after a change (application module helper.py changed)."
     )
-    assert sentence in told
+    assert sentence in printed
     for words in (("compare", "plane"), ("report", "plane", "--format", "markdown")):
         assert sentence in " ".join(helped.done(*words).split())
     again = " ".join(helped.done(*RUN).split())  # once accepted, not asked again
@@ -151,9 +151,9 @@ def test_where_no_trial_has_finished_the_cause_is_mended_and_the_printed_command
     assert command == f"zerotune retry plane.yaml {' '.join(APP)} --driver serial --failed"
     failed = read_journal(journal(helped)).results
     mend_helper(helped)
-    told = " ".join(helped.done(*command.split()[1:]).split())
-    assert "no trial has finished yet, so these changes are taken: application module helper.py changed" in told
-    assert "not all trained" not in told
+    printed = " ".join(helped.done(*command.split()[1:]).split())
+    assert "no trial has finished yet, so these changes are taken: application module helper.py changed" in printed
+    assert "not all trained" not in printed
     content = read_journal(journal(helped))
     assert {result.status for result in content.results.values()} == {"finished"}
     assert content.first_failures == failed

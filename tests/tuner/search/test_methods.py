@@ -262,14 +262,14 @@ def test_scores_that_are_not_finite_are_worth_no_score_and_decide_no_pruning(pru
     """Such scores are in journals of earlier versions."""
 
     def outcomes(method: OptunaTPE, bad: float | None) -> list[Params]:
-        proposals, told = [], [bad, bad, 0.94, 0.96] * 4
+        proposals, values = [], [bad, bad, 0.94, 0.96] * 4
         for index in range(16):
             proposal = method.ask()
             assert isinstance(proposal, Proposal)
             proposals.append(proposal.params)
             if index % 4 == 3:
                 for each in range(index - 3, index + 1):
-                    value = told[each]
+                    value = values[each]
                     epochs = () if value is None else (value,) * NUM_EPOCHS
                     method.tell(each, Outcome(score=value, pruned=False, epoch_scores=epochs))
         return proposals

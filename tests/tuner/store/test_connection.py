@@ -28,12 +28,12 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.2)
-    told: list[str] = []
+    messages: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], told), daemon=True)
+        opened = threading.Thread(target=_expect_unreachable, args=(silent.getsockname()[1], messages), daemon=True)
         opened.start()
         opened.join(timeout=60)
-        assert len(told) == 1
+        assert len(messages) == 1
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_a_database_driver_that_is_not_installed_is_named() -> None:
         uri = f"mssql+pymssql://ann:s3cr3t@127.0.0.1:{server.getsockname()[1]}/mlflow"
         with pytest.raises(
             BadInput, match=r"its database driver is not installed \(No module named 'pymssql'\)"
-        ) as told:
+        ) as caught:
             open_store(uri)
-    assert "s3cr3t" not in str(told.value)
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,9 +79,9 @@ def test_no_secret_of_the_address_or_the_environment_stands_in_an_error(monkeypa
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")
     uri = "postgresql://ann:p%40ss@host/mlflow?sslpassword=of-the-key"
     error = OSError(f"cannot use {uri}, p%40ss, p@ss, of-the-key, from-the-environment")
-    with pytest.raises(Unreachable) as told, translate_errors(uri, "answer"):
+    with pytest.raises(Unreachable) as caught, translate_errors(uri, "answer"):
         raise error
-    assert str(told.value) == (
+    assert str(caught.value) == (
         "the MLflow store at postgresql://***@host/mlflow?sslpassword=*** did not answer: "
         "cannot use postgresql://***@host/mlflow?sslpassword=***, ***, ***, ***, ***"
     )
@@ -182,7 +182,7 @@ def test_an_address_without_credentials_is_one(uri: str) -> None:
         assert redact(uri) == uri
 
 
-def _expect_unreachable(port: int, told: list[str]) -> None:
+def _expect_unreachable(port: int, messages: list[str]) -> None:
     with pytest.raises(Unreachable) as caught:
         open_store(f"http://127.0.0.1:{port}")
-    told.append(str(caught.value))
+    messages.append(str(caught.value))

@@ -33,9 +33,9 @@ def test_a_disk_that_fills_up_ends_the_study_with_a_sentence_and_it_goes_on_from
         patch.setattr(journal.os, "fsync", filling_up)
         code, _, err = here.run()
     assert code == 2
-    told = "the journal cannot be written (No space left on device): fix that, then run the study again to resume it\n"
+    error = "the journal cannot be written (No space left on device): fix that, then run the study again to resume it\n"
     assert err.startswith("error: ")
-    assert err.endswith(f"{JOURNAL}: {told}")
+    assert err.endswith(f"{JOURNAL}: {error}")
     assert 3 <= len(statuses(here)) < NUM_TRIALS
     before = (here.folder / JOURNAL).read_bytes()
     assert here.run()[0] == 0

@@ -124,8 +124,8 @@ def test_of_two_copies_that_both_go_on_neither_replaces_the_others_results(uri: 
 
 def test_two_copies_at_the_same_time_lose_nothing_and_part_when_one_is_written_again(uri: str) -> None:
     one, other = Holder(results=measured(1e9)), Holder(results=measured(2e9))
-    told: list[str] = []
-    writer = Writer(lambda: opened(uri, one), (), lambda sentence, _: told.append(sentence))
+    messages: list[str] = []
+    writer = Writer(lambda: opened(uri, one), (), lambda sentence, _: messages.append(sentence))
     writer.start()
     writer.wait_until_open()
     store = opened(uri, other)
@@ -134,7 +134,7 @@ def test_two_copies_at_the_same_time_lose_nothing_and_part_when_one_is_written_a
         store.write(theirs)
     writer.close()
     assert not writer.finish(Store.finish)
-    assert "got 2 results from another copy of /data/mlruns/small while this one was running" in told[-1]
+    assert "got 2 results from another copy of /data/mlruns/small while this one was running" in messages[-1]
     assert len(find_runs(uri, CONFIRMATIONS)) == 4
     assert opened(uri, one).sync(one.results) == 2
     assert stored(uri, one.identity) == tuple(one.results)

@@ -12,22 +12,22 @@ from zerotune.tuner.store import Store, Writer, background, read_results
 
 
 def test_the_writer_writes_in_the_background(uri: str) -> None:
-    told: list[str] = []
-    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
+    messages: list[str] = []
+    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: messages.append(sentence))
     writer.start()
     for seed in range(3):
         writer.submit(make_result(seed=seed))
     writer.close()
-    assert told == []
+    assert messages == []
     assert read_results(uri, "small", with_epochs=True).results == tuple(make_result(seed=seed) for seed in range(3))
 
 
 def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, bool]] = []
+    messages: list[tuple[str, bool]] = []
     results = [make_result(seed=seed) for seed in range(4)]
-    writer = Writer(lambda: open_store(uri), results[:1], lambda *words: told.append(words))
+    writer = Writer(lambda: open_store(uri), results[:1], lambda *words: messages.append(words))
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
         writer.start()
@@ -35,23 +35,23 @@ def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
             writer.submit(result)
         writer.close()
         assert not writer.finish(lambda store: store.finish())
-    (first, _), (last, _) = told
+    (first, _), (last, _) = messages
     assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study continues" in first
     assert "disk is full. The journal has the results that MLflow lacks." in last
-    assert [is_behind for _, is_behind in told] == [True, True]
+    assert [is_behind for _, is_behind in messages] == [True, True]
 
-    writer = Writer(lambda: open_store(uri), results, lambda *words: told.append(words))
+    writer = Writer(lambda: open_store(uri), results, lambda *words: messages.append(words))
     writer.start()
     writer.close()
     assert writer.finish(lambda store: store.finish())
-    assert len(told) == 2
+    assert len(messages) == 2
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
     assert {run.info.status for run in find_runs(uri)} == {"FINISHED"}
 
 
 def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "RETRY_SECONDS", 0.05)
-    told: list[tuple[str, bool]] = []
+    messages: list[tuple[str, bool]] = []
     is_there, has_all = threading.Event(), threading.Event()
 
     def opened() -> Store:
@@ -60,7 +60,7 @@ def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch:
         raise Unreachable("the MLflow store at X did not answer: it is away.")
 
     def tell(sentence: str, is_behind: bool) -> None:
-        told.append((sentence, is_behind))
+        messages.append((sentence, is_behind))
         if not is_behind:
             has_all.set()
 
@@ -77,7 +77,7 @@ def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch:
         "The MLflow store at X did not answer: it is away. The study continues: its journal keeps the results, and "
         "MLflow gets them when it answers again."
     )
-    assert told == [(away, True), ("MLflow answers again, and has all results so far.", False)]
+    assert messages == [(away, True), ("MLflow answers again, and has all results so far.", False)]
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
 
 
@@ -87,12 +87,12 @@ def test_a_mistake_in_writing_is_told_without_its_text_and_raised_at_the_end(
     def broken(*_: object) -> None:
         raise KeyError("secret")
 
-    told: list[str] = []
-    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: told.append(sentence))
+    messages: list[str] = []
+    writer = Writer(lambda: open_store(uri), (), lambda sentence, _: messages.append(sentence))
     monkeypatch.setattr(Store, "write", broken)
     writer.start()
     writer.submit(make_result())
     writer.close()
-    assert [sentence[:37] for sentence in told] == ["MLflow cannot be written (KeyError). "]
+    assert [sentence[:37] for sentence in messages] == ["MLflow cannot be written (KeyError). "]
     with pytest.raises(KeyError, match="secret"):
         writer.finish(lambda store: store.finish())

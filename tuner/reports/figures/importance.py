@@ -23,7 +23,7 @@ from .style import (
 )
 
 SIGNIFICANT = 0.05
-"""If shuffled scores reach an importance more often than this, it cannot be told from chance."""
+"""If shuffled scores reach an importance more often than this, it is indistinguishable from chance."""
 _ROW_HEIGHT = 46
 _SPREAD = 0.6
 
@@ -50,7 +50,7 @@ def study_importances(comparison: Comparison, results: Sequence[TrialResult]) ->
 
 
 def importance_figure(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a marker with its interval for each search and hyperparameter, hollow if it cannot be told from chance.
+    """Draw a marker with its interval for each search and hyperparameter, hollow if it may be chance.
 
     The cost is ignored.
     """
@@ -62,7 +62,7 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     figure = make_panels([f"B={size}" for size in sizes], spacing=0.05)
     styles = arm_styles(facts.arms)
     entries = [marker_trace([None], [None], styles[arm], name=escape(arm), group=escape(arm)) for arm in arms]
-    figure.add_traces([*entries, legend_entry("not told from chance", "circle-open")], rows=1, cols=1)
+    figure.add_traces([*entries, legend_entry("may be chance", "circle-open")], rows=1, cols=1)
     for (arm, size), shares in found.items():
         shift = _SPREAD * (arms.index(arm) - (len(arms) - 1) / 2) / len(arms)
         trace = _trace(facts, arm, shares, [names.index(name) + shift for name in shares])
@@ -76,8 +76,8 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     apply_style(
         figure,
         title=_finding(found),
-        subtitle=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: not told "
-        "from chance",
+        subtitle=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: may be "
+        "chance",
         panels_height=num_rows(len(sizes)) * (90 + _ROW_HEIGHT * len(names) * max(1.0, len(arms) / 2)),
     )
     return figure
@@ -97,11 +97,11 @@ def _finding(found: Importances) -> str:
     for shares in found.values():
         for name, importance in shares.items():
             counts[name] = counts.get(name, 0) + (importance.chance <= SIGNIFICANT)
-    told = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
+    notable = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
     of = f"of {pluralize(len(found), 'search')}".replace("searchs", "searches")
-    if not told:
+    if not notable:
         return f"No hyperparameter separates the best trials from the others, in any {of}"
-    parts = ", ".join(f"{name} in {counts[name]}" for name in told)
+    parts = ", ".join(f"{name} in {counts[name]}" for name in notable)
     return f"What separates the best trials from the others, {of}: {parts}"
 
 

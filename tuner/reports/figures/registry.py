@@ -62,7 +62,7 @@ FIGURES: dict[str, FigureSpec] = {
         draw=pareto_trials,
     ),
     "scores": FigureSpec(
-        reading="Means and 95% intervals over seeds, moved a little sideways so that they can be told apart. The "
+        reading="Means and 95% intervals over seeds, shifted sideways so that they do not overlap. The "
         "dashed line is the margin: what is worse no longer holds the baseline's score. Triangles are scores off "
         "the axis.",
         draw=scores,

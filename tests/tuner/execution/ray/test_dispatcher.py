@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.tuner.execution.agendas import ListAgenda, make_trial
-from tests.tuner.execution.spoken_workers import Workers, slice_
+from tests.tuner.execution.simulated_workers import Workers, make_update
 from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.ray.dispatcher import Dispatcher
 from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Idle, ProgressUpdates
@@ -16,21 +16,21 @@ def test_a_worker_that_is_ready_gets_a_trial_and_the_next_when_it_is_done() -> N
     workers = Workers(ListAgenda([A, B]))
     workers.ready("one")
     assert [A] == workers.got("one")
-    workers.slice("one", slice_(1, of=2))
+    workers.report_progress("one", make_update(1, of=2))
     assert [A] == workers.got("one")
-    workers.slice("one", slice_(2, of=2))
+    workers.report_progress("one", make_update(2, of=2))
     assert [A, B] == workers.got("one")
-    assert [A] == [result.trial for result in workers.agenda.told]
+    assert [A] == [result.trial for result in workers.agenda.results]
 
 
 def test_all_workers_are_stopped_when_the_last_trial_is_told() -> None:
     workers = Workers(ListAgenda([A, B]))
     for worker in ("one", "two", "three"):
         workers.ready(worker)
-    workers.slice("one", slice_(2, of=2))
+    workers.report_progress("one", make_update(2, of=2))
     assert ([A], [B], []) == (workers.got("one"), workers.got("two"), workers.got("three"))
     assert not workers.dispatch.finished
-    workers.slice("two", slice_(2, of=2))
+    workers.report_progress("two", make_update(2, of=2))
     assert workers.dispatch.finished
     assert ([A, STOP], [B, STOP], [STOP]) == (workers.got("one"), workers.got("two"), workers.got("three"))
     workers.ready("late")
@@ -42,10 +42,10 @@ def test_a_worker_that_has_nothing_gets_a_trial_once_there_is_one() -> None:
     agenda.ask = lambda: "wait"  # type: ignore[method-assign]
     workers = Workers(agenda)
     workers.ready("one")
-    workers.say("one", Idle())
+    workers.send("one", Idle())
     assert [] == workers.got("one")
     agenda.ask = lambda: A  # type: ignore[method-assign]
-    workers.say("one", Idle())
+    workers.send("one", Idle())
     assert [A] == workers.got("one")
 
 
@@ -54,11 +54,11 @@ def test_a_trial_that_may_be_pruned_goes_on_only_when_told_to() -> None:
     workers = Workers(ListAgenda([hopeless, B], pruned_at={hopeless.id: 2}))
     workers.ready("one")
     assert [True] == [item.may_be_pruned for item in workers.post.items["one"]]
-    workers.slice("one", slice_(1, of=5))
+    workers.report_progress("one", make_update(1, of=5))
     assert [hopeless, CONTINUE] == workers.got("one")
-    workers.slice("one", slice_(2, of=5))
+    workers.report_progress("one", make_update(2, of=5))
     assert [hopeless, CONTINUE, PRUNED, B] == workers.got("one")
-    assert [(hopeless, "pruned")] == [(result.trial, result.status) for result in workers.agenda.told]
+    assert [(hopeless, "pruned")] == [(result.trial, result.status) for result in workers.agenda.results]
 
 
 def test_a_worker_whose_trial_is_pruned_hears_so_though_nothing_follows_yet() -> None:
@@ -66,7 +66,7 @@ def test_a_worker_whose_trial_is_pruned_hears_so_though_nothing_follows_yet() ->
     workers = Workers(agenda)
     workers.ready("one")
     agenda.ask = lambda: "wait"  # type: ignore[method-assign]
-    workers.slice("one", slice_(1, of=2))
+    workers.report_progress("one", make_update(1, of=2))
     assert [A, PRUNED] == workers.got("one")
 
 
@@ -78,9 +78,9 @@ def test_a_pruned_trial_leaves_no_checkpoint_though_its_worker_dies_before_it_he
     workers.ready("one")
     file = Path(str(execution.placement(hopeless).checkpoint))
     file.touch()
-    workers.slice("one", slice_(1, of=5))
+    workers.report_progress("one", make_update(1, of=5))
     workers.die("one")
-    assert ("pruned", False) == (workers.agenda.told[0].status, file.exists())
+    assert ("pruned", False) == (workers.agenda.results[0].status, file.exists())
 
 
 def test_the_trial_of_a_dead_worker_goes_to_another_before_new_ones() -> None:
@@ -88,9 +88,9 @@ def test_the_trial_of_a_dead_worker_goes_to_another_before_new_ones() -> None:
     workers.ready("one")
     workers.ready("two")
     workers.die("one")
-    workers.slice("two", slice_(2, of=2))
+    workers.report_progress("two", make_update(2, of=2))
     assert [B, A] == workers.got("two")
-    assert [B] == [result.trial for result in workers.agenda.told]
+    assert [B] == [result.trial for result in workers.agenda.results]
 
 
 def test_a_dead_workers_trial_goes_to_an_idle_worker_at_once() -> None:
@@ -107,9 +107,9 @@ def test_a_worker_that_was_started_again_reads_its_new_mailbox_only() -> None:
     workers.die("one")
     workers.ready("one", "after")
     assert ([A], [A]) == (workers.got("before"), workers.got("after"))
-    workers.say("one", ProgressUpdates({A.id: slice_(2, of=2)}))
+    workers.send("one", ProgressUpdates({A.id: make_update(2, of=2)}))
     assert ([A], [A, STOP]) == (workers.got("before"), workers.got("after"))
-    assert [A] == [result.trial for result in workers.agenda.told]
+    assert [A] == [result.trial for result in workers.agenda.results]
 
 
 def test_a_restart_that_was_not_announced_counts_as_a_death() -> None:
@@ -122,11 +122,11 @@ def test_a_restart_that_was_not_announced_counts_as_a_death() -> None:
 def test_a_trial_under_which_workers_keep_dying_fails_and_the_rest_goes_on() -> None:
     workers = Workers(ListAgenda([A, B]))
     for death in range(MAX_WORKER_FAILURES):
-        assert [] == workers.agenda.told
+        assert [] == workers.agenda.results
         workers.ready("one", f"life {death}")
         assert [A] == workers.got(f"life {death}")
         workers.die("one")
-    (result,) = workers.agenda.told
+    (result,) = workers.agenda.results
     expected = "its worker died 3 times while training it: out of memory, or killed from outside"
     assert (A, "failed", expected) == (result.trial, result.status, result.error)
     workers.ready("one", "life 4")
@@ -137,9 +137,9 @@ def test_deaths_count_anew_where_a_trial_gets_further() -> None:
     workers = Workers(ListAgenda([A]))
     for life in range(3 * MAX_WORKER_FAILURES):
         workers.ready("one", f"life {life}")
-        assert ([A], []) == (workers.got(f"life {life}"), workers.agenda.told)
+        assert ([A], []) == (workers.got(f"life {life}"), workers.agenda.results)
         workers.post.items["one"] = workers.post.items[f"life {life}"]
-        workers.slice("one", slice_(1 + life // 2, of=99))
+        workers.report_progress("one", make_update(1 + life // 2, of=99))
         workers.die("one")
 
 
@@ -148,9 +148,9 @@ def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
     for life in range(MAX_WORKER_FAILURES):
         workers.ready("one", f"life {life}")
         workers.post.items["one"] = workers.post.items[f"life {life}"]
-        workers.slice("one", slice_(7, of=99))
+        workers.report_progress("one", make_update(7, of=99))
         workers.die("one")
-    assert ["failed"] == [result.status for result in workers.agenda.told]
+    assert ["failed"] == [result.status for result in workers.agenda.results]
 
 
 def test_an_idle_worker_that_dies_gets_nothing() -> None:
@@ -167,6 +167,6 @@ def test_an_idle_worker_that_dies_gets_nothing() -> None:
 def test_a_failed_trial_frees_its_worker() -> None:
     workers = Workers(ListAgenda([A, B]))
     workers.ready("one")
-    workers.slice("one", slice_(1, of=2, error="ValueError: no"))
-    assert [("failed", "ValueError: no")] == [(result.status, result.error) for result in workers.agenda.told]
+    workers.report_progress("one", make_update(1, of=2, error="ValueError: no"))
+    assert [("failed", "ValueError: no")] == [(result.status, result.error) for result in workers.agenda.results]
     assert [A, B] == workers.got("one")

@@ -27,11 +27,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_head_that_goes_away_is_told_once() -> None:
-    told: list[str] = []
+    messages: list[str] = []
     is_over = Event()
 
     def end(sentence: str) -> None:
-        told.append(sentence)
+        messages.append(sentence)
         is_over.set()
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -43,19 +43,19 @@ def test_a_head_that_goes_away_is_told_once() -> None:
     assert [
         f"the Ray cluster was lost while the study ran: its head at {address} no longer answers. All results "
         "so far are kept; run the study again to resume it"
-    ] == told
+    ] == messages
 
 
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_watched_afterwards() -> None:
     """Nothing answers there: a health check that continued would report it after a second."""
-    told: list[str] = []
+    messages: list[str] = []
     before = set(threading.enumerate())
-    with watch_head("127.0.0.1:9", patience=1.0, end=told.append):
+    with watch_head("127.0.0.1:9", patience=1.0, end=messages.append):
         (watch,) = set(threading.enumerate()) - before
     watch.join(60.0)
     assert not watch.is_alive()
-    assert [] == told
+    assert [] == messages
 
 
 def journal_of(folder: Path) -> JournalContent:

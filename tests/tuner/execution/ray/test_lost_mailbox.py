@@ -26,4 +26,4 @@ def test_a_study_whose_mailbox_dies_ends_with_a_sentence_and_fails_no_trial() ->
     with pytest.raises(Unreachable, match="sends trials to the Ray cluster's workers has died"):
         run_ray(agenda, Execution(max_concurrent=1))
     assert agenda.reported
-    assert [result for result in agenda.told if result.status == "failed"] == []
+    assert [result for result in agenda.results if result.status == "failed"] == []

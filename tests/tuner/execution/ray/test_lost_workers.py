@@ -15,7 +15,7 @@ import torch.distributed
 from ray import cloudpickle
 
 from tests.tuner.execution.agendas import NUM_TRAIN, SINGLE_WORKER, ListAgenda, make_trial
-from tests.tuner.execution.spoken_workers import Workers, slice_
+from tests.tuner.execution.simulated_workers import Workers, make_update
 from zerotune.trainers import checkpoint as checkpoint_module
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import EpochMetrics, Placement
@@ -79,7 +79,7 @@ def test_a_trial_whose_workers_of_rays_are_lost_keeps_their_number(time_limit: f
     for _ in range(1 if time_limit else MAX_WORKER_FAILURES):
         workers.ready("one")
         workers.die("one")
-    assert [("failed", 3)] == [(result.status, result.num_workers) for result in workers.agenda.told]
+    assert [("failed", 3)] == [(result.status, result.num_workers) for result in workers.agenda.results]
 
 
 def test_a_trial_whose_workers_here_are_lost_keeps_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +89,11 @@ def test_a_trial_whose_workers_here_are_lost_keeps_their_number(monkeypatch: pyt
     monkeypatch.setattr(LocalWorkers, "start_training", lost)
     agenda = ListAgenda([TRIAL])
     run_serial(agenda, Execution(workers_per_trial=3))
-    assert [("failed", 3)] == [(result.status, result.num_workers) for result in agenda.told]
+    assert [("failed", 3)] == [(result.status, result.num_workers) for result in agenda.results]
 
 
 def test_a_trial_that_fails_keeps_how_it_was_trained() -> None:
-    update = slice_(1, of=4, error="ValueError: no")
+    update = make_update(1, of=4, error="ValueError: no")
     assert update.training is not None
     training = replace(update.training, num_workers=3, micro_batch_size=50, accumulation_steps=4)
     result = conclude(TRIAL, replace(update, training=training, num_workers=3))
@@ -115,7 +115,7 @@ def test_what_an_attempt_cost_that_lost_a_worker_is_billed(
     journal = Journal(tmp_path / "journal")
     for trial, new_epochs in agenda.reported:
         journal.progress(trial.id, new_epochs)
-    (result,) = agenda.told
+    (result,) = agenda.results
     cost = journal.finish(result).cost
     journal.close()
     num_epochs = 2 if from_checkpoint else 3
@@ -157,7 +157,7 @@ def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalWorker
     agenda.on_report = on_report
     execution = Execution(workers_per_trial=2, checkpoints=tmp_path)
     run_serial(agenda, execution)
-    assert ["pruned", "finished"] == [result.status for result in agenda.told]
+    assert ["pruned", "finished"] == [result.status for result in agenda.results]
     assert [] == list(tmp_path.iterdir())
 
 
@@ -165,14 +165,14 @@ def test_what_an_attempt_of_rays_cost_that_lost_a_worker_is_billed() -> None:
     """Rank 0 reports it and then ends."""
     workers = Workers(ListAgenda([TRIAL]))
     workers.ready("one")
-    lost = replace(slice_(1, of=4), new_epochs=(), lost="worker 1 of 2 was lost", unfinished=Cost(samples=7))
-    workers.slice("one", lost)
+    lost = replace(make_update(1, of=4), new_epochs=(), lost="worker 1 of 2 was lost", unfinished=Cost(samples=7))
+    workers.report_progress("one", lost)
     assert [] == workers.agenda.reported
     workers.die("one")
     workers.ready("one", "again")
     workers.post.items["one"] = workers.post.items["again"]
-    workers.slice("one", slice_(4, of=4))
-    (result,) = workers.agenda.told
+    workers.report_progress("one", make_update(4, of=4))
+    (result,) = workers.agenda.results
     assert (result.status, result.cost.samples) == ("finished", 1 + 7)
 
 

@@ -28,7 +28,7 @@ from zerotune.tuner.trial import Trial
 
 
 @pytest.fixture
-def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
+def worker_and_items(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
     """A worker in this process, and the items that it will find in its mailbox."""
     items: list[Any] = []
 
@@ -42,9 +42,9 @@ def spoken_to(monkeypatch: pytest.MonkeyPatch) -> tuple[TuneWorker, list[Any]]:
     return worker, items
 
 
-def epochs(word: ProgressUpdates) -> list[int]:
+def epochs(message: ProgressUpdates) -> list[int]:
     """Return the new epochs of the worker's only trial."""
-    (update,) = word.updates.values()
+    (update,) = message.updates.values()
     return [epoch.epoch for epoch in update.new_epochs]
 
 
@@ -53,8 +53,8 @@ def assignment(trial: Trial, *, may_be_pruned: bool, checkpoint: Path | None = N
     return Assignment(trials=(trial,), placements=(placement,), may_be_pruned=may_be_pruned)
 
 
-def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[TuneWorker, list[Any]]) -> None:
-    worker, _ = spoken_to
+def test_a_worker_names_a_new_mailbox_at_every_start(worker_and_items: tuple[TuneWorker, list[Any]]) -> None:
+    worker, _ = worker_and_items
     first = worker.step()["message"]
     worker.setup({"post": None, "worker_group": SINGLE_WORKER})
     second = worker.step()["message"]
@@ -62,8 +62,8 @@ def test_a_worker_names_a_new_mailbox_at_every_start(spoken_to: tuple[TuneWorker
     assert first.mailbox != second.mailbox
 
 
-def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[TuneWorker, list[Any]]) -> None:
-    worker, items = spoken_to
+def test_a_worker_trains_what_it_finds_and_stops_when_told(worker_and_items: tuple[TuneWorker, list[Any]]) -> None:
+    worker, items = worker_and_items
     worker.step()
     assert {"message": Idle()} == worker.step()
     items.append(assignment(make_trial(0), may_be_pruned=False))
@@ -75,9 +75,9 @@ def test_a_worker_trains_what_it_finds_and_stops_when_told(spoken_to: tuple[Tune
 
 
 def test_a_worker_asks_after_every_epoch_of_a_trial_that_may_be_pruned(
-    spoken_to: tuple[TuneWorker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worker_and_items: tuple[TuneWorker, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, items = spoken_to
+    worker, items = worker_and_items
     limits: list[float | None] = []
     monkeypatch.setattr(tune_worker, "end_process_after", limits.append)
     worker.step()

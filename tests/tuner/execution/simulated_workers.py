@@ -1,4 +1,4 @@
-"""A dispatcher without Ray; the test speaks for its workers."""
+"""A dispatcher without Ray; the test sends its workers' messages."""
 
 from dataclasses import replace
 from tempfile import NamedTemporaryFile
@@ -29,31 +29,31 @@ class Post:
 
 
 class Workers:
-    """A dispatcher and its workers, for which the test speaks."""
+    """A dispatcher and its workers, whose messages the test sends."""
 
     def __init__(self, agenda: ListAgenda, packing: PackSetting = "off") -> None:
         self.agenda = agenda
         self.post = Post()
         self.dispatch = Dispatcher(agenda, Execution(packing=packing), self.post)
 
-    def say(self, worker: str, word: object) -> None:
-        decision = self.dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": word})
+    def send(self, worker: str, message: object) -> None:
+        decision = self.dispatch.on_trial_result(None, SimpleNamespace(trial_id=worker), {"message": message})
         assert decision == "CONTINUE"
 
-    def slice(self, worker: str, update: ProgressUpdate) -> None:
+    def report_progress(self, worker: str, update: ProgressUpdate) -> None:
         """Report progress on the trial that the worker was given last."""
         (trial,) = [item for item in self.post.items[worker] if isinstance(item, Assignment)][-1].trials
-        self.say(worker, ProgressUpdates({trial.id: update}))
+        self.send(worker, ProgressUpdates({trial.id: update}))
 
     def ready(self, worker: str, mailbox: str | None = None) -> None:
-        self.say(worker, Ready(mailbox=mailbox or worker))
+        self.send(worker, Ready(mailbox=mailbox or worker))
 
-    def die(self, worker: str, said: str | None = None) -> None:
-        """End a worker's process; Tune has written Ray's text `said` about this and earlier deaths to a file."""
+    def die(self, worker: str, text: str | None = None) -> None:
+        """End a worker's process; Tune has written the text about this and earlier deaths to a file."""
         with NamedTemporaryFile("w") as file:
-            file.write(said or "")
+            file.write(text or "")
             file.flush()
-            error_file = None if said is None else file.name
+            error_file = None if text is None else file.name
             self.dispatch.on_trial_error(None, SimpleNamespace(trial_id=worker, error_file=error_file))
 
     def got(self, mailbox: str) -> list[Any]:
@@ -62,7 +62,7 @@ class Workers:
         return [item.trials[0] if isinstance(item, Assignment) else item for item in items]
 
 
-def slice_(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> ProgressUpdate:
+def make_update(epoch: int, *, of: int, error: str | None = None, seconds: float = 1.0) -> ProgressUpdate:
     metrics = EpochMetrics(
         epoch=epoch,
         lr=0.1,
