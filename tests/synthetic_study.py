@@ -154,3 +154,8 @@ def _confirm(noise: random.Random, arm: str, batch_size: int, mean: float) -> li
             )
         )
     return results
+
+
+def traces(figure, name):
+    """Return a figure's traces of one name."""
+    return [trace for trace in figure.data if trace.name == name]

@@ -30,34 +30,15 @@ def test_the_wheel_holds_the_packages_and_the_studies_and_nothing_else(unpacked:
     assert shipped == {path.name for path in (ROOT / "studies").glob("*.yaml")}
 
 
-def test_the_installed_package_runs_in_a_folder_that_has_packages_of_its_folders_names(
+def test_the_installed_command_finds_the_shipped_studies_in_a_folder_that_has_packages_of_these_names(
     unpacked: Path, tmp_path: Path
 ) -> None:
     for name in ("trainers", "tuner", "studies"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('of the current folder')\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "zerotune", "list", "rules"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(unpacked)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "legw" in done.stdout
-
-
-def test_the_installed_command_finds_the_shipped_studies_from_any_folder(unpacked: Path, tmp_path: Path) -> None:
-    code = "import zerotune; print(zerotune.__file__); from zerotune.tuner.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "list", "studies"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(unpacked)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert str(unpacked) in done.stdout
-    assert "quickstart" in done.stdout
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    for arguments in (["-m", "zerotune", "list", "studies"], ["-c", "import zerotune; print(zerotune.__file__)"]):
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("quickstart" if "list" in arguments else str(unpacked)) in done.stdout

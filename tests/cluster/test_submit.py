@@ -63,7 +63,7 @@ def test_a_submitted_study_runs_on_the_cluster_and_is_resumed_by_submitting_it_a
         ("http://127.0.0.1:1", "/store", "the job could not be submitted to the cluster"),
     ],
 )
-def test_what_cannot_be_submitted_is_told_in_a_sentence(
+def test_what_cannot_be_submitted_is_reported_in_a_sentence(
     tmp_path: Path, address: str, store: str, sentence: str
 ) -> None:
     write(tmp_path)

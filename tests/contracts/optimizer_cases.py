@@ -1,7 +1,9 @@
 """A small problem for the contract tests of every optimizer, and the marks that name the optimizers."""
 
+import io
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
@@ -83,3 +85,11 @@ EVERY_FORM = pytest.mark.parametrize(
 )
 OWN = [name for name, entry in OPTIMIZERS.items() if "adapt_vectors" in entry.defaults]
 EVERY_OWN = pytest.mark.parametrize("name", OWN)
+
+
+def through_file(state: Any) -> Any:
+    """Return a state as it is after being saved and loaded."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)

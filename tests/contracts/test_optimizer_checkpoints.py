@@ -1,7 +1,6 @@
 """Checkpoints of every optimizer: files, copies, torch's distributed checkpoints, and from one form to another."""
 
 import copy
-import io
 import itertools
 import pickle
 from collections.abc import Callable, Iterator
@@ -20,7 +19,16 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.optim import Optimizer
 
-from tests.contracts.optimizer_cases import EVERY_FORM, EVERY_INSTALLED, EVERY_OWN, OWN, build, forms, set_form
+from tests.contracts.optimizer_cases import (
+    EVERY_FORM,
+    EVERY_INSTALLED,
+    EVERY_OWN,
+    OWN,
+    build,
+    forms,
+    set_form,
+    through_file,
+)
 from tests.trainers.distributed.trainings import NEEDS_GLOO
 from zerotune.trainers.optimizers import LAMB, LARS, OPTIMIZERS
 from zerotune.trainers.optimizers.parameter_free import PARAMETER_FREE
@@ -74,13 +82,6 @@ def expected(name: str, form: bool | None, later: bool | None) -> list[Tensor]:
 def assert_equal(actual: list[Tensor], wanted: list[Tensor]) -> None:
     for left, right in zip(actual, wanted, strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0)
-
-
-def through_file(state: Any) -> Any:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def form_pairs(name: str) -> list[tuple[bool | None, bool | None]]:

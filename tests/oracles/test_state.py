@@ -1,7 +1,6 @@
 """An interrupted run resumes bit for bit: state_dict, files, copies and pickles."""
 
 import copy
-import io
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from tests.contracts.optimizer_cases import through_file
 from tests.oracles.layers import LAYERS, OptimizerSteps, bits_differ, parameters, train, training
 from tests.oracles.solvers import EVERY_SOLVER, FOREACH, Solver
 
@@ -20,13 +20,6 @@ NUM_STEPS = 12
 def copied(theirs: list[nn.Parameter]) -> list[nn.Parameter]:
     """Return parameters of the same values and memory layouts."""
     return [nn.Parameter(parameter.detach().clone()) for parameter in theirs]
-
-
-def through_file(state: dict[str, Any]) -> dict[str, Any]:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 STATE_COPIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -259,14 +259,14 @@ def test_labels_out_of_range_are_found_wherever_they_are_in_memory() -> None:
         (1.0, "samples must be (input, target) pairs, got type Tensor"),
     ],
 )
-def test_samples_that_are_no_pairs_are_told_what_to_do(sample: Any, sentence: str) -> None:
+def test_samples_that_are_no_pairs_are_reported_what_to_do(sample: Any, sentence: str) -> None:
     data = replace(COLUMN, train=as_split(Rows(lambda position: sample), num_workers=0))
     with pytest.raises(DataError) as error:
         remarks(REGRESSION, data)
     assert sentence in str(error.value)
 
 
-def test_several_inputs_and_outputs_are_told_what_to_do() -> None:
+def test_several_inputs_and_outputs_are_reported_what_to_do() -> None:
     both = as_split(Rows(lambda i: ({"ids": torch.zeros(3), "mask": torch.zeros(3)}, 0)), num_workers=0)
 
     class Two(nn.Linear):

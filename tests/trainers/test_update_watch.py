@@ -48,7 +48,7 @@ def test_one_step_an_update_tells_nothing(kind: type[Optimizer]) -> None:
         del scheduler
 
 
-def test_a_schedule_stepped_once_an_epoch_is_told_in_the_first_epoch() -> None:
+def test_a_schedule_stepped_once_an_epoch_is_reported_in_the_first_epoch() -> None:
     optimizer, _scheduler = run(schedule())
     for _ in range(2):
         optimizer.step()
@@ -56,7 +56,7 @@ def test_a_schedule_stepped_once_an_epoch_is_told_in_the_first_epoch() -> None:
         optimizer.step()
 
 
-def test_a_schedule_that_falls_behind_later_is_told_once() -> None:
+def test_a_schedule_that_falls_behind_later_is_reported_once() -> None:
     optimizer, scheduler = run(schedule())
     optimizer.step()
     scheduler.step()
@@ -70,7 +70,7 @@ def test_a_schedule_that_falls_behind_later_is_told_once() -> None:
         scheduler.step()
 
 
-def test_four_calls_an_update_are_told_after_the_second_update() -> None:
+def test_four_calls_an_update_are_reported_after_the_second_update() -> None:
     """As accelerate calls a prepared scheduler: once for every process."""
     optimizer, scheduler = run(schedule())
     for update in range(2):
@@ -198,7 +198,7 @@ def test_a_state_of_earlier_versions_without_the_schedules_numbers_is_read() -> 
 
 
 @pytest.mark.parametrize(("loaded", "made", "position"), [("optimizer", 7, 1), ("scheduler", 1, 7)])
-def test_a_resumed_run_that_loads_one_of_the_two_states_is_told(loaded: str, made: int, position: int) -> None:
+def test_a_resumed_run_that_loads_one_of_the_two_states_is_reported(loaded: str, made: int, position: int) -> None:
     optimizer_state, state = states(6)
     optimizer, scheduler = run(schedule(), AdamW)
     if loaded == "optimizer":
@@ -229,7 +229,7 @@ def test_a_second_schedule_on_an_optimizer_that_has_trained_tells_nothing_and_re
         third.step()
 
 
-def test_a_loader_that_drops_the_last_batch_is_told_at_the_end_and_its_sample_count_is_the_remedy() -> None:
+def test_a_loader_that_drops_the_last_batch_is_reported_at_the_end_and_its_sample_count_is_the_remedy() -> None:
     """1,000 samples at batch size 300 are 17 updates in 5 epochs; with drop_last, 15."""
     optimizer, scheduler = run(schedule(batch_size=300))
     for _ in range(15):
@@ -260,7 +260,7 @@ def test_a_loader_that_drops_the_last_batch_is_told_at_the_end_and_its_sample_co
         ("linear-warmup", "momentum", 0.0, []),
     ],
 )
-def test_a_rule_that_does_less_than_its_name_says_is_told(
+def test_a_rule_that_does_less_than_its_name_says_is_reported(
     rule: str, optimizer: str, warmup_epochs: float, sentences: list[str]
 ) -> None:
     baseline = Baseline(

@@ -82,7 +82,7 @@ def test_an_error_text_sends_nothing_that_a_terminal_obeys(here: Here) -> None:
     assert here.refused("plan", "plane.yaml", "--app", "x\x1b[2J\u202e.py:a").startswith("error: --app x�[2J�.py:a: ")
 
 
-def test_a_damaged_definition_is_told_in_short_lines_that_are_seen() -> None:
+def test_a_damaged_definition_is_reported_in_short_lines_that_are_seen() -> None:
     (line,) = describe_changes({"a\x1b\ud800" + "x" * 10_000: 1}, {})
     assert line == f"a��{'x' * 197}: was 1, now absent"
 

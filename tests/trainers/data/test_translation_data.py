@@ -175,7 +175,7 @@ def test_translations_are_compared_with_plain_text(folder: Path):
     assert data.train.references == ()
 
 
-def test_a_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert complaint(tmp_path / "none").startswith(f"{tmp_path / 'none'}: no such folder: it should hold train.en, ")
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     with pytest.raises(DataError, match=r"^wmt16: no data folder is set: name one with train\.en, "):
@@ -190,25 +190,25 @@ def test_a_folder_of_data_sets_will_do(folder: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["train.en", "valid.de", "test.en"])
-def test_a_missing_file_is_told(folder: Path, name: str):
+def test_a_missing_file_is_reported(folder: Path, name: str):
     (folder / name).unlink()
     assert complaint(folder) == f"{folder / name}: no such file: it should hold one sentence per line."
 
 
 @pytest.mark.parametrize("name", ["train.de", "valid.en"])
-def test_an_empty_file_is_told(folder: Path, name: str):
+def test_an_empty_file_is_reported(folder: Path, name: str):
     (folder / name).write_bytes(b"")
     assert complaint(folder) == f"{folder / name}: it is empty: it should hold one sentence per line."
 
 
-def test_a_file_that_is_cut_short_in_a_line_is_told(folder: Path):
+def test_a_file_that_is_cut_short_in_a_line_is_reported(folder: Path):
     (folder / "train.de").write_bytes("".join(f"{line}\n" for line in GERMAN).encode()[:-2])
     assert complaint(folder) == (
         f"{folder / 'train.de'}: line 4, the last, is not terminated: the file is truncated; download it again."
     )
 
 
-def test_languages_of_different_length_are_told(folder: Path):
+def test_languages_of_different_length_are_reported(folder: Path):
     write(folder / "valid.de", GERMAN[:3])
     assert complaint(folder) == (
         f"{folder}: both languages should have equally many lines, but valid.en has 4 and valid.de has 3: "
@@ -216,17 +216,17 @@ def test_languages_of_different_length_are_told(folder: Path):
     )
 
 
-def test_text_that_is_not_utf_8_is_told(folder: Path):
+def test_text_that_is_not_utf_8_is_reported(folder: Path):
     (folder / "test.de").write_bytes("Haus\nTür\nTor\nDach\n".encode("latin-1"))
     assert complaint(folder).startswith(f"{folder / 'test.de'}: line 2 is not UTF-8 (")
 
 
-def test_raw_references_of_another_number_are_told(folder: Path):
+def test_raw_references_of_another_number_are_reported(folder: Path):
     write(folder / "test.raw.de", ["ein Hund"])
     assert complaint(folder) == f"{folder / 'test.raw.de'}: it should have the 4 lines of test.de, found 1."
 
 
-def test_a_limit_that_leaves_no_pair_is_told(folder: Path):
+def test_a_limit_that_leaves_no_pair_is_reported(folder: Path):
     write(folder / "train.en", ["a dog", "two dogs play ."])
     write(folder / "train.de", ["ein Hund", "zwei Hunde spielen ."])
     assert complaint(folder, max_length=3) == (
@@ -235,11 +235,11 @@ def test_a_limit_that_leaves_no_pair_is_told(folder: Path):
     )
 
 
-def test_an_unknown_kind_of_subwords_is_told(folder: Path):
+def test_an_unknown_kind_of_subwords_is_reported(folder: Path):
     assert complaint(folder, subwords="bep") == "option 'subwords' must be 'bpe' or 'words', got 'bep'."
 
 
-def test_too_small_a_vocabulary_for_bytes_is_told(folder: Path):
+def test_too_small_a_vocabulary_for_bytes_is_reported(folder: Path):
     assert complaint(folder, MULTI30K, vocabulary=200) == (
         "option 'vocabulary' must be at least 260 for 'bpe', 4 special tokens and 256 bytes, got 200."
     )

@@ -276,7 +276,7 @@ def test_an_absent_package_is_a_sentence_that_says_what_to_install(name: str, mo
         ours(name, weights())
 
 
-def test_an_absent_package_is_told_by_its_study_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_package_is_reported_by_its_study_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prodigyopt", None)
     with pytest.raises(BadInput, match=r"rivals\.yaml:\d+: arms\[\d\]\.optimizer: optimizer 'prodigy': needs"):
         load_study("rivals")

@@ -42,7 +42,7 @@ from tests.user_applications import OWN, STUDY, Here, write
         ("(0.6, 0.2, 0.2)", "(0.6, 0.2, 0.3)", "data source 'drawn': shares must be above 0 and sum to 1"),
     ],
 )
-def test_a_mistake_in_the_application_is_told_before_any_trial(here: Here, old: str, new: str, sentence: str) -> None:
+def test_a_mistake_in_the_application_is_found_before_any_trial(here: Here, old: str, new: str, sentence: str) -> None:
     write(here.folder, old, new)
     assert sentence in here.refused("run", "plane.yaml", "--driver", "serial", "--app", "plane.py:sides")
     assert not (here.folder / "mlruns").exists()

@@ -175,7 +175,7 @@ def test_export_names_its_files(resumed: TinyStudyFolder) -> None:
     assert all((resumed.folder / line).is_file() for line in ended.out.splitlines())
 
 
-def test_an_unknown_study_is_told_from_those_in_the_store(resumed: TinyStudyFolder) -> None:
+def test_an_unknown_study_is_answered_with_those_in_the_store(resumed: TinyStudyFolder) -> None:
     assert "did you mean 'tiny'? It holds: tiny." in resumed.refuse("compare", "tyni")
 
 

@@ -30,7 +30,7 @@ def test_a_study_of_an_own_application_runs_and_is_read_again(here: Here) -> Non
     assert "Traceback" not in here.refused("compare", "plane.yaml")
 
 
-def test_a_study_whose_scores_are_all_infinite_has_diverged_and_is_told_by_every_command(
+def test_a_study_whose_scores_are_all_infinite_has_diverged_and_is_reported_by_every_command(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sanity check, which would refuse such a score before any training, is left out."""
@@ -291,7 +291,7 @@ def test_two_applications_have_each_the_modules_beside_their_own_file(here: Here
         assert register_application(read_application_file("two/two.py:two")).chance_score == 0.5  # edited
 
 
-def test_a_broken_neighbour_is_told_with_the_line_that_imports_it(here: Here) -> None:
+def test_a_broken_neighbour_is_reported_with_the_line_that_imports_it(here: Here) -> None:
     (here.folder / "plane_broken.py").write_text("1 / 0\n")
     write(here.folder, "import torch\n", "import torch\nimport plane_broken\n")
     said = here.refused("plan", "plane.yaml", "--app", "plane.py:sides")

@@ -53,6 +53,11 @@ class ListAgenda:
     notes: list[str] = field(default_factory=list)
     num_asked: int = 0
 
+    def result(self, trial: Trial) -> TrialResult:
+        """Return the only result of a trial."""
+        (result,) = [result for result in self.results if result.trial == trial]
+        return result
+
     def ask(self) -> Trial | Literal["wait", "done"]:
         if self.num_asked == len(self.trials):
             return "done"

@@ -87,7 +87,7 @@ def test_the_trials_of_a_lost_pack_are_trained_alone() -> None:
     assert [FIVE[2:3]] == packs(workers, "again")
 
 
-def test_a_training_of_a_pack_that_ended_is_told_at_once_and_its_worker_kept() -> None:
+def test_a_training_of_a_pack_that_ended_is_reported_at_once_and_its_worker_kept() -> None:
     workers = Workers(ListAgenda([*FIVE]), packing=3)
     workers.ready("one")
     workers.send(

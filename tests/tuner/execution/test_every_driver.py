@@ -16,7 +16,7 @@ from zerotune.tuner.errors import BadInput
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
-from zerotune.tuner.trial import Trial, TrialResult
+from zerotune.tuner.trial import Trial
 
 GOOD = [make_trial(0), make_trial(1, epochs=2)]
 WITHOUT_DATA = make_trial(2, data="nowhere")
@@ -33,10 +33,6 @@ class Ran:
     agenda: ListAgenda
     checkpoints: Path
     num_killed: int
-
-    def result(self, trial: Trial) -> TrialResult:
-        (result,) = [result for result in self.agenda.results if result.trial == trial]
-        return result
 
 
 def kill_workers() -> int:
@@ -68,14 +64,14 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return ran
 
 
-def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
+def test_every_trial_has_exactly_one_result(ran: Ran) -> None:
     assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.results)
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_done_again(ran: Ran) -> None:
     first_epochs = [new for trial, new in ran.agenda.reported if trial == HOPEFUL and new[0].epoch == 1]
     assert (2 if ran.num_killed else 1) == len(first_epochs)
-    assert ("finished", 3) == (ran.result(HOPEFUL).status, len(ran.result(HOPEFUL).epochs))
+    assert ("finished", 3) == (ran.agenda.result(HOPEFUL).status, len(ran.agenda.result(HOPEFUL).epochs))
 
 
 def test_the_numbers_are_those_of_a_training_by_itself(ran: Ran) -> None:
@@ -83,14 +79,14 @@ def test_the_numbers_are_those_of_a_training_by_itself(ran: Ran) -> None:
         work = TrialRunner(trial, Placement())
         alone = work.advance(600.0).training
         assert alone is not None
-        result = ran.result(trial)
+        result = ran.agenda.result(trial)
         assert result.status == "finished"
         assert without_seconds(alone.epochs) == without_seconds(result.epochs)
         assert alone.validation_score == result.validation_score
 
 
 def test_a_result_says_what_it_cost_and_where_it_ran(ran: Ran) -> None:
-    result = ran.result(GOOD[1])
+    result = ran.agenda.result(GOOD[1])
     cost = result.cost
     counts = (cost.trials, cost.epochs, cost.iterations, cost.samples)
     assert (1, 2, 2, 2 * NUM_TRAIN) == counts
@@ -104,14 +100,14 @@ def test_a_result_says_what_it_cost_and_where_it_ran(ran: Ran) -> None:
 
 
 def test_the_test_score_is_shown_for_confirmations_only(ran: Ran) -> None:
-    assert ran.result(GOOD[0]).test_score is None
-    chosen = ran.result(CHOSEN)
+    assert ran.agenda.result(GOOD[0]).test_score is None
+    chosen = ran.agenda.result(CHOSEN)
     assert chosen.test_score is not None
     assert 0.0 < chosen.test_score < 1.0
 
 
 def test_a_trial_that_cannot_be_trained_fails_with_a_sentence_and_the_rest_goes_on(ran: Ran) -> None:
-    result = ran.result(WITHOUT_DATA)
+    result = ran.agenda.result(WITHOUT_DATA)
     assert ("failed", None) == (result.status, result.validation_score)
     assert result.cost.device_seconds > 0  # the failed setup held the device
     assert Cost(trials=1) == replace(result.cost, device_seconds=0.0)
@@ -121,7 +117,7 @@ def test_a_trial_that_cannot_be_trained_fails_with_a_sentence_and_the_rest_goes_
 
 
 def test_a_trial_the_agenda_gives_up_ends_there_as_pruned(ran: Ran) -> None:
-    result = ran.result(HOPELESS)
+    result = ran.agenda.result(HOPELESS)
     assert ("pruned", 2, 2) == (result.status, len(result.epochs), result.cost.epochs)
     assert result.epochs[-1].validation_score == result.validation_score
 
@@ -146,7 +142,7 @@ def test_what_the_agenda_raises_comes_out_of_the_ray_driver_as_it_was() -> None:
 
 
 @pytest.mark.ray
-def test_trials_that_are_trained_at_once_are_told_one_by_one() -> None:
+def test_trials_that_are_trained_at_once_are_reported_one_by_one() -> None:
     trials = [make_trial(index, epochs=2) for index in range(3)]
     agenda = ListAgenda([*trials, WITHOUT_DATA])
     run_ray(agenda, Execution(max_concurrent=1, packing=3))

@@ -65,7 +65,7 @@ def test_a_pack_that_breaks_is_trained_one_by_one_and_billed_for_what_it_did(mon
         assert expected == (result.cost.iterations, result.cost.samples, result.cost.flops, result.cost.words)
 
 
-def test_epochs_that_a_broken_pack_had_not_told_are_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_epochs_that_a_broken_pack_had_not_reported_are_billed(monkeypatch: pytest.MonkeyPatch) -> None:
     run_epoch = PackedTraining.run_epoch
 
     def breaks(pack: PackedTraining) -> None:

@@ -68,7 +68,7 @@ def test_trials_of_a_searched_recipe_are_of_one_kind_also_where_no_two_can_be_in
     assert not any(item.as_pack for item in workers.post.items["one"] if isinstance(item, Assignment))
 
 
-def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_told_to_have_begun() -> None:
+def test_of_those_that_a_worker_holds_only_the_one_that_is_trained_is_reported_to_have_begun() -> None:
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
     workers.send("one", ended(TRIALS[:1], SHORT))

@@ -119,12 +119,12 @@ def test_a_trial_is_placed_as_the_execution_says(tmp_path: Path, gpus: float, de
         (ValueError("out of memory of the plot"), False),
     ],
 )
-def test_being_out_of_memory_is_told_apart_from_a_bug(error: Exception, out_of_memory: bool) -> None:
+def test_being_out_of_memory_is_distinguished_from_a_bug(error: Exception, out_of_memory: bool) -> None:
     described = f"{type(error).__name__}: {error}"
     assert (f"out of memory: {LESS_MEMORY}; {described}" if out_of_memory else described) == describe_error(error)
 
 
-def test_memory_that_torch_cannot_have_is_told_as_such() -> None:
+def test_memory_that_torch_cannot_have_is_reported_as_such() -> None:
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
     assert describe_error(error.value).startswith("out of memory: ")

@@ -20,7 +20,7 @@ from zerotune.trainers.spec import EpochMetrics, Placement
 from zerotune.tuner.execution.ray.tune_worker import run_ray
 from zerotune.tuner.execution.serial import run_serial
 from zerotune.tuner.execution.trial_runner import Execution, TrialRunner
-from zerotune.tuner.trial import Trial, TrialResult
+from zerotune.tuner.trial import Trial
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -66,10 +66,6 @@ class Ran:
         if trial == HIT and new_epochs[-1].epoch == 2 and not self.num_killed:
             self.num_killed = kill_a_worker()
 
-    def result(self, trial: object) -> TrialResult:
-        (result,) = [result for result in self.agenda.results if result.trial == trial]
-        return result
-
 
 @pytest.fixture(scope="module", params=["serial", pytest.param("ray", marks=pytest.mark.ray)])
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
@@ -77,7 +73,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return Ran(driver, tmp_path_factory.mktemp("checkpoints"))
 
 
-def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
+def test_every_trial_has_exactly_one_result(ran: Ran) -> None:
     assert dict.fromkeys((trial.id for trial in TRIALS), 1) == Counter(r.trial.id for r in ran.agenda.results)
     assert ran.num_killed == 1
 
@@ -85,7 +81,7 @@ def test_every_trial_is_told_exactly_once(ran: Ran) -> None:
 def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
     for trial in (PLAIN, HIT, AFTER):
         alone = TrialRunner(trial, Placement()).advance(600.0).training
-        result = ran.result(trial)
+        result = ran.agenda.result(trial)
         assert alone is not None
         assert (result.status, result.num_workers) == ("finished", 2)
         assert [epoch.samples for epoch in result.epochs] == [epoch.samples for epoch in alone.epochs]
@@ -97,23 +93,23 @@ def test_the_numbers_are_those_of_one_worker_to_rounding(ran: Ran) -> None:
 def test_a_trial_that_lost_a_worker_goes_on_from_its_checkpoint(ran: Ran) -> None:
     epochs = [epoch.epoch for trial, new_epochs in ran.agenda.reported if trial == HIT for epoch in new_epochs]
     assert epochs == [1, 2, 3]  # the last one comes with the result
-    assert [epoch.epoch for epoch in ran.result(HIT).epochs] == [1, 2, 3, 4]
-    assert ran.result(HIT).cost.samples == 4 * NUM_TRAIN
+    assert [epoch.epoch for epoch in ran.agenda.result(HIT).epochs] == [1, 2, 3, 4]
+    assert ran.agenda.result(HIT).cost.samples == 4 * NUM_TRAIN
 
 
 def test_a_trial_may_be_pruned_and_the_workers_go_on(ran: Ran) -> None:
-    assert ran.result(PRUNED).status == "pruned"
-    assert ran.result(AFTER).status == "finished"
+    assert ran.agenda.result(PRUNED).status == "pruned"
+    assert ran.agenda.result(AFTER).status == "finished"
 
 
 def test_a_trial_that_fails_says_why(ran: Ran) -> None:
-    result = ran.result(WITHOUT_DATA)
+    result = ran.agenda.result(WITHOUT_DATA)
     assert (result.status, result.num_workers) == ("failed", 2)
     assert "nowhere" in (result.error or "")
 
 
 def test_a_batch_is_shared_by_two_workers(ran: Ran) -> None:
-    result = ran.result(PLAIN)
+    result = ran.agenda.result(PLAIN)
     assert (result.micro_batch_size, result.accumulation_steps) == (PLAIN.batch_size // 2, 1)
 
 

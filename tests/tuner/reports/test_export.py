@@ -111,7 +111,7 @@ def test_long_arm_names_still_fit():
     assert max(map(len, answer(compare(study, results)).splitlines())) <= 100
 
 
-def test_a_narrow_terminal_gets_fewer_columns_and_is_told_so():
+def test_a_narrow_terminal_gets_fewer_columns_and_is_reported_so():
     comparison = compare(facts(), study_results())
     wide, narrow = answer(comparison, width=110), answer(comparison, width=80)
     assert max(map(len, narrow.splitlines())) <= 80

@@ -67,7 +67,7 @@ def test_an_edited_module_that_the_application_imports_is_refused_with_what_to_d
     assert f"\n  {COMMAND} --accept-changes\n" in said
 
 
-def test_accepted_changes_go_on_keep_results_and_are_told_everywhere(helped: Here) -> None:
+def test_accepted_changes_go_on_keep_results_and_are_reported_everywhere(helped: Here) -> None:
     stopped(helped)
     kept = read_journal(journal(helped)).results
     mend_helper(helped)

@@ -17,7 +17,7 @@ from zerotune.tuner.store import connection, default_tracking_uri
 from zerotune.tuner.store.connection import translate_errors
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -26,7 +26,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.2)
     messages: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -36,7 +36,7 @@ def test_a_server_that_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) ->
         assert len(messages) == 1
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 100)
     with pytest.raises(BadInput, match=r"did not answer: .*file is not a database"):
         open_store(default_tracking_uri(tmp_path))

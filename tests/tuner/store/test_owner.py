@@ -57,7 +57,7 @@ def stored(uri: str, journal: str | None) -> tuple[TrialResult, ...]:
     return read_results(uri, "small", journal=journal, with_epochs=True).results
 
 
-def test_two_journals_of_one_study_keep_their_runs_and_each_is_told_of_the_other(uri: str) -> None:
+def test_two_journals_of_one_study_keep_their_runs_and_each_is_reported_of_the_other(uri: str) -> None:
     mine, theirs = measured(1e9), measured(2e9, range(3))
     assert run(uri, "aaaa", mine).notes == []
     (note,) = run(uri, "bbbb", theirs, "/home/bea/mlruns/small").notes

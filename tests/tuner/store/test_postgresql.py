@@ -59,7 +59,7 @@ def test_a_database_that_is_lost_and_back_holds_every_trial_once(here: Here, mon
     assert holding_the_password(here.folder) == []
 
 
-def test_a_password_in_the_address_is_told_and_kept_nowhere(here: Here) -> None:
+def test_a_password_in_the_address_is_reported_and_kept_nowhere(here: Here) -> None:
     with postgresql_server(PASSWORD) as server:
         uri = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{server.port}/postgres"
         out = here.done("run", "plane.yaml", "--driver", "serial", *APP, "--tracking-uri", uri)
@@ -102,7 +102,7 @@ def test_a_login_that_is_refused_ends_a_study_before_its_first_trial(
         assert (ran, len(results)) == (0, NUM_TRIALS), out
 
 
-def test_a_user_who_may_not_write_is_told_at_once(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_may_not_write_is_reported_at_once(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with postgresql_server(PASSWORD) as server:
         engine = create_engine(f"postgresql://{USER}@127.0.0.1:{server.port}/postgres")

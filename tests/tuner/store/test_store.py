@@ -292,7 +292,7 @@ def test_an_arm_that_a_failure_left_without_parameters_gets_them(uri: str, monke
     assert arm.data.params == {"arm": "date", "batch_size": "8192"}
 
 
-def test_a_damaged_record_is_told(uri: str) -> None:
+def test_a_damaged_record_is_reported(uri: str) -> None:
     open_store(uri).write(make_result())
     run = find_runs(uri, "tags.role = 'confirmation'")[0]
     MlflowClient(uri).set_tag(run.info.run_id, "mlflow.zerotune.record.0", '{"epochs":3')
@@ -312,7 +312,7 @@ def test_reading_makes_no_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_deleted_experiment_is_told(uri: str) -> None:
+def test_a_deleted_experiment_is_reported(uri: str) -> None:
     open_store(uri)
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("small")

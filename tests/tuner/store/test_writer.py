@@ -81,7 +81,7 @@ def test_a_store_that_comes_back_gets_everything_in_order(uri: str, monkeypatch:
     assert read_results(uri, "small", with_epochs=True).results == tuple(results)
 
 
-def test_a_mistake_in_writing_is_told_without_its_text_and_raised_at_the_end(
+def test_a_mistake_in_writing_is_reported_without_its_text_and_raised_at_the_end(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:

@@ -81,7 +81,7 @@ def test_a_study_is_read_where_a_package_of_its_model_cannot_be_used(
     assert study(("epochs: 12\n", "epochs: 12\nrecipe: {ghost_batch_size: 8}\n")).recipe.ghost_batch_size == 8
 
 
-def test_labels_are_smoothed_only_where_classes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_smoothed_only_where_classes_are_reported_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], smoothed_loss=None))
     assert mistakes(("epochs: 12\n", "epochs: 12\nrecipe: {label_smoothing: 0.1}\n")) == [
         "x.yaml:5: recipe.label_smoothing: is for applications that classify, which this one does not: leave it out."

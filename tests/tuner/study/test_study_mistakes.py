@@ -105,7 +105,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[message for _, _, message in MISTAKES])
-def test_a_mistake_is_told_with_its_line_and_what_to_do(old: str, new: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_what_to_do(old: str, new: str, message: str) -> None:
     assert mistakes((old, new)) == [message]
 
 
@@ -116,14 +116,14 @@ def test_nothing_is_searched_where_validation_is_trained_on() -> None:
     ]
 
 
-def test_several_mistakes_are_told_at_once() -> None:
+def test_several_mistakes_are_reported_at_once() -> None:
     assert [line.split(": ")[1] for line in mistakes(("trials: 12", "trials: 0"), ("[1, 2]", "[1, 1]"))] == [
         "seeds",
         "arms[0].trials",
     ]
 
 
-def test_ends_of_ranges_that_contradict_each_other_are_told() -> None:
+def test_ends_of_ranges_that_contradict_each_other_are_reported() -> None:
     edits = (
         ("{choices: [0.8, 0.9]}", "{choices: [0.0, 0.9]}"),
         ("{choices: [constant, poly]}", "{choices: [constant, poly]}\n      nesterov: {choices: [true, false]}"),
@@ -161,7 +161,7 @@ def test_a_tracking_uri_with_credentials_is_refused_without_repeating_them(uri: 
     assert "secret" not in message
 
 
-def test_sizes_that_the_model_itself_refuses_are_told_with_their_line() -> None:
+def test_sizes_that_the_model_itself_refuses_are_reported_with_their_line() -> None:
     model = "application: resnet50_cifar10\nmodel: {num_blocks: [1, 2.5]}\ndata: {source: cifar10-part}\n"
     assert mistakes(("application: lenet_mnist\ndata: {source: mnist5k}\n", model)) == [
         "x.yaml:3: model: num_blocks must be one to six whole numbers above 0, one per stage, got [1.0, 2.5]."

@@ -98,7 +98,7 @@ def _finding(found: Importances) -> str:
         for name, importance in shares.items():
             counts[name] = counts.get(name, 0) + (importance.chance <= SIGNIFICANT)
     notable = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
-    of = f"of {pluralize(len(found), 'search')}".replace("searchs", "searches")
+    of = f"of {pluralize(len(found), 'search')}"
     if not notable:
         return f"No hyperparameter separates the best trials from the others, in any {of}"
     parts = ", ".join(f"{name} in {counts[name]}" for name in notable)

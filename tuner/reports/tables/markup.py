@@ -77,7 +77,7 @@ def latex_table(table: Table, label: str) -> str:
     r"""Return a table with booktabs rules, as wide as the page, with a rule between groups and a label for \ref."""
     sides = "".join("l" if i in table.words else "r" for i in range(len(table.columns)))
     headings = " & ".join(rf"\rotatebox{{90}}{{{escape_latex(column)}}}" for column in table.columns)
-    groups = [" \\\\\n".join(_latex_row(row) for row in group) + r" \\" for group in table.groups]
+    groups = [" \\\\\n".join(" & ".join(map(escape_latex, row)) for row in group) + r" \\" for group in table.groups]
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
@@ -93,10 +93,6 @@ def latex_table(table: Table, label: str) -> str:
         r"\end{table*}",
     ]
     return "\n".join(lines)
-
-
-def _latex_row(cells: Cells) -> str:
-    return " & ".join(escape_latex(cell) for cell in cells)
 
 
 SCHEMA_VERSION = 1

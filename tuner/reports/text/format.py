@@ -38,10 +38,11 @@ def format_loss(share: float) -> str:
 def pluralize(number: float, word: str) -> str:
     """Format a number with its noun, in the plural unless the number is one.
 
-    >>> pluralize(1, "training"), pluralize(13, "training")
-    ('1 training', '13 trainings')
+    >>> pluralize(1, "training"), pluralize(13, "training"), pluralize(2, "search")
+    ('1 training', '13 trainings', '2 searches')
     """
-    return f"{format_amount(number)} {word}{'' if number == 1 else 's'}"
+    plural = "es" if word.endswith("ch") else "s"
+    return f"{format_amount(number)} {word}{'' if number == 1 else plural}"
 
 
 def format_option(value: OptionValue) -> str:

@@ -95,7 +95,7 @@ def test_a_search_without_trials_is_refused_with_what_to_do() -> None:
     assert "it has been searched at 750, 1500" in refusal("tuned", 1_000, results)
 
 
-def test_an_unknown_arm_is_told_with_the_known_ones() -> None:
+def test_an_unknown_arm_is_reported_with_the_known_ones() -> None:
     assert "unknown arm 'lewg': did you mean 'legw'?" in refusal("lewg", 750, [])
     assert "the baseline is trained at 500 alone" in refusal("baseline", 750, [])
 

@@ -182,7 +182,7 @@ def test_the_command_bills_the_baseline_where_asked_and_writes_where_told(
     assert (bills["date", "synthetic"], bills["tuned", "synthetic"]) == ("13.0", "13.0")
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(comparisons: list[Comparison], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(comparisons: list[Comparison], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     code, _, error = command(comparisons, "other", "--to", str(tmp_path / "file" / "in"))
     assert code != 0

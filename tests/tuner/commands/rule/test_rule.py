@@ -197,7 +197,7 @@ def test_a_curve_is_exact_where_it_fits_and_keeps_the_end_of_warmup_where_not() 
         ),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_a_sentence(words: RuleOptions, sentence: str) -> None:
+def test_what_cannot_be_answered_is_reported_in_a_sentence(words: RuleOptions, sentence: str) -> None:
     assert sentence in refusal(words)
 
 

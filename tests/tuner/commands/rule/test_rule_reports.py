@@ -114,7 +114,7 @@ def test_a_picture_is_drawn_in_the_format_of_its_name(answer: RuleAnswer, tmp_pa
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plot_that_cannot_be_written_is_told_in_a_sentence(
+def test_a_plot_that_cannot_be_written_is_reported_in_a_sentence(
     answer: RuleAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder.html").mkdir()

@@ -107,7 +107,7 @@ def test_the_forecast_of_a_device_each_starts_from_one_alone() -> None:
     assert forecast.efficiency(1024) == pytest.approx(0.1 / (0.1 + 2 * 1023 / 1024 * 0.02 + 10 * 0.002))
 
 
-def test_the_error_is_told_against_what_was_measured() -> None:
+def test_the_error_is_reported_against_what_was_measured() -> None:
     assert FOUND.errors() == {4: pytest.approx(0.154 / 0.2 - 1)}
     assert FOUND.efficiency(FOUR) == pytest.approx(0.5)
     assert FOUR.exchange_share == pytest.approx(0.4)

@@ -80,7 +80,7 @@ def test_it_has_the_cores_that_a_trial_asks_for(stand_in: StandIn) -> None:
     assert stand_in.calls[-1] == "stop"
 
 
-def test_one_that_cannot_be_connected_to_is_told_in_a_sentence_and_stopped(stand_in: StandIn) -> None:
+def test_one_that_cannot_be_connected_to_is_reported_in_a_sentence_and_stopped(stand_in: StandIn) -> None:
     stand_in.failure = Exception("The current node timed out during startup.\nMore of it.")
     with pytest.raises(Unreachable) as refused, cluster.connect(Execution()):
         pass

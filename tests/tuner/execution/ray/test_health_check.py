@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_head_that_goes_away_is_told_once() -> None:
+def test_a_head_that_goes_away_is_reported_once() -> None:
     messages: list[str] = []
     is_over = Event()
 

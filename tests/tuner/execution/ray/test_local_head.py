@@ -70,7 +70,7 @@ def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[LocalHead]) 
         ("raise SystemExit(3)", "its head process ended."),
     ],
 )
-def test_a_head_without_a_cluster_is_told_in_a_sentence(
+def test_a_head_without_a_cluster_is_reported_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     replace_head(monkeypatch, program)

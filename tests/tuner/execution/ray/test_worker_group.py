@@ -59,7 +59,7 @@ def start(monkeypatch: pytest.MonkeyPatch, ready: list[Any], join_process_group:
     WorkerGroup(1 + len(ready), cpus=1, gpus=0.0).start_training(make_trial(0).config, Placement(), None)
 
 
-def test_an_import_that_fails_in_another_worker_is_told_as_what_it_is(
+def test_an_import_that_fails_in_another_worker_is_reported_as_what_it_is(
     monkeypatch: pytest.MonkeyPatch, killed: list[Any]
 ) -> None:
     text = (
@@ -92,14 +92,14 @@ def test_a_follower_that_does_not_join_is_lost_and_not_the_trials_fault(
     assert len(killed) == 2
 
 
-def test_a_follower_that_is_lost_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
+def test_a_follower_that_is_lost_is_reported_before_one_that_fails_by_it(killed: list[Any]) -> None:
     group = WorkerGroup(3, cpus=1, gpus=0.0)
     group._parts = [CLOSED, LOST]
     with pytest.raises(WorkerLost, match=r"^worker 2 of 3 was lost: The actor died"):
         group.failure()
 
 
-def test_a_follower_that_fails_by_its_own_fault_is_told_before_one_that_fails_by_it(killed: list[Any]) -> None:
+def test_a_follower_that_fails_by_its_own_fault_is_reported_before_one_that_fails_by_it(killed: list[Any]) -> None:
     group = WorkerGroup(3, cpus=1, gpus=0.0)
     group._parts = [CLOSED, "ValueError: its own"]
     assert group.failure() == "worker 2 of 3: ValueError: its own"

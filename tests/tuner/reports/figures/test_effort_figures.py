@@ -70,7 +70,7 @@ def tried(number):
     return [sample(SPACE, generator) for _ in range(number)]
 
 
-def test_the_hyperparameter_that_alone_decides_has_the_largest_share_and_is_told_from_chance():
+def test_the_hyperparameter_that_alone_decides_has_the_largest_share_and_is_reported_from_chance():
     params = tried(30)
     found = importances(SPACE, params, [-abs(one["lr"] - 0.1) for one in params], higher_is_better=True)
     assert sum(one.share for one in found.values()) == pytest.approx(1.0)
@@ -103,7 +103,7 @@ def test_importances_are_the_same_on_every_call(monkeypatch):
     assert importances(SPACE, params, scores, higher_is_better=True) == first
 
 
-def test_where_all_trials_score_the_same_nothing_is_told_from_chance(monkeypatch):
+def test_where_all_trials_score_the_same_nothing_is_reported_from_chance(monkeypatch):
     monkeypatch.setattr(importance, "NUM_RESAMPLES", 2)
     found = importances(SPACE, tried(10), [0.9] * 10, higher_is_better=True)
     assert [(one.share, one.chance) for one in found.values()] == [(pytest.approx(1 / 3), 1.0)] * 3

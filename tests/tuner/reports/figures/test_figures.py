@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.synthetic_study import facts, study_results
+from tests.synthetic_study import facts, study_results, traces
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports.figures.pareto import arm_front
 from zerotune.tuner.reports.figures.registry import draw_figure
@@ -17,10 +17,6 @@ def results():
 @pytest.fixture(scope="module")
 def comparison(results):
     return compare(facts(), results)
-
-
-def traces(figure, name):
-    return [trace for trace in figure.data if trace.name == name]
 
 
 def test_the_pareto_line_goes_through_the_front_and_on_to_the_edge(comparison, results):

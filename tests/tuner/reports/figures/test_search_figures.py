@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.complete_study import complete_facts, complete_results
-from tests.synthetic_study import CHANCE, facts, result
+from tests.synthetic_study import CHANCE, facts, result, traces
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports.figures.hyperparameters import param_axis
 from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
@@ -36,10 +36,6 @@ def drawn(name, study, results):
 
 def title(figure):
     return figure.layout.title.text.replace("<br>", " ")
-
-
-def traces(figure, name):
-    return [trace for trace in figure.data if trace.name == name]
 
 
 # Best of k

@@ -146,7 +146,7 @@ def test_a_search_that_learns_is_no_estimate_unless_it_was_repeated():
     assert not said(reported(stored), "not exchangeable")
 
 
-def test_different_devices_are_told_from_one_machine():
+def test_different_devices_are_reported_from_one_machine():
     one = [replace(run, host="node-1", device="CPU") for run in complete_results()]
     assert said(reported(results=one), "One machine")
     two = [replace(run, device="GPU") if run.trial.batch_size > 1024 else run for run in one]
@@ -159,7 +159,7 @@ def test_a_stated_baseline_is_a_caveat():
     assert not said(study({"tuned": GOOD, "legw": AS_GOOD}), "was stated, not searched")
 
 
-def test_the_bill_of_a_stated_baseline_is_told_of_the_rules_that_rest_on_it_alone():
+def test_the_bill_of_a_stated_baseline_is_reported_of_the_rules_that_rest_on_it_alone():
     (caveat,) = said(
         study({"tuned": GOOD, "legw": AS_GOOD, "date": AS_GOOD}, searches=False), "was stated, not searched"
     )
