@@ -30,22 +30,18 @@ def command_of(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def demote_current_folder(path: list[str] | None = None) -> None:
+def demote_current_folder() -> None:
     """Move the current folder to the end of the import path, so that no file in it hides a package.
 
     Python puts the folder first for `python -m` and wherever PYTHONPATH names it. It is removed from PYTHONPATH, so
     that child processes do not search it either. Entries after the standard library, such as those of an editable
     install, stay.
-
-    Args:
-        path: import path to change in place; None for `sys.path` and PYTHONPATH.
     """
     here = os.path.realpath(os.curdir)
     if PACKAGE.parent.resolve() == Path(here):
         return
-    if path is None:
-        path = sys.path
-        _clean_variable(here)
+    path = sys.path
+    _clean_variable(here)
     standard = sysconfig.get_path("stdlib")
     before = path.index(standard) if standard in path else len(path)
     ahead = [place for place in path[:before] if os.path.realpath(place or os.curdir) == here]
