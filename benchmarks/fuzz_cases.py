@@ -8,7 +8,7 @@ journal    resumed as `zerotune run` does: read, replayed and finished with synt
 import contextlib
 import io
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -130,20 +130,28 @@ def _journal(search: str, folder: Path) -> WholeJournal:
         return WholeJournal(study=study, content=journal.path.read_bytes(), results=journal.content.results)
 
 
-def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lines: Console) -> None:
-    """Replay a journal and answer all other trials at once, as a driver would over hours."""
+def finish(
+    study: Study,
+    journal: Journal,
+    reusable: ReusableResults | None,
+    lines: Console,
+    *,
+    most: int | None = None,
+    make: Callable[[Trial, int], TrialResult] = made_up,
+) -> None:
+    """Replay a journal and answer all other trials, or at most so many, at once, as a driver would over hours."""
     campaign = Campaign(study, journal.content.results)
     display = ProgressDisplay(lines, metric="accuracy", higher_is_better=True)
     for cell in campaign.cells:
         display.plan(cell.arm, cell.batch_size, cell.num_planned)
     agenda = RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(reusable))
     number = 0
-    while isinstance(trial := agenda.ask(), Trial):
-        result = made_up(trial, number)
+    while number != most and isinstance(trial := agenda.ask(), Trial):
+        result = make(trial, number)
         agenda.report(trial, result.epochs)
         agenda.tell(result)
         number += 1
-    assert trial == "done"
+    assert number == most or trial == "done"
 
 
 def load(case: Case, folder: Path) -> str:
