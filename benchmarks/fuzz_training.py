@@ -163,8 +163,10 @@ def _uninstall(draw: random.Random, folder: Path) -> None:
 
 CHANGES: Final[Mapping[str, Change]] = {
     "application: loss": Change(apply=_edit("application.py", "* cross", "* 2 * cross"), names=FILE_CHANGED),
-    "application: constant": Change(apply=_edit("application.py", "FUZZ_WIDTH\", \"3", "FUZZ_WIDTH\", \"5"), names=FILE_CHANGED),
-    "module": _edit_module("helper.py", "return VALUE", "return 2 * VALUE"),
+    "application: constant": Change(
+        apply=_edit("application.py", 'FUZZ_WIDTH", "3', 'FUZZ_WIDTH", "5'), names=FILE_CHANGED
+    ),
+    "module beside it": _edit_module("helper.py", "return VALUE", "return 2 * VALUE"),
     "module of a module": _edit_module("deep.py", "1.0", "2.0"),
     "module by its name": _edit_module("by_name.py", "1.0", "2.0"),
     "module of a package": _edit_module("parts/layers.py", "ReLU", "Tanh"),
@@ -179,7 +181,7 @@ CHANGES: Final[Mapping[str, Change]] = {
     "data: a row less": _change_data(_drop_a_row),
     "variable set": Change(apply=_write("environment", "7"), names="environment variable FUZZ_WIDTH"),
     "package updated": Change(apply=_update_package, names="dist-of-fuzz 1.0 was used, 2.0 is", of_code=False),
-    "nothing": Change(apply=lambda draw, folder: None),
+    "nothing changed": Change(apply=lambda draw, folder: None),
     "comment": Change(apply=_edit("helper.py", "return", "# a comment\n    return")),
     "layout": Change(apply=_edit("application.py", "def loss(outputs, targets)", "def loss(outputs,\n     targets)")),
     "module that is not imported": Change(apply=_edit("unrelated.py", "1", "2")),
