@@ -122,7 +122,10 @@ def _edit_module(file: str, old: str, new: str) -> Change:
 
 
 def _write(file: str, text: str) -> Callable[[random.Random, Path], None]:
-    return lambda draw, folder: (folder / file).write_text(text, encoding="utf-8") and None
+    def apply(draw: random.Random, folder: Path) -> None:
+        (folder / file).write_text(text, encoding="utf-8")
+
+    return apply
 
 
 def _change_data(change: Callable[[random.Random, list[Any]], None]) -> Change:
