@@ -1,4 +1,4 @@
-"""A study under random faults: killed workers and drivers, Ctrl-C, and restarts of the MLflow server.
+"""A study under random faults: killed workers and drivers, Ctrl-C, restarts of MLflow, runs deleted in it.
 
 The study is a grid of LeNet-5 on 3,000 MNIST images that come with a package, recorded on a real MLflow server. It runs
 once undisturbed and once with faults. Whenever a driver is gone, the same command is run again, and once more at the
@@ -171,8 +171,8 @@ def run_study(
             _pause(chance.uniform(0.5, 1.5) * interval, driver)
             if driver.finished():
                 break
-            kind = chance.choices(("worker", "store", "driver", "interrupt"), weights=(5, 3, 1, 1))[0]
-            while not _strike(kind, driver, server, chance):  # there is no worker yet
+            kind = chance.choices(("worker", "store", "driver", "interrupt", "deleted"), weights=(5, 3, 1, 1, 1))[0]
+            while not _strike(kind, driver, server, chance):  # there is no worker, or no run, yet
                 time.sleep(0.1)
                 if driver.finished():
                     break
@@ -211,7 +211,21 @@ def _strike(kind: str, driver: Driver, server: Server, chance: random.Random) ->
         else:
             server.start()
         return True
+    if kind == "deleted":
+        return _delete_a_run(server, chance)
     return driver.end(signal.SIGKILL if kind == "driver" else signal.SIGINT)
+
+
+def _delete_a_run(server: Server, chance: random.Random) -> bool:
+    """Delete a trial's, an arm's or the study's run, as a user does in MLflow's UI; return whether there was one."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(server.database)
+    experiment = client.get_experiment_by_name("chaos")
+    runs = [] if experiment is None else client.search_runs([experiment.experiment_id], max_results=50_000)
+    if runs:
+        client.delete_run(runs[int(chance.random() * len(runs))].info.run_id)
+    return bool(runs)
 
 
 def _outcome(folder: Path, server: Server, seconds: float, faults: Counter[str]) -> Outcome:

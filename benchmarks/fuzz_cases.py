@@ -8,7 +8,7 @@ journal    resumed as `zerotune run` does: read, replayed and finished with synt
 import contextlib
 import io
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,6 +51,7 @@ arms:
 - {{name: tuned, {search}}}
 - {{name: legw, method: legw}}
 """
+Kind = Literal["files", "training", "owners", "numbers"]
 SEARCHES = (
     "method: random, trials: 4, repeats: 2, space: {lr: {low: 0.001, high: 1.0, scale: log}}",
     "method: optuna, trials: 4, pruner: median, space: {lr: {low: 0.1, high: 1}, decay: {choices: [constant, poly]}}",
@@ -69,10 +70,10 @@ class Case:
         kind: what reads it.
         source: what it was made from.
         mutation: how it was changed.
-        content: its bytes.
+        content: its bytes; of a kind without a file, the seed of its changes.
     """
 
-    kind: Literal["study", "journal"]
+    kind: Literal["study", "journal", "training", "owners", "numbers"]
     source: str
     mutation: str
     content: bytes
@@ -89,14 +90,20 @@ class WholeJournal:
 
 @dataclass(frozen=True, kw_only=True)
 class Wholes:
-    """Originals to mutate: studies by name, and journals."""
+    """Originals to mutate: studies by name, journals, and a folder for an empty MLflow database; what is changed."""
 
     studies: dict[str, bytes]
     journals: list[WholeJournal]
+    empty_store: Path
+    kind: Kind = "files"
+    mutations: Sequence[str] = ()
 
     def case(self, seed: int, number: int) -> Case:
         """Return the file of that number, the same one at every call."""
         draw = random.Random(f"{seed}/{number}")
+        if self.kind != "files":
+            mutation = self.mutations[number % len(self.mutations)]
+            return Case(kind=self.kind, source="", mutation=mutation, content=f"{seed}/{number}".encode())
         if number % 4 == 3:
             place = draw.randrange(len(self.journals))
             name, changed = _mutated(draw, JOURNAL_MUTATIONS, self.journals[place].content)
@@ -118,7 +125,8 @@ def _mutated(draw: random.Random, mutations: Mapping[str, Mutation], whole: byte
 def wholes(folder: Path) -> Wholes:
     """Read the shipped studies, and write journals into a folder."""
     studies = {name: path.read_bytes() for name, path in shipped_studies().items()}
-    return Wholes(studies=studies, journals=[_journal(search, folder / str(i)) for i, search in enumerate(SEARCHES)])
+    journals = [_journal(search, folder / str(i)) for i, search in enumerate(SEARCHES)]
+    return Wholes(studies=studies, journals=journals, empty_store=folder / "empty")
 
 
 def _journal(search: str, folder: Path) -> WholeJournal:
@@ -130,20 +138,28 @@ def _journal(search: str, folder: Path) -> WholeJournal:
         return WholeJournal(study=study, content=journal.path.read_bytes(), results=journal.content.results)
 
 
-def finish(study: Study, journal: Journal, reusable: ReusableResults | None, lines: Console) -> None:
-    """Replay a journal and answer all other trials at once, as a driver would over hours."""
+def finish(
+    study: Study,
+    journal: Journal,
+    reusable: ReusableResults | None,
+    lines: Console,
+    *,
+    most: int | None = None,
+    make: Callable[[Trial, int], TrialResult] = made_up,
+) -> None:
+    """Replay a journal and answer all other trials, or at most so many, at once, as a driver would over hours."""
     campaign = Campaign(study, journal.content.results)
     display = ProgressDisplay(lines, metric="accuracy", higher_is_better=True)
     for cell in campaign.cells:
         display.plan(cell.arm, cell.batch_size, cell.num_planned)
     agenda = RecordingAgenda(campaign, journal, NoStore(), display, ResultReuse(reusable))
     number = 0
-    while isinstance(trial := agenda.ask(), Trial):
-        result = made_up(trial, number)
+    while number != most and isinstance(trial := agenda.ask(), Trial):
+        result = make(trial, number)
         agenda.report(trial, result.epochs)
         agenda.tell(result)
         number += 1
-    assert trial == "done"
+    assert number == most or trial == "done"
 
 
 def load(case: Case, folder: Path) -> str:

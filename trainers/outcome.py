@@ -1,11 +1,11 @@
 """How an epoch changes a training's result: whether it has diverged, and its scores.
 
-**Divergence.** A training has diverged if a loss, a score or a weight is not finite, or if its loss is worse than that
-of the untrained model by a stated amount and does not come back. With L0 the untrained model's loss on the first
-`PROBE_SAMPLES` training samples, the amount is `divergence_factor` x max(|L0|, 1): by default ten times |L0|, and at
-least 10. The loss has not come back if the validation loss was beyond L0 + amount after every epoch of the last
-`PATIENCE` updates, or is so after the last epoch, and the loss on those training samples is so too. A loss below 0
-needs no rule of its own, and a training at chance has not diverged.
+**Divergence.** A training has diverged if a loss, a score or a weight is not finite, if a score exceeds `MAX_SCORE`, or
+if its loss is worse than that of the untrained model by a stated amount and does not come back. With L0 the untrained
+model's loss on the first `PROBE_SAMPLES` training samples, the amount is `divergence_factor` x max(|L0|, 1): by default
+ten times |L0|, and at least 10. The loss has not come back if the validation loss was beyond L0 + amount after every
+epoch of the last `PATIENCE` updates, or is so after the last epoch, and the loss on those training samples is so too. A
+loss below 0 needs no rule of its own, and a training at chance has not diverged.
 
 The same for a training alone and for one in a pack. This module must not know how an epoch is computed.
 """
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .applications.application import Application
 from .evaluation import Evaluation
-from .spec import PATIENCE, EpochMetrics, TrainConfig, TrainResult
+from .spec import MAX_SCORE, PATIENCE, EpochMetrics, TrainConfig, TrainResult
 
 
 def find_divergence(
@@ -64,13 +64,13 @@ def find_divergence(
 
 
 def find_not_finite(split: str, evaluation: Evaluation, metric: str, epoch: int) -> str | None:
-    """Say which loss or score of an evaluation is not finite; None if all are.
+    """Say which loss or score of an evaluation is not finite, or too large to compute with; None if all are sound.
 
     >>> find_not_finite("test", Evaluation(loss=0.1, score=math.nan), "accuracy", 3)
     'the test accuracy is nan in epoch 3'
     """
     numbers = [("loss", evaluation.loss), (metric, evaluation.score), *evaluation.other_scores.items()]
-    bad = (f"the {split} {name} is {value} in epoch {epoch}" for name, value in numbers if not math.isfinite(value))
+    bad = (f"the {split} {name} is {value} in epoch {epoch}" for name, value in numbers if not abs(value) <= MAX_SCORE)
     return next(bad, None)
 
 

@@ -15,6 +15,7 @@ from .applications.metric_names import bound_problem
 from .data import TensorSplit
 from .data.loaded import LoadedSplit
 from .evaluation import reset_state
+from .spec import MAX_SCORE
 
 MOST_FLOPS = 3e10
 """Operations of the pass: seconds on one core."""
@@ -71,6 +72,8 @@ def _measure(application: Application, model: nn.Module, split: Split, about: st
     torch.manual_seed(0)
     with torch.inference_mode(), attribute_to("measure", "it", about):
         value = application.measure(model, split)
+    if isinstance(value, int) and abs(value) > MAX_SCORE:
+        return math.inf
     if isinstance(value, float) and not math.isfinite(value):
         return value
     return check_number("measure", value)

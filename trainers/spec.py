@@ -17,6 +17,9 @@ TrainStatus = Literal["running", "finished", "diverged"]
 PATIENCE = 50
 """Updates within which a loss that is far worse than the untrained model's may come back (`trainers.outcome`)."""
 
+MAX_SCORE = 1e150
+"""Largest score or loss to compute with: squares of larger ones overflow, in means and intervals over seeds."""
+
 MicroBatchSize = int | Literal["auto"] | None
 """Samples in memory at once; None for the whole batch, "auto" for the fastest number that a measurement finds."""
 

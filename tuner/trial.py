@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Literal, Protocol, TypeGuard
 
 from pydantic import TypeAdapter
 
-from ..trainers.spec import EpochMetrics, OptionValue, TrainConfig
+from ..trainers.spec import MAX_SCORE, EpochMetrics, OptionValue, TrainConfig
 from .cost import Cost
 
 Role = Literal["baseline", "search", "repeat", "confirmation"]
@@ -172,11 +171,11 @@ _RESULT = TypeAdapter(TrialResult)
 
 
 def is_score(value: float | None) -> TypeGuard[float]:
-    """Return whether a trial's score is a number: not missing, NaN or infinite.
+    """Return whether a trial's score is a number to compute with: not missing, NaN, infinite or beyond `MAX_SCORE`.
 
     Results of earlier versions may hold a score that is none; no choice, mean or figure may rest on it.
     """
-    return value is not None and math.isfinite(value)
+    return value is not None and abs(value) <= MAX_SCORE
 
 
 def result_from_content(content: object) -> TrialResult:

@@ -203,6 +203,11 @@ def test_a_score_that_overflows_is_a_divergence_and_no_failure(
     assert (result.status, result.divergence) == ("diverged", "the validation accuracy is inf in epoch 1")
 
 
+def test_a_score_too_large_to_average_over_seeds_is_a_divergence(play: Play) -> None:
+    """Found by fuzzing: intervals and shares of such scores overflowed to "inf"."""
+    assert play(Script(finish_score=lambda mean: 1e308)).divergence == "the validation accuracy is 1e+308 in epoch 1"
+
+
 @pytest.mark.parametrize(
     ("measured", "sentence"),
     [

@@ -152,6 +152,15 @@ def test_large_outputs_are_compared_for_few_samples_only(monkeypatch: pytest.Mon
     assert len(remarks(weighted, CLASSES)) == 1
 
 
+@pytest.mark.parametrize("field", ["score_sum", "loss", "other_scores"])
+def test_an_integer_too_large_for_a_float_is_refused_with_a_sentence(field: str) -> None:
+    """Found by fuzzing: it ended in a traceback."""
+    given: Any = {"top": lambda o, t: 10**400} if field == "other_scores" else lambda o, t: 10**400
+    said = refused(replace(CLASSIFICATION, **{field: given}), CLASSES)
+    assert said.startswith(field)
+    assert "must return a scalar" in said if field == "loss" else "is inf on train before any training" in said
+
+
 # Bounds and directions
 
 
@@ -236,6 +245,7 @@ def test_a_direction_of_a_turned_or_unknown_metric_is_the_users(metric: str, hig
         ),
         (lambda model, split: None, "measure: must return a number, got a value of type NoneType"),
         (lambda model, split: float("nan"), "measure: is nan before any training"),
+        (lambda model, split: 10**400, "measure: is inf before any training"),
         (lambda model, split: split.nothing, "measure: it raised AttributeError"),
         (lambda model, split: split.nothing, "it was called with the untrained model and 40 samples of validation"),
         (lambda model, split: float(len(split)), "measure: doubles if every sample occurs twice"),

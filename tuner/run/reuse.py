@@ -22,6 +22,7 @@ from ..analysis.provenance import is_same_training
 from ..study import Study
 from ..trial import Agenda, Trial, TrialResult, is_score, result_from_content, short_digest
 from .journal import JournalContent, parse_line
+from .journal_lines import identity_of
 
 _NOT_NEEDED = (b'{"at":', b'{"epochs":')
 """First bytes of the lines that record trial starts and epochs."""
@@ -101,19 +102,28 @@ class ReusableResults:
     def _read(self, journal: Path, device: str | None) -> None:
         """Index a journal's results, up to its end or the first damaged line.
 
-        Nothing after a damaged line is used, because that line may have recorded that another program resumed.
+        Nothing after a damaged line is used, because that line may have recorded that another program resumed. Lines of
+        several journals may have been joined by hand, so a result counts by what its own journal says of its training.
         """
-        trained_alike, retried = False, set()
+        trained_alike: dict[str, bool] = {}
+        retried, part, study = set(), "", ""
         for offset, text in _lines(journal):
-            if text.startswith(_RESULT) and not trained_alike:
+            if text.startswith(_RESULT) and not any(trained_alike.values()):
                 continue
             record = from_json(text)  # twice as fast as json: indexing 10,000 results takes a second
+            if record["kind"] == "study":
+                part, study = identity_of(record), record["definition"]["name"]
+            owner = record.get("owner", part)
             if "provenance" in record:
-                trained_alike = is_same_training(record["provenance"], self._session)
+                trained_alike[owner] = is_same_training(record["provenance"], self._session)
+            elif record["kind"] == "forked":
+                trained_alike[record["identity"]] = trained_alike.get(owner, False)
             elif record["kind"] == "retried":
                 retried.add(record["trial"])
-            elif record["kind"] == "result" and not (retried and short_digest(record["result"]["trial"]) in retried):
-                self._note(_Line(journal=journal, offset=offset), record["result"], device)
+            elif record["kind"] == "result" and trained_alike.get(owner):
+                trial = record["result"]["trial"]
+                if ("owner" in record or trial["study"] == study) and not (retried and short_digest(trial) in retried):
+                    self._note(_Line(journal=journal, offset=offset), record["result"], device)
 
     def _note(self, line: _Line, result: Mapping[str, Any], device: str | None) -> None:
         cost, kept_samples = result["cost"], sum(epoch["samples"] for epoch in result["epochs"])

@@ -34,6 +34,7 @@ _NOTE = """A zerotune study: one parent run for each arm and batch size, one chi
 class _KnownRun:
     run_id: str
     record: str
+    parent: str
     is_running: bool
 
 
@@ -124,17 +125,21 @@ class Store:
         """Write one trial; return False if it is already written.
 
         A result that differs from the stored one (a failed trial that was run again) replaces it. MLflow cannot change
-        metrics, so the former run is deleted. If the store fails, the next `sync` repairs a partial write.
+        metrics, so the former run is deleted. If the store fails, the next `sync` repairs a partial write. A trial
+        whose arm's run was deleted in MLflow moves below a new one.
         """
         trial = result.trial
         exact = record.record_tags(result)
         text = record.join_text(record.TAG_RECORD, exact)
         known = self._trials.get(trial.id)
-        if known and known.record == text and not known.is_running:
-            return False
         start, end = record.start_and_end(result)
         with translate_errors(self._uri, f"write trial {trial.name!r}"):
             parent = self._arm_run(result)
+            if known and known.record == text and not known.is_running:
+                if known.parent != parent:
+                    self._client.set_tag(known.run_id, record.TAG_PARENT, parent)
+                    self._trials[trial.id] = replace(known, parent=parent)
+                return False
             if known:
                 self._client.delete_run(known.run_id)
             tags = {
@@ -143,7 +148,7 @@ class Store:
                 record.TAG_PARENT: parent,
             }
             run_id = self._create_run(record.run_name(trial), tags, start)
-            written = _KnownRun(run_id=run_id, record=text, is_running=True)
+            written = _KnownRun(run_id=run_id, record=text, parent=parent, is_running=True)
             self._trials[trial.id] = written
             self._log(run_id, record.points(result), record.params(trial), exact)
             self._client.set_terminated(run_id, status=record.RUN_STATUS[result.status], end_time=end or None)
@@ -241,8 +246,9 @@ class Store:
             elif tags.get("role") == record.ROLE_ARM:
                 arms.setdefault((tags["arm"], int(tags["batch_size"])), []).append(run)
             elif record.TAG_TRIAL in tags:
-                text = record.join_text(record.TAG_RECORD, tags)
-                found = _KnownRun(run_id=run.run_id, record=text, is_running=run.status == "RUNNING")
+                text, parent = record.join_text(record.TAG_RECORD, tags), tags.get(record.TAG_PARENT, "")
+                is_running = run.status == "RUNNING"
+                found = _KnownRun(run_id=run.run_id, record=text, parent=parent, is_running=is_running)
                 self._take(tags[record.TAG_TRIAL], found)
         only = {key: self._only(found, in_use) for key, found in arms.items()}
         self._arms = {key: run.run_id for key, run in only.items()}

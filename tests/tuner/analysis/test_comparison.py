@@ -199,7 +199,7 @@ def test_the_ledger_has_every_trial_and_counts_the_failed_ones():
     assert sum(line.num_failed for line in ledger.lines) == 4
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 1e308])
 def test_a_run_whose_score_is_not_finite_has_none_and_moves_no_number_of_the_others(score, small_study):
     """Such scores are in journals of earlier versions."""
     spoilt = [

@@ -32,7 +32,7 @@ def test_a_diverged_trial_is_chosen_only_where_nothing_else_is_there() -> None:
     assert best_trial([scored(1, None)], higher_is_better=True) is None
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 1e308, -1e308])
 @pytest.mark.parametrize("higher_is_better", [True, False])
 def test_a_score_that_is_not_finite_is_never_chosen(score: float, higher_is_better: bool) -> None:
     """Such scores are in journals of earlier versions."""

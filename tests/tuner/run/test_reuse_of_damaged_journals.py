@@ -83,3 +83,15 @@ def test_it_is_said_beforehand_how_many_trials_are_reused(tmp_path: Path) -> Non
     assert found == DryRun(num_reused=SEEDS + GRID - 1)
     held.close()
     assert len(run(second, tmp_path).reused()) == SEEDS + (GRID - 1) + SEEDS  # the choice was not known before
+
+
+def test_lines_of_another_journal_are_not_taken_as_trained_by_this_one(tmp_path: Path) -> None:
+    """Found by fuzzing: they were trained with other code, as their own journal's first line says."""
+    run(study(SECOND[1]), tmp_path / "elsewhere", session={**SESSION, "training.code": "another"})
+    run(study(), tmp_path)
+    first, *strange = journal(tmp_path / "elsewhere").read_text(encoding="utf-8").splitlines(keepends=True)
+    sound = journal(tmp_path).read_text(encoding="utf-8").splitlines(keepends=True)
+    alone = len(ReusableResults(tmp_path, "second", SESSION, DEVICE))
+    for lines in ([*sound, *strange], [sound[0], *strange, *sound[1:]], [sound[0], first, *strange, *sound[1:]]):
+        journal(tmp_path).write_text("".join(lines), encoding="utf-8")
+        assert len(ReusableResults(tmp_path, "second", SESSION, DEVICE)) == alone > 0

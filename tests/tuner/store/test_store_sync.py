@@ -55,3 +55,18 @@ def test_a_changed_definition_does_not_mix_with_the_former(uri: str) -> None:
     assert read_results(uri, "small", with_epochs=True).results == (make_result(seed=1),)
     with pytest.raises(BadInput, match="no results of the definition 'cccc'; it has: aaaa, bbbb"):
         read_results(uri, "small", "cccc")
+
+
+def test_trials_below_an_arm_that_was_deleted_in_mlflow_move_below_a_new_one(uri: str) -> None:
+    """Found by fuzzing: the arm could not be summarised, so every later run and sync failed."""
+    store = open_store(uri)
+    store.write(make_result(seed=0))
+    (arm,) = find_runs(uri, "tags.role = 'arm'")
+    MlflowClient(uri).delete_run(arm.info.run_id)
+
+    store = open_store(uri)
+    assert store.sync([make_result(seed=0)]) == 0
+    store.summarise("date", 8192, {"test_score": 0.5})
+    (arm,) = find_runs(uri, "tags.role = 'arm'")
+    (trial,) = find_runs(uri, "tags.role = 'confirmation'")
+    assert (trial.data.tags["mlflow.parentRunId"], arm.data.metrics) == (arm.info.run_id, {"test_score": 0.5})

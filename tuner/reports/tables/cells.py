@@ -8,13 +8,19 @@ from ..text.format import format_share
 from ..text.headlines import is_as_good
 from ..text.scores import format_points
 
+_MAX_SHARE = 1e6
+
 
 def format_share_of_baseline(comparison: Comparison, row: ComparisonRow) -> str:
-    """Format the score as a share of the baseline's at B0, ticked if it keeps the margin (LIMIT, Definition 2.1)."""
+    """Format the score as a share of the baseline's at B0, ticked if it keeps the margin (LIMIT, Definition 2.1).
+
+    There is no share of a score that is next to nothing.
+    """
     baseline = comparison.baseline
     if baseline is None or baseline.score is None or row.score is None or not baseline.score.mean:
         return "-"
-    return f"{100 * row.score.mean / baseline.score.mean:.1f}%{' ✓' if row.holds else ''}"
+    share = row.score.mean / baseline.score.mean
+    return f"{100 * share:.1f}%{' ✓' if row.holds else ''}" if abs(share) < _MAX_SHARE else "-"
 
 
 def format_verdict(comparison: Comparison, row: ComparisonRow) -> str:

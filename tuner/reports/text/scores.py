@@ -7,6 +7,9 @@ import math
 
 from ...analysis.evidence import Interval
 
+_MAX_PLAIN = 1e12
+"""Numbers from here on are written with an exponent."""
+
 
 def is_share(metric: str) -> bool:
     """Return whether a metric is a fraction of one, which is written in percent.
@@ -23,7 +26,11 @@ def format_score(score: float, metric: str) -> str:
     >>> format_score(0.952, "accuracy"), format_score(116.23, "perplexity")
     ('95.20%', '116.2')
     """
-    return f"{100 * score:.2f}%" if is_share(metric) else f"{score:,.{_decimals(score)}f}"
+    return f"{_format_number(100 * score, 2)}%" if is_share(metric) else _format_number(score, _decimals(score))
+
+
+def _format_number(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if abs(value) < _MAX_PLAIN else f"{value:.3e}"
 
 
 def _decimals(score: float) -> int:
@@ -40,7 +47,7 @@ def format_interval(interval: Interval, metric: str) -> str:
     if interval.high is None:
         return format_score(interval.mean, metric)
     width = interval.high - interval.mean
-    shown = f"{100 * width:.2f}" if is_share(metric) else f"{width:,.{_decimals(interval.mean)}f}"
+    shown = _format_number(100 * width, 2) if is_share(metric) else _format_number(width, _decimals(interval.mean))
     return f"{format_score(interval.mean, metric)} ± {shown}"
 
 
@@ -51,7 +58,9 @@ def format_points(difference: float, metric: str, *, signed: bool = True) -> str
     '-0.82 points'
     """
     sign = "+" if signed else ""
-    return f"{100 * difference:{sign}.2f} points" if is_share(metric) else f"{difference:{sign}.3g}"
+    points = 100 * difference
+    shown = f"{points:{sign}.{'2f' if abs(points) < _MAX_PLAIN else '3e'}}"
+    return f"{shown} points" if is_share(metric) else f"{difference:{sign}.3g}"
 
 
 def score_title(metric: str, split: str, *, higher_is_better: bool) -> str:
