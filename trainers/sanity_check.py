@@ -23,6 +23,7 @@ from .data import Batch, DataSource, TensorSplit
 from .data.dataset import check_finite
 from .evaluation import reset_state, score_sums
 from .flops_and_memory import training_flops_per_sample
+from .process_state import keep_process_state
 from .recipe import AUTO_NEEDS_GHOSTS, WORKERS_NEED_GHOSTS, has_batch_norm
 from .sanity_functions import check_loss, check_score, few_samples, is_unchanged, perfect_outputs
 from .sanity_measure import check_measure, check_number
@@ -73,7 +74,7 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
 
 
 def _load(source: DataSource, folder: str | None, options: Mapping[str, OptionValue], seed: int) -> Dataset:
-    with torch.random.fork_rng(devices=[]), attribute_to("data_sources", "load"):
+    with torch.random.fork_rng(devices=[]), keep_process_state(), attribute_to("data_sources", "load"):
         torch.manual_seed(seed)
         data = source.load(folder, **options)
     if not isinstance(data, Dataset):
@@ -107,6 +108,7 @@ def _is_same_batch(batch: Any, other: Any) -> bool:
     )
 
 
+@keep_process_state()
 def run_sanity_check(
     application: Application,
     data: Dataset,

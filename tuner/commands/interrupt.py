@@ -1,30 +1,83 @@
-"""Stopping a command early: print the command that resumes it."""
+"""Stopping a command early: print the command that resumes it, wait for what must end, and end at once if told to."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import typer
 from rich.console import Console
 
+from ...trainers.interrupts import ENDING_SIGNALS, awaited
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells: 128 plus the number of SIGINT."""
+
+SHOW_CURSOR = "\x1b[?25h"
+"""Shows a terminal's cursor, which a live table hides."""
 
 
 @contextmanager
 def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into an exit code, after printing the command that resumes what was interrupted."""
+    """Turn Ctrl-C, SIGTERM and SIGHUP into exit code 128 + n, after printing the command that resumes what was stopped.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    The first signal ends the work, the second says what the end waits for, the third ends the program at once. A signal
+    that is ignored, as nohup has SIGHUP ignored, stays ignored.
+    """
+    arrived: list[int] = []
+    owner, terminals = os.getpid(), [stream for stream in (1, 2) if _is_terminal(stream)]
 
-    former = signal.signal(signal.SIGTERM, interrupt)
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a child process that was forked, such as a loader's
+            raise KeyboardInterrupt
+        arrived.append(number)
+        if number == signal.SIGHUP:
+            _detach(terminals)
+        if len(arrived) >= 3:
+            _end_at_once(command, number)
+        if len(arrived) == 1 or (what := awaited()) is None:
+            raise KeyboardInterrupt
+        _tell(f"Still ending: waiting for {what}. All results so far are kept. Ctrl-C again ends at once.")
+
+    former = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    former = {number: handler for number, handler in former.items() if handler != signal.SIG_IGN}
+    for number in former:
+        signal.signal(number, stop)
     try:
         yield
     except KeyboardInterrupt:
         console.print("\nInterrupted. All results so far are kept. To resume:")
         console.print(f"  {command}", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(128 + arrived[0] if arrived else INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _is_terminal(stream: int) -> bool:
+    with suppress(OSError):  # closed
+        return os.isatty(stream)
+    return False
+
+
+def _detach(streams: list[int]) -> None:
+    """Discard what is written to a terminal that has been closed, where every write would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _end_at_once(command: str, number: int) -> None:
+    """End this process. Its workers and its local Ray cluster end with it."""
+    if _is_terminal(1):
+        _tell(SHOW_CURSOR, end="")
+    _tell(f"Ended at once. All results so far are kept. To resume: {command}")
+    os._exit(128 + number)
+
+
+def _tell(sentence: str, end: str = "\n") -> None:
+    """Write to the standard error stream itself: the signal may have interrupted a write to Python's."""
+    with suppress(OSError):
+        os.write(2, f"{sentence}{end}".encode())

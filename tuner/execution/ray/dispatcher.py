@@ -7,7 +7,7 @@ The agenda decides what is trained, and `tuner.execution.batching` which trials 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .messages import (
     CONTINUE,
     MAILBOX_LOST,
     PRUNED,
+    RENEW,
     STOP,
     Assignment,
     BenchmarkResult,
@@ -51,12 +52,14 @@ class _Assigned:
         trials: those that have not ended, by id.
         since: time of the assignment, by `time.monotonic`.
         reported_seconds: device-seconds of the epochs that the worker has reported since.
+        errors: why trials of it failed.
     """
 
     assignment: Assignment
     trials: dict[str, Trial]
     since: float
     reported_seconds: float = 0.0
+    errors: set[str] = field(default_factory=set)
 
 
 class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -80,6 +83,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
+        self._renewed: set[str] = set()
+        self._known_errors: set[str] = set()
         self._unfinished: dict[str, Cost] = {}
         self._failures = WorkerFailures()
         self._idle_failures = 0
@@ -123,9 +128,12 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                     "the process that sends trials to the Ray cluster's workers has died: out of memory, or killed "
                     "from outside. All results so far are kept; run the study again to resume it"
                 )
-            self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
-            self._check_idle_failures(text)
-            self._drop_worker(trial.trial_id, said)
+            if trial.trial_id in self._renewed:
+                self._renewed.remove(trial.trial_id)
+            else:
+                self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
+                self._check_idle_failures(text)
+                self._drop_worker(trial.trial_id, said)
             self._dispatch()
 
     def _check_idle_failures(self, text: str) -> None:
@@ -228,10 +236,31 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 given.reported_seconds += update.unfinished.device_seconds
                 self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + update.unfinished
             self._on_update(worker, given.trials, given.trials[trial_id], update)
+            if update.error is not None:
+                given.errors.add(update.error)
+        if given.errors and not given.assignment.as_pack:  # the worker has stopped at the failed one
+            for trial in given.trials.values():
+                self._batcher.requeue(trial)
+            given.trials.clear()
         self._mark_started(given)
         if not given.trials:
             del self._assigned[worker]
             self._idle.append(worker)
+            self._renew_after(worker, given.errors)
+
+    def _renew_after(self, worker: str, errors: set[str]) -> None:
+        """Have an idle worker start anew in another process after trials that failed, which may have left it broken.
+
+        On CPUs, a failure that has been seen before is a mistake of the application: a study in which every trial fails
+        needs no new process each time. After some errors a GPU refuses everything in this process.
+        """
+        is_new = bool(errors - self._known_errors)
+        self._known_errors |= errors
+        if errors and (is_new or self._execution.gpus_per_trial > 0):
+            self._idle.remove(worker)
+            self._send(worker, RENEW)
+            del self._mailboxes[worker]
+            self._renewed.add(worker)
 
     def _mark_started(self, given: _Assigned) -> None:
         """Mark the worker's trials that are being trained as started; the others still wait for their turn."""

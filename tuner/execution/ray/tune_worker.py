@@ -23,9 +23,9 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
+from ....trainers.interrupts import note_interrupts, raise_if_interrupted
 from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
@@ -35,7 +35,7 @@ from ..packing import PackRunner
 from ..preflight import find_problem
 from ..progress_update import ProgressUpdate
 from ..time_limit import end_process_after
-from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
+from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner, load_application
 from .attach import client_port, make_inspection, run_tune_locally
 from .cluster import Slots, connect
 from .dispatcher import Dispatcher
@@ -43,6 +43,7 @@ from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watch_head
 from .messages import (
     MAILBOX_LOST,
     PRUNED,
+    RENEW,
     STOP,
     UPDATE_SECONDS,
     Assignment,
@@ -98,6 +99,8 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
                     self._work.discard()
                 self._end_work()
                 return {"message": Idle()}
+            if item == RENEW:
+                raise RuntimeError("a new process follows a failed trial")  # Tune starts it
             if item == STOP:
                 return {"message": Idle(), "done": True}
             if isinstance(item, BenchmarkTask):
@@ -124,10 +127,11 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
     def _benchmark(self, item: BenchmarkTask) -> BenchmarkResult:
         end_process_after(item.time_limit)
         try:
-            if self._application is not None:
-                register_application(self._application)
-            return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
-        except Exception:  # the trial itself will fail in the same way and report it
+            with note_interrupts() as arrived:
+                load_application(self._application, item.trial.config)
+                return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
+        except BaseException as error:  # the trial itself will fail in the same way and report it
+            raise_if_interrupted(arrived, error)
             return BenchmarkResult(speed=None)
         finally:
             end_process_after(None)
@@ -167,7 +171,9 @@ class _TrialSequence:
             trial_id, work = self._left[0]
             updates[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
             self._lost = updates[trial_id].lost
-            if updates[trial_id].done:
+            if updates[trial_id].error is not None:
+                self._left.clear()  # the driver gives the others to a process in which nothing has failed
+            elif updates[trial_id].done:
                 self._left.popleft()
             if time.perf_counter() >= end or self._lost is not None:
                 break
