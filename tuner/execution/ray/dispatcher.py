@@ -36,6 +36,7 @@ from .messages import (
     ProgressUpdates,
     Ready,
 )
+from .silence import SilenceWatch
 
 MAX_IDLE_FAILURES = 20
 """The study stops when more workers than this die in succession while they hold no trial."""
@@ -83,6 +84,8 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
+        self._places: dict[str, str] = {}
+        self._silence = SilenceWatch()
         self._renewed: set[str] = set()
         self._known_errors: set[str] = set()
         self._unfinished: dict[str, Cost] = {}
@@ -104,6 +107,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Process a worker's message; called by Tune."""
         worker, message = trial.trial_id, result["message"]
+        self._silence.hear(worker)
         with self._keep_error():
             if isinstance(message, Ready):
                 self._on_ready(worker, message)
@@ -160,6 +164,15 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self.error = error
             raise
 
+    def tell_silent_workers(self) -> None:
+        """Add a note on every worker that trains and has not been heard of for long; it is no failure."""
+        for worker, seconds in self._silence.find_silent().items():
+            names = ", ".join(trial.name for trial in self._assigned[worker].trials.values())
+            self._agenda.add_note(
+                f"{names}: nothing heard for {seconds / 60:.0f} minutes: a long epoch, or it hangs. It is trained by "
+                f"{self._places.get(worker) or 'a worker'}. resources.time_limit in the study ends trials that hang"
+            )
+
     def _on_ready(self, worker: str, message: Ready) -> None:
         self._has_started_workers = True
         self._drop_worker(worker)
@@ -168,6 +181,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._note_unfit(message.problem)
             return
         self._mailboxes[worker] = message.mailbox
+        self._places[worker] = message.place
         self._idle.append(worker)
 
     def _note_unfit(self, problem: str) -> None:
@@ -181,6 +195,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
         `said` is Ray's text about its death.
         """
+        self._silence.end(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         measured = self._measuring.pop(worker, None)
@@ -244,6 +259,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             given.trials.clear()
         self._mark_started(given)
         if not given.trials:
+            self._silence.end(worker)
             del self._assigned[worker]
             self._idle.append(worker)
             self._renew_after(worker, given.errors)
@@ -302,6 +318,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 trials = {trial.id: trial for trial in task.trials}
                 self._assigned[worker] = _Assigned(assignment=task, trials=trials, since=time.monotonic())
                 self._mark_started(self._assigned[worker])
+                self._silence.begin(worker)
             self._send(worker, task)
         if self.finished:
             for worker in self._idle:

@@ -41,10 +41,12 @@ class Ready:
     Attributes:
         mailbox: name of the mailbox that the worker reads.
         problem: why the worker's machine cannot train this study; None if it can.
+        place: the worker's process and its log, for a user who looks for it.
     """
 
     mailbox: str
     problem: str | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)

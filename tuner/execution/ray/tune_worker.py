@@ -7,13 +7,15 @@ die. The agenda decides what they train (`tuner.execution.ray.dispatcher`).
 
 import gc
 import logging
+import os
 import socket
 import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .settings import ray  # before Ray itself, which reads its settings on import
@@ -82,7 +84,7 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
         """Take one turn: read a message or train, and return a message to the driver."""
         if not self._introduced:
             self._introduced = True
-            return {"message": Ready(mailbox=self._mailbox, problem=self._problem)}
+            return {"message": Ready(mailbox=self._mailbox, problem=self._problem, place=describe_process())}
         if self._problem is not None:
             time.sleep(IDLE_SECONDS)
             return {"message": Idle()}
@@ -135,6 +137,19 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
             return BenchmarkResult(speed=None)
         finally:
             end_process_after(None)
+
+
+def describe_process() -> str:
+    """Describe this process and the file that its errors and log messages go to.
+
+    >>> describe_process().startswith(f"process {os.getpid()} on ")
+    True
+    """
+    place = f"process {os.getpid()} on {socket.gethostname()}"
+    with suppress(OSError):  # no Linux
+        log = Path("/proc/self/fd/2").readlink()
+        place += f", its log is {log}" if log.is_file() else ""
+    return place
 
 
 class _TrialSequence:
@@ -200,6 +215,7 @@ class _StopWhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed
         return False
 
     def stop_all(self) -> bool:
+        self._dispatch.tell_silent_workers()
         return self._dispatch.finished
 
 

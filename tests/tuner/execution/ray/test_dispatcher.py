@@ -7,7 +7,8 @@ from tests.tuner.execution.agendas import ListAgenda, make_trial
 from tests.tuner.execution.spoken_workers import Workers, slice_
 from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
 from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_FAILURES, Dispatcher
-from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, RENEW, STOP, Idle, ProgressUpdates
+from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, RENEW, STOP, Idle, ProgressUpdates, Ready
+from zerotune.tuner.execution.ray.silence import SHORTEST_SILENCE, SilenceWatch
 from zerotune.tuner.execution.trial_runner import Execution
 
 A, B, C = (make_trial(index, epochs=2) for index in range(3))
@@ -152,6 +153,27 @@ def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
         workers.slice("one", slice_(7, of=99))
         workers.die("one")
     assert ["failed"] == [result.status for result in workers.agenda.told]
+
+
+def test_a_worker_that_trains_and_is_silent_for_long_is_told_with_its_place_and_no_failure() -> None:
+    workers, clock = Workers(ListAgenda([A, B])), [0.0]
+    workers.dispatch._silence = SilenceWatch(lambda: clock[0])
+    workers.say("one", Ready(mailbox="one", place="process 7 on here, its log is /logs/7.err"))
+    for clock[0] in (SHORTEST_SILENCE - 1, SHORTEST_SILENCE + 60, SHORTEST_SILENCE + 90):
+        workers.dispatch.tell_silent_workers()
+    assert [
+        f"{A.name}: nothing heard for 11 minutes: a long epoch, or it hangs. It is trained by process 7 on here, its "
+        "log is /logs/7.err. resources.time_limit in the study ends trials that hang"
+    ] == workers.agenda.notes
+    workers.slice("one", slice_(1, of=2))
+    clock[0] += 4 * SHORTEST_SILENCE
+    workers.dispatch.tell_silent_workers()
+    assert 1 == len(workers.agenda.notes), "five times the longest silence that ended"
+    workers.slice("one", slice_(2, of=2))
+    workers.slice("one", slice_(2, of=2))
+    clock[0] += 100 * SHORTEST_SILENCE
+    workers.dispatch.tell_silent_workers()
+    assert ([], 1) == (workers.agenda.warnings, len(workers.agenda.notes)), "idle workers have nothing to say"
 
 
 def test_an_idle_worker_that_dies_gets_nothing() -> None:
