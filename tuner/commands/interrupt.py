@@ -2,8 +2,10 @@
 
 import os
 import signal
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Timer
 from types import FrameType
 
 import typer
@@ -13,6 +15,9 @@ from ...trainers.interrupts import ENDING_SIGNALS, awaited
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells: 128 plus the number of SIGINT."""
+
+POSTPONED_SECONDS = 0.05
+"""How much later a signal is handled that arrives where it cannot end the work."""
 
 SHOW_CURSOR = "\x1b[?25h"
 """Shows a terminal's cursor, which a live table hides."""
@@ -26,19 +31,27 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
     that is ignored, as nohup has SIGHUP ignored, stays ignored.
     """
     arrived: list[int] = []
+    postponed: list[int] = []
     owner, terminals = os.getpid(), [stream for stream in (1, 2) if _is_terminal(stream)]
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a child process that was forked, such as a loader's
             raise KeyboardInterrupt
-        arrived.append(number)
+        if number in postponed:
+            postponed.remove(number)
+        else:
+            arrived.append(number)
         if number == signal.SIGHUP:
             _detach(terminals)
         if len(arrived) >= 3:
             _end_at_once(command, number)
-        if len(arrived) == 1 or (what := awaited()) is None:
+        if len(arrived) == 2 and (what := awaited()) is not None:
+            _tell(f"Still ending: waiting for {what}. All results so far are kept. Ctrl-C again ends at once.")
+        elif _drops_exceptions(frame):
+            postponed.append(number)
+            Timer(POSTPONED_SECONDS, os.kill, (owner, number)).start()
+        else:
             raise KeyboardInterrupt
-        _tell(f"Still ending: waiting for {what}. All results so far are kept. Ctrl-C again ends at once.")
 
     former = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     former = {number: handler for number, handler in former.items() if handler != signal.SIG_IGN}
@@ -53,6 +66,15 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _drops_exceptions(frame: FrameType | None) -> bool:
+    """Whether Python prints, and then drops, an exception raised here: in a finalizer or the callback of a weakref."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_terminal(stream: int) -> bool:

@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_second_signal_says_what_is_waited_for_and_interrupts_nothing(capfd: p
         stop_work()
     assert ["stopped"] == done
     assert "Still ending: waiting for Ray's workers to stop. All results so far are kept." in capfd.readouterr().err
+
+
+def test_a_signal_in_a_finalizer_ends_the_work_a_moment_later(capsys: pytest.CaptureFixture[str]) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        with exit_on_interrupt("zerotune run x", plain()):
+            Finalized()
+            time.sleep(10.0)
+
+    with pytest.raises(typer.Exit):
+        work()
+    assert 1 == capsys.readouterr().out.count("zerotune run x")
 
 
 def in_child(work: Callable[[], None]) -> int:
