@@ -10,8 +10,12 @@ def main() -> None:
 
     repair_streams()  # before the commands look at the terminal
     from zerotune.tuner.cli import main as run
+    from zerotune.tuner.commands.interrupt import end_at_signals
 
-    run()
+    try:
+        run()
+    finally:
+        end_at_signals()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Stopping a command early: print the command that resumes it, wait for what must end, and end at once if told to."""
 
+import gc
 import os
 import signal
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Timer
+from threading import Timer, current_thread, main_thread
 from types import FrameType
 
 import typer
@@ -32,6 +33,7 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
     """
     arrived: list[int] = []
     postponed: list[int] = []
+    collections: list[str] = []
     owner, terminals = os.getpid(), [stream for stream in (1, 2) if _is_terminal(stream)]
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -47,16 +49,21 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
             _end_at_once(command, number)
         if len(arrived) == 2 and (what := awaited()) is not None:
             _tell(f"Still ending: waiting for {what}. All results so far are kept. Ctrl-C again ends at once.")
-        elif _drops_exceptions(frame):
+        elif collections or _drops_exceptions(frame):
             postponed.append(number)
             Timer(POSTPONED_SECONDS, os.kill, (owner, number)).start()
         else:
             raise KeyboardInterrupt
 
+    def note_collection(phase: str, _: dict[str, int]) -> None:
+        if current_thread() is main_thread():  # which gets the signals; what a callback raises there is dropped
+            collections[:] = ["running"] if phase == "start" else []
+
     former = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     former = {number: handler for number, handler in former.items() if handler != signal.SIG_IGN}
     for number in former:
         signal.signal(number, stop)
+    gc.callbacks.append(note_collection)
     try:
         yield
     except KeyboardInterrupt:
@@ -64,8 +71,16 @@ def exit_on_interrupt(command: str, console: Console) -> Iterator[None]:
         console.print(f"  {command}", soft_wrap=True)
         raise typer.Exit(128 + arrived[0] if arrived else INTERRUPTED) from None
     finally:
+        gc.callbacks.remove(note_collection)
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def end_at_signals() -> None:
+    """Have the next signal end this process at once; for a program that has nothing left to do but end."""
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
 def _drops_exceptions(frame: FrameType | None) -> bool:

@@ -1,9 +1,11 @@
 """Signals that end a command: what is printed, the exit code, and a user who presses Ctrl-C again."""
 
+import gc
 import os
 import pty
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +13,7 @@ import typer
 from rich.console import Console
 
 from zerotune.trainers.interrupts import ENDING_SIGNALS, waiting_for
-from zerotune.tuner.commands.interrupt import exit_on_interrupt
+from zerotune.tuner.commands.interrupt import end_at_signals, exit_on_interrupt
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -68,14 +70,33 @@ def test_a_second_signal_says_what_is_waited_for_and_interrupts_nothing(capfd: p
     assert "Still ending: waiting for Ray's workers to stop. All results so far are kept." in capfd.readouterr().err
 
 
-def test_a_signal_in_a_finalizer_ends_the_work_a_moment_later(capsys: pytest.CaptureFixture[str]) -> None:
+def finalize() -> None:
     class Finalized:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
+    Finalized()
+
+
+def collect() -> None:
+    class Cycle:
+        pass
+
+    cycle = Cycle()
+    cycle.itself = cycle  # type: ignore[attr-defined]
+    callback = weakref.ref(cycle, lambda _: signal.raise_signal(signal.SIGINT))
+    del cycle
+    gc.collect()
+    assert callback() is None
+
+
+@pytest.mark.parametrize("drop", [finalize, collect])
+def test_a_signal_where_exceptions_are_dropped_ends_the_work_a_moment_later(
+    drop: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     def work() -> None:
         with exit_on_interrupt("zerotune run x", plain()):
-            Finalized()
+            drop()
             time.sleep(10.0)
 
     with pytest.raises(typer.Exit):
@@ -105,6 +126,17 @@ def test_a_third_signal_ends_at_once_with_the_command_to_go_on(capfd: pytest.Cap
 
     assert 130 == in_child(work)
     assert capfd.readouterr().err.endswith("Ended at once. All results so far are kept. To resume: zerotune run x\n")
+
+
+def test_a_signal_while_the_program_ends_gives_its_exit_code_and_no_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def work() -> None:
+        end_at_signals()
+        signal.raise_signal(signal.SIGINT)
+
+    assert 130 == in_child(work)
+    assert ("", "") == tuple(capfd.readouterr())
 
 
 def test_a_terminal_that_is_gone_fails_no_write() -> None:

@@ -27,7 +27,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
-from ....trainers.interrupts import note_interrupts, raise_if_interrupted
+from ....trainers.interrupts import note_interrupts, raise_if_interrupted, waiting_for
 from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
@@ -282,9 +282,10 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
                     _remote=False,  # over ray:// Tune would send itself and a copy of the dispatcher to the cluster
                 )
             finally:
-                del post
-                dispatch.release()
-                gc.collect()  # Ray ends a program that releases a cluster's objects after the cluster
+                with waiting_for("Ray's workers to stop"):
+                    del post
+                    dispatch.release()
+                    gc.collect()  # Ray ends a program that releases a cluster's objects after the cluster
     except tune.TuneError:
         if dispatch.error is None:
             raise
