@@ -7,11 +7,13 @@ know what is studied.
 """
 
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
@@ -74,8 +76,10 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
 
 
 def _load(source: DataSource, folder: str | None, options: Mapping[str, OptionValue], seed: int) -> Dataset:
-    with torch.random.fork_rng(devices=[]), keep_process_state(), attribute_to("data_sources", "load"):
+    with keep_process_state(), attribute_to("data_sources", "load"):
         torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
         data = source.load(folder, **options)
     if not isinstance(data, Dataset):
         raise ApplicationError(f"data_sources: load must return a zerotune.Dataset, got {type(data).__name__}")
