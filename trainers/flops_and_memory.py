@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from .applications.application import Application, Dataset
 from .compiler import bypass_compiler
 from .memory import configure_malloc, peak_bytes
+from .process_state import keep_process_state
 from .recipe import to_fast_memory_format
 from .spec import OptionValue
 
@@ -68,7 +69,7 @@ def training_flops_per_sample(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # switching oneDNN off and on warns about TF32
             # oneDNN's fused LSTM is one operator, which is not counted: oneDNN is switched off.
-            with torch.backends.mkldnn.flags(enabled=False), torch.random.fork_rng(devices=[]):
+            with keep_process_state(), torch.backends.mkldnn.flags(enabled=False):
                 model = application.new_model(data.info, model_options)
                 bypass_compiler(_COUNTING.__torch_dispatch__)
                 with flop_counter.FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
@@ -112,7 +113,7 @@ def seconds_per_sample(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with keep_process_state():
             _, _, keys = data.train.order(0, 1, epochs=1, batch_size=batch_size)
             inputs, targets = next(data.train.batches([keys[:batch_size]]))
             model = to_fast_memory_format(application.new_model(data.info, model_options), inputs)

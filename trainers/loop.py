@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from .flops_and_memory import peak_memory_bytes, training_flops_per_sample
 from .memory import configure_malloc
 from .optimizers import build_optimizer
 from .outcome import find_divergence, find_not_finite, result_from_state, update_result
+from .process_state import keep_process_state
 from .recipe import check_recipe, make_forward, prepare_data, prepare_model, to_fast_memory_format
 from .sampling import random_stream
 from .schedules import build_schedule
@@ -70,7 +70,8 @@ def train(
         ('finished', 30, 3000)
     """
     placement = placement or Placement()
-    with local_workers(placement.num_workers) as workers:
+    find_application(config.application)  # what its import changes in the process stays
+    with local_workers(placement.num_workers) as workers, keep_process_state():
         if placement.device == "cpu":  # the workers share one energy meter
             placement = replace(placement, energy_share=placement.energy_share / placement.num_workers)
         training = Training(config, placement, workers.start_training(config, placement))
@@ -111,6 +112,7 @@ class Training:
         torch.set_num_threads(placement.num_threads)
         self.config, self.placement, self.process_group = config, placement, process_group
         self.device = torch.device(placement.device)
+        self._random_stream = partial(random_stream, config.seed, device=self.device)
         energy_before = read_energy(self.device)
 
         # Application and data.
@@ -288,7 +290,8 @@ class Training:
         """Evaluate a split on rank 0; the other workers get the loss and the first score."""
         found = NOT_EVALUATED
         if self.process_group.is_rank_zero:
-            found = evaluate(self.model, self._forward, self.application, split, self.device)
+            with self._random_stream("evaluation"):
+                found = evaluate(self.model, self._forward, self.application, split, self.device)
         loss, score = self.process_group.broadcast([found.loss, found.score], self.device)
         return replace(found, loss=loss, score=score)
 
@@ -306,7 +309,7 @@ class Training:
         if self.placement.checkpoint is None:
             return
         path = Path(self.placement.checkpoint)
-        if not self.process_group.all_equal(_size_and_time(path), self.device):
+        if not self.process_group.all_see_file(path, self.device):
             _logger.warning("%s: not all workers have this checkpoint: the training starts anew.", path)
             return
         restored = restore_checkpoint(
@@ -332,19 +335,11 @@ class Training:
                 with self._checkpoints.time_write():
                     self.save(path)
 
-    def _random_stream(self, purpose: str) -> AbstractContextManager[None]:
-        return random_stream(self.config.seed, purpose, self.device)
-
 
 def train_as_worker(config: TrainConfig, placement: Placement, process_group: ProcessGroup) -> None:
     """Train this worker's part of a training that rank 0 runs, to its end; every other rank calls this."""
-    training = Training(config, placement, process_group)
-    while not training.finished and training.wait_for_rank_zero():
-        training.run_epoch()
-
-
-def _size_and_time(path: Path) -> tuple[float, float]:
-    """Return a file's size and time of change, which differ if two workers do not see the same file."""
-    with suppress(OSError):
-        return path.stat().st_size, path.stat().st_mtime
-    return -1.0, -1.0
+    find_application(config.application)
+    with keep_process_state():
+        training = Training(config, placement, process_group)
+        while not training.finished and training.wait_for_rank_zero():
+            training.run_epoch()

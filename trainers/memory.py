@@ -101,4 +101,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an exception says that the device or the machine is out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in _NO_MEMORY)
+    if isinstance(error, RuntimeError):
+        with suppress(BaseException):  # an exception of a user's may fail to say what it is
+            text = str(error)
+            return any(part in text for part in _NO_MEMORY)
+    return False

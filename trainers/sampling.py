@@ -1,23 +1,26 @@
 """The random streams of a training: one each for weights, sample order and noise, from the seed and a purpose alone.
 
-So two configurations with the same seed start alike, and a resumed training need not replay what it has done. All
+Python's and NumPy's global generators, which a user's code may draw from, follow the same streams. So two
+configurations with the same seed start alike, and a resumed training need not replay what it has done. All
 batches come from one continuous stream of samples, the permutations of epochs 1, 2, ... E one after another: update t
 takes its samples [(t-1) B, t B). A text is not shuffled but read in streams. This module must not know what is trained.
 """
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
 @contextmanager
 def random_stream(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
-    """Have torch draw from the stream of a purpose in this block, on the CPU and on `device`.
+    """Have torch, Python and NumPy draw from the stream of a purpose in this block, torch on the CPU and on `device`.
 
-    Torch's random state is restored after the block.
+    Their random states are restored after the block.
 
     >>> with random_stream(0, "weights", torch.device("cpu")):
     ...     first = torch.rand(3)
@@ -25,9 +28,16 @@ def random_stream(seed: int, purpose: str, device: torch.device) -> Iterator[Non
     ...     print(torch.equal(torch.rand(3), first))
     True
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_derived_seed(seed, purpose))
-        yield
+    states, derived = (random.getstate(), np.random.get_state()), _derived_seed(seed, purpose)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(derived)
+            random.seed(derived)
+            np.random.seed(derived % 2**32)
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def sample_order(seed: int, epoch: int, *, epochs: int, num_samples: int, batch_size: int) -> tuple[int, int, Tensor]:

@@ -7,11 +7,13 @@ know what is studied.
 """
 
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
@@ -23,6 +25,7 @@ from .data import Batch, DataSource, TensorSplit
 from .data.dataset import check_finite
 from .evaluation import reset_state, score_sums
 from .flops_and_memory import training_flops_per_sample
+from .process_state import keep_process_state
 from .recipe import AUTO_NEEDS_GHOSTS, WORKERS_NEED_GHOSTS, has_batch_norm
 from .sanity_functions import check_loss, check_score, few_samples, is_unchanged, perfect_outputs
 from .sanity_measure import check_measure, check_number
@@ -73,8 +76,10 @@ def load_data(source: DataSource, folder: str | None, options: Mapping[str, Opti
 
 
 def _load(source: DataSource, folder: str | None, options: Mapping[str, OptionValue], seed: int) -> Dataset:
-    with torch.random.fork_rng(devices=[]), attribute_to("data_sources", "load"):
+    with keep_process_state(), attribute_to("data_sources", "load"):
         torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
         data = source.load(folder, **options)
     if not isinstance(data, Dataset):
         raise ApplicationError(f"data_sources: load must return a zerotune.Dataset, got {type(data).__name__}")
@@ -107,6 +112,7 @@ def _is_same_batch(batch: Any, other: Any) -> bool:
     )
 
 
+@keep_process_state()
 def run_sanity_check(
     application: Application,
     data: Dataset,

@@ -19,6 +19,7 @@ from .distributed.local_workers import local_workers
 from .loop import Training
 from .memory import configure_malloc
 from .micro_batch import synchronize
+from .process_state import keep_process_state
 from .spec import Placement, TrainConfig
 
 MATRIX_SIZE = 1024
@@ -95,6 +96,7 @@ def measure_scaling(
         return measure_worker(workers.call(placement.device, measure_worker, *arguments), placement.device, *arguments)
 
 
+@keep_process_state()
 def measure_worker(
     process_group: ProcessGroup,
     device: str,

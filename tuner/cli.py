@@ -1,7 +1,6 @@
 """The command line: registers the commands. Each imports what it needs when called, so that help is instant."""
 
 import errno
-import io
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -21,6 +20,7 @@ from .commands.report import report
 from .commands.retry import retry
 from .commands.rule.command import rule
 from .commands.run import run
+from .commands.streams import repair_streams
 from .commands.submit import submit
 from .commands.sync.command import sync
 from .commands.terminal import console
@@ -69,9 +69,7 @@ def root(
 def main() -> None:
     """Run the program: an error that the user can fix becomes a sentence and an exit code, never a traceback."""
     demote_current_folder()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without ± shows a ?
+    repair_streams()
     try:
         app(prog_name="zerotune")
     except ZerotuneError as error:

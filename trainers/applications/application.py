@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..data import Dataset, DataSource, Split
 from ..options import NO_OPTIONS, Options
+from ..process_state import keep_process_state
 from ..spec import Baseline, OptionValue
 
 __all__ = ["Application", "DataSource", "Dataset", "SmoothedLoss", "Split"]
@@ -104,7 +105,7 @@ class Application:
             ValueError: the model rejects the options.
         """
         try:
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            with keep_process_state(), torch.device("meta"):
                 return self.new_model({}, options)
         except (ImportError, RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
             return None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..child_process import PACKAGE
 from ..data import DataError
+from ..interrupts import note_interrupts, raise_if_interrupted
 
 _LIBRARY_FOLDERS = tuple(
     f"{folder}/"
@@ -45,26 +46,42 @@ def describe_error(error: BaseException, file: str | None = None) -> str:
     ...     print(describe_error(error, file="user.py"))
     KeyError: 'digits'
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    user_frames = [
-        frame
-        for frame in frames
-        if (frame.filename == file if file else not frame.filename.startswith((*_LIBRARY_FOLDERS, "<")))
-    ]
-    text = " ".join(str(error).split())
-    text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
-    where = f" (at {Path(user_frames[-1].filename).name}:{user_frames[-1].lineno})" if user_frames else ""
-    return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
+    place = deepest_line(error, file)
+    text = error_text(error)
+    return f"{type(error).__name__}{f': {text}' if text else ''}{f' (at {place})' if place else ''}"
+
+
+def error_text(error: BaseException) -> str:
+    """Return an exception's message on one line, cut off after `MOST_CHARACTERS`; its `__str__` may fail."""
+    try:
+        text = str(error)
+    except BaseException as second:  # an application may define any exception
+        return f"its message cannot be read, since __str__ raises {type(second).__name__}"
+    text = " ".join(text[: 4 * MOST_CHARACTERS].split())
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
+
+
+def deepest_line(error: BaseException, file: str | None = None) -> str | None:
+    """Return FILE:LINE of the last line of the user's own code in an exception's traceback; None if there is none.
+
+    The user's own code is `file`, or if that is None, everything outside zerotune and installed packages.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == file if file else not frame.filename.startswith((*_LIBRARY_FOLDERS, "<")):
+            return f"{Path(frame.filename).name}:{frame.lineno}"
+    return None
 
 
 @contextmanager
 def attribute_to(field: str, what: str, about: str = "") -> Iterator[None]:
     """Turn any error of this block into an ApplicationError of a field; an ApplicationError or DataError stays."""
     try:
-        yield
-    except (ApplicationError, DataError, KeyboardInterrupt, GeneratorExit):
+        with note_interrupts() as arrived:
+            yield
+    except (ApplicationError, DataError):
         raise
     except BaseException as error:  # an application may raise anything, sys.exit included
+        raise_if_interrupted(arrived, error)
         raise ApplicationError(f"{field}: {what} raised {describe_error(error)}{about}") from error
 
 

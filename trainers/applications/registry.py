@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from ..interrupts import note_interrupts, raise_if_interrupted
 from ..tables import lookup
 from . import APPLICATIONS
 from .application import Application
@@ -168,11 +169,10 @@ def _format_entry(entry: EntryPoint) -> str:
 
 def _load(entry: EntryPoint) -> Application:
     try:
-        with redirect_stdout(sys.stderr):
+        with note_interrupts() as arrived, redirect_stdout(sys.stderr):
             found = entry.load()
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a package may raise anything, sys.exit included
+        raise_if_interrupted(arrived, error)
         raise ApplicationError(f"{_format_entry(entry)} cannot be loaded: {describe_error(error)}") from error
     if not isinstance(found, Application):
         raise ApplicationError(

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from ..interrupts import note_interrupts, raise_if_interrupted
 from ..tables import nearest
 from .application import Application
-from .failure import ApplicationError
+from .failure import ApplicationError, error_text
 from .local_modules import CodeLoader, LocalModule, code_digest, forget_local_modules, serve_modules
 
 EXAMPLE = "digits.py:digits"
@@ -94,21 +95,20 @@ class ApplicationFile:
         try:
             if self.current_folder is not None:
                 _append_to_path(self.current_folder)
-            with _isolated_import(Path(self.path).parent):
+            with note_interrupts() as arrived, _isolated_import(Path(self.path).parent):
                 loader.exec_module(module)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # the code may raise anything, sys.exit included
             del sys.modules[name]
             if former is not None:
                 sys.modules[name] = former
+            raise_if_interrupted(arrived, error)
             raise ApplicationError(self._describe(error)) from error
         _user_modules.add(name)
         return module
 
     def _describe(self, error: BaseException) -> str:
         """Describe the error with the file and line it was raised at."""
-        file, kind, text = Path(self.path).name, type(error).__name__, " ".join(str(error).split())[:500]
+        file, kind, text = Path(self.path).name, type(error).__name__, error_text(error)
         if isinstance(error, SyntaxError) and error.filename == self.path:
             return f"{file}:{error.lineno or 1}: {kind}: {error.msg}"
         frames = traceback.extract_tb(error.__traceback__)

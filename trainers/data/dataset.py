@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from ..options import NO_OPTIONS, Options
+from ..process_state import keep_process_state
 from ..sampling import sample_draws, sample_order
 from ..spec import OptionValue
 
@@ -239,7 +240,8 @@ def load_on_device(
     complete = source.options.complete("data", options or {})
     key = (source, data_folder, device, tuple(sorted(complete.items())))
     if key not in _loaded_datasets:
-        dataset = source.load(data_folder, **complete)
+        with keep_process_state():  # only the training that loads first would see a change
+            dataset = source.load(data_folder, **complete)
         check_finite(dataset)
         _loaded_datasets[key] = Dataset(
             train=dataset.train.to(device),

@@ -13,8 +13,9 @@ import inspect
 import math
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -84,6 +85,13 @@ class ProcessGroup:
         sent = torch.tensor(values, dtype=torch.float64, device=device)
         torch.distributed.broadcast(sent, src=0)
         return [float(value) for value in sent.tolist()]
+
+    def all_see_file(self, path: Path, device: torch.device) -> bool:
+        """Return whether all workers see the same file, by its size and time of change, or none sees any."""
+        found = [-1.0, -1.0]
+        with suppress(OSError):
+            found = [path.stat().st_size, path.stat().st_mtime]
+        return self.all_equal(found, device)
 
     def all_equal(self, values: Sequence[float], device: torch.device) -> bool:
         """Return whether all workers pass the same values; the answer is the same on every worker."""

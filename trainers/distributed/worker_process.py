@@ -5,20 +5,27 @@ What takes long, and may fail, is imported once the connection stands, so that t
 
 import os
 import sys
+import time
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import NoReturn
+
+PROBE_SECONDS = 1.0
+"""How often a worker looks whether the process that started it still runs."""
 
 
 def main() -> None:
     """Join the process group, and do what is asked until the connection ends or a task fails."""
+    Thread(target=_end_with, args=(os.getppid(),), name="parent-watch", daemon=True).start()
     connection = Connection(int(sys.argv[1]))
     try:
+        from ..applications.failure import describe_error
         from ..applications.registry import register_application
         from ..loop import train_as_worker
         from .local_workers import TrainTask, receive, send
         from .rendezvous import LOOPBACK, join_process_group
     except Exception as error:  # a package that is missing or broken for this process alone
-        _fail(connection, error)
+        _fail(connection, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
     if (start := receive(connection)) is None:
         return
     rank, rendezvous, device = start
@@ -36,14 +43,21 @@ def main() -> None:
                 else:
                     function, arguments = task
                     function(process_group, *arguments)
-            except Exception as error:  # a model or a data set may raise anything
-                _fail(connection, error)
+            except BaseException as error:  # a model or a data set may raise anything
+                _fail(connection, describe_error(error))
 
 
-def _fail(connection: Connection, error: Exception) -> NoReturn:
+def _end_with(parent: int) -> None:
+    """End this process, whatever it is doing, once its parent has ended."""
+    while os.getppid() == parent:
+        time.sleep(PROBE_SECONDS)
+    os._exit(1)
+
+
+def _fail(connection: Connection, problem: str) -> NoReturn:
     """Report what failed, and end: the connections close with the process, so that the others stop waiting for it."""
     try:
-        connection.send(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        connection.send(problem)
     finally:
         os._exit(1)
 

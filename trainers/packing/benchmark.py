@@ -12,6 +12,7 @@ import torch
 from ..flops_and_memory import device_model
 from ..loop import Training
 from ..memory import is_out_of_memory
+from ..process_state import keep_process_state
 from ..spec import Placement, TrainConfig
 from .packed_training import PackedTraining, pack_problem
 
@@ -72,6 +73,7 @@ class PackSpeed:
         return self.alone / self.packed[self.best] if self.best > 1 else 1.0
 
 
+@keep_process_state()
 def measure_packs(config: TrainConfig, placement: Placement, sizes: Sequence[int] = PACK_SIZES) -> PackSpeed:
     """Time a few updates of a training alone and in packs, alternately.
 

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from ...trainers.applications.failure import deepest_line, error_text
 from ...trainers.memory import is_out_of_memory
 
 MAX_WORKER_FAILURES: Final = 3
@@ -25,14 +26,15 @@ _FRAME_LINE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def describe_error(exception: BaseException) -> str:
-    """Describe an exception in one sentence, with the last line of code it came from.
+    """Describe an exception in one sentence, with the last line of the user's code it came from, or of any code.
 
     A sentence about exhausted memory begins with "out of memory" and says what to change.
     """
-    frames = traceback.extract_tb(exception.__traceback__)
-    where = f" (at {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    text = " ".join(str(exception).split())[:500]
-    sentence = f"{type(exception).__name__}: {text}{where}"
+    place = deepest_line(exception)
+    if place is None and (frames := traceback.extract_tb(exception.__traceback__)):
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    text = error_text(exception)
+    sentence = f"{type(exception).__name__}{f': {text}' if text else ''}{f' (at {place})' if place else ''}"
     return f"out of memory: {LESS_MEMORY}; {sentence}" if is_out_of_memory(exception) else sentence
 
 

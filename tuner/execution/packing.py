@@ -8,15 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from ...trainers.applications.registry import register_application
 from ...trainers.applications.user_file import ApplicationFile
+from ...trainers.interrupts import note_interrupts, raise_if_interrupted
 from ...trainers.packing.benchmark import PackSpeed
 from ...trainers.packing.packed_training import PackedTraining, pack_key, pack_problem
+from ...trainers.process_state import ProcessState
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
 from ..cost import Cost, device_cost, epochs_cost
 from ..trial import Trial, canonical_json
 from .progress_update import ProgressUpdate
-from .trial_runner import PackSetting, TrialRunner, device_name
+from .trial_runner import PackSetting, TrialRunner, device_name, load_application
 
 LARGEST_CPU_BATCH = 32
 """Largest batch size for which packs are measured on a CPU; LeNet packs were slower at every larger one
@@ -93,6 +94,7 @@ class PackRunner:
         self._placements = placements
         self._application = application
         self._pack: PackedTraining | None = None
+        self._process: ProcessState | None = None
         self._left = {trial.id: position for position, trial in enumerate(trials)}
         self._reported = [0] * len(trials)
         self._separate: dict[str, TrialRunner] = {}
@@ -108,19 +110,30 @@ class PackRunner:
         begin = last = time.perf_counter()
         while not self._separate:
             try:
-                if self._pack is None:
-                    if self._application is not None:
-                        register_application(self._application)
-                    self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
-                    last = time.perf_counter()
-                self._pack.run_epoch()
-            except Exception:  # training each trial by itself shows which ones fail
+                with note_interrupts() as arrived:
+                    if self._pack is None:
+                        load_application(self._application, self._trials[0].config)
+                        self._process = ProcessState()
+                        self._pack = PackedTraining([trial.config for trial in self._trials], self._placements[0])
+                        last = time.perf_counter()
+                    self._pack.run_epoch()
+            except BaseException as error:  # training each trial by itself shows which ones fail
+                self._restore_process()
+                raise_if_interrupted(arrived, error)
                 self._separate_trials(time.perf_counter() - last)
                 break
+            raise_if_interrupted(arrived)
             last = time.perf_counter()
+            if not self._pack.running:
+                self._restore_process()
             if not self._pack.running or last - begin >= seconds:
                 return self._updates(self._pack)
         return self._advance_alone(seconds)
+
+    def _restore_process(self) -> None:
+        if self._process is not None:
+            self._process.restore()
+            self._process = None
 
     def _updates(self, pack: PackedTraining) -> dict[str, ProgressUpdate]:
         results, updates = pack.results(), {}

@@ -10,14 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ...trainers.applications.registry import register_application
+from ...trainers.applications.registry import find_application, register_application
 from ...trainers.applications.user_file import ApplicationFile
 from ...trainers.cores import num_cores
 from ...trainers.distributed.data_parallel import SINGLE_PROCESS, ProcessGroup
 from ...trainers.distributed.local_workers import WorkerLost
 from ...trainers.flops_and_memory import device_model
+from ...trainers.interrupts import note_interrupts, raise_if_interrupted
 from ...trainers.loop import Training
 from ...trainers.packing.benchmark import PackSpeed
+from ...trainers.process_state import ProcessState
 from ...trainers.spec import EpochMetrics, Placement, TrainConfig
 from ..cost import Cost, device_cost
 from ..trial import Agenda, Trial
@@ -151,6 +153,7 @@ class TrialRunner:
         self._placement = placement
         self._application = application
         self._training: Training | None = None
+        self._process: ProcessState | None = None
         self._setup = Cost()
         self._checkpoint_before: tuple[int, int] | None = None
 
@@ -162,11 +165,11 @@ class TrialRunner:
         error, lost, unfinished = None, None, Cost()
         warnings: list[str] = []
         try:
-            with raise_after(self._seconds_left()), collect_warnings(warnings):
+            with note_interrupts() as arrived, raise_after(self._seconds_left()), collect_warnings(warnings):
                 if self._training is None:
-                    if self._application is not None:
-                        register_application(self._application)
+                    load_application(self._application, self._trial.config)
                     process_group = self._join_process_group()
+                    self._process = ProcessState()
                     self._checkpoint_before, gathered = self._checkpoint_now(), time.perf_counter()
                     self._training = Training(self._trial.config, self._placement, process_group)
                     begin = time.perf_counter()
@@ -176,7 +179,12 @@ class TrialRunner:
                     begin = time.perf_counter()
                     if begin >= end:
                         break
-        except (Exception, OutOfTime) as exception:  # a model or a data set may raise anything
+            raise_if_interrupted(arrived)
+            if self._training.finished:
+                self._restore_process()
+        except BaseException as exception:  # a model or a data set may raise anything
+            self._restore_process()
+            raise_if_interrupted(arrived, exception)
             try:
                 error = self._error(exception)
             except WorkerLost as loss:
@@ -202,6 +210,12 @@ class TrialRunner:
             num_workers=self._placement.num_workers,
             lost=lost,
         )
+
+    def _restore_process(self) -> None:
+        """Put back what the training changed in this process, so that the next one does not depend on it."""
+        if self._process is not None:
+            self._process.restore()
+            self._process = None
 
     def _join_process_group(self) -> ProcessGroup:
         if self._others is None:
@@ -253,7 +267,18 @@ class TrialRunner:
             except RuntimeError:  # another worker is gone and cannot be told
                 if self._others is not None:
                     self._others.close()
+        self._restore_process()
         remove_checkpoint(self._placement)
+
+
+def load_application(file: ApplicationFile | None, config: TrainConfig) -> None:
+    """Load the application that trains a configuration, from the user's file if there is one.
+
+    What its import changes in the process is no training's, and stays.
+    """
+    if file is not None:
+        register_application(file)
+    find_application(config.application)
 
 
 def remove_checkpoint(placement: Placement) -> None:

@@ -7,6 +7,8 @@ Nothing is ever rewritten, so measurements survive any end of the driver, and lo
 
 A journal has an identity, which every line carries: a random one, or for a journal of an earlier version a digest of
 its first line. So two runs of one study are never taken for one, in a store or where files were joined by hand.
+
+The lock beside it names the trial that this process trains, so that the next one can tell which trial ended it.
 """
 
 import fcntl
@@ -37,8 +39,18 @@ def _not_for_others(path: str, flags: int) -> int:
     return os.open(path, flags, 0o664)
 
 
+def _read_trial(file: int) -> str | None:
+    """Return the trial id in a lock's file; None if there is none."""
+    with suppress(OSError, UnicodeDecodeError):
+        return os.pread(file, 100, 0).decode("ascii") or None
+    return None
+
+
 class Journal:
     """A study's journal, open for appending by one driver, in the study's folder, which is created if missing.
+
+    Attributes:
+        ended_in: id of the trial that the last process was training itself when it ended without closing the journal.
 
     Raises:
         StudyLocked: another process is running this study.
@@ -60,6 +72,7 @@ class Journal:
             raise BadInput(
                 f"{folder}: the study's folder cannot be written ({error.strerror}): choose another --store"
             ) from None
+        self.ended_in = _read_trial(self._lock.fileno())
         self.content = read_journal(self.path)
         # Without a definition, the file is empty or holds only a truncated first line, which is overwritten.
         mode = "a" if self.content.definition else "w"
@@ -134,6 +147,12 @@ class Journal:
         self._append({"kind": "started", "trial": trial_id, "attempt": attempt, "at": time.time()}, durable=False)
         return attempt
 
+    def note_training(self, trial_id: str | None) -> None:
+        """Note which trial this process trains itself; None for none."""
+        with suppress(OSError):  # without the note, only a message is missing
+            os.ftruncate(self._lock.fileno(), 0)
+            os.write(self._lock.fileno(), (trial_id or "").encode())
+
     def retry_trial(self, trial_id: str) -> None:
         """Record that a failed trial will run again. Its cost so far stays on its bill."""
         self._append({"kind": "retried", "trial": trial_id}, durable=True)
@@ -174,6 +193,7 @@ class Journal:
 
     def close(self) -> None:
         """Release the file and the lock."""
+        self.note_training(None)
         with suppress(OSError):  # write errors were already reported by `_append`
             self._file.close()
         self._lock.close()

@@ -16,6 +16,12 @@ from .journal import Journal
 from .progress_display import ProgressDisplay
 from .reuse import ResultReuse, may_reuse
 
+ENDED_IN = (
+    "the last run ended while it trained this trial: its process was killed, ran out of memory, or was ended by the "
+    "application (os._exit, a crash in C code). It is trained again; with --driver ray, such an end fails this trial "
+    "alone"
+)
+
 
 class BilledAgenda(Agenda, Protocol):
     """An agenda that also measures its searchers' time: a campaign, or a search made of campaigns."""
@@ -39,7 +45,10 @@ class ResultWriter(Protocol):
 
 
 class RecordingAgenda:
-    """A campaign's agenda that records everything the driver asks and tells."""
+    """A campaign's agenda that records everything the driver asks and tells.
+
+    With `in_this_process`, trials are trained by this process, which one of them could end.
+    """
 
     def __init__(
         self,
@@ -48,12 +57,15 @@ class RecordingAgenda:
         writer: ResultWriter,
         display: ProgressDisplay,
         reuse: ResultReuse,
+        *,
+        in_this_process: bool = False,
     ) -> None:
         self._campaign = campaign
         self._journal = journal
         self._writer = writer
         self._display = display
         self._reuse = reuse
+        self._in_this_process = in_this_process
 
     def ask(self) -> Trial | Literal["wait", "done"]:
         """Return the next trial to train, after telling the campaign all known and reused results before it.
@@ -78,6 +90,8 @@ class RecordingAgenda:
             if epochs := self._journal.content.epochs.get(trial.id):  # interrupted; it may resume after the last one
                 self._campaign.report(trial, epochs)
             self._journal.start(trial.id)
+            if trial.id == self._journal.ended_in:
+                self.add_warning(trial, ENDED_IN)
             return trial
         return "wait" if self._reuse.has_waiting else trial
 
@@ -100,6 +114,8 @@ class RecordingAgenda:
     def mark_started(self, trial: Trial) -> None:
         """Show that a trial is being trained. It may have been dispatched some time before."""
         self._display.show_start(trial)
+        if self._in_this_process:
+            self._journal.note_training(trial.id)
 
     def record_pack_speed(self, trial: Trial, speed: PackSpeed) -> None:
         """Record and show the measured speed of packs of such trials."""
@@ -119,6 +135,7 @@ class RecordingAgenda:
         searcher = Cost(searcher_seconds=self._campaign.searcher_seconds(result.trial))
         was_retried = result.trial.id in self._journal.content.first_failures
         result = self._journal.finish(replace(result, cost=result.cost + searcher))
+        self._journal.note_training(None)
         self._reuse.finish(result, serves=not was_retried)
         self._campaign.tell(result)
         self._writer.submit(result)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file
+from ...trainers.interrupts import waiting_for
 from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
@@ -258,7 +259,9 @@ def run_trials(
         writer.start()
         try:
             with display:
-                recorder = RecordingAgenda(agenda, journal, writer, display, ResultReuse(reusable))
+                recorder = RecordingAgenda(
+                    agenda, journal, writer, display, ResultReuse(reusable), in_this_process=driver == "serial"
+                )
                 if driver == "serial":
                     run_serial(recorder, execution)
                 else:
@@ -266,7 +269,8 @@ def run_trials(
 
                     run_ray(recorder, execution)
         finally:
-            writer.close()
+            with waiting_for("the results to be written to MLflow"):
+                writer.close()
         return agenda, content, writer
 
 

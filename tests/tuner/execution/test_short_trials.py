@@ -18,7 +18,7 @@ from tests.tuner.execution.simulated_workers import (
     small_batch,
 )
 from zerotune.trainers.spec import Placement
-from zerotune.tuner.execution.ray.messages import UPDATE_SECONDS, Assignment, BenchmarkResult, ProgressUpdates
+from zerotune.tuner.execution.ray.messages import UPDATE_SECONDS, Assignment, BenchmarkResult, Idle, ProgressUpdates
 from zerotune.tuner.execution.ray.tune_worker import TuneWorker
 from zerotune.tuner.execution.trial_runner import PackSetting, TrialRunner
 from zerotune.tuner.trial import Trial
@@ -51,8 +51,22 @@ def test_a_trial_that_did_not_get_to_its_end_does_not_show_how_long_they_take(en
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
     workers.report_progress("one", short)
+    if end == "failed":
+        workers.die("one")
+        workers.ready("one")
     assert packs(workers, "one") == [TRIALS[:1], TRIALS[1:2]]
     assert [result.status for result in workers.agenda.results] == [end]
+
+
+def test_those_that_a_worker_holds_when_one_fails_are_trained_by_a_new_process() -> None:
+    workers = Workers(ListAgenda(TRIALS))
+    workers.ready("one")
+    workers.say("one", ended(TRIALS[:1], SHORT))
+    assert packs(workers, "one")[1:] == [TRIALS[1:4]]
+    workers.say("one", ProgressUpdates({TRIALS[1].id: make_update(1, of=2, error="ValueError: no")}))
+    workers.die("one")
+    workers.ready("one", "anew")
+    assert packs(workers, "anew")[0][0] in TRIALS[2:4]
 
 
 @pytest.mark.parametrize("packing", ["off", "auto", 4])
@@ -123,8 +137,9 @@ def test_those_of_a_dead_worker_are_done_again_one_by_one() -> None:
 
 
 def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = [make_trial(0), make_trial(1, data="nowhere"), make_trial(2)]
-    letters = [cloudpickle.dumps(Assignment(trials=tuple(trials), placements=(Placement(),) * 3))]
+    """A failed one ends them: the next is for a process in which nothing has failed."""
+    trials = [make_trial(0), make_trial(1), make_trial(2, data="nowhere"), make_trial(3)]
+    letters = [cloudpickle.dumps(Assignment(trials=tuple(trials), placements=(Placement(),) * 4))]
 
     def take(name: str, seconds: float) -> Any:
         return letters.pop(0) if letters else None
@@ -136,8 +151,9 @@ def test_a_worker_trains_them_one_after_the_other_to_the_scores_each_has_alone(m
     found = {}
     while len(found) < 3:
         found.update(worker.step()["message"].updates)
-    assert [update.error is None for update in found.values()] == [True, False, True]
-    for trial in (trials[0], trials[2]):
+    assert {"message": Idle()} == worker.step()
+    assert [update.error is None for update in found.values()] == [True, True, False]
+    for trial in trials[:2]:
         alone = TrialRunner(trial, Placement()).advance(600.0).training
         assert alone is not None
         training = found[trial.id].training

@@ -1,5 +1,6 @@
 """A resumed study reports the journal's epochs of interrupted trials to its campaign."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from tests.tuner.silent import Silent
 from zerotune.trainers.spec import EpochMetrics
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.run.journal import Journal, read_journal
-from zerotune.tuner.run.recorder import RecordingAgenda
+from zerotune.tuner.run.recorder import ENDED_IN, RecordingAgenda
 from zerotune.tuner.run.reuse import ResultReuse
 from zerotune.tuner.run.run import open_session
 from zerotune.tuner.trial import Trial
@@ -55,3 +56,51 @@ def test_the_method_knows_the_epochs_of_an_interrupted_trial_before_it_goes_on(t
     assert observed == [[], [1, 2, 3]]
     written = read_journal(journal(tmp_path)).epochs[asked[0].id]
     assert [each.epoch for each in written] == [1, 2, 3]
+
+
+class Display(Silent):
+    """A display that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def first_trial(folder: Path, *, in_this_process: bool = True) -> tuple[Journal, RecordingAgenda, Trial, list[str]]:
+    """Start the first trial of a study, as a driver does; return the notes that are shown for it."""
+    definition, display, silent = study(PRUNED), Display(), Silent()
+    held = Journal(folder)
+    open_session(definition, held, SESSION)
+    campaign: Any = Campaign(definition, held.content.results)
+    arguments: Any = (campaign, held, silent, display, ResultReuse(None))
+    recorder = RecordingAgenda(*arguments, in_this_process=in_this_process)
+    trial = recorder.ask()
+    assert isinstance(trial, Trial)
+    recorder.mark_started(trial)
+    return held, recorder, trial, display.notes
+
+
+def end_in_the_first_trial(folder: Path, *, in_this_process: bool = True) -> None:
+    """End a process by os._exit while it trains the first trial."""
+    if (child := os.fork()) == 0:
+        first_trial(folder, in_this_process=in_this_process)
+        os._exit(3)
+    os.waitpid(child, 0)
+
+
+def test_the_next_run_names_the_trial_in_which_the_process_ended(tmp_path: Path) -> None:
+    end_in_the_first_trial(tmp_path)
+    held, recorder, trial, notes = first_trial(tmp_path)
+    assert [f"{trial.name}: {ENDED_IN}"] == notes
+    recorder.tell(trained(trial))
+    held.close()
+    assert b"" == (tmp_path / "lock").read_bytes()
+    assert Journal(tmp_path).ended_in is None
+
+
+def test_a_run_that_was_stopped_or_trained_elsewhere_blames_no_trial(tmp_path: Path) -> None:
+    first_trial(tmp_path / "stopped")[0].close()
+    end_in_the_first_trial(tmp_path / "workers", in_this_process=False)
+    assert [[], []] == [first_trial(tmp_path / name)[3] for name in ("stopped", "workers")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import current_thread, main_thread
 
 from ....trainers.child_process import hide_folders
+from ....trainers.interrupts import waiting_for
 from ...errors import BadInput
 from ..trial_runner import Execution
 from .attach import attach, inspect_machines
@@ -55,9 +56,10 @@ def connect(execution: Execution) -> Iterator["Slots"]:
         notes = () if execution.address is None else inspect_machines(execution)
         yield Slots(total=slots, per_machine=most_on_one, notes=notes)
     finally:
-        ray.shutdown()
-        if head is not None:
-            head.stop()
+        with waiting_for("Ray's workers to stop"):
+            ray.shutdown()
+            if head is not None:
+                head.stop()
         remove_session_dirs()
 
 

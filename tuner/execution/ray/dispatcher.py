@@ -7,7 +7,7 @@ The agenda decides what is trained, and `tuner.execution.batching` which trials 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .messages import (
     CONTINUE,
     MAILBOX_LOST,
     PRUNED,
+    RENEW,
     STOP,
     Assignment,
     BenchmarkResult,
@@ -35,6 +36,7 @@ from .messages import (
     ProgressUpdates,
     Ready,
 )
+from .silence import SilenceWatch
 
 MAX_IDLE_FAILURES = 20
 """The study stops when more workers than this die in succession while they hold no trial."""
@@ -51,12 +53,14 @@ class _Assigned:
         trials: those that have not ended, by id.
         since: time of the assignment, by `time.monotonic`.
         reported_seconds: device-seconds of the epochs that the worker has reported since.
+        errors: why trials of it failed.
     """
 
     assignment: Assignment
     trials: dict[str, Trial]
     since: float
     reported_seconds: float = 0.0
+    errors: set[str] = field(default_factory=set)
 
 
 class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for strict checking
@@ -80,6 +84,10 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
         self._assigned: dict[str, _Assigned] = {}
         self._measuring: dict[str, Trial] = {}
         self._idle: list[str] = []
+        self._places: dict[str, str] = {}
+        self._silence = SilenceWatch()
+        self._renewed: set[str] = set()
+        self._known_errors: set[str] = set()
         self._unfinished: dict[str, Cost] = {}
         self._failures = WorkerFailures()
         self._idle_failures = 0
@@ -99,6 +107,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Process a worker's message; called by Tune."""
         worker, message = trial.trial_id, result["message"]
+        self._silence.hear(worker)
         with self._keep_error():
             if isinstance(message, Ready):
                 self._on_ready(worker, message)
@@ -123,9 +132,12 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                     "the process that sends trials to the Ray cluster's workers has died: out of memory, or killed "
                     "from outside. All results so far are kept; run the study again to resume it"
                 )
-            self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
-            self._check_idle_failures(text)
-            self._drop_worker(trial.trial_id, said)
+            if trial.trial_id in self._renewed:
+                self._renewed.remove(trial.trial_id)
+            else:
+                self._idle_failures = 0 if trial.trial_id in self._assigned else self._idle_failures + 1
+                self._check_idle_failures(text)
+                self._drop_worker(trial.trial_id, said)
             self._dispatch()
 
     def _check_idle_failures(self, text: str) -> None:
@@ -152,6 +164,15 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self.error = error
             raise
 
+    def tell_silent_workers(self) -> None:
+        """Add a note on every worker that trains and has not been heard of for long; it is no failure."""
+        for worker, seconds in self._silence.find_silent().items():
+            names = ", ".join(trial.name for trial in self._assigned[worker].trials.values())
+            self._agenda.add_note(
+                f"{names}: nothing heard for {seconds / 60:.0f} minutes: a long epoch, or it hangs. It is trained by "
+                f"{self._places.get(worker) or 'a worker'}. resources.time_limit in the study ends trials that hang"
+            )
+
     def _on_ready(self, worker: str, message: Ready) -> None:
         self._has_started_workers = True
         self._drop_worker(worker)
@@ -160,6 +181,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
             self._note_unfit(message.problem)
             return
         self._mailboxes[worker] = message.mailbox
+        self._places[worker] = message.place
         self._idle.append(worker)
 
     def _note_unfit(self, problem: str) -> None:
@@ -173,6 +195,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
 
         `said` is Ray's text about its death.
         """
+        self._silence.end(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         measured = self._measuring.pop(worker, None)
@@ -228,10 +251,32 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 given.reported_seconds += update.unfinished.device_seconds
                 self._unfinished[trial_id] = self._unfinished.get(trial_id, Cost()) + update.unfinished
             self._on_update(worker, given.trials, given.trials[trial_id], update)
+            if update.error is not None:
+                given.errors.add(update.error)
+        if given.errors and not given.assignment.as_pack:  # the worker has stopped at the failed one
+            for trial in given.trials.values():
+                self._batcher.requeue(trial)
+            given.trials.clear()
         self._mark_started(given)
         if not given.trials:
+            self._silence.end(worker)
             del self._assigned[worker]
             self._idle.append(worker)
+            self._renew_after(worker, given.errors)
+
+    def _renew_after(self, worker: str, errors: set[str]) -> None:
+        """Have an idle worker start anew in another process after trials that failed, which may have left it broken.
+
+        On CPUs, a failure that has been seen before is a mistake of the application: a study in which every trial fails
+        needs no new process each time. After some errors a GPU refuses everything in this process.
+        """
+        is_new = bool(errors - self._known_errors)
+        self._known_errors |= errors
+        if errors and (is_new or self._execution.gpus_per_trial > 0):
+            self._idle.remove(worker)
+            self._send(worker, RENEW)
+            del self._mailboxes[worker]
+            self._renewed.add(worker)
 
     def _mark_started(self, given: _Assigned) -> None:
         """Mark the worker's trials that are being trained as started; the others still wait for their turn."""
@@ -273,6 +318,7 @@ class Dispatcher(FIFOScheduler):  # type: ignore[misc]  # ray is not typed for s
                 trials = {trial.id: trial for trial in task.trials}
                 self._assigned[worker] = _Assigned(assignment=task, trials=trials, since=time.monotonic())
                 self._mark_started(self._assigned[worker])
+                self._silence.begin(worker)
             self._send(worker, task)
         if self.finished:
             for worker in self._idle:

@@ -1,8 +1,8 @@
 """Messages between the Ray driver and its workers.
 
 A worker's step returns `Ready`, `Idle`, `BenchmarkResult` or `ProgressUpdates`. The driver answers into the worker's
-mailbox with an `Assignment`, a `BenchmarkTask`, CONTINUE or PRUNED (after an update of a trial that may be pruned), or
-STOP.
+mailbox with an `Assignment`, a `BenchmarkTask`, CONTINUE or PRUNED (after an update of a trial that may be pruned),
+RENEW (after a failed trial), or STOP.
 
 Tune has no channel from the driver to a running trial; the mailbox, a small actor, provides one. This module must not
 import torch, which would delay that actor's start by seconds.
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # importing torch would delay the mailbox by seconds
 
 CONTINUE = "continue"
 PRUNED = "pruned"
+RENEW = "renew"
+"""The worker ends, and Tune starts it in a new process, since a failed trial may have left anything behind."""
 STOP = "stop"
 MAILBOX_LOST = "MAILBOX LOST"
 """Error message of a worker that dies because it can no longer read its mailbox."""
@@ -39,10 +41,12 @@ class Ready:
     Attributes:
         mailbox: name of the mailbox that the worker reads.
         problem: why the worker's machine cannot train this study; None if it can.
+        place: the worker's process and its log, for a user who looks for it.
     """
 
     mailbox: str
     problem: str | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ die. The agenda decides what they train (`tuner.execution.ray.dispatcher`).
 
 import gc
 import logging
+import os
 import socket
 import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .settings import ray  # before Ray itself, which reads its settings on import
@@ -23,9 +25,9 @@ from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ....trainers.applications.registry import register_application
 from ....trainers.applications.user_file import ApplicationFile
 from ....trainers.distributed.local_workers import WorkerLost
+from ....trainers.interrupts import note_interrupts, raise_if_interrupted, waiting_for
 from ....trainers.memory import configure_malloc
 from ....trainers.packing.benchmark import measure_packs
 from ....trainers.spec import Placement
@@ -35,7 +37,7 @@ from ..packing import PackRunner
 from ..preflight import find_problem
 from ..progress_update import ProgressUpdate
 from ..time_limit import end_process_after
-from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner
+from ..trial_runner import DriverAgenda, Execution, PeerWorkers, TrialRunner, load_application
 from .attach import client_port, make_inspection, run_tune_locally
 from .cluster import Slots, connect
 from .dispatcher import Dispatcher
@@ -43,6 +45,7 @@ from .health_check import ATTACHED_PATIENCE, LOCAL_PATIENCE, watch_head
 from .messages import (
     MAILBOX_LOST,
     PRUNED,
+    RENEW,
     STOP,
     UPDATE_SECONDS,
     Assignment,
@@ -81,7 +84,7 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
         """Take one turn: read a message or train, and return a message to the driver."""
         if not self._introduced:
             self._introduced = True
-            return {"message": Ready(mailbox=self._mailbox, problem=self._problem)}
+            return {"message": Ready(mailbox=self._mailbox, problem=self._problem, place=describe_process())}
         if self._problem is not None:
             time.sleep(IDLE_SECONDS)
             return {"message": Idle()}
@@ -98,6 +101,8 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
                     self._work.discard()
                 self._end_work()
                 return {"message": Idle()}
+            if item == RENEW:
+                raise RuntimeError("a new process follows a failed trial")  # Tune starts it
             if item == STOP:
                 return {"message": Idle(), "done": True}
             if isinstance(item, BenchmarkTask):
@@ -124,13 +129,27 @@ class TuneWorker(tune.Trainable):  # type: ignore[misc]  # ray is not typed for 
     def _benchmark(self, item: BenchmarkTask) -> BenchmarkResult:
         end_process_after(item.time_limit)
         try:
-            if self._application is not None:
-                register_application(self._application)
-            return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
-        except Exception:  # the trial itself will fail in the same way and report it
+            with note_interrupts() as arrived:
+                load_application(self._application, item.trial.config)
+                return BenchmarkResult(speed=measure_packs(item.trial.config, item.placement))
+        except BaseException as error:  # the trial itself will fail in the same way and report it
+            raise_if_interrupted(arrived, error)
             return BenchmarkResult(speed=None)
         finally:
             end_process_after(None)
+
+
+def describe_process() -> str:
+    """Describe this process and the file that its errors and log messages go to.
+
+    >>> describe_process().startswith(f"process {os.getpid()} on ")
+    True
+    """
+    place = f"process {os.getpid()} on {socket.gethostname()}"
+    with suppress(OSError):  # no Linux
+        log = Path("/proc/self/fd/2").readlink()
+        place += f", its log is {log}" if log.is_file() else ""
+    return place
 
 
 class _TrialSequence:
@@ -167,7 +186,9 @@ class _TrialSequence:
             trial_id, work = self._left[0]
             updates[trial_id] = work.advance(max(0.0, end - time.perf_counter()))
             self._lost = updates[trial_id].lost
-            if updates[trial_id].done:
+            if updates[trial_id].error is not None:
+                self._left.clear()  # the driver gives the others to a process in which nothing has failed
+            elif updates[trial_id].done:
                 self._left.popleft()
             if time.perf_counter() >= end or self._lost is not None:
                 break
@@ -194,6 +215,7 @@ class _StopWhenFinished(tune.Stopper):  # type: ignore[misc]  # ray is not typed
         return False
 
     def stop_all(self) -> bool:
+        self._dispatch.tell_silent_workers()
         return self._dispatch.finished
 
 
@@ -260,9 +282,10 @@ def run_ray(agenda: DriverAgenda, execution: Execution) -> None:
                     _remote=False,  # over ray:// Tune would send itself and a copy of the dispatcher to the cluster
                 )
             finally:
-                del post
-                dispatch.release()
-                gc.collect()  # Ray ends a program that releases a cluster's objects after the cluster
+                with waiting_for("Ray's workers to stop"):
+                    del post
+                    dispatch.release()
+                    gc.collect()  # Ray ends a program that releases a cluster's objects after the cluster
     except tune.TuneError:
         if dispatch.error is None:
             raise

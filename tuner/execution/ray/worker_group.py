@@ -27,6 +27,7 @@ from ....trainers.distributed.rendezvous import (
     join_process_group,
     listening_socket,
 )
+from ....trainers.interrupts import note_interrupts, raise_if_interrupted
 from ....trainers.loop import train_as_worker
 from ....trainers.memory import configure_malloc
 from ....trainers.spec import Placement, TrainConfig
@@ -72,10 +73,12 @@ class WorkerActor:
         After an error, close the connections, so that the other workers do not wait for this one.
         """
         try:
-            if application is not None:
-                register_application(application)
-            train_as_worker(config, placement, self._process_group)
-        except Exception as error:  # a model or a data set may raise anything
+            with note_interrupts() as arrived:
+                if application is not None:
+                    register_application(application)
+                train_as_worker(config, placement, self._process_group)
+        except BaseException as error:  # a model or a data set may raise anything
+            raise_if_interrupted(arrived, error)
             said = describe_error(error)
             self._open.close()
             return said

@@ -1,12 +1,14 @@
 """The Ray driver's dispatcher, without Ray: the test speaks for the workers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.tuner.execution.agendas import ListAgenda, make_trial
 from tests.tuner.execution.simulated_workers import Workers, make_update
 from zerotune.tuner.execution.failures import MAX_WORKER_FAILURES
-from zerotune.tuner.execution.ray.dispatcher import Dispatcher
-from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, STOP, Idle, ProgressUpdates
+from zerotune.tuner.execution.ray.dispatcher import MAX_IDLE_FAILURES, Dispatcher
+from zerotune.tuner.execution.ray.messages import CONTINUE, PRUNED, RENEW, STOP, Idle, ProgressUpdates, Ready
+from zerotune.tuner.execution.ray.silence import SHORTEST_SILENCE, SilenceWatch
 from zerotune.tuner.execution.trial_runner import Execution
 
 A, B, C = (make_trial(index, epochs=2) for index in range(3))
@@ -153,6 +155,27 @@ def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
     assert ["failed"] == [result.status for result in workers.agenda.results]
 
 
+def test_a_worker_that_trains_and_is_silent_for_long_is_told_with_its_place_and_no_failure() -> None:
+    workers, clock = Workers(ListAgenda([A, B])), [0.0]
+    workers.dispatch._silence = SilenceWatch(lambda: clock[0])
+    workers.say("one", Ready(mailbox="one", place="process 7 on here, its log is /logs/7.err"))
+    for clock[0] in (SHORTEST_SILENCE - 1, SHORTEST_SILENCE + 60, SHORTEST_SILENCE + 90):
+        workers.dispatch.tell_silent_workers()
+    assert [
+        f"{A.name}: nothing heard for 11 minutes: a long epoch, or it hangs. It is trained by process 7 on here, its "
+        "log is /logs/7.err. resources.time_limit in the study ends trials that hang"
+    ] == workers.agenda.notes
+    workers.report_progress("one", make_update(1, of=2))
+    clock[0] += 4 * SHORTEST_SILENCE
+    workers.dispatch.tell_silent_workers()
+    assert 1 == len(workers.agenda.notes), "five times the longest silence that ended"
+    workers.report_progress("one", make_update(2, of=2))
+    workers.report_progress("one", make_update(2, of=2))
+    clock[0] += 100 * SHORTEST_SILENCE
+    workers.dispatch.tell_silent_workers()
+    assert ([], 1) == (workers.agenda.warnings, len(workers.agenda.notes)), "idle workers have nothing to say"
+
+
 def test_an_idle_worker_that_dies_gets_nothing() -> None:
     agenda = ListAgenda([])
     agenda.ask = lambda: "wait"  # type: ignore[method-assign]
@@ -164,9 +187,36 @@ def test_an_idle_worker_that_dies_gets_nothing() -> None:
     assert ([], [A]) == (workers.got("one"), workers.got("two"))
 
 
-def test_a_failed_trial_frees_its_worker() -> None:
-    workers = Workers(ListAgenda([A, B]))
+def test_after_a_failed_trial_its_worker_trains_the_next_in_a_new_process() -> None:
+    workers = Workers(ListAgenda([A, B, C]))
     workers.ready("one")
     workers.report_progress("one", make_update(1, of=2, error="ValueError: no"))
     assert [("failed", "ValueError: no")] == [(result.status, result.error) for result in workers.agenda.results]
-    assert [A, B] == workers.got("one")
+    assert [A, RENEW] == workers.got("one")
+    workers.die("one", "Failure # 1\nRuntimeError: a new process follows a failed trial")
+    workers.ready("one", "anew")
+    assert [B] == workers.got("anew")
+
+
+def test_an_error_that_every_trial_has_asks_for_one_new_process_on_cpus_and_for_one_each_on_gpus() -> None:
+    for gpus, got in ((0.0, [B, C]), (1.0, [B, RENEW])):
+        workers = Workers(ListAgenda([A, B, C]))
+        workers.dispatch._execution = replace(workers.dispatch._execution, gpus_per_trial=gpus)
+        workers.ready("one")
+        workers.report_progress("one", make_update(1, of=2, error="ValueError: no"))
+        workers.die("one")
+        workers.ready("one", "anew")
+        workers.post.items["one"] = workers.post.items["anew"]
+        workers.report_progress("one", make_update(1, of=2, error="ValueError: no"))
+        assert got == workers.got("anew")
+
+
+def test_new_processes_after_failed_trials_never_end_a_study() -> None:
+    trials = [make_trial(index, epochs=2) for index in range(2 * MAX_IDLE_FAILURES)]
+    workers = Workers(ListAgenda(trials))
+    for number in range(len(trials)):
+        workers.ready("one", f"life {number}")
+        workers.post.items["one"] = workers.post.items[f"life {number}"]
+        workers.report_progress("one", make_update(1, of=2, error=f"ValueError: {number}"))
+        workers.die("one")
+    assert len(trials) == len(workers.agenda.results)
