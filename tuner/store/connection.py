@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
+from .locked import StoreLocked, is_locked
 from .moved import take_files_along
 
 if TYPE_CHECKING:
@@ -114,13 +115,13 @@ def _files_beside(database: Path) -> Path:
 def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     """Return a client of the store after checking that it answers.
 
-    The tables of a new SQLite file are created here under a lock, because concurrent creation crashes. MLflow takes two
-    to three seconds of CPU time for that. A SQLite file that was moved with its folder is updated to find its
-    artifacts. A missing one is created only with `create`.
+    A SQLite file that was moved with its folder is updated to find its artifacts. A missing one is created only with
+    `create`.
 
     Raises:
         BadInput: the kind of address is not supported, its database driver is not installed, the server or database
             refuses the credentials, or the SQLite file is missing or invalid.
+        StoreLocked: another process has locked the SQLite file.
         Unreachable: there is no valid answer within a few seconds.
     """
     _check_address(tracking_uri, create=create)
@@ -128,15 +129,28 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     file = sqlite_file(tracking_uri)
     with translate_errors(tracking_uri, "answer"):
         if file is not None and create:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.with_name(f"{file.name}.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not file.exists():
-                    create_tables(tracking_uri)
+            _create_file(file)
         _check_answer(tracking_uri)
         if file is not None:
             take_files_along(file, _files_beside(file))
         return _open_client(tracking_uri)
+
+
+def _create_file(file: Path) -> None:
+    """Create a SQLite file with MLflow's tables, if it is missing.
+
+    MLflow takes two to three seconds of CPU time for that, and fails where two processes do it at once or where one
+    was killed meanwhile. So it is done under a lock, and the file gets its name when it is complete.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f"{file.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        incomplete = file.with_name(f"{file.name}.new")
+        incomplete.unlink(missing_ok=True)
+        create_tables(_sqlite_uri(incomplete))
+        incomplete.rename(file)
 
 
 def create_tables(tracking_uri: str) -> None:
@@ -158,6 +172,7 @@ def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
 
     Raises:
         BadInput: the server or the database refuses the credentials.
+        StoreLocked: another process has locked the SQLite file.
         Unreachable: "the MLflow store at URI did not ACTION: REASON".
     """
     from mlflow.exceptions import MlflowException
@@ -248,6 +263,8 @@ def _check_answer(tracking_uri: str) -> None:
             "such as 'psycopg[binary]' for postgresql://"
         ) from None
     except Exception as error:  # the database drivers' errors share no base class
+        if file and is_locked(error):
+            raise StoreLocked(file) from error
         if file:  # a local file is for the user to fix, while a server may recover by itself
             raise BadInput(_sentence(tracking_uri, "answer", error)) from error
         raise _failure(tracking_uri, "answer", error) from error
@@ -255,6 +272,9 @@ def _check_answer(tracking_uri: str) -> None:
 
 def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unreachable:
     """Convert a failure to `BadInput` if the database refuses the user, which is permanent, else `Unreachable`."""
+    file = sqlite_file(tracking_uri)
+    if file and is_locked(error):
+        return StoreLocked(file)
     sentence = _sentence(tracking_uri, action, error)
     if not is_server(tracking_uri) and _is_refusal(error):
         return BadInput(f"{sentence}: fix the user in the address, or the password (PostgreSQL's is PGPASSWORD)")
