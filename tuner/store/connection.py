@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
-from .locked import StoreLocked, is_locked
+from .locked import StoreLocked, check_lock, is_locked
 from .moved import take_files_along
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
         if file is not None and create:
             _create_file(file)
         _check_answer(tracking_uri)
+        if file is not None and create:
+            check_lock(file)
         if file is not None:
             take_files_along(file, _files_beside(file))
         return _open_client(tracking_uri)

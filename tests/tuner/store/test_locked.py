@@ -19,9 +19,10 @@ LOCKS = ("IMMEDIATE", "EXCLUSIVE")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let SQLite give up at once, in place of after five seconds."""
+    """Let SQLite give up soon, in place of after five seconds."""
     connect = sqlite3.dbapi2.connect
-    monkeypatch.setattr(sqlite3.dbapi2, "connect", lambda *a, **options: connect(*a, **{**options, "timeout": 0}))
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", lambda *names, **how: connect(*names, **{**how, "timeout": 0.05}))
+    monkeypatch.setattr(locked, "BUSY_SECONDS", 0.05)
     monkeypatch.setattr(locked, "RETRY_SECONDS", 0.01)
 
 
@@ -53,7 +54,7 @@ def test_a_locked_store_is_waited_for_and_told_once(uri: str) -> None:
         return attempts
 
     assert wait_while_locked(act, told.append) == 4
-    assert told == ["waiting for mlflow.db, for at most 3 minutes: another process has locked it"]
+    assert told == ["Waiting for mlflow.db, for at most 3 minutes: another process has locked it."]
 
 
 def test_a_store_that_stays_locked_ends_the_waiting(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
@@ -75,14 +76,13 @@ def test_results_of_a_store_that_is_locked_at_the_start_are_written_at_the_end(
         writer.wait_until_open()
         for seed in range(3):
             writer.submit(make_result(seed=seed))
-        released = threading.Timer(0.3, lambda: None)
         ended = threading.Thread(target=writer.close)
         ended.start()
-        released.start()
-        released.join()
+        ended.join(0.3)
         assert ended.is_alive()
     ended.join(60)
     assert writer.finish(lambda store: store.finish())
-    assert [is_behind for _, is_behind in told] == [True, False]
+    assert [is_behind for _, is_behind in told] == [True, True, False]
     assert f"{file} is locked" in told[0][0]
+    assert told[1][0].startswith(f"Waiting for {file}, ")
     assert len(read_results(uri, "small").results) == 3
