@@ -4,8 +4,8 @@ study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder
 driver and the campaign.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,10 +38,13 @@ from .progress_display import ProgressDisplay
 from .recorder import BilledAgenda, RecordingAgenda
 from .reuse import ResultReuse, find_reusable_results
 from .same_training import check_definition, check_training, fresh_checkpoints
+from .store_writing import write_rest
 
 AgendaType = TypeVar("AgendaType", bound=BilledAgenda)
 Announce = Callable[[Cell], None]
 """Told every arm at a batch size that an agenda will ask for."""
+Finish = Callable[[Callable[[Store], object]], bool]
+"""Writes the rest to the store, runs a last action on it, and returns whether everything is there."""
 
 
 def open_session(
@@ -92,6 +95,7 @@ def run_study(
     command: str | None = None,
     retry_command: str | None = None,
     sync_command: str | None = None,
+    on_answer: Callable[[Answer], object] = lambda found: None,
 ) -> Answer:
     """Run the missing trials of a study and return its answer.
 
@@ -116,9 +120,11 @@ def run_study(
         command: the command that runs the study, for messages; None for `zerotune run NAME`.
         retry_command: the command that runs failed trials again, for messages; None for `zerotune retry NAME --failed`.
         sync_command: the command to suggest if results are missing from the store; None for `zerotune sync NAME`.
+        on_answer: called with the answer once it is known. A slow store gets the rest of the results afterwards;
+            KeyboardInterrupt then ends the writing and not the study.
 
     Returns:
-        The answer. Its `is_stored` is False if the store did not accept all of it.
+        The answer. Its `is_stored` is False if the store does not have all of it.
 
     Raises:
         BadInput: the study, the data or an argument is invalid, or the study was started with another definition or
@@ -149,7 +155,7 @@ def run_study(
         reused = f", {num_reused} or more reused from earlier trainings (--retrain trains them)" if num_reused else ""
         return f"up to {pluralize(num_planned, 'trial')}{done}{reused}"
 
-    _, content, writer = run_trials(
+    with run_trials(
         study,
         options,
         show if isinstance(show, Console) else _new_console(quiet=not show),
@@ -162,17 +168,19 @@ def run_study(
         retrain=retrain,
         retry_failed=retry_failed,
         accept_changes=accept_changes,
-    )
-    results = list(content.results.values())
-    if all(result.status == "failed" for result in results):
-        writer.finish(Store.finish)
-        raise StudyFailed(
-            f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
-            f"then run them again: {retry_command or format_command('retry', study.name, places) + ' --failed'}"
-        )
-    found = answer_from_journal(study, options, content)
-    files = write_report(found, options.folder(study))
-    return replace(found, is_stored=writer.finish(partial(write_answer, found=found, files=files)))
+    ) as (_, content, finish):
+        results = list(content.results.values())
+        if all(result.status == "failed" for result in results):
+            finish(Store.finish)
+            again = retry_command or f"{format_command('retry', study.name, places)} --failed"
+            raise StudyFailed(
+                f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
+                f"then run them again: {again}"
+            )
+        found = answer_from_journal(study, options, content)
+        files = write_report(found, options.folder(study))
+        on_answer(found)
+        return replace(found, is_stored=finish(partial(write_answer, found=found, files=files)))
 
 
 def _new_console(*, quiet: bool) -> Console:
@@ -182,6 +190,7 @@ def _new_console(*, quiet: bool) -> Console:
     )
 
 
+@contextmanager
 def run_trials(
     study: Study,
     options: RunOptions,
@@ -197,8 +206,8 @@ def run_trials(
     retry_failed: bool,
     accept_changes: bool,
     more_may_come: bool = False,
-) -> tuple[AgendaType, JournalContent, Writer]:
-    """Run the missing trials of a study, or of a search made of its campaigns.
+) -> Iterator[tuple[AgendaType, JournalContent, Finish]]:
+    """Run the missing trials of a study, or of a search made of its campaigns. The study is locked inside the block.
 
     Args:
         study: the definition that journal and store keep.
@@ -215,11 +224,11 @@ def run_trials(
         accept_changes: keep what was trained with other code, packages or data.
         more_may_come: whether the agenda announces further cells while it runs.
 
-    Returns:
-        The agenda; the journal's content; the store's writer, to be finished.
+    Yields:
+        The agenda; the journal's content; a function that ends the writing to the store.
     """
     uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
-    with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
+    with closing(Journal(options.folder(study))) as journal:
         session = {**collect_provenance(), **training_provenance(study, data), **remarks_record(remarks)}
         told = open_session(study, journal, session, accept_changes=accept_changes, command=command)
         if told:
@@ -238,8 +247,6 @@ def run_trials(
         if retry_failed:
             console.print(retry_failed_trials(ahead.failed, study.name, journal, execution.checkpoints))
         driver = "serial" if ahead.is_complete else options.driver
-        if driver == "ray" and not is_attached:
-            ready.enter_context(start_ahead(execution.local_cores))
         display = ProgressDisplay(
             console,
             metric=application.metric,
@@ -249,7 +256,8 @@ def run_trials(
         agenda = new_agenda(content, lambda cell: display.plan(cell.arm, cell.batch_size, cell.num_planned))
         num_planned = None if more_may_come else display.num_planned
         open_store = make_store_opener(study, uri, journal, num_planned, begins=True)
-        writer = Writer(open_store, content.results.values(), partial(report_store_state, console, sync_command))
+        tell = partial(report_store_state, console, sync_command)
+        writer = Writer(open_store, content.results.values(), tell)
         opening = describe(display.num_planned, len(content.results) - len(content.retried), ahead.num_reused)
         named_uri = options.tracking_uri or study.tracking_uri
         recorded = f"; results in {redact(named_uri)}" if named_uri else ""
@@ -257,7 +265,10 @@ def run_trials(
         print_remarks(remarks, console)
         writer.start()
         try:
-            with display:
+            with ExitStack() as ready:
+                if driver == "ray" and not is_attached:
+                    ready.enter_context(start_ahead(execution.local_cores))
+                ready.enter_context(display)
                 recorder = RecordingAgenda(agenda, journal, writer, display, ResultReuse(reusable))
                 if driver == "serial":
                     run_serial(recorder, execution)
@@ -265,9 +276,10 @@ def run_trials(
                     from ..execution.ray.tune_worker import run_ray
 
                     run_ray(recorder, execution)
-        finally:
-            writer.close()
-        return agenda, content, writer
+            yield agenda, content, partial(write_rest, writer, console, tell)
+        except BaseException:
+            write_rest(writer, console, tell)
+            raise
 
 
 def retry_failed_trials(failed: Sequence[Trial], name: str, journal: Journal, checkpoints: Path | None) -> str:

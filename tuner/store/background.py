@@ -22,8 +22,8 @@ class Writer:
     """Writes results in order on its own thread, so that a slow store never delays a study.
 
     A failing store does not stop a study either. Unwritten results are kept in order, and the store is reopened every
-    RETRY_SECONDS. Once it answers, all missing results are written and partially written ones are repaired. At the end, a
-    SQLite store that another process has locked is waited for.
+    RETRY_SECONDS. Once it answers, all missing results are written and partially written ones are repaired. At the end,
+    a SQLite store that another process has locked is waited for.
 
     The thread also opens the store, while the caller prepares the first trial: creating a database takes seconds.
 
@@ -92,7 +92,7 @@ class Writer:
             watch: called every `WATCH_SECONDS` with the numbers of results written and submitted.
         """
         self._queue.put(None)
-        while True:
+        while not self._is_abandoned.is_set():
             self._thread.join(WATCH_SECONDS)
             if not self._thread.is_alive():
                 return

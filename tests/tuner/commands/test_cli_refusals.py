@@ -1,5 +1,6 @@
 """What the command line refuses: each error has an exit code and one clear sentence."""
 
+import os
 import re
 import socket
 import threading
@@ -41,6 +42,15 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tiny: TinyStudyFolder, words:
     assert sentence in refusal
     assert "secret" not in refusal
     assert refusal.count("\n") == 1
+
+
+def test_a_user_without_a_home_folder_is_told_to_set_one(
+    tiny: TinyStudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    refusal = tiny.refuse("compare", "tiny")
+    assert refusal.startswith("error: HOME is not set, and the user with the id 2147483641 is unknown here: set it to")
 
 
 SUBMIT = ("submit", "tiny.yaml", "--store", "/store")
