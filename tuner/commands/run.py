@@ -45,8 +45,8 @@ def run_and_print(
         run_options = options.run_options()
         if retry_failed and not (run_options.folder(definition) / "journal.jsonl").exists():
             raise BadInput(
-                f"study {definition.name!r}: has not been run in the store {options.store}: nothing has failed; run it "
-                f"first: {options.format_command('run')}"
+                f"study {definition.name!r}: has not been run in the store {run_options.root}: nothing has failed; run "
+                f"it first: {options.format_command('run')}"
             )
         found = run_study(
             definition,

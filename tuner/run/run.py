@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file
+from ..addresses import TRACKING_VARIABLE
 from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
@@ -26,11 +27,11 @@ from ..reports.answer import Answer
 from ..reports.tables.plan import print_remarks
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
-from ..store import Store, Writer, redact
+from ..store import Store, Writer, default_tracking_uri, redact
 from ..study import Study, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import STORE, format_command, format_path, format_report_command
+from .command_text import format_command, format_path, format_report_command
 from .dry_run import DryRun, dry_run
 from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
@@ -83,7 +84,7 @@ def warn_about_damage(journal: Journal, console: Console) -> None:
 def run_study(
     study: Study | str | Path,
     *,
-    store: str | Path = STORE,
+    store: str | Path | None = None,
     tracking_uri: str | None = None,
     driver: Driver = "ray",
     address: str | None = None,
@@ -107,8 +108,9 @@ def run_study(
 
     Args:
         study: a definition, the path of a study file, or the name of a shipped study.
-        store: folder of the local store and of the studies' journals; created if missing.
-        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        store: folder of the local store and of the studies' journals; created if missing. None for mlruns.
+        tracking_uri: MLflow server or database; None for the one that the study names, else the SQLite file in `store`,
+            else, without a `store`, the one that MLFLOW_TRACKING_URI names.
         driver: "ray" runs trials on worker processes of a cluster; "serial" runs them in this process.
         address: an existing Ray cluster (auto, HOST:PORT or ray://HOST:PORT); None for one on this machine.
         data_folder: overrides the study's data folder.
@@ -136,13 +138,17 @@ def run_study(
     """
     study = study if isinstance(study, Study) else load_study(study)
     options = RunOptions(
-        store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
+        store=None if store is None else Path(store),
+        tracking_uri=tracking_uri,
+        driver=driver,
+        address=address,
+        data_folder=data_folder,
     )
     options.uri(study)  # a wrong address is found before the data are read
     _, data, remarks = check_workload(study, options.data(study))
     file = application_file(study.application)
     app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
-    places = {"--app": app, "--store": str(options.store), "--tracking-uri": options.tracking_uri}
+    places = {"--app": app, **options.places()}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
         campaign = Campaign(study, content.results, content.first_failures)
@@ -174,8 +180,8 @@ def run_study(
             finish(Store.finish)
             again = retry_command or f"{format_command('retry', study.name, places)} --failed"
             raise StudyFailed(
-                f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
-                f"then run them again: {again}"
+                f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the "
+                f"cause, then run them again: {again}"
             )
         found = answer_from_journal(study, options, content)
         files = write_report(found, options.folder(study))
@@ -238,7 +244,7 @@ def run_trials(
             console.print(remark, style="yellow")
         content, is_attached = journal.content, options.address is not None
         execution = replace(execution, checkpoints=fresh_checkpoints(execution.checkpoints, content.num_changes))
-        reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)
+        reusable = None if retrain else find_reusable_results(study, options.root, session, on_a_cluster=is_attached)
         # A dry run uses up the proposals of the methods, so it gets its own agenda. Without known or reusable results
         # there is nothing to find, so it is skipped.
         ahead = DryRun()
@@ -259,8 +265,8 @@ def run_trials(
         tell = partial(report_store_state, console, sync_command)
         writer = Writer(open_store, content.results.values(), tell)
         opening = describe(display.num_planned, len(content.results) - len(content.retried), ahead.num_reused)
-        named_uri = options.tracking_uri or study.tracking_uri
-        recorded = f"; results in {redact(named_uri)}" if named_uri else ""
+        recorded = "" if uri == default_tracking_uri(options.root) else f"; results in {redact(uri)}"
+        recorded += f", named by {TRACKING_VARIABLE}" if options.is_by_environment(study) else ""
         console.print(Text(f"{study.name}: {opening}; journal and figures in {options.folder(study)}{recorded}"))
         print_remarks(remarks, console)
         writer.start()
@@ -308,7 +314,7 @@ def answer_from_journal(study: Study, options: RunOptions, content: JournalConte
         definition=stored_definition(study),
         fingerprint=content.fingerprint,
         sessions=tuple(content.stored_sessions()),
-        command=format_report_command(options.uri(study), study.name, options.store),
+        command=format_report_command(options.uri(study), study.name, options.root),
     )
     return build_answer(content.results.values(), origin)
 

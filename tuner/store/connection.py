@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -57,24 +57,17 @@ def default_tracking_uri(root: Path) -> str:
 
     >>> default_tracking_uri(Path("/data/mlruns"))
     'sqlite:////data/mlruns/mlflow.db'
-
-    Raises:
-        BadInput: the path contains a question mark, which ends the file name in such an address.
     """
-    if "?" in str(root.resolve()):
-        raise BadInput(
-            f"store {root}: the path of an MLflow database must not contain a question mark: choose another folder"
-        )
     return _sqlite_uri(root.resolve() / "mlflow.db")
 
 
 def _sqlite_uri(file: Path) -> str:
     """Return the address of a SQLite store; the path in it is percent-decoded by whoever reads it.
 
-    >>> _sqlite_uri(Path("/run%5F1/mlflow.db"))
-    'sqlite:////run%255F1/mlflow.db'
+    >>> _sqlite_uri(Path("/run%5F1?/mlflow.db"))
+    'sqlite:////run%255F1%3F/mlflow.db'
     """
-    return _SQLITE + str(file).replace("%", "%25")
+    return _SQLITE + str(file).replace("%", "%25").replace("?", "%3F")
 
 
 def without_credentials(server: str) -> str:
@@ -124,9 +117,11 @@ def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
         StoreLocked: another process has locked the SQLite file.
         Unreachable: there is no valid answer within a few seconds.
     """
-    _check_address(tracking_uri, create=create)
-    _quiet()
+    check_kind(tracking_uri)
     file = sqlite_file(tracking_uri)
+    if file and not create and not file.exists():
+        raise BadInput(f"no MLflow store at {file}: run a study first, or name the folder that holds its mlflow.db")
+    _quiet()
     with translate_errors(tracking_uri, "answer"):
         if file is not None and create:
             _create_file(file)
@@ -165,7 +160,21 @@ def _open_client(tracking_uri: str) -> "MlflowClient":
 
     client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     client.search_experiments(max_results=1)
+    _remove_undecoded_folders(tracking_uri)
     return client
+
+
+def _remove_undecoded_folders(tracking_uri: str) -> None:
+    """Remove the empty folders that MLflow makes for a SQLite file whose path it has not percent-decoded."""
+    file = sqlite_file(tracking_uri)
+    if file is None:
+        return
+    undecoded = Path(tracking_uri.removeprefix(_SQLITE))
+    with suppress(OSError):  # not empty, or not there
+        for folder in undecoded.parents:
+            if folder in file.parents:
+                break
+            folder.rmdir()
 
 
 @contextmanager
@@ -220,7 +229,12 @@ def _quiet() -> None:
     logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
 
-def _check_address(tracking_uri: str, *, create: bool) -> None:
+def check_kind(tracking_uri: str) -> None:
+    """Check that an address is of a kind that MLflow takes.
+
+    Raises:
+        BadInput: it is not.
+    """
     try:
         address = split_address(tracking_uri)
     except ValueError:  # its message may contain part of the password
@@ -231,9 +245,6 @@ def _check_address(tracking_uri: str, *, create: bool) -> None:
             f"tracking URI {redact(tracking_uri)!r}: it must be sqlite:///FILE, postgresql://..., mysql://..., "
             "mssql://... or an MLflow server's http(s)://HOST:PORT (MLflow no longer takes plain folders)"
         )
-    file = sqlite_file(tracking_uri)
-    if file and not create and not file.exists():
-        raise BadInput(f"no MLflow store at {file}: run a study first, or name the folder that holds its mlflow.db")
 
 
 def _check_answer(tracking_uri: str) -> None:

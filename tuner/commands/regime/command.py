@@ -72,8 +72,8 @@ def regime(
         definition, run_options = options.load_study(), options.run_options()
         if retry_failed and not (regime_folder(definition, run_options) / "journal.jsonl").exists():
             raise BadInput(
-                f"--retry-failed: no regime search of study {definition.name!r} in the store {options.store}: nothing "
-                "has failed; leave it out"
+                f"--retry-failed: no regime search of study {definition.name!r} in the store {run_options.root}: "
+                "nothing has failed; leave it out"
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
         find_regime(
