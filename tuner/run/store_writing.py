@@ -4,36 +4,44 @@ The answer needs no store, so it is shown before. This module must not know how 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
 from ..store import Store, Writer
+from ..trial import TrialResult
 
-LINE_SECONDS = 30.0
-"""Interval between progress lines where no terminal shows the progress in place."""
+LOG_SECONDS = (5.0, 30.0)
+"""Seconds until the first progress line, and between two, where no terminal shows the progress in place."""
 
 Tell = Callable[[str, bool], None]
 """Called with a sentence about the store, and whether results are missing from it."""
 
 
 class WritingDisplay:
-    """Display of how many results are in the store: in place on a terminal, elsewhere a line every `LINE_SECONDS`."""
+    """Display of how many results are in the store: in place on a terminal, elsewhere a line now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status: Status | None = None
-        self._next_line = 0.0
+        self._next_line = time.monotonic() + LOG_SECONDS[0]
+        self._is_shown = False
 
     def show(self, num_written: int, num_results: int) -> None:
         """Show the numbers of results written so far and in all."""
         self._show(f"writing {num_written} of {num_results} trials to MLflow")
 
+    def watch(self, results: Collection[TrialResult]) -> Iterator[TrialResult]:
+        """Yield results that are written one by one, and show how many are."""
+        for num_written, result in enumerate(results):
+            self.show(num_written, len(results))
+            yield result
+
     def show_last_step(self) -> None:
-        """Show that figures and summaries are being written, unless no line was shown before in a log."""
-        if self._console.is_terminal or self._next_line:
+        """Show that figures and summaries are being written; in a log only if the writing takes long so far."""
+        if self._console.is_terminal or self._is_shown:
             self._next_line = 0.0
             self._show("writing figures and summaries to MLflow")
 
@@ -46,7 +54,8 @@ class WritingDisplay:
             self._status.update(line)
         elif time.monotonic() >= self._next_line:
             self._console.print(line, soft_wrap=True)
-            self._next_line = time.monotonic() + LINE_SECONDS
+            self._next_line = time.monotonic() + LOG_SECONDS[1]
+            self._is_shown = True
 
     def stop(self) -> None:
         """Remove the line from a terminal."""

@@ -23,7 +23,7 @@ class SlowStore:
         self._write = Store.write
         monkeypatch.setattr(Store, "write", lambda store, result: self.write(store, result))
         monkeypatch.setattr(background, "WATCH_SECONDS", 0.02)
-        monkeypatch.setattr(store_writing, "LINE_SECONDS", 0.0)
+        monkeypatch.setattr(store_writing, "LOG_SECONDS", (0.0, 0.0))
 
     def write(self, store: Store, result: TrialResult) -> bool:
         self._num_writes += 1
@@ -82,7 +82,10 @@ def test_ctrl_c_after_the_answer_leaves_the_rest_to_the_sync_that_is_told(
     assert stored(default_tracking_uri(here.folder / "mlruns")) == journaled(here)
 
 
-def test_a_terminal_shows_the_progress_in_place_and_a_log_gets_few_lines() -> None:
+def test_a_terminal_shows_the_progress_in_place_and_a_log_gets_few_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store_writing, "LOG_SECONDS", (0.0, 30.0))
     written = {terminal: io.StringIO() for terminal in (False, True)}
     for terminal, file in written.items():
         console = Console(file=file, force_terminal=terminal, width=100, color_system=None)

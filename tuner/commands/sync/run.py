@@ -14,6 +14,7 @@ from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
 from ...run.run import answer_from_journal, warn_about_damage, write_report
 from ...run.same_training import check_definition, check_training
+from ...run.store_writing import WritingDisplay
 from ...store import Store, redact
 from ...store.locked import wait_while_locked
 from ...study import Study
@@ -83,7 +84,11 @@ def _write_results(study: Study, uri: str, journal: Journal, console: Console) -
     store = wait_while_locked(make_store_opener(study, uri, journal))
     for note in store.notes:
         console.print(Text(note))
-    num_written = wait_while_locked(lambda: store.sync(results.values()))
+    display = WritingDisplay(console)
+    try:
+        num_written = wait_while_locked(lambda: store.sync(display.watch(results.values())))
+    finally:
+        display.stop()
     num_known = len(results) - num_written
     written = f"{pluralize(num_written, 'result')} written to {redact(uri)}, {num_known} there before"
     return store, f"{study.name}: {written}"
