@@ -164,7 +164,7 @@ def store(study: Study, place: RunOptions) -> dict[str, float]:
         into.write_sessions([collect_provenance()])
         into.sync(journal.content.results.values())
         into.finish()
-    return {"megabytes": (place.store / "mlflow.db").stat().st_size / 1e6}
+    return {"megabytes": (place.root / "mlflow.db").stat().st_size / 1e6}
 
 
 def command(*arguments: str) -> None:
@@ -176,14 +176,14 @@ def command(*arguments: str) -> None:
 
 def compare(study: Study, place: RunOptions) -> dict[str, float]:
     """Run `zerotune compare`."""
-    command("compare", study.name, "--store", str(place.store))
+    command("compare", study.name, "--store", str(place.root))
     return {}
 
 
 def report(study: Study, place: RunOptions) -> dict[str, float]:
     """Run `zerotune report`."""
-    file = place.store / "report.html"
-    command("report", study.name, "--store", str(place.store), "--to", str(file))
+    file = place.root / "report.html"
+    command("report", study.name, "--store", str(place.root), "--to", str(file))
     return {"megabytes": file.stat().st_size / 1e6}
 
 

@@ -36,6 +36,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ
 """Let child processes import the tests' modules, which hold the functions that workers call."""
 
 os.environ.pop("COLUMNS", None)  # of the terminal that starts the tests; pytest-xdist sets it too
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # of whoever starts the tests; it would be where studies are stored
 torch.set_num_threads(1)  # more threads slow down test-sized models, especially where tests share their cores
 
 TORCHVISION_OPERATORS = define_missing_operators()

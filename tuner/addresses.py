@@ -1,4 +1,4 @@
-"""Validate addresses, classify hosts, and find or redact credentials.
+"""Addresses of stores and hosts: the default, validation, and redaction of credentials.
 
 The same rules apply to study files, job commands, and everything shown or logged.
 """
@@ -6,7 +6,13 @@ The same rules apply to study files, job commands, and everything shown or logge
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
+
+STORE = Path("mlruns")
+"""Default folder of the local store."""
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+"""MLflow's environment variable for the address of a store."""
 
 _SECRET_WORD = "(?:password|passwd|passphrase|pwd|token|secret|(?<!ssl)(?<!ssl_)key)"
 """Matches in the name of a secret parameter. `sslkey` and `ssl_key` are excluded, because they name a file."""

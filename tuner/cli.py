@@ -1,6 +1,7 @@
 """The command line: registers the commands. Each imports what it needs when called, so that help is instant."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -26,7 +27,7 @@ from .commands.sync.command import sync
 from .commands.terminal import console
 from .commands.ui import ui
 from .commands.weak_scaling.command import weak_scaling
-from .errors import ZerotuneError
+from .errors import BadInput, ZerotuneError
 from .sanitize import print_error
 
 COMMANDS: Mapping[str, Mapping[str, Callable[..., None]]] = {
@@ -71,6 +72,7 @@ def main() -> None:
     demote_current_folder()
     repair_streams()
     try:
+        _check_home()
         app(prog_name="zerotune")
     except ZerotuneError as error:
         _exit(str(error), error.exit_code)
@@ -79,6 +81,19 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _exit(f"{where}{error.strerror}. All results so far are kept; run the command again to resume.", EXIT_FAULT)
+
+
+def _check_home() -> None:
+    """Check that there is a home folder, without which MLflow and Ray cannot be imported.
+
+    Raises:
+        BadInput: HOME is not set and the user is unknown, as in some containers.
+    """
+    if os.path.expanduser("~") == "~":  # noqa: PTH111  # Path's raises
+        raise BadInput(
+            f"HOME is not set, and the user with the id {os.getuid()} is unknown here: set it to a folder that only "
+            "you can write, such as HOME=$PWD"
+        )
 
 
 def _exit(message: str, code: int) -> None:

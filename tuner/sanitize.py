@@ -58,6 +58,13 @@ def print_error(message: str) -> None:
     errors.print(message, soft_wrap=True)
 
 
+def print_note(sentence: str) -> None:
+    """Print a sentence on the standard error stream, so that output which is piped elsewhere stays as it is."""
+    sanitize_console(Console(stderr=True, highlight=False, markup=False, emoji=False)).print(
+        sentence, style="dim", soft_wrap=True
+    )
+
+
 class _SanitizeHook(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [_Sanitized(renderable) for renderable in renderables]

@@ -58,7 +58,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def uri(tmp_path: Path, empty_database: Path) -> str:
     """The URI of a fresh store in a folder with an awkward name."""
-    root = tmp_path / "ml runs #1, 100%5F"
+    root = tmp_path / "ml runs #1, 100%5F?"
     root.mkdir()
     (root / "mlflow.db").write_bytes(empty_database.read_bytes())
     return default_tracking_uri(root)

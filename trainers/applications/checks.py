@@ -14,8 +14,9 @@ from ..spec import Baseline
 from .application import Application, DataSource
 from .metric_names import metric_bounds
 
-_SCORE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]*")
-"""Metric names that MLflow accepts."""
+_PART = "[A-Za-z0-9_][A-Za-z0-9_. -]*"
+_SCORE_NAME = re.compile(rf"(?=.{{1,200}}$){_PART}(/{_PART})*")
+"""Metric names that MLflow accepts, of which it makes paths; it takes 250 characters with our prefix."""
 
 RESERVED_SCORES = frozenset({"loss", "score"})
 """Names of other scores that would stand under the names of our own metrics."""
@@ -58,7 +59,8 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "source": ("must be text", lambda value: isinstance(value, str)),
     "model_options": ("must be a zerotune.trainers.options.Options", lambda value: isinstance(value, Options)),
     "other_scores": (
-        "must map names of letters, digits and _ . / - to functions (outputs, targets) -> summed score",
+        "must map names of at most 200 letters, digits and _ . - to functions (outputs, targets) -> summed score; a / "
+        "may stand between two parts of a name",
         lambda value: (
             isinstance(value, Mapping)
             and all(isinstance(name, str) and _SCORE_NAME.fullmatch(name) for name in value)

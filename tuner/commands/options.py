@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, and how they name a study and its store."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...trainers.cores import num_cores
+from ..addresses import STORE, TRACKING_VARIABLE, redact
 from ..errors import BadInput
 from ..execution.ray.local_cluster import start_ahead
-from ..run.command_text import STORE, format_command
+from ..run.command_text import format_command, format_places
+from ..sanitize import print_note
 from .user_application import check_application_is_used, register_user_application
 
 if TYPE_CHECKING:
@@ -56,14 +59,18 @@ StoredStudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="Name of a study in the store, study file or shipped study.")
 ]
 StoreOption = Annotated[
-    Path, typer.Option("--store", metavar="DIR", help="Folder of the journals and the SQLite store.")
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Folder of the journals and the SQLite store.", show_default=str(STORE)
+    ),
 ]
 TrackingOption = Annotated[
     str | None,
     typer.Option(
         "--tracking-uri",
         metavar="URI",
-        help="MLflow server or database to use instead of the SQLite store, e.g. http://127.0.0.1:5000.",
+        help="MLflow server or database to use instead of the SQLite store, e.g. http://127.0.0.1:5000. Without it, "
+        f"the study file's; without that and --store, {TRACKING_VARIABLE}'s.",
     ),
 ]
 AppOption = Annotated[str | None, app_option()]
@@ -134,7 +141,7 @@ class TrainingOptions:
     """
 
     study: StudyArgument
-    store: StoreOption = STORE
+    store: StoreOption = None
     tracking_uri: TrackingOption = None
     address: AddressOption = None
     driver: DriverOption = DriverName.ray
@@ -181,7 +188,20 @@ class TrainingOptions:
         return format_command(verb, self.study, self._store_options())
 
     def _store_options(self) -> Mapping[str, str | None]:
-        return {"--app": self.app, "--store": str(self.store), "--tracking-uri": self.tracking_uri}
+        return {"--app": self.app, **format_places(self.store, self.tracking_uri)}
+
+
+def tell_environment(uri: str, store: Path | None, tracking_uri: str | None) -> None:
+    """Tell where a study is read from if that is because of the environment.
+
+    Args:
+        uri: address of the store.
+        store, tracking_uri: the options.
+    """
+    if store is None and tracking_uri is None and uri == os.environ.get(TRACKING_VARIABLE):
+        print_note(
+            f"MLflow store: {redact(uri)}, named by {TRACKING_VARIABLE} (--store or --tracking-uri names another)"
+        )
 
 
 def load_named_study(study: str, app: str | None) -> "Study":
@@ -203,7 +223,7 @@ class StoredStudy:
     """The options of a command that reads a study from its store."""
 
     study: StoredStudyArgument
-    store: StoreOption = STORE
+    store: StoreOption = None
     tracking_uri: TrackingOption = None
     app: AppOption = None
 
@@ -216,17 +236,24 @@ class StoredStudy:
         self._register_application()
         from ..run.answer import find_store_and_name
 
-        return find_store_and_name(self.study, self.store, self.tracking_uri)
+        uri, name = find_store_and_name(self.study, self.store, self.tracking_uri)
+        tell_environment(uri, self.store, self.tracking_uri)
+        return uri, name
+
+    @property
+    def root(self) -> Path:
+        """Folder of the local store and the studies' folders."""
+        return self.store or STORE
 
     def find_journal(self, name: str) -> str | None:
         """Return the identity of the study's journal in the store's folder, or None if there is none."""
         from ..run.journal_lines import read_identity
 
-        return read_identity(self.store / name / "journal.jsonl")
+        return read_identity(self.root / name / "journal.jsonl")
 
     def read_answer(self, *, with_epochs: bool = False) -> "Answer":
         """Read the study's answer as `zerotune.read_answer` does, after registering the user's application."""
-        self._register_application()
+        self.locate()
         from ..run.answer import read_answer
 
         return read_answer(self.study, store=self.store, tracking_uri=self.tracking_uri, with_epochs=with_epochs)

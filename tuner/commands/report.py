@@ -45,7 +45,7 @@ def report(
     is_page = format is ReportFormat.html
     found = stored.read_answer(with_epochs=is_page)
     text = _render(format, replace(found, cost=cost.value))
-    file = to or (stored.store / found.comparison.facts.name / "report" / "report.html" if is_page else None)
+    file = to or (stored.root / found.comparison.facts.name / "report" / "report.html" if is_page else None)
     if file is None:
         typer.echo(text, nl=False)  # rich would wrap its lines
         return

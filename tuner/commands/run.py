@@ -1,10 +1,17 @@
 """The command `zerotune run`."""
 
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from ..errors import BadInput
 from ..run.command_text import format_path
 from .interrupt import exit_on_interrupt
 from .options import AcceptOption, RetrainOption, TrainingOptions, takes_options
 from .terminal import console, print_lines
+
+if TYPE_CHECKING:
+    from ..reports.answer import Answer
 
 REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
 """The files of a report that are named on the terminal."""
@@ -33,15 +40,13 @@ def run_and_print(
     """
     with exit_on_interrupt(command, console), options.start_cluster_early():
         definition = options.load_study()  # before the imports below: a mistake in it is reported at once
-        from ..reports.tables.terminal import print_answer, print_caveats
-        from ..reports.text.mixed_trainings import mixed_trainings
         from ..run.run import run_study
 
         run_options = options.run_options()
         if retry_failed and not (run_options.folder(definition) / "journal.jsonl").exists():
             raise BadInput(
-                f"study {definition.name!r}: has not been run in the store {options.store}: nothing has failed; run it "
-                f"first: {options.format_command('run')}"
+                f"study {definition.name!r}: has not been run in the store {run_options.root}: nothing has failed; run "
+                f"it first: {options.format_command('run')}"
             )
         found = run_study(
             definition,
@@ -53,15 +58,21 @@ def run_and_print(
             command=command,
             retry_command=format_retry(options),
             sync_command=options.format_store_command("sync"),
+            on_answer=partial(_print_found, report=run_options.folder(definition) / "report"),
         )
-        print_answer(found.comparison, console, found.missing)
-        print_caveats(mixed_trainings(found), console)
-    console.print("\nFigures and tables:")
-    report = run_options.folder(definition) / "report"
-    print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
     if found.is_stored:
         console.print("In MLflow:")
         print_lines([f"  {options.format_store_command('ui')}"])
+
+
+def _print_found(found: "Answer", report: Path) -> None:
+    from ..reports.tables.terminal import print_answer, print_caveats
+    from ..reports.text.mixed_trainings import mixed_trainings
+
+    print_answer(found.comparison, console, found.missing)
+    print_caveats(mixed_trainings(found), console)
+    console.print("\nFigures and tables:")
+    print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
 
 
 def format_retry(options: TrainingOptions) -> str:

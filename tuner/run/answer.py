@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
+from ..addresses import STORE
 from ..analysis.comparison import ComparisonRow, compare
 from ..analysis.provenance import RESULTS, Origin
 from ..analysis.study_facts import facts_of
@@ -21,7 +22,7 @@ from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
 from ..trial import TrialResult
-from .command_text import STORE, format_report_command
+from .command_text import format_report_command
 from .journal import Journal
 from .journal_lines import read_identity
 
@@ -33,7 +34,11 @@ def stored_definition(study: Study) -> dict[str, Any]:
 
 
 def read_answer(
-    study: Study | str | Path, *, store: str | Path = STORE, tracking_uri: str | None = None, with_epochs: bool = True
+    study: Study | str | Path,
+    *,
+    store: str | Path | None = None,
+    tracking_uri: str | None = None,
+    with_epochs: bool = True,
 ) -> Answer:
     """Read a study's answer from its store.
 
@@ -42,8 +47,8 @@ def read_answer(
 
     Args:
         study: a definition, the path of a study file, or the name of a study in the store.
-        store: folder of the local store.
-        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        store: folder of the local store; None for mlruns.
+        tracking_uri: MLflow server or database; None as in `run_study`.
         with_epochs: whether to also read per-epoch metrics, which learning curves need. A server needs several
             requests per trial for them.
 
@@ -54,14 +59,15 @@ def read_answer(
         BadInput: the store or study does not exist.
         Unreachable: the store does not answer.
     """
-    uri, name = find_store_and_name(study, Path(store), tracking_uri)
-    journal = read_identity(Path(store) / name / "journal.jsonl")
+    root = STORE if store is None else Path(store)
+    uri, name = find_store_and_name(study, None if store is None else root, tracking_uri)
+    journal = read_identity(root / name / "journal.jsonl")
     stored = read_results(uri, name, journal=journal, with_epochs=with_epochs)
     origin = Origin(
         definition=stored.resolved_study,
         fingerprint=stored.fingerprint,
         sessions=stored.sessions,
-        command=format_report_command(uri, name, Path(store)),
+        command=format_report_command(uri, name, root),
     )
     found = build_answer(stored.results, origin)
     progress = describe_progress(
@@ -70,7 +76,7 @@ def read_answer(
     return replace(found, missing=(*stored.remarks, *progress, *found.missing))
 
 
-def find_store_and_name(study: Study | str | Path, store: Path, tracking_uri: str | None) -> tuple[str, str]:
+def find_store_and_name(study: Study | str | Path, store: Path | None, tracking_uri: str | None) -> tuple[str, str]:
     """Return the address of the MLflow store and the study's name; a bare name needs no study file.
 
     Raises:

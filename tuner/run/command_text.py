@@ -8,20 +8,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ..addresses import redact
+from ..addresses import STORE, redact
 
-STORE = Path("mlruns")
-"""Default folder of the local store."""
-
-DEFAULTS = {"--store": str(STORE), "--driver": "ray"}
+DEFAULTS = {"--driver": "ray"}
 """Default option values, omitted from formatted commands."""
 
 
 def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> str:
     """Format a command with its non-default options, without passwords.
 
-    >>> format_command("run", "quickstart", {"--store": "mlruns", "--driver": "serial", "--address": None})
-    'zerotune run quickstart --driver serial'
+    >>> format_command("run", "quickstart", {"--store": "here", "--driver": "ray", "--address": None})
+    'zerotune run quickstart --store here'
     """
     given = [
         part
@@ -32,6 +29,11 @@ def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> 
     return shlex.join(["zerotune", verb, study, *given])
 
 
+def format_places(store: Path | None, tracking_uri: str | None) -> dict[str, str | None]:
+    """Return the command-line options that say where a study is stored; None for those that were not given."""
+    return {"--store": None if store is None else str(store), "--tracking-uri": tracking_uri}
+
+
 def format_report_command(tracking_uri: str, study_name: str, store: Path) -> str:
     """Format the command that reports a stored study, without passwords.
 
@@ -40,9 +42,9 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
     """
     from ..store import default_tracking_uri
 
-    is_local = tracking_uri == default_tracking_uri(store)
-    place = {"--store": str(store)} if is_local else {"--tracking-uri": tracking_uri}
-    return format_command("report", study_name, place)
+    if tracking_uri != default_tracking_uri(store):
+        return format_command("report", study_name, {"--tracking-uri": tracking_uri})
+    return format_command("report", study_name, {"--store": None if store == STORE else str(store)})
 
 
 def format_path(path: Path) -> str:

@@ -12,12 +12,14 @@ from ...trainers.applications.registry import application_file, is_shipped
 from ...trainers.data import DataError
 from ...trainers.data.data_folder import located_folders
 from ...trainers.data.identity import content_identity, folder_identity
+from ..addresses import STORE
 from ..errors import BadInput
 from ..execution.preflight import Workload
 from ..execution.trial_runner import Execution
-from ..store import store_uri
+from ..store import is_by_environment, store_uri
 from ..study import Study, size_problems
 from ..study.application_check import load_checked_data
+from .command_text import format_places
 
 Driver = Literal["ray", "serial"]
 
@@ -27,14 +29,15 @@ class RunOptions:
     """Where a study is stored and runs.
 
     Attributes:
-        store: folder of the local store; the journal is in the subfolder named after the study.
-        tracking_uri: the MLflow store, or None for the SQLite file in `store`.
+        store: folder of the local store, or None for the default one; the journal is in the subfolder named after the
+            study.
+        tracking_uri: the MLflow store, or None to let `tuner.store.store_uri` choose it.
         driver: "ray" or "serial".
         address: an existing Ray cluster, or None to start a local one.
         data_folder: overrides the study's data folder.
     """
 
-    store: Path
+    store: Path | None = None
     tracking_uri: str | None = None
     driver: Driver = "ray"
     address: str | None = None
@@ -48,9 +51,22 @@ class RunOptions:
         """
         return store_uri(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
 
+    def is_by_environment(self, study: Study) -> bool:
+        """Return whether the environment alone names the MLflow store."""
+        return is_by_environment(self.store, named=self.tracking_uri, in_study=study.tracking_uri)
+
+    @property
+    def root(self) -> Path:
+        """Folder of the local store and the studies' folders."""
+        return self.store or STORE
+
+    def places(self) -> dict[str, str | None]:
+        """Return the command-line options that say where the study is stored."""
+        return format_places(self.store, self.tracking_uri)
+
     def folder(self, study: Study) -> Path:
         """Return the study's own folder: journal, lock, checkpoints, figures."""
-        return self.store / study.name
+        return self.root / study.name
 
     def data(self, study: Study) -> str | None:
         """Return the folder of the study's data, absolute, because workers have another working directory."""

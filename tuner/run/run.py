@@ -4,8 +4,8 @@ study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder
 driver and the campaign.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file
-from ...trainers.interrupts import waiting_for
+from ..addresses import TRACKING_VARIABLE
 from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
@@ -27,11 +27,11 @@ from ..reports.answer import Answer
 from ..reports.tables.plan import print_remarks
 from ..reports.text.format import pluralize
 from ..sanitize import sanitize_console
-from ..store import Store, Writer, redact
+from ..store import Store, Writer, default_tracking_uri, redact
 from ..study import Study, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import STORE, format_command, format_path, format_report_command
+from .command_text import format_command, format_path, format_report_command
 from .dry_run import DryRun, dry_run
 from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
@@ -39,10 +39,13 @@ from .progress_display import ProgressDisplay
 from .recorder import BilledAgenda, RecordingAgenda
 from .reuse import ResultReuse, find_reusable_results
 from .same_training import check_definition, check_training, fresh_checkpoints
+from .store_writing import write_rest
 
 AgendaType = TypeVar("AgendaType", bound=BilledAgenda)
 Announce = Callable[[Cell], None]
 """Told every arm at a batch size that an agenda will ask for."""
+Finish = Callable[[Callable[[Store], object]], bool]
+"""Writes the rest to the store, runs a last action on it, and returns whether everything is there."""
 
 
 def open_session(
@@ -81,7 +84,7 @@ def warn_about_damage(journal: Journal, console: Console) -> None:
 def run_study(
     study: Study | str | Path,
     *,
-    store: str | Path = STORE,
+    store: str | Path | None = None,
     tracking_uri: str | None = None,
     driver: Driver = "ray",
     address: str | None = None,
@@ -93,6 +96,7 @@ def run_study(
     command: str | None = None,
     retry_command: str | None = None,
     sync_command: str | None = None,
+    on_answer: Callable[[Answer], object] = lambda found: None,
 ) -> Answer:
     """Run the missing trials of a study and return its answer.
 
@@ -104,8 +108,9 @@ def run_study(
 
     Args:
         study: a definition, the path of a study file, or the name of a shipped study.
-        store: folder of the local store and of the studies' journals; created if missing.
-        tracking_uri: MLflow server or database; None for the one that the study names, or the SQLite file in `store`.
+        store: folder of the local store and of the studies' journals; created if missing. None for mlruns.
+        tracking_uri: MLflow server or database; None for the one that the study names, else the SQLite file in `store`,
+            else, without a `store`, the one that MLFLOW_TRACKING_URI names.
         driver: "ray" runs trials on worker processes of a cluster; "serial" runs them in this process.
         address: an existing Ray cluster (auto, HOST:PORT or ray://HOST:PORT); None for one on this machine.
         data_folder: overrides the study's data folder.
@@ -117,9 +122,11 @@ def run_study(
         command: the command that runs the study, for messages; None for `zerotune run NAME`.
         retry_command: the command that runs failed trials again, for messages; None for `zerotune retry NAME --failed`.
         sync_command: the command to suggest if results are missing from the store; None for `zerotune sync NAME`.
+        on_answer: called with the answer once it is known. A slow store gets the rest of the results afterwards;
+            KeyboardInterrupt then ends the writing and not the study.
 
     Returns:
-        The answer. Its `is_stored` is False if the store did not accept all of it.
+        The answer. Its `is_stored` is False if the store does not have all of it.
 
     Raises:
         BadInput: the study, the data or an argument is invalid, or the study was started with another definition or
@@ -131,13 +138,17 @@ def run_study(
     """
     study = study if isinstance(study, Study) else load_study(study)
     options = RunOptions(
-        store=Path(store), tracking_uri=tracking_uri, driver=driver, address=address, data_folder=data_folder
+        store=None if store is None else Path(store),
+        tracking_uri=tracking_uri,
+        driver=driver,
+        address=address,
+        data_folder=data_folder,
     )
     options.uri(study)  # a wrong address is found before the data are read
     _, data, remarks = check_workload(study, options.data(study))
     file = application_file(study.application)
     app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
-    places = {"--app": app, "--store": str(options.store), "--tracking-uri": options.tracking_uri}
+    places = {"--app": app, **options.places()}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
         campaign = Campaign(study, content.results, content.first_failures)
@@ -150,7 +161,7 @@ def run_study(
         reused = f", {num_reused} or more reused from earlier trainings (--retrain trains them)" if num_reused else ""
         return f"up to {pluralize(num_planned, 'trial')}{done}{reused}"
 
-    _, content, writer = run_trials(
+    with run_trials(
         study,
         options,
         show if isinstance(show, Console) else _new_console(quiet=not show),
@@ -163,17 +174,19 @@ def run_study(
         retrain=retrain,
         retry_failed=retry_failed,
         accept_changes=accept_changes,
-    )
-    results = list(content.results.values())
-    if all(result.status == "failed" for result in results):
-        writer.finish(Store.finish)
-        raise StudyFailed(
-            f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the cause, "
-            f"then run them again: {retry_command or format_command('retry', study.name, places) + ' --failed'}"
-        )
-    found = answer_from_journal(study, options, content)
-    files = write_report(found, options.folder(study))
-    return replace(found, is_stored=writer.finish(partial(write_answer, found=found, files=files)))
+    ) as (_, content, finish):
+        results = list(content.results.values())
+        if all(result.status == "failed" for result in results):
+            finish(Store.finish)
+            again = retry_command or f"{format_command('retry', study.name, places)} --failed"
+            raise StudyFailed(
+                f"study {study.name!r}: all {len(results)} trials failed; the first: {results[0].error}. Fix the "
+                f"cause, then run them again: {again}"
+            )
+        found = answer_from_journal(study, options, content)
+        files = write_report(found, options.folder(study))
+        on_answer(found)
+        return replace(found, is_stored=finish(partial(write_answer, found=found, files=files)))
 
 
 def _new_console(*, quiet: bool) -> Console:
@@ -183,6 +196,7 @@ def _new_console(*, quiet: bool) -> Console:
     )
 
 
+@contextmanager
 def run_trials(
     study: Study,
     options: RunOptions,
@@ -198,8 +212,8 @@ def run_trials(
     retry_failed: bool,
     accept_changes: bool,
     more_may_come: bool = False,
-) -> tuple[AgendaType, JournalContent, Writer]:
-    """Run the missing trials of a study, or of a search made of its campaigns.
+) -> Iterator[tuple[AgendaType, JournalContent, Finish]]:
+    """Run the missing trials of a study, or of a search made of its campaigns. The study is locked inside the block.
 
     Args:
         study: the definition that journal and store keep.
@@ -216,11 +230,11 @@ def run_trials(
         accept_changes: keep what was trained with other code, packages or data.
         more_may_come: whether the agenda announces further cells while it runs.
 
-    Returns:
-        The agenda; the journal's content; the store's writer, to be finished.
+    Yields:
+        The agenda; the journal's content; a function that ends the writing to the store.
     """
     uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
-    with closing(Journal(options.folder(study))) as journal, ExitStack() as ready:
+    with closing(Journal(options.folder(study))) as journal:
         session = {**collect_provenance(), **training_provenance(study, data), **remarks_record(remarks)}
         told = open_session(study, journal, session, accept_changes=accept_changes, command=command)
         if told:
@@ -230,7 +244,7 @@ def run_trials(
             console.print(remark, style="yellow")
         content, is_attached = journal.content, options.address is not None
         execution = replace(execution, checkpoints=fresh_checkpoints(execution.checkpoints, content.num_changes))
-        reusable = None if retrain else find_reusable_results(study, options.store, session, on_a_cluster=is_attached)
+        reusable = None if retrain else find_reusable_results(study, options.root, session, on_a_cluster=is_attached)
         # A dry run uses up the proposals of the methods, so it gets its own agenda. Without known or reusable results
         # there is nothing to find, so it is skipped.
         ahead = DryRun()
@@ -239,8 +253,6 @@ def run_trials(
         if retry_failed:
             console.print(retry_failed_trials(ahead.failed, study.name, journal, execution.checkpoints))
         driver = "serial" if ahead.is_complete else options.driver
-        if driver == "ray" and not is_attached:
-            ready.enter_context(start_ahead(execution.local_cores))
         display = ProgressDisplay(
             console,
             metric=application.metric,
@@ -250,15 +262,19 @@ def run_trials(
         agenda = new_agenda(content, lambda cell: display.plan(cell.arm, cell.batch_size, cell.num_planned))
         num_planned = None if more_may_come else display.num_planned
         open_store = make_store_opener(study, uri, journal, num_planned, begins=True)
-        writer = Writer(open_store, content.results.values(), partial(report_store_state, console, sync_command))
+        tell = partial(report_store_state, console, sync_command)
+        writer = Writer(open_store, content.results.values(), tell)
         opening = describe(display.num_planned, len(content.results) - len(content.retried), ahead.num_reused)
-        named_uri = options.tracking_uri or study.tracking_uri
-        recorded = f"; results in {redact(named_uri)}" if named_uri else ""
+        recorded = "" if uri == default_tracking_uri(options.root) else f"; results in {redact(uri)}"
+        recorded += f", named by {TRACKING_VARIABLE}" if options.is_by_environment(study) else ""
         console.print(Text(f"{study.name}: {opening}; journal and figures in {options.folder(study)}{recorded}"))
         print_remarks(remarks, console)
         writer.start()
         try:
-            with display:
+            with ExitStack() as ready:
+                if driver == "ray" and not is_attached:
+                    ready.enter_context(start_ahead(execution.local_cores))
+                ready.enter_context(display)
                 recorder = RecordingAgenda(
                     agenda, journal, writer, display, ResultReuse(reusable), in_this_process=driver == "serial"
                 )
@@ -268,10 +284,10 @@ def run_trials(
                     from ..execution.ray.tune_worker import run_ray
 
                     run_ray(recorder, execution)
-        finally:
-            with waiting_for("the results to be written to MLflow"):
-                writer.close()
-        return agenda, content, writer
+            yield agenda, content, partial(write_rest, writer, console, tell)
+        except BaseException:
+            write_rest(writer, console, tell)
+            raise
 
 
 def retry_failed_trials(failed: Sequence[Trial], name: str, journal: Journal, checkpoints: Path | None) -> str:
@@ -300,7 +316,7 @@ def answer_from_journal(study: Study, options: RunOptions, content: JournalConte
         definition=stored_definition(study),
         fingerprint=content.fingerprint,
         sessions=tuple(content.stored_sessions()),
-        command=format_report_command(options.uri(study), study.name, options.store),
+        command=format_report_command(options.uri(study), study.name, options.root),
     )
     return build_answer(content.results.values(), origin)
 

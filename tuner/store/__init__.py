@@ -6,7 +6,7 @@ chosen, run or judged. Importing it is cheap, because mlflow is imported only wh
 
 from ..addresses import redact
 from .background import Writer
-from .choice import store_uri
+from .choice import is_by_environment, store_uri
 from .connection import default_tracking_uri, is_server
 from .reader import StoredStudy, list_studies, read_results
 from .ui import ui_command, ui_links
@@ -17,6 +17,7 @@ __all__ = [
     "StoredStudy",
     "Writer",
     "default_tracking_uri",
+    "is_by_environment",
     "is_server",
     "list_studies",
     "read_results",

@@ -1,24 +1,29 @@
 """Background writing of results during training, which tolerates a store that does not answer."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 from ..errors import Unreachable, ZerotuneError
 from ..trial import TrialResult
+from .locked import StoreLocked, wait_while_locked
 from .writer import Store
 
 RETRY_SECONDS = 30.0
 """Delay before the store is retried after a failure."""
+WATCH_SECONDS = 0.5
+"""Interval at which `Writer.close` tells how far it is."""
 
 
 class Writer:
     """Writes results in order on its own thread, so that a slow store never delays a study.
 
     A failing store does not stop a study either. Unwritten results are kept in order, and the store is reopened every
-    RETRY_SECONDS. Once it answers, all missing results are written and partially written ones are repaired.
+    RETRY_SECONDS. Once it answers, all missing results are written and partially written ones are repaired. At the end,
+    a SQLite store that another process has locked is waited for.
 
     The thread also opens the store, while the caller prepares the first trial: creating a database takes seconds.
 
@@ -43,6 +48,9 @@ class Writer:
         self._is_behind = bool(self._results)
         self._failure: Exception | None = None
         self._next_attempt = 0.0
+        self._submitted = set(self._results)
+        self._written: set[str] = set()
+        self._is_abandoned = Event()
         self._first_opening: Future[None] = Future()
         self._queue: SimpleQueue[TrialResult | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="mlflow-writer", daemon=True)
@@ -63,19 +71,36 @@ class Writer:
 
     def submit(self, result: TrialResult) -> None:
         """Queue a result for writing and return immediately."""
+        self._submitted.add(result.trial.id)
+        self._written.discard(result.trial.id)
         self._queue.put(result)
 
-    def close(self) -> None:
-        """Wait until all submitted results are written or a last attempt has failed."""
+    @property
+    def num_submitted(self) -> int:
+        """Number of results that should be in the store."""
+        return len(self._submitted)
+
+    @property
+    def num_written(self) -> int:
+        """Number of results that are known to be in the store."""
+        return len(self._written)
+
+    def close(self, watch: Callable[[int, int], object] = lambda written, submitted: None) -> None:
+        """Wait until all results are written or a last attempt has failed.
+
+        Args:
+            watch: called every `WATCH_SECONDS` with the numbers of results written and submitted.
+        """
         self._queue.put(None)
-        self._thread.join()
-        if self._failure is not None:
-            self._bring_in()
-        if self._failure is None and self._store is not None:
-            try:
-                self._store.write_progress(num_results=len(self._results))
-            except ZerotuneError as error:
-                self._failure = error
+        while not self._is_abandoned.is_set():
+            self._thread.join(WATCH_SECONDS)
+            if not self._thread.is_alive():
+                return
+            watch(self.num_written, self.num_submitted)
+
+    def abandon(self) -> None:
+        """Write nothing more than what is being written now. A later sync brings in the rest."""
+        self._is_abandoned.set()
 
     def finish(self, action: Callable[[Store], object]) -> bool:
         """Write the results still missing after `close`, then run a final action on the store.
@@ -84,8 +109,7 @@ class Writer:
         """
         if self._failure is None and self._store is not None:
             try:
-                self._store.sync(self._results.values())
-                action(self._store)
+                wait_while_locked(partial(self._write_all, self._store, action))
                 return True
             except ZerotuneError as error:
                 self._failure = error
@@ -110,10 +134,34 @@ class Writer:
                 self._bring_in()
                 continue
             if result is None:
+                self._end()
                 return
             self._results[result.trial.id] = result
-            if self._failure is None:
+            if self._failure is None and not self._is_abandoned.is_set():
                 self._write(result)
+
+    def _end(self) -> None:
+        """Write what is missing, and the number of results."""
+        if self._failure is not None or self._is_behind:
+            try:
+                wait_while_locked(self._try_again, tell=lambda sentence: self._tell(sentence, True))
+            except StoreLocked:
+                return
+        if self._failure is None and self._store is not None:
+            try:
+                self._store.write_progress(num_results=len(self._results))
+            except ZerotuneError as error:
+                self._failure = error
+
+    def _try_again(self) -> None:
+        """Write all missing results.
+
+        Raises:
+            StoreLocked: another process has locked the store.
+        """
+        self._bring_in()
+        if isinstance(self._failure, StoreLocked) and not self._is_abandoned.is_set():
+            raise self._failure
 
     def _patience(self) -> float | None:
         """Return the seconds until the next attempt, or None if the store is not failing."""
@@ -125,6 +173,7 @@ class Writer:
             return
         try:
             self._store.write(result)
+            self._written.add(result.trial.id)
         except Exception as error:  # after any error the study continues; the last attempt repairs or reports it
             self._fail(error)
 
@@ -132,14 +181,26 @@ class Writer:
         """Write all missing results, reopening the store after a failure."""
         try:
             store = self._open_and_tell() if self._store is None else self._store
-            store.sync(self._results.values())
+            self._write_all(store)
         except Exception as error:  # as in `_write`
             self._fail(error)
             return
         was_away, self._failure = self._failure is not None, None
         self._store, self._is_behind = store, False
-        if was_away:
+        if was_away and not self._is_abandoned.is_set():
             self._tell("MLflow answers again, and has all results so far.", False)
+
+    def _write_all(self, store: Store, action: Callable[[Store], object] = lambda store: None) -> None:
+        store.sync(self._count(self._results.values()))
+        action(store)
+
+    def _count(self, results: Iterable[TrialResult]) -> Iterator[TrialResult]:
+        """Yield the results, and count each as written once the next one is asked for."""
+        for result in results:
+            if self._is_abandoned.is_set():
+                return
+            yield result
+            self._written.add(result.trial.id)
 
     def _open_and_tell(self) -> Store:
         store = self._open_store()

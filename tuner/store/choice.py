@@ -1,4 +1,7 @@
-"""Choose a study's MLflow store: the one named by the command, else by the study file, else the local one.
+"""Choose a study's MLflow store.
+
+The first of these that is there: `--tracking-uri`; the study file's `tracking_uri`; the SQLite file in `--store`; the
+address in MLFLOW_TRACKING_URI; the SQLite file in the default folder.
 
 A study file may come from somebody else, and MLflow sends the environment's credentials to any server it is given. A
 server that only the file names must not receive them, so the user has to name it too.
@@ -10,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..addresses import redact
+from ..addresses import STORE, TRACKING_VARIABLE, redact
 from ..errors import BadInput
-from .connection import default_tracking_uri
+from .connection import check_kind, default_tracking_uri
 
 _SERVER_SECRETS = (
     "MLFLOW_TRACKING_PASSWORD",
@@ -37,17 +40,24 @@ _ON_THIS_MACHINE = re.compile(
 that every parser reads alike match: a parameter such as `?host=` could name another server."""
 
 
-def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
-    """Return the address of a study's MLflow store: the one named by the user, else in the study file, else in `root`.
+def store_uri(root: Path | None, *, named: str | None, in_study: str | None) -> str:
+    """Return the address of a study's MLflow store.
+
+    Args:
+        root: folder of the local store; None if the user named none.
+        named: address given by the user.
+        in_study: address given by the study file.
 
     Raises:
         BadInput: only the study file names the server, and credentials from the environment would be sent to it; or the
-            local store's path is invalid.
+            environment's address is of no kind that MLflow takes.
     """
     if named:
         return named
+    if is_by_environment(root, named=named, in_study=in_study):
+        return _environment_uri()
     if not in_study:
-        return default_tracking_uri(root)
+        return default_tracking_uri(root or STORE)
     for secret in _would_be_sent(in_study):
         raise BadInput(
             f"tracking_uri {redact(in_study)!r}: only the study's file names this server, and {secret} would be sent "
@@ -56,9 +66,26 @@ def store_uri(root: Path, *, named: str | None, in_study: str | None) -> str:
     return in_study
 
 
+def is_by_environment(root: Path | None, *, named: str | None, in_study: str | None) -> bool:
+    """Return whether MLFLOW_TRACKING_URI names a study's store, since nothing else does. The arguments are as above."""
+    return not (named or in_study or root) and bool(os.environ.get(TRACKING_VARIABLE))
+
+
+def _environment_uri() -> str:
+    uri = os.environ[TRACKING_VARIABLE]
+    try:
+        check_kind(uri)
+    except BadInput as error:
+        raise BadInput(
+            f"{error}. The environment's {TRACKING_VARIABLE} names it: change or unset that, or name a store by "
+            "--store or --tracking-uri"
+        ) from None
+    return uri
+
+
 def _would_be_sent(uri: str) -> Iterator[str]:
     """Yield the sources of credentials that would be sent to a server at this address."""
-    confirmed = os.environ.get("MLFLOW_TRACKING_URI", "")
+    confirmed = os.environ.get(TRACKING_VARIABLE, "")
     if _ON_THIS_MACHINE.fullmatch(uri) or uri.rstrip("/") == confirmed.rstrip("/"):
         return
     scheme = urlsplit(uri).scheme.split("+")[0]

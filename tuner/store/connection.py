@@ -9,13 +9,14 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ..addresses import find_secrets, redact, split_address
 from ..errors import BadInput, Unreachable
+from .locked import StoreLocked, check_lock, is_locked
 from .moved import take_files_along
 
 if TYPE_CHECKING:
@@ -56,24 +57,17 @@ def default_tracking_uri(root: Path) -> str:
 
     >>> default_tracking_uri(Path("/data/mlruns"))
     'sqlite:////data/mlruns/mlflow.db'
-
-    Raises:
-        BadInput: the path contains a question mark, which ends the file name in such an address.
     """
-    if "?" in str(root.resolve()):
-        raise BadInput(
-            f"store {root}: the path of an MLflow database must not contain a question mark: choose another folder"
-        )
     return _sqlite_uri(root.resolve() / "mlflow.db")
 
 
 def _sqlite_uri(file: Path) -> str:
     """Return the address of a SQLite store; the path in it is percent-decoded by whoever reads it.
 
-    >>> _sqlite_uri(Path("/run%5F1/mlflow.db"))
-    'sqlite:////run%255F1/mlflow.db'
+    >>> _sqlite_uri(Path("/run%5F1?/mlflow.db"))
+    'sqlite:////run%255F1%3F/mlflow.db'
     """
-    return _SQLITE + str(file).replace("%", "%25")
+    return _SQLITE + str(file).replace("%", "%25").replace("?", "%3F")
 
 
 def without_credentials(server: str) -> str:
@@ -114,29 +108,46 @@ def _files_beside(database: Path) -> Path:
 def connect(tracking_uri: str, *, create: bool) -> "MlflowClient":
     """Return a client of the store after checking that it answers.
 
-    The tables of a new SQLite file are created here under a lock, because concurrent creation crashes. MLflow takes two
-    to three seconds of CPU time for that. A SQLite file that was moved with its folder is updated to find its
-    artifacts. A missing one is created only with `create`.
+    A SQLite file that was moved with its folder is updated to find its artifacts. A missing one is created only with
+    `create`.
 
     Raises:
         BadInput: the kind of address is not supported, its database driver is not installed, the server or database
             refuses the credentials, or the SQLite file is missing or invalid.
+        StoreLocked: another process has locked the SQLite file.
         Unreachable: there is no valid answer within a few seconds.
     """
-    _check_address(tracking_uri, create=create)
-    _quiet()
+    check_kind(tracking_uri)
     file = sqlite_file(tracking_uri)
+    if file and not create and not file.exists():
+        raise BadInput(f"no MLflow store at {file}: run a study first, or name the folder that holds its mlflow.db")
+    _quiet()
     with translate_errors(tracking_uri, "answer"):
         if file is not None and create:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.with_name(f"{file.name}.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not file.exists():
-                    create_tables(tracking_uri)
+            _create_file(file)
         _check_answer(tracking_uri)
+        if file is not None and create:
+            check_lock(file)
         if file is not None:
             take_files_along(file, _files_beside(file))
         return _open_client(tracking_uri)
+
+
+def _create_file(file: Path) -> None:
+    """Create a SQLite file with MLflow's tables, if it is missing.
+
+    MLflow takes two to three seconds of CPU time for that, and fails where two processes do it at once or where one
+    was killed meanwhile. So it is done under a lock, and the file gets its name when it is complete.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f"{file.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        incomplete = file.with_name(f"{file.name}.new")
+        incomplete.unlink(missing_ok=True)
+        create_tables(_sqlite_uri(incomplete))
+        incomplete.rename(file)
 
 
 def create_tables(tracking_uri: str) -> None:
@@ -149,7 +160,21 @@ def _open_client(tracking_uri: str) -> "MlflowClient":
 
     client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     client.search_experiments(max_results=1)
+    _remove_undecoded_folders(tracking_uri)
     return client
+
+
+def _remove_undecoded_folders(tracking_uri: str) -> None:
+    """Remove the empty folders that MLflow makes for a SQLite file whose path it has not percent-decoded."""
+    file = sqlite_file(tracking_uri)
+    if file is None:
+        return
+    undecoded = Path(tracking_uri.removeprefix(_SQLITE))
+    with suppress(OSError):  # not empty, or not there
+        for folder in undecoded.parents:
+            if folder in file.parents:
+                break
+            folder.rmdir()
 
 
 @contextmanager
@@ -158,6 +183,7 @@ def translate_errors(tracking_uri: str, action: str) -> Iterator[None]:
 
     Raises:
         BadInput: the server or the database refuses the credentials.
+        StoreLocked: another process has locked the SQLite file.
         Unreachable: "the MLflow store at URI did not ACTION: REASON".
     """
     from mlflow.exceptions import MlflowException
@@ -203,7 +229,12 @@ def _quiet() -> None:
     logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
 
-def _check_address(tracking_uri: str, *, create: bool) -> None:
+def check_kind(tracking_uri: str) -> None:
+    """Check that an address is of a kind that MLflow takes.
+
+    Raises:
+        BadInput: it is not.
+    """
     try:
         address = split_address(tracking_uri)
     except ValueError:  # its message may contain part of the password
@@ -214,9 +245,6 @@ def _check_address(tracking_uri: str, *, create: bool) -> None:
             f"tracking URI {redact(tracking_uri)!r}: it must be sqlite:///FILE, postgresql://..., mysql://..., "
             "mssql://... or an MLflow server's http(s)://HOST:PORT (MLflow no longer takes plain folders)"
         )
-    file = sqlite_file(tracking_uri)
-    if file and not create and not file.exists():
-        raise BadInput(f"no MLflow store at {file}: run a study first, or name the folder that holds its mlflow.db")
 
 
 def _check_answer(tracking_uri: str) -> None:
@@ -248,6 +276,8 @@ def _check_answer(tracking_uri: str) -> None:
             "such as 'psycopg[binary]' for postgresql://"
         ) from None
     except Exception as error:  # the database drivers' errors share no base class
+        if file and is_locked(error):
+            raise StoreLocked(file) from error
         if file:  # a local file is for the user to fix, while a server may recover by itself
             raise BadInput(_sentence(tracking_uri, "answer", error)) from error
         raise _failure(tracking_uri, "answer", error) from error
@@ -255,6 +285,9 @@ def _check_answer(tracking_uri: str) -> None:
 
 def _failure(tracking_uri: str, action: str, error: Exception) -> BadInput | Unreachable:
     """Convert a failure to `BadInput` if the database refuses the user, which is permanent, else `Unreachable`."""
+    file = sqlite_file(tracking_uri)
+    if file and is_locked(error):
+        return StoreLocked(file)
     sentence = _sentence(tracking_uri, action, error)
     if not is_server(tracking_uri) and _is_refusal(error):
         return BadInput(f"{sentence}: fix the user in the address, or the password (PostgreSQL's is PGPASSWORD)")

@@ -11,6 +11,7 @@ from ..errors import BadInput
 from ..trial import TrialResult
 from . import record
 from .connection import connect, read_pages, search_all_runs, translate_errors
+from .locked import waits_while_locked
 from .owner import describe_owner, describe_owners, journal_of
 from .runs import History, StoredRun, find_runs
 
@@ -45,6 +46,7 @@ class StoredStudy:
     remarks: tuple[str, ...] = ()
 
 
+@waits_while_locked
 def list_studies(tracking_uri: str) -> list[str]:
     """Return the sorted names of the studies in a store.
 
@@ -55,6 +57,7 @@ def list_studies(tracking_uri: str) -> list[str]:
     return _studies(connect(tracking_uri, create=False), tracking_uri)
 
 
+@waits_while_locked
 def read_results(
     tracking_uri: str,
     study_name: str,

@@ -12,6 +12,7 @@ from ..addresses import redact
 from ..errors import BadInput
 from . import record
 from .connection import artifact_location, connect, is_server, search_all_runs, translate_errors, without_credentials
+from .locked import waits_while_locked
 from .owner import journal_of
 from .reader import find_experiment, find_study_run
 from .views import ALL_VIEW, CONFIRMED_VIEW
@@ -52,6 +53,7 @@ def ui_command(tracking_uri: str, port: int, host: str = HOST) -> tuple[list[str
     return argv, environment
 
 
+@waits_while_locked
 def ui_links(
     tracking_uri: str,
     study_name: str,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, path_not_unique, validate_param_and_metric_name
 
 from tests.tuner.analysis.synthetic_results import make_result
-from zerotune.trainers.applications import APPLICATIONS
+from zerotune.trainers.applications import APPLICATIONS, Application
+from zerotune.trainers.applications.checks import field_problems
 from zerotune.trainers.applications.classification import num_correct_in_top5
 from zerotune.trainers.loop import train
 from zerotune.trainers.spec import OptimizerSpec, ScheduleSpec, TrainConfig, TrainResult
@@ -131,3 +133,23 @@ def test_a_training_measures_them_in_every_epoch_and_on_test(monkeypatch: pytest
     assert all(top1 < top5 <= 1 for top1, top5 in scores)
     assert result.test_score is not None
     assert result.test_score < result.test_other_scores["top5"] <= 1
+
+
+@pytest.mark.parametrize("name", ["top5", "recall/B cell", "F1.micro", "x" * 200])
+def test_every_name_that_is_accepted_can_be_stored(name: str) -> None:
+    assert list(field_problems(named(name))) == []
+    for prefix in ("validation_", "test_"):
+        key = prefix + name
+        assert validate_param_and_metric_name(key)
+        assert not path_not_unique(key)
+        assert len(key) <= MAX_ENTITY_KEY_LENGTH
+
+
+@pytest.mark.parametrize("name", ["top5/", "a//b", "a/../b", "a/./b", "/a", "top-5 %", "ö", "a\nb", "x" * 201, ""])
+def test_a_name_that_mlflow_would_refuse_is_refused_with_the_application(name: str) -> None:
+    (sentence,) = field_problems(named(name))
+    assert sentence.startswith("other_scores: must map names of at most 200 letters, digits and _ . - to functions")
+
+
+def named(name: str) -> Application:
+    return replace(APPLICATIONS["lenet_mnist"], other_scores={name: num_correct_in_top5})

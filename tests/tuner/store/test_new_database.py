@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zerotune.tuner.errors import Unreachable
+from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.store import connection, default_tracking_uri
 from zerotune.tuner.store.connection import connect
 
@@ -30,6 +30,25 @@ def test_two_processes_that_open_a_new_store_at_once_both_get_it(tmp_path: Path)
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=300)[0] for process in both] == ["['Default']\n"] * 2
     assert [process.returncode for process in both] == [0, 0]
+
+
+def test_a_store_whose_creation_was_killed_is_created_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(tracking_uri: str) -> None:
+        file = connection.sqlite_file(tracking_uri)
+        assert file is not None
+        with closing(sqlite3.connect(file)) as opened:
+            opened.execute("CREATE TABLE experiments (half)")
+            opened.commit()
+        raise KeyboardInterrupt
+
+    uri = default_tracking_uri(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "create_tables", killed)
+        with pytest.raises(KeyboardInterrupt):
+            connect(uri, create=True)
+    with pytest.raises(BadInput, match="no MLflow store at"):  # a reader does not see half of it
+        connect(uri, create=False)
+    assert [experiment.name for experiment in connect(uri, create=True).search_experiments()] == ["Default"]
 
 
 def test_a_store_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,14 +22,53 @@ def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
-def chosen(in_study: str | None, named: str | None = None) -> str:
-    return store_uri(Path("/runs"), named=named, in_study=in_study)
+def chosen(in_study: str | None, named: str | None = None, root: Path | None = Path("/runs")) -> str:
+    return store_uri(root, named=named, in_study=in_study)
 
 
-def test_the_command_comes_before_the_file_and_the_file_before_the_local_store() -> None:
+@pytest.mark.parametrize("own", ["http://tracker.example:5000", "sqlite:///own.db", "postgresql://db.example/mlflow"])
+def test_options_come_before_the_file_the_file_before_the_folder_and_that_before_the_environment(
+    own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = default_tracking_uri(Path("mlruns"))
+    assert chosen(None, root=None) == local
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
     assert chosen(FOREIGN, "sqlite:///x.db") == "sqlite:///x.db"
-    assert chosen(FOREIGN) == FOREIGN
+    assert chosen(FOREIGN, root=None) == FOREIGN
     assert chosen(None) == default_tracking_uri(Path("/runs"))
+    assert chosen(None, root=Path("mlruns")) == local
+    assert chosen(None, root=None) == own
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert chosen(None, root=None) == local
+
+
+@pytest.mark.parametrize("other", ["./mlruns", "/data/mlruns", "file:///data/mlruns", "databricks"])
+def test_an_address_in_the_environment_that_cannot_be_used_is_told_with_the_variable(
+    other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", other)
+    told = f"'{other}': it must be sqlite:///FILE.*environment's MLFLOW_TRACKING_URI names it: change or unset that, or"
+    with pytest.raises(BadInput, match=told):
+        chosen(None, root=None)
+
+
+def test_every_command_uses_the_store_that_the_environment_names_and_says_so(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = default_tracking_uri(here.folder / "own")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
+    out = here.done(*RUN)
+    assert f"; results in {own}, named by MLFLOW_TRACKING_URI " in " ".join(out.split())
+    assert not (here.folder / "mlruns" / "mlflow.db").exists()
+    assert here.done(*SYNC) == f"plane: 0 results written to {own}, 8 there before\n"
+    for command in (("compare",), ("report", "--format", "markdown"), ("export", "--to", "files"), ("profile",)):
+        ended = here.zerotune(command[0], "plane", *command[1:])
+        assert ended.code == 0
+        assert ended.err.startswith(f"MLflow store: {own}, named by MLFLOW_TRACKING_URI (--store or --tracking-uri")
+        assert "MLFLOW_TRACKING_URI" not in ended.out
+    here.refused("compare", "plane", "--store", "mlruns")
+    assert here.done(*SYNC, "--store", "mlruns").startswith("plane: 8 results written to ")
+    assert here.done("compare", "plane", "--store", "mlruns") in out
 
 
 @pytest.mark.parametrize("secret", SERVER_SECRETS)

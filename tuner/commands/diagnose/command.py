@@ -5,9 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...addresses import STORE
 from ...errors import BadInput
-from ...run.command_text import STORE, format_command
-from ..options import AppOption, DataOption, StoreOption, StudyArgument, TrackingOption, load_named_study
+from ...run.command_text import format_command, format_places
+from ..options import (
+    AppOption,
+    DataOption,
+    StoreOption,
+    StudyArgument,
+    TrackingOption,
+    load_named_study,
+    tell_environment,
+)
 from ..terminal import console, print_lines, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -51,7 +60,7 @@ def diagnose(
     to: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: STORE/STUDY/diagnose/ARM.")
     ] = None,
-    store: StoreOption = STORE,
+    store: StoreOption = None,
     tracking_uri: TrackingOption = None,
     app: AppOption = None,
 ) -> None:
@@ -69,9 +78,10 @@ def diagnose(
 
     results: tuple[TrialResult, ...] = ()
     if needs_results(definition, arm):
-        places = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
+        places = {"--app": app, **format_places(store, tracking_uri)}
         uri = store_uri(store, named=tracking_uri, in_study=definition.tracking_uri)
-        journal = read_identity(store / definition.name / "journal.jsonl")
+        tell_environment(uri, store, tracking_uri)
+        journal = read_identity((store or STORE) / definition.name / "journal.jsonl")
         results = _read_results(definition, uri, journal, format_command("run", study, places))
     question = DiagnosisQuestion(
         study=definition,
@@ -86,7 +96,7 @@ def diagnose(
     diagnosis = train_and_measure(question, results, tell=console.print)
     console.print()
     print_diagnosis(diagnosis, console)
-    folder = to or store / definition.name / "diagnose" / arm
+    folder = to or (store or STORE) / definition.name / "diagnose" / arm
     with refuse_unwritable(folder):
         files = export_diagnosis(diagnosis, folder)
     console.print()

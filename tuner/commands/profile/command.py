@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ...run.command_text import STORE
 from ..options import CostOption, Currency, StoredStudy, StoreOption, TrackingOption
 from ..terminal import console, print_lines, refuse_unwritable
 
@@ -26,7 +25,7 @@ def profile(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write profile.html, profile.png and profile.csv to."),
     ] = None,
-    store: StoreOption = STORE,
+    store: StoreOption = None,
     tracking_uri: TrackingOption = None,
 ) -> None:
     """Compare arms over several studies with performance profiles: how often each is as good, and at what cost."""

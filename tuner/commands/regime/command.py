@@ -1,6 +1,8 @@
 """The command `zerotune regime`."""
 
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,9 @@ from ...run.command_text import format_path
 from ..interrupt import exit_on_interrupt
 from ..options import AcceptOption, RetrainOption, TrainingOptions, takes_options
 from ..terminal import console, print_lines
+
+if TYPE_CHECKING:
+    from .verdict import Regime
 
 SEARCH = "Search"
 REPORT_FILES = ("regime.html", "regime.png", "regime.csv", "regime.json")
@@ -63,16 +68,15 @@ def regime(
     command += " --retry-failed" if retry_failed else ""
     with exit_on_interrupt(command, console), options.start_cluster_early():
         from .run import SearchRange, find_regime, regime_folder
-        from .text import print_regime
 
         definition, run_options = options.load_study(), options.run_options()
         if retry_failed and not (regime_folder(definition, run_options) / "journal.jsonl").exists():
             raise BadInput(
-                f"--retry-failed: no regime search of study {definition.name!r} in the store {options.store}: nothing "
-                "has failed; leave it out"
+                f"--retry-failed: no regime search of study {definition.name!r} in the store {run_options.root}: "
+                "nothing has failed; leave it out"
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
-        found = find_regime(
+        find_regime(
             definition,
             run_options,
             search_range,
@@ -81,8 +85,13 @@ def regime(
             retry_failed=retry_failed,
             accept_changes=accept_changes,
             resume_command=command,
+            on_found=partial(_print_found, report=regime_folder(definition, run_options) / "report"),
         )
-        print_regime(found, console)
-    report = regime_folder(definition, run_options) / "report"
+
+
+def _print_found(found: "Regime", report: Path) -> None:
+    from .text import print_regime
+
+    print_regime(found, console)
     console.print("\nFigure and numbers:")
     print_lines(f"  {format_path(report / file)}" for file in REPORT_FILES if (report / file).is_file())

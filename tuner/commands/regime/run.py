@@ -5,7 +5,7 @@ application allows, not only those that are searched, so that a search over more
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,7 @@ def find_regime(
     retry_failed: bool,
     accept_changes: bool = False,
     resume_command: str,
+    on_found: Callable[[Regime], object] = lambda regime: None,
 ) -> Regime:
     """Find the regimes of a study's application, or resume the search, and write them to files.
 
@@ -77,6 +78,7 @@ def find_regime(
         retry_failed: run the failed trainings again.
         accept_changes: keep what was trained with other code, packages or data.
         resume_command: the command that runs it again.
+        on_found: called with the regimes before the rest of the results is written to the store.
 
     Raises:
         ZerotuneError: an error that the user can fix.
@@ -102,7 +104,7 @@ def find_regime(
         rungs = question.rungs
         return f"bisection over {len(rungs)} batch sizes, {rungs[0]:,} to {rungs[-1]:,}{done}"
 
-    scheduler, content, writer = run_trials(
+    with run_trials(
         full_study,
         options,
         console,
@@ -116,22 +118,23 @@ def find_regime(
         retry_failed=retry_failed,
         accept_changes=accept_changes,
         more_may_come=True,
-    )
-    regime = scheduler.found()
-    if regime is None and scheduler.ended_early:
-        raise BadInput(
-            f"--budget-trials {search_range.max_trainings}: ended before the baseline had its score; allow more"
-        )
-    if regime is None:
-        first = next(iter(content.results.values()))
-        raise StudyFailed(
-            f"study {full_study.name!r}: no run of the baseline gave a score, so there is nothing to compare with; the "
-            f"first says: {first.error}. Fix the cause, then run them again: "
-            f"{resume_command.removesuffix(' --retry-failed')} --retry-failed"
-        )
-    files = write_regime(regime, options.folder(full_study) / "report")
-    writer.finish(partial(_write_to_store, regime=regime, files=files))
-    return regime
+    ) as (scheduler, content, finish):
+        regime = scheduler.found()
+        if regime is None and scheduler.ended_early:
+            raise BadInput(
+                f"--budget-trials {search_range.max_trainings}: ended before the baseline had its score; allow more"
+            )
+        if regime is None:
+            first = next(iter(content.results.values()))
+            raise StudyFailed(
+                f"study {full_study.name!r}: no run of the baseline gave a score, so there is nothing to compare with; "
+                f"the first says: {first.error}. Fix the cause, then run them again: "
+                f"{resume_command.removesuffix(' --retry-failed')} --retry-failed"
+            )
+        files = write_regime(regime, options.folder(full_study) / "report")
+        on_found(regime)
+        finish(partial(_write_to_store, regime=regime, files=files))
+        return regime
 
 
 def read_recorded_study(study: Study, journal: Journal) -> Study:

@@ -1,6 +1,6 @@
 """The command `zerotune sync`."""
 
-from ...run.command_text import STORE, format_command
+from ...run.command_text import format_command, format_places
 from ..interrupt import exit_on_interrupt
 from ..options import AcceptOption, AppOption, StoreOption, StudyArgument, TrackingOption, load_named_study
 from ..terminal import console, print_lines
@@ -8,7 +8,7 @@ from ..terminal import console, print_lines
 
 def sync(
     study: StudyArgument,
-    store: StoreOption = STORE,
+    store: StoreOption = None,
     tracking_uri: TrackingOption = None,
     app: AppOption = None,
     accept_changes: AcceptOption = False,
@@ -17,7 +17,7 @@ def sync(
 
     Use it after the store was unreachable, or to fill another store. A regime search over the study is included.
     """
-    options = {"--app": app, "--store": str(store), "--tracking-uri": tracking_uri}
+    options = {"--app": app, **format_places(store, tracking_uri)}
     command = format_command("sync", study, options)
     with exit_on_interrupt(command, console):
         from ...run.options import RunOptions

@@ -14,7 +14,9 @@ from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
 from ...run.run import answer_from_journal, warn_about_damage, write_report
 from ...run.same_training import check_definition, check_training
+from ...run.store_writing import WritingDisplay
 from ...store import Store, redact
+from ...store.locked import wait_while_locked
 from ...study import Study
 from ...trial import Trial
 from ..regime.run import read_recorded_study, regime_folder
@@ -65,7 +67,8 @@ def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal,
         store.write_progress(num_results=len(journal.content.results), num_planned=num_planned, has_ended=False)
         return f"{done}; figures and summaries follow once the study has ended"
     found = answer_from_journal(study, options, journal.content)
-    write_answer(store, found, write_report(found, options.folder(study)))
+    files = write_report(found, options.folder(study))
+    wait_while_locked(lambda: write_answer(store, found, files))
     return done
 
 
@@ -78,10 +81,14 @@ def _sync_regime(study: Study, options: RunOptions, uri: str, journal: Journal, 
 def _write_results(study: Study, uri: str, journal: Journal, console: Console) -> tuple[Store, str]:
     """Write the results that the store lacks; return the store and how many there were."""
     results = journal.content.results
-    store = make_store_opener(study, uri, journal)()
+    store = wait_while_locked(make_store_opener(study, uri, journal))
     for note in store.notes:
         console.print(Text(note))
-    num_written = store.sync(results.values())
+    display = WritingDisplay(console)
+    try:
+        num_written = wait_while_locked(lambda: store.sync(display.watch(results.values())))
+    finally:
+        display.stop()
     num_known = len(results) - num_written
     written = f"{pluralize(num_written, 'result')} written to {redact(uri)}, {num_known} there before"
     return store, f"{study.name}: {written}"

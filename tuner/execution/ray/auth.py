@@ -7,6 +7,7 @@ before that; this module must not import Ray. In a program that has already impo
 """
 
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,10 +19,12 @@ MODE = "RAY_AUTH_MODE"
 TOKEN = "RAY_AUTH_TOKEN"  # name of the variable
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 
+_IN_HOME = "~/.ray/auth_token"
+
 
 def token_file() -> Path:
     """Return the file from which Ray reads the token if the environment does not hold it."""
-    return Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
+    return Path(os.path.expanduser(os.environ.get(TOKEN_PATH) or _IN_HOME))  # noqa: PTH111  # Path's raises without HOME
 
 
 def use_available_token() -> bool:
@@ -37,6 +40,20 @@ def use_available_token() -> bool:
         os.environ[MODE] = "token"
     keep_token_private()
     return os.environ.get(MODE, "").lower() == "token"
+
+
+def provide_token() -> None:
+    """Put a token for an embedded cluster into the environment if Ray cannot write one to the home folder."""
+    if os.environ.get(TOKEN) or token_file().is_file():
+        return
+    folder = Path(os.path.expanduser(_IN_HOME)).parent  # noqa: PTH111
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(folder, os.W_OK)
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        os.environ[TOKEN] = secrets.token_hex(32)
 
 
 def keep_token_private() -> None:

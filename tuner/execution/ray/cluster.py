@@ -12,7 +12,7 @@ from ...errors import BadInput
 from ..trial_runner import Execution
 from .attach import attach, inspect_machines
 from .auth import enable_local_token
-from .local_cluster import LocalHead, make_start_error, take
+from .local_cluster import LocalHead, describe_start_failure, make_start_error, take
 from .local_head import for_one_program
 from .session_dir import remove_session_dirs
 from .settings import ray
@@ -75,7 +75,7 @@ def _connect_to_local(head: LocalHead) -> None:
         with for_one_program(), hide_folders():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
     except Exception as error:  # Ray raises bare exceptions
-        raise make_start_error(str(error).strip().split("\n")[0]) from None
+        raise make_start_error(describe_start_failure(error)) from None
 
 
 def _slots(execution: Execution) -> tuple[int, int]:

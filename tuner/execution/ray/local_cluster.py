@@ -13,6 +13,7 @@ from typing import Final
 
 from ....trainers.child_process import ENVIRONMENT, command_of
 from ...errors import Unreachable
+from .auth import provide_token
 
 FAILED: Final = "failed: "
 """Prefix of the line that a head prints when it has no cluster; the reason follows."""
@@ -21,12 +22,27 @@ _END_SECONDS: Final = 20.0
 """Time limit for a cluster to shut down; then its head is killed, which ends the rest."""
 
 
-def make_start_error(reason: str) -> Unreachable:
-    """Return the error for a cluster that could not be started; `reason` is a sentence of Ray's."""
-    return Unreachable(
-        f"a local Ray cluster could not be started: {reason} Run the command again when the machine is less busy, or "
-        "with --driver serial"
-    )
+def describe_start_failure(error: Exception) -> str:
+    """Say why a cluster could not be started, and what to do.
+
+    >>> describe_start_failure(OSError(30, "Read-only file system", "/tmp/zt-1"))
+    '/tmp/zt-1: Read-only file system. Name a folder that can be written by TMPDIR, or use --driver serial'
+    >>> describe_start_failure(RuntimeError("The GCS did not answer.\\n..."))
+    'The GCS did not answer. Run the command again when the machine is less busy, or with --driver serial'
+    """
+    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}. Name a folder that can be written by TMPDIR, or use --driver serial"
+    return _advise_to_wait(str(error).strip().split("\n")[0])
+
+
+def _advise_to_wait(reason: str) -> str:
+    return f"{reason} Run the command again when the machine is less busy, or with --driver serial"
+
+
+def make_start_error(sentences: str) -> Unreachable:
+    """Return the error for a cluster that could not be started, given what `describe_start_failure` says."""
+    return Unreachable(f"a local Ray cluster could not be started: {sentences}")
 
 
 def _command(num_cpus: int) -> list[str]:
@@ -43,6 +59,7 @@ class LocalHead:
 
     def __init__(self, num_cpus: int) -> None:
         self.num_cpus = num_cpus
+        provide_token()
         self._process = subprocess.Popen(
             _command(num_cpus),
             stdin=PIPE,
@@ -63,7 +80,7 @@ class LocalHead:
         line = self._process.stdout.readline().strip()
         if line and not line.startswith(FAILED):
             return line
-        raise make_start_error(line.removeprefix(FAILED) or "its head process ended.")
+        raise make_start_error(line.removeprefix(FAILED) or _advise_to_wait("its head process ended."))
 
     def release(self) -> None:
         """Stop the cluster without waiting."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .auth import keep_token_private
-from .local_cluster import FAILED
+from .local_cluster import FAILED, describe_start_failure
 from .session_dir import make_session_dir, remove_session_dirs
 from .settings import Node, ray, ray_constants
 
@@ -67,7 +67,7 @@ def serve(num_cpus: int) -> None:
             )
         keep_token_private()  # Ray writes a token if there is none
     except Exception as error:  # Ray raises bare exceptions when its processes start too slowly
-        print(FAILED + str(error).strip().split("\n")[0], flush=True)
+        print(FAILED + describe_start_failure(error), flush=True)
     else:
         print(ray.get_runtime_context().gcs_address, flush=True)
         sys.stdin.read()

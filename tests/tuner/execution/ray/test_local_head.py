@@ -16,6 +16,10 @@ from zerotune.tuner.execution.ray import local_cluster as embedded
 from zerotune.tuner.execution.ray.local_cluster import LocalHead, start_ahead, take
 
 ROOT = Path(__file__).parents[4]
+TIMED_OUT = """
+from zerotune.tuner.execution.ray.local_cluster import FAILED, describe_start_failure
+print(FAILED + describe_start_failure(RuntimeError("The node timed out.\\nMore of it.")))
+"""
 WORKING = "import sys; print(f'127.0.0.1:{sys.argv[1]}', flush=True); sys.stdin.read()"
 """Replaces a head that starts Ray: its address has the number of cores as its port."""
 
@@ -66,7 +70,7 @@ def test_a_head_tells_where_it_is_and_ends_when_stopped(heads: list[LocalHead]) 
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("print('failed: The node timed out.')", "The node timed out."),
+        (TIMED_OUT, "The node timed out."),
         ("raise SystemExit(3)", "its head process ended."),
     ],
 )
