@@ -85,7 +85,7 @@ class Place:
         """Run the study for at most so many trials, then bring the store up to date as the writer does."""
         with contextlib.closing(Journal(self.options.folder(self.study))) as journal:
             open_session(self.study, journal, self.session)
-            reusable = ReusableResults(self.options.store, self.study.name, self.session, "made-up")
+            reusable = ReusableResults(self.options.root, self.study.name, self.session, "made-up")
             finish(self.study, journal, reusable, Console(file=io.StringIO()), most=most, make=self.make)
             if stores:
                 self.store(journal)
@@ -103,7 +103,7 @@ class Place:
         content = self.content
         assert len(content.results) == NUM_TRIALS, f"{self.name} holds {len(content.results)} results"
         assert sum(result.cost.trials for result in content.results.values()) == NUM_TRIALS
-        answer = read_answer(self.study, store=self.options.store, tracking_uri=self.uri)
+        answer = read_answer(self.study, store=self.options.root, tracking_uri=self.uri)
         stored = {result.trial.id: result for result in answer.results}
         assert stored == content.results, f"the store gives {self.name} other results than its journal holds"
         assert not answer.missing, answer.missing
@@ -187,7 +187,7 @@ def _two_owners(draw: random.Random, root: Path) -> list[Place]:
 def _copied(draw: random.Random, root: Path) -> list[Place]:
     ann, copy = Place(root, "ann"), Place(root, "copy")
     ann.run(most=draw.randrange(1, NUM_TRIALS), stores=draw.random() < 0.7)
-    shutil.copytree(ann.options.store, copy.options.store)
+    shutil.copytree(ann.options.root, copy.options.root)
     for place in draw.sample((ann, copy), 2):
         place.run(most=draw.choice((1, 2, None)))
     for place in draw.sample((ann, copy), 2):
@@ -198,7 +198,7 @@ def _copied(draw: random.Random, root: Path) -> list[Place]:
 def _moved(draw: random.Random, root: Path) -> list[Place]:
     ann, moved = Place(root, "ann"), Place(root, "moved")
     ann.run(most=draw.randrange(NUM_TRIALS + 1))
-    shutil.move(ann.options.store, moved.options.store)
+    shutil.move(ann.options.root, moved.options.root)
     moved.run()
     runs = measurements(moved)
     assert len(runs) == NUM_TRIALS, f"moving leaves {len(runs)} results in the store"
@@ -211,7 +211,7 @@ def _lost_end(draw: random.Random, root: Path) -> list[Place]:
     lines = ann.journal.read_bytes().splitlines(keepends=True)
     ann.journal.write_bytes(b"".join(lines[: draw.randrange(1, len(lines))]))
     again = Place(root, "again")
-    shutil.move(ann.options.store, again.options.store)
+    shutil.move(ann.options.root, again.options.root)
     again.run()
     return [again]
 
@@ -229,7 +229,7 @@ def _deleted(draw: random.Random, root: Path) -> list[Place]:
     ann = Place(root, "ann")
     ann.run()
     num = _delete(draw, ann, ("search", "confirmation"))
-    missing = read_answer(ann.study, store=ann.options.store, tracking_uri=ann.uri).missing
+    missing = read_answer(ann.study, store=ann.options.root, tracking_uri=ann.uri).missing
     assert f"Missing: {num} of {NUM_TRIALS} results" in " ".join(missing), missing
     ann.run()
     return [ann]

@@ -223,7 +223,7 @@ def run_session(folder: Path, *, accept_changes: bool, most: int, is_other: bool
     facts = {**training_provenance(study, check_workload(study, None).data), "python": "3.11"}
     options = RunOptions(store=folder / "store")
     if is_other:
-        return Session(num_reusable=len(ReusableResults(options.store, study.name, facts, "made-up")))
+        return Session(num_reusable=len(ReusableResults(options.root, study.name, facts, "made-up")))
     with contextlib.closing(Journal(options.folder(study))) as journal:
         by_sync = ""
         if journal.content.definition:
