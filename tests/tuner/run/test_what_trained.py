@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.user_applications import NUM_TRIALS, STUDY, Here, write
+from zerotune.tuner.commands import page_files
 from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.run.journal import read_journal
 
@@ -183,7 +184,8 @@ def test_a_retry_is_checked_too(helped: Here) -> None:
     assert f"\n  {command}\n" in refusal(helped, *RETRY)
 
 
-def test_a_regime_search_is_checked_too(helped: Here) -> None:
+def test_a_regime_search_is_checked_too(helped: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_files, "write_images", lambda *_, **__: ([], None))  # pictures have their own tests
     search = ("regime", "plane.yaml", "--to", "40", "--driver", "serial", *APP)
     helped.done(*search)
     path = helped.folder / "mlruns/plane-regime/journal.jsonl"
