@@ -18,7 +18,7 @@ from zerotune.trainers.checkpoint import INTERVAL_SECONDS, CheckpointClock, writ
 from zerotune.trainers.loop import Training, train
 from zerotune.trainers.spec import Placement, Recipe, ScheduleSpec, TrainConfig, TrainResult
 
-CONFIG = replace(LENET, batch_size=3_000, epochs=2, schedule=ScheduleSpec(peak_lr=0.02))
+CONFIG = replace(LENET, batch_size=3_000, epochs=3, schedule=ScheduleSpec(peak_lr=0.02))
 
 
 def losses(result: TrainResult) -> list[float]:
