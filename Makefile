@@ -3,7 +3,8 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+PROCESSES ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 .PHONY: run test test-ray lint format clean
 
@@ -14,7 +15,7 @@ test: $(VENV)/.dev
 	$(PYTEST) -m "not ray"
 
 test-ray: $(VENV)/.dev
-	$(PYTEST) -m ray
+	$(PYTEST) -m ray tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

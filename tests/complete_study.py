@@ -23,6 +23,13 @@ def complete_results() -> list[TrialResult]:
     return [_with_epochs(_on_the_grid(result)) for result in study_results()]
 
 
+def few_results() -> list[TrialResult]:
+    """Return results of the study at its smallest batch size; few, since writing to a store is slow."""
+    shown = [result for result in complete_results() if result.trial.batch_size in (256, 1024)]
+    few = [result for result in shown if result.trial.role == "confirmation" or result.trial.index % 3 == 0]
+    return [replace(result, epochs=result.epochs[:2]) for result in few]
+
+
 def _on_the_grid(result: TrialResult) -> TrialResult:
     if result.trial.role != "search":
         return result

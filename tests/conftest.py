@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,36 @@ LONG_FIRST = ("tests/cluster/", "tests/tuner/execution/", "tests/tuner/", "tests
 """Folders of the slowest tests, which run first so that no process is left alone with them at the end."""
 
 
+WITH_RAY = re.compile(r"\bmark\.ray\b|\bcluster\.nodes\b")
+"""What a file's text contains if it has tests that start Ray."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Run one process more than there are cores, since tests with clusters and servers wait more than they compute."""
     return num_cores() + 1
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m ray`, leave out files without such tests: importing all of them takes every process 20 CPU seconds."""
+    if config.option.markexpr != "ray" or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
+        return None
+    return WITH_RAY.search(collection_path.read_text(encoding="utf-8")) is None or None
+
+
+def check_ray_files(items: list[pytest.Item]) -> None:
+    """Check that `-m ray` leaves out none of these tests.
+
+    Raises:
+        pytest.UsageError: a test is marked in a way that `WITH_RAY` does not find.
+    """
+    for file in {item.path for item in items if item.get_closest_marker("ray")}:
+        if not WITH_RAY.search(file.read_text(encoding="utf-8")):
+            raise pytest.UsageError(f"{file}: has tests marked ray, but not the words `mark.ray`: write them there")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort files by folder, and keep the order of tests within each."""
+    check_ray_files(items)
 
     def rank(item: pytest.Item) -> int:
         file = item.path.relative_to(item.config.rootpath).as_posix()

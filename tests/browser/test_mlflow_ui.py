@@ -106,7 +106,7 @@ def _missing(browser: WebDriver, link: str | None, expected: list[str], *, scrol
         missing = [part for part in expected if part not in text]
         if not missing or time.monotonic() > deadline:
             return missing
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def _visible_text(browser: WebDriver) -> str:

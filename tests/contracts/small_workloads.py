@@ -19,7 +19,7 @@ class SmallWorkload:
     Attributes:
         source: name of the data source.
         folder: data folder within the folder of real data sets; None where the source needs no files.
-        folder_fixture: name of the fixture that provides a folder of generated data, instead of `folder`.
+        folder_fixture: name of the fixture that provides a folder of generated or fewer data, instead of `folder`.
         data_options: options of the source.
         model_options: options of the model.
         packages: packages required by its tests, which skip without them.
@@ -49,7 +49,7 @@ SMALL_WORKLOADS: dict[str, SmallWorkload] = {
     "inception_v4_imagenet": _images(80, "timm"),
     "gnmt_wmt16": SmallWorkload(
         source="multi30k",
-        folder="multi30k",
+        folder_fixture="few_pairs",
         data_options={"vocabulary": 300},
         model_options={"num_hidden": 8, "num_layers": 2, "beam_size": 2},
         packages=("sacrebleu", "tokenizers"),

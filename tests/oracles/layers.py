@@ -82,13 +82,13 @@ class OptimizerSteps:
     layers: Sequence[Layer]
     rates: list[float]
     gradients: list[list[Array]]
-    made: dict[torch.dtype, list[list[Tensor]]] = field(default_factory=dict)
+    made: dict[tuple[torch.dtype, str], list[list[Tensor]]] = field(default_factory=dict)
 
-    def tensors(self, dtype: torch.dtype) -> list[list[Tensor]]:
-        """Return the gradients in their memory layouts; every call returns the same objects."""
-        if dtype not in self.made:
-            self.made[dtype] = self.fresh_tensors(dtype)
-        return self.made[dtype]
+    def tensors(self, dtype: torch.dtype, use: str = "steps") -> list[list[Tensor]]:
+        """Return the gradients in their memory layouts; every call for the same use returns the same objects."""
+        if (dtype, use) not in self.made:
+            self.made[dtype, use] = self.fresh_tensors(dtype)
+        return self.made[dtype, use]
 
     def fresh_tensors(self, dtype: torch.dtype) -> list[list[Tensor]]:
         return [
@@ -123,7 +123,7 @@ def train(optimizer: Optimizer, parameters: Sequence[nn.Parameter], steps: Optim
         for parameter, gradient in zip(parameters, tensors, strict=True):
             parameter.grad = gradient
         optimizer.step()
-    for used, fresh in zip(steps.tensors(dtype), steps.fresh_tensors(dtype), strict=True):
+    for used, fresh in zip(steps.tensors(dtype), steps.tensors(dtype, "comparison"), strict=True):
         if bits_differ(used, fresh):
             steps.made.clear()
             raise AssertionError("a step changed a gradient")
@@ -151,14 +151,17 @@ def values(tensors: Sequence[Tensor]) -> list[Array]:
     return [np.array(tensor.detach().to(torch.float64).numpy()) for tensor in tensors]
 
 
-def assert_equal_to(actual: Sequence[Array], wanted: Sequence[Array], tolerance: float = 1e-12) -> None:
+def assert_equal_to(
+    actual: Sequence[Array], wanted: Sequence[Array], tolerance: float = 1e-12, name: str = "weights"
+) -> None:
     """Assert that every layer equals the wanted one within `tolerance` times the layer's largest entry."""
     for index, (ours, theirs) in enumerate(zip(actual, wanted, strict=True)):
-        assert ours.shape == theirs.shape, f"layer {index}"
-        assert np.all(np.isfinite(theirs)), f"layer {index}: the oracle itself is not finite"
+        where = f"{name}, layer {index}"
+        assert ours.shape == theirs.shape, where
+        assert np.all(np.isfinite(theirs)), f"{where}: the oracle itself is not finite"
         scale = float(np.max(np.abs(theirs), initial=0.0))
         distance = float(np.max(np.abs(ours - theirs), initial=0.0))
-        assert distance <= tolerance * scale, f"layer {index}: {distance} apart, entries up to {scale}"
+        assert distance <= tolerance * scale, f"{where}: {distance} apart, entries up to {scale}"
 
 
 def bits_differ(actual: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[int]:

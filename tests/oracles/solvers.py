@@ -1,6 +1,6 @@
 """Every solver and its slow reference, with options that exercise all of its terms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from tests.oracles import reference
 from tests.oracles.layers import OptimizerSteps, assert_equal_to, expected, parameters, trained, training
-from tests.oracles.reference import BASE_SOLVERS, LayerSolver
+from tests.oracles.reference import BASE_SOLVERS, Array, LayerSolver
 from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
 
@@ -52,14 +52,31 @@ def date(base: str = "momentum", base_options: dict[str, float] | None = None, *
     )
 
 
-def assert_equals_reference(
-    solver: Solver, foreach: bool | None, steps: OptimizerSteps | None = None, **options: Any
-) -> None:
-    """Assert that a training equals the slow reference's; `options` are those of the parameter group."""
+FORMS: dict[str, bool | None] = {"fused": None, "loop": False, "foreach": True}
+"""The values of `foreach` by the form of a step that they choose."""
+
+
+def assert_every_form_equals(wanted: Sequence[Array], steps: OptimizerSteps, build: Callable[..., Optimizer]) -> None:
+    """Assert that the fused, the looped and the multi-tensor form give the wanted weights.
+
+    Args:
+        wanted: values of the oracle, which is slow and therefore run once for all forms.
+        steps: the training.
+        build: (parameters, foreach=...) -> optimizer.
+    """
+    for name, foreach in FORMS.items():
+        ours = parameters(layers=steps.layers)
+        assert_equal_to(trained(build(ours, foreach=foreach), ours, steps), wanted, name=name)
+
+
+def assert_equals_reference(solver: Solver, steps: OptimizerSteps | None = None, **options: Any) -> None:
+    """Assert that trainings in every form equal the slow reference's; `options` are those of the parameter group."""
     steps = steps or training()
-    ours = parameters(layers=steps.layers)
-    optimizer = solver.build([{"params": ours, **options}], lr=0.0, foreach=foreach)
-    assert_equal_to(trained(optimizer, ours, steps), expected([solver.reference(**options) for _ in ours], steps))
+    assert_every_form_equals(
+        expected([solver.reference(**options) for _ in steps.layers], steps),
+        steps,
+        lambda ours, foreach: solver.build([{"params": ours, **options}], lr=0.0, foreach=foreach),
+    )
 
 
 FIXED = {"bounds": "fixed", "ratio_low": 0.3, "ratio_high": 1.7}
@@ -88,4 +105,4 @@ SOLVERS: dict[str, Solver] = {
 
 
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS.values(), ids=list(SOLVERS))
-FOREACH = pytest.mark.parametrize("foreach", [None, False, True], ids=["fused", "loop", "foreach"])
+FOREACH = pytest.mark.parametrize("foreach", FORMS.values(), ids=FORMS.keys())

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
-from tests.oracles.layers import LAYERS, assert_equal_to, bits_differ, parameters, trained, training
+from tests.oracles.layers import LAYERS, bits_differ, parameters, trained, training
 from tests.oracles.reference import BASE_SOLVERS
-from tests.oracles.solvers import FOREACH
+from tests.oracles.solvers import assert_every_form_equals
 from zerotune.trainers.optimizers import Layerwise
 
 BuildTorch = Callable[..., Optimizer]
@@ -59,22 +60,21 @@ def test_every_base_solver_has_a_torch_optimizer_and_a_reference() -> None:
 @BASE
 @CHANGED
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("foreach", [False, True])
 @pytest.mark.parametrize(("maximize", "group"), [(False, {}), (True, {"layerwise": False, "ratio_high": 0.1})])
 def test_bounds_of_one_are_torchs_solver_bit_for_bit(
-    base: str, changed: bool, dtype: torch.dtype, foreach: bool, maximize: bool, group: dict[str, Any]
+    base: str, changed: bool, dtype: torch.dtype, maximize: bool, group: dict[str, Any]
 ) -> None:
     options, layers = OPTIONS[base] if changed else {}, LAYERS
     if dtype == torch.bfloat16:  # torch rounds otherwise where its momentum buffer has the gradient's memory layout
         layers = tuple(layer for layer in LAYERS if layer.layout is layer.gradient_layout)
     steps = training(layers, num_steps=50)
-    theirs, ours = parameters(dtype, layers), parameters(dtype, layers)
-    oracle = torch_optimizer(base, options, theirs, maximize=maximize)
+    theirs = parameters(dtype, layers)
+    trained(torch_optimizer(base, options, theirs, maximize=maximize), theirs, steps)
     one = {"base": base, "base_options": options, "ratio_low": 1.0, "ratio_high": 1.0}
-    optimizer = Layerwise([{"params": ours, **group}], lr=0.0, maximize=maximize, foreach=foreach, **one)
-    trained(oracle, theirs, steps)
-    trained(optimizer, ours, steps)
-    assert bits_differ(ours, theirs) == []
+    for foreach in (False, True):
+        ours = parameters(dtype, layers)
+        trained(Layerwise([{"params": ours, **group}], lr=0.0, maximize=maximize, foreach=foreach, **one), ours, steps)
+        assert (foreach, bits_differ(ours, theirs)) == (foreach, [])
 
 
 PLAIN: dict[str, dict[str, Any]] = {
@@ -86,12 +86,15 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 @BASE
 @CHANGED
-@FOREACH
-@pytest.mark.parametrize("plain", PLAIN)
-def test_a_ratio_of_one_is_torchs_solver_in_float64(base: str, changed: bool, foreach: bool | None, plain: str) -> None:
+def test_a_ratio_of_one_is_torchs_solver_in_float64(base: str, changed: bool) -> None:
     options = OPTIONS[base] if changed else {}
-    theirs, ours = parameters(), parameters()
-    oracle = torch_optimizer(base, options, theirs)
-    groups = [{"params": ours, "layerwise": plain != "not layerwise"}]
-    optimizer = Layerwise(groups, lr=0.0, base=base, base_options=options, foreach=foreach, **PLAIN[plain])
-    assert_equal_to(trained(optimizer, ours, training()), trained(oracle, theirs, training()))
+    theirs = parameters()
+    wanted = trained(torch_optimizer(base, options, theirs), theirs, training())
+    for name, plain in PLAIN.items():
+        common = {"lr": 0.0, "base": base, "base_options": options, **plain}
+
+        def build(ours: list[nn.Parameter], foreach: bool | None, name: str = name, common: Any = common) -> Optimizer:
+            groups = [{"params": ours, "layerwise": name != "not layerwise"}]
+            return Layerwise(groups, foreach=foreach, **common)
+
+        assert_every_form_equals(wanted, training(), build)

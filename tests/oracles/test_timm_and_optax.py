@@ -1,6 +1,7 @@
 """LARS and LAMB against timm and optax: 100 steps with a changing learning rate in float64."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from tests.oracles.layers import (
     LAYERS_WITH_NUMBERS,
     OptimizerSteps,
-    assert_equal_to,
     parameters,
     random_weights,
     trained,
@@ -18,7 +18,7 @@ from tests.oracles.layers import (
     values,
 )
 from tests.oracles.reference import Array
-from tests.oracles.solvers import FOREACH
+from tests.oracles.solvers import assert_every_form_equals
 from zerotune.trainers.optimizers import LAMB, LARS
 
 NESTEROV = pytest.mark.parametrize("nesterov", [False, True])
@@ -48,11 +48,10 @@ def optax_weights(build: Callable[[Callable[[Any], Any]], Any], steps: Optimizer
     return [np.asarray(weight) for weight in weights]
 
 
-@FOREACH
 @NESTEROV
 @WEIGHT_DECAY
 def test_the_papers_form_of_lars_is_timms_with_the_rate_in_the_trust_coefficient(
-    timm_lars: Callable[..., Any], foreach: bool | None, nesterov: bool, weight_decay: float
+    timm_lars: Callable[..., Any], nesterov: bool, weight_decay: float
 ) -> None:
     steps = training(LAYERS_WITH_NUMBERS)  # where a norm is 0, timm with lr=1 ignores the rate
     theirs = parameters(layers=LAYERS_WITH_NUMBERS)
@@ -65,53 +64,41 @@ def test_the_papers_form_of_lars_is_timms_with_the_rate_in_the_trust_coefficient
             parameter.grad = gradient
         oracle.step()
 
-    ours = parameters(layers=LAYERS_WITH_NUMBERS)
-    optimizer = LARS(ours, lr=0.0, trust_coefficient=ETA, weight_decay=weight_decay, nesterov=nesterov, foreach=foreach)
-    assert_equal_to(trained(optimizer, ours, steps), values(theirs))
+    options = {"trust_coefficient": ETA, "weight_decay": weight_decay, "nesterov": nesterov}
+    assert_every_form_equals(values(theirs), steps, partial(LARS, lr=0.0, **options))
 
 
-@FOREACH
 @NESTEROV
 @WEIGHT_DECAY
 @pytest.mark.parametrize("larc_clip", [False, True])
 def test_torchs_form_of_lars_and_larc_are_timms(
-    timm_lars: Callable[..., Any], foreach: bool | None, nesterov: bool, larc_clip: bool, weight_decay: float
+    timm_lars: Callable[..., Any], nesterov: bool, larc_clip: bool, weight_decay: float
 ) -> None:
-    theirs, ours = parameters(), parameters()
+    theirs = parameters()
     common = {"lr": 0.0, "momentum": 0.9, "weight_decay": weight_decay, "nesterov": nesterov}
     oracle = timm_lars(theirs, trust_coeff=ETA, eps=0.0, trust_clip=larc_clip, always_adapt=True, **common)
-    optimizer = LARS(ours, trust_coefficient=ETA, lr_in_buffer=False, larc_clip=larc_clip, foreach=foreach, **common)
-    assert_equal_to(trained(optimizer, ours, training()), trained(oracle, theirs, training()))
+    build = partial(LARS, trust_coefficient=ETA, lr_in_buffer=False, larc_clip=larc_clip, **common)
+    assert_every_form_equals(trained(oracle, theirs, training()), training(), build)
 
 
-@FOREACH
 @NESTEROV
-def test_lars_without_decay_is_optaxs(optax: Any, foreach: bool | None, nesterov: bool) -> None:
+def test_lars_without_decay_is_optaxs(optax: Any, nesterov: bool) -> None:
     theirs = optax_weights(
         lambda rate: optax.lars(rate, trust_coefficient=ETA, momentum=0.9, nesterov=nesterov), training()
     )
-    ours = parameters()
-    optimizer = LARS(ours, lr=0.0, trust_coefficient=ETA, nesterov=nesterov, foreach=foreach)
-    assert_equal_to(trained(optimizer, ours, training()), theirs)
+    assert_every_form_equals(theirs, training(), partial(LARS, lr=0.0, trust_coefficient=ETA, nesterov=nesterov))
 
 
-@FOREACH
 @WEIGHT_DECAY
 @pytest.mark.parametrize("bias_correction", [False, True])
-def test_lamb_is_timms(
-    timm_lamb: Callable[..., Any], foreach: bool | None, bias_correction: bool, weight_decay: float
-) -> None:
-    theirs, ours = parameters(), parameters()
+def test_lamb_is_timms(timm_lamb: Callable[..., Any], bias_correction: bool, weight_decay: float) -> None:
+    theirs = parameters()
     common = {"lr": 0.0, "bias_correction": bias_correction, "weight_decay": weight_decay}
     oracle = timm_lamb(theirs, max_grad_norm=None, always_adapt=True, **common)
-    optimizer = LAMB(ours, foreach=foreach, **common)
-    assert_equal_to(trained(optimizer, ours, training()), trained(oracle, theirs, training()))
+    assert_every_form_equals(trained(oracle, theirs, training()), training(), partial(LAMB, **common))
 
 
-@FOREACH
 @WEIGHT_DECAY
-def test_lamb_is_optaxs(optax: Any, foreach: bool | None, weight_decay: float) -> None:
+def test_lamb_is_optaxs(optax: Any, weight_decay: float) -> None:
     theirs = optax_weights(lambda rate: optax.lamb(rate, weight_decay=weight_decay), training())
-    ours = parameters()
-    optimizer = LAMB(ours, lr=0.0, weight_decay=weight_decay, foreach=foreach)
-    assert_equal_to(trained(optimizer, ours, training()), theirs)
+    assert_every_form_equals(theirs, training(), partial(LAMB, lr=0.0, weight_decay=weight_decay))

@@ -1,6 +1,7 @@
 """Fixtures for the tests of `tuner`."""
 
-from functools import cache
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,24 +15,31 @@ from zerotune.tuner.store import Store, connection, default_tracking_uri
 from zerotune.tuner.store.connection import create_tables
 
 
-@cache
-def mlflow_tables() -> bytes:
-    """Return the content of an empty MLflow database. Creating one takes seconds, copying it does not."""
-    with TemporaryDirectory() as folder:
-        create_tables(default_tracking_uri(Path(folder)))
-        return (Path(folder) / "mlflow.db").read_bytes()
+def mlflow_tables(folder: Path) -> bytes:
+    """Return the content of an empty MLflow database, kept in a folder: creating one takes seconds."""
+    kept = folder / "mlflow_tables.db"
+    if not kept.exists():
+        with TemporaryDirectory(dir=folder) as new:
+            create_tables(default_tracking_uri(Path(new)))
+            (Path(new) / "mlflow.db").replace(kept)
+    return kept.read_bytes()
 
 
-@pytest.fixture(autouse=True)
-def quickly_made_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Create new stores in this process by copying that database."""
+@pytest.fixture(autouse=True, scope="session")
+def quickly_made_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Create new stores in this process by copying that database, which all processes of pytest-xdist share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
 
     def copy(tracking_uri: str) -> None:
         file = connection.sqlite_file(tracking_uri)
         assert file is not None
-        file.write_bytes(mlflow_tables())
+        file.write_bytes(mlflow_tables(folder))
 
-    monkeypatch.setattr(connection, "create_tables", copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "create_tables", copy)
+        yield
 
 
 @pytest.fixture
@@ -43,9 +51,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return Here(tmp_path, monkeypatch, capsys)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with tables and no study. Creating the tables takes seconds, copying them does not."""
+    """A store with tables and no study."""
     from mlflow import MlflowClient  # this import takes seconds, and most tests here do not need it
 
     root = tmp_path_factory.mktemp("empty")

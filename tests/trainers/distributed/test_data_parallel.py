@@ -38,7 +38,7 @@ def test_two_workers_train_what_one_worker_trains(
 def test_statistics_are_recomputed_in_batches_of_a_shard(workers: TwoWorkers) -> None:
     """49 samples are ghosts of 8, five times, and 9: shards of 24 and 25. Of 101 samples 3 remain."""
     pytest.importorskip("schedulefree")
-    config = replace(resnet("schedule-free-sgd"), batch_size=49, epochs=1)
+    config = replace(resnet("schedule-free-sgd"), batch_size=49)
     training = Training(config, Placement(), workers.start_training(config, Placement()))
     seen: list[int] = []
     training.model.register_forward_hook(
@@ -90,8 +90,10 @@ def test_all_workers_have_identical_weights(precision: Any, workers: TwoWorkers)
     assert same_bits(workers.call("cpu", same_bits, config), "cpu", config)
 
 
-@pytest.mark.parametrize("batch_size", [33, 330])  # the last update is the first one too: torch itself says nothing
-@pytest.mark.parametrize("micro_batch_size", [None, 10])
+@pytest.mark.parametrize(
+    ("batch_size", "micro_batch_size"),
+    [(33, None), (330, None), (330, 10)],  # of 330, the first update is the last one too: torch itself says nothing
+)
 def test_a_parameter_without_a_gradient_is_named(
     batch_size: int, micro_batch_size: int | None, workers: TwoWorkers
 ) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.trainers.distributed.trainings import NEEDS_GLOO
+from tests.two_processes import call_in_two_processes
 from zerotune.trainers.data.mnist5k import MNIST5K
 from zerotune.trainers.models.lenet import LeNet5
 from zerotune.trainers.scale_up import scale_up
@@ -84,7 +84,7 @@ def process(rank: int, world_size: int, folder: str) -> None:
 def learned(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, dict[str, Tensor]]]:
     """Return the weights after training by rank, then by optimizer and whether `scale_up` had the wrapped module."""
     folder = tmp_path_factory.mktemp("ddp")
-    torch.multiprocessing.spawn(process, args=(2, str(folder)), nprocs=2)
+    call_in_two_processes(process, 2, str(folder))
     return [torch.load(folder / f"learned{rank}.pt") for rank in range(2)]
 
 

@@ -57,13 +57,14 @@ def test_seconds_are_summed_over_the_workers(workers: TwoWorkers) -> None:
 
 def test_train_starts_the_other_workers(workers: TwoWorkers) -> None:
     workers.close()
-    config = lenet(application="lenet_mnist", data="mnist5k", batch_size=1000)
+    config = lenet(application="lenet_mnist", data="mnist5k", batch_size=1000, epochs=1)
     alone = train(config)
     together = train(config, Placement(num_workers=3))
     assert together.num_workers == 3
     for one, two in zip(learned(alone), learned(together), strict=True):
         assert two == pytest.approx(one, rel=1e-8)
-    assert train(config, Placement(num_workers=2), lambda metrics: False).status == "running"
+    longer = replace(config, epochs=2)
+    assert train(longer, Placement(num_workers=2), lambda metrics: False).status == "running"
 
 
 def test_a_training_resumes_from_its_checkpoint_with_the_same_samples(workers: TwoWorkers, tmp_path: Path) -> None:

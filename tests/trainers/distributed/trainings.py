@@ -17,7 +17,10 @@ NEEDS_GLOO = pytest.mark.skipif(
     reason="this build of torch has no gloo, which workers on CPUs need",
 )
 
-APPLICATION_NAMES = ("resnet50", "cropped_resnet50", "small_lenet", "half_used", "unscored", "half_scored")
+APPLICATION_NAMES = (
+    *("resnet50", "cropped_resnet50", "small_lenet", "tiny_lenet"),
+    *("half_used", "unscored", "half_scored"),
+)
 APPLICATIONS_FILE = """
 from dataclasses import replace
 from functools import partial
@@ -79,6 +82,7 @@ def application(build_model, shape, num_train, augment=None):
 resnet50 = application(narrow_resnet50, (3, 32, 32), 101)
 cropped_resnet50 = application(narrow_resnet50, (3, 32, 32), 101, crop_and_mirror)
 small_lenet = application(LeNet5, (1, 28, 28), 330)
+tiny_lenet = application(LeNet5, (1, 28, 28), 33)
 half_used = application(HalfUsed, (1, 28, 28), 330)
 
 
@@ -120,7 +124,7 @@ def lenet(**changes: Any) -> TrainConfig:
 
 def resnet(optimizer: str, **recipe: Any) -> TrainConfig:
     options = Recipe(**{"precision": "float64", "ghost_batch_size": 8, **recipe})
-    changes = {"application": "resnet50", "data": "drawn", "batch_size": 48, "recipe": options}
+    changes = {"application": "resnet50", "data": "drawn", "batch_size": 48, "epochs": 1, "recipe": options}
     return lenet(**changes, optimizer=OptimizerSpec(name=optimizer, options={"weight_decay": 1e-3}))
 
 
@@ -166,10 +170,12 @@ CASES = {
     "resnet50 lamb": resnet("lamb", ghost_batch_size=16),
     "resnet50, a ghost batch for two workers": replace(resnet("momentum"), batch_size=8),
     "resnet50 schedule-free": replace(resnet("schedule-free-sgd"), batch_size=49),
-    "resnet50 on crops": replace(resnet("date", micro_batch_size=8), application="cropped_resnet50", epochs=1),
+    "resnet50 on crops": replace(resnet("date", micro_batch_size=8), application="cropped_resnet50"),
     "translation adam": translation("adam", clip_norm=5.0, label_smoothing=0.1, micro_batch_size=4),
     "translation date": translation("date"),
-    "one sample for two workers": lenet(batch_size=1, epochs=1, schedule=ScheduleSpec(peak_lr=1e-4)),
+    "one sample for two workers": lenet(
+        application="tiny_lenet", batch_size=1, epochs=1, schedule=ScheduleSpec(peak_lr=1e-4)
+    ),
 }
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from tests.trainers.distributed.trainings import NEEDS_GLOO
+from tests.two_processes import call_in_two_processes
 from zerotune.trainers.optimizers import DATE, LAMB, LARS, Layerwise
 
 OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter]], Optimizer]] = {
@@ -80,7 +80,7 @@ def process(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Tensor]]]:
     folder: Path = tmp_path_factory.mktemp("sharded")
-    torch.multiprocessing.spawn(process, args=(str(folder),), nprocs=2)
+    call_in_two_processes(process, str(folder))
     found: dict[str, dict[str, dict[str, Tensor]]] = torch.load(folder / "learned.pt")
     return found
 

@@ -2,29 +2,20 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.complete_study import complete_results
+from tests.complete_study import few_results
 from tests.reported_study import SESSION, definition, reported
 from tests.tuner.tiny_study import TinyStudyFolder
 from zerotune.tuner.run.answer import read_answer, write_answer
 from zerotune.tuner.run.command_text import format_report_command
 from zerotune.tuner.run.run import write_report
 from zerotune.tuner.store import Store, default_tracking_uri
-from zerotune.tuner.trial import TrialResult
 
 FINGERPRINT = "0123456789ab"
 ONE_BATCH_SIZE = {"batch_sizes": [1024]}
-
-
-def stored_results() -> list[TrialResult]:
-    """Return results of the synthetic study at its smallest batch size; few, since writing to a store is slow."""
-    shown = [result for result in complete_results() if result.trial.batch_size in (256, 1024)]
-    few = [result for result in shown if result.trial.role == "confirmation" or result.trial.index % 3 == 0]
-    return [replace(result, epochs=result.epochs[:2]) for result in few]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +24,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     store = Store(default_tracking_uri(folder), "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
     store.write_sessions([SESSION])
-    store.sync(stored_results())
+    store.sync(few_results())
     return folder
 
 
@@ -63,7 +54,7 @@ def test_a_run_and_an_export_leave_the_same_page(here: TinyStudyFolder) -> None:
     here.zerotune("export", "synthetic", "--to", "exported")
     found = read_answer("synthetic")
     store = Store(uri, "synthetic", FINGERPRINT, definition(**ONE_BATCH_SIZE), {})
-    store.sync(stored_results())
+    store.sync(few_results())
     write_answer(store, found, write_report(found, here.folder / "kept"))
     alone = (here.folder / "alone.html").read_bytes()
     assert (here.folder / "kept" / "report" / "report.html").read_bytes() == alone
@@ -74,7 +65,7 @@ def test_json_on_standard_output_is_what_compare_finds(here: TinyStudyFolder) ->
     ended = here.zerotune("report", "synthetic", "--format", "json", "--cost", "flops")
     assert ended.code == 0
     content = json.loads(ended.out)
-    expected = reported(definition(**ONE_BATCH_SIZE), stored_results()).comparison
+    expected = reported(definition(**ONE_BATCH_SIZE), few_results()).comparison
     scores = {row["arm"]: row["score"]["mean"] for row in content["comparison"]["rows"]}
     assert scores == {row.arm: row.score.mean for row in expected.rows if row.score}
     assert content["savings_in"] == "flops"

@@ -56,6 +56,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
     execution = Execution(checkpoints=ran.checkpoints, max_concurrent=2)
     if request.param == "ray":
+        request.getfixturevalue("shared_head")
         agenda.on_report = kill_once
         run_ray(agenda, execution)
         assert ran.num_killed >= 1
@@ -132,6 +133,7 @@ def test_no_checkpoint_is_left(ran: Ran) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("shared_head")
 def test_what_the_agenda_raises_comes_out_of_the_ray_driver_as_it_was() -> None:
     def full(*_: object) -> None:
         raise BadInput("journal.jsonl: the journal cannot be written")
@@ -142,6 +144,7 @@ def test_what_the_agenda_raises_comes_out_of_the_ray_driver_as_it_was() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("shared_head")
 def test_trials_that_are_trained_at_once_are_reported_one_by_one() -> None:
     trials = [make_trial(index, epochs=2) for index in range(3)]
     agenda = ListAgenda([*trials, WITHOUT_DATA])

@@ -70,6 +70,8 @@ class Ran:
 @pytest.fixture(scope="module", params=["serial", pytest.param("ray", marks=pytest.mark.ray)])
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     driver = run_serial if request.param == "serial" else run_ray
+    if driver == run_ray:
+        request.getfixturevalue("shared_head")
     return Ran(driver, tmp_path_factory.mktemp("checkpoints"))
 
 

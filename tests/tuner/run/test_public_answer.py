@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 from pandas import DataFrame
 
+from tests.complete_study import few_results
 from tests.reported_study import SESSION, definition, reported
 from tests.user_applications import NUM_TRIALS, forgotten, write
 from zerotune import load_study, plan_study, read_answer, run_study
@@ -75,9 +76,11 @@ def test_a_notebook_shows_verdict_and_arms_and_names_are_escaped(answer: Answer)
     assert "&lt;script&gt;" in hostile._repr_html_()
 
 
-def test_an_answer_is_read_back_by_name_from_a_store(answer: Answer, tmp_path: Path, uri: str) -> None:
+def test_an_answer_is_read_back_by_name_from_a_store(uri: str) -> None:
+    study = definition(batch_sizes=[1024])
+    answer = reported(study, few_results())
     folder = sqlite_file(uri).parent  # type: ignore[union-attr]
-    store = Store(uri, "synthetic", "0123456789ab", definition(), {})
+    store = Store(uri, "synthetic", "0123456789ab", study, {})
     store.write_sessions([SESSION])
     store.sync(answer.results)
     assert default_tracking_uri(folder) == uri

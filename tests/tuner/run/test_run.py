@@ -13,6 +13,8 @@ import pytest
 import zerotune.tuner.run.run
 from tests.tuner import tiny_study
 from tests.tuner.tiny_study import NUM_TRIALS
+from tests.user_applications import forgotten, write
+from zerotune.tuner.commands.user_application import register_user_application
 from zerotune.tuner.errors import BadInput, StudyChanged, StudyFailed, StudyLocked
 from zerotune.tuner.execution import trial_runner
 from zerotune.tuner.reports.answer import Answer
@@ -23,7 +25,12 @@ from zerotune.tuner.run.run import run_study
 from zerotune.tuner.store import default_tracking_uri, read_results
 from zerotune.tuner.study import study_from_text
 
-STUDY = tiny_study.STUDY.replace("epochs: 1", "epochs: 2")
+STUDY = (
+    tiny_study.STUDY.replace("epochs: 1", "epochs: 2")
+    .replace("application: lenet_mnist\ndata: {source: mnist5k}\n", "application: sides\n")
+    .replace("batch_sizes: [3000]", "batch_sizes: [60]")
+    .replace("batch_size: 1500", "batch_size: 20")
+)
 QUESTION = "Is [/red] it [bold] tiny?"
 DEAD = "http://127.0.0.1:9"
 
@@ -57,6 +64,14 @@ def no_figures() -> Iterator[None]:
     """Skip the figures, which have their own tests and take longer than these studies."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zerotune.tuner.run.run, "write_report", lambda *_: [])
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Register an application whose trainings take milliseconds."""
+    with forgotten():
+        register_user_application(f"{write(tmp_path_factory.mktemp('sides'))}:sides")
         yield
 
 
@@ -214,12 +229,13 @@ def test_one_trial_that_fails_ends_neither_the_study_nor_its_answer(copied: Path
     broken = next(r for r in content.results.values() if r.trial.arm == "sqrt" and r.trial.config.seed == 2)
     with closing(Journal(copied / "tiny")) as held:
         held.finish(replace(broken, status="failed", validation_score=None, test_score=None, error="lost"))
-    row = run(copied).comparison.row("sqrt", 3000)
+    row = run(copied).comparison.row("sqrt", 60)
     assert (row.num_seeds, row.num_failed) == (1, 1)
 
 
 def test_data_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Path) -> None:
-    study, nowhere = study_from_text(STUDY.replace("mnist5k", "mnist"), "tiny.yaml"), str(tmp_path / "nowhere")
+    nowhere = str(tmp_path / "nowhere")
+    study = study_from_text(tiny_study.STUDY.replace("mnist5k", "mnist"), "tiny.yaml")
     with pytest.raises(BadInput, match=r"data source 'mnist': .*nowhere: no such folder"):
         run_study(study, store=tmp_path, driver="serial", data_folder=nowhere)
     assert not (tmp_path / "tiny").exists()

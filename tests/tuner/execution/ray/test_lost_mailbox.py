@@ -13,6 +13,7 @@ from zerotune.tuner.execution.trial_runner import Execution
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("shared_head")
 def test_a_study_whose_mailbox_dies_ends_with_a_sentence_and_fails_no_trial() -> None:
     trials = [make_trial(index, epochs=3) for index in range(6)]
     agenda = ListAgenda(trials, pruned_at={trial.id: 99 for trial in trials})  # each asks after every epoch

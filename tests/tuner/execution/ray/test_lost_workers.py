@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,12 +40,26 @@ needs_gloo = pytest.mark.skipif(
 )
 
 
+class KeptWorkers(LocalWorkers):
+    """Two workers that the next test finds at hand, unless one was lost: starting them takes seconds."""
+
+    def close(self) -> None:
+        if any(child.process.poll() is not None for child in self.children):
+            super().close()
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[KeptWorkers]:
+    workers = KeptWorkers(2)
+    yield workers
+    LocalWorkers.close(workers)
+
+
 @pytest.fixture
-def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalWorkers]:
+def others(kept: KeptWorkers, monkeypatch: pytest.MonkeyPatch) -> LocalWorkers:
     """A group of two workers, as the serial driver has too."""
-    with closing(LocalWorkers(2)) as workers:
-        monkeypatch.setattr(serial, "LocalWorkers", lambda world_size: workers)
-        yield workers
+    monkeypatch.setattr(serial, "LocalWorkers", lambda world_size: kept)
+    return kept
 
 
 def kill_the_other(others: LocalWorkers) -> None:
@@ -142,6 +155,8 @@ def test_setting_up_is_billed_once(
     again = work.advance(0.0)
     assert again.training is not None
     assert again.training.resumed_epochs == int(from_checkpoint)
+    while not again.done:  # the workers are kept for the next test
+        again = work.advance(0.0)
 
 
 @needs_gloo
