@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,9 @@ class Nodes:
             f"--port={self.address.split(':')[1]}",
             f"--ray-client-server-port={self.client_address.split(':')[1]}",
         )
-        self._start("127.0.0.1", head_cpus, ("--head", *ports, *options))
+        # In a folder of its own, where its jobs look up its address: others may run beside it. Sockets need a short path.
+        self._own = tempfile.TemporaryDirectory(prefix="zr-", dir="/tmp", ignore_cleanup_errors=True)
+        self._start("127.0.0.1", head_cpus, ("--head", f"--temp-dir={self._own.name}", *ports, *options))
 
     def add(self, host: str, *, cpus: int) -> None:
         """Add a machine to the cluster."""
@@ -105,6 +108,7 @@ class Nodes:
                 node.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 os.killpg(node.pid, signal.SIGKILL)
+        self._own.cleanup()
 
 
 def zerotune(
