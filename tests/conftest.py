@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ
 os.environ.pop("COLUMNS", None)  # of the terminal that starts the tests; pytest-xdist sets it too
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # of whoever starts the tests; it would be where studies are stored
 torch.set_num_threads(1)  # more threads slow down test-sized models, especially where tests share their cores
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that were started in the background ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TORCHVISION_OPERATORS = define_missing_operators()
 """Kept alive, since the operators are undefined with it."""

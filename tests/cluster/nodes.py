@@ -68,7 +68,7 @@ class Nodes:
             f"--port={self.address.split(':')[1]}",
             f"--ray-client-server-port={self.client_address.split(':')[1]}",
         )
-        # In a folder of its own, where its jobs look up its address: others may run beside it. Sockets need a short path.
+        # Its jobs look up its address in a folder of its own, since others run beside it; sockets need a short path.
         self._own = tempfile.TemporaryDirectory(prefix="zr-", dir="/tmp", ignore_cleanup_errors=True)
         self._start("127.0.0.1", head_cpus, ("--head", f"--temp-dir={self._own.name}", *ports, *options))
 

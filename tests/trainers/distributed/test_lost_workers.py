@@ -131,7 +131,11 @@ def others_do(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., object
 @pytest.mark.parametrize(
     ("part", "error", "message"),
     [
-        (process_group_parts.fails, RuntimeError, "worker 1 of 2: OSError: no room is left on this disk"),
+        (
+            process_group_parts.fails,
+            RuntimeError,
+            r"worker 1 of 2: OSError: no room is left on this disk \(at process_group_parts.py:24\)",
+        ),
         (process_group_parts.is_killed, WorkerLost, "worker 1 of 2 was lost"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_first_failure_is_reported_before_the_failures_it_causes(workers: Lo
     workers.children[1].process.wait()
     with pytest.raises(RuntimeError):
         one_fails(process_group, "cpu", 2)
-    assert workers.failure() == "worker 2 of 3: ValueError: its own fault"
+    assert workers.failure() == "worker 2 of 3: ValueError: its own fault (at process_group_parts.py:35)"
 
 
 def test_a_worker_that_cannot_import_what_trains_says_which_module(

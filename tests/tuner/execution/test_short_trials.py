@@ -61,9 +61,9 @@ def test_a_trial_that_did_not_get_to_its_end_does_not_show_how_long_they_take(en
 def test_those_that_a_worker_holds_when_one_fails_are_trained_by_a_new_process() -> None:
     workers = Workers(ListAgenda(TRIALS))
     workers.ready("one")
-    workers.say("one", ended(TRIALS[:1], SHORT))
+    workers.send("one", ended(TRIALS[:1], SHORT))
     assert packs(workers, "one")[1:] == [TRIALS[1:4]]
-    workers.say("one", ProgressUpdates({TRIALS[1].id: make_update(1, of=2, error="ValueError: no")}))
+    workers.send("one", ProgressUpdates({TRIALS[1].id: make_update(1, of=2, error="ValueError: no")}))
     workers.die("one")
     workers.ready("one", "anew")
     assert packs(workers, "anew")[0][0] in TRIALS[2:4]

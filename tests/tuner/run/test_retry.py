@@ -1,5 +1,6 @@
 """A retry runs exactly the failed trials, bills them in full, and miscounts nothing that depends on them."""
 
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -263,7 +264,7 @@ def test_a_retry_that_was_interrupted_is_gone_on_with_by_run(broken: Here) -> No
     with pytest.MonkeyPatch.context() as patch:
 
         def stop(*_: object) -> None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
         patch.setattr(trial_runner, "Training", stop)
         code, out, _ = broken.zerotune("retry", "plane.yaml", "--failed", *APP)

@@ -38,10 +38,10 @@ def format_loss(share: float) -> str:
 def pluralize(number: float, word: str) -> str:
     """Format a number with its noun, in the plural unless the number is one.
 
-    >>> pluralize(1, "training"), pluralize(13, "training"), pluralize(2, "search")
-    ('1 training', '13 trainings', '2 searches')
+    >>> pluralize(1, "training"), pluralize(13, "training"), pluralize(2, "search"), pluralize(2, "epoch")
+    ('1 training', '13 trainings', '2 searches', '2 epochs')
     """
-    plural = "es" if word.endswith("ch") else "s"
+    plural = "es" if word.endswith("search") else "s"
     return f"{format_amount(number)} {word}{'' if number == 1 else plural}"
 
 

@@ -158,7 +158,7 @@ def test_deaths_at_the_same_epoch_are_not_forgiven() -> None:
 def test_a_worker_that_trains_and_is_silent_for_long_is_told_with_its_place_and_no_failure() -> None:
     workers, clock = Workers(ListAgenda([A, B])), [0.0]
     workers.dispatch._silence = SilenceWatch(lambda: clock[0])
-    workers.say("one", Ready(mailbox="one", place="process 7 on here, its log is /logs/7.err"))
+    workers.send("one", Ready(mailbox="one", place="process 7 on here, its log is /logs/7.err"))
     for clock[0] in (SHORTEST_SILENCE - 1, SHORTEST_SILENCE + 60, SHORTEST_SILENCE + 90):
         workers.dispatch.tell_silent_workers()
     assert [
