@@ -33,6 +33,7 @@ def facts(**changes: Any) -> StudyFacts:
         "batch_sizes": (1024, 2048, 4096),
         "baseline_batch_size": 256,
         "num_seeds": 3,
+        "chance_score": CHANCE,
     }
     return StudyFacts(**(given | changes))
 
@@ -100,10 +101,16 @@ def epoch_metrics(epoch: int, score: float, **changes: Any) -> EpochMetrics:
     return EpochMetrics(epoch=epoch, validation_score=score, **(given | changes))
 
 
+DATE_LR = 0.11
+"""Learning rate of the confirmation runs of "date"."""
+
+
 def confirmations(arm: str, batch_size: int, tests: list[float]) -> list[TrialResult]:
-    """Return one confirmation run for each of these test scores."""
+    """Return one confirmation run for each of these test scores; every arm trains with a learning rate of its own."""
+    lr = 0.1 + 0.01 * [*MEANS, "baseline"].index(arm)
     return [
-        result(arm, batch_size, "confirmation", seed, validation=test, test=test) for seed, test in enumerate(tests)
+        result(arm, batch_size, "confirmation", seed, validation=test, test=test, lr=lr)
+        for seed, test in enumerate(tests)
     ]
 
 

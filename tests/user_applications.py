@@ -152,6 +152,10 @@ class Here(CommandFolder):
         patch.setattr(console, "width", PLAIN_WIDTH)  # independent of the test runner's terminal
         write(folder)
 
+    def compared(self, *words: str) -> str:
+        """Return the answer that `zerotune compare plane` prints, without what to do next."""
+        return self.done("compare", "plane", *words).split("\nWhat to do next:")[0]
+
     def done(self, *words: str) -> str:
         """Return the output of a command that must succeed."""
         code, out, err = self.zerotune(*words)

@@ -3,8 +3,7 @@
 T = ceil(E n / B) updates see exactly E n samples at every batch size (DATE, Section 3.6: 220 updates for n = 60,000,
 B = 8,192, E = 30), in the order that the data's split gives. `trainers.updates` makes the updates of an epoch.
 
-Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair. This
-module must not know who chose the configuration, or why.
+Initial weights and sample order depend on the seed alone, so that two configurations with one seed are a pair.
 """
 
 import logging
@@ -233,7 +232,13 @@ class Training:
             other_scores=validation.other_scores,
         )
         self._progress = update_result(
-            self._progress, metrics, self.application, divergence, test=test, test_divergence=on_test
+            self._progress,
+            metrics,
+            self.application,
+            divergence,
+            test=test,
+            test_divergence=on_test,
+            test_samples=len(self.data.test),
         )
         updates.end_epoch()
         self._update_checkpoint()

@@ -215,6 +215,7 @@ class TrainResult:
         test_score: the same on the test split; None while running.
         test_loss: mean loss on the test split; None while running or if diverged.
         test_other_scores: the application's other scores on the test split; empty while running or if diverged.
+        test_samples: samples of the test split; None while running or if diverged.
         divergence: which number shows the divergence, and in which epoch; None if the training has not diverged.
         diverged_on_test: whether only the test split shows the divergence. The last epoch's metrics are then sound.
         setup_seconds: device-seconds of building model and data and of measuring the untrained model before the first
@@ -236,6 +237,7 @@ class TrainResult:
     test_score: float | None = None
     test_loss: float | None = None
     test_other_scores: Mapping[str, float] = field(default_factory=dict)
+    test_samples: int | None = None
     divergence: str | None = None
     diverged_on_test: bool = False
     setup_seconds: float = 0.0

@@ -10,7 +10,7 @@ import typer
 
 from .. import __version__
 from ..trainers.child_process import demote_current_folder
-from .commands.compare import compare
+from .commands.compare.command import compare
 from .commands.diagnose.command import diagnose
 from .commands.export import export
 from .commands.list.command import list_names

@@ -33,3 +33,15 @@ class StudyLocked(ZerotuneError):
     """Another process is running this study. Exit code 5."""
 
     exit_code = 5
+
+
+class RequirementNotMet(ZerotuneError):
+    """The verdict is not what `zerotune compare --require` asks for. Exit code 6."""
+
+    exit_code = 6
+
+
+class StudyIncomplete(ZerotuneError):
+    """The study is unfinished or lacks results, so that its verdict is not final. Exit code 7."""
+
+    exit_code = 7

@@ -87,6 +87,8 @@ class TrialResult:
         cost: everything that the trial cost, including work that was lost and done again. A reused result has the cost
             of its training, so that tuning is billed the same whatever the store held.
         test_other_scores: the application's other scores on test, by name.
+        test_samples: samples of the test split; None without a test score, if diverged, and for a trial of an earlier
+            version.
         error: one sentence, if the trial failed.
         divergence: which number shows that it diverged, and in which epoch; None if it did not, and for a trial of an
             earlier version.
@@ -116,6 +118,7 @@ class TrialResult:
     num_workers: int = 1
     accumulation_steps: int = 1
     divergence: str | None = None
+    test_samples: int | None = None
 
     @property
     def diverged_on_test(self) -> bool:
@@ -187,7 +190,7 @@ def result_from_content(content: object) -> TrialResult:
     result = _RESULT.validate_python(content)
     if not 0 <= result.finished_at <= MAX_TIMESTAMP:
         raise ValueError(f"finished_at is {result.finished_at}")
-    for name in ("num_workers", "accumulation_steps", "micro_batch_size"):
+    for name in ("num_workers", "accumulation_steps", "micro_batch_size", "test_samples"):
         value = getattr(result, name)
         if value is not None and not 1 <= value <= MAX_AMOUNT:
             raise ValueError(f"{name} is {value}")

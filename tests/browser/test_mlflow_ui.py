@@ -1,48 +1,106 @@
-"""In a real browser, a user finds, compares and views a study's runs in the MLflow UI."""
+"""In a real browser, a user finds the answer, compares the arms and views a study's runs in the MLflow UI."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import plotly.graph_objects as go
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import MARKS
-from tests.tuner.analysis.synthetic_results import make_result
+from tests.judged_study import AS_FIVE, FAR, FIVE, ONE_LOST, judged
 from tests.tuner.store.mlflow_server import mlflow_server
+from zerotune.tuner.reports.answer import Answer
+from zerotune.tuner.reports.export import draw_figures
+from zerotune.tuner.reports.html.page import render_figure_page, render_report
+from zerotune.tuner.run.answer import write_answer
 from zerotune.tuner.store import Store, default_tracking_uri, ui_links
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 40
+WIDTH = 1440
 SCROLL_ALL_TO_THEIR_END = """
 for (const part of document.querySelectorAll("*"))
   if (part.scrollHeight > part.clientHeight) part.scrollTop = part.scrollHeight;
 """
+RIGHT_ENDS = """
+const leaves = [...document.querySelectorAll("*")].filter(e => !e.children.length);
+const found = leaves.filter(e => arguments[0].includes(e.textContent));
+return Object.fromEntries(found.map(e => [e.textContent, e.getBoundingClientRect().right]));
+"""
+"""Where on the screen the elements with these texts end, in pixels from the left."""
 
 pytestmark = MARKS
 
 
+def answered() -> Answer:
+    """Return a study with a clear yes at 1024, and at 2048 an arm that is worse and one that lost a seed."""
+    return judged(
+        {
+            1024: {"tuned": FIVE, "legw": AS_FIVE, "sqrt": FAR},
+            2048: {"tuned": FIVE, "legw": ONE_LOST, "sqrt": FAR},
+        }
+    )
+
+
 @pytest.fixture(scope="module")
 def links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Links into the UI of a small study with a tuned arm, a DATE arm and a Pareto figure."""
+    """Links into the UI of this study, written as `zerotune run` writes one."""
     root = tmp_path_factory.mktemp("mlruns")
     uri = default_tracking_uri(root)
     _fill(uri, root)
     with mlflow_server(uri, root) as port:
-        yield {"experiments": f"http://127.0.0.1:{port}/#/experiments", **dict(ui_links(uri, "small", port))}
+        yield {"experiments": f"http://127.0.0.1:{port}/#/experiments", **dict(ui_links(uri, "synthetic", port))}
+
+
+@pytest.fixture(autouse=True)
+def _laptop(browser: WebDriver) -> None:
+    """Give the window the width of a laptop's screen."""
+    browser.set_window_size(WIDTH, 900)
 
 
 def test_the_experiment_list_shows_the_study(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
-    assert _missing(browser, links["experiments"], ["small", "A zerotune study"]) == []
+    assert _missing(browser, links["experiments"], ["synthetic", "A zerotune study"]) == []
     browser.save_screenshot(str(screenshots / "experiments.png"))
 
 
-def test_the_runs_page_shows_the_study_and_its_arms(
+def test_the_first_screen_answers_the_question(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
+    arms = [f"{arm} B={size}" for arm in ("tuned", "legw", "sqrt") for size in (1024, 2048)]
+    columns = ["lost_seeds", "skip_tuning", "test_score", "trainings_needed", "trainings_spared", "verdict"]
+    verdicts = ["reference", "yes", "worse", "unreliable"]
+    shown = ["study: synthetic", "baseline B=256", *arms, *columns, *verdicts, "0.989", "8 matching runs"]
+    assert _missing(browser, links["answer"], shown) == []
+    browser.save_screenshot(str(screenshots / "answer.png"))
+    for close in browser.find_elements(By.XPATH, "//button[@data-component-id='mlflow.assistant.chat_panel.close']"):
+        close.click()  # a panel that MLflow opens on its first page, until it is closed
+    ends = browser.execute_script(RIGHT_ENDS, columns)
+    assert [name for name in columns if ends.get(name, WIDTH) >= WIDTH] == []
+    browser.save_screenshot(str(screenshots / "answer-wide.png"))
+
+
+def test_the_studys_run_begins_with_the_verdict_and_leads_to_the_report(
     browser: WebDriver, links: dict[str, str], screenshots: Path
 ) -> None:
-    shown = ["study: small", "grid B=8192", "date B=8192", "13 matching runs"]
+    overview = links["figures and tables"].replace("/artifacts", "")
+    assert _missing(browser, overview, ["Yes: skip tuning at B=1,024 (legw).", "Report with all figures"]) == []
+    browser.save_screenshot(str(screenshots / "study.png"))
+    report = browser.find_element(By.XPATH, "//a[text()='Report with all figures']").get_attribute("href")
+    assert report is not None
+    assert _missing(browser, report, ["report.html", "pareto_arms.html"]) == []
+    frame = WebDriverWait(browser, PATIENCE_SECONDS).until(lambda page: page.find_element(By.TAG_NAME, "iframe"))
+    browser.switch_to.frame(frame)
+    try:
+        assert _missing(browser, None, ["Yes: skip tuning at B=1,024 (legw)."]) == []
+    finally:
+        browser.switch_to.default_content()
+        browser.save_screenshot(str(screenshots / "report.png"))
+
+
+def test_the_runs_page_shows_the_study_its_arms_and_trials(
+    browser: WebDriver, links: dict[str, str], screenshots: Path
+) -> None:
+    shown = ["study: synthetic", "tuned B=2048", "legw B=2048", "59 matching runs"]
     assert _missing(browser, links["all runs"], shown) == []
     browser.save_screenshot(str(screenshots / "runs.png"))
 
@@ -50,41 +108,31 @@ def test_the_runs_page_shows_the_study_and_its_arms(
 def test_the_confirmation_runs_stand_together_with_their_scores(
     browser: WebDriver, links: dict[str, str], screenshots: Path
 ) -> None:
-    names = [
-        f"{arm} confirm seed={seed}"
-        for arm in ("grid B=8192 lr=0.0035", "date B=8192 lr=0.00354")
-        for seed in (0, 1, 2)
-    ]
-    shown = [*names, "test_score", "lr", "arm", "0.888", "6 matching runs"]
+    shown = ["legw B=1024 lr=0.12 confirm seed=1", "test_score", "lr", "arm", "0.989", "35 matching runs"]
     assert _missing(browser, links["confirmation runs"], shown) == []
     browser.save_screenshot(str(screenshots / "confirmed.png"))
 
 
-def test_tuned_and_date_runs_are_compared_side_by_side(
-    browser: WebDriver, links: dict[str, str], screenshots: Path
-) -> None:
-    top = [
-        *("grid B=8192 lr=0.0035 confirm seed=1", "date B=8192 lr=0.00354 confirm seed=1"),
-        *("optimizer.weight_decay", "warmup_epochs", "cost/flops"),
-    ]
-    assert _missing(browser, links["compare date, grid at B=8192"], top) == []
+def test_the_arms_are_compared_side_by_side(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
+    link = links["compare tuned, legw, sqrt at B=2048"]
+    assert _missing(browser, link, ["Comparing 3 Runs", "tuned B=2048", "legw B=2048", "batch_size"]) == []
     browser.save_screenshot(str(screenshots / "compare.png"))
 
-    bottom = ["test_score", "validation_score", "zerotune.fingerprint"]
+    bottom = ["test_score", "verdict", "unreliable"]
     assert _missing(browser, None, bottom, scroll=True) == []
     browser.save_screenshot(str(screenshots / "compare-metrics.png"))
     assert "mlflow.zerotune" not in _visible_text(browser)
 
 
 def test_the_pareto_figure_is_drawn(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
-    assert _missing(browser, links["figures and tables"], ["study.json", "figures"]) == []
-    browser.find_element(By.XPATH, "//*[text()='figures']").click()
-    assert _missing(browser, None, ["pareto.html"]) == []
-    browser.find_element(By.XPATH, "//*[text()='pareto.html']").click()
+    assert _missing(browser, links["figures and tables"], ["study.json", "report"]) == []
+    browser.find_element(By.XPATH, "//*[text()='report']").click()
+    assert _missing(browser, None, ["pareto_arms.html"]) == []
+    browser.find_element(By.XPATH, "//*[text()='pareto_arms.html']").click()
     frame = WebDriverWait(browser, PATIENCE_SECONDS).until(lambda page: page.find_element(By.TAG_NAME, "iframe"))
     browser.switch_to.frame(frame)
     try:
-        assert _missing(browser, None, ["Pareto front: cost against score", "DATE"]) == []
+        assert _missing(browser, None, ["legw", "tuned"]) == []
     finally:
         browser.switch_to.default_content()
         browser.save_screenshot(str(screenshots / "pareto.png"))
@@ -114,17 +162,14 @@ def _visible_text(browser: WebDriver) -> str:
 
 
 def _fill(uri: str, root: Path) -> None:
-    store = Store(uri, "small", "0123abcd", {"name": "small"}, {"grid": "grid", "date": "date"})
-    for index, lr in enumerate((0.001, 0.002, 0.0035, 0.007)):
-        store.write(make_result("grid", index, role="search", lr=lr, status="diverged" if lr == 0.007 else "finished"))
-    for seed in range(3):
-        store.write(make_result("grid", seed, lr=0.0035))
-        store.write(make_result("date", seed))
-    for arm in ("grid", "date"):
-        store.summarise(arm, 8192, {"mean_test_score": 0.888}, {"verdict": "matches"})
-    figure = go.Figure(go.Scatter(x=[1, 7], y=[0.888, 0.887], mode="markers+text", text=["DATE", "grid"]))
-    figure.update_layout(title="Pareto front: cost against score")
-    path = root / "pareto.html"
-    figure.write_html(path)
-    store.log_artifacts([path], "figures")
-    store.finish()
+    found = answered()
+    store = Store(uri, "synthetic", "0123456789ab", found.origin.definition, {"tuned": "grid"})
+    store.sync(found.results)
+    figures = draw_figures(found)
+    pages = {
+        "report": render_report(found, figures),
+        "pareto_arms": render_figure_page(found, "pareto_arms", figures["pareto_arms"]),
+    }
+    for name, text in pages.items():
+        (root / f"{name}.html").write_text(text, encoding="utf-8")
+    write_answer(store, found, [root / f"{name}.html" for name in pages])

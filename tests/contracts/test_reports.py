@@ -14,7 +14,7 @@ from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.figures.registry import FIGURES, applicable_figures, draw_figure
 from zerotune.tuner.search import importance
 
-WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target", "energy")
+WITHOUT_A_SCORE_AXIS = ("importances", "surface", "cost_breakdown", "time_to_target", "energy", "tuning_budget")
 
 
 def strings(value):
@@ -71,9 +71,7 @@ def test_an_arm_has_one_colour_in_all_its_traces_and_stands_in_the_legend_once_a
         assert sum(trace.showlegend is not False for trace in traces) <= 1, arm
 
 
-@pytest.mark.parametrize(
-    "name", ["pareto_arms", "pareto_trials", "scores", "search_curves", "best_of_k", "learning_curves"]
-)
+@pytest.mark.parametrize("name", ["pareto_arms", "pareto_trials", "search_curves", "best_of_k", "learning_curves"])
 def test_a_report_over_arms_has_all_of_them_in_the_legend(name, figures):
     named = [trace.legendgroup for trace in figures[name].data if trace.showlegend is not False]
     assert all(arm in named for arm in facts().arms)
@@ -94,14 +92,18 @@ def test_diverged_runs_do_not_squash_the_scores(name, higher_is_better):
     metric = "accuracy" if higher_is_better else "error"
     study = complete_facts(higher_is_better=higher_is_better, metric=metric)
     figure = draw_figure(name, compare(study, flipped), flipped, "device_seconds")
-    axis = next(iter(figure.select_yaxes()))
+    axis = next(iter(figure.select_xaxes() if name == "scores" else figure.select_yaxes()))
     assert metric in axis.title.text
     low, high = axis.range
     assert high - low < 0.12
-    edge_symbol = "triangle-down" if higher_is_better else "triangle-up"
-    marked = [y for trace in figure.data for y in _marked(trace, edge_symbol)]
+    edge_symbols = {"x-thin", "triangle-down" if higher_is_better else "triangle-up"}
+    marked = [
+        place
+        for trace in figure.data
+        for place in _marked(trace, trace.x if name == "scores" else trace.y, edge_symbols)
+    ]
     assert marked
-    assert all(low < y < high for y in marked)
+    assert all(low < place < high for place in marked)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -123,12 +125,10 @@ def test_a_score_that_is_not_finite_breaks_no_figure(name, results):
         assert not any(word in figure.layout.title.text for word in ("nan", "inf "))
 
 
-def _marked(trace, symbol):
-    """Return the heights of a trace's markers of one symbol, given for the whole trace or per marker."""
-    symbols = (
-        [trace.marker.symbol] * len(trace.y) if isinstance(trace.marker.symbol, str) else trace.marker.symbol or []
-    )
-    return [y for y, one in zip(trace.y, symbols, strict=False) if one == symbol and y is not None]
+def _marked(trace, places, wanted):
+    """Return the places of a trace's markers of some symbols, given for the whole trace or per marker."""
+    symbols = [trace.marker.symbol] * len(places) if isinstance(trace.marker.symbol, str) else trace.marker.symbol or []
+    return [place for place, one in zip(places, symbols, strict=False) if one in wanted and place is not None]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -26,6 +26,15 @@ def _words(metric: str) -> set[str]:
     return set() if words & _OPPOSITE or re.search(r"(^|\b1)\s*-", metric) else words
 
 
+def is_share(metric: str) -> bool:
+    """Return whether a metric is the share of the samples that are right, which is written in percent.
+
+    >>> is_share("accuracy"), is_share("perplexity")
+    (True, False)
+    """
+    return "accuracy" in metric.lower()
+
+
 def metric_bounds(metric: str, chance_score: float = 0.0) -> tuple[float, float]:
     """Return the least and largest value that a metric of this name can have; infinite where the name says nothing.
 

@@ -3,8 +3,7 @@
 HFTA (Wang et al., MLSys 2021) calls this horizontally fused training. A small model does not keep a device busy: most
 of a step is launching many small operations. K stacked models, every parameter (K, ...), launch as many operations as
 one. Each training keeps its own weights, learning rate, warm-up, trust ratios and sample order, and its results equal
-those of training alone to rounding. Whether a pack is faster must be measured on the device
-(`trainers.packing.benchmark`). This module must not know who chose the configurations, or why.
+those of training alone to rounding. `trainers.packing.benchmark` measures whether a pack is faster on a device.
 
 Shapes: K models, B samples, T updates of an epoch; lists hold one tensor (K, ...) a parameter.
 """
@@ -193,9 +192,14 @@ class PackedTraining:
                 other_scores=validations[row].other_scores,
             )
             test = None if divergences[row] else tests[row]
-            on_test = find_not_finite("test", test, self.application.metric, self._epoch) if test else None
             self._results[position] = update_result(
-                before, metrics, self.application, divergences[row], test=test, test_divergence=on_test
+                before,
+                metrics,
+                self.application,
+                divergences[row],
+                test=test,
+                test_divergence=find_not_finite("test", test, self.application.metric, self._epoch) if test else None,
+                test_samples=len(self._test),
             )
         self.unfinished = (0, 0)
         self._remove_rows(

@@ -1,47 +1,29 @@
 """Compare the arms of a study: their scores, the cost to a model with each, and what the difference shows.
 
-**The cost to a model** is the price of one trained model: all search trials of the arm at that batch size plus one
-training of the chosen configuration (the mean of its confirmation runs with a score). Further confirmation runs are
-evidence about the method, not tuning; the ledger bills them. All functions are pure. This module must not know where
-results are stored or how a comparison is drawn.
+**The cost to a model** is the price of one trained model: for a search all its trials at that batch size, the best of
+which is the model; for a rule one training (the mean of its confirmation runs with a score). Confirmation runs beyond
+that are evidence about the method, not tuning; the ledger bills them. All functions are pure. This module must not know
+where results are stored or how a comparison is drawn.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal
 
-from ...trainers.spec import OptionValue
+from ...trainers.applications.metric_names import is_share, metric_bounds
+from ...trainers.spec import OptionValue, TrainConfig
 from ..cost import CURRENCIES, Cost, total_cost
 from ..trial import Role, TrialResult, is_score
-from .evidence import Interval, Verdict, paired_verdict, t_interval
+from .bill import NO_COST, Amounts, Saving, amounts_of, fully_measured_joules, saving
+from .evidence import Interval, t_interval
 from .ledger import CostLedger, cost_ledger
-from .selection import BASELINE, Edge, find_edges
+from .lost_seeds import Guessing, Seeds, sort_seeds, typical_score
+from .luck import seed_noise
+from .selection import BASELINE, Edge, best_trial, find_edges
 from .study_facts import StudyFacts
 from .tuning_effort import TuningEffort, effort_to_match
-
-Amounts = Mapping[str, float]
-"""Cost in every currency of `tuner.cost.CURRENCIES`."""
-
-NO_COST: Amounts = dict.fromkeys(CURRENCIES, 0.0)
-"""Zero in every currency."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saving:
-    """Savings of an arm against the reference, in one currency.
-
-    Attributes:
-        share: 1 - cost(arm) / cost(reference); negative if the arm costs more.
-        share_with_baseline: the same with the search for the arm's baseline billed to this batch size.
-        break_even: number of batch sizes after which the search for the baseline has paid for itself; 0 if there is no
-            such search, None if the arm saves nothing.
-    """
-
-    share: float
-    share_with_baseline: float
-    break_even: int | None
+from .verdict import Contest, Verdict, Yardstick, judge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +32,22 @@ class ComparisonRow:
 
     Attributes:
         zero_tuning: whether the arm's method is a rule.
-        score: mean test score over the seeds with its 95% interval; None before a confirmation run has a score.
-        validation_score: mean validation score of the same runs.
-        num_seeds: confirmation runs with a score, including diverged ones, which score chance level.
+        seeds: the confirmation runs, sound and lost.
+        score: mean test score of the sound seeds with its 95% interval, which has no ends if a seed is lost; None
+            without a sound seed.
+        validation_score: mean validation score of the sound seeds.
         num_diverged: confirmation runs that diverged.
         num_failed: confirmation runs without a score.
         params: the chosen hyperparameters; empty for a rule.
         search: cost of all search trials; for the baseline's row, of its tuning.
         training: mean cost of the confirmation runs with a score; None without any.
-        bill: the cost to a model: search + training; None without a training.
+        bill: the cost to a model; None without a confirmation run with a score.
+        measured_joules: energy of the bill by meters; None if they did not count all of it.
         baseline_bill: cost of the search for the arm's baseline; zero without a baseline or if it was stated.
-        verdict: verdict against the reference at the margin; None for the reference and the baseline themselves.
-        holds: whether the mean score is at least `margin` of the baseline's mean (LIMIT Def. 2.1), regardless of their
-            spread; None if the baseline was not confirmed.
-        savings: savings against the reference, by currency; empty for the reference or if a bill is missing.
+        verdict: verdict against the reference; None for the reference and the baseline themselves.
+        holds: whether no seed is lost and the mean score is at least `margin` of the baseline's mean (LIMIT Def. 2.1),
+            whatever its spread; None if the baseline was not confirmed.
+        savings: savings against the reference, by currency; empty unless the verdict allows a saving.
         effort: effort of the reference's search to validate as well as this arm; None for the reference itself or if
             either has no score.
     """
@@ -71,20 +55,39 @@ class ComparisonRow:
     arm: str
     batch_size: int
     zero_tuning: bool
+    seeds: Seeds
     score: Interval | None
     validation_score: float | None
-    num_seeds: int
     num_diverged: int
     num_failed: int
     params: Mapping[str, OptionValue]
     search: Cost
     training: Amounts | None
     bill: Amounts | None
+    measured_joules: float | None
     baseline_bill: Amounts
     verdict: Verdict | None = None
     holds: bool | None = None
     savings: Mapping[str, Saving] = field(default_factory=dict)
     effort: TuningEffort | None = None
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of confirmation runs."""
+        return len(self.seeds)
+
+    @property
+    def cost_per_usable_model(self) -> Amounts | None:
+        """The bill over the share of seeds that are not lost, in every currency; None without a bill or such a seed."""
+        sound = len(self.seeds.scores)
+        if self.bill is None or not sound:
+            return None
+        return {currency: amount * len(self.seeds) / sound for currency, amount in self.bill.items()}
+
+    @property
+    def spares_tuning(self) -> bool:
+        """Whether the arm is shown to do as well as the reference, so that its lower cost is a saving."""
+        return self.verdict is not None and self.verdict.spares_tuning
 
     @property
     def trials_to_match(self) -> int | None:
@@ -100,7 +103,8 @@ class Comparison:
         rows: a row for every batch size and arm, in the study's order.
         baseline: the baseline at B0; None without results.
         baseline_stated: whether no trial tuned the shared baseline, so that none is billed; an arm's own may be.
-        tolerance_basis: whose mean test score the tolerance is a fraction of.
+        yardstick: what the verdicts are measured by.
+        seed_noise: standard deviation of validation scores between seeds, by batch size (`tuner.analysis.luck`).
         edges: choices on the edge of their range, baselines first.
     """
 
@@ -108,9 +112,15 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
     baseline: ComparisonRow | None
     baseline_stated: bool
-    tolerance_basis: Literal["baseline", "reference"]
+    yardstick: Yardstick
     ledger: CostLedger
+    seed_noise: Mapping[int, float] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
+
+    @property
+    def tolerance_basis(self) -> Literal["baseline", "reference"]:
+        """Whose mean test score the tolerance is a fraction of."""
+        return "baseline" if self.yardstick.baseline.scores else "reference"
 
     def row(self, arm: str, batch_size: int) -> ComparisonRow:
         """Return the row of an arm at a batch size; KeyError if the study has none."""
@@ -122,22 +132,47 @@ class Comparison:
 
 def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
     """Compare the arms of a study by all its results, in any order; whatever has no result yet is None."""
-    baseline = _row(facts, results, BASELINE, facts.baseline_batch_size)
-    baseline_score = None if baseline.score is None else baseline.score.mean
-    rows = [
-        _add_verdict(facts, results, _row(facts, results, arm, batch_size), baseline_score)
+    guessing = Guessing(score=facts.chance_score, metric=facts.metric, higher_is_better=facts.higher_is_better)
+    of_baseline = confirmation_runs(results, BASELINE, facts.baseline_batch_size)
+    level = typical_score(of_baseline)
+    seeds = sort_seeds(of_baseline, _half_way(guessing, level), higher_is_better=facts.higher_is_better)
+    test_samples = [result.test_samples for result in results if result.test_samples is not None]
+    yardstick = Yardstick(
+        guessing=guessing,
+        margin=facts.margin,
+        baseline=seeds,
+        test_samples=min(test_samples, default=None) if is_share(facts.metric) else None,
+    )
+    baseline = _row(facts, results, BASELINE, facts.baseline_batch_size, yardstick, level)
+    rows = {
+        (arm, batch_size): _row(facts, results, arm, batch_size, yardstick, level)
         for batch_size in facts.batch_sizes
         for arm in facts.arms
-    ]
+    }
+    verdicts = judge(_contests(facts, results, rows), yardstick)
+    noises = _seed_noises(results, rows)
+    compared = []
+    for place, row in rows.items():
+        row = _with_level(row, yardstick)
+        if (verdict := verdicts.get(place)) is not None:
+            savings = _savings(row, rows[facts.reference, row.batch_size]) if verdict.spares_tuning else {}
+            effort = _effort(facts, results, row, noises.get(row.batch_size))
+            row = replace(row, verdict=verdict, savings=savings, effort=effort)
+        compared.append(row)
     return Comparison(
         facts=facts,
-        rows=tuple(rows),
-        baseline=baseline if baseline.search.trials or baseline.num_seeds or baseline.num_failed else None,
+        rows=tuple(compared),
+        baseline=baseline if baseline.search.trials or baseline.num_seeds else None,
         baseline_stated=not any((r.trial.arm, r.trial.role) == (BASELINE, "baseline") for r in results),
-        tolerance_basis="reference" if baseline_score is None else "baseline",
+        yardstick=yardstick,
         ledger=cost_ledger(results),
+        seed_noise=noises,
         edges=find_edges(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),
     )
+
+
+def _half_way(guessing: Guessing, level: float | None) -> float | None:
+    return None if level is None else guessing.half_way(level)
 
 
 def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int) -> list[TrialResult]:
@@ -149,93 +184,105 @@ def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int)
     return [run for run in runs if replace(run.trial.config, seed=last.seed) == last]
 
 
-def tolerated_loss(margin: float, score: float) -> float:
-    """Return the tolerated loss against a score, in the metric's unit: (1 - margin) |score|.
+def _row(
+    facts: StudyFacts,
+    results: Sequence[TrialResult],
+    arm: str,
+    batch_size: int,
+    yardstick: Yardstick,
+    level: float | None,
+) -> ComparisonRow:
+    """Return an arm's row at a batch size without its comparison to others.
 
-    >>> round(tolerated_loss(0.995, 0.952), 6)
-    0.00476
+    `level` is the baseline's typical score; without it, lost seeds are told by that of the reference there.
     """
-    return (1.0 - margin) * abs(score)
-
-
-def amounts_of(cost: Cost) -> Amounts:
-    """Return a cost by currency."""
-    return {currency: float(getattr(cost, currency)) for currency in CURRENCIES}
-
-
-def saving(bill: float, reference_bill: float, baseline_bill: float) -> Saving | None:
-    """Return the savings of a bill against the reference's in the same currency; None if that is zero.
-
-    >>> saving(1.0, 13.0, 10.0)
-    Saving(share=0.9230769230769231, share_with_baseline=0.15384615384615385, break_even=1)
-    """
-    if reference_bill <= 0:
-        return None
-    gained = reference_bill - bill
-    break_even = 0 if baseline_bill == 0 else math.ceil(baseline_bill / gained) if gained > 0 else None
-    return Saving(
-        share=gained / reference_bill,
-        share_with_baseline=(gained - baseline_bill) / reference_bill,
-        break_even=break_even,
-    )
-
-
-def _row(facts: StudyFacts, results: Sequence[TrialResult], arm: str, batch_size: int) -> ComparisonRow:
-    """Return an arm's row at a batch size without its comparison to others."""
+    higher_is_better = facts.higher_is_better
     search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
     confirmations = confirmation_runs(results, arm, batch_size)
+    if level is None:
+        level = typical_score(confirmation_runs(results, facts.reference, batch_size))
+    seeds = sort_seeds(confirmations, _half_way(yardstick.guessing, level), higher_is_better=higher_is_better)
     scored = [result for result in confirmations if is_score(result.test_score)]
-    tests = list(_scores(confirmations, "test_score").values())
-    validations = list(_scores(confirmations, "validation_score").values())
+    validations = _sound_validations(confirmations, seeds)
     searched = total_cost(result.cost for result in search)
-    trained = amounts_of(total_cost(result.cost for result in scored))
-    training = {currency: amount / len(scored) for currency, amount in trained.items()} if scored else None
+    trained = total_cost(result.cost for result in scored)
+    training = {name: amount / len(scored) for name, amount in amounts_of(trained).items()} if scored else None
+    joules = fully_measured_joules(trained)
+    chosen = best_trial(search, higher_is_better=higher_is_better)
     zero_tuning = arm in facts.zero_tuning_arms
     rests_on_a_search = zero_tuning and arm not in facts.stated_baselines
     return ComparisonRow(
         arm=arm,
         batch_size=batch_size,
         zero_tuning=zero_tuning,
-        score=t_interval(tests) if tests else None,
+        seeds=seeds,
+        score=_mean_score(seeds, yardstick),
         validation_score=fmean(validations) if validations else None,
-        num_seeds=len(scored),
-        num_diverged=sum(result.status == "diverged" for result in scored),
-        num_failed=len(confirmations) - len(scored),
+        num_diverged=sum(result.status == "diverged" for result in confirmations),
+        num_failed=sum(reason == "failed" for reason in seeds.lost.values()),
         params=dict(confirmations[0].trial.params) if confirmations else {},
         search=searched,
         training=training,
-        bill=None if training is None else {name: amounts_of(searched)[name] + training[name] for name in CURRENCIES},
+        bill=None if training is None else training if chosen is None else amounts_of(searched),
+        measured_joules=fully_measured_joules(searched) if chosen else joules / len(scored) if joules else None,
         baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NO_COST,
     )
 
 
-def _add_verdict(
-    facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow, baseline_score: float | None
-) -> ComparisonRow:
-    """Compare a row with the baseline's score and with the reference at the same batch size."""
-    sign = 1.0 if facts.higher_is_better else -1.0
-    if row.score is not None and baseline_score is not None:
-        loss = sign * (baseline_score - row.score.mean)
-        row = replace(row, holds=loss <= tolerated_loss(facts.margin, baseline_score))
-    reference = _row(facts, results, facts.reference, row.batch_size)
-    if row.arm == facts.reference or row.score is None or reference.score is None:
+def _mean_score(seeds: Seeds, yardstick: Yardstick) -> Interval | None:
+    """Return the mean of the sound seeds with its interval, within the metric's bounds; no ends if a seed is lost."""
+    if not seeds.scores:
+        return None
+    found = t_interval(list(seeds.scores.values()), yardstick.noise(seeds))
+    if seeds.lost or found.low is None or found.high is None:
+        return Interval(mean=found.mean, low=None, high=None)
+    least, largest = metric_bounds(yardstick.guessing.metric, yardstick.guessing.score or 0.0)
+    return Interval(mean=found.mean, low=max(found.low, least), high=min(found.high, largest))
+
+
+def _contests(
+    facts: StudyFacts, results: Sequence[TrialResult], rows: Mapping[tuple[str, int], ComparisonRow]
+) -> dict[tuple[str, int], Contest]:
+    """Return what is to be judged: every arm but the reference, at every batch size."""
+
+    def trainings(arm: str, batch_size: int) -> set[str]:
+        return {result.trial.content_id for result in confirmation_runs(results, arm, batch_size)}
+
+    return {
+        (arm, batch_size): Contest(
+            arm=row.seeds,
+            reference=rows[facts.reference, batch_size].seeds,
+            same_training=trainings(arm, batch_size) == trainings(facts.reference, batch_size),
+        )
+        for (arm, batch_size), row in rows.items()
+        if arm != facts.reference
+    }
+
+
+def _with_level(row: ComparisonRow, yardstick: Yardstick) -> ComparisonRow:
+    """Add whether a row keeps the margin of the baseline's score."""
+    if yardstick.limit is None or not len(row.seeds):
         return row
-    scores = _scores(confirmation_runs(results, row.arm, row.batch_size), "test_score")
-    others = _scores(confirmation_runs(results, facts.reference, row.batch_size), "test_score")
-    seeds = sorted(scores.keys() & others.keys())
-    tolerance_score = reference.score.mean if baseline_score is None else baseline_score
-    verdict = paired_verdict(
-        [scores[seed] for seed in seeds],
-        [others[seed] for seed in seeds],
-        tolerance=tolerated_loss(facts.margin, tolerance_score),
-        higher_is_better=facts.higher_is_better,
-    )
-    return replace(
-        row,
-        verdict=verdict,
-        savings=_savings(row, reference),
-        effort=_effort(facts, results, row),
-    )
+    keeps = row.score is not None and yardstick.sign * (row.score.mean - yardstick.limit) >= 0
+    return replace(row, holds=keeps and not row.seeds.lost)
+
+
+def _seed_noises(results: Sequence[TrialResult], rows: Mapping[tuple[str, int], ComparisonRow]) -> Mapping[int, float]:
+    """Return the noise of validation scores over the sound seeds of every configuration, by batch size if known."""
+    found: dict[int, list[tuple[TrainConfig, list[float]]]] = {}
+    for (arm, batch_size), row in rows.items():
+        runs = confirmation_runs(results, arm, batch_size)
+        scores, known = _sound_validations(runs, row.seeds), found.setdefault(batch_size, [])
+        configs = [replace(run.trial.config, seed=0) for run in runs[:1]]
+        known += [(config, scores) for config in configs if config not in (one for one, _ in known)]
+    noises = {batch_size: seed_noise(scores for _, scores in known) for batch_size, known in found.items()}
+    return {batch_size: noise for batch_size, noise in noises.items() if noise is not None}
+
+
+def _sound_validations(runs: Iterable[TrialResult], seeds: Seeds) -> list[float]:
+    return [
+        run.validation_score for run in runs if run.trial.config.seed in seeds.scores and is_score(run.validation_score)
+    ]
 
 
 def _savings(row: ComparisonRow, reference: ComparisonRow) -> Mapping[str, Saving]:
@@ -245,7 +292,9 @@ def _savings(row: ComparisonRow, reference: ComparisonRow) -> Mapping[str, Savin
     return {name: found for name, bill in bills.items() if (found := saving(*bill)) is not None}
 
 
-def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow) -> TuningEffort | None:
+def _effort(
+    facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow, noise: float | None
+) -> TuningEffort | None:
     if row.validation_score is None:
         return None
     return effort_to_match(
@@ -254,6 +303,7 @@ def _effort(facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRo
         row.validation_score,
         learned=facts.reference in facts.learned_arms,
         higher_is_better=facts.higher_is_better,
+        noise=noise,
     )
 
 
@@ -270,9 +320,3 @@ def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Rol
         for result in results
         if (result.trial.arm, result.trial.batch_size, result.trial.role) == (arm, batch_size, role)
     ]
-
-
-def _scores(results: Iterable[TrialResult], name: Literal["test_score", "validation_score"]) -> dict[int, float]:
-    """Return scores by seed, without runs that have none, or one that is not finite."""
-    scores = {result.trial.config.seed: getattr(result, name) for result in results}
-    return {seed: scores[seed] for seed in sorted(scores) if is_score(scores[seed])}

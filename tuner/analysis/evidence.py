@@ -4,7 +4,6 @@ Pure functions of numbers and results. This module must not know how results are
 """
 
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -32,7 +31,7 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class PairedVerdict:
     """Verdict on an arm against the reference, from scores paired by seed.
 
     Attributes:
@@ -57,37 +56,73 @@ class Incumbent:
     score: float
 
 
-def t_interval(values: Sequence[float]) -> Interval:
+def t_interval(values: Sequence[float], noise: float = 0.0) -> Interval:
     """Return Student's t interval of the mean at `CONFIDENCE`.
 
     Args:
-        values: at least one finite number. Equal values give an interval of width 0, a single value gives no ends.
+        values: at least one finite number. A single value gives no ends, nor do equal values without noise: they say
+            nothing of how far the next may lie.
+        noise: least standard deviation that is believed of a value, >= 0.
 
     Raises:
         ValueError: there is no value.
 
-    >>> t_interval([0.9, 0.9])
-    Interval(mean=0.9, low=0.9, high=0.9)
-    >>> t_interval([0.9])
-    Interval(mean=0.9, low=None, high=None)
+    >>> t_interval([0.9, 0.9]), t_interval([0.9])
+    (Interval(mean=0.9, low=None, high=None), Interval(mean=0.9, low=None, high=None))
     """
     if not values:
         raise ValueError("an interval needs at least one value, got none: leave out arms without scores")
-    if len(values) == 1:
+    if len(values) == 1 or (deviation := spread(values, noise)) == 0.0:
         return Interval(mean=values[0], low=None, high=None)
-    if all(value == values[0] for value in values):
-        return Interval(mean=values[0], low=values[0], high=values[0])
-    from scipy import stats  # takes a second to import, and is needed only at the end
+    from scipy import special  # takes a while to import, and is needed only at the end
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # on seeds that agree to the last digits
-        ends = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
-    return Interval(mean=fmean(values), low=float(ends.low), high=float(ends.high))
+    width = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(len(values))
+    return Interval(mean=fmean(values), low=fmean(values) - width, high=fmean(values) + width)
+
+
+def spread(values: Sequence[float], noise: float = 0.0) -> float:
+    """Return the standard deviation of at least two values, at least `noise`; that of rounding counts as 0."""
+    mean = fmean(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return max(0.0 if deviation <= ROUNDING * max(map(abs, values)) else deviation, noise)
+
+
+def p_above(values: Sequence[float], level: float, noise: float = 0.0) -> float:
+    """Return the one-sided p-value of Student's t that the mean of values is not above a level.
+
+    Args:
+        values: finite numbers. Fewer than two show nothing: 1. Of equal ones without noise the sign test is all there
+            is.
+        level: the level.
+        noise: least standard deviation that is believed of a value, >= 0.
+
+    >>> round(p_above([1.0, 2.0, 3.0], 0.0), 4)
+    0.0371
+    """
+    if len(values) < 2:
+        return 1.0
+    if (deviation := spread(values, noise)) == 0.0:
+        return sign_test(values, level)
+    from scipy import special  # takes a while to import, and is needed only at the end
+
+    return float(special.stdtr(len(values) - 1, (level - fmean(values)) / (deviation / math.sqrt(len(values)))))
+
+
+def sign_test(values: Sequence[float], level: float) -> float:
+    """Return the exact one-sided p-value that the median of values is not above a level, whatever their distribution.
+
+    A value that equals the level counts against it. 1 without values.
+
+    >>> sign_test([0.1, 0.2, 0.3], 0.0), sign_test([0.1, 0.2, 0.3, 0.4, 0.5], 0.0)
+    (0.125, 0.03125)
+    """
+    number, above = len(values), sum(value > level for value in values)
+    return float(sum(math.comb(number, k) for k in range(above, number + 1)) / 2**number)
 
 
 def paired_verdict(
     scores: Sequence[float], reference: Sequence[float], *, tolerance: float, higher_is_better: bool
-) -> Verdict:
+) -> PairedVerdict:
     """Decide whether an arm beats, matches or falls short of the reference at a tolerance fixed beforehand.
 
     With [low, high] the t interval of the paired improvements: "beats" if low > 0; "matches" (non-inferior) if
@@ -110,9 +145,11 @@ def paired_verdict(
     sign = 1.0 if higher_is_better else -1.0
     improvements = [sign * (score - other) for score, other in zip(scores, reference, strict=True)]
     if not improvements:
-        return Verdict(finding="undecided", difference=None, tolerance=tolerance, num_pairs=0)
+        return PairedVerdict(finding="undecided", difference=None, tolerance=tolerance, num_pairs=0)
     interval = t_interval(improvements)
-    return Verdict(
+    if len(improvements) > 1 and interval.low is None:  # the seeds agree, as where both arms diverged or are the same
+        interval = Interval(mean=interval.mean, low=interval.mean, high=interval.mean)
+    return PairedVerdict(
         finding=_finding(interval, tolerance), difference=interval, tolerance=tolerance, num_pairs=len(improvements)
     )
 
@@ -146,7 +183,14 @@ def best_of_k(scores: Iterable[float], *, higher_is_better: bool) -> tuple[float
     >>> best_of_k([3.0, 1.0, 2.0], higher_is_better=True)
     (2.0, 2.6666666666666665, 3.0)
     """
-    values = sorted(scores, reverse=not higher_is_better)
+    return best_of_k_in_order(sorted(scores, reverse=not higher_is_better))
+
+
+def best_of_k_in_order(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the expected value of the best of k = 1..N trials, whose values are in the order from worst to best.
+
+    A value may be another than the one that orders the trials.
+    """
     num_trials = len(values)
     curve = []
     for k in range(1, num_trials + 1):

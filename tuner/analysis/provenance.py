@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -65,12 +65,14 @@ class Origin:
         sessions: what programs and machines drove the study, in order, each as `collect_provenance` gives it; empty
             where the store does not say.
         command: rebuilds the report from the store.
+        places: options that name the user's application and the store, as commands take them; empty for the defaults.
     """
 
     definition: Mapping[str, Any]
     fingerprint: str
     sessions: tuple[Mapping[str, str], ...]
     command: str
+    places: str = field(default="", compare=False)
 
     @cached_property
     def study(self) -> Study:

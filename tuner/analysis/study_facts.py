@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..study import ArmDefinition, SearchDefinition, Study
+from ..study.parts import PriceDefinition
 from ..study.search_space import Space
+from .bill import Prices
 from .selection import BASELINE
 
 LEARNING_METHODS = ("optuna",)
@@ -27,8 +29,10 @@ class StudyFacts:
         batch_sizes: target batch sizes.
         baseline_batch_size: B0.
         num_seeds: confirmation runs asked for, of each arm.
+        chance_score: the score of guessing; None for a study of an earlier version with an unknown application.
         stated_baselines: rule arms that state a learning rate of their own, so that no search is billed to them.
         learned_arms: arms whose search learns from its trials, so that these are not exchangeable.
+        prices: of what the study spends, as far as they are stated.
         spaces: what each search ranges over, by the arm name of its trials; searches without ranges are left out.
     """
 
@@ -43,13 +47,15 @@ class StudyFacts:
     batch_sizes: tuple[int, ...]
     baseline_batch_size: int
     num_seeds: int
+    chance_score: float | None = None
     stated_baselines: tuple[str, ...] = ()
     learned_arms: tuple[str, ...] = ()
+    prices: Prices = field(default_factory=Prices)
     spaces: Mapping[str, Space] = field(default_factory=dict)
 
 
-def facts_of(study: Study, *, metric: str, higher_is_better: bool) -> StudyFacts:
-    """Return what a comparison must know of a study, whose application's score has this name and direction."""
+def facts_of(study: Study, *, metric: str, higher_is_better: bool, chance_score: float | None = None) -> StudyFacts:
+    """Return what a comparison must know of a study, whose application's score has this name, direction and chance."""
     return StudyFacts(
         name=study.name,
         question=study.question,
@@ -62,9 +68,21 @@ def facts_of(study: Study, *, metric: str, higher_is_better: bool) -> StudyFacts
         batch_sizes=study.batch_sizes,
         baseline_batch_size=study.baseline.batch_size,
         num_seeds=len(study.seeds),
+        chance_score=chance_score,
         stated_baselines=tuple(arm.name for arm in study.arms if _states_its_baseline(arm)),
         learned_arms=tuple(arm.name for arm in study.arms if arm.method in LEARNING_METHODS),
+        prices=stated_prices(study.prices),
         spaces=_spaces(study),
+    )
+
+
+def stated_prices(prices: PriceDefinition) -> Prices:
+    """Return the prices that a study or an option states."""
+    return Prices(
+        device_hour=prices.device_hour,
+        currency=prices.currency or "",
+        watts=prices.watts,
+        gco2_per_kwh=prices.gco2_per_kwh,
     )
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from ..trial import TrialResult, is_score
-from .comparison import confirmation_runs, tolerated_loss
+from .comparison import confirmation_runs
 from .selection import BASELINE
 from .study_facts import StudyFacts
+from .verdict import tolerated_loss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from ..cost import CURRENCIES
 from ..trial import TrialResult, is_score
-from .evidence import Incumbent, best_of_k, incumbents, trials_to_reach
+from .evidence import Incumbent, incumbents, trials_to_reach
+from .luck import true_best_of_k
 from .search_statistics import (
     AveragedIncumbent,
     SuccessRate,
     average_incumbents,
-    cost_to_reach,
     expected_running_time,
     success_rate,
 )
@@ -27,8 +27,10 @@ class TuningEffort:
 
     Attributes:
         trials: K*, the fewest trials whose expected best reaches the arm's mean validation score; None if all trials
-            together do not. The expectation is over the order of exchangeable trials. For a search that learns, the
-            best so far is averaged over the searches that were run.
+            together do not. The expectation is over the order of exchangeable trials, less the luck of the best. For a
+            search that learns, the best so far is averaged over the searches that were run, its luck included.
+        lucky_trials: the same with the luck of the best trials left in.
+        noise: standard deviation of a score between seeds, by which luck is taken away; None if it was left in.
         num_trials: upper limit of K*: trials of one search if it learns, otherwise of all searches.
         num_searches: independent searches that K* rests on.
         learned: whether the search learns from its trials, so that a single search is no expectation.
@@ -37,6 +39,8 @@ class TuningEffort:
     """
 
     trials: int | None
+    lucky_trials: int | None
+    noise: float | None
     num_trials: int
     num_searches: int
     learned: bool
@@ -51,6 +55,7 @@ def effort_to_match(
     *,
     learned: bool,
     higher_is_better: bool,
+    noise: float | None = None,
 ) -> TuningEffort | None:
     """Return the effort of a search to reach a level.
 
@@ -60,6 +65,7 @@ def effort_to_match(
         level: validation score to reach.
         learned: whether its method learns from outcomes (TPE), so that its trials are not exchangeable.
         higher_is_better: direction of the score.
+        noise: standard deviation of a score between seeds (`tuner.analysis.luck`); None if it is not known.
 
     Returns:
         The effort; None if the search has no trial.
@@ -74,13 +80,14 @@ def effort_to_match(
         currency: expected_running_time([_amount(result, currency) for result in trials], found.num_successes)
         for currency in CURRENCIES
     }
-    if learned:
-        reached = cost_to_reach(_averaged_best(searches, higher_is_better), level, higher_is_better=higher_is_better)
-        needed = None if reached is None else round(reached)
-    else:
-        needed = trials_to_reach(_best_of_any(searches, higher_is_better), level, higher_is_better=higher_is_better)
+    lucky, corrected = (
+        expected_best(search, repeats, learned=learned, higher_is_better=higher_is_better, noise=known)
+        for known in (None, noise)
+    )
     return TuningEffort(
-        trials=needed,
+        trials=_first(corrected, level, higher_is_better),
+        lucky_trials=_first(lucky, level, higher_is_better),
+        noise=None if learned else noise,
         num_trials=len(search) if learned else len(trials),
         num_searches=len(searches),
         learned=learned,
@@ -90,7 +97,12 @@ def effort_to_match(
 
 
 def expected_best(
-    search: Sequence[TrialResult], repeats: Sequence[TrialResult], *, learned: bool, higher_is_better: bool
+    search: Sequence[TrialResult],
+    repeats: Sequence[TrialResult],
+    *,
+    learned: bool,
+    higher_is_better: bool,
+    noise: float | None = None,
 ) -> tuple[Incumbent, ...]:
     """Return the curve that K* is read from: the expected best score against the number of trials, as its `cost`.
 
@@ -100,12 +112,14 @@ def expected_best(
         learned: whether its method learns from outcomes. Then the curve is the best so far, averaged over the searches;
             otherwise the expectation over the order of all trials.
         higher_is_better: direction of the score.
+        noise: standard deviation of a score between seeds, to take away the luck of the best; None to leave it in. It
+            has no effect on a search that learns.
     """
     searches = _whole_searches(search, repeats)
     if learned:
         averaged = _averaged_best(searches, higher_is_better)
         return tuple(Incumbent(cost=step.cost, score=step.score.mean) for step in averaged)
-    best = _best_of_any(searches, higher_is_better)
+    best = _best_of_any(searches, higher_is_better, noise or 0.0)
     return tuple(Incumbent(cost=float(k), score=score) for k, score in enumerate(best, start=1))
 
 
@@ -123,9 +137,15 @@ def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: 
     )
 
 
-def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[float, ...]:
+def _best_of_any(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool, noise: float) -> tuple[float, ...]:
     choosable = (result.validation_score for one in searches for result in one if result.status in CHOOSABLE)
-    return best_of_k(filter(is_score, choosable), higher_is_better=higher_is_better)
+    return true_best_of_k(filter(is_score, choosable), noise, higher_is_better=higher_is_better)
+
+
+def _first(curve: Sequence[Incumbent], level: float, higher_is_better: bool) -> int | None:
+    """Return the number of trials at which a curve reaches a level."""
+    place = trials_to_reach([step.score for step in curve], level, higher_is_better=higher_is_better)
+    return None if place is None else round(curve[place - 1].cost)
 
 
 def _amount(result: TrialResult, currency: str) -> float:

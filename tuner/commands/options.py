@@ -17,7 +17,7 @@ from ...trainers.cores import num_cores
 from ..addresses import STORE, TRACKING_VARIABLE, redact
 from ..errors import BadInput
 from ..execution.ray.local_cluster import start_ahead
-from ..run.command_text import format_command, format_places
+from ..run.command_text import format_command, format_options, format_places
 from ..sanitize import print_note
 from .user_application import check_application_is_used, register_user_application
 
@@ -180,12 +180,19 @@ class TrainingOptions:
 
     def format_command(self, verb: str, more: Mapping[str, str | None] | None = None) -> str:
         """Return a command that trains this study, to be copied. `more` holds options of that command alone."""
-        how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
-        return format_command(verb, self.study, {**(more or {}), **self._store_options(), **how})
+        return format_command(verb, self.study, {**(more or {}), **self._training_options()})
+
+    def format_options(self) -> str:
+        """Return the options of a command that trains another study alike, to be copied."""
+        return format_options(self._training_options())
 
     def format_store_command(self, verb: str) -> str:
         """Return a command that reads or writes this study's store, to be copied."""
         return format_command(verb, self.study, self._store_options())
+
+    def _training_options(self) -> Mapping[str, str | None]:
+        how = {"--driver": self.driver.value, "--address": self.address, "--data": self.data_folder}
+        return {**self._store_options(), **how}
 
     def _store_options(self) -> Mapping[str, str | None]:
         return {"--app": self.app, **format_places(self.store, self.tracking_uri)}
@@ -218,6 +225,17 @@ def load_named_study(study: str, app: str | None) -> "Study":
     return definition
 
 
+def nameable_study(study: str) -> str | None:
+    """Return what a command takes for a study that has a file or is shipped; None for a name in the store alone."""
+    from ..study.loading import study_path
+
+    try:
+        study_path(study)
+    except BadInput:
+        return None
+    return study
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredStudy:
     """The options of a command that reads a study from its store."""
@@ -226,6 +244,10 @@ class StoredStudy:
     store: StoreOption = None
     tracking_uri: TrackingOption = None
     app: AppOption = None
+
+    def format_options(self) -> str:
+        """Return the options that name the application and the store, to be copied."""
+        return format_options({"--app": self.app, **format_places(self.store, self.tracking_uri)})
 
     def locate(self) -> tuple[str, str]:
         """Return the tracking URI and the name of the study, given its file, or its name if the file is gone.

@@ -10,6 +10,7 @@ import typer
 from ..errors import BadInput
 from ..run.command_text import format_path
 from .options import CostOption, Currency, StoredStudy, takes_options
+from .prices import PricesOption, at_prices
 from .terminal import print_lines
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ def report(
         ReportFormat, typer.Option("--format", help="Format; html is one page with all figures.")
     ] = ReportFormat.html,
     cost: CostOption = Currency.device_seconds,
+    prices: PricesOption = None,
     stored: StoredStudy,
 ) -> None:
     """Write a study's report from its store: verdict, numbers, figures, methods and provenance."""
     is_page = format is ReportFormat.html
-    found = stored.read_answer(with_epochs=is_page)
+    found = at_prices(stored.read_answer(with_epochs=is_page), prices)
     text = _render(format, replace(found, cost=cost.value))
     file = to or (stored.root / found.comparison.facts.name / "report" / "report.html" if is_page else None)
     if file is None:

@@ -4,42 +4,60 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from ..errors import BadInput
 from ..run.command_text import format_path
 from .interrupt import exit_on_interrupt
 from .options import AcceptOption, RetrainOption, TrainingOptions, takes_options
+from .output import FormatOption, OutputFormat, messages_of
+from .prices import PricesOption, parse_prices
 from .terminal import console, print_lines
 
 if TYPE_CHECKING:
     from ..reports.answer import Answer
+    from ..study.parts import PriceDefinition
 
 REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
 """The files of a report that are named on the terminal."""
 
 
 @takes_options
-def run(options: TrainingOptions, retrain: RetrainOption = False, accept_changes: AcceptOption = False) -> None:
+def run(
+    options: TrainingOptions,
+    prices: PricesOption = None,
+    retrain: RetrainOption = False,
+    accept_changes: AcceptOption = False,
+    format: FormatOption = OutputFormat.text,
+) -> None:
     """Run a study, or resume it, and print the answer."""
-    command = options.format_command("run") + (" --retrain" if retrain else "")
-    run_and_print(options, command, retrain=retrain, accept_changes=accept_changes)
+    stated = None if prices is None else parse_prices(prices)
+    command = options.format_command("run", {"--prices": prices}) + (" --retrain" if retrain else "")
+    run_and_print(options, command, prices=stated, retrain=retrain, accept_changes=accept_changes, format=format)
 
 
 def run_and_print(
     options: TrainingOptions,
     command: str,
     *,
+    prices: "PriceDefinition | None" = None,
     retrain: bool = False,
     retry_failed: bool = False,
     accept_changes: bool = False,
+    format: OutputFormat = OutputFormat.text,
 ) -> None:
     """Run a study, print its answer, and name the files of its report. `command` resumes it after an interruption.
+
+    `prices` are stored with the study in place of those in its file.
 
     Raises:
         BadInput: `retry_failed` of a study that has not been run.
         ZerotuneError: as `tuner.run.run.run_study`.
     """
-    with exit_on_interrupt(command, console), options.start_cluster_early():
+    with messages_of(format), exit_on_interrupt(command, console), options.start_cluster_early():
         definition = options.load_study()  # before the imports below: a mistake in it is reported at once
+        if prices is not None:
+            definition = definition.model_copy(update={"prices": prices})
         from ..run.run import run_study
 
         run_options = options.run_options()
@@ -48,6 +66,7 @@ def run_and_print(
                 f"study {definition.name!r}: has not been run in the store {run_options.root}: nothing has failed; run "
                 f"it first: {options.format_command('run')}"
             )
+        report = run_options.folder(definition) / "report"
         found = run_study(
             definition,
             **vars(run_options),
@@ -58,19 +77,30 @@ def run_and_print(
             command=command,
             retry_command=format_retry(options),
             sync_command=options.format_store_command("sync"),
-            on_answer=partial(_print_found, report=run_options.folder(definition) / "report"),
+            on_answer=partial(_print_found, report=report, format=format),
         )
+    if format is OutputFormat.json:
+        from ..reports.tables.markup import report_json
+
+        typer.echo(report_json(found), nl=False)
+        return
     if found.is_stored:
         console.print("In MLflow:")
         print_lines([f"  {options.format_store_command('ui')}"])
+    from ..reports.tables.terminal import print_next_steps
+
+    print_next_steps(found, console, options.study, options.format_options())
 
 
-def _print_found(found: "Answer", report: Path) -> None:
+def _print_found(found: "Answer", report: Path, format: OutputFormat) -> None:
+    if format is OutputFormat.json:
+        return
     from ..reports.tables.terminal import print_answer, print_caveats
     from ..reports.text.mixed_trainings import mixed_trainings
+    from ..reports.text.searched_constants import searched_constants
 
     print_answer(found.comparison, console, found.missing)
-    print_caveats(mixed_trainings(found), console)
+    print_caveats((*mixed_trainings(found), *searched_constants(found)), console)
     console.print("\nFigures and tables:")
     print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
 

@@ -64,6 +64,7 @@ def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> Tri
         validation_score=None if has_failed else training.validation_score,
         test_score=training.test_score if is_tested else None,
         test_other_scores=training.test_other_scores if is_tested else {},
+        test_samples=training.test_samples if is_tested else None,
         cost=training_cost(training) + last.unfinished,
         error=last.error,
         host=last.host,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..analysis.comparison import Comparison
 from ..analysis.provenance import Origin
 from ..trial import TrialResult
-from .text.verdict import findings, verdict_sentence
+from .text.missing import describe_unconfirmed
+from .text.verdict import findings, first_lines, verdict_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,13 +43,34 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """One sentence on which arms match the reference, at which batch sizes, and what that saves."""
-        return verdict_sentence(self.comparison, cost=self.cost)
+        """Whether tuning can be skipped at each batch size and in the whole study, with the evidence and the saving."""
+        return verdict_text(self.comparison, cost=self.cost)
+
+    @property
+    def first_lines(self) -> tuple[str, ...]:
+        """The verdict by line: one a batch size, then one for the whole study if there are several."""
+        return first_lines(self.comparison, cost=self.cost)
 
     @property
     def findings(self) -> tuple[str, ...]:
         """The other findings, one sentence per arm and batch size."""
         return findings(self.comparison, cost=self.cost)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The sentences of `missing` that keep the verdict from being final: unfinished, or results are not there.
+
+        An arm without a score is no such reason: the verdict on it says so.
+        """
+        unconfirmed = describe_unconfirmed(self.comparison)
+        return tuple(sentence for sentence in self.missing if sentence not in unconfirmed)
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What to do next, at most three sentences that end in a command where there is one."""
+        from .text.next_steps import next_steps
+
+        return next_steps(self)
 
     # Tables and figures are imported on request, because pandas and plotly take half a second.
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ..analysis.bill import worth
 from ..analysis.comparison import Comparison
+from ..analysis.tuning_budget import savings_by_budget
 from ..analysis.tuning_effort import TuningEffort
 from ..cost import CURRENCIES, Cost
 from ..trial import TrialResult
@@ -25,6 +27,8 @@ from .figures.time_to_target import time_to_target_records
 from .html.page import render_figure_page, render_report
 from .tables.csv_files import write_csv
 from .tables.markup import report_json
+from .tables.worth import worth_record
+from .text.seeds import format_seeds
 
 Record = Mapping[str, Any]
 
@@ -40,8 +44,8 @@ def export(subject: Answer, to: Path, *, pictures: bool = True) -> list[Path]:
 
     Returns:
         The files: report.html with all figures that apply, and report.json; an HTML file of each figure in `PAGES`, a
-        PNG and an SVG a figure; comparison.csv, trials.csv, fronts.csv, ledger.csv and time_to_target.csv, which is
-        empty where the baseline has no score.
+        PNG and an SVG a figure; comparison.csv, trials.csv, fronts.csv, budgets.csv (empty where nothing is saved),
+        ledger.csv and time_to_target.csv (empty where the baseline has no score).
 
     Raises:
         BadInput: there is no such cost axis.
@@ -62,6 +66,7 @@ def export(subject: Answer, to: Path, *, pictures: bool = True) -> list[Path]:
     files.append(write_csv(to / "comparison.csv", comparison_records(comparison)))
     files.append(write_csv(to / "trials.csv", trial_records(results)))
     files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
+    files.append(write_csv(to / "budgets.csv", budget_records(comparison, results)))
     files.append(write_csv(to / "ledger.csv", ledger_records(comparison)))
     files.append(write_csv(to / "time_to_target.csv", time_to_target_records(comparison, results)))
     return files
@@ -93,10 +98,14 @@ def comparison_records(comparison: Comparison) -> list[Record]:
             "test_score_low": row.score.low if row.score else None,
             "test_score_high": row.score.high if row.score else None,
             "validation_score": row.validation_score,
+            "scores": format_seeds(row.seeds, comparison.facts.metric),
+            "median": row.seeds.median,
             "seeds": row.num_seeds,
+            "lost": len(row.seeds.lost),
             "diverged": row.num_diverged,
             "failed": row.num_failed,
-            "verdict": verdict.finding if verdict else None,
+            "verdict": verdict.kind if verdict else None,
+            "finding": verdict.finding if verdict else None,
             "improvement": difference.mean if difference else None,
             "improvement_low": difference.low if difference else None,
             "improvement_high": difference.high if difference else None,
@@ -108,12 +117,14 @@ def comparison_records(comparison: Comparison) -> list[Record]:
         }
         for currency in CURRENCIES:
             saving = row.savings.get(currency)
+            usable = row.cost_per_usable_model
             record[f"cost_to_a_model.{currency}"] = row.bill[currency] if row.bill else None
+            record[f"cost_per_usable_model.{currency}"] = usable[currency] if usable else None
             record[f"baseline_bill.{currency}"] = row.baseline_bill[currency]
             record[f"saved.{currency}"] = saving.share if saving else None
             record[f"saved_with_baseline.{currency}"] = saving.share_with_baseline if saving else None
             record[f"break_even.{currency}"] = saving.break_even if saving else None
-        records.append(record)
+        records.append({**record, **worth_record(comparison, row)})
     return records
 
 
@@ -122,6 +133,8 @@ def _effort_record(effort: TuningEffort | None) -> Record:
     found = None if effort is None else effort.success
     return {
         "trials_to_match": effort.trials if effort else None,
+        "trials_to_match_luck_included": effort.lucky_trials if effort else None,
+        "seed_noise": effort.noise if effort else None,
         "searches_averaged": effort.num_searches if effort and effort.learned else None,
         "trials_as_good": found.num_successes if found else None,
         "trials_searched": found.num_trials if found else None,
@@ -183,6 +196,26 @@ def front_records(comparison: Comparison, results: Sequence[TrialResult], cost: 
                 for point in front
             ]
     return records
+
+
+def budget_records(comparison: Comparison, results: Sequence[TrialResult]) -> list[Record]:
+    """Return one record for each arm that saves something and each size of the reference's search, 1 to N trials."""
+    prices = comparison.facts.prices
+    return [
+        {
+            "arm": step.arm,
+            "batch_size": step.batch_size,
+            "trials": step.trials,
+            "expected_best_score": step.best_score,
+            "expected_best_score_luck_included": step.lucky_best_score,
+            **{f"cost.{name}": amount for name, amount in step.cost.items()},
+            "cost.money": worth(prices, step.cost["device_seconds"]).money,
+            "currency": prices.currency or None,
+            **{f"saved.{name}": step.saved.get(name) for name in CURRENCIES},
+            **{f"saved_with_baseline.{name}": step.saved_with_baseline.get(name) for name in CURRENCIES},
+        }
+        for step in savings_by_budget(comparison, results)
+    ]
 
 
 def ledger_records(comparison: Comparison) -> list[Record]:

@@ -15,7 +15,8 @@ from .export import comparison_records, ledger_records, trial_records
 from .figures.registry import applicable_figures, draw_figure
 from .html.document import environment
 from .tables.result_tables import answer_table
-from .text.verdict import findings, verdict_sentence
+from .text.searched_constants import searched_constants
+from .text.verdict import findings, first_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,9 +72,11 @@ def answer_html(subject: Answer) -> str:
             name=comparison.facts.name,
             question=comparison.facts.question,
             missing=subject.missing,
-            verdict=verdict_sentence(comparison, cost=cost),
+            verdict=first_lines(comparison, cost=cost),
             findings=findings(comparison, cost=cost),
             answer=answer_table(subject),
+            caveats=searched_constants(subject),
+            next_steps=subject.next_steps,
         )
     )
 

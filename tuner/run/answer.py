@@ -1,7 +1,7 @@
 """The answer of a study, built from the results in a journal or read from a store."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ..addresses import STORE
-from ..analysis.comparison import ComparisonRow, compare
+from ..analysis.comparison import compare
 from ..analysis.provenance import RESULTS, Origin
 from ..analysis.study_facts import facts_of
-from ..cost import Cost
 from ..errors import BadInput
 from ..reports.answer import Answer
 from ..reports.text.missing import describe_progress, describe_unconfirmed
@@ -22,15 +21,24 @@ from ..store.connection import absolute_uri
 from ..study import Study, load_study
 from ..study.fields import is_name
 from ..trial import TrialResult
-from .command_text import format_report_command
+from .command_text import format_report_command, format_study_options
 from .journal import Journal
 from .journal_lines import read_identity
+from .summary import spent_metrics, study_metrics, study_tags, summary_metrics, summary_tags
+
+CHANCE_SCORE = "chance_score"
+"""Key of a stored definition with the score of guessing, which earlier versions did not store."""
 
 
 def stored_definition(study: Study) -> dict[str, Any]:
     """Return the resolved study in stored form, with the metric and direction that readers need."""
     application = APPLICATIONS[study.application]
-    return {**study.resolved(), "metric": application.metric, "higher_is_better": application.higher_is_better}
+    return {
+        **study.resolved(),
+        "metric": application.metric,
+        "higher_is_better": application.higher_is_better,
+        CHANCE_SCORE: application.chance_score,
+    }
 
 
 def read_answer(
@@ -68,6 +76,7 @@ def read_answer(
         fingerprint=stored.fingerprint,
         sessions=stored.sessions,
         command=format_report_command(uri, name, root),
+        places=format_study_options(uri, root, stored.resolved_study["application"]),
     )
     found = build_answer(stored.results, origin)
     progress = describe_progress(
@@ -96,9 +105,22 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
     """Build the answer from results in any order, whose origin has a definition returned by `stored_definition`."""
     in_order = tuple(sorted(results, key=lambda result: (result.finished_at, result.trial.id)))
     definition = origin.definition
-    facts = facts_of(origin.study, metric=definition["metric"], higher_is_better=definition["higher_is_better"])
+    facts = facts_of(
+        origin.study,
+        metric=definition["metric"],
+        higher_is_better=definition["higher_is_better"],
+        chance_score=_chance_score(definition),
+    )
     comparison = compare(facts, in_order)
     return Answer(comparison=comparison, results=in_order, origin=origin, missing=describe_unconfirmed(comparison))
+
+
+def _chance_score(definition: Mapping[str, Any]) -> float | None:
+    """Return the score of guessing; where it was not stored, that of the application, if known."""
+    if CHANCE_SCORE in definition:
+        return float(definition[CHANCE_SCORE])
+    application = APPLICATIONS.get(definition["application"])
+    return None if application is None else application.chance_score
 
 
 def make_store_opener(
@@ -139,32 +161,16 @@ def report_store_state(console: Console, command: str, sentence: str, is_behind:
 
 
 def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
-    """Write the report files and the answer's sessions to the store, and each arm's summary to its parent run."""
+    """Write the report files, the answer's sessions, and what the first screen shows of each arm and of the study."""
     if any(RESULTS in session for session in found.origin.sessions):
         store.write_sessions(found.origin.sessions)  # a session has other results where a trial was trained again
     store.log_artifacts(files, "report")
-    for row in found.comparison.rows:
+    comparison = found.comparison
+    for row in (*comparison.rows, *([comparison.baseline] if comparison.baseline else [])):
         if row.search.trials or row.num_seeds:
-            store.summarise(row.arm, row.batch_size, summary_metrics(row))
-    for (arm, batch_size), cost in found.comparison.ledger.arms().items():
+            metrics, tags = summary_metrics(comparison, row), summary_tags(comparison, row)
+            store.summarise(row.arm, row.batch_size, metrics, tags)
+    for (arm, batch_size), cost in comparison.ledger.arms().items():
         store.summarise(arm, batch_size, spent_metrics(cost))
+    store.summarise_study(study_metrics(comparison), study_tags(found), (*found.missing, *found.first_lines))
     store.finish()
-
-
-def spent_metrics(cost: Cost) -> Mapping[str, float]:
-    """Return the cost of all trials of an arm at a batch size, as metrics of its parent run."""
-    amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
-    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
-
-
-def summary_metrics(row: ComparisonRow) -> Mapping[str, float]:
-    """Return the values of a comparison row as metrics of the arm's parent run."""
-    figures = {"search_trials": float(row.search.trials)}
-    if row.score is not None:
-        figures["test_score"] = row.score.mean
-    if row.bill is not None:
-        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
-    for currency, saved in row.savings.items():
-        figures[f"saved/{currency}"] = saved.share
-        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
-    return figures

@@ -20,13 +20,22 @@ def format_command(verb: str, study: str, options: Mapping[str, str | None]) -> 
     >>> format_command("run", "quickstart", {"--store": "here", "--driver": "ray", "--address": None})
     'zerotune run quickstart --store here'
     """
+    return " ".join(filter(None, [shlex.join(["zerotune", verb, study]), format_options(options)]))
+
+
+def format_options(options: Mapping[str, str | None]) -> str:
+    """Format the options that differ from the defaults, without passwords; empty if none does.
+
+    >>> format_options({"--store": "my runs", "--driver": "ray"})
+    "--store 'my runs'"
+    """
     given = [
         part
         for option, value in options.items()
         if value is not None and value != DEFAULTS.get(option)
         for part in (option, redact(value) if option == "--tracking-uri" else value)
     ]
-    return shlex.join(["zerotune", verb, study, *given])
+    return shlex.join(given)
 
 
 def format_places(store: Path | None, tracking_uri: str | None) -> dict[str, str | None]:
@@ -40,11 +49,30 @@ def format_report_command(tracking_uri: str, study_name: str, store: Path) -> st
     >>> format_report_command("http://ann:secret@127.0.0.1:5000", "quickstart", Path("mlruns"))
     "zerotune report quickstart --tracking-uri 'http://***@127.0.0.1:5000'"
     """
+    return format_command("report", study_name, _store_options(tracking_uri, store))
+
+
+def format_study_options(tracking_uri: str, store: Path, application: str) -> str:
+    """Format the options that name a user's application, by its name in a study, and the store; see `format_options`.
+
+    An application that is in no file of this process and not installed is named by a file to be filled in.
+    """
+    from ...trainers.applications import APPLICATIONS  # torch, which help does not need
+    from ...trainers.applications.registry import application_file
+
+    file = application_file(application)
+    app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
+    if application not in APPLICATIONS:
+        app = f"YOUR_FILE.py:{application}"
+    return format_options({"--app": app, **_store_options(tracking_uri, store)})
+
+
+def _store_options(tracking_uri: str, store: Path) -> Mapping[str, str]:
     from ..store import default_tracking_uri
 
     if tracking_uri != default_tracking_uri(store):
-        return format_command("report", study_name, {"--tracking-uri": tracking_uri})
-    return format_command("report", study_name, {"--store": None if store == STORE else str(store)})
+        return {"--tracking-uri": tracking_uri}
+    return {} if store == STORE else {"--store": str(store)}
 
 
 def format_path(path: Path) -> str:

@@ -83,6 +83,7 @@ class ReusableResults:
             trial=trial,
             test_score=found.test_score if tested else None,
             test_other_scores=found.test_other_scores if tested else {},
+            test_samples=found.test_samples if tested else None,
             cost=replace(found.cost, searcher_seconds=0.0),
             finished_at=time.time(),
             reused_from=found.reused_from or f"{found.trial.study}/{found.trial.id}",

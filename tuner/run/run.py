@@ -31,7 +31,7 @@ from ..store import Store, Writer, default_tracking_uri, redact
 from ..study import Study, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import format_command, format_path, format_report_command
+from .command_text import format_command, format_path, format_report_command, format_study_options
 from .dry_run import DryRun, dry_run
 from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
@@ -317,6 +317,7 @@ def answer_from_journal(study: Study, options: RunOptions, content: JournalConte
         fingerprint=content.fingerprint,
         sessions=tuple(content.stored_sessions()),
         command=format_report_command(options.uri(study), study.name, options.root),
+        places=format_study_options(options.uri(study), options.root, study.application),
     )
     return build_answer(content.results.values(), origin)
 

@@ -173,8 +173,9 @@ def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
 def record_tags(result: TrialResult) -> dict[str, str]:
     """Return tags with the exact result without its epochs, and the epoch values that MLflow's metrics cannot hold."""
     content = asdict(replace(result, epochs=()))
-    if result.divergence is None:  # as an earlier version wrote it, whose run would otherwise be replaced
-        del content["divergence"]
+    for name in ("divergence", "test_samples"):
+        if content[name] is None:  # as an earlier version wrote it, whose run would otherwise be replaced
+            del content[name]
     text = canonical_json({"epochs": len(result.epochs), "result": content})
     others = [dict(epoch.other_scores) for epoch in result.epochs]
     return {

@@ -36,6 +36,16 @@ class StoredRun:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownRun:
+    """What a writer knows of a trial's run: its id, the record in it, its parent's id, and whether it is running."""
+
+    run_id: str
+    record: str
+    parent: str
+    is_running: bool
+
+
 def find_runs(client: "MlflowClient", experiment_id: str, fingerprint: str) -> "_ClientRuns | _DatabaseRuns":
     """Return access to the runs with a definition's fingerprint, in the fastest way the store supports.
 

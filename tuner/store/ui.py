@@ -5,6 +5,7 @@ import os
 import shlex
 import sysconfig
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...trainers.child_process import ENVIRONMENT, command_of
@@ -15,7 +16,11 @@ from .connection import artifact_location, connect, is_server, search_all_runs, 
 from .locked import waits_while_locked
 from .owner import journal_of
 from .reader import find_experiment, find_study_run
-from .views import ALL_VIEW, CONFIRMED_VIEW
+from .views import ALL_VIEW, ANSWER_VIEW, CONFIRMED_VIEW, TRAINING
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 
 HOST = "127.0.0.1"
 ALL_ADDRESSES = ("0.0.0.0", "::")
@@ -62,13 +67,13 @@ def ui_links(
     host: str = HOST,
     journal: str | None = None,
 ) -> list[tuple[str, str]]:
-    """Return labelled direct links into the UI: the study's runs, a comparison, the figures.
+    """Return labelled direct links into the UI: the answer, the study's runs, the arms compared, the figures.
 
     Args:
         tracking_uri: address of the store. The links start with a server's own address without its credentials, or else
             with `host` and `port`.
-        arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their confirmation runs are
-            compared at the largest batch size that at least two of them have.
+        arms: arms to compare, such as the reference and a zero-tuning arm; empty for all. Their runs are compared at
+            the largest batch size that at least two of them have.
         port, host: those given to `ui_command`.
         journal: identity of the journal whose runs to compare; None for the one started last.
 
@@ -79,28 +84,37 @@ def ui_links(
     client = connect(tracking_uri, create=False)
     experiment_id = find_experiment(client, tracking_uri, study_name)
     with translate_errors(tracking_uri, f"list the runs of {study_name!r}"):
-        confirmed = search_all_runs(client, experiment_id, "tags.role = 'confirmation'")
+        arm_runs = search_all_runs(client, experiment_id, f"tags.role = '{record.ROLE_ARM}'")
         study_runs = search_all_runs(client, experiment_id, f"tags.role = '{record.ROLE_STUDY}'")
     named = HOST if host in ALL_ADDRESSES else f"[{host}]" if ":" in host else host
     base = f"{without_credentials(tracking_uri) if is_server(tracking_uri) else f'http://{named}:{port}'}/#"
     runs_page = f"{base}/experiments/{experiment_id}/runs"
-    links = [
-        ("all runs", f"{runs_page}?viewStateShareKey={ALL_VIEW}"),
-        ("confirmation runs", f"{runs_page}?viewStateShareKey={CONFIRMED_VIEW}"),
-    ]
-    study = find_study_run(study_runs, journal) if study_runs else None
-    whose = None if study is None else (study.data.tags[record.TAG_FINGERPRINT], journal_of(study.data.tags))
-    by_batch_size: dict[int, dict[str, list[str]]] = {}
-    for run in sorted(confirmed, key=lambda run: run.info.run_name):
+    views = {"answer": ANSWER_VIEW, "all runs": ALL_VIEW, "confirmation runs": CONFIRMED_VIEW}
+    links = [(label, f"{runs_page}?{TRAINING}&viewStateShareKey={view}") for label, view in views.items()]
+    if not study_runs:
+        return links
+    study = find_study_run(study_runs, journal)
+    by_arm = _largest_comparison(arm_runs, study, arms)
+    if by_arm:
+        runs = quote(json.dumps([run.info.run_id for run in by_arm.values()], separators=(",", ":")))
+        query = f"runs={runs}&experiments={quote(json.dumps([experiment_id]))}&{TRAINING}"
+        batch_size = next(iter(by_arm.values())).data.tags["batch_size"]
+        links.append((f"compare {', '.join(by_arm)} at B={batch_size}", f"{base}/compare-runs?{query}"))
+    links.append(("figures and tables", f"{runs_page}/{study.info.run_id}/artifacts?{TRAINING}"))
+    return links
+
+
+def _largest_comparison(arm_runs: "Sequence[Run]", study: "Run", arms: Sequence[str]) -> "dict[str, Run]":
+    """Return the runs of a study's arms at the largest batch size that has two, the reference first; else nothing."""
+    whose = study.data.tags[record.TAG_FINGERPRINT], journal_of(study.data.tags)
+    by_batch_size: dict[int, dict[str, Run]] = {}
+    for run in arm_runs:
         tags = run.data.tags
         if (tags[record.TAG_FINGERPRINT], journal_of(tags)) == whose and (not arms or tags["arm"] in arms):
-            by_batch_size.setdefault(int(tags["batch_size"]), {}).setdefault(tags["arm"], []).append(run.info.run_id)
+            by_batch_size.setdefault(int(tags["batch_size"]), {})[tags["arm"]] = run
     comparable = [batch_size for batch_size, by_arm in by_batch_size.items() if len(by_arm) >= 2]
-    if comparable:
-        by_arm = by_batch_size[max(comparable)]
-        runs = quote(json.dumps([run_id for run_ids in by_arm.values() for run_id in run_ids], separators=(",", ":")))
-        query = f"runs={runs}&experiments={quote(json.dumps([experiment_id]))}"
-        links.append((f"compare {', '.join(by_arm)} at B={max(comparable)}", f"{base}/compare-runs?{query}"))
-    if study is not None:
-        links.append(("figures and tables", f"{runs_page}/{study.info.run_id}/artifacts"))
-    return links
+    if not comparable:
+        return {}
+    reference = json.loads(record.join_text(record.TAG_DEFINITION, study.data.tags) or "{}").get("reference")
+    by_arm = by_batch_size[max(comparable)]
+    return {arm: by_arm[arm] for arm in sorted(by_arm, key=lambda arm: (arm != reference, arm))}

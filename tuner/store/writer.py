@@ -1,7 +1,7 @@
 """Write a study's results to MLflow, from the driver process only."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,30 +12,17 @@ from ..trial import TrialResult, canonical_json
 from . import record
 from .connection import artifact_location, connect, translate_errors
 from .owner import Claim, Owner, claim_runs, describe_copy, describe_others, describe_race, owner_tags
-from .runs import StoredRun, find_runs
-from .views import build_shared_views
+from .runs import KnownRun, StoredRun, find_runs
+from .views import REPORT, TRAINING, build_shared_views, escape_note, study_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
+NOTE = "mlflow.note.content"
+"""Tag that the UI shows as the description of an experiment or a run, in Markdown."""
 _BATCH_METRICS = 1000
 _LAST_BATCH_METRICS = 800
 """Metrics in the last request, which also carries parameters and tags. MLflow accepts 1,000 of them in all."""
-
-_NOTE = """A zerotune study: one parent run for each arm and batch size, one child run for each trial.
-
-- `tags.role = 'confirmation'` shows the runs that decide a verdict; select some of different arms and press *Compare*.
-- Figures, tables and the resolved study are artifacts of the run "study: {study}" (`tags.role = 'study'`).
-- Useful columns: `test_score`, `validation_score`, `cost/device_seconds`, `lr`, `batch_size`.
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _KnownRun:
-    run_id: str
-    record: str
-    parent: str
-    is_running: bool
 
 
 class Store:
@@ -77,7 +64,7 @@ class Store:
         self._study = study_name
         self._fingerprint = fingerprint
         self._methods = methods
-        self._trials: dict[str, _KnownRun] = {}
+        self._trials: dict[str, KnownRun] = {}
         self._arms: dict[tuple[str, int], str] = {}
         self._study_run = ""
         self._owner = owner
@@ -148,7 +135,7 @@ class Store:
                 record.TAG_PARENT: parent,
             }
             run_id = self._create_run(record.run_name(trial), tags, start)
-            written = _KnownRun(run_id=run_id, record=text, parent=parent, is_running=True)
+            written = KnownRun(run_id=run_id, record=text, parent=parent, is_running=True)
             self._trials[trial.id] = written
             self._log(run_id, record.points(result), record.params(trial), exact)
             self._client.set_terminated(run_id, status=record.RUN_STATUS[result.status], end_time=end or None)
@@ -187,6 +174,17 @@ class Store:
         with translate_errors(self._uri, f"summarise arm {arm!r}"):
             self._log(self._arms[arm, batch_size], points, {}, tags)
 
+    def summarise_study(
+        self, metrics: Mapping[str, float], tags: Mapping[str, str], sentences: Sequence[str], report: str = REPORT
+    ) -> None:
+        """Write the answer to the study's run, with its sentences and a link to the report as the description."""
+        link = f"#/experiments/{self._experiment_id}/runs/{self._study_run}/artifacts/{report}?{TRAINING}"
+        first, *others = map(escape_note, sentences)
+        note = "\n\n".join([first, f"[Report with all figures]({link})", *others])  # the UI shows the beginning
+        texts = {name: text[: record.TAG_PART_CHARACTERS] for name, text in {**tags, NOTE: note}.items()}
+        with translate_errors(self._uri, f"summarise {self._study!r}"):
+            self._log(self._study_run, record.summary_points(metrics), {}, texts)
+
     def log_artifacts(self, files: Iterable[Path], folder: str | None = None) -> None:
         """Store files or folders of the whole study (figures, tables, reports) in the run "study: NAME"."""
         with translate_errors(self._uri, f"store the files of {self._study!r}"):
@@ -212,7 +210,7 @@ class Store:
             tags = {
                 record.TAG_STUDY: self._study,
                 "mlflow.experimentKind": "custom_model_development",
-                "mlflow.note.content": _NOTE.format(study=self._study),
+                NOTE: study_note(self._study),
                 **build_shared_views(),
             }
             return str(self._client.create_experiment(self._study, artifact_location(self._uri), tags))
@@ -221,8 +219,10 @@ class Store:
                 f"the MLflow experiment {self._study!r} at {redact(self._uri)} was deleted: restore it with "
                 f"'mlflow experiments restore --experiment-id {experiment.experiment_id}', or rename the study"
             )
-        if record.TAG_STUDY not in experiment.tags:
-            self._client.set_experiment_tag(experiment.experiment_id, record.TAG_STUDY, self._study)
+        wanted = {record.TAG_STUDY: self._study, **build_shared_views()}  # an earlier version had other views
+        for tag, value in wanted.items():
+            if experiment.tags.get(tag) != value:
+                self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return str(experiment.experiment_id)
 
     def _claim_runs(self) -> Claim:
@@ -248,7 +248,7 @@ class Store:
             elif record.TAG_TRIAL in tags:
                 text, parent = record.join_text(record.TAG_RECORD, tags), tags.get(record.TAG_PARENT, "")
                 is_running = run.status == "RUNNING"
-                found = _KnownRun(run_id=run.run_id, record=text, parent=parent, is_running=is_running)
+                found = KnownRun(run_id=run.run_id, record=text, parent=parent, is_running=is_running)
                 self._take(tags[record.TAG_TRIAL], found)
         only = {key: self._only(found, in_use) for key, found in arms.items()}
         self._arms = {key: run.run_id for key, run in only.items()}
@@ -272,7 +272,7 @@ class Store:
     def _num_params(self, run: StoredRun) -> int:
         return len(self._client.get_run(run.run_id).data.params)
 
-    def _take(self, trial_id: str, found: _KnownRun) -> None:
+    def _take(self, trial_id: str, found: KnownRun) -> None:
         """Keep one run per trial, because a request repeated after a timeout may have created two."""
         other = self._trials.get(trial_id)
         kept = found if other is None or other.is_running else other

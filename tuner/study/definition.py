@@ -32,7 +32,7 @@ from .fields import (
     Trials,
     is_stored,
 )
-from .parts import Budget, DataDefinition, Definition, Resources
+from .parts import Budget, DataDefinition, Definition, PriceDefinition, Resources
 from .values import (
     DecayValue,
     OptimizerValue,
@@ -65,7 +65,7 @@ KEYS_OF: Final = {
 }
 """Methods that a key of an arm has an effect with; keys that are not listed have one with every method."""
 
-UNFIXED_KEYS: Final = ("question", "resources", "budget", "tracking_uri")
+UNFIXED_KEYS: Final = ("question", "resources", "budget", "prices", "tracking_uri")
 """Keys that do not change what any trial learns, so that they may change before a study is resumed."""
 
 
@@ -209,6 +209,7 @@ class Study(Definition):
     arms: Annotated[tuple[ArmDefinition, ...], Field(strict=False, min_length=1, max_length=100)]
     resources: Resources = Resources()
     budget: Budget = Budget()
+    prices: PriceDefinition = PriceDefinition()
     tracking_uri: TrackingURI | None = None
 
     @model_validator(mode="before")

@@ -103,6 +103,9 @@ Seeds = Annotated[tuple[Seed, ...], _LIST, AfterValidator(_unique)]
 AscendingCounts = Annotated[
     tuple[Count, ...], _LIST, AfterValidator(_unique), AfterValidator(lambda counts: tuple(sorted(counts)))
 ]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Watts = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Currency = Annotated[str, Field(min_length=1, max_length=12), AfterValidator(_check_line)]
 OneLine = Annotated[str, AfterValidator(_check_question)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]

@@ -177,7 +177,7 @@ def _sentence(errors: list[ErrorDetails]) -> str:
         return f"may hold a to z, 0 to 9, - and _ only, and starts with a letter or digit, got {given}"
     if kind == "string_too_long":
         return f"must be at most {context['max_length']} characters long"
-    if kind == "too_short":
+    if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "too_long":
         return f"may hold at most {context['max_length']} entries"

@@ -1,4 +1,4 @@
-"""Parts of a study that no method searches: data, resources and budget, and the base class of all parts.
+"""Parts of a study that no method searches: data, resources, budget and prices, and the base class of all parts.
 
 This module must not know arms, baselines or the study they stand in.
 """
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .fields import Count, NotNegative, Packing, Positive, Seconds
+from .fields import Count, Currency, NotNegative, Packing, Positive, Price, Seconds, Watts
 from .values import OptionValues
 
 
@@ -73,3 +73,27 @@ class Budget(Definition):
 
     trials: Count | None = None
     device_seconds: Positive | None = None
+
+
+class PriceDefinition(Definition):
+    """Prices of what the study spends; what is not stated is not shown. They change no training and no verdict.
+
+    Attributes:
+        device_hour: price of a device for an hour.
+        currency: of `device_hour`, such as EUR.
+        watts: mean power of a device. It estimates energy where no meter counts it.
+        gco2_per_kwh: grams of CO2 that the grid emits for a kilowatt-hour.
+    """
+
+    device_hour: Price | None = None
+    currency: Currency | None = None
+    watts: Watts | None = None
+    gco2_per_kwh: Price | None = None
+
+    @model_validator(mode="after")
+    def _names_the_currency(self) -> "PriceDefinition":
+        if self.device_hour is not None and self.currency is None:
+            raise ValueError(f"states device_hour {self.device_hour:g} of no currency: add one, such as currency: EUR")
+        if self.device_hour is None and self.currency is not None:
+            raise ValueError(f"states the currency {self.currency} of no price: add device_hour, or leave it out")
+        return self

@@ -28,11 +28,11 @@ def test_the_t_interval_equals_the_textbook_formula():
     assert interval.high == pytest.approx(3.0 + half_width)
 
 
-def test_seeds_that_agree_to_the_last_digits_give_an_interval_without_a_warning():
+def test_seeds_that_agree_to_the_last_digits_give_no_interval_and_no_warning():
     """Found by fuzzing: scipy warned on the user's terminal."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert t_interval([0.9, 0.9 + 2e-16, 0.9]).high == pytest.approx(0.9)
+        assert t_interval([0.9, 0.9 + 2e-16, 0.9]).high is None
 
 
 def test_one_value_gives_no_interval_and_none_is_refused():

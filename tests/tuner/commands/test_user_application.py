@@ -17,14 +17,14 @@ def test_a_study_of_an_own_application_runs_and_is_read_again(here: Here) -> Non
     code, out, err = here.run()
     assert (code, err) == (0, "")
     assert "plane\n" in out
-    assert out.endswith("  zerotune ui plane.yaml --app plane.py:sides\n")
+    assert "  zerotune ui plane.yaml --app plane.py:sides\n" in out
     content = read_journal(here.folder / "mlruns" / "plane" / "journal.jsonl")
     assert [result.status for result in content.results.values()] == ["finished"] * NUM_TRIALS
     scores = [result.test_score for result in content.results.values() if result.test_score is not None]
     assert min(scores) > 0.65  # 0.72 to 0.95 measured
     by_file = here.done("compare", "plane.yaml", "--app", "plane.py:sides")
-    assert by_file in out
-    assert here.done("compare", "plane") == by_file  # a stored study needs no code
+    assert by_file.split("\nWhat to do next:")[0] in out
+    assert here.compared() in by_file  # a stored study needs no code
     written = here.done("export", "plane.yaml", "--app", "plane.py:sides", "--to", "figures")
     assert "figures/comparison.csv" in written
     assert "Traceback" not in here.refused("compare", "plane.yaml")

@@ -67,7 +67,7 @@ def test_files_have_their_own_names_and_stay_in_their_folder(files: list[Path]) 
     assert sorted(file.name for file in folder.iterdir()) == sorted(
         [
             *("report.html", "report.json", "pareto_arms.html", "pareto_trials.html"),
-            *("comparison.csv", "trials.csv", "fronts.csv", "ledger.csv", "time_to_target.csv"),
+            *("comparison.csv", "trials.csv", "fronts.csv", "budgets.csv", "ledger.csv", "time_to_target.csv"),
         ]
     )
 

@@ -15,7 +15,7 @@ from zerotune.tuner.store import default_tracking_uri
 
 APP = ("--app", "plane.py:sides")
 RUN = ("run", "plane.yaml", "--driver", "serial", *APP)
-QUESTION = "plane\n"
+ANSWER = "Not shown at B=60: "
 """The first line of a complete answer: this study has no question."""
 
 
@@ -48,7 +48,7 @@ def test_two_folders_with_one_study_on_one_server_answer_with_their_own_results(
     second = here.done(*RUN, "--store", "bea", *where)
     assert f"also holds {NUM_TRIALS} results of study 'plane' from elsewhere (" in " ".join(second.split())
     for store, out in (("ann", first), ("bea", second)):
-        assert here.done("compare", "plane", "--store", store, *where) in out
+        assert here.compared("--store", store, *where) in out
         ended_at = answered(here, "--store", store, *where)["provenance"]["ended_at"]
         assert ended_at == max(finished_at(here.folder / store))
     elsewhere = here.done("compare", "plane", "--store", "nowhere", *where)
@@ -84,14 +84,14 @@ def test_an_unfinished_study_says_so_first_until_it_is_finished(here: Here, monk
         here.done("report", "plane", "--format", "markdown").splitlines()[2].startswith("**Unfinished: 5 of up to 8 ")
     )
     here.done(*RUN)
-    assert here.done("compare", "plane").startswith(QUESTION)
+    assert here.done("compare", "plane").startswith(ANSWER)
     assert answered(here)["missing"] == []
 
 
 def test_results_that_were_deleted_in_mlflow_are_missed_first_and_written_again(here: Here) -> None:
     here.done(*RUN)
     complete = here.done("compare", "plane")
-    assert complete.startswith(QUESTION)
+    assert complete.startswith(ANSWER)
     uri = default_tracking_uri(here.folder / "mlruns")
     delete_a_run(uri, "tags.role = 'search'")
     out = here.done("compare", "plane")

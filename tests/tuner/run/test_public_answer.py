@@ -14,7 +14,7 @@ from zerotune import load_study, plan_study, read_answer, run_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import comparison_records, ledger_records, trial_records
-from zerotune.tuner.reports.text.verdict import findings, verdict_sentence
+from zerotune.tuner.reports.text.verdict import findings, verdict_text
 from zerotune.tuner.store import Store, default_tracking_uri
 from zerotune.tuner.store.connection import sqlite_file
 
@@ -57,12 +57,12 @@ def test_figures_are_plotly_objects_drawn_once(answer: Answer) -> None:
 
 def test_another_currency_is_another_answer(answer: Answer) -> None:
     flops = replace(answer, cost="flops")
-    assert flops.verdict == verdict_sentence(answer.comparison, cost="flops")
+    assert flops.verdict == verdict_text(answer.comparison, cost="flops")
     assert flops.figures["pareto_arms"].layout.xaxis.title.text != answer.figures["pareto_arms"].layout.xaxis.title.text
 
 
 def test_verdict_and_findings_are_the_reports(answer: Answer) -> None:
-    assert answer.verdict == verdict_sentence(answer.comparison, cost="device_seconds")
+    assert answer.verdict == verdict_text(answer.comparison, cost="device_seconds")
     assert answer.findings == findings(answer.comparison, cost="device_seconds")
 
 
@@ -70,7 +70,7 @@ def test_a_notebook_shows_verdict_and_arms_and_names_are_escaped(answer: Answer)
     assert repr(answer) == f"<Answer synthetic: 6 arms at B=1024, 2048, 4096, {len(answer.results)} trials>"
     html = answer._repr_html_()
     assert html.count("<tr") == 1 + 1 + 3 * 6  # headings, baseline, arms by batch size
-    assert "as well as tuned" in html
+    assert "skip tuning at B=1,024" in html
     hostile = reported(definition(question="<script>alert(1)</script>"))
     assert "<script>" not in hostile._repr_html_()
     assert "&lt;script&gt;" in hostile._repr_html_()

@@ -230,7 +230,7 @@ def test_one_trial_that_fails_ends_neither_the_study_nor_its_answer(copied: Path
     with closing(Journal(copied / "tiny")) as held:
         held.finish(replace(broken, status="failed", validation_score=None, test_score=None, error="lost"))
     row = run(copied).comparison.row("sqrt", 60)
-    assert (row.num_seeds, row.num_failed) == (1, 1)
+    assert (row.num_seeds, row.num_failed, row.verdict.kind) == (2, 1, "unreliable")
 
 
 def test_data_that_are_not_there_are_named_before_anything_is_begun(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_ctrl_c_after_the_answer_leaves_the_rest_to_the_sync_that_is_told(
     told = (
         f"Stopped writing to MLflow, which has 2 of {NUM_TRIALS} trials. The journal has all of them. To bring them in"
     )
-    assert out.endswith(f"{told} later: zerotune sync plane.yaml --app plane.py:sides")
+    assert f"{told} later: zerotune sync plane.yaml --app plane.py:sides" in out
     for thread in threading.enumerate():
         if thread.name == "mlflow-writer":
             thread.join(60)

@@ -53,7 +53,7 @@ def test_a_database_that_is_lost_and_back_holds_every_trial_once(here: Here, mon
         (experiment,) = client.search_experiments(filter_string="name = 'plane'")
         runs = client.search_runs([experiment.experiment_id])
         assert Counter(run.info.status for run in runs) == {"FINISHED": len(runs)}
-        assert here.done("compare", "plane", "--tracking-uri", uri) in out
+        assert here.compared("--tracking-uri", uri) in out
         assert all(PASSWORD not in str(run.to_dictionary()) for run in runs)
     assert PASSWORD not in out
     assert holding_the_password(here.folder) == []

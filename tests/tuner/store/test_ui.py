@@ -36,12 +36,16 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     bases = {host: dict(ui_links(uri, "small", 1, host=host))["all runs"].partition("/#")[0] for host in HOSTS}
     assert bases == HOSTS
     links = dict(ui_links(uri, "small", 5123, ["grid", "date"]))
-    assert list(links) == ["all runs", "confirmation runs", "compare date, grid at B=8192", "figures and tables"]
-    assert links["all runs"] == "http://127.0.0.1:5123/#/experiments/2/runs?viewStateShareKey=zerotune"
-    assert links["figures and tables"].endswith("/artifacts")
-    confirmed = {
+    labels = ["answer", "all runs", "confirmation runs", "compare date, grid at B=8192", "figures and tables"]
+    assert list(links) == labels
+    training = "workflowType=machine_learning"
+    runs_page = f"http://127.0.0.1:5123/#/experiments/2/runs?{training}"
+    assert links["answer"] == f"{runs_page}&viewStateShareKey=zerotune-answer"
+    assert links["all runs"] == f"{runs_page}&viewStateShareKey=zerotune"
+    assert links["figures and tables"].endswith(f"/artifacts?{training}")
+    parents = {
         run.data.tags["arm"]: run.info.run_id
-        for run in find_runs(uri, "tags.batch_size = '8192' and tags.role != 'arm'")
+        for run in find_runs(uri, "tags.batch_size = '8192' and tags.role = 'arm'")
     }
     compared = links["compare date, grid at B=8192"]
-    assert [confirmed[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]
+    assert [parents[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]

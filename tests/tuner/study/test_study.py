@@ -207,7 +207,13 @@ def test_a_resolved_definition_is_json_and_read_back_as_the_same_study() -> None
     again = Study.model_validate(plain)
     assert plain == example.resolved() == again.resolved()
     assert again.fingerprint == example.fingerprint
-    assert set(example.resolved()) - set(example.content()) == {"question", "resources", "budget", "tracking_uri"}
+    assert set(example.resolved()) - set(example.content()) == {
+        "question",
+        "resources",
+        "budget",
+        "prices",
+        "tracking_uri",
+    }
 
 
 @pytest.mark.parametrize(
@@ -217,6 +223,7 @@ def test_a_resolved_definition_is_json_and_read_back_as_the_same_study() -> None
         ("name: example\n", "name: example\nresources: {cpus_per_trial: 2}\n"),
         ("name: example\n", "name: example\nresources: {packing: auto}\n"),
         ("name: example\n", "name: example\nbudget: {trials: 5}\n"),
+        ("name: example\n", "name: example\nprices: {watts: 300}\n"),
         ("name: example\n", "name: example\ntracking_uri: http://host:5000\n"),
         ("{source: mnist5k}", "{source: mnist5k, folder: data}"),
         ("[512, 128]", "[128, 512]"),

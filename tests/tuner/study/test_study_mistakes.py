@@ -29,8 +29,10 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: example", "name: ../up", "x.yaml:1: name: may hold a to z, 0 to 9, - and _ only, and starts with a letter or digit, got '../up'."),
     ("name: example", "name: example\nmargin: 1.5", "x.yaml:2: margin: must be at most 1, got 1.5."),
     ("name: example", "name: 7", "x.yaml:1: name: must be text, got 7."),
+    ("name: example", "name: example\nprices: {device_hour: 2}", "x.yaml:2: prices: states device_hour 2 of no currency: add one, such as currency: EUR."),
+    ("name: example", "name: example\nprices: {watts: 0}", "x.yaml:2: prices.watts: must be above 0, got 0."),
     # keys
-    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
+    ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, prices, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
     ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, repeats, space, trials."),
     ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs, warmup_start."),
     ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),

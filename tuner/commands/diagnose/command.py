@@ -17,6 +17,7 @@ from ..options import (
     load_named_study,
     tell_environment,
 )
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console, print_lines, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -63,18 +64,20 @@ def diagnose(
     store: StoreOption = None,
     tracking_uri: TrackingOption = None,
     app: AppOption = None,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """Train an arm and measure its curvature, trust ratios, weight distance, loss gap and gradient noise."""
     if every is not None and points is not None:
         raise BadInput("--points has no effect beside --every: leave one of them out")
-    definition = load_named_study(study, app)
+    with messages_of(format):
+        definition = load_named_study(study, app)
     from ...run.journal_lines import read_identity
     from ...store import store_uri
     from .diagnosis import DiagnosisQuestion
     from .export import export_diagnosis
     from .run import diagnose as train_and_measure
     from .run import needs_results
-    from .text import print_diagnosis
+    from .text import diagnosis_as_json, print_diagnosis
 
     results: tuple[TrialResult, ...] = ()
     if needs_results(definition, arm):
@@ -93,12 +96,17 @@ def diagnose(
         method="exact" if exact else "difference",
         data_folder=data_folder,
     )
-    diagnosis = train_and_measure(question, results, tell=console.print)
-    console.print()
-    print_diagnosis(diagnosis, console)
     folder = to or (store or STORE) / definition.name / "diagnose" / arm
-    with refuse_unwritable(folder):
-        files = export_diagnosis(diagnosis, folder)
+    with messages_of(format):
+        diagnosis = train_and_measure(question, results, tell=console.print)
+        if format is OutputFormat.text:
+            console.print()
+            print_diagnosis(diagnosis, console)
+        with refuse_unwritable(folder):
+            files = export_diagnosis(diagnosis, folder)
+    if format is OutputFormat.json:
+        print_json("diagnose", diagnosis_as_json(diagnosis))
+        return
     console.print()
     print_lines(files)
 

@@ -3,6 +3,9 @@
 This module must not know plotly.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -96,6 +99,32 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
             style="dim",
         )
     )
+
+
+def diagnosis_as_json(diagnosis: Diagnosis) -> Mapping[str, Any]:
+    """Return what `print_diagnosis` prints, as values: a run per batch size, and the findings."""
+    question = diagnosis.question
+    return {
+        "study": question.study.name,
+        "arm": question.arm,
+        "seed": question.seed,
+        "hessian": question.method,
+        "runs": [
+            {
+                "batch_size": run.batch_size,
+                "updates": run.iterations,
+                "status": run.result.status,
+                "peak": run.peak,
+                "last_lipschitz": run.observations[-1].lipschitz,
+                "r_squared": {law: fit.r_squared for law, fit in run.fits.items()},
+                "noise_scale": run.late_noise_scale,
+                "loss_gap": run.loss_gaps[-1][1] if run.loss_gaps else None,
+            }
+            for run in diagnosis.runs
+        ],
+        "findings": [describe_peaks(diagnosis), f"{describe_distance(diagnosis)}."],
+        "notes": [*diagnosis.notes, *filter(None, map(_ended_early, diagnosis.runs))],
+    }
 
 
 def _ended_early(run: DiagnosedRun) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from ...errors import BadInput
 from ..options import AppOption
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console
 from ..user_application import register_user_application
 
@@ -28,11 +29,18 @@ def list_names(
         typer.Argument(metavar="WHAT", help="What to list."),
     ],
     app: AppOption = None,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """List the applications, optimizers, schedules, rules, methods or studies that can be named."""
     if app is not None and kind is not ListedKind.applications:
         raise BadInput(f"--app {app}: has no effect on a list of {kind.value}: leave it out")
     from .entries import list_entries, print_entries
 
-    register_user_application(app)
-    print_entries(list_entries(kind.value), console)
+    with messages_of(format):
+        register_user_application(app)
+        columns, rows = list_entries(kind.value)
+    if format is OutputFormat.json:
+        entries = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json("list", {"listed": kind.value, "columns": columns, "entries": entries})
+    else:
+        print_entries((columns, rows), console)

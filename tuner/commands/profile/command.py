@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..options import CostOption, Currency, StoredStudy, StoreOption, TrackingOption
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console, print_lines, refuse_unwritable
 
 
@@ -27,24 +28,31 @@ def profile(
     ] = None,
     store: StoreOption = None,
     tracking_uri: TrackingOption = None,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """Compare arms over several studies with performance profiles: how often each is as good, and at what cost."""
     from .profiles import performance_profiles
-    from .text import print_profiles
+    from .text import print_profiles, profiles_as_json
 
-    stored = [StoredStudy(study=study, store=store, tracking_uri=tracking_uri) for study in studies]
-    answers = [study.read_answer() for study in stored]
-    for found in answers:
-        for sentence in found.missing:
-            console.print(f"{found.comparison.facts.name}: {sentence}", style="bold yellow")
-    comparisons = [found.comparison for found in answers]
-    shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
-    print_profiles(shown, performance_profiles(comparisons, cost.value, with_baseline=not with_baseline), console)
-    if to is None:
+    with messages_of(format):
+        stored = [StoredStudy(study=study, store=store, tracking_uri=tracking_uri) for study in studies]
+        answers = [study.read_answer() for study in stored]
+        missing = [f"{found.comparison.facts.name}: {sentence}" for found in answers for sentence in found.missing]
+        comparisons = [found.comparison for found in answers]
+        shown = performance_profiles(comparisons, cost.value, with_baseline=with_baseline)
+        other = performance_profiles(comparisons, cost.value, with_baseline=not with_baseline)
+        files = []
+        if to is not None:
+            from .figure import write_profile
+
+            with refuse_unwritable(to):
+                files = write_profile(shown, to)
+    if format is OutputFormat.json:
+        print_json("profile", {"missing": missing, **profiles_as_json(shown, other)})
         return
-    from .figure import write_profile
-
-    with refuse_unwritable(to):
-        files = write_profile(shown, to)
-    console.print()
-    print_lines(files)
+    for sentence in missing:
+        console.print(sentence, style="bold yellow")
+    print_profiles(shown, other, console)
+    if files:
+        console.print()
+        print_lines(files)

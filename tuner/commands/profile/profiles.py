@@ -23,7 +23,7 @@ class WorkloadEntry:
     """One arm on one workload.
 
     Attributes:
-        finding: the arm's verdict against the study's reference; "reference", or "failed" if no run has a score.
+        finding: the kind of the arm's verdict, "reference" for the reference itself.
         bill: cost to a model with the arm, in the currency; None if no run has a score.
         ratio: the bill divided by that of the cheapest arm as good as the reference; infinite if this arm is not.
     """
@@ -227,12 +227,12 @@ def _finding(comparison: Comparison, arm: str, batch_size: int) -> str:
     row = comparison.row(arm, batch_size)
     if arm == comparison.facts.reference:
         return "reference"
-    return "failed" if row.verdict is None else row.verdict.finding
+    return "cannot be judged" if row.verdict is None else row.verdict.kind
 
 
 def _costs(bills: Sequence[float | None], findings: Sequence[str]) -> list[float]:
     """Return the bills, infinite where the arm was not shown to be as good as the reference."""
     return [
-        bill if bill is not None and finding in ("reference", "beats", "matches") else math.inf
+        bill if bill is not None and finding in ("reference", "yes", "yes, but") else math.inf
         for bill, finding in zip(bills, findings, strict=True)
     ]

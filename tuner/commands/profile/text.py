@@ -4,7 +4,8 @@ This module must not know plotly, nor where results come from.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +32,34 @@ def print_profiles(shown: PerformanceProfiles, other: PerformanceProfiles, conso
     console.print(_table(shown, {profile.arm: profile.area for profile in other.arms}))
     for note in notes(shown):
         console.print(Text(note, style="dim"))
+
+
+def profiles_as_json(shown: PerformanceProfiles, other: PerformanceProfiles) -> Mapping[str, Any]:
+    """Return what `print_profiles` prints, as values; `other_area` is the area with the baseline's cost the other way.
+
+    A ratio is infinite where the arm is not as good as the reference.
+    """
+    areas = {profile.arm: profile.area for profile in other.arms}
+    return {
+        "headline": headline(shown),
+        "currency": shown.currency,
+        "with_baseline": shown.with_baseline,
+        "workloads": shown.num_workloads,
+        "arms": [
+            {
+                "arm": profile.arm,
+                "as_good": sum(math.isfinite(entry.ratio) for entry in profile.entries),
+                "not_shown": sum(entry.finding == "not shown" for entry in profile.entries),
+                "cheapest": sum(entry.ratio == 1.0 for entry in profile.entries),
+                "within": {f"{tau:g}": sum(entry.ratio <= tau for entry in profile.entries) for tau in FACTORS},
+                "area": profile.area,
+                "other_area": areas[profile.arm],
+                "entries": profile.entries,
+            }
+            for profile in rank_arms(shown.arms)
+        ],
+        "notes": notes(shown),
+    }
 
 
 def headline(shown: PerformanceProfiles) -> str:
@@ -77,12 +106,12 @@ def _table(shown: PerformanceProfiles, other_areas: dict[str, float]) -> Table:
     table.add_column("arm", max_width=24, overflow="fold")
     within = [f"within\n{factor:g}x" for factor in FACTORS]
     other = "area without\nbaseline" if shown.with_baseline else "area incl.\nbaseline"
-    for heading in ("as good", "undecided", "cheapest", *within, "area", other):
+    for heading in ("as good", "not shown", "cheapest", *within, "area", other):
         table.add_column(heading, justify="right")
     for profile in rank_arms(shown.arms):
         ratios = [entry.ratio for entry in profile.entries if math.isfinite(entry.ratio)]
-        undecided = sum(entry.finding == "undecided" for entry in profile.entries)
-        numbers = [len(ratios), undecided, *(sum(ratio <= tau for ratio in ratios) for tau in (1.0, *FACTORS))]
+        not_shown = sum(entry.finding == "not shown" for entry in profile.entries)
+        numbers = [len(ratios), not_shown, *(sum(ratio <= tau for ratio in ratios) for tau in (1.0, *FACTORS))]
         table.add_row(
             Text(profile.arm),
             *(f"{number} of {shown.num_workloads}" for number in numbers),
@@ -101,8 +130,8 @@ def notes(shown: PerformanceProfiles) -> tuple[str, ...]:
         else "without the search for its baseline"
     )
     return (
-        "A workload is a study at one batch size. As good: the reference itself, or an arm that beats or matches it; "
-        "undecided does not count as good.",
+        "A workload is a study at one batch size. As good: the reference itself, or an arm whose verdict is a yes, "
+        "less certain ones included; not shown does not count.",
         f"Cost: {unit} to a model, including all search trials of the arm at that batch size, {baseline}. Cheapest and "
         "within: relative to the cheapest of these arms that is as good.",
         f"Area: under the share of workloads solved within a factor of the cheapest, over that factor from 1 to "

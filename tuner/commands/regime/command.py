@@ -10,6 +10,7 @@ from ...errors import BadInput
 from ...run.command_text import format_path
 from ..interrupt import exit_on_interrupt
 from ..options import AcceptOption, RetrainOption, TrainingOptions, takes_options
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console, print_lines
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def regime(
         bool, typer.Option("--retry-failed", help="Run the failed trainings of an earlier search again first.")
     ] = False,
     accept_changes: AcceptOption = False,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """Find the batch sizes from which a batch is large, huge and full, by bisection over powers of two.
 
@@ -66,7 +68,7 @@ def regime(
     command = options.format_command("regime", {name: None if n is None else str(n) for name, n in limits.items()})
     command += ("" if check else " --no-check") + (" --retrain" if retrain else "")
     command += " --retry-failed" if retry_failed else ""
-    with exit_on_interrupt(command, console), options.start_cluster_early():
+    with messages_of(format), exit_on_interrupt(command, console), options.start_cluster_early():
         from .run import SearchRange, find_regime, regime_folder
 
         definition, run_options = options.load_study(), options.run_options()
@@ -76,7 +78,8 @@ def regime(
                 "nothing has failed; leave it out"
             )
         search_range = SearchRange(first=first, last=last, check=check, max_trainings=budget_trials)
-        find_regime(
+        report = regime_folder(definition, run_options) / "report"
+        found = find_regime(
             definition,
             run_options,
             search_range,
@@ -85,11 +88,17 @@ def regime(
             retry_failed=retry_failed,
             accept_changes=accept_changes,
             resume_command=command,
-            on_found=partial(_print_found, report=regime_folder(definition, run_options) / "report"),
+            on_found=partial(_print_found, report=report, format=format),
         )
+    if format is OutputFormat.json:
+        from .export import regime_as_json
+
+        print_json("regime", regime_as_json(found))
 
 
-def _print_found(found: "Regime", report: Path) -> None:
+def _print_found(found: "Regime", report: Path, format: OutputFormat) -> None:
+    if format is OutputFormat.json:
+        return
     from .text import print_regime
 
     print_regime(found, console)

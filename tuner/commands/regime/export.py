@@ -1,6 +1,5 @@
 """Write the result of a regime search to files: a page with the figure, images, and the numbers as CSV and JSON."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from typing import Any
 
 from ...reports.figures.images import FORMATS
 from ...reports.html.document import page_figure, render_page
+from ...reports.json_text import format_json
 from ...reports.tables.result_tables import Table
 from ..page_files import write_page_files
 from .figure import READING, regime_figure
@@ -21,7 +21,7 @@ def write_regime(regime: Regime, to: Path) -> list[Path]:
     page, records, figures = regime_page(regime), attempt_records(regime), {"regime": regime_figure(regime)}
     files = write_page_files(to, "regime", page=page, records=records, figures=figures, formats=FORMATS)
     content = to / "regime.json"
-    content.write_text(json.dumps(regime_as_json(regime), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    content.write_text(format_json("regime", regime_as_json(regime)), encoding="utf-8")
     return [*files[:2], content, *files[2:]]
 
 
@@ -75,7 +75,7 @@ def regime_page(regime: Regime) -> str:
     return render_page(
         f"zerotune regime {regime.question.study}",
         [page_figure("regime", regime_figure(regime), READING)],
-        verdict=headline(regime),
+        verdict=(headline(regime),),
         sentences=sentences(regime),
         numbers=Table(
             caption="Every attempt: its score, whether it holds, and what it cost.",

@@ -188,4 +188,9 @@ def _write_to_store(store: Store, regime: Regime, files: Iterable[Path]) -> None
 def _summary(attempt: Attempt) -> Mapping[str, float]:
     """Return an attempt's numbers as metrics of its parent run. The store leaves out what is not finite."""
     score = math.nan if attempt.score is None else attempt.score.mean
-    return {"test_score": score, "validation_loss_mean": attempt.loss, "keeps_score": float(attempt.keeps_score)}
+    return {
+        "seeds": float(attempt.num_seeds),
+        "test_score": score,
+        "validation_loss_mean": attempt.loss,
+        "keeps_score": float(attempt.keeps_score),
+    }

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from ...analysis.comparison import tolerated_loss
 from ...analysis.evidence import Interval, paired_verdict, t_interval
 from ...analysis.ledger import LedgerLine
+from ...analysis.lost_seeds import Seeds, sort_seeds
+from ...analysis.verdict import tolerated_loss
 from ...cost import Cost
 from ...trial import TrialResult, is_score
 from .bisection import Bracket, find_bracket
@@ -26,6 +27,7 @@ class Attempt:
     """The results of a method at a batch size, compared with the baseline.
 
     Attributes:
+        seeds: its confirmation runs by seed; lost are those that diverged or have no score.
         score: mean test score of its confirmation runs with the 95% interval; None if none has a score.
         loss: mean validation loss of these runs after their last epoch, in nats; infinite if one diverged.
         keeps_score: whether the mean score is within the margin of the baseline's.
@@ -41,6 +43,7 @@ class Attempt:
 
     arm: str
     batch_size: int
+    seeds: Seeds
     score: Interval | None
     loss: float
     keeps_score: bool
@@ -96,6 +99,7 @@ class Judge:
         return Attempt(
             arm=arm,
             batch_size=batch_size,
+            seeds=sort_seeds(confirmations, None, higher_is_better=self.higher_is_better),
             score=t_interval(list(scores.values())) if scores else None,
             loss=fmean(losses.values()) if losses else math.inf,
             keeps_score=keeps_score,

@@ -1,6 +1,5 @@
 """The command `zerotune rule`."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..options import app_option, takes_options
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console, print_lines
 from ..user_application import check_application_is_used, register_user_application
 from .options import BASELINE, RuleOptions
@@ -25,9 +25,8 @@ def rule(
             metavar="FILE", help="Plot the learning rates to FILE.html, .png or .svg.", rich_help_panel=OUTPUT
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=OUTPUT)
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.", rich_help_panel=OUTPUT)] = False,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """Show what a scaling rule gives at a batch size: learning rate, warm-up and iterations.
 
@@ -37,19 +36,22 @@ def rule(
     from .options import answer_options
     from .text import print_rule
 
-    name = register_user_application(app)
+    format = OutputFormat.json if as_json else format
+    with messages_of(format):
+        name = register_user_application(app)
     options = replace(options, application=options.application or name)
     check_application_is_used(app, name, options.application or "", "--application")
     if plot is not None:
         from .figure import check_plot, write_plot
 
         check_plot(plot)
-    answer = answer_options(options)
-    if as_json:
-        print_lines([json.dumps(answer_as_json(answer), indent=2)])
-    else:
-        print_rule(answer, console)
+    with messages_of(format):
+        answer = answer_options(options)
+        if plot is not None:
+            write_plot(answer, plot)
+    if format is OutputFormat.json:
+        print_json("rule", answer_as_json(answer))
+        return
+    print_rule(answer, console)
     if plot is not None:
-        write_plot(answer, plot)
-        if not as_json:
-            print_lines([f"\n{plot}"])
+        print_lines([f"\n{plot}"])

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..options import AppOption, DataOption, StudyArgument, load_named_study
+from ..output import FormatOption, OutputFormat, messages_of, print_json
 from ..terminal import console, print_lines, refuse_unwritable
 
 
@@ -46,11 +47,13 @@ def weak_scaling(
     ] = None,
     data_folder: DataOption = None,
     app: AppOption = None,
+    format: FormatOption = OutputFormat.text,
 ) -> None:
     """Measure weak scaling on this machine (a fixed local batch per worker) and forecast it for many devices."""
-    definition = load_named_study(study, app)
+    with messages_of(format):
+        definition = load_named_study(study, app)
     from .measure import WeakScalingRequest, default_samples, measure_weak_scaling
-    from .text import print_weak_scaling
+    from .text import print_weak_scaling, weak_scaling_as_json
 
     request = WeakScalingRequest(
         study=definition,
@@ -61,14 +64,19 @@ def weak_scaling(
         hidden=hidden,
         data_folder=data_folder,
     )
-    found = measure_weak_scaling(request, lambda line: console.print(line, style="dim"))
-    console.print()
-    print_weak_scaling(found, definition.application, console)
-    if to is None:
-        return
-    from .figure import write_weak_scaling
+    with messages_of(format):
+        found = measure_weak_scaling(request, lambda line: console.print(line, style="dim"))
+        if format is OutputFormat.text:
+            console.print()
+            print_weak_scaling(found, definition.application, console)
+        files = []
+        if to is not None:
+            from .figure import write_weak_scaling
 
-    with refuse_unwritable(to):
-        files = write_weak_scaling(found, definition.application, to)
-    console.print()
-    print_lines(files)
+            with refuse_unwritable(to):
+                files = write_weak_scaling(found, definition.application, to)
+    if format is OutputFormat.json:
+        print_json("scale", {"study": definition.name, **weak_scaling_as_json(found, definition.application)})
+    elif files:
+        console.print()
+        print_lines(files)

@@ -3,6 +3,10 @@
 This module must not know plotly, nor how anything was measured.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +30,46 @@ def print_weak_scaling(found: WeakScaling, name: str, console: Console) -> None:
     console.print(_forecast(found))
     for note in notes(found):
         console.print(Text(note, style="dim"))
+
+
+def weak_scaling_as_json(found: WeakScaling, name: str) -> Mapping[str, Any]:
+    """Return what `print_weak_scaling` prints, as values in seconds, samples, FLOPs, bytes and words."""
+    own, shared = found.forecast(shares_machine=False), found.forecast(shares_machine=True)
+    errors, alone = found.errors(), found.alone
+    return {
+        "headline": headline(found, name),
+        "measured": [
+            {
+                **asdict(point),
+                "samples_per_second": point.samples / point.update_seconds,
+                "efficiency": found.efficiency(point),
+                "communication": None if point is alone else point.exchange_share,
+                "slowdown": None if point is alone else point.apart_seconds / alone.apart_seconds,
+                "forecast_error": errors.get(point.num_workers),
+            }
+            for point in found.points
+        ],
+        "machine": {
+            "flops_per_second": found.flops,
+            "peak_flops_per_second": found.rates.flops,
+            "memory_bytes_per_second": found.rates.bytes,
+            "intensity": found.intensity,
+            "link_words_per_second": shared.link.words,
+            "link_latency_seconds": shared.link.latency,
+            "communication_energy_share": found.exchange_energy_share,
+        },
+        "forecast": [
+            {
+                "devices": number,
+                "efficiency": own.efficiency(number),
+                "samples_per_second": own.samples_per_second(number),
+                "efficiency_slowed": alone.update_seconds / shared.update_seconds(number),
+                "samples_per_second_slowed": shared.samples_per_second(number),
+            }
+            for number in FORECAST_WORKERS
+        ],
+        "notes": notes(found),
+    }
 
 
 def format_si(number: float) -> str:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...trial import TrialResult
 from ..text.costs import Unit, cost_title, cost_unit
-from ..text.format import format_amount, format_share, pluralize
+from ..text.format import format_amount, join_names, pluralize
 from .style import GREY, apply_style, arm_styles, escape, fade
 
 _BAR_HEIGHT = 30
@@ -39,23 +39,26 @@ def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
     """Return a row's cost by the name of the part, in the currency's own unit; empty without a bill.
 
-    Search and one training add up to the cost to a model. The evidence is further confirmation runs and repeats of the
-    search. The three add up to what the arm's trials are worth in the ledger at that batch size: what was spent on
-    them, and what had been spent before on reused results. The baseline's search is not divided: it is shown in full
-    for every batch size and arm that depends on it.
+    Search and one training add up to the cost to a model: a search has trained its model already, so nothing is billed
+    for another training. The evidence is the other confirmation runs and repeats of the search. The three add up to
+    what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had been spent
+    before on reused results. The baseline's search is not divided: it is shown in full for every batch size and arm
+    that depends on it.
     """
-    if row.training is None:
+    if row.bill is None:
         return {}
     checks = sum(
         float(getattr(line.full_cost, currency))
         for line in comparison.ledger.lines
         if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
     )
+    searched = float(getattr(row.search, currency))
+    trained = max(0.0, row.bill[currency] - searched)
     return {
-        SEARCH.name: float(getattr(row.search, currency)),
-        TRAINING.name: row.training[currency],
+        SEARCH.name: searched,
+        TRAINING.name: trained,
         BASELINE_SEARCH.name: row.baseline_bill[currency],
-        EVIDENCE.name: max(0.0, checks - row.training[currency]),
+        EVIDENCE.name: max(0.0, checks - trained),
     }
 
 
@@ -95,7 +98,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
     apply_style(
         figure,
         title=_finding(comparison, rows, cost),
-        subtitle=f"{facts.name}: what each arm spent, and on what; written beside a bar: search and one training",
+        subtitle=f"{facts.name}: what each arm spent, and on what; written beside a bar: the cost to a model",
         panels_height=60 + _BAR_HEIGHT * len(rows),
     )
     figure.update_layout(barmode="stack", bargap=0.25, legend_traceorder="normal")
@@ -103,19 +106,18 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
 
 
 def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
-    """Return the headline: the share of search in the reference's cost to a model at every batch size."""
+    """Return the headline: the cost to a model with the reference at every batch size, and the baselines' trials."""
     facts = comparison.facts
-    shares = {
-        row.batch_size: format_share(float(getattr(row.search, cost)) / row.bill[cost])
-        for row in rows
-        if row.arm == facts.reference and row.bill and row.bill[cost]
-    }
-    if not shares:
+    bills = {row.batch_size: row.bill[cost] for row in rows if row.arm == facts.reference and row.bill}
+    if not bills:
         return "What each arm spent, and on what"
-    sizes = ", ".join(map(str, shares))
+    unit = cost_unit(cost, bills.values())
+    amounts = [format_amount(bill / unit.size) for bill in bills.values()]
+    amounts = amounts[:1] if len(set(amounts)) == 1 else amounts
     baseline = sum(line.full_cost.trials for line in comparison.ledger.lines if line.role == "baseline")
     rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
-    return f"Search is {', '.join(shares.values())} of what a model costs with {facts.reference} (at B={sizes}){rest}"
+    where = join_names([*map(str, bills)])
+    return f"A model costs {join_names(amounts)} {unit.label} with {facts.reference} (at B={where}){rest}"
 
 
 def _bars(

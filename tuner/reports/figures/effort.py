@@ -1,5 +1,6 @@
 """The best-of-k figure: the expected best validation score after k trials, and K*, in a panel for each batch size."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -11,6 +12,7 @@ from ...analysis.tuning_effort import expected_best
 from ...trial import TrialResult
 from ..text.costs import cost_unit
 from ..text.scores import format_score
+from ..text.seeds import format_lost
 from .panels import Panels
 from .searches import Search, searches
 from .style import EDGE_SIZE, ArmStyle, arm_styles, escape, fit_score_range, line_trace, marker_trace
@@ -18,6 +20,8 @@ from .style import EDGE_SIZE, ArmStyle, arm_styles, escape, fit_score_range, lin
 _CERTAIN_SHARE = 5
 """Up to k = N / 5 of N trials the curve is drawn in full. Beyond that, bootstrap intervals under-cover."""
 _PALE = 0.45
+_MOST_NAMED = 4
+"""Of more arms the headline names the range of K* only."""
 
 
 def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -33,15 +37,16 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
             repeats.get(search, ()),
             learned=search[0] in facts.learned_arms,
             higher_is_better=facts.higher_is_better,
+            noise=comparison.seed_noise.get(search[1]),
         )
         for search, trials in searches(facts, results).items()
     }
     levels = [row for row in comparison.rows if not row.search.trials and row.validation_score is not None]
     sound = [step.score for curve in curves.values() for step in curve]
-    sound += [row.validation_score for row in levels if row.validation_score is not None and not row.num_diverged]
+    sound += [row.validation_score for row in levels if row.validation_score is not None]
     panels = Panels(
         facts=facts,
-        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
         unit=cost_unit("trials", []),
     )
     styles = arm_styles(facts.arms)
@@ -66,18 +71,37 @@ def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]
     sizes = [size for size in facts.batch_sizes if curves.get((facts.reference, size))]
     parts = []
     for arm in facts.zero_tuning_arms:
-        efforts = [comparison.row(arm, size).effort for size in sizes]
-        needed = [
-            f"more than {effort.num_trials}" if effort.trials is None else str(effort.trials)
-            for effort in efforts
-            if effort is not None
-        ]
-        if needed:
-            parts.append(f"{arm}: {', '.join(needed)}")
+        rows = [comparison.row(arm, size) for size in sizes]
+        if any(row.effort is not None and not row.seeds.lost for row in rows):
+            parts.append(f"{arm}: {', '.join(map(_needed, rows))}")
     if not parts:
         return "What the best of k trials can be expected to score"
     where = ", ".join(map(str, sizes))
+    if len(parts) > _MOST_NAMED:
+        return (
+            f"Trials that {facts.reference} needs{_basis(comparison)} to match an arm that lost no seed: "
+            f"{_range(comparison, sizes)} (at B={where})"
+        )
     return f"Trials that {facts.reference} needs{_basis(comparison)} to match {'; '.join(parts)} (at B={where})"
+
+
+def _range(comparison: Comparison, sizes: Sequence[int]) -> str:
+    """Return the smallest and the largest K* of all rules."""
+    arms = comparison.facts.zero_tuning_arms
+    rows = [comparison.row(arm, size) for size in sizes for arm in arms]
+    sound = [row for row in rows if row.effort is not None and not row.seeds.lost]
+    ordered = sorted(sound, key=lambda row: math.inf if row.trials_to_match is None else row.trials_to_match)
+    ends = list(dict.fromkeys([_needed(ordered[0]), _needed(ordered[-1])]))
+    return " to ".join(ends)
+
+
+def _needed(row: ComparisonRow) -> str:
+    """Return K* of an arm, or why there is none."""
+    if row.seeds.lost:
+        return "lost seeds"
+    if row.effort is None:
+        return "not trained"
+    return f"more than {row.effort.num_trials}" if row.effort.trials is None else str(row.effort.trials)
 
 
 def _basis(comparison: Comparison) -> str:
@@ -112,7 +136,8 @@ def _draw_part(
     trace = marker_trace(ks, [step.score for step in curve], style, hovers, size=6, name=label, group=name)
     shape, dash = ("hv", "dash") if learned else ("linear", "solid")
     line = {"color": style.colour, "width": 2.5, "dash": dash, "shape": shape}
-    panels.add(batch_size, trace.update(mode="lines+markers", line=line, opacity=_PALE if pale else 1.0), costs=ks)
+    trace.update(mode="lines+markers", line=line, opacity=_PALE if pale else 1.0)
+    panels.add(batch_size, trace, arm=arm, costs=ks)
 
 
 def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: float) -> None:
@@ -121,14 +146,15 @@ def _draw_level(panels: Panels, row: ComparisonRow, style: ArmStyle, *, end: flo
     name, level = escape(row.arm), row.validation_score
     if panels.scale.off(level):
         point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=1.0, score=level)
-        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=name, labelled=True)
+        panels.add_off_axis(row.batch_size, [point], colour=style.colour, arm=row.arm, labelled=True)
         return
-    hover = f"{name}: {format_score(level, panels.facts.metric)} without any search"
+    lost = f", of its sound seeds; {format_lost(row.seeds)} lost" if row.seeds.lost else ""
+    hover = f"{name}: {format_score(level, panels.facts.metric)} without any search{lost}"
     line = line_trace([1, end], [level] * 2, style.colour, [hover] * 2, width=1.5, dash="dot", name=name, group=name)
-    panels.add(row.batch_size, line, costs=[1, end])
-    if row.trials_to_match is None:
+    panels.add(row.batch_size, line, arm=row.arm, costs=[1, end])
+    if row.trials_to_match is None or row.seeds.lost:
         return
     hover = f"{escape(panels.facts.reference)} reaches {name} after K* = {row.trials_to_match} trials"
     look = ArmStyle(colour=style.colour, symbol="star")
     star = marker_trace([row.trials_to_match], [level], look, [hover], size=EDGE_SIZE, group=name)
-    panels.add(row.batch_size, star.update(marker_line={"color": "white", "width": 1}))
+    panels.add(row.batch_size, star.update(marker_line={"color": "white", "width": 1}), arm=row.arm)

@@ -9,13 +9,24 @@ from statistics import fmean
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Amounts, Comparison, ComparisonRow
+from ...analysis.bill import Amounts
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.selection import BASELINE
 from ...cost import Cost
 from ...energy import Energy, modelled_energy
 from ...trial import TrialResult
 from ..text.format import format_amount
-from .style import GREY, ArmStyle, apply_style, arm_styles, escape, legend_entry, log_axis, marker_trace
+from .style import (
+    BASELINE_SYMBOL,
+    GREY,
+    ArmStyle,
+    apply_style,
+    arm_styles,
+    escape,
+    legend_entry,
+    log_axis,
+    marker_trace,
+)
 
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
@@ -114,7 +125,7 @@ def _draw_modelled(figure: go.Figure, energies: Sequence[Energy | None]) -> None
 
 
 def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]) -> None:
-    """Draw filled markers for the total energy of the search and one training, hollow ones for communication alone."""
+    """Draw filled markers for the total energy to a model, hollow ones for communication alone."""
     arms, styles = comparison.facts.arms, arm_styles(comparison.facts.arms)
     shown: list[float] = []
     for place, arm in enumerate(arms):
@@ -124,7 +135,7 @@ def _draw_models(figure: go.Figure, comparison: Comparison, sizes: Sequence[int]
             figure, escape(arm), rows, styles[arm], [sizes.index(row.batch_size) + shift for row in rows]
         )
     if comparison.baseline is not None and comparison.baseline.bill is not None:
-        baseline, style = comparison.baseline, ArmStyle(colour=GREY, symbol="hourglass")
+        baseline, style = comparison.baseline, ArmStyle(colour=GREY, symbol=BASELINE_SYMBOL)
         shown += _draw_arm(figure, BASELINE, [baseline], style, [sizes.index(baseline.batch_size)])
     figure.add_trace(legend_entry("communication alone", "circle-open", size=_MARKER_SIZE), row=1, col=2)
     low, high = (min(shown) / 1.5, max(shown) * 1.5) if shown else (1.0, 10.0)

@@ -2,19 +2,28 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import median
 
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison, confirmation_runs
-from ...analysis.pareto import ParetoPoint
 from ...trial import TrialResult
 from ..text.costs import Unit
 from ..text.format import pluralize
-from ..text.headlines import summary_line
 from ..text.scores import format_score
+from ..text.verdict import summary_line
 from .panels import Panels
-from .style import ArmStyle, arm_styles, escape, fade, fit_score_range, line_trace, marker_trace
+from .seed_marks import LOST_SEED
+from .style import (
+    LOST_SYMBOL,
+    ArmStyle,
+    arm_styles,
+    escape,
+    fit_score_range,
+    line_trace,
+    lost_trace,
+    marker_trace,
+)
 
 Curve = Mapping[int, Sequence[float]]
 """Validation scores by epoch, one score for each run that reached the epoch."""
@@ -33,34 +42,42 @@ def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 
 
 def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw the mean over seeds, with a band from the lowest to the highest score. The cost is ignored.
+    """Draw a thin line for each seed, dotted with a cross at its end if it is lost, and the median of the sound ones.
 
-    The mean excludes diverged runs. Triangles mark the epochs at which they ended.
+    The cost is ignored.
     """
     facts = comparison.facts
-    runs = {(arm, size): confirmation_runs(results, arm, size) for size in facts.batch_sizes for arm in facts.arms}
-    curves = {key: learning_curve(found) for key, found in runs.items()}
-    means = [fmean(scores) for curve in curves.values() for scores in curve.values()]
+    runs = {(row.arm, row.batch_size): confirmation_runs(results, row.arm, row.batch_size) for row in comparison.rows}
+    sound = {
+        (row.arm, row.batch_size): [
+            run for run in runs[row.arm, row.batch_size] if run.trial.config.seed in row.seeds.scores
+        ]
+        for row in comparison.rows
+    }
+    curves = {key: learning_curve(found) for key, found in sound.items()}
+    medians = [median(scores) for curve in curves.values() for scores in curve.values()]
     panels = Panels(
         facts=facts,
-        scale=fit_score_range(means, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(medians, facts.metric, higher_is_better=facts.higher_is_better),
         unit=Unit(label="epochs", size=1.0),
     )
     styles = arm_styles(facts.arms)
     for (arm, size), curve in curves.items():
+        lost = [run for run in runs[arm, size] if run not in sound[arm, size] and run.epochs]
+        for found, dash in ((sound[arm, size], None), (lost, "dot")):
+            if found:
+                panels.add(size, _seeds(found, styles[arm].colour, dash, escape(arm)), arm=arm)
+        if lost:
+            panels.add(size, _ends(panels, arm, lost, styles[arm].colour), arm=arm)
         if curve:
-            _draw_curve(panels, arm, size, curve, styles[arm])
-        diverged = [
-            ParetoPoint(name=arm, batch_size=size, cost=float(len(run.epochs)), score=run.validation_score)
-            for run in runs[arm, size]
-            if run.status == "diverged" and run.epochs and run.validation_score is not None
-        ]
-        if diverged:
-            panels.add_off_axis(size, diverged, colour=styles[arm].colour, group=escape(arm))
+            _draw_median(panels, arm, size, curve, styles[arm])
+        elif lost:
+            panels.add_arm_entry(size, arm, styles[arm])
+    if any(row.seeds.lost for row in comparison.rows):
+        panels.add_legend_entry(LOST_SEED, LOST_SYMBOL)
     figure = panels.finish(
         title=_finding(comparison, curves),
-        subtitle=f"{facts.name}: validation score after every epoch of the confirmation runs, mean and range over "
-        "seeds",
+        subtitle=f"{facts.name}: validation score after every epoch; thin: a seed, thick: the median of the sound ones",
         cost_title="epoch",
         split="validation",
         logarithmic=False,
@@ -71,13 +88,12 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
 
 
 def learning_curve(runs: Sequence[TrialResult]) -> Curve:
-    """Return the scores of the runs that did not diverge, by epoch."""
+    """Return the scores of runs by epoch."""
     scores: dict[int, list[float]] = {}
     for run in runs:
-        if run.status == "finished":
-            for epoch in run.epochs:
-                if math.isfinite(epoch.validation_score):
-                    scores.setdefault(epoch.epoch, []).append(epoch.validation_score)
+        for epoch in run.epochs:
+            if math.isfinite(epoch.validation_score):
+                scores.setdefault(epoch.epoch, []).append(epoch.validation_score)
     return dict(sorted(scores.items()))
 
 
@@ -87,32 +103,55 @@ def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) ->
     best = max if facts.higher_is_better else min
     for size in reversed(facts.batch_sizes):
         shown = {arm: curves[arm, size] for arm in facts.arms if curves[arm, size]}
+        shown = {arm: curve for arm, curve in shown.items() if not comparison.row(arm, size).seeds.lost}
         if not shown:
             continue
         end = max(max(curve) for curve in shown.values())
         middle = max(1, end // 2)
         leaders = [
-            best((arm for arm in shown if epoch in shown[arm]), key=lambda arm: fmean(shown[arm][epoch]))
+            best((arm for arm in shown if epoch in shown[arm]), key=lambda arm: median(shown[arm][epoch]), default="")
             for epoch in (middle, end)
         ]
+        if not leaders[0]:
+            continue
         then = "" if leaders[0] == leaders[1] else f", {leaders[1]}"
         return f"At B={size} {leaders[0]} led after epoch {middle} of {end}{then or ' and'} at the end"
     return summary_line(comparison)
 
 
-def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Curve, style: ArmStyle) -> None:
-    name, epochs = escape(arm), list(curve)
-    if any(len(scores) > 1 for scores in curve.values()):
-        outline = [*(max(curve[epoch]) for epoch in epochs), *(min(curve[epoch]) for epoch in reversed(epochs))]
-        band = line_trace([*epochs, *reversed(epochs)], outline, style.colour, width=0, group=name)
-        panels.add(batch_size, band.update(fill="toself", fillcolor=fade(style.colour)))
+def _seeds(runs: Sequence[TrialResult], colour: str, dash: str | None, group: str) -> go.Scatter:
+    """Return one trace with a thin line for each run."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for run in runs:
+        x += [*(epoch.epoch for epoch in run.epochs), None]
+        y += [*(epoch.validation_score for epoch in run.epochs), None]
+    y = [score if score is not None and math.isfinite(score) else None for score in y]
+    return line_trace(x, y, colour, width=1, dash=dash, group=group).update(opacity=0.5)
+
+
+def _ends(panels: Panels, arm: str, runs: Sequence[TrialResult], colour: str) -> go.Scatter:
+    """Return the crosses at the ends of lost runs, at the edge of the axis if their last score is off it."""
+    scale, metric = panels.scale, panels.facts.metric
+    ends = [(run.trial.config.seed, run.epochs[-1].epoch, run.epochs[-1].validation_score) for run in runs]
+    heights = [score if math.isfinite(score) and not scale.off(score) else scale.edge() for _, _, score in ends]
     hovers = [
-        f"{name}, epoch {epoch}: {format_score(fmean(scores), panels.facts.metric)}, "
+        f"{escape(arm)}, seed {seed}, lost: "
+        f"{format_score(score, metric) if math.isfinite(score) else 'no score'} after epoch {epoch}"
+        for seed, epoch, score in ends
+    ]
+    return lost_trace([epoch for _, epoch, _ in ends], heights, colour, hovers, group=escape(arm))
+
+
+def _draw_median(panels: Panels, arm: str, batch_size: int, curve: Curve, style: ArmStyle) -> None:
+    name, epochs = escape(arm), list(curve)
+    hovers = [
+        f"{name}, epoch {epoch}: {format_score(median(scores), panels.facts.metric)}, "
         f"{format_score(min(scores), panels.facts.metric)} to {format_score(max(scores), panels.facts.metric)} "
-        f"over {pluralize(len(scores), 'seed')}"
+        f"over {pluralize(len(scores), 'sound seed')}"
         for epoch, scores in curve.items()
     ]
-    means = [fmean(scores) for scores in curve.values()]
-    line = marker_trace(epochs, means, style, hovers, size=5, name=name, group=name)
-    line.update(mode="lines+markers" if len(epochs) <= 30 else "lines", line={"color": style.colour, "width": 2})
-    panels.add(batch_size, line, costs=epochs)
+    medians = [median(scores) for scores in curve.values()]
+    line = marker_trace(epochs, medians, style, hovers, size=5, name=name, group=name)
+    line.update(mode="lines+markers" if len(epochs) <= 30 else "lines", line={"color": style.colour, "width": 2.5})
+    panels.add(batch_size, line, arm=arm, costs=epochs)

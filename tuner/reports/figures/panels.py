@@ -1,8 +1,11 @@
 """Panels: one for each batch size, with a shared score axis and a cost axis of its own.
 
-Every figure of cost against score uses them. This module must not know what is drawn in the panels.
+Many arms are shown in groups: each batch size then has a panel for each group, with the reference in all of them. Every
+figure of cost against score uses them. This module must not know what is drawn in the panels.
 """
 
+import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +22,7 @@ from .style import (
     ArmStyle,
     ScoreRange,
     apply_style,
+    escape,
     legend_entry,
     line_trace,
     log_axis,
@@ -27,7 +31,21 @@ from .style import (
     panel_place,
     score_axis_title,
     set_score_axis,
+    wrap_text,
 )
+
+MOST_ARMS = 6
+"""Arms that a panel shows beside the reference."""
+_TITLE_WIDTH, _TITLE_LINES = 46, 2
+"""Letters of a line of a panel's title, and lines."""
+
+
+def arm_groups(facts: StudyFacts) -> list[tuple[str, ...]]:
+    """Return the arms in groups that a panel can show, each of about the same number and with the reference."""
+    others = [arm for arm in facts.arms if arm != facts.reference]
+    num_groups = max(1, math.ceil(len(others) / MOST_ARMS))
+    size = math.ceil(len(others) / num_groups)
+    return [(facts.reference, *others[place * size : (place + 1) * size]) for place in range(num_groups)]
 
 
 @dataclass(kw_only=True)
@@ -42,22 +60,39 @@ class Panels:
     _named: set[str] = field(default_factory=set)
     _num_off: dict[int, int] = field(default_factory=dict)
     _fronts: dict[int, Sequence[ParetoPoint]] = field(default_factory=dict)
+    _groups: Sequence[Sequence[str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.figure = make_panels([f"B={size}" for size in self.facts.batch_sizes], spacing=0.03)
+        self._groups = arm_groups(self.facts)
+        titles = [self._title(size, group) for size in self.facts.batch_sizes for group in self._groups]
+        if len(self._groups) == 1:
+            self.figure = make_panels(titles, spacing=0.03)
+        else:
+            self.figure = make_panels(titles, spacing=0.03, row_spacing=0.3)
+            self.figure.update_annotations(font_size=12)
 
-    def add(self, batch_size: int, trace: go.Scatter, *, costs: Sequence[float] = ()) -> None:
-        """Add a trace to a batch size's panel. Each name is in the legend once."""
-        trace.showlegend = trace.showlegend is not False and trace.name not in self._named
-        if trace.showlegend:
-            self._named.add(trace.name)
+    def _title(self, batch_size: int, group: Sequence[str]) -> str:
+        title = f"B={batch_size}"
+        if len(self._groups) > 1:
+            title = textwrap.shorten(f"{title}: {', '.join(group)}", _TITLE_LINES * _TITLE_WIDTH, placeholder=" …")
+        return wrap_text(title, _TITLE_WIDTH)
+
+    def add(self, batch_size: int, trace: go.Scatter, *, arm: str | None = None, costs: Sequence[float] = ()) -> None:
+        """Add a trace to a batch size's panels: those that show the arm, or all. Each name is in the legend once."""
+        first = self.facts.batch_sizes.index(batch_size) * len(self._groups)
         self._costs.extend(costs)
-        self.figure.add_trace(trace, **panel_place(self.facts.batch_sizes.index(batch_size)))
+        for place, group in enumerate(self._groups, start=first):
+            if arm is None or arm in group:
+                trace.showlegend = bool(trace.name) and trace.name not in self._named
+                if trace.showlegend:
+                    self._named.add(trace.name)
+                self.figure.add_trace(trace, **panel_place(place))
 
     def add_off_axis(
-        self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, group: str, labelled: bool = False
+        self, batch_size: int, points: Sequence[ParetoPoint], *, colour: str, arm: str, labelled: bool = False
     ) -> None:
-        """Mark scores off the axis at its edge, with their values beside them if labelled."""
+        """Mark an arm's scores off the axis at its edge, with their values beside them if labelled."""
+        group = escape(arm)
         texts = [format_score(point.score, self.facts.metric) for point in points]
         place = self._num_off.get(batch_size, 0) if labelled else 0
         self._num_off[batch_size] = place + 1
@@ -72,7 +107,7 @@ class Panels:
         if labelled:
             trace.update(mode="markers+text", text=texts, textposition="middle right")
             trace.update(textfont={"size": 11, "color": colour})
-        self.add(batch_size, trace, costs=costs if labelled else [])
+        self.add(batch_size, trace, arm=arm, costs=costs if labelled else [])
 
     def add_front(self, batch_size: int, front: Sequence[ParetoPoint]) -> None:
         """Add a Pareto front. `finish` draws it as steps: the best score for a given cost."""
@@ -80,10 +115,14 @@ class Panels:
         if on_axis:
             self._fronts[batch_size] = on_axis
 
+    def add_arm_entry(self, batch_size: int, arm: str, style: ArmStyle) -> None:
+        """Add a legend entry for an arm that has no marker of its own here, such as one without a sound seed."""
+        self.add(batch_size, marker_trace([None], [None], style, name=escape(arm), group=escape(arm)), arm=arm)
+
     def add_legend_entry(self, name: str, symbol: str, *, hollow: bool = False) -> None:
         """Add a legend entry for a symbol, without drawing a point."""
         entry = legend_entry(name, f"{symbol}-open" if hollow else symbol, size=10)
-        self.add(self.facts.batch_sizes[0], entry)
+        self.add(self.facts.batch_sizes[0], entry, arm=self._groups[0][-1])
 
     def shown(self, cost: float) -> float:
         """Convert a cost to the unit of the axis."""
@@ -107,7 +146,9 @@ class Panels:
         self.figure.update_xaxes(title_text=cost_title)
         set_score_axis(self.figure, self.scale, self.facts.metric)
         self.figure.update_yaxes(title_text=score_axis_title(self.scale, self.facts.metric, split), col=1)
-        apply_style(self.figure, title=title, subtitle=subtitle, num_panels=len(self.facts.batch_sizes))
+        apply_style(
+            self.figure, title=title, subtitle=subtitle, num_panels=len(self.facts.batch_sizes) * len(self._groups)
+        )
         return self.figure
 
     def _clamp(self, low: float, high: float) -> None:

@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Comparison, tolerated_loss
+from ...analysis.comparison import Comparison
 from ...analysis.selection import best_trial
+from ...analysis.verdict import tolerated_loss
 from ...trial import TrialResult
 from ..text.format import pluralize
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
@@ -58,6 +59,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
     arms = list(dict.fromkeys(arm for arm, _ in found))
     scale = fit_score_range(
         [score for trials in found.values() for score in scores_without_diverged(trials)],
+        facts.metric,
         higher_is_better=facts.higher_is_better,
     )
     figure = make_subplots(

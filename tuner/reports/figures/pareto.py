@@ -5,45 +5,54 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison, ComparisonRow, confirmation_runs
 from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
 from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
-from ..text.headlines import summary_line
-from ..text.scores import format_interval, format_score
-from .panels import Panels
-from .scores import error_bars, interval_ends
-from .style import MARKER_SIZE, ArmStyle, arm_styles, escape, fit_score_range, marker_trace
+from ..text.scores import format_score
+from ..text.seeds import describe_seeds, format_lost
+from ..text.verdict import summary_line
+from .panels import Panels, arm_groups
+from .seed_marks import LOST_SEED, seed_marks, seed_traces
+from .style import LOST_SYMBOL, MARKER_SIZE, ArmStyle, arm_styles, escape, fit_score_range, lost_trace, marker_trace
 
 _SIDEWAYS = 0.05
 """The horizontal offset between the markers of arms with the same cost, as a share of the cost."""
 
 
 def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw the cost to a model against the mean test score. Hollow markers add the baseline's bill."""
+    """Draw the cost to a model against the test score: seeds, and the median of the sound ones as a large marker.
+
+    Hollow markers add the baseline's bill.
+    """
     facts = comparison.facts
-    rows = [row for row in comparison.rows if row.score is not None and row.bill is not None]
-    sound = [row.score for row in rows if row.score and not row.num_diverged]
-    scale = fit_score_range([score.mean for score in sound], higher_is_better=facts.higher_is_better)
+    rows = [row for row in comparison.rows if row.bill is not None]
+    sound = [score for row in rows for score in row.seeds.scores.values()]
     panels = Panels(
         facts=facts,
-        scale=scale.with_room(interval_ends(sound)),
+        scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
         unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill]),
     )
-    styles = arm_styles(facts.arms)
-    on_axis = [row for row in rows if row.score and not panels.scale.off(row.score.mean)]
+    styles, groups = arm_styles(facts.arms), arm_groups(facts)
     for row in rows:
-        same = [other for other in on_axis if other.batch_size == row.batch_size and _same_cost(other, row, cost)]
-        place = same.index(row) - (len(same) - 1) / 2 if row in same else 0.0
-        _draw_arm(panels, row, styles[row.arm], cost, shift=1 + _SIDEWAYS * place)
+        group = next(group for group in groups if row.arm in group)
+        same = [
+            other
+            for other in rows
+            if other.batch_size == row.batch_size and other.arm in group and _same_cost(other, row, cost)
+        ]
+        place = same.index(row) - (len(same) - 1) / 2
+        _draw_arm(panels, row, styles[row.arm], cost, shift=(1 + _SIDEWAYS) ** place)
     for batch_size in facts.batch_sizes:
         panels.add_front(batch_size, arm_front(comparison, batch_size, cost))
     if any(row.baseline_bill[cost] for row in rows):
         panels.add_legend_entry("with the baseline's bill", "circle", hollow=True)
+    if any(row.seeds.lost for row in rows):
+        panels.add_legend_entry(LOST_SEED, LOST_SYMBOL)
     return panels.finish(
         title=summary_line(comparison),
-        subtitle=f"{facts.name}: what a model costs with each arm, and how well it scores",
+        subtitle=f"{facts.name}: what a model costs with each arm, and how well its seeds score",
         cost_title=cost_title(panels.unit, "cost to a model"),
         split="test",
     )
@@ -55,32 +64,36 @@ def _same_cost(row: ComparisonRow, other: ComparisonRow, cost: str) -> bool:
 
 
 def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *, shift: float) -> None:
-    point = arm_points([row], cost)[0]
-    if panels.scale.off(point.score):
-        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
+    if row.bill is None:
         return
-    name, x = escape(row.arm), panels.shown(point.cost) * shift
-    hover = _hover(panels, row, cost)
+    name, x, metric = escape(row.arm), panels.shown(row.bill[cost]) * shift, panels.facts.metric
+    bill = f"{format_amount(x / shift)} {panels.unit.label}"
+    marks = seed_marks(row.seeds, [x] * len(row.seeds), panels.scale, metric, f"{row.arm}, B={row.batch_size}")
+    for trace in seed_traces(marks, style, panels.scale, name):
+        panels.add(row.batch_size, trace, arm=row.arm, costs=[x])
+    median = row.seeds.median
+    if median is None or panels.scale.off(median):
+        panels.add_arm_entry(row.batch_size, row.arm, style)
+        return
+    hover = _hover(row, metric, f"{bill}, {row.search.trials} search trials")
     if row.baseline_bill[cost]:
-        with_baseline = panels.shown(point.cost + row.baseline_bill[cost]) * shift
-        bill = f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}"
+        with_baseline = panels.shown(row.bill[cost] + row.baseline_bill[cost]) * shift
+        whole = f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}"
         ends = [x, with_baseline]
-        trace = marker_trace(ends, [point.score] * 2, style, [hover, bill], size=MARKER_SIZE - 1, group=name)
+        trace = marker_trace(ends, [median] * 2, style, [hover, whole], size=MARKER_SIZE - 1, group=name)
         trace.update(mode="lines+markers", marker_symbol=[style.symbol, f"{style.symbol}-open"])
         trace.update(line={"color": style.colour, "width": 1, "dash": "dot"})
-        panels.add(row.batch_size, trace, costs=ends)
-    trace = marker_trace([x], [point.score], style, [hover], name=name, group=name)
-    scores = [row.score] if row.score else []
-    panels.add(row.batch_size, trace.update(error_y=error_bars(scores, style.colour)), costs=[x])
+        panels.add(row.batch_size, trace, arm=row.arm, costs=ends)
+    trace = marker_trace([x], [median], style, [hover], name=name, group=name)
+    panels.add(row.batch_size, trace, arm=row.arm, costs=[x])
 
 
-def _hover(panels: Panels, row: ComparisonRow, cost: str) -> str:
-    if row.score is None or row.bill is None:
-        return escape(row.arm)
+def _hover(row: ComparisonRow, metric: str, bill: str) -> str:
     lines = [
         f"{row.arm}, B={row.batch_size}",
-        f"{panels.facts.metric} {format_interval(row.score, panels.facts.metric)}, {row.num_seeds} seeds",
-        f"{format_amount(panels.shown(row.bill[cost]))} {panels.unit.label}, {row.search.trials} search trials",
+        f"seeds: {describe_seeds(row.seeds, metric)}",
+        f"{format_lost(row.seeds)} lost",
+        bill,
         *(f"{name} = {value}" for name, value in row.params.items()),
     ]
     return "<br>".join(escape(line) for line in lines)
@@ -96,13 +109,21 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
     ]
     panels = Panels(
         facts=facts,
-        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
         unit=cost_unit(cost, [point.cost for point in trial_points(shown, cost)]),
     )
     for batch_size, group in trials.items():
         for arm, style in arm_styles(facts.arms).items():
-            _draw_trials(panels, [result for result in group if result.trial.arm == arm], style, cost)
+            own = [result for result in group if result.trial.arm == arm]
+            lost = comparison.row(arm, batch_size).seeds.lost
+            runs = [run for run in confirmation_runs(own, arm, batch_size) if run.trial.config.seed in lost]
+            _draw_trials(panels, [result for result in own if result not in runs], style, cost)
+            if runs:
+                panels.add_arm_entry(batch_size, arm, style)
+                panels.add(batch_size, _lost_runs(panels, runs, style.colour, cost), arm=arm)
         panels.add_front(batch_size, trial_front(comparison, shown, batch_size, cost))
+    if any(row.seeds.lost for row in comparison.rows):
+        panels.add_legend_entry(LOST_SEED, LOST_SYMBOL)
     if any(panels.scale.off(point.score) for point in trial_points(shown, cost)):
         panels.add_legend_entry("diverged, or off the axis", panels.scale.edge_symbol)
     return panels.finish(
@@ -128,14 +149,22 @@ def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle
         on_axis = [(result, point) for result, point in points if not panels.scale.off(point.score)]
         if not on_axis:
             continue
-        name, batch_size = escape(on_axis[0][0].trial.arm), on_axis[0][1].batch_size
+        arm, batch_size = on_axis[0][0].trial.arm, on_axis[0][1].batch_size
         costs = [panels.shown(point.cost) for _, point in on_axis]
         hovers = [_trial_hover(panels, result, point) for result, point in on_axis]
         scores = [point.score for _, point in on_axis]
-        trace = marker_trace(costs, scores, style, hovers, size=size, name=name, group=name)
-        panels.add(batch_size, trace.update(marker_opacity=opacity), costs=costs)
+        trace = marker_trace(costs, scores, style, hovers, size=size, name=escape(arm), group=escape(arm))
+        panels.add(batch_size, trace.update(marker_opacity=opacity), arm=arm, costs=costs)
     if off:
-        panels.add_off_axis(off[0].batch_size, off, colour=style.colour, group=escape(results[0].trial.arm))
+        panels.add_off_axis(off[0].batch_size, off, colour=style.colour, arm=results[0].trial.arm)
+
+
+def _lost_runs(panels: Panels, runs: Sequence[TrialResult], colour: str, cost: str) -> go.Scatter:
+    points = trial_points(runs, cost)
+    heights = [panels.scale.edge() if panels.scale.off(point.score) else point.score for point in points]
+    hovers = [f"{_trial_hover(panels, run, point)}<br>lost" for run, point in zip(runs, points, strict=True)]
+    costs = [panels.shown(point.cost) for point in points]
+    return lost_trace(costs, heights, colour, hovers, group=escape(runs[0].trial.arm))
 
 
 def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str:
@@ -149,16 +178,16 @@ def _trial_hover(panels: Panels, result: TrialResult, point: ParetoPoint) -> str
 
 
 def arm_points(rows: Iterable[ComparisonRow], currency: str) -> tuple[ParetoPoint, ...]:
-    """Return a point for each row that has a cost to a model and a mean test score."""
+    """Return a point for each row that has a cost to a model and lost no seed, at the median of its seeds."""
     return tuple(
-        ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.score.mean)
+        ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.bill[currency], score=row.seeds.median)
         for row in rows
-        if row.score is not None and row.bill is not None
+        if row.bill is not None and row.seeds.median is not None and not row.seeds.lost
     )
 
 
 def arm_front(comparison: Comparison, batch_size: int, currency: str) -> tuple[ParetoPoint, ...]:
-    """Return the Pareto front over the arms of a batch size."""
+    """Return the Pareto front over the arms of a batch size that lost no seed."""
     rows = [row for row in comparison.rows if row.batch_size == batch_size]
     return pareto_front(arm_points(rows, currency), higher_is_better=comparison.facts.higher_is_better)
 

@@ -1,7 +1,8 @@
 """The figures of a study, each a pure function of a comparison and its results.
 
 `FIGURES` lists them. A figure's title states the finding, its axes have units, and every arm keeps its colour and
-symbol. Scores of diverged runs are triangles at the edge of the axis, so that they do not squash the others.
+symbol. Seeds are points, lost ones crosses; scores off the axis are marked at its edge, so that they do not squash the
+others.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from .searches import has_searches
 from .slice_plot import slices
 from .surface import has_surface, surface
 from .time_to_target import has_times_to_target, time_to_target
+from .tuning_budget import has_savings, tuning_budget
 
 Draw = Callable[[Comparison, Sequence[TrialResult], str], go.Figure]
 """(comparison, results, currency) -> figure."""
@@ -49,42 +51,49 @@ class FigureSpec:
 
 FIGURES: dict[str, FigureSpec] = {
     "pareto_arms": FigureSpec(
-        reading="Up and to the left is better. A filled marker is what a model costs with that arm: all its search "
-        "trials at that batch size and one training. A hollow marker adds the search for the baseline that the arm "
-        "rests on. Bars are 95% intervals over seeds; arms of the same cost are moved 5% apart. No arm is both "
-        "cheaper and better than one on the line. Triangles are scores below the axis.",
+        reading="Up and to the left is better. Small markers are seeds, a cross is a lost one, a large marker is the "
+        "median of the sound ones, at what a model costs with that arm: all its search trials at that batch size, or "
+        "one training without a search. A hollow marker adds the search for the baseline that the arm rests on. Arms "
+        "of the same cost are moved 5% apart. Of the arms without a lost seed, none is both cheaper and better in its "
+        "median than one on the line. Triangles and crosses at the edge are scores off the axis.",
         draw=pareto_arms,
     ),
     "pareto_trials": FigureSpec(
         reading="Each marker is one training: small ones were searching, large ones confirm a choice. The search's "
-        "total is in the Pareto front over arms; here a lucky trial costs no more than an unlucky one. Triangles are "
-        "scores or costs beyond the axes: diverged runs, mostly.",
+        "total is in the Pareto front over arms; here a lucky trial costs no more than an unlucky one. Crosses "
+        "are lost seeds. Triangles are scores off the axis: diverged runs, mostly. What stands at the end of the axis "
+        "may have cost more or less.",
         draw=pareto_trials,
     ),
     "scores": FigureSpec(
-        reading="Means and 95% intervals over seeds, shifted sideways so that they do not overlap. The "
-        "dashed line is the margin: what is worse no longer holds the baseline's score. Triangles are scores off "
-        "the axis.",
+        reading="A row is an arm and a marker a seed, moved a little up or down so that equal scores do not overlap. "
+        "A cross is a lost seed: it diverged, failed, or ended nearer to guessing than to the baseline. The thick "
+        "line is the median of the sound seeds. Dashed is the margin: what is worse no longer holds the baseline's "
+        "score. Dotted is the median of the reference. Markers at the bad end are scores off the axis; beside "
+        "them stands the score, or of how many seeds.",
         draw=scores,
     ),
     "search_curves": FigureSpec(
-        reading="A line is a search; it rises when a better configuration is found. A marker is one training with an "
-        "arm that does not search, and its dotted line shows when a search reaches the same score.",
+        reading="A line is a search; it rises when a better configuration is found. Small markers are the "
+        "seeds of an arm that does not search, crosses lost ones; the large one is the median of the sound, and its "
+        "dotted line shows when a search reaches the same score.",
         draw=search_curves,
     ),
     "best_of_k": FigureSpec(
         reading="A curve is what the best of k trials scores on average, drawn without order from all that were run "
-        "(Tang et al., arXiv 2004.13705, Eq. 3). It is paler beyond a fifth of the trials, where bootstrap intervals "
-        "of it are too narrow. That takes trials for exchangeable, as those of grid and random search are. Of a "
-        "search that learns (dashed steps) it is the best so far, averaged over its repeats: with a single search a "
-        "description of what was run, and no estimate. A dotted line is the mean of an arm that needs no search; a "
-        "star marks K*, the fewest trials with which the reference reaches it.",
+        "(Tang et al., arXiv 2004.13705, Eq. 3), less the luck of the best where the noise between seeds is known. "
+        "It is paler beyond a fifth of the trials, where bootstrap intervals of it are too narrow. That takes trials "
+        "for exchangeable, as those of grid and random search are. Of a search that learns (dashed steps) it is the "
+        "best so far, averaged over its repeats, luck included: with a single search a description of what was run, "
+        "and no estimate. A dotted line is the mean of the sound seeds of an arm "
+        "that needs no search; a star marks K*, the fewest trials with which the reference reaches it. An arm that "
+        "lost a seed has none.",
         draw=best_of_k_curves,
         applies=has_searches,
     ),
     "learning_curves": FigureSpec(
-        reading="A line is the mean over seeds, the band goes from the lowest to the highest. Runs that diverged are "
-        "in neither: triangles mark the epoch at which they ended. What lies below the axis is early training.",
+        reading="A thin line is a seed, the thick one the median of the sound seeds. A lost seed is dotted, a cross "
+        "marks where it ended. What lies off the axis is early training.",
         draw=learning_curves,
         applies=has_epochs,
     ),
@@ -128,17 +137,28 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_surface,
     ),
     "cost_breakdown": FigureSpec(
-        reading="Search and one training are what a model costs with an arm. The search for the baseline is one search "
-        "that serves every batch size and every arm that rests on it, so it stands in full in each of their bars. "
-        "Further confirmation runs and repeats of a search are evidence for this study and no cost of tuning.",
+        reading="A model costs the search with an arm that searches, the best trial of which is the model, and one "
+        "training with any other. The search for the baseline is one search that serves every batch size and every "
+        "arm that rests on it, so it stands in full in each of their bars. Further confirmation runs and repeats of a "
+        "search are evidence for this study and no cost of tuning.",
         draw=cost_breakdown,
         applies=has_bills,
+    ),
+    "tuning_budget": FigureSpec(
+        reading="A curve is what an arm saves against the best of k trials of the reference's search, for every k up "
+        "to the number that the study gave it: the author chose that number, and the saving grows with it. A k on "
+        "the left is a small budget, which the arm hardly undercuts; a star is K*, the budget that on average does "
+        "as well as the arm. The dotted curve also bills the search for the arm's baseline to this batch size. "
+        "Trials without a score are billed to the others. Arms whose verdict allows no saving have no curve, and "
+        "none goes on past the trials that were run: what more would find is not known.",
+        draw=tuning_budget,
+        applies=has_savings,
     ),
     "energy": FigureSpec(
         reading="The model is DATE's (Section 4.5, Fig. 19): it counts operations, and words as parameters times "
         "updates, as if every update exchanged the gradients once with a neighbouring node; no such exchange takes "
         "place on one machine. At the same epochs a larger batch computes as much and communicates less. To a model: "
-        "all search trials of the arm at that batch size and one training; hollow markers are communication alone. "
+        "all search trials of the arm at that batch size, or one training; hollow markers are communication alone. "
         "Measured joules are what a device's meter counted (RAPL: processor packages; NVML: the GPU's board), shared "
         "equally among the trials that ran beside each other, idle cores and whatever else ran included.",
         draw=energy,

@@ -1,18 +1,17 @@
-"""The score figure: test score against batch size, a line for each arm."""
+"""The score figure: the seeds of every arm in a row of its own, in a panel for each batch size."""
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow, tolerated_loss
-from ...analysis.evidence import Interval
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...trial import TrialResult
-from ..text.headlines import summary_line
-from ..text.scores import format_interval, format_score, is_share
+from ..text.scores import format_score
+from ..text.verdict import summary_line
+from .seed_marks import SeedMark, lost_entry, seed_marks, seed_traces
 from .style import (
-    EDGE_SIZE,
     GREY,
     ArmStyle,
     ScoreRange,
@@ -21,165 +20,146 @@ from .style import (
     escape,
     fit_score_range,
     line_trace,
-    marker_trace,
+    make_panels,
+    num_rows,
+    panel_place,
+    score_axis,
     score_axis_title,
-    set_score_axis,
 )
 
-_SPREAD = 0.06
-"""The horizontal offset between arms, as a share of a doubling of the batch size."""
+_ROW_HEIGHT = 27
+_LONGEST_NAME = 24
+_SPREAD, _HALF_LINE = 0.22, 0.38
+"""How far from the middle of its row a seed, and the line of the median, may be."""
+_TEXT_ROOM = 0.35
+"""The share of the axis that a score written at its end may need."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorePoint:
-    """A mean test score at a batch size, with its escaped hover text. No axis is fitted to it if a seed diverged."""
+class _Row:
+    """An arm's row: its number from the top, its style, and whose seeds are in it.
 
-    arm: str
-    batch_size: int
-    score: Interval
-    hover: str
-    has_diverged: bool
-    is_hollow: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScorePlot:
-    """Scores of arms against batch size, with the score of the baseline and the worst that keeps it.
-
-    Attributes:
-        arms: all arms, which decide colours, symbols and offsets.
-        margin: share of the baseline's score that still counts as kept, in (0, 1].
-        margin_name: what the line at the margin is called.
-        ends: the batch sizes at which that line begins and ends.
+    It has the arm's name beside it, so that all seeds are circles.
     """
 
-    arms: Sequence[str]
-    points: Sequence[ScorePoint]
-    baseline: ScorePoint | None
-    metric: str
-    higher_is_better: bool
-    margin: float
-    margin_name: str
-    ends: tuple[float, float]
+    number: int
+    style: ArmStyle
+    arm: ComparisonRow
 
-    def draw(self, figure: go.Figure) -> None:
-        """Add a line for each arm, triangles for scores off the axis, and the baseline; set the score axis."""
-        level, scale = self._level(), self._scale()
-        for arm, style in arm_styles(self.arms).items():
-            own = [point for point in self.points if point.arm == arm]
-            if own:
-                figure.add_trace(self._line(own, style, scale))
-        for batch_size in sorted({point.batch_size for point in self.points}):
-            off = [point for point in self.points if point.batch_size == batch_size and scale.off(point.score.mean)]
-            if off:
-                figure.add_trace(self._triangles(off, scale))
-        if self.baseline is not None and level is not None:
-            figure.add_trace(line_trace(self.ends, [level] * 2, GREY, width=1.2, dash="dash", name=self.margin_name))
-            look, mean = ArmStyle(colour=GREY, symbol="hourglass"), self.baseline.score.mean
-            marker = marker_trace([self.baseline.batch_size], [mean], look, [self.baseline.hover], name="baseline")
-            figure.add_trace(marker.update(error_y=error_bars([self.baseline.score], GREY)))
-        set_score_axis(figure, scale, self.metric)
-        figure.update_yaxes(title_text=score_axis_title(scale, self.metric, "test"))
-
-    def _level(self) -> float | None:
-        """Return the worst score within the margin of the baseline's."""
-        if self.baseline is None:
-            return None
-        mean = self.baseline.score.mean
-        loss = tolerated_loss(self.margin, mean)
-        return mean - loss if self.higher_is_better else mean + loss
-
-    def _scale(self) -> ScoreRange:
-        level = self._level()
-        means = [point.score.mean for point in self.points if not point.has_diverged]
-        scale = fit_score_range([*means, *([] if level is None else [level])], higher_is_better=self.higher_is_better)
-        shown = [*self.points, *([] if self.baseline is None else [self.baseline])]
-        sound = [point.score for point in shown if not point.has_diverged]
-        ends = [*interval_ends(sound), *(score.mean for score in sound)]
-        return scale.with_room([min(end, 1.0) for end in ends] if is_share(self.metric) else ends)
-
-    def _places(self, points: Sequence[ScorePoint]) -> list[float]:
-        """Return the points' batch sizes, shifted slightly by the arm's place."""
-        middle = (len(self.arms) - 1) / 2
-        return [point.batch_size * 2.0 ** (_SPREAD * (self.arms.index(point.arm) - middle)) for point in points]
-
-    def _line(self, points: Sequence[ScorePoint], style: ArmStyle, scale: ScoreRange) -> go.Scatter:
-        """Return a line through an arm's scores. A score off the axis breaks it."""
-        name, hovers = escape(points[0].arm), [point.hover for point in points]
-        heights = [None if scale.off(point.score.mean) else point.score.mean for point in points]
-        trace = marker_trace(self._places(points), heights, style, hovers, name=name, group=name)
-        trace.update(mode="lines+markers", line={"color": style.colour, "width": 1.5})
-        trace.update(marker_symbol=[f"{style.symbol}-open" if point.is_hollow else style.symbol for point in points])
-        return trace.update(error_y=error_bars([point.score for point in points], style.colour))
-
-    def _triangles(self, points: Sequence[ScorePoint], scale: ScoreRange) -> go.Scatter:
-        """Return triangles at the bad end of the axis, one above the other, with the scores beside them."""
-        styles = arm_styles(self.arms)
-        colours = [styles[point.arm].colour for point in points]
-        return go.Scatter(
-            x=self._places(points),
-            y=[scale.edge(place) for place in range(len(points))],
-            mode="markers+text",
-            text=[f" {format_score(point.score.mean, self.metric)}" for point in points],
-            textposition="middle right",
-            textfont={"size": 11, "color": colours},
-            marker={"symbol": scale.edge_symbol, "size": EDGE_SIZE, "color": colours},
-            name="off the axis",
-            showlegend=False,
-            hovertext=[point.hover for point in points],
-            hoverinfo="text",
-            cliponaxis=False,
-        )
+    @property
+    def places(self) -> list[float]:
+        """The seeds' places, spread over the row so that equal scores can be told apart."""
+        last = max(1, len(self.arm.seeds) - 1)
+        return [
+            self.number + _SPREAD * (2 * seed / last - 1) * (len(self.arm.seeds) > 1)
+            for seed in range(len(self.arm.seeds))
+        ]
 
 
 def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw the mean test score with its 95% interval against batch size (log2). The cost is ignored."""
-    facts, baseline = comparison.facts, comparison.baseline
-    sizes = [facts.baseline_batch_size, *facts.batch_sizes]
-    figure = go.Figure()
-    ScorePlot(
-        arms=facts.arms,
-        points=[point for row in comparison.rows if (point := _point(row, facts.metric))],
-        baseline=None if baseline is None else _point(baseline, facts.metric),
-        metric=facts.metric,
-        higher_is_better=facts.higher_is_better,
-        margin=facts.margin,
-        margin_name=f"{100 * facts.margin:g}% of the baseline" if facts.higher_is_better else "margin to the baseline",
-        ends=(min(sizes) / 1.3, max(sizes) * 1.5),
-    ).draw(figure)
-    ticks = sorted({*facts.batch_sizes, *([] if baseline is None else [facts.baseline_batch_size])})
-    figure.update_xaxes(
-        type="log",
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-        title_text="batch size (samples, logarithmic)",
+    """Draw every seed's test score, and the median of an arm's sound ones as a line. The cost is ignored."""
+    facts, limit = comparison.facts, comparison.yardstick.limit
+    scale = _scale(comparison)
+    names = _names(comparison)
+    figure = make_panels([f"B={size}" for size in facts.batch_sizes], spacing=0.03)
+    named: set[str] = set()
+    for place, batch_size in enumerate(facts.batch_sizes):
+        traces = list(_levels(comparison, batch_size, limit, len(names)))
+        for row in _rows(comparison, batch_size):
+            traces += _row_traces(row, scale, facts.metric)
+        if any(row.seeds.lost for row in comparison.rows):
+            traces.append(lost_entry())
+        for trace in traces:
+            trace.showlegend = bool(trace.name) and trace.name not in named
+            named.update([trace.name] if trace.name else [])
+        figure.add_traces(traces, **{f"{axis}s": number for axis, number in panel_place(place).items()})
+    figure.update_xaxes(score_axis(scale, facts.metric), nticks=6)
+    figure.update_xaxes(title_text=score_axis_title(scale, facts.metric, "test"))
+    figure.update_yaxes(
+        range=[len(names) - 0.4, -0.6], tickvals=list(range(len(names))), ticktext=names, zeroline=False
     )
+    figure.update_yaxes(title_text="arm", col=1)
     apply_style(
         figure,
         title=summary_line(comparison),
-        subtitle=f"{facts.name}: test score against batch size, mean and 95% interval over seeds",
+        subtitle=f"{facts.name}: test score of every seed; the upright line is the median of an arm's sound seeds",
+        panels_height=num_rows(len(facts.batch_sizes)) * (110 + _ROW_HEIGHT * len(names)),
     )
     return figure
 
 
-def _point(row: ComparisonRow, metric: str) -> ScorePoint | None:
-    if row.score is None:
-        return None
-    lines = [f"{row.arm}, B={row.batch_size}", f"{metric} {format_interval(row.score, metric)}, {row.num_seeds} seeds"]
-    if row.num_diverged:
-        lines.append(f"{row.num_diverged} of them diverged")
-    hover = "<br>".join(escape(line) for line in lines)
-    return ScorePoint(
-        arm=row.arm, batch_size=row.batch_size, score=row.score, hover=hover, has_diverged=row.num_diverged > 0
+def _scale(comparison: Comparison) -> ScoreRange:
+    shown = [row.seeds for row in _all_rows(comparison)]
+    sound = [score for seeds in shown for score in seeds.scores.values()]
+    limit = comparison.yardstick.limit
+    facts = comparison.facts
+    scale = fit_score_range(
+        [*sound, *([] if limit is None else [limit])], facts.metric, higher_is_better=facts.higher_is_better
     )
+    return scale.including(limit)
 
 
-def error_bars(scores: Iterable[Interval], colour: str) -> dict[str, Any]:
-    """Return plotly's error bars. A score without an interval gets no bar."""
-    widths = [0.0 if score.high is None else score.high - score.mean for score in scores]
-    return {"type": "data", "array": widths, "color": colour, "thickness": 1.2, "width": 3}
+def _all_rows(comparison: Comparison) -> list[ComparisonRow]:
+    return [*([] if comparison.baseline is None else [comparison.baseline]), *comparison.rows]
 
 
-def interval_ends(scores: Iterable[Interval]) -> list[float]:
-    """Return both ends of each interval."""
-    return [end for score in scores for end in (score.low, score.high) if end is not None]
+def _names(comparison: Comparison) -> list[str]:
+    """Return the escaped names of the rows, the baseline's first."""
+    baseline, facts = comparison.baseline, comparison.facts
+    first = [] if baseline is None else [f"{baseline.arm} (B={facts.baseline_batch_size})"]
+    return [escape(textwrap.shorten(name, _LONGEST_NAME, placeholder="…")) for name in (*first, *facts.arms)]
+
+
+def _rows(comparison: Comparison, batch_size: int) -> list[_Row]:
+    styles = arm_styles(comparison.facts.arms)
+    own = [row for row in _all_rows(comparison) if row is comparison.baseline or row.batch_size == batch_size]
+    colours = [styles[row.arm].colour if row.arm in styles else GREY for row in own]
+    return [
+        _Row(number=number, style=ArmStyle(colour=colour, symbol="circle"), arm=row)
+        for number, (row, colour) in enumerate(zip(own, colours, strict=True))
+    ]
+
+
+def _levels(comparison: Comparison, batch_size: int, limit: float | None, num_names: int) -> Iterator[go.Scatter]:
+    """Return upright lines through a panel: the margin, and the reference's median."""
+    facts, ends = comparison.facts, [-0.6, num_names - 0.4]
+    if limit is not None:
+        name = f"{100 * facts.margin:g}% of the baseline" if facts.higher_is_better else "margin to the baseline"
+        yield line_trace([limit] * 2, ends, GREY, width=1.2, dash="dash", name=name)
+    median = comparison.row(facts.reference, batch_size).seeds.median
+    if median is not None:
+        style = arm_styles(facts.arms)[facts.reference]
+        name = f"median of {escape(facts.reference)}"
+        yield line_trace([median] * 2, ends, style.colour, width=1, dash="dot", name=name)
+
+
+def _row_traces(row: _Row, scale: ScoreRange, metric: str) -> Iterator[go.Scatter]:
+    seeds, group = row.arm.seeds, escape(row.arm.arm)
+    marks = seed_marks(seeds, row.places, scale, metric, f"{row.arm.arm}, B={row.arm.batch_size}")
+    if seeds.median is not None and not scale.off(seeds.median):
+        ends = [row.number - _HALF_LINE, row.number + _HALF_LINE]
+        yield line_trace([seeds.median] * 2, ends, row.style.colour, width=3, group=group)
+    yield from seed_traces(marks, row.style, scale, group, is_level=True)
+    if text := _off_text(row, marks, scale, metric):
+        yield go.Scatter(
+            x=[scale.edge(1)],
+            y=[row.number],
+            mode="text",
+            text=[text],
+            textposition="middle right" if scale.higher_is_better else "middle left",
+            textfont={"size": 11, "color": row.style.colour},
+            hoverinfo="skip",
+        )
+
+
+def _off_text(row: _Row, marks: Sequence[SeedMark], scale: ScoreRange, metric: str) -> str:
+    """Return the score off the axis, or of how many seeds it is; empty if there is none or it would cover a mark."""
+    bad_end, good_end = (scale.low, scale.high) if scale.higher_is_better else (scale.high, scale.low)
+    on_axis = [mark.place for mark in marks if not mark.is_off]
+    if any((place - bad_end) / (good_end - bad_end) < _TEXT_ROOM for place in on_axis):
+        return ""
+    off = [entry for entry, mark in zip(row.arm.seeds.in_order, marks, strict=True) if mark.is_off]
+    if len(off) != 1:
+        return f"{len(off)} of {len(row.arm.seeds)}" if off else ""
+    (score,) = (score for _, score, _ in off)
+    return "no score" if score is None else format_score(score, metric)

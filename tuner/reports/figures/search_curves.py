@@ -1,52 +1,76 @@
 """The search curves: best validation score so far against cost so far, in a panel for each batch size."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison, ComparisonRow, confirmation_runs
 from ...analysis.evidence import Incumbent, incumbents
-from ...analysis.pareto import ParetoPoint
+from ...analysis.lost_seeds import Seeds
 from ...analysis.study_facts import StudyFacts
-from ...trial import TrialResult
+from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount, format_share
 from ..text.scores import format_score
 from .panels import Panels
 from .searches import Search, searches
-from .style import ArmStyle, arm_styles, escape, fit_score_range, line_trace, marker_trace
+from .seed_marks import LOST_SEED, seed_marks, seed_traces
+from .style import LOST_SYMBOL, ArmStyle, arm_styles, escape, fit_score_range, line_trace, marker_trace
 
 
 def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
-    """Draw a step line for each search, and a marker with a dotted line for each arm that does not search."""
+    """Draw a step line for each search; for every other arm its seeds, and a dotted line at the median of the sound."""
     facts = comparison.facts
     curves = _curves(comparison, results, cost)
-    fixed = [
-        row
+    fixed = {
+        (row.arm, row.batch_size): _fixed(row, results, cost)
         for row in comparison.rows
-        if not row.search.trials and row.training is not None and row.validation_score is not None
-    ]
+        if not row.search.trials and len(row.seeds)
+    }
     sound = [step.score for curve in curves.values() for step in curve]
-    sound += [row.validation_score for row in fixed if row.validation_score is not None and not row.num_diverged]
-    costs = [curve[-1].cost for curve in curves.values()] + [row.training[cost] for row in fixed if row.training]
+    sound += [score for one in fixed.values() for score in one.seeds.scores.values()]
+    costs = [curve[-1].cost for curve in curves.values()] + [spent for one in fixed.values() for spent in one.costs]
     panels = Panels(
         facts=facts,
-        scale=fit_score_range(sound, higher_is_better=facts.higher_is_better),
+        scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
         unit=cost_unit(cost, costs),
     )
     styles = arm_styles(facts.arms)
     for (arm, batch_size), curve in curves.items():
         _draw_curve(panels, arm, batch_size, curve, styles[arm])
-    for row in fixed:
-        ends = [curve[-1].cost for (_, batch_size), curve in curves.items() if batch_size == row.batch_size]
-        _draw_fixed(panels, row, styles[row.arm], cost, max(ends, default=None))
+    for (arm, batch_size), one in fixed.items():
+        ends = [curve[-1].cost for (_, size), curve in curves.items() if size == batch_size]
+        _draw_fixed(panels, arm, batch_size, one, styles[arm], max(ends, default=None))
+    if any(one.seeds.lost for one in fixed.values()):
+        panels.add_legend_entry(LOST_SEED, LOST_SYMBOL)
     return panels.finish(
         title=_finding(facts, curves, panels.unit.label),
-        subtitle=f"{facts.name}: best validation score so far against the cost of the search; markers are single "
-        "trainings",
+        subtitle=f"{facts.name}: best validation score so far against the cost of the search; markers of arms that do "
+        "not search are seeds",
         cost_title=cost_title(panels.unit, "spent"),
         split="best validation",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fixed:
+    """The seeds of an arm that does not search: their validation scores, and what each of them cost."""
+
+    seeds: Seeds
+    costs: Sequence[float]
+
+
+def _fixed(row: ComparisonRow, results: Sequence[TrialResult], currency: str) -> _Fixed:
+    runs = {run.trial.config.seed: run for run in confirmation_runs(results, row.arm, row.batch_size)}
+    scores = {seed: run.validation_score for seed, run in runs.items() if is_score(run.validation_score)}
+    seeds = Seeds(
+        scores={seed: score for seed, score in scores.items() if seed in row.seeds.scores},
+        lost=row.seeds.lost,
+        lost_scores={seed: score for seed, score in scores.items() if seed in row.seeds.lost},
+    )
+    return _Fixed(seeds=seeds, costs=[float(getattr(runs[seed].cost, currency)) for seed, _, _ in seeds.in_order])
 
 
 def _curves(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> dict[Search, tuple[Incumbent, ...]]:
@@ -85,19 +109,21 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incum
     scores = [step.score for step in curve]
     trace = marker_trace(costs, scores, style, hovers, size=6, name=f"{name} (search)", group=name)
     trace.update(mode="lines+markers", line={"shape": "hv", "color": style.colour, "width": 2})
-    panels.add(batch_size, trace, costs=costs)
+    panels.add(batch_size, trace, arm=arm, costs=costs)
 
 
-def _draw_fixed(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, end: float | None) -> None:
-    if row.training is None or row.validation_score is None:
+def _draw_fixed(panels: Panels, arm: str, batch_size: int, fixed: _Fixed, style: ArmStyle, end: float | None) -> None:
+    seeds, name, scale = fixed.seeds, escape(arm), panels.scale
+    places = [panels.shown(cost) for cost in fixed.costs]
+    marks = seed_marks(seeds, places, scale, panels.facts.metric, f"{arm}, B={batch_size}")
+    for trace in seed_traces(marks, style, scale, name):
+        panels.add(batch_size, trace, arm=arm, costs=places)
+    if seeds.median is None or scale.off(seeds.median):
+        panels.add_arm_entry(batch_size, arm, style)
         return
-    point = ParetoPoint(name=row.arm, batch_size=row.batch_size, cost=row.training[cost], score=row.validation_score)
-    if panels.scale.off(point.score):
-        panels.add_off_axis(row.batch_size, [point], colour=style.colour, group=escape(row.arm), labelled=True)
-        return
-    name, start = escape(row.arm), panels.shown(point.cost)
+    start = median(places)
     stop = start if end is None else max(start, panels.shown(end))
-    level = line_trace([start, stop], [point.score] * 2, style.colour, width=1, dash="dot", group=name)
-    panels.add(row.batch_size, level, costs=[start, stop])
-    hover = f"{name}: {format_score(point.score, panels.facts.metric)} for {format_amount(start)} {panels.unit.label}"
-    panels.add(row.batch_size, marker_trace([start], [point.score], style, [hover], name=name, group=name))
+    level = line_trace([start, stop], [seeds.median] * 2, style.colour, width=1, dash="dot", group=name)
+    panels.add(batch_size, level, arm=arm, costs=[start, stop])
+    hover = f"{name}: median of the sound seeds {format_score(seeds.median, panels.facts.metric)}"
+    panels.add(batch_size, marker_trace([start], [seeds.median], style, [hover], name=name, group=name), arm=arm)

@@ -54,6 +54,7 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
     found = scored_searches(facts, results)
     scale = fit_score_range(
         [score for trials in found.values() for score in scores_without_diverged(trials)],
+        facts.metric,
         higher_is_better=facts.higher_is_better,
     )
     grid = _grid(comparison, found)

@@ -14,12 +14,24 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ....trainers.applications.metric_names import is_share, metric_bounds
 from ...sanitize import sanitize_text
-from ..text.scores import is_share, score_title
+from ..text.scores import score_title
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which is invisible on white."""
-SYMBOLS = ("circle", "diamond", "square", "cross", "x", "star", "triangle-up", "pentagon", "hexagram", "bowtie")
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+    *("#882255", "#999933", "#785EF0", "#8C510A", "#44AA99", "#DC267F", "#332288"),
+)
+"""Okabe and Ito's palette (Color Universal Design, 2008) without its yellow, which is invisible on white; then colours
+of Tol's and IBM's palettes."""
+SYMBOLS = (
+    *("circle", "diamond", "square", "pentagon", "bowtie", "hexagram", "triangle-ne"),
+    *("diamond-wide", "star-square", "triangle-sw", "diamond-tall", "star-diamond", "triangle-nw", "triangle-se"),
+)
+"""Without those that mean something: a cross is a lost seed, a star K*, an upright triangle a score off the axis, an
+hourglass the baseline."""
+BASELINE_SYMBOL = "hourglass"
+LOST_SYMBOL = "x-thin"
 GREY = "#6B6B6B"
 SCORE_COLOURS = "Cividis"
 """A colour scale from bad to good that is also legible to colour-blind readers (Nunez et al., 2018)."""
@@ -27,6 +39,8 @@ MARKER_SIZE = 11
 EDGE_SIZE = 13
 COLUMNS = 3
 """Panels in a row."""
+_ROOM = 0.02
+"""The share of a score axis beyond a metric's bound, so that a marker there is not cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,39 +68,51 @@ class ScoreRange:
         margin = (0.03 + 0.055 * place) * (self.high - self.low)
         return self.low + margin if self.higher_is_better else self.high - margin
 
-    def with_room(self, scores: Iterable[float]) -> "ScoreRange":
-        """Return the range with its good end extended for these scores (ends of intervals), by a third at most."""
-        room = (self.high - self.low) / 3
-        if self.higher_is_better:
-            return replace(self, high=min(max(self.high, *scores, self.high), self.high + room))
-        return replace(self, low=max(min(self.low, *scores, self.low), self.low - room))
+    def including(self, score: float | None) -> "ScoreRange":
+        """Return the range with its bad end extended if a score would be off the axis, such as that of a margin."""
+        if score is None or not self.off(score):
+            return self
+        room = 0.05 * (self.high - self.low)
+        return replace(self, low=score - room) if self.higher_is_better else replace(self, high=score + room)
 
     @property
     def edge_symbol(self) -> str:
-        """The triangle that points off the axis."""
+        """The triangle that points off an upright axis."""
         return "triangle-down" if self.higher_is_better else "triangle-up"
+
+    @property
+    def level_edge_symbol(self) -> str:
+        """The triangle that points off a level axis."""
+        return "triangle-left" if self.higher_is_better else "triangle-right"
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
-    """Return colours and symbols by an arm's place in the study. With more arms than colours, the symbols differ.
+    """Return colours and symbols by an arm's place in the study; neither is used twice up to 14 arms.
+
+    With more arms, the pairs of colour and symbol differ.
 
     >>> arm_styles(["tuned", "date"])["date"]
     ArmStyle(colour='#D55E00', symbol='diamond')
     """
+    number = len(COLOURS)
     return {
-        arm: ArmStyle(colour=COLOURS[i % len(COLOURS)], symbol=SYMBOLS[i % len(SYMBOLS)]) for i, arm in enumerate(arms)
+        arm: ArmStyle(colour=COLOURS[i % number], symbol=SYMBOLS[(i + i // number) % number])
+        for i, arm in enumerate(arms)
     }
 
 
-def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> ScoreRange:
+def fit_score_range(scores: Sequence[float], metric: str, *, higher_is_better: bool) -> ScoreRange:
     """Fit a range to all scores except outliers on the bad side, so that a diverged run does not squash the others.
 
     Outliers follow Tukey (1977): worse than the worse quartile by more than 1.5 times its distance to the best score.
+    The range ends at the metric's bounds, with room for a marker there.
 
-    The scores are finite and of runs that did not diverge; without any, the range is 0 to 1.
+    The scores are finite and of runs that did not diverge; without any, the range is one wide.
     """
+    least, largest = metric_bounds(metric)
     if not scores:
-        return ScoreRange(low=0.0, high=1.0, higher_is_better=higher_is_better)
+        low = max(0.0, least)
+        return ScoreRange(low=low, high=low + 1.0, higher_is_better=higher_is_better)
     sign = 1.0 if higher_is_better else -1.0
     values = sorted(sign * score for score in scores)
     best = values[-1]
@@ -94,8 +120,9 @@ def fit_score_range(scores: Sequence[float], *, higher_is_better: bool) -> Score
     fence = quartile - 1.5 * (best - quartile)
     worst = min(value for value in values if value >= fence)
     padding = 0.10 * (best - worst) or 0.05 * abs(best) or 0.05
-    ends = sorted((sign * (worst - 1.5 * padding), sign * (best + padding)))
-    return ScoreRange(low=ends[0], high=ends[1], higher_is_better=higher_is_better)
+    low, high = sorted((sign * (worst - 1.5 * padding), sign * (best + padding)))
+    room = _ROOM * (high - low)
+    return ScoreRange(low=max(low, least - room), high=min(high, largest + room), higher_is_better=higher_is_better)
 
 
 def escape(text: str) -> str:
@@ -156,6 +183,14 @@ def marker_trace(
     )
 
 
+def lost_trace(
+    x: Iterable[float | None], y: Iterable[float | None], colour: str, hovers: Sequence[str], *, group: str
+) -> go.Scatter:
+    """Return the crosses of lost seeds, with escaped hover texts. `legend_entry` explains them."""
+    trace = marker_trace(x, y, ArmStyle(colour=colour, symbol=LOST_SYMBOL), hovers, size=8, group=group)
+    return trace.update(marker_line={"color": colour, "width": 2})
+
+
 def _labels(hovers: Sequence[str] | str | None, name: str | None, group: str | None) -> Mapping[str, Any]:
     return {
         "name": name,
@@ -168,7 +203,8 @@ def _labels(hovers: Sequence[str] | str | None, name: str | None, group: str | N
 
 def legend_entry(name: str, symbol: str, *, size: float = MARKER_SIZE) -> go.Scatter:
     """Return a legend entry for a symbol, without a point."""
-    return marker_trace([None], [None], ArmStyle(colour=GREY, symbol=symbol), size=size, name=name)
+    entry = marker_trace([None], [None], ArmStyle(colour=GREY, symbol=symbol), size=size, name=name)
+    return entry.update(marker_line={"color": GREY, "width": 2}) if symbol == LOST_SYMBOL else entry
 
 
 def fade(colour: str) -> str:
@@ -227,15 +263,24 @@ def num_rows(num_panels: int) -> int:
     return max(1, math.ceil(num_panels / COLUMNS))
 
 
-def make_panels(titles: Sequence[str], *, spacing: float, shared_yaxes: bool | str = True) -> go.Figure:
-    """Return an empty figure of panels in rows of `COLUMNS`. `spacing` is the gap between two, as a share."""
+def make_panels(
+    titles: Sequence[str], *, spacing: float, row_spacing: float = 0.22, shared_yaxes: bool | str = True
+) -> go.Figure:
+    """Return an empty figure of panels in rows of `COLUMNS`.
+
+    `spacing` is the gap between two panels as a share of the width, `row_spacing` as a share of a row's height.
+    """
+    rows, columns = num_rows(len(titles)), min(COLUMNS, len(titles))
     return make_subplots(
-        rows=num_rows(len(titles)),
-        cols=min(COLUMNS, len(titles)),
+        rows=rows,
+        cols=columns,
+        specs=[
+            [{} if row * columns + place < len(titles) else None for place in range(columns)] for row in range(rows)
+        ],
         subplot_titles=titles,
         shared_yaxes=shared_yaxes,
         horizontal_spacing=spacing,
-        vertical_spacing=0.22 / num_rows(len(titles)),
+        vertical_spacing=row_spacing / rows,
     )
 
 
@@ -249,10 +294,17 @@ def panel_place(number: int, num_columns: int = COLUMNS) -> dict[str, int]:
     return {"row": row + 1, "col": column + 1}
 
 
+def score_axis(scale: ScoreRange, metric: str) -> dict[str, Any]:
+    """Return the range and the ticks of a score axis, with accuracies in percent."""
+    if not is_share(metric):
+        return {"range": [scale.low, scale.high]}
+    span = scale.high - scale.low
+    return {"range": [scale.low, scale.high], "tickformat": f".{1 if span > 0.005 else 2}%"}
+
+
 def set_score_axis(figure: go.Figure, scale: ScoreRange, metric: str) -> None:
-    """Set the range and the ticks of every score axis, with accuracies in percent."""
-    percent = ".1%" if is_share(metric) and scale.high - scale.low > 0.005 else None
-    figure.update_yaxes(range=[scale.low, scale.high], tickformat=percent)
+    """Set the range and the ticks of every upright score axis."""
+    figure.update_yaxes(score_axis(scale, metric))
 
 
 def score_axis_title(scale: ScoreRange, metric: str, split: str) -> str:
@@ -268,13 +320,13 @@ def apply_style(
     `panels_height` is that of all panels together in pixels; by default that of rows of `COLUMNS` panels.
     """
     panels_height = 390.0 * num_rows(num_panels) if panels_height is None else panels_height
-    headline = wrap_text(title, 88)
-    top = 104 + 24 * headline.count("<br>")
+    headline, below = wrap_text(title, 88), wrap_text(subtitle, 120)
+    top = 104 + 24 * headline.count("<br>") + 20 * below.count("<br>")
     height = top + 70 + panels_height
     figure.update_layout(
         template="plotly_white",
         title={
-            "text": f"<b>{headline}</b><br><span style='font-size:14px'>{wrap_text(subtitle, 120)}</span>",
+            "text": f"<b>{headline}</b><br><span style='font-size:14px'>{below}</span>",
             "x": 0.01,
             "xanchor": "left",
             "y": 1 - 24 / height,

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ...analysis.comparison import Comparison, tolerated_loss
+from ....trainers.applications.metric_names import is_share
+from ...analysis.comparison import Comparison
 from ...analysis.selection import best_trial
 from ...analysis.study_facts import StudyFacts
+from ...analysis.verdict import tolerated_loss
 from ...trial import TrialResult, is_score
-from ..text.scores import format_score, is_share
+from ..text.scores import format_score
 from .hyperparameters import param_names, trial_hover
 from .searches import Search, scores_without_diverged, searches, validation_scores
 from .style import (
@@ -76,7 +78,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
     facts = comparison.facts
     found = surfaces(facts, results)
     cells = [trial for one in found.values() for row in one.trials for trial in row if trial is not None]
-    scale = fit_score_range(scores_without_diverged(cells), higher_is_better=facts.higher_is_better)
+    scale = fit_score_range(scores_without_diverged(cells), facts.metric, higher_is_better=facts.higher_is_better)
     num_columns = min(COLUMNS, len(found))
     num_rows = -(-len(found) // num_columns)
     row_height = 110 + _CELL_HEIGHT * max(len(one.rows) for one in found.values())

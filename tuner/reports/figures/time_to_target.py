@@ -12,7 +12,7 @@ from ...analysis.time_to_target import TimeToTarget, speed_up, target_score, tim
 from ...trial import TrialResult
 from ..text.format import format_amount, pluralize
 from ..text.scores import format_score
-from .style import GREY, ArmStyle, apply_style, arm_styles, escape, line_trace, log_axis, marker_trace
+from .style import BASELINE_SYMBOL, GREY, ArmStyle, apply_style, arm_styles, escape, line_trace, log_axis, marker_trace
 
 
 def has_times_to_target(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
@@ -24,7 +24,7 @@ def time_to_target(comparison: Comparison, results: Sequence[TrialResult], cost:
     """Draw a line through each arm's medians and a marker for each run. The cost is ignored."""
     facts = comparison.facts
     times = times_to_target(results, facts)
-    styles = {**arm_styles(facts.arms), BASELINE: ArmStyle(colour=GREY, symbol="diamond-tall")}
+    styles = {**arm_styles(facts.arms), BASELINE: ArmStyle(colour=GREY, symbol=BASELINE_SYMBOL)}
     figure = go.Figure()
     for arm in (*facts.arms, BASELINE):
         own = [time for time in times if time.arm == arm and time.seconds]

@@ -61,7 +61,7 @@ def render_page(
     *,
     missing: Sequence[str] = (),
     question: str = "",
-    verdict: str = "",
+    verdict: Sequence[str] = (),
     sentences: Sequence[str] = (),
     numbers: Table | None = None,
     notes: Sequence[str] = (),

@@ -10,10 +10,12 @@ from ..answer import Answer
 from ..figures.registry import FIGURES
 from ..tables.result_tables import answer_table, arms_table, configuration_table, effort_table, ledger_table
 from ..tables.terminal import notes, table_notes
+from ..tables.worth import worth_table
 from ..text.caveats import caveats
 from ..text.methods_section import methods
+from ..text.next_steps import next_steps
 from ..text.provenance import NOT_KEPT, origin_facts, sessions_table
-from ..text.verdict import findings, verdict_sentence
+from ..text.verdict import findings, first_lines
 from .document import page_figure, render, render_page
 
 
@@ -41,14 +43,18 @@ FIGURE_SECTIONS = (
         ),
     ),
     FigureSection(name="training", heading="Training", figures=("learning_curves",)),
-    FigureSection(name="costs", heading="Where the cost went", figures=("cost_breakdown", "energy", "pareto_trials")),
+    FigureSection(
+        name="costs",
+        heading="Where the cost went",
+        figures=("cost_breakdown", "tuning_budget", "energy", "pareto_trials"),
+    ),
 )
 
 
 def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
     """Return the whole report as an HTML page, with figures by their name in `FIGURES`."""
     comparison, cost = subject.comparison, subject.cost
-    figure_sections = _figure_sections(figures)
+    figure_sections, steps = _figure_sections(figures), next_steps(subject)
     return render(
         "report.html.j2",
         title=comparison.facts.name,
@@ -59,13 +65,15 @@ def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
             "caveats": "Caveats",
             "ledger": "Ledger",
             "provenance": "Provenance",
+            **({"next": "Next"} if steps else {}),
         },
         missing=subject.missing,
         question=comparison.facts.question,
-        verdict=verdict_sentence(comparison, cost=cost),
+        verdict=first_lines(comparison, cost=cost),
         findings=findings(comparison, cost=cost),
         answer=answer_table(subject),
         notes=table_notes(comparison, cost=cost),
+        worth=worth_table(subject),
         effort=effort_table(subject),
         configurations=configuration_table(subject),
         figure_sections=figure_sections,
@@ -77,6 +85,7 @@ def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
         origin=origin_facts(subject),
         sessions=sessions_table(subject),
         not_kept=NOT_KEPT,
+        next_steps=steps,
         definition=json.dumps(dict(subject.origin.definition), indent=2, ensure_ascii=False),
     )
 
@@ -89,7 +98,7 @@ def render_figure_page(subject: Answer, name: str, figure: go.Figure) -> str:
         [page_figure(name, figure, FIGURES[name].reading)],
         missing=subject.missing,
         question=comparison.facts.question,
-        verdict=verdict_sentence(comparison, cost=cost),
+        verdict=first_lines(comparison, cost=cost),
         notes=notes(comparison, cost=cost),
     )
 

@@ -5,8 +5,7 @@ This module must not know how tables are drawn. It escapes nothing.
 
 from ...analysis.comparison import Comparison, ComparisonRow
 from ..text.format import format_share
-from ..text.headlines import is_as_good
-from ..text.scores import format_points
+from ..text.scores import format_points, format_score
 
 _MAX_SHARE = 1e6
 
@@ -27,7 +26,7 @@ def format_verdict(comparison: Comparison, row: ComparisonRow) -> str:
     """Format the verdict: "reference" for the reference, "-" if there is none."""
     if row.arm == comparison.facts.reference:
         return "reference"
-    return "-" if row.verdict is None else row.verdict.finding
+    return "-" if row.verdict is None else row.verdict.kind
 
 
 def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
@@ -40,15 +39,12 @@ def format_improvement(comparison: Comparison, row: ComparisonRow) -> str:
 
 
 def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
-    """Format the saving without and with the baseline's bill, in brackets if the arm is not shown to be as good."""
+    """Format the saving without and with the baseline's bill; empty if the verdict allows none."""
     saving = row.savings.get(cost)
     if saving is None:
         return ("", "")
-    shown = "{}" if is_as_good(row) else "({})"
-    with_baseline = (
-        "stated" if has_stated_baseline(row, cost) else shown.format(format_share(saving.share_with_baseline))
-    )
-    return (shown.format(format_share(saving.share)), with_baseline)
+    with_baseline = "stated" if has_stated_baseline(row, cost) else format_share(saving.share_with_baseline)
+    return (format_share(saving.share), with_baseline)
 
 
 def has_stated_baseline(row: ComparisonRow, cost: str) -> bool:
@@ -61,16 +57,11 @@ def format_break_even(row: ComparisonRow, cost: str) -> str:
     saving = row.savings.get(cost)
     if saving is None or not row.zero_tuning or has_stated_baseline(row, cost):
         return ""
-    text = "never" if saving.break_even is None else f"{saving.break_even:,}"
-    return text if is_as_good(row) else f"({text})"
+    return "never" if saving.break_even is None else f"{saving.break_even:,}"
 
 
-def format_seeds(row: ComparisonRow) -> str:
-    """Format how many confirmation runs the score rests on, and how many diverged or failed.
-
-    Diverged runs have a score, that of guessing; failed ones have none.
-    """
-    lost = [
-        f"{number} {word}" for number, word in ((row.num_diverged, "diverged"), (row.num_failed, "failed")) if number
-    ]
-    return f"{row.num_seeds} ({', '.join(lost)})" if lost else f"{row.num_seeds}"
+def format_median(comparison: Comparison, row: ComparisonRow) -> str:
+    """Format the median score of the sound seeds; "none yet" without a confirmation run, "-" if all are lost."""
+    if not len(row.seeds):
+        return "none yet"
+    return "-" if row.seeds.median is None else format_score(row.seeds.median, comparison.facts.metric)

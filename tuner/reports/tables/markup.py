@@ -3,19 +3,19 @@
 Text goes in as it is and comes out escaped.
 """
 
-import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
-from ...sanitize import sanitize_json, sanitize_text
+from ...sanitize import sanitize_text
 from ..answer import Answer
+from ..json_text import format_json
 from ..text.caveats import caveats
+from ..text.next_steps import next_steps
 from ..text.provenance import origin_as_json
-from ..text.verdict import findings, verdict_sentence
+from ..text.searched_constants import searched_constants
+from ..text.verdict import findings, first_lines, verdict_text
 from .result_tables import Cells, Table, answer_table, configuration_table, effort_table
 from .terminal import table_notes
+from .worth import worth_record, worth_table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -95,41 +95,42 @@ def latex_table(table: Table, label: str) -> str:
     return "\n".join(lines)
 
 
-SCHEMA_VERSION = 1
-"""Of the JSON. It rises when a key changes its meaning or goes."""
-
-
 def report_json(subject: Answer) -> str:
     """Return the comparison with its verdict, caveats and provenance as JSON; non-finite numbers are strings."""
     comparison = subject.comparison
     content = {
-        "schema": "zerotune.report",
-        "schema_version": SCHEMA_VERSION,
         "missing": subject.missing,
-        "verdict": verdict_sentence(comparison, cost=subject.cost),
+        "verdict": verdict_text(comparison, cost=subject.cost),
         "findings": findings(comparison, cost=subject.cost),
         "savings_in": subject.cost,
         "comparison": asdict(comparison),
+        "worth": [
+            {"arm": row.arm, "batch_size": row.batch_size, **worth_record(comparison, row)} for row in comparison.rows
+        ],
         "caveats": caveats(subject),
+        "next_steps": next_steps(subject),
         "provenance": origin_as_json(subject),
     }
-    return sanitize_json(json.dumps(_strict(content), indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
+    return format_json("report", content)
 
 
 def report_markdown(subject: Answer) -> str:
     """Return question, verdict, findings, tables and notes as GitHub Markdown."""
-    comparison, cost, effort = subject.comparison, subject.cost, effort_table(subject)
+    comparison, cost = subject.comparison, subject.cost
+    effort, prices = effort_table(subject), worth_table(subject)
     parts = [
         f"## {escape_markdown(comparison.facts.name)}",
         *(f"**{escape_markdown(sentence)}**" for sentence in subject.missing),
         escape_markdown(comparison.facts.question),
-        f"**{escape_markdown(verdict_sentence(comparison, cost=cost))}**",
+        *(f"**{escape_markdown(line)}**" for line in first_lines(comparison, cost=cost)),
         _markdown_list(findings(comparison, cost=cost)),
         markdown_table(answer_table(subject)),
         _markdown_list(table_notes(comparison, cost=cost)),
+        markdown_table(prices) if prices.rows else "",
         markdown_table(effort) if effort.rows else "",
         markdown_table(configuration_table(subject)),
         _markdown_list(caveats(subject)),
+        _markdown_list(next_steps(subject)),
         escape_markdown(f"Definition {subject.origin.fingerprint}. Rebuilt by: {subject.origin.command}"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -138,13 +139,14 @@ def report_markdown(subject: Answer) -> str:
 def report_latex(subject: Answer) -> str:
     r"""Return the table of arms with its notes, for a paper that loads booktabs, rotating and amssymb."""
     comparison = subject.comparison
+    notes = (*table_notes(comparison, cost=subject.cost), *searched_constants(subject))
     lines = [
         f"% {_comment(subject.origin.command)}",
         f"% definition {_comment(subject.origin.fingerprint)}",
         r"% \usepackage{booktabs,rotating,amssymb,textcomp}",
         *(rf"\par\noindent\textbf{{{escape_latex(sentence)}}}" for sentence in subject.missing),
         latex_table(answer_table(subject), "tab:zerotune"),
-        *(rf"\par\noindent\footnotesize {escape_latex(note)}" for note in table_notes(comparison, cost=subject.cost)),
+        *(rf"\par\noindent\footnotesize {escape_latex(note)}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
 
@@ -156,12 +158,3 @@ def _comment(text: str) -> str:
 
 def _markdown_list(sentences: tuple[str, ...]) -> str:
     return "\n".join(f"- {escape_markdown(sentence)}" for sentence in sentences)
-
-
-def _strict(value: Any) -> Any:
-    """Return the value with non-finite numbers as strings and tuples as lists."""
-    if isinstance(value, Mapping):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

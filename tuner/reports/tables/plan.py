@@ -1,12 +1,13 @@
 """A terminal table of what a study would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...campaign.plan import PlannedCell
+from ...campaign.plan import Plan, PlannedCell
 from ...study import Study, study_remarks
 from ..text.costs import cost_unit
 from ..text.format import format_amount, format_duration, pluralize
@@ -38,6 +39,25 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
         console.print(
             f"Searching stops after {format_duration(budget.device_seconds)} of device time (budget.device_seconds)."
         )
+
+
+def plan_as_json(study: Study, plan: Plan) -> Mapping[str, Any]:
+    """Return what `print_plan` and `print_remarks` print, as values: seconds on one CPU core, FLOPs and numbers."""
+    seconds = [cell.seconds for cell in plan if cell.seconds is not None]
+    return {
+        "study": study.name,
+        "question": study.question,
+        "application": study.application,
+        "data": study.data.source,
+        "epochs": study.epochs,
+        "seeds": study.seeds,
+        "reference": study.reference,
+        "cells": tuple(plan),
+        "trials": sum(cell.search_trials + cell.confirmation_trials for cell in plan),
+        "seconds": sum(seconds) if seconds else None,
+        "budget": study.budget.model_dump(),
+        "remarks": (*study_remarks(study), *plan.remarks),
+    }
 
 
 def print_remarks(remarks: Sequence[str], console: Console) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from ....trainers.applications.metric_names import is_share
 from ...analysis.comparison import ComparisonRow
 from ...analysis.selection import BASELINE
 from ...analysis.tuning_effort import TuningEffort
@@ -16,13 +17,14 @@ from ..answer import Answer
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
 from ..text.costs import Unit, cost_unit
 from ..text.format import format_amount
-from ..text.headlines import format_trials_to_match
-from ..text.scores import format_interval, format_score, is_share
+from ..text.savings import format_trials_to_match
+from ..text.scores import format_score
+from ..text.seeds import format_lost, format_seeds
 from .cells import (
     format_break_even,
     format_improvement,
+    format_median,
     format_savings,
-    format_seeds,
     format_share_of_baseline,
     format_verdict,
 )
@@ -57,16 +59,19 @@ def answer_table(subject: Answer) -> Table:
     comparison, facts, cost = subject.comparison, subject.comparison.facts, subject.cost
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
     operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
+    usable = cost_unit(cost, [found[cost] for row in rows if (found := row.cost_per_usable_model)])
     points = " (points)" if is_share(facts.metric) else ""
     return Table(
-        caption=f"Every arm at every batch size: test {facts.metric} with Student's 95% interval over seeds, verdict "
-        f"against {facts.reference}, and what a model costs. Saved: {cost_unit(cost, []).label}.",
+        caption=f"Every arm at every batch size: test {facts.metric} of each seed, how many are lost, verdict against "
+        f"{facts.reference}, and what a model costs; per usable model: over the share of seeds that are "
+        f"not lost. Saved: {cost_unit(cost, []).label}.",
         columns=(
             "batch size",
             "arm",
-            f"test {facts.metric}",
+            f"test {facts.metric} by seed",
+            "lost",
+            "median",
             "of B0's",
-            "seeds",
             "verdict",
             f"better than {facts.reference} by{points}",
             "K*",
@@ -74,17 +79,18 @@ def answer_table(subject: Answer) -> Table:
             "epochs",
             "device-seconds",
             operations.label,
+            f"{usable.label} per usable model",
             "saved",
             "incl. baseline",
             "pays off after",
         ),
-        groups=_grouped([_answer_row(subject, row, operations) for row in rows]),
-        words=frozenset({1, 5}),
+        groups=grouped([_answer_row(subject, row, operations, usable) for row in rows]),
+        words=frozenset({1, 2, 6}),
     )
 
 
-def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit) -> Cells:
-    comparison, cost = subject.comparison, subject.cost
+def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit, usable: Unit) -> Cells:
+    comparison, cost, whole = subject.comparison, subject.cost, row.cost_per_usable_model
     bill: Cells = ("-",) * 3
     if row.bill is not None:
         flops = row.bill["flops"] / operations.size
@@ -93,14 +99,16 @@ def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit) -> Cells:
     return (
         f"{row.batch_size:,}",
         row.arm,
-        "none yet" if row.score is None else format_interval(row.score, comparison.facts.metric),
+        format_seeds(row.seeds, comparison.facts.metric) or "none yet",
+        format_lost(row.seeds) if len(row.seeds) else "",
+        format_median(comparison, row),
         "" if is_baseline else format_share_of_baseline(comparison, row),
-        format_seeds(row),
         "B0" if is_baseline else format_verdict(comparison, row),
         format_improvement(comparison, row),
         format_trials_to_match(row.effort),
         f"{row.search.trials:,}",
         *bill,
+        "-" if whole is None else format_amount(whole[cost] / usable.size),
         *format_savings(row, cost),
         format_break_even(row, cost),
     )
@@ -126,7 +134,7 @@ def effort_table(subject: Answer) -> Table:
             "trials for 95%",
             f"expected running time ({unit.label})",
         ),
-        groups=_grouped([_effort_row(row, row.effort, facts.metric, cost, unit) for row in rows if row.effort]),
+        groups=grouped([_effort_row(row, row.effort, facts.metric, cost, unit) for row in rows if row.effort]),
     )
 
 
@@ -157,7 +165,7 @@ def configuration_table(subject: Answer) -> Table:
         caption="The configuration behind every score. Searched: the values that the arm's search chose on validation; "
         "a rule has none.",
         columns=("batch size", "arm", "searched", "trained with"),
-        groups=_grouped(cells),
+        groups=grouped(cells),
         words=frozenset({1, 2, 3}),
     )
 
@@ -217,7 +225,7 @@ def ledger_table(subject: Answer) -> Table:
             "J (modelled)",
             "J (measured)",
         ),
-        groups=(*_grouped(lines), (total,)),
+        groups=(*grouped(lines), (total,)),
         words=frozenset({1, 2}),
     )
 
@@ -234,6 +242,6 @@ def _bill(cost: Cost, num_diverged: int, num_failed: int, operations: Unit) -> C
     )
 
 
-def _grouped(rows: Sequence[Cells]) -> tuple[tuple[Cells, ...], ...]:
+def grouped(rows: Sequence[Cells]) -> tuple[tuple[Cells, ...], ...]:
     """Group rows by their first table cell, in their order."""
     return tuple(tuple(group) for _, group in groupby(rows, key=lambda row: row[0]))

@@ -1,45 +1,69 @@
-"""The comparison on a terminal: the answer first, then its numbers, in as many columns as fit.
+"""The answer on a terminal: the sentences first, then the numbers, in as many columns as fit.
 
 This module must not know plotly, nor where results come from.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ...analysis.bill import fully_measured_joules, worth
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.selection import BASELINE
+from ...analysis.verdict import LEVEL, LIKELY_LEVEL
+from ..answer import Answer
 from ..text.costs import cost_unit, format_reused
-from ..text.format import format_amount, pluralize
-from ..text.headlines import format_edge, format_trials_to_match, headlines
+from ..text.edges import format_edge
+from ..text.format import format_amount, join_names, pluralize
+from ..text.next_steps import next_steps
+from ..text.savings import describe_luck, format_trials_to_match
 from ..text.scores import format_interval, format_points
-from .cells import format_savings, format_share_of_baseline, format_verdict
+from ..text.seeds import MANY_SEEDS, format_lost, format_seeds
+from ..text.verdict import first_lines
+from ..text.worth import describe_worth
+from .cells import format_median, format_savings, format_share_of_baseline, format_verdict
 from .plain import plain_table
 
 _ANY_WIDTH = 10_000
 _COST = "device_seconds"
-_VERDICT_STYLES = {"beats": "bold green", "matches": "green", "falls short": "red", "undecided": "yellow"}
+_MANY_ARMS = 5
+_VERDICT_STYLES = {
+    **{"yes": "bold green", "yes, but": "green", "not shown": "yellow", "batch too large": "yellow"},
+    **{"worse": "red", "unreliable": "red", "cannot be judged": "yellow"},
+}
+
+DROPPED_FIRST = ("operations", "of_baseline", "effort", "baseline", "trials", "seeds")
+"""Columns that a narrow terminal drops, the least important first."""
+COLUMNS: tuple[str, ...] = (
+    *("seeds", "lost", "median", "of_baseline", "verdict", "trials", "effort", "seconds", "operations", "saved"),
+    "baseline",
+)
+"""All columns of numbers, in their order."""
 
 
 def print_answer(comparison: Comparison, console: Console, missing: Sequence[str] = ()) -> None:
     """Print the answer of a study, readable without its definition, with savings in device-seconds.
 
-    What is missing comes first. Names are never read as markup.
+    What is missing comes first, then the verdict. Names are never read as markup.
     """
     facts = comparison.facts
     for sentence in missing:
         console.print(Text(sentence, style="bold yellow"))
-    console.print(Text(f"{facts.name}: {facts.question}" if facts.question else facts.name, style="bold"))
+    for sentence in first_lines(comparison, cost=_COST):
+        console.print(Text(sentence, style="bold"))
+    console.print()
+    console.print(Text(f"{facts.name}: {facts.question}" if facts.question else facts.name))
+    dropped = _dropped_columns(comparison, console)
     for batch_size in facts.batch_sizes:
         console.print()
-        for sentence in headlines(comparison, batch_size, cost=_COST):
-            console.print(Text(f"• {sentence}"))
-        console.print(_BatchSizeTable(comparison, batch_size))
+        console.print(_table(comparison, batch_size, leaving_out=dropped))
+    if dropped:
+        console.print(Text("Some columns are left out: the terminal is too narrow for them.", style="dim"))
     console.print()
-    for note in notes(comparison, cost=_COST):
+    for note in notes(comparison, cost=_COST, columns=[name for name in COLUMNS if name not in dropped]):
         console.print(Text(note, style="dim"))
 
 
@@ -49,59 +73,74 @@ def print_caveats(sentences: Iterable[str], console: Console) -> None:
         console.print(Text(sentence, style="yellow"))
 
 
-class _BatchSizeTable:
-    """The table of one batch size. On a narrow terminal it drops columns, the least important first."""
+def print_next_steps(subject: Answer, console: Console, study: str | None, options: str | None) -> None:
+    """Print what to do next, see `tuner.reports.text.next_steps`; commands are not wrapped.
 
-    dropped_first = ("operations", "of_baseline", "effort", "baseline", "trials")
-
-    def __init__(self, comparison: Comparison, batch_size: int) -> None:
-        self.comparison, self.batch_size = comparison, batch_size
-        self.rows = [row for row in comparison.rows if row.batch_size == batch_size]
-        self.operations = cost_unit("flops", [row.bill["flops"] for row in self.rows if row.bill])
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for number in range(len(self.dropped_first) + 1):
-            table = self._table(leaving_out=self.dropped_first[:number])
-            if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
-                break
-        yield table
-        if number:
-            yield Text("Some columns are left out: the terminal is too narrow for them.", style="dim")
-
-    def _table(self, *, leaving_out: Collection[str]) -> Table:
-        table, columns = plain_table(), self._columns()
-        for name in leaving_out:
-            del columns[name]
-        table.add_column(f"B={self.batch_size}", max_width=24, overflow="fold")
-        for name, (heading, _) in columns.items():
-            table.add_column(Text(heading), justify="left" if name == "verdict" else "right", no_wrap=True)
-        for number, row in enumerate(self.rows):
-            table.add_row(Text(row.arm), *(cells[number] for _, cells in columns.values()))
-        return table
-
-    def _columns(self) -> dict[str, tuple[str, Sequence[Text]]]:
-        comparison, rows = self.comparison, self.rows
-        saved = [format_savings(row, _COST) for row in rows]
-        return {
-            "score": (f"test {comparison.facts.metric}", [_score(comparison, row) for row in rows]),
-            "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
-            "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
-            "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
-            "effort": ("K*", [Text(format_trials_to_match(row.effort)) for row in rows]),
-            "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
-            "operations": (self.operations.label, [_billed(row, "flops", self.operations.size) for row in rows]),
-            "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
-            "baseline": ("incl.\nbaseline", [Text(with_baseline) for _, with_baseline in saved]),
-        }
+    `options` are those that name application and store, None for those that the answer knows.
+    """
+    steps = next_steps(subject, study, options)
+    if not steps:
+        return
+    console.print("\nWhat to do next:")
+    for step in steps:
+        console.print(Text(f"  {step}"), soft_wrap=True)
 
 
-def _score(comparison: Comparison, row: ComparisonRow) -> Text:
-    return Text("none yet" if row.score is None else format_interval(row.score, comparison.facts.metric))
+def _dropped_columns(comparison: Comparison, console: Console) -> tuple[str, ...]:
+    """Return the columns to leave out so that the table of every batch size fits."""
+    options = console.options
+    for number in range(len(DROPPED_FIRST) + 1):
+        dropped = DROPPED_FIRST[:number]
+        tables = [_table(comparison, size, leaving_out=dropped) for size in comparison.facts.batch_sizes]
+        widths = [Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum for table in tables]
+        if max(widths) <= options.max_width:
+            return dropped
+    return DROPPED_FIRST
+
+
+def _table(comparison: Comparison, batch_size: int, *, leaving_out: Collection[str]) -> Table:
+    rows = [row for row in comparison.rows if row.batch_size == batch_size]
+    table, columns = plain_table(), _columns(comparison, rows)
+    table.add_column(f"B={batch_size}", max_width=24, overflow="fold")
+    shown = [name for name in COLUMNS if name not in leaving_out]
+    for name in shown:
+        is_words = name in ("verdict", "seeds")
+        table.add_column(Text(columns[name][0]), justify="left" if is_words else "right", no_wrap=True)
+    for number, row in enumerate(rows):
+        table.add_row(Text(row.arm), *(columns[name][1][number] for name in shown))
+    return table
+
+
+def _columns(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str, tuple[str, Sequence[Text]]]:
+    metric = comparison.facts.metric
+    operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
+    saved = [format_savings(row, _COST) for row in rows]
+    return {
+        "seeds": (f"test {metric} by seed", [_seeds(row, metric) for row in rows]),
+        "lost": ("lost", [_lost(row) for row in rows]),
+        "median": ("median", [Text(format_median(comparison, row)) for row in rows]),
+        "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
+        "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
+        "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
+        "effort": ("K*", [Text(format_trials_to_match(row.effort)) for row in rows]),
+        "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
+        "operations": (operations.label, [_billed(row, "flops", operations.size) for row in rows]),
+        "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
+        "baseline": ("incl.\nbaseline", [Text(with_baseline) for _, with_baseline in saved]),
+    }
+
+
+def _seeds(row: ComparisonRow, metric: str) -> Text:
+    return Text(format_seeds(row.seeds, metric) if len(row.seeds) <= MANY_SEEDS else f"{len(row.seeds)} seeds")
+
+
+def _lost(row: ComparisonRow) -> Text:
+    return Text(format_lost(row.seeds), style="red" if row.seeds.lost else "") if len(row.seeds) else Text("-")
 
 
 def _verdict(comparison: Comparison, row: ComparisonRow) -> Text:
-    finding = format_verdict(comparison, row)
-    return Text(finding, style=_VERDICT_STYLES.get(finding, ""))
+    verdict = format_verdict(comparison, row)
+    return Text(verdict, style=_VERDICT_STYLES.get(verdict, ""))
 
 
 def _billed(row: ComparisonRow, currency: str, size: float = 1.0) -> Text:
@@ -113,36 +152,63 @@ def _of_baseline(comparison: Comparison, row: ComparisonRow) -> Text:
     return Text(text, style="green") if row.holds else Text(text if text == "-" else f"{text}  ")
 
 
-def notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """Return what a reader must know to trust the table: definitions, baseline, bill, edges and lost runs."""
-    lost = tuple(
-        f"{row.arm} at B={row.batch_size}: of {row.num_seeds + row.num_failed} confirmation runs "
-        f"{row.num_diverged} diverged and {row.num_failed} failed."
-        for row in comparison.rows
-        if row.num_diverged or row.num_failed
-    )
-    return (*table_notes(comparison, cost=cost), *(format_edge(edge) for edge in comparison.edges), *lost)
+def notes(comparison: Comparison, *, cost: str, columns: Collection[str] = COLUMNS) -> tuple[str, ...]:
+    """Return what a reader must know to trust the table: these columns, the baseline, the bill and edges."""
+    edges = (format_edge(edge) for edge in comparison.edges)
+    return (*table_notes(comparison, cost=cost, columns=columns), *edges)
 
 
-def table_notes(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """Return what the columns mean, what the baseline was, and the whole bill."""
-    facts, spent = comparison.facts, comparison.ledger.total
+def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] = COLUMNS) -> tuple[str, ...]:
+    """Return what these columns mean where they show anything, what the baseline was, and the whole bill."""
+    facts, spent, rows = comparison.facts, comparison.ledger.total, comparison.rows
     operations = cost_unit("flops", [spent.flops])
     num_diverged = sum(line.num_diverged for line in comparison.ledger.lines)
     num_failed = sum(line.num_failed for line in comparison.ledger.lines)
+    found = {
+        "lost": _lost_note(comparison) if any(row.seeds.lost for row in rows) else "",
+        "of_baseline": f"Of B0's: share of the baseline's score; ✓ where no seed is lost and the mean keeps "
+        f"{100 * facts.margin:.4g}% of it.",
+        "verdict": _verdict_note(comparison) if any(row.verdict for row in rows) else "",
+        "effort": _effort_note(comparison) if any(row.effort for row in rows) else "",
+        "seconds": "Cost: of a search all its trials at that batch size, the best of which is the model; of a rule one "
+        "training.",
+        "saved": f"Saved: {cost_unit(cost, []).label} against {facts.reference}, where the verdict is a yes."
+        if any(row.savings for row in rows)
+        else "",
+    }
+    worths = describe_worth([worth(facts.prices, spent.device_seconds, fully_measured_joules(spent))], facts.prices)
     return (
-        f"± is Student's 95% interval over seeds. Costs are those to a model: all search trials of the arm at that "
-        f"batch size and one training of its choice. Saved: {cost_unit(cost, []).label} against {facts.reference}; in "
-        f"brackets where the arm is not shown to match.",
-        _verdict_note(comparison),
-        _effort_note(comparison),
-        f"Of B0's: share of the baseline's score; ✓ where the mean keeps {100 * facts.margin:.4g}% of it.",
+        *(note for name, note in found.items() if note and name in columns),
         *_baseline_notes(comparison),
+        *_usable_note(comparison, cost),
         f"Spent on the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{format_amount(spent.device_seconds)} device-seconds, "
-        f"{format_amount(spent.flops / operations.size)} {operations.label}. "
+        f"{', '.join([f'{format_amount(spent.flops / operations.size)} {operations.label}', *worths])}. "
         f"{format_reused(comparison.ledger.reused)}".rstrip(),
     )
+
+
+def _lost_note(comparison: Comparison) -> str:
+    guess = comparison.yardstick.guessing.score
+    half = "" if guess is None else ", or ended nearer to the score of guessing than to the baseline's"
+    return f"Lost (✗): diverged, failed{half}. Median: of the sound seeds."
+
+
+def _usable_note(comparison: Comparison, cost: str) -> Iterable[str]:
+    """Say what a usable model costs with the arms that lost seeds."""
+    costs = {
+        f"{row.arm} at B={row.batch_size:,}": usable[cost]
+        for row in comparison.rows
+        if row.seeds.lost and (usable := row.cost_per_usable_model) is not None
+    }
+    if costs:
+        unit = cost_unit(cost, costs.values())
+        named = [f"{place} {format_amount(amount / unit.size)}" for place, amount in costs.items()]
+        shown = [*named[:_MANY_ARMS], *([f"{len(named) - _MANY_ARMS} more"] if len(named) > _MANY_ARMS else [])]
+        yield (
+            "A usable model, where seeds are lost, costs the bill over the share of those that are not "
+            f"({unit.label}): {join_names(shown)}."
+        )
 
 
 def _verdict_note(comparison: Comparison) -> str:
@@ -150,9 +216,12 @@ def _verdict_note(comparison: Comparison) -> str:
     tolerance = next((row.verdict.tolerance for row in comparison.rows if row.verdict), None)
     shown = "" if tolerance is None else f" ({format_points(tolerance, facts.metric, signed=False)})"
     amount = "" if comparison.tolerance_basis == "reference" else shown
+    number = sum(row.verdict is not None and row.verdict.num_pairs > 0 for row in comparison.rows)
+    counted = f", counting all {number} comparisons" if number > 1 else ""
     return (
-        f"Matches: the 95% interval of the difference, paired by seed, lies above a loss of "
-        f"{100 * (1 - facts.margin):.3g}% of the {comparison.tolerance_basis}'s score{amount}; beats: above 0."
+        f"Yes: no seed lost, and on average not worse than {facts.reference} by {100 * (1 - facts.margin):.3g}% of the "
+        f"{comparison.tolerance_basis}'s score{amount}; at most {LEVEL:.0%} of studies have a false yes{counted}. Yes, "
+        f"but: the same at a one-sided level of {LIKELY_LEVEL:.3g} each, or against a reference that lost a seed."
     )
 
 
@@ -162,10 +231,10 @@ def _effort_note(comparison: Comparison) -> str:
     efforts = [row.effort for row in comparison.rows if row.effort is not None]
     text = f"K*: trials of {reference} whose expected best validates as well as the arm; > where all are not enough."
     if not efforts or not efforts[0].learned:
-        return text
+        return f"{text} {describe_luck(comparison)}"
     fewest = min(effort.num_searches for effort in efforts)
     basis = "that of one search, no expectation" if fewest == 1 else f"the average of {fewest} searches"
-    return f"{text} {reference} learns from its trials, so K* is {basis}."
+    return f"{text} {reference} learns from its trials, so K* is {basis}, and the luck of the best is left in."
 
 
 def _baseline_notes(comparison: Comparison) -> tuple[str, ...]:

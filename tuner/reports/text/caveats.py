@@ -12,12 +12,13 @@ from .configuration import format_value, num_planned_trials
 from .format import join_names, pluralize
 from .mixed_trainings import mixed_trainings
 from .scores import format_points
+from .searched_constants import searched_constants
 
 
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
-    of_scores = (_seeds, _many_verdicts, _undecided, _failed, _searches, _edges, _learned, _diverged)
-    found = (mixed_trainings, _remarks, *of_scores, _rules, _reused, _packed, _machines, _scope)
+    of_scores = (_seeds, _searches, _edges, _learned)
+    found = (mixed_trainings, _remarks, *of_scores, _rules, searched_constants, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -37,7 +38,7 @@ def _seeds(subject: Answer) -> Iterable[str]:
         (row.verdict.difference.high - row.verdict.difference.low) / 2
         for row in comparison.rows
         if row.verdict and row.verdict.difference and row.verdict.difference.low is not None
-        if row.verdict.difference.high is not None and not row.num_diverged
+        if row.verdict.difference.high is not None
     ]
     tolerances = [row.verdict.tolerance for row in comparison.rows if row.verdict]
     if not widths:
@@ -48,28 +49,6 @@ def _seeds(subject: Answer) -> Iterable[str]:
         f"either side (their median), and {tolerance} may be lost by a match. Student's t takes differences for "
         f"normal, which {pluralize(facts.num_seeds, 'value')} cannot show."
     )
-
-
-def _many_verdicts(subject: Answer) -> Iterable[str]:
-    number = sum(row.verdict is not None for row in subject.comparison.rows)
-    if number > 1:
-        yield (
-            f"{number} verdicts, each by its own 95% interval and not adjusted for their number: about one in 40 arms "
-            "that lies right at the margin is called a match by chance."
-        )
-
-
-def _undecided(subject: Answer) -> Iterable[str]:
-    rows = [row for row in subject.comparison.rows if row.verdict and row.verdict.finding == "undecided"]
-    if rows:
-        where = join_names([_place(row) for row in rows])
-        yield f"Undecided: {where}. More seeds may show either; nothing is claimed about them."
-
-
-def _failed(subject: Answer) -> Iterable[str]:
-    failed = [f"{_place(row)} ({row.num_failed})" for row in subject.comparison.rows if row.num_failed]
-    if failed:
-        yield f"Confirmation runs that failed and have no score: {join_names(failed)}."
 
 
 def _searches(subject: Answer) -> Iterable[str]:
@@ -119,16 +98,6 @@ def _learned(subject: Answer) -> Iterable[str]:
             f"The search of {join_names(arms)} learns from earlier trials, so these are not exchangeable, and it "
             "was run once: best-of-k curves, success rates and K* describe this one search and are no estimate for "
             "another."
-        )
-
-
-def _diverged(subject: Answer) -> Iterable[str]:
-    rows = [row for row in subject.comparison.rows if row.num_diverged]
-    if rows:
-        where = join_names([f"{_place(row)} ({row.num_diverged} of {row.num_seeds})" for row in rows])
-        yield (
-            f"Diverged confirmation runs stand with the score of guessing: {where}. Their arms' means and intervals "
-            "mix that with the scores of sound runs."
         )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ....trainers.spec import PATIENCE, TrainConfig
+from ...analysis.lost_seeds import HARDLY_LEARNED
+from ...analysis.verdict import LEVEL, LIKELY_LEVEL
 from ...study import Study
 from ...trial import TrialResult
 from ..answer import Answer
 from .configuration import format_recipe, format_values
 from .format import join_names, pluralize
-from .scores import format_points
+from .scores import format_points, format_score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,44 +91,65 @@ def _comparison(subject: Answer) -> Iterable[str]:
     amount = f" ({format_points(tolerances[0], facts.metric, signed=False)})" if tolerances else ""
     if comparison.tolerance_basis == "reference":
         amount = ""
+    guess = comparison.yardstick.guessing.score
+    if guess is not None:
+        yield (
+            f"Guessing scores {format_score(guess, facts.metric)}. Nothing is judged where the baseline's or "
+            f"{facts.reference}'s median seed is no better than that by {HARDLY_LEARNED:.0%} of the way to a perfect "
+            "score, where the metric has one, or where most of their seeds are lost."
+        )
     yield (
-        f"Arms are compared with {facts.reference} at the same batch size, run by run with the same seed: the verdict "
-        "rests on Student's t interval (95%) of the mean difference of their test scores, paired by seed."
+        "A confirmation run is lost if it diverged, failed, or ended nearer to the score of guessing than to the "
+        "baseline's. One lost seed makes an arm unreliable. Of n seeds without a lost one, the true rate may still be "
+        "as high as 1 - 0.05^(1/n) (one-sided 95%); with lost ones the interval is Clopper and Pearson's."
     )
     yield (
-        f"The margin was part of the definition, and so fixed before the first trial: a loss of up to "
-        f"{100 * (1 - facts.margin):.3g}% of the {comparison.tolerance_basis}'s mean test score{amount} still counts "
-        "as a match."
+        f"Sound seeds are compared with {facts.reference} at the same batch size, run by run with the same seed: "
+        "Student's t on the differences of their test scores, and from five pairs on an exact sign test that must "
+        "agree. The spread of a difference is at least that of drawing the test split anew, since equal scores may be "
+        "a coincidence."
     )
     yield (
-        "Beats: the whole interval lies above 0. Matches (is not inferior): it lies above minus the margin. Falls "
-        "short: it lies below that. Everything else is undecided, which is no evidence of equality."
+        f"The margin was part of the definition, and so fixed before the first trial: a mean loss of up to "
+        f"{100 * (1 - facts.margin):.3g}% of the {comparison.tolerance_basis}'s mean test score{amount} is tolerated."
+    )
+    yield (
+        f"Yes: not worse than tolerated. Worse: below the reference, and not within what is tolerated. Both count all "
+        f"comparisons of the study by Holm's procedure, so that at most {LEVEL:.0%} of studies have a false one. Yes, "
+        f"but: not worse than tolerated at a one-sided level of {LIKELY_LEVEL:g} of this comparison alone, or the "
+        "reference lost a seed. Batch too large: neither the arm nor the reference keeps the margin of the baseline's "
+        "score, at the same level. Not shown is no evidence of equality."
     )
     yield (
         "Not the percentile bootstrap: with few seeds it is too sure of itself. On normal differences its nominal 95% "
         "interval holds the truth in 75% of the cases with 3 seeds, 84% with 5 and 90% with 10; the t interval in 95%."
     )
     yield (
-        f"Of B0's: the mean score as a share of the baseline's at B0={facts.baseline_batch_size}, ticked where it "
-        f"keeps {100 * facts.margin:.4g}% of it (LIMIT, Definition 2.1); it compares means and says nothing of their "
-        "spread."
+        f"Of B0's: the mean score as a share of the baseline's at B0={facts.baseline_batch_size}, ticked where no "
+        f"seed is lost and it keeps {100 * facts.margin:.4g}% of it (LIMIT, Definition 2.1); it says nothing of "
+        "the spread."
     )
     yield (
         f"K*: the fewest trials of {facts.reference}'s search whose expected best validation score reaches the arm's "
         'mean; ">N" where all N trials do not. Where trials are exchangeable (grid, random search) it is an unbiased '
-        "estimate over all subsets of them (Tang et al., arXiv 2004.13705); of a search that learns, the best so far."
+        "estimate over all subsets of them (Tang et al., arXiv 2004.13705), less the luck of the best: a trial is "
+        "trained once, and the best of k is partly the luckiest. The true scores are taken for those that give the "
+        "observed ones on average with independent normal noise added, whose standard deviation is that of validation "
+        "scores over sound seeds (the median configuration of the batch size). In simulations two thirds of the luck "
+        "go (benchmarks/luck.py). Where no configuration has two sound seeds the luck is left in. Of a search that "
+        "learns, K* is read off the best so far, luck included."
     )
 
 
 def _costs(subject: Answer) -> tuple[str, ...]:
     is_tuned = subject.origin.study.baseline.tune is not None
     return (
-        "A model's cost with an arm (epochs, device-seconds, FLOPs in the table): all search trials of that arm at "
-        "that batch size plus one training of its choice, the mean of the confirmation runs. The other confirmation "
-        "runs are evidence about the method, not part of tuning; they stand in the ledger.",
+        "A model's cost with an arm (epochs, device-seconds, FLOPs in the table): of a search all its trials at that "
+        "batch size, the best of which is the model; of a rule one training, the mean of its confirmation runs. "
+        "Further confirmation runs are evidence about the method, not part of tuning; they stand in the ledger.",
         "Everything that was started is billed: diverged, pruned, failed and repeated trainings, evaluation, set-up.",
-        f"Saved: 1 - cost(arm) / cost({subject.comparison.facts.reference}) at the same batch size; in brackets where "
-        "the arm is not shown to be as good, since that saving buys a worse or unknown model.",
+        f"Saved: 1 - cost(arm) / cost({subject.comparison.facts.reference}) at the same batch size, where the "
+        "verdict is a yes: otherwise a saving would buy a worse or unknown model.",
         "Incl. baseline: the same with the whole search for the small-batch baseline billed to this one batch size"
         f"{'' if is_tuned else ' (here the baseline was stated, and its tuning was not part of the study)'}. Pays off "
         "after: the number of batch sizes over which that search has paid for itself.",

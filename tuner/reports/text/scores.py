@@ -4,20 +4,13 @@ This module must not know rich or plotly.
 """
 
 import math
+from collections.abc import Sequence
 
+from ....trainers.applications.metric_names import is_share
 from ...analysis.evidence import Interval
 
 _MAX_PLAIN = 1e12
 """Numbers from here on are written with an exponent."""
-
-
-def is_share(metric: str) -> bool:
-    """Return whether a metric is a fraction of one, which is written in percent.
-
-    >>> is_share("accuracy"), is_share("perplexity")
-    (True, False)
-    """
-    return "accuracy" in metric.lower()
 
 
 def format_score(score: float, metric: str) -> str:
@@ -31,6 +24,16 @@ def format_score(score: float, metric: str) -> str:
 
 def _format_number(value: float, decimals: int) -> str:
     return f"{value:,.{decimals}f}" if abs(value) < _MAX_PLAIN else f"{value:.3e}"
+
+
+def format_shares(shares: Sequence[float]) -> list[str]:
+    """Format shares in percent without the sign, to a tenth; to a hundredth if all are 97% or more.
+
+    >>> format_shares([0.9612, 0.99123]), format_shares([0.9912, 1.0])
+    (['96.1', '99.1'], ['99.12', '100.00'])
+    """
+    decimals = 2 if min(shares, default=0.0) >= 0.97 else 1
+    return [f"{100 * share:.{decimals}f}" for share in shares]
 
 
 def _decimals(score: float) -> int:

@@ -1,143 +1,331 @@
-"""What a study found, in sentences: the verdict first, then the findings.
+"""The answer of a study in sentences a manager reads: one a batch size, then one for the whole study.
 
-The sentences name every judged arm. Test scores single out none, because that would be a choice on the test set. This
+A sentence names every judged arm. Test scores single out none, because that would be a choice on the test set. This
 module escapes nothing; the caller that draws a text escapes it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison, ComparisonRow
-from ..tables.cells import has_stated_baseline
-from .costs import cost_unit
-from .format import format_share, join_names
-from .headlines import headlines, is_as_good, judged_arms
-from .scores import format_score
+from ...analysis.study_facts import StudyFacts
+from ...analysis.verdict import Kind
+from .format import join_names, pluralize
+from .not_judged import why_not_judged
+from .savings import describe_saving
+from .scores import format_points, format_score
+from .seeds import describe_bound, describe_lost, describe_seeds
+
+KINDS: tuple[Kind, ...] = (
+    *("yes", "yes, but", "not shown", "batch too large", "worse", "unreliable", "cannot be judged"),
+)
+"""Kinds of verdicts, in the order in which a sentence speaks of them."""
 
 
-def verdict_sentence(comparison: Comparison, *, cost: str) -> str:
-    """Summarise the study in one sentence: which arms do as well as the reference, where, and what that saves."""
+def judged_arms(facts: StudyFacts) -> tuple[str, ...]:
+    """Return the arms that are judged: those that do not search, or all but the reference if all search."""
+    others = tuple(arm for arm in facts.arms if arm != facts.reference)
+    return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
+
+
+def first_lines(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
+    """Return the answer: one line a batch size, then one for the whole study if there are several."""
+    sizes = comparison.facts.batch_sizes
+    if not judged_arms(comparison.facts):
+        return (f"{comparison.facts.reference} stands alone: nothing to compare it with.",)
+    lines = tuple(batch_size_line(comparison, batch_size, cost=cost) for batch_size in sizes)
+    return lines if len(sizes) == 1 else (*lines, study_line(comparison))
+
+
+def verdict_text(comparison: Comparison, *, cost: str) -> str:
+    """Return `first_lines` as one text."""
+    return " ".join(first_lines(comparison, cost=cost))
+
+
+def batch_size_line(comparison: Comparison, batch_size: int, *, cost: str) -> str:
+    """Return the answer at a batch size: the arms of the best verdict with their evidence, then the others."""
+    rows = [comparison.row(arm, batch_size) for arm in judged_arms(comparison.facts)]
+    by_kind = _by_kind(rows)
+    if not by_kind:
+        return f"B={batch_size:,}: nothing is confirmed yet."
+    lead = next(kind for kind in KINDS if kind in by_kind)
+    sentences = [_lead(comparison, lead, by_kind[lead])]
+    if lead in ("yes", "yes, but"):
+        sentences += [_evidence(comparison, by_kind[lead]), describe_saving(comparison, by_kind[lead], cost)]
+    others = [_brief(comparison, kind, by_kind[kind]) for kind in KINDS if kind != lead and kind in by_kind]
+    if others:
+        sentences.append(f"{_capital('; '.join(others))}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def study_line(comparison: Comparison) -> str:
+    """Return the answer over all batch sizes: where tuning can be skipped, where not, and where that is open."""
     facts = comparison.facts
     arms = judged_arms(facts)
-    rows = {arm: [comparison.row(arm, batch_size) for batch_size in facts.batch_sizes] for arm in arms}
-    if not any(row.verdict for found in rows.values() for row in found):
-        return f"Nothing can be judged yet: {facts.reference} and the others have no confirmed scores in common."
-    always = [arm for arm in arms if all(map(is_as_good, rows[arm]))]
-    partly = [arm for arm in arms if arm not in always and any(map(is_as_good, rows[arm]))]
-    never = [arm for arm in arms if arm not in always and arm not in partly]
-    where = _where(facts.batch_sizes)
+    fates = {size: _fate([comparison.row(arm, size) for arm in arms]) for size in facts.batch_sizes}
+    spared = [size for size in facts.batch_sizes if fates[size] in ("yes", "yes, but")]
     parts = []
-    if always:
-        parts.append(
-            f"{join_names(always)} {_agree(always, 'does', 'do')} as well as {facts.reference} {where}"
-            f"{_saved([row for arm in always for row in rows[arm]], cost)}"
-        )
-    for arm in partly:
-        equal = [row.batch_size for row in rows[arm] if is_as_good(row)]
-        does = "does so" if parts else "does as well as"
-        of = "" if parts else f" {facts.reference}"
-        parts.append(f"{arm} {does}{of} at {_sizes(equal)} ({_other_findings(rows[arm])})")
-    if not parts:
-        kind = "zero-tuning arm" if set(arms) <= set(facts.zero_tuning_arms) else "arm"
-        return f"No {kind} is shown to do as well as {facts.reference} {where}: {_never(never, rows.__getitem__)}."
-    return "; ".join([*parts, *([_never(never, rows.__getitem__)] if never else [])]) + "."
+    if spared:
+        names = _sparing_arms(comparison, spared)
+        is_first = spared == list(facts.batch_sizes[: len(spared)]) and len(spared) > 1
+        where = f"up to B={spared[-1]:,}" if is_first else f"at {_sizes(spared)}"
+        certain = "" if all(fates[size] == "yes" for size in spared) else ", less certain than the study's level"
+        what = "you need not tune again" if _are_zero_tuning(facts, arms) else f"{facts.reference} is not needed"
+        parts.append(f"{where} {what} ({names}{certain})")
+    for fate, text in _STUDY_FATES.items():
+        sizes = [size for size in facts.batch_sizes if fates[size] == fate]
+        if sizes:
+            others = f"{join_names(arms)} {_agree(arms, 'is', 'are')}"
+            parts.append(f"at {_sizes(sizes)} {text.format(reference=facts.reference, others=others)}")
+    return f"{_capital('; '.join(parts))}."
+
+
+_STUDY_FATES = {
+    "no": "you must: {others} worse than {reference} or lost seeds",
+    "not shown": "it is not shown",
+    "batch too large": "the batch is too large for this budget of epochs",
+    "cannot be judged": "nothing can be judged",
+}
 
 
 def findings(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """Return the findings: each arm, other searches that beat the reference, and arms at the baseline's level."""
+    """Return what else is found: the evidence on every judged arm, and other searches that beat the reference."""
     facts = comparison.facts
     sentences: list[str] = []
     for batch_size in facts.batch_sizes:
-        sentences += headlines(comparison, batch_size, cost=cost)
+        rows = [comparison.row(arm, batch_size) for arm in judged_arms(facts)]
+        sentences += [f"B={batch_size:,}, {row.arm}: {_detail(comparison, row)}." for row in rows if row.verdict]
         sentences += [
-            f"At B={batch_size} {row.arm}, which searches too, beats {facts.reference}: {facts.reference} is not the "
-            "strongest tuned arm there."
+            f"B={batch_size:,}: {row.arm}, which searches too, is better than {facts.reference}, so {facts.reference} "
+            "is not the strongest tuned arm there."
             for row in comparison.rows
             if row.batch_size == batch_size
             and row.arm not in facts.zero_tuning_arms
             and row.verdict is not None
-            and row.verdict.finding == "beats"
+            and row.verdict.kind == "yes"
+            and row.verdict.finding == "better"
         ]
-        sentences += _kept(comparison, batch_size)
     return tuple(sentences)
 
 
-def _kept(comparison: Comparison, batch_size: int) -> list[str]:
-    """Name the arms that keep the baseline's score within the margin (LIMIT, Definition 2.1)."""
-    facts, baseline = comparison.facts, comparison.baseline
-    rows = [row for row in comparison.rows if row.batch_size == batch_size and row.holds is not None]
-    if baseline is None or baseline.score is None or not rows:
-        return []
-    keepers = [row.arm for row in rows if row.holds]
-    level = f"within {100 * (1 - facts.margin):.3g}% of what the baseline scores at B0={facts.baseline_batch_size}"
-    score = format_score(baseline.score.mean, facts.metric)
-    if not keepers:
-        none = "no arm, tuned or not," if len(rows) == len(facts.arms) else "no confirmed arm"
-        return [f"At B={batch_size} {none} stays {level} ({score})."]
-    return [f"At B={batch_size} {join_names(keepers)} {_agree(keepers, 'stays', 'stay')} {level} ({score})."]
-
-
-def _saved(rows: Sequence[ComparisonRow], cost: str) -> str:
-    """Format the range of savings, and a second range that includes the baseline's bill if it is billed."""
-    savings = [row.savings[cost] for row in rows if cost in row.savings]
-    if not savings:
-        return ""
-    text = f", saving {_range([saving.share for saving in savings])} of {cost_unit(cost, []).label}"
-    billed = [
-        row.savings[cost].share_with_baseline
-        for row in rows
-        if cost in row.savings and row.zero_tuning and not has_stated_baseline(row, cost)
-    ]
-    if not billed:
-        return text
-    others = "" if len(billed) == len(savings) else " where one was tuned"
-    return f"{text} ({_range(billed)} with the baseline's bill{others})"
-
-
-def _never(arms: Sequence[str], rows: Callable[[str], Sequence[ComparisonRow]]) -> str:
-    """Name the arms that are not as good at any batch size, grouped by their findings."""
-    fates: dict[str, list[str]] = {}
+def summary_line(comparison: Comparison) -> str:
+    """Summarise the study in one short line, such as for the title of a figure."""
+    facts = comparison.facts
+    arms = judged_arms(facts)
+    if not arms:
+        return f"{facts.reference} stands alone: nothing to compare it with"
+    by_number: dict[int, list[str]] = {}
     for arm in arms:
-        fates.setdefault(_other_findings(rows(arm)), []).append(arm)
-    return "; ".join(_fate(fate, names) for fate, names in fates.items())
+        number = sum(comparison.row(arm, size).spares_tuning for size in facts.batch_sizes)
+        by_number.setdefault(number, []).append(arm)
+    sizes = len(facts.batch_sizes)
+    parts: list[str] = []
+    for number, names in sorted(by_number.items(), reverse=True):
+        where = f"at B={facts.batch_sizes[0]:,}" if sizes == 1 else f"at {number} of {sizes} batch sizes"
+        start = where if parts else f"As good as {facts.reference} {where}"
+        if number == 0:
+            start = f"{'not' if parts else 'Not'} shown to be as good as {facts.reference}"
+        parts.append(f"{start}: {', '.join(names)}")
+    return "; ".join(parts)
 
 
-def _fate(fate: str, arms: Sequence[str]) -> str:
-    if fate == "falls short":
-        return f"{join_names(arms)} {_agree(arms, 'falls', 'fall')} short"
-    return (
-        f"{join_names(arms)} {_agree(arms, 'is', 'are')} {fate}" if fate in _STATES else f"{join_names(arms)}: {fate}"
-    )
-
-
-_STATES = ("undecided", "not judged yet")
-
-
-def _other_findings(rows: Sequence[ComparisonRow]) -> str:
-    """Describe where an arm is not as good: "undecided", or "falls short at B=64, undecided at B=256"."""
-    by_finding: dict[str, list[int]] = {}
+def _by_kind(rows: Iterable[ComparisonRow]) -> dict[Kind, list[ComparisonRow]]:
+    found: dict[Kind, list[ComparisonRow]] = {}
     for row in rows:
-        if not is_as_good(row):
-            finding = row.verdict.finding if row.verdict else "not judged yet"
-            by_finding.setdefault(finding, []).append(row.batch_size)
-    if len(by_finding) == 1 and len(next(iter(by_finding.values()))) == len(rows):
-        return next(iter(by_finding))
-    return ", ".join(f"{finding} at {_sizes(sizes)}" for finding, sizes in by_finding.items())
+        if row.verdict is not None:
+            found.setdefault(row.verdict.kind, []).append(row)
+    return found
 
 
-def _where(batch_sizes: Sequence[int]) -> str:
-    if len(batch_sizes) == 1:
-        return f"at {_sizes(batch_sizes)}"
-    return f"at {'both' if len(batch_sizes) == 2 else f'all {len(batch_sizes)}'} batch sizes"
+def _fate(rows: Sequence[ComparisonRow]) -> str:
+    """Return what the arms together say of a batch size."""
+    kinds = set(_by_kind(rows))
+    if kinds & {"yes", "yes, but"}:
+        return "yes" if "yes" in kinds else "yes, but"
+    if kinds and kinds <= {"worse", "unreliable"}:
+        return "no"
+    return next((kind for kind in ("batch too large", "not shown", "cannot be judged") if kind in kinds), "not shown")
+
+
+def _sparing_arms(comparison: Comparison, sizes: Sequence[int]) -> str:
+    """Name the arms that spare tuning at all of these batch sizes; without one, those of each."""
+    arms = judged_arms(comparison.facts)
+    always = [arm for arm in arms if all(comparison.row(arm, size).spares_tuning for size in sizes)]
+    if always:
+        return _either(always)
+    each = [
+        f"{_either([arm for arm in arms if comparison.row(arm, size).spares_tuning])} at {size:,}" for size in sizes
+    ]
+    return ", ".join(each)
+
+
+def _are_zero_tuning(facts: StudyFacts, arms: Iterable[str]) -> bool:
+    return all(arm in facts.zero_tuning_arms for arm in arms)
+
+
+def _lead(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) -> str:
+    """Return the first sentence on a batch size, of the arms with its best verdict."""
+    facts = comparison.facts
+    names, where = [row.arm for row in rows], f"B={rows[0].batch_size:,}"
+    if kind in ("yes", "yes, but"):
+        answer = "Yes" if kind == "yes" else "Yes, but less certain"
+        if _are_zero_tuning(facts, names):
+            return f"{answer}: skip tuning at {where} ({_either(names)})."
+        return f"{answer}: {join_names(names)} {_agree(names, 'does', 'do')} as well as {facts.reference} at {where}."
+    if kind == "not shown":
+        needed = rows[0].verdict.seeds_needed if rows[0].verdict and len(rows) == 1 else None
+        more = f" With {needed:,} seeds it would show, if the difference stays as it is." if needed else ""
+        start = f"Not shown at {where}: whether {_either(names)} {_agree(names, 'does', 'do')} as well as"
+        return f"{start} {facts.reference} is open{_scores(comparison, rows)}.{more}"
+    if kind == "batch too large":
+        limit = f"{100 * facts.margin:.4g}% of the small batch's {_baseline_score(comparison)}"
+        start = f"{where} is too large for this budget of epochs: neither {_either(names)} nor {facts.reference} keeps"
+        return f"{start} {limit}{_scores(comparison, rows)}."
+    if kind in ("worse", "unreliable"):
+        reference = comparison.row(facts.reference, rows[0].batch_size)
+        is_sound = _are_zero_tuning(facts, names) and not reference.seeds.lost
+        text = f"{'No, tune again' if is_sound else 'No'} at {where}: {_brief(comparison, kind, rows)}."
+        return text if kind == "worse" else f"{text} {_of_reference(comparison, rows)}"
+    return f"{where} cannot be judged: {why_not_judged(comparison, rows[0])}."
+
+
+def _of_reference(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
+    """Return what the reference scored beside unreliable arms, and whether any of them keeps the margin."""
+    facts = comparison.facts
+    reference = comparison.row(facts.reference, rows[0].batch_size)
+    trials = f" ({pluralize(reference.search.trials, 'trial')})" if reference.search.trials else ""
+    text = f"{facts.reference}{trials} gave {describe_seeds(reference.seeds, facts.metric)}"
+    kept = [row.verdict.num_kept for row in rows if row.verdict]
+    if any(kept) or None in kept or comparison.yardstick.num_kept(reference.seeds):
+        return f"{_capital(text)}."
+    limit = f"{100 * facts.margin:.4g}% of the small batch's {_baseline_score(comparison)}"
+    return f"{_capital(text)}: no training of {'either' if len(rows) == 1 else 'any of them'} keeps {limit}."
+
+
+def _brief(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) -> str:
+    """Return a clause on the arms with a verdict that does not lead."""
+    names, metric = [row.arm for row in rows], comparison.facts.metric
+    if kind == "unreliable":
+        lost = [f"{row.arm} is unreliable: {describe_lost(row.seeds)}" for row in rows]
+        return "; ".join(lost)
+    if kind == "worse":
+        worse = [f"{row.arm} by {_mean_loss(row, metric)}" for row in rows]
+        return f"worse than {comparison.facts.reference}: {join_names(worse)}"
+    if kind == "yes, but":
+        return f"as good, less certain: {join_names(names)}"
+    if kind == "batch too large":
+        return f"too low, as {comparison.facts.reference} is: {join_names(names)}"
+    return f"{kind}: {join_names(names)}"
+
+
+def _detail(comparison: Comparison, row: ComparisonRow) -> str:
+    """Return all the evidence on an arm at a batch size."""
+    verdict, facts = row.verdict, comparison.facts
+    assert verdict is not None
+    if verdict.kind == "cannot be judged":
+        return f"cannot be judged, {why_not_judged(comparison, row)}"
+    reference = comparison.row(facts.reference, row.batch_size)
+    parts = [f"{verdict.kind} ({describe_seeds(row.seeds, facts.metric)}"]
+    if len(reference.seeds):
+        parts[0] += f"; {facts.reference} {describe_seeds(reference.seeds, facts.metric)}"
+    parts[0] += ")"
+    if row.seeds.lost:
+        parts.append(describe_lost(row.seeds))
+    if reference.seeds.lost:
+        parts.append(f"{facts.reference} is unreliable too: {describe_lost(reference.seeds)}")
+    if verdict.difference is not None and verdict.num_pairs > 1:
+        parts.append(_difference(comparison, row))
+    if verdict.seeds_needed is not None:
+        parts.append(f"{verdict.seeds_needed:,} seeds would show it if the difference stays as it is")
+    return "; ".join(parts)
+
+
+def _difference(comparison: Comparison, row: ComparisonRow) -> str:
+    """Return the difference on the sound seeds and what it says."""
+    verdict, metric = row.verdict, comparison.facts.metric
+    assert verdict is not None
+    assert verdict.difference is not None
+    low, high = verdict.difference.low, verdict.difference.high
+    tolerated = format_points(verdict.tolerance, metric, signed=False)
+    if low is None or high is None:
+        return f"difference {format_points(verdict.difference.mean, metric)}, {tolerated} tolerated"
+    ends = f"{format_points(low, metric).removesuffix(' points')} to {format_points(high, metric)}"
+    return f"difference {ends} (95% interval), {tolerated} tolerated: {format_finding(row)}"
+
+
+def format_finding(row: ComparisonRow) -> str:
+    """Format what the sound seeds say against the reference; empty without a verdict."""
+    return "" if row.verdict is None else _FINDINGS[row.verdict.finding]
+
+
+_FINDINGS = {
+    "better": "better",
+    "as good": "not worse than tolerated",
+    "likely as good": "likely not worse than tolerated",
+    "likely worse": "worse if taken alone, whether by more than tolerated is open",
+    "worse": "worse, whether by more than tolerated is open",
+    "worse by more": "worse by more than tolerated",
+    "open": "open",
+}
+
+
+def _evidence(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
+    """Return how many trainings of these arms and of the reference kept the margin, and how many could still fail."""
+    facts = comparison.facts
+    reference = comparison.row(facts.reference, rows[0].batch_size)
+    counts = {row.arm: (row.verdict.num_kept if row.verdict else None, len(row.seeds)) for row in rows}
+    numbers = set(counts.values())
+    kept, total = next(iter(numbers))
+    if kept is None:
+        what = f"{_of_each(rows)} were sound"
+    else:
+        share = f"{100 * facts.margin:.4g}% of the small batch's {_baseline_score(comparison)}"
+        same = f"{kept} of {total} trainings{'' if len(rows) == 1 else ' of each'}"
+        several = join_names([f"{count} of {of} trainings of {arm}" for arm, (count, of) in counts.items()])
+        what = f"{same} kept {share}" if len(numbers) == 1 else f"{several} kept {share}"
+    of_reference = len(reference.seeds)
+    count = reference.verdict.num_kept if reference.verdict else comparison.yardstick.num_kept(reference.seeds)
+    other = f" ({facts.reference}: {len(reference.seeds.scores) if count is None else count} of {of_reference})"
+    return f"{what}{other}; {describe_bound(min(len(row.seeds) for row in rows))}."
+
+
+def _of_each(rows: Sequence[ComparisonRow]) -> str:
+    number = len(rows[0].seeds)
+    return f"{number} of {number} trainings" + ("" if len(rows) == 1 else " of each")
+
+
+def _scores(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
+    """Return the seeds' scores of a few arms and of the reference, in brackets."""
+    facts = comparison.facts
+    reference = comparison.row(facts.reference, rows[0].batch_size)
+    if len(rows) > 2:
+        return ""
+    each = [f"{row.arm} {describe_seeds(row.seeds, facts.metric)}" for row in (*rows, reference)]
+    return f" ({', '.join(each)})"
+
+
+def _mean_loss(row: ComparisonRow, metric: str) -> str:
+    difference = row.verdict.difference if row.verdict else None
+    return "" if difference is None else format_points(-difference.mean, metric, signed=False)
+
+
+def _baseline_score(comparison: Comparison) -> str:
+    baseline = comparison.baseline
+    if baseline is None or baseline.score is None:
+        return "no score"
+    return format_score(baseline.score.mean, comparison.facts.metric)
 
 
 def _sizes(batch_sizes: Iterable[int]) -> str:
-    return join_names([f"B={batch_size}" for batch_size in batch_sizes])
+    return join_names([f"B={batch_size:,}" for batch_size in batch_sizes])
 
 
-def _range(shares: Sequence[float]) -> str:
-    low, high = format_share(min(shares)), format_share(max(shares))
-    return low if low == high else f"{low} to {high}"
+def _either(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _agree(names: Sequence[str], one: str, several: str) -> str:
     return one if len(names) == 1 else several
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

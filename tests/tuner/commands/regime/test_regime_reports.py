@@ -185,7 +185,8 @@ def test_the_files_hold_the_attempts_and_the_sentences(tmp_path: Path, without_i
     files = write_regime(regime, tmp_path / "report")
     assert [file.name for file in files] == ["regime.html", "regime.csv", "regime.json"]
     content = json.loads(files[2].read_text(encoding="utf-8"))
-    assert content == json.loads(json.dumps(regime_as_json(regime)))
+    named = {"schema": "zerotune.regime", "schema_version": 1}
+    assert content == {**named, **json.loads(json.dumps(regime_as_json(regime)))}
     assert content["sentences"] == list(sentences(regime))
     assert (content["large"]["fails"], content["huge"]["holds"], content["full"]) == (256, 1024, 3000)
     assert without_images == ["regime.png", "regime.svg"]

@@ -26,20 +26,22 @@ def with_scores(found, *scores, status="finished"):
     return replace(found, status=status, epochs=tuple(epoch_metrics(i, s) for i, s in enumerate(scores, start=1)))
 
 
-def test_a_learning_curve_is_the_mean_over_seeds_with_a_band_of_their_range():
-    first, second, third = confirmations("tuned", 1024, [0.92, 0.94, CHANCE])
+def test_a_learning_curve_is_a_line_a_seed_and_the_median_of_the_sound_ones():
+    first, second, third, fourth = confirmations("tuned", 1024, [0.92, 0.94, CHANCE, 0.96])
     results = [
         with_scores(first, 0.80, 0.90, 0.92),
         with_scores(second, 0.82, 0.91, 0.94),
-        with_scores(third, 0.5, float("nan"), status="diverged"),
+        with_scores(third, 0.85, float("nan"), status="diverged"),
+        with_scores(fourth, 0.84, 0.95, 0.96),
     ]
     figure = draw_figure("learning_curves", compare(facts(**ONE_ARM), results), results, "trials")
-    band, line, fallen = figure.data
+    seeds, lost, fallen, line, _ = figure.data
     assert list(line.x) == [1, 2, 3]
-    assert list(line.y) == pytest.approx([0.81, 0.905, 0.93])
-    assert list(band.y) == [0.82, 0.91, 0.94, 0.92, 0.90, 0.80]
-    assert list(fallen.x) == [2]
-    assert fallen.marker.symbol == "triangle-down"
+    assert list(line.y) == [0.82, 0.91, 0.94]
+    assert list(seeds.y) == [0.80, 0.90, 0.92, None, 0.82, 0.91, 0.94, None, 0.84, 0.95, 0.96, None]
+    assert (list(lost.x), list(lost.y), lost.line.dash) == ([1, 2, None], [0.85, None, None], "dot")
+    assert (list(fallen.x), fallen.marker.symbol) == ([2], "x-thin")
+    assert fallen.hovertext == ("tuned, seed 2, lost: no score after epoch 2",)
 
 
 def test_learning_curves_need_the_epochs_of_confirmation_runs():
@@ -147,29 +149,28 @@ def test_the_parts_of_a_bar_add_up_to_what_the_ledger_spent_and_the_baselines_bi
 
 
 def test_the_bars_hold_search_one_training_baseline_and_the_other_confirmations():
+    """The best trial of a search is the model: its confirmation runs are all evidence."""
     results = [result("baseline", 256, "baseline", index, validation=0.9) for index in range(4)]
     results += [result("tuned", 1024, "search", index, validation=0.9) for index in range(5)]
     results += [*confirmations("tuned", 1024, [0.9, 0.9, 0.9]), *confirmations("date", 1024, [0.9, 0.9, 0.9])]
     study = facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(1024,))
     comparison = compare(study, results)
     figure = draw_figure("cost_breakdown", comparison, results, "trials")
-    assert list(cost_parts(comparison, comparison.row("tuned", 1024), "trials").values()) == [5, 1, 0, 2]
+    assert list(cost_parts(comparison, comparison.row("tuned", 1024), "trials").values()) == [5, 0, 0, 3]
     assert list(cost_parts(comparison, comparison.row("date", 1024), "trials").values()) == [0, 1, 4, 2]
     bars = [(trace.legendgroup, trace.x[0]) for trace in figure.data if trace.legendgroup]
     assert bars == [
         ("tuned", 5),
         ("date", 0),
-        ("tuned", 1),
+        ("tuned", 0),
         ("date", 1),
         ("tuned", 0),
         ("date", 4),
-        ("tuned", 2),
+        ("tuned", 3),
         ("date", 2),
     ]
     assert [trace.name for trace in figure.data if trace.name] == [part.name for part in PARTS]
-    assert (
-        "Search is 83% of what a model costs with tuned (at B=1024); the baselines took 4" in figure.layout.title.text
-    )
+    assert "A model costs 5 trainings with tuned (at B=1024); the baselines took 4" in figure.layout.title.text
     assert list(figure.layout.yaxis.ticktext) == ["tuned, B=1024", "date, B=1024"]
     (texts,) = [trace.text for trace in figure.data if trace.text is not None]
-    assert [text.strip() for text in texts] == ["6 to a model", "1 to a model"]
+    assert [text.strip() for text in texts] == ["5 to a model", "1 to a model"]

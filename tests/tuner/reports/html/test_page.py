@@ -21,8 +21,8 @@ from zerotune.tuner.reports.html.page import FIGURE_SECTIONS, render_report
 from zerotune.tuner.reports.tables.markup import report_json, report_latex, report_markdown
 from zerotune.tuner.reports.tables.result_tables import answer_table, ledger_table
 from zerotune.tuner.reports.text.provenance import origin_facts
-from zerotune.tuner.reports.text.scores import format_interval
-from zerotune.tuner.reports.text.verdict import verdict_sentence
+from zerotune.tuner.reports.text.seeds import format_lost, format_seeds
+from zerotune.tuner.reports.text.verdict import first_lines, verdict_text
 
 
 def written(subject) -> str:
@@ -88,23 +88,27 @@ def test_the_cells_are_the_comparisons_numbers(subject, read):
     shown = {(row[0], row[1]): dict(zip(columns, row, strict=True)) for row in rows}
     for row in subject.comparison.rows:
         cells = shown[f"{row.batch_size:,}", row.arm]
-        assert cells["test accuracy"] == format_interval(row.score, "accuracy")
+        assert cells["test accuracy by seed"] == format_seeds(row.seeds, "accuracy")
+        assert cells["lost"] == format_lost(row.seeds)
         assert cells["search trials"] == str(row.search.trials)
         assert float(cells["epochs"].replace(",", "")) == pytest.approx(row.bill["epochs"], rel=0.005)
         assert float(cells["device-seconds"].replace(",", "")) == pytest.approx(row.bill["device_seconds"], rel=0.005)
         assert float(cells["TFLOPs"]) * 1e12 == pytest.approx(row.bill["flops"], rel=0.005)
         if row.verdict:
-            assert cells["verdict"] == row.verdict.finding
+            assert cells["verdict"] == row.verdict.kind
+        if row.verdict and row.verdict.num_pairs:
             low, high = (float(end) / 100 for end in cells["better than tuned by (points)"].split(" to "))
             assert (low, high) == pytest.approx((row.verdict.difference.low, row.verdict.difference.high), abs=5e-5)
-            share = int(cells["saved"].strip("()%")) / 100
+        assert bool(cells["saved"]) == row.spares_tuning
+        if row.spares_tuning:
+            share = int(cells["saved"].strip("%")) / 100
             assert row.savings["device_seconds"].share - 0.01 <= share <= row.savings["device_seconds"].share
 
 
 def test_json_holds_the_comparison_to_the_last_digit(subject):
     content = json.loads(report_json(subject), parse_constant=pytest.fail)
     assert content["comparison"] == json.loads(json.dumps(asdict(subject.comparison)))
-    assert content["verdict"] == verdict_sentence(subject.comparison, cost="device_seconds")
+    assert content["verdict"] == verdict_text(subject.comparison, cost="device_seconds")
     assert (content["schema"], content["schema_version"]) == ("zerotune.report", 1)
     assert content["provenance"]["definition"] == subject.origin.definition
     assert content["provenance"]["sessions"] == [SESSION]
@@ -152,7 +156,7 @@ def test_savings_are_in_the_currency_that_was_asked_for(subject, cost):
 
 
 def test_the_verdict_stands_first_then_the_question_is_answered_in_numbers(text, subject):
-    sentence = escape(verdict_sentence(subject.comparison, cost="device_seconds"))
+    sentence = escape(first_lines(subject.comparison, cost="device_seconds")[0])
     assert text.index(sentence) < text.index("What was found") < text.index('id="table-answer"')
 
 
@@ -235,12 +239,12 @@ def test_the_same_study_gives_the_same_page(subject, text):
 
 def test_a_study_that_has_only_begun_has_a_page():
     text = written(reported(results=[]))
-    assert "Nothing can be judged yet" in text
+    assert "B=1,024 cannot be judged: date has no confirmed score." in text
     assert 'id="table-answer"' in text
 
 
 def test_a_metric_that_is_better_lower_is_said_to_be():
-    stored = {**definition(), "metric": "perplexity", "higher_is_better": False}
+    stored = {**definition(), "metric": "perplexity", "higher_is_better": False, "chance_score": 1.2}
     rows = answer_table(reported(stored)).rows
     date = next(row for row in rows if row[:2] == ("2,048", "defaults"))
-    assert date[5] == "beats"
+    assert date[6].startswith("yes")

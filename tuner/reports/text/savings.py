@@ -1,0 +1,105 @@
+"""What arms save, in sentences: trainings first, then FLOPs, the currency that was asked for and stated prices.
+
+This module escapes nothing; the caller that draws a text escapes it.
+"""
+
+from collections.abc import Sequence
+
+from ...analysis.bill import Amounts
+from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.tuning_effort import TuningEffort
+from .costs import cost_unit
+from .format import format_amount, join_names, pluralize
+from .scores import format_points
+from .worth import describe_worth, spared_worth
+
+
+def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
+    """Return what arms at a batch size save against the reference's search; empty if a bill is missing.
+
+    Args:
+        comparison: of the study.
+        rows: arms at one batch size whose verdicts allow a saving.
+        cost: a name in `tuner.cost.CURRENCIES`, named beside trainings and FLOPs.
+    """
+    reference = comparison.row(comparison.facts.reference, rows[0].batch_size)
+    bills = [row.bill for row in rows if row.bill is not None]
+    if reference.bill is None or not bills:
+        return ""
+    needed, given = max(bill["trials"] for bill in bills), reference.bill["trials"]
+    if needed >= given:
+        return f"It takes {pluralize(needed, 'training')}, as {reference.arm} takes {format_amount(given)}."
+    spared = [_spared(reference.bill, bills, name) for name in dict.fromkeys(("flops", cost)) if name != "trials"]
+    if all(spared):
+        worths = [one for row in rows if (one := spared_worth(comparison, row)) is not None]
+        spared += describe_worth(worths, comparison.facts.prices)
+    found = [
+        f"It takes {pluralize(needed, 'training')} instead of the {format_amount(given)} that this study gave tuning",
+        f"and spares {join_names(spared)}" if all(spared) else "",
+    ]
+    sentences = [" ".join(part for part in found if part), _effort(rows), _baseline(comparison, rows)]
+    return f"{'; '.join(sentence for sentence in sentences if sentence)}."
+
+
+def format_trials_to_match(effort: TuningEffort | None) -> str:
+    """Format K* for a table; empty if there is nothing to match."""
+    if effort is None:
+        return ""
+    return f">{effort.num_trials}" if effort.trials is None else str(effort.trials)
+
+
+def describe_luck(comparison: Comparison) -> str:
+    """Return the sentence on whether K* of exchangeable trials is without the luck of the best, and by what noise."""
+    efforts = [row.effort for row in comparison.rows if row.effort is not None]
+    noises = sorted(effort.noise for effort in efforts if effort.noise is not None)
+    if not noises:
+        return "The luck of the best, which was trained once, is left in, so K* is rather too low."
+    ends = [format_points(noise, comparison.facts.metric, signed=False) for noise in (noises[0], noises[-1])]
+    spread = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' points')} to {ends[1]}"
+    some = "" if len(noises) == len(efforts) else " where two seeds show it"
+    return (
+        f"Most of the luck of the best is taken out{some}: seeds of one configuration differ by {spread} (standard "
+        "deviation)."
+    )
+
+
+def _spared(reference: Amounts, bills: Sequence[Amounts], currency: str) -> str:
+    """Return the amount spared, a range if the bills differ; empty if one of them spares nothing."""
+    unit = cost_unit(currency, [reference[currency]])
+    amounts = [(reference[currency] - bill[currency]) / unit.size for bill in bills]
+    if min(amounts) <= 0:
+        return ""
+    low, high = format_amount(min(amounts)), format_amount(max(amounts))
+    return f"{low if low == high else f'{low} to {high}'} {unit.label}"
+
+
+def _effort(rows: Sequence[ComparisonRow]) -> str:
+    """Return how many trials of the search do as well on average."""
+    efforts = [row.effort for row in rows if row.effort is not None]
+    if not efforts:
+        return ""
+    found = [effort.trials for effort in efforts]
+    known = sorted(trials for trials in found if trials is not None)
+    if not known:
+        return f"all {efforts[0].num_trials} such trials do less well on average"
+    low, high = known[0], known[-1]
+    number = pluralize(low, "such trial") if low == high else f"{low} to {high} such trials"
+    verb = "does" if low == high == 1 else "do"
+    others = "" if len(known) == len(found) else ", for some arms more than there were"
+    return f"{number} {verb} as well on average{others}"
+
+
+def _baseline(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
+    """Return what the search for the baseline adds, and after how many batch sizes it has paid for itself."""
+    billed = [row for row in rows if row.zero_tuning and row.baseline_bill["trials"] > 0]
+    if not billed:
+        is_stated = any(row.zero_tuning for row in rows)
+        return "the baseline was stated, so its tuning is not billed" if is_stated else ""
+    trials = sorted({row.baseline_bill["trials"] for row in billed})
+    facts = comparison.facts
+    savings = [row.savings.get("flops") for row in billed]
+    sizes = [saving.break_even for saving in savings if saving is not None]
+    text = f"tuning the baseline at B0={facts.baseline_batch_size:,} took {pluralize(trials[-1], 'training')}"
+    if not sizes or None in sizes:
+        return f"{text}, which no number of batch sizes pays for"
+    return f"{text}, paid off after {pluralize(max(size for size in sizes if size is not None), 'batch size')}"

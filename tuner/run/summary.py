@@ -1,0 +1,90 @@
+"""What the first screen of MLflow shows: the answer as metrics and tags of the study's run and of the arms' runs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ..analysis.comparison import Comparison, ComparisonRow
+from ..cost import Cost
+from ..reports.answer import Answer
+from ..reports.text.verdict import judged_arms, study_line
+
+TAG_VERDICT = "verdict"
+TAG_OF = "numbers_of"
+"""Tag of the study's run: the arm and batch size that its metrics are of."""
+
+
+def spent_metrics(cost: Cost) -> Mapping[str, float]:
+    """Return the cost of all trials of an arm at a batch size, as metrics of its parent run."""
+    amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
+    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
+
+
+def summary_metrics(comparison: Comparison, row: ComparisonRow) -> Mapping[str, float]:
+    """Return the values of a comparison row as metrics of the arm's parent run; `test_score` is the median.
+
+    `skip_tuning` is 1 for a yes, 0.5 for a less certain one and 0 for every other verdict; `trainings_spared` is 0
+    where the verdict allows no saving. Both are absent without a verdict.
+    """
+    figures = {
+        "search_trials": float(row.search.trials),
+        "seeds": float(row.num_seeds),
+        "lost_seeds": float(len(row.seeds.lost)),
+    }
+    if row.seeds.median is not None:
+        figures["test_score"] = row.seeds.median
+    if row.bill is not None:
+        figures["trainings_needed"] = row.bill["trials"]
+        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
+    if (usable := row.cost_per_usable_model) is not None:
+        figures |= {f"cost_per_usable_model/{name}": value for name, value in usable.items()}
+    if row.verdict is not None:
+        figures["skip_tuning"] = {"yes": 1.0, "yes, but": 0.5}.get(row.verdict.kind, 0.0)
+        figures["trainings_spared"] = trainings_spared(comparison, row)
+    for currency, saved in row.savings.items():
+        figures[f"saved/{currency}"] = saved.share
+        figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
+    return figures
+
+
+def summary_tags(comparison: Comparison, row: ComparisonRow) -> Mapping[str, str]:
+    """Return the verdict of a row as a tag of the arm's parent run."""
+    if row.arm == comparison.facts.reference:
+        return {TAG_VERDICT: "reference"}
+    if row.verdict is None:
+        return {TAG_VERDICT: "baseline"}
+    return {TAG_VERDICT: row.verdict.kind}
+
+
+def trainings_spared(comparison: Comparison, row: ComparisonRow) -> float:
+    """Return how many trainings fewer than the reference's an arm takes; 0 where its verdict allows no saving."""
+    reference = comparison.row(comparison.facts.reference, row.batch_size)
+    if not row.spares_tuning or row.bill is None or reference.bill is None:
+        return 0.0
+    return max(0.0, reference.bill["trials"] - row.bill["trials"])
+
+
+def study_metrics(comparison: Comparison) -> Mapping[str, float]:
+    """Return the metrics of the study's run: those of `study_row`."""
+    return summary_metrics(comparison, study_row(comparison))
+
+
+def study_tags(answer: Answer) -> Mapping[str, str]:
+    """Return the verdict over all batch sizes as a tag of the study's run, and what its metrics are of."""
+    comparison = answer.comparison
+    row = study_row(comparison)
+    verdict = study_line(comparison) if judged_arms(comparison.facts) else answer.verdict
+    prefix = "Not final. " if answer.incomplete else ""
+    return {TAG_VERDICT: f"{prefix}{verdict}", TAG_OF: f"{row.arm} at B={row.batch_size}"}
+
+
+def study_row(comparison: Comparison) -> ComparisonRow:
+    """Return the row that stands for a study: at the largest batch size where an arm spares tuning, the first such arm.
+
+    Without one, the reference at the largest batch size.
+    """
+    facts = comparison.facts
+    for batch_size in sorted(facts.batch_sizes, reverse=True):
+        for arm in judged_arms(facts):
+            if comparison.row(arm, batch_size).spares_tuning:
+                return comparison.row(arm, batch_size)
+    return comparison.row(facts.reference, max(facts.batch_sizes))
