@@ -1,6 +1,6 @@
 """Judge the arms of a study against the reference: must the model be tuned again?
 
-An arm is judged in parts, each true by its own simulation (benchmarks/coverage.py):
+An arm is judged in parts, each true by its own simulation (benchmarks/verdicts.py):
 
 1. *Can it be judged?* The baseline's and the reference's typical seed must be better than guessing.
 2. *Lost seeds.* An arm that lost a seed is unreliable.

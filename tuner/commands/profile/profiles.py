@@ -1,9 +1,9 @@
 """Performance profiles: over several workloads, how often each arm is as good as tuning, and at what relative cost.
 
 A workload is a study at one batch size. The cost of an arm there is its cost to a model, including all its search
-trials (`tuner.analysis.comparison`). It is infinite if the arm's verdict is neither "beats" nor "matches": an arm that
-is not shown to be as good has not solved the workload. The reference always has. Pure functions of comparisons: this
-module must not know how a profile is drawn.
+trials (`tuner.analysis.comparison`). It is infinite unless the arm's verdict is a yes, less certain ones
+included: an arm that is not shown to be as good has not solved the workload. The reference always has. Pure functions
+of comparisons: this module must not know how a profile is drawn.
 """
 
 import math

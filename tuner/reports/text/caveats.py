@@ -46,7 +46,7 @@ def _seeds(subject: Answer) -> Iterable[str]:
     width, tolerance = (format_points(value, facts.metric, signed=False) for value in (median(widths), tolerances[0]))
     yield (
         f"{pluralize(facts.num_seeds, 'seed')} a configuration: the intervals of the differences reach {width} to "
-        f"either side (their median), and {tolerance} may be lost by a match. Student's t takes differences for "
+        f"either side (their median), and {tolerance} may be lost by a yes. Student's t takes differences for "
         f"normal, which {pluralize(facts.num_seeds, 'value')} cannot show."
     )
 

@@ -178,8 +178,8 @@ def _lead(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) -> 
         return f"{start} {facts.reference} is open{_scores(comparison, rows)}.{more}"
     if kind == "batch too large":
         limit = f"{100 * facts.margin:.4g}% of the small batch's {_baseline_score(comparison)}"
-        start = f"{where} is too large for this budget of epochs: neither {_either(names)} nor {facts.reference} keeps"
-        return f"{start} {limit}{_scores(comparison, rows)}."
+        start = f"{where} is too large for this budget of epochs: on average neither {_either(names)} nor"
+        return f"{start} {facts.reference} keeps {limit}{_scores(comparison, rows)}."
     if kind in ("worse", "unreliable"):
         reference = comparison.row(facts.reference, rows[0].batch_size)
         is_sound = _are_zero_tuning(facts, names) and not reference.seeds.lost
