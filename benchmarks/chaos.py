@@ -65,7 +65,6 @@ class Driver:
     folder: Path
     server: Server
     environment: dict[str, str]
-    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
     exits: list[int] = field(default_factory=list)
 
@@ -74,7 +73,7 @@ class Driver:
         if self.process is None:
             with (self.folder / "driver.log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*RUN, "--tracking-uri", self.server.uri, *self.options],
+                    [*RUN, "--tracking-uri", self.server.uri],
                     cwd=self.folder,
                     env=self.environment,
                     stdout=log,
@@ -142,7 +141,6 @@ def run_study(
     interval: float,
     seed: int,
     say: Callable[[str], None],
-    options: tuple[str, ...] = (),
 ) -> Outcome:
     """Run the study to its end, with the given number of faults on the way.
 
@@ -154,13 +152,12 @@ def run_study(
         interval: mean seconds between two faults.
         seed: seed of the times and kinds of faults.
         say: receives a line about every fault.
-        options: further options of `zerotune run`.
     """
-    (folder / "chaos.yaml").write_text(STUDY.format(epochs=epochs, trials=trials), encoding="utf-8")
+    write_study(folder, trials=trials, epochs=epochs)
     paths = [str(turns.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     server = Server(folder)
-    driver = Driver(folder, server, environment, options)
+    driver = Driver(folder, server, environment)
     done: Counter[str] = Counter()
     chance = random.Random(seed)
     begin = time.monotonic()
@@ -189,7 +186,7 @@ def run_study(
             driver.ensure().wait()  # one more run: nothing is left but what the store may lack
             driver.finished()
         seconds = time.monotonic() - begin
-        return _outcome(folder, server, seconds, done)
+        return read_outcome(folder, server.database, seconds, done)
     finally:
         if driver.process is not None and driver.process.poll() is None:
             driver.end(signal.SIGKILL)
@@ -228,12 +225,25 @@ def _delete_a_run(server: Server, chance: random.Random) -> bool:
     return bool(runs)
 
 
-def _outcome(folder: Path, server: Server, seconds: float, faults: Counter[str]) -> Outcome:
+def write_study(folder: Path, *, trials: int, epochs: int) -> None:
+    """Write the study as `chaos.yaml` into a folder."""
+    (folder / "chaos.yaml").write_text(STUDY.format(epochs=epochs, trials=trials), encoding="utf-8")
+
+
+def read_outcome(folder: Path, database: str, seconds: float, faults: Counter[str]) -> Outcome:
+    """Read the results of a study that has ended, from its journal in a folder and from MLflow's database.
+
+    Args:
+        folder: where the study ran.
+        database: address of the database, `sqlite:///FILE`.
+        seconds: how long the study took.
+        faults: number of faults by kind.
+    """
     from mlflow import MlflowClient
 
     content = read_journal(folder / "mlruns" / "chaos" / "journal.jsonl")
     results = list(content.results.values())
-    client = MlflowClient(server.database)
+    client = MlflowClient(database)
     experiment = client.get_experiment_by_name("chaos")
     assert experiment is not None
     stored = [

@@ -85,8 +85,9 @@ def intervals_of_a_mean(noise: np.random.Generator, repeats: int) -> None:
 
 
 def false_verdicts(noise: np.random.Generator, repeats: int) -> None:
-    """Print how often the paired verdict errs to either side at its borders, and how often it decides at all.
+    """Print how often the interval's verdict errs to either side at its borders, and how often it decides at all.
 
+    Its words are those of `zerotune regime`; `benchmarks.verdicts` measures the verdicts of `run` and `compare`.
     An interval moves with its differences. The same sample therefore shows "beats" where the arms are truly equal and
     "matches" where the truth lies at the margin: in both cases the interval's lower end is above the truth.
     """

@@ -4,7 +4,10 @@ import importlib.util
 import os
 import re
 import signal
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +112,27 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}: set ZEROTUNE_DATA to one that holds mnist/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def started_head() -> Iterator[SimpleNamespace]:
+    """An embedded Ray cluster that no study stops, with room for two workers."""
+    from zerotune.tuner.execution.ray.local_cluster import LocalHead
+
+    head = LocalHead(max(2, num_cores()))
+    yield SimpleNamespace(address=cache(head.address), stop=lambda: None, release=lambda: None)
+    head.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_head(started_head: SimpleNamespace) -> Iterator[None]:
+    """Run this process's studies on that cluster; starting one for each takes seconds."""
+    from zerotune.tuner.execution.ray import cluster, local_cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (cluster, local_cluster):
+            patch.setattr(module, "take", lambda num_cpus: started_head)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 DIRECTION = """
 trainers
 errors sanitize addresses energy
-cost
+cost past_trainings
 trial
 study store execution
 search analysis

@@ -1,8 +1,6 @@
 """docs/own_application.md: its files match the real ones, its snippets run, and its study gives the answer shown."""
 
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from dataclasses import replace
@@ -56,17 +54,22 @@ def test_the_example_has_at_most_25_lines_of_code() -> None:
     assert sum(not line.startswith(('"""', "from ")) for line in lines if line) <= 25
 
 
-@pytest.fixture(scope="module")
-def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the store of the page's study, run on the serial driver in this process."""
-    store = tmp_path_factory.mktemp("serial")
+def run_page(store: Path, *options: str) -> None:
+    """Run the page's study in this process, without figures, which have their own tests."""
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
         patch.setattr(run, "write_report", lambda *_: [])
-        patch.setattr(sys, "argv", [*COMMAND.split(), "--driver", "serial", "--store", str(store)])
+        patch.setattr(sys, "argv", [*COMMAND.split(), "--store", str(store), *options])
         with pytest.raises(SystemExit) as ended:
             main()
     assert not ended.value.code
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the store of the page's study, run on the serial driver."""
+    store = tmp_path_factory.mktemp("serial")
+    run_page(store, "--driver", "serial")
     return store
 
 
@@ -82,13 +85,13 @@ def test_the_pages_study_trains_every_arm_well_above_chance(serial: Path) -> Non
 
 
 @pytest.mark.ray
-def test_the_pages_command_gives_the_same_scores_on_a_local_ray(serial: Path, tmp_path: Path) -> None:
-    words = [*COMMAND.split()[1:], "--store", str(tmp_path)]
-    program = [sys.executable, "-m", "zerotune", *words]
-    environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}  # images have their own tests
-    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "digits: A network for digits was tuned at batch size 32. Must it be tuned again at 128?" in done.stdout
+@pytest.mark.usefixtures("shared_head")
+def test_the_pages_command_gives_the_same_scores_on_a_local_ray(
+    serial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_page(tmp_path)
+    said = capsys.readouterr().out
+    assert "digits: A network for digits was tuned at batch size 32. Must it be tuned again at 128?" in said
     assert scores(tmp_path) == scores(serial)
 
 

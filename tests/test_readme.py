@@ -73,7 +73,7 @@ def test_every_study_on_a_page_loads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "number"), [("docs/studies.md", 1), ("docs/cluster.md", 0), ("docs/cluster.md", 1)], ids=str
+    ("page", "number"), [("docs/studies.md", 2), ("docs/cluster.md", 0), ("docs/cluster.md", 1)], ids=str
 )
 def test_resources_on_a_page_are_those_of_a_study(page: str, number: int) -> None:
     content = yaml.safe_load(blocks("yaml", "docs/studies.md")[0])

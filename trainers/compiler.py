@@ -1,17 +1,18 @@
 """Keep torch's compiler out of programs that compile nothing.
 
-The first time that torch makes an optimizer, steps one or counts operations, it imports its compiler in order to
-exclude those functions from compilation. That takes two seconds of a core in every process. This module must not know
-what is trained.
+The first time that torch makes an optimizer, steps one, counts operations or draws on the meta device, it imports its
+compiler in order to exclude those functions from compilation. That takes two seconds of a core in every process. This
+module must not know what is trained.
 """
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 _ANSWER = "__dynamo_disable"
 """Attribute in which torch (`torch._compile`) keeps the replacement of a guarded function, once it has made one."""
@@ -54,6 +55,27 @@ def bypass_compiler_in_step(solver: type[Optimizer]) -> type[Optimizer]:
     plain = inspect.unwrap(solver.step)  # inside torch's graph break and its profiler hook
     members = {"__module__": solver.__module__, "step": torch.no_grad()(plain), "__reduce__": _reduce}
     return _BYPASSED.setdefault(solver, type(solver.__name__, (solver,), members))
+
+
+class WithoutValues(TorchFunctionMode):
+    """Have `torch.nn.init` and `Tensor.normal_` fill nothing, since tensors on the meta device have no values.
+
+    >>> with torch.device("meta"), WithoutValues():
+    ...     torch.nn.init.normal_(torch.empty(2)).shape
+    torch.Size([2])
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the tensor that a call would fill; do all other calls."""
+        if func is torch.Tensor.normal_ or getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _reduce(optimizer: Optimizer) -> tuple[Any, ...]:

@@ -189,7 +189,6 @@ class Training:
         started, energy_before = time.perf_counter(), read_energy(self.device)
         config, updates, epoch = self.config, self.updates, len(self._progress.epochs) + 1
 
-        # Train.
         first, _, order = self.data.train.order(config.seed, epoch, epochs=config.epochs, batch_size=config.batch_size)
         train_loss = updates.train(epoch, first, order)
 
@@ -255,7 +254,8 @@ class Training:
 
     def _broadcast_continue(self, continues: bool) -> bool:
         """Return rank 0's answer to whether another epoch follows; the others' arguments are ignored."""
-        return self.process_group.broadcast([float(continues)], self.device) == [1.0]
+        begun = len(self._progress.epochs) > self._progress.resumed_epochs  # all have their data
+        return self.process_group.broadcast([float(continues)], self.device, others_are_ready=begun) == [1.0]
 
     def time_updates(self, num_updates: int, *, sync_gradients: bool = True) -> float:
         """Time the first updates of an epoch, in seconds; the training must not be used afterwards.

@@ -175,3 +175,14 @@ def keep_process_state() -> Iterator[None]:
         yield
     finally:
         state.restore()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread of torch, so that sums are added in the same order on every machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

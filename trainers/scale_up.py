@@ -159,6 +159,7 @@ def scale_up(
     num_samples: int,
     epochs: int,
     on_long_warmup: OnLongWarmup = "error",
+    numbers: Mapping[str, float] | None = None,
 ) -> tuple[Optimizer, ScheduleLR]:
     """Return the optimizer and LR scheduler of a large-batch run, scaled from a small-batch baseline.
 
@@ -184,6 +185,7 @@ def scale_up(
         epochs: E, epochs of the run, >= 1.
         on_long_warmup: what to do if the rule's warm-up is E epochs or longer: "error", "clamp" (to E/2 epochs) or
             "keep".
+        numbers: what the rule needs besides k: "exponent" of `power`, "noise_batch_size" of `surge` and `saturating`.
 
     Returns:
         The optimizer over all trainable parameters, and its scheduler. An optimizer that has `train()` and `eval()`
@@ -232,7 +234,9 @@ def scale_up(
     baseline = replace(baseline, optimizer=replace(baseline.optimizer, options=options))  # rules may change any option
     for remark in rule_remarks(rule, baseline, has_ratio=has_layerwise_ratio(baseline.optimizer.name)):
         warnings.warn(f"scale_up: {remark}", stacklevel=2)
-    scaled = scale(rule, baseline, batch_size=global_batch_size, epochs=epochs, on_long_warmup=on_long_warmup)
+    scaled = scale(
+        rule, baseline, batch_size=global_batch_size, epochs=epochs, on_long_warmup=on_long_warmup, numbers=numbers
+    )
     schedule = build_schedule(scaled.schedule, num_samples=num_samples, batch_size=global_batch_size, epochs=epochs)
     optimizer = build_optimizer(scaled.optimizer, model.named_parameters(), schedule.lr(1))
     return optimizer, ScheduleLR(optimizer, schedule)

@@ -10,7 +10,11 @@ With k = B / B0, the baseline's peak learning rate lr0 and its w0 epochs of warm
     legw            sqrt(k) lr0          k w0
     date            sqrt(k) lr0          k w0             decay: `date`
     adam-sde        sqrt(k) lr0          k w0             1 - beta1 and 1 - beta2 times k, eps over sqrt(k)
+    power           k^p lr0              w0               p is stated
+    surge           levels off at Bn     k w0             Bn, the noise batch size, is stated
+    saturating      levels off at Bn     k w0             the same
 
+The last three are in `trainers.batch_factors`.
 Every rule also scales down, k < 1 (LEGW 3.3). `RULES` gives the source of each. This module is pure maths, without
 torch. It must not know what is trained, who asks, or the defaults of an optimizer's options.
 
@@ -25,10 +29,11 @@ The worked example of DATE 3.6, LeNet on MNIST from batch size 1,024 to 8,192:
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from .batch_factors import power_factor, saturating_factor, surge_factor
 from .spec import Baseline, Configuration, DecaySpec, OptimizerSpec, ScheduleSpec
 from .tables import lookup
 
@@ -48,7 +53,9 @@ class Rule:
     """A scaling rule.
 
     Attributes:
-        peak_factor: function k -> peak learning rate / lr0.
+        peak_factor: function k -> peak learning rate / lr0. It also takes the rule's numbers by name; of a noise batch
+            size the ratio Bn / B0, as `noise_ratio`.
+        numbers: numbers besides k that the rule needs, by name, with their defaults; None where one must be stated.
         warmup_epochs: function (w0, k) -> epochs of warm-up.
         decay: decay that the rule prescribes; None to keep the baseline's. A baseline whose decay has the same name
             keeps its own options.
@@ -60,7 +67,8 @@ class Rule:
         source: paper and section.
     """
 
-    peak_factor: Callable[[float], float]
+    peak_factor: Callable[..., float]
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
     warmup_epochs: Callable[[float, float], float]
     decay: DecaySpec | None = None
     optimizer: Callable[[OptimizerSpec, float], OptimizerSpec] | None = None
@@ -152,12 +160,42 @@ RULES: dict[str, Rule] = {
             " number of warm-up iterations, as legw, where a schedule in its continuous time keeps the epochs"
         ),
     ),
+    "power": Rule(
+        peak_factor=power_factor,
+        numbers={"exponent": None},
+        warmup_epochs=lambda w0, k: w0,
+        description="learning rate times k^p, p stated (exponent)",
+        source="our own; p fitted to past trainings by `zerotune grids`: 0.225 on the language models of Step Law",
+    ),
+    "surge": Rule(
+        peak_factor=surge_factor,
+        numbers={"noise_batch_size": None},
+        warmup_epochs=lambda w0, k: k * w0,
+        description="as legw below a stated noise batch size, above it the learning rate falls",
+        source="Li et al., arXiv 2405.14578, for Adam; tested on the language models of Step Law (AdamW)",
+    ),
+    "saturating": Rule(
+        peak_factor=saturating_factor,
+        numbers={"noise_batch_size": None, "exponent": 1.0},
+        warmup_epochs=lambda w0, k: k * w0,
+        description="learning rate times ((1 + Bn/B0) / (1 + Bn/B))^a, levels off at a stated noise batch size Bn",
+        source=(
+            "McCandlish et al., arXiv 1812.06162 (a = 1, for SGD); tested on the language models of Step"
+            " Law (AdamW, a = 1 and 1/2)"
+        ),
+    ),
 }
 """Scaling rules by name. A rule that is added here can be named in studies, and `zerotune list` shows it."""
 
 
 def scale(
-    rule: str, baseline: Baseline, *, batch_size: int, epochs: int, on_long_warmup: OnLongWarmup = "error"
+    rule: str,
+    baseline: Baseline,
+    *,
+    batch_size: int,
+    epochs: int,
+    on_long_warmup: OnLongWarmup = "error",
+    numbers: Mapping[str, float] | None = None,
 ) -> Configuration:
     """Scale a baseline to another batch size. Nothing is tuned.
 
@@ -168,6 +206,7 @@ def scale(
         epochs: E, epochs of the run, >= 1.
         on_long_warmup: what to do if the rule's warm-up is E epochs or longer: "error", "clamp" (to E/2 epochs) or
             "keep".
+        numbers: what `Rule.numbers` of the rule names: "exponent", finite, or "noise_batch_size", samples, > 0.
 
     Returns:
         The configuration at batch size B. What the rule leaves alone is the baseline's.
@@ -175,8 +214,9 @@ def scale(
     Raises:
         UnknownName: `RULES` has no such rule.
         WarmupTooLong: the warm-up is E epochs or longer and `on_long_warmup` is "error".
-        ValueError: a batch size or `epochs` is below 1, `on_long_warmup` is none of the three, or the rule does not
-            apply to the baseline's optimizer.
+        ValueError: a batch size or `epochs` is below 1, `on_long_warmup` is none of the three, a number that the rule
+            needs is missing, out of its range or none of the rule's, or the rule does not apply to the baseline's
+            optimizer.
     """
     entry = lookup("rule", RULES, rule)
     sizes = (("batch_size", batch_size), ("the baseline's batch_size", baseline.batch_size), ("epochs", epochs))
@@ -185,6 +225,7 @@ def scale(
             raise ValueError(f"{name} must be at least 1, got {value}.")
     lookup("on_long_warmup", {"error": None, "clamp": None, "keep": None}, on_long_warmup)
     k = batch_size / baseline.batch_size
+    factor = entry.peak_factor(k, **_factor_numbers(rule, entry, numbers or {}, baseline.batch_size))
     warmup_epochs = entry.warmup_epochs(baseline.schedule.warmup_epochs, k)
     if warmup_epochs >= epochs and on_long_warmup == "error":
         raise WarmupTooLong(
@@ -198,8 +239,27 @@ def scale(
         optimizer = entry.optimizer(baseline.optimizer, k) if entry.optimizer else baseline.optimizer
     except ValueError as error:
         raise ValueError(f"rule {rule!r} at batch size {batch_size}: {error}.") from None
-    schedule = _scale_schedule(entry, baseline.schedule, k, warmup_epochs)
+    schedule = _scale_schedule(entry, baseline.schedule, factor, warmup_epochs)
     return replace(baseline, batch_size=batch_size, schedule=schedule, optimizer=optimizer)
+
+
+def _factor_numbers(rule: str, entry: Rule, stated: Mapping[str, float], baseline_batch_size: int) -> dict[str, float]:
+    """Return the numbers of a rule as its factor takes them."""
+    found: dict[str, float] = {}
+    for name, default in entry.numbers.items():
+        value = stated.get(name, default)
+        if value is None:
+            raise ValueError(f"rule {rule!r} needs {name}: state it beside the rule")
+        if not math.isfinite(value) or (name == "noise_batch_size" and value <= 0):
+            positive = "positive and " if name == "noise_batch_size" else ""
+            raise ValueError(f"rule {rule!r}: {name} must be {positive}finite, got {value!r}")
+        found[name] = value
+    if unknown := [name for name in stated if name not in entry.numbers]:
+        takes = ", ".join(entry.numbers) or "no number besides the baseline"
+        raise ValueError(f"rule {rule!r}: {unknown[0]} has no effect; it takes {takes}")
+    if "noise_batch_size" in found:
+        found["noise_ratio"] = found.pop("noise_batch_size") / baseline_batch_size
+    return found
 
 
 def rule_remarks(rule: str, baseline: Baseline, *, has_ratio: bool | None) -> tuple[str, ...]:
@@ -219,10 +279,10 @@ def rule_remarks(rule: str, baseline: Baseline, *, has_ratio: bool | None) -> tu
     """
     entry, remarks = lookup("rule", RULES, rule), []
     if not baseline.schedule.warmup_epochs and entry.warmup_epochs(1.0, 2.0) == 2.0:
+        as_sqrt = "" if entry.numbers else ", and the peak learning rate is that of the rule 'sqrt'"
         remarks.append(
             f"rule {rule!r} multiplies the baseline's warm-up by k, and this baseline has none (warmup_epochs 0): there"
-            " is no warm-up at any batch size, and the peak learning rate is that of the rule 'sqrt'. Tune and state"
-            " the baseline's warm-up in epochs."
+            f" is no warm-up at any batch size{as_sqrt}. Tune and state the baseline's warm-up in epochs."
         )
     if entry.wants_ratio and has_ratio is False:
         remarks.append(
@@ -233,13 +293,12 @@ def rule_remarks(rule: str, baseline: Baseline, *, has_ratio: bool | None) -> tu
     return tuple(remarks)
 
 
-def _scale_schedule(entry: Rule, baseline: ScheduleSpec, k: float, warmup_epochs: float) -> ScheduleSpec:
+def _scale_schedule(entry: Rule, baseline: ScheduleSpec, factor: float, warmup_epochs: float) -> ScheduleSpec:
     """Return the baseline's schedule with the rule's peak, warm-up and decay.
 
     The warm-up starts at the same learning rate as the baseline's, not at the same fraction of the peak. With
     `warmup_start` 1 that is lr0 (Goyal et al., Section 2.2, both forms). Below B0 it is at most the peak.
     """
-    factor = entry.peak_factor(k)
     # A rule may bring a warm-up where the baseline has none.
     warmup = "linear" if baseline.warmup == "none" and warmup_epochs else baseline.warmup
     own_decay = entry.decay if entry.decay is not None and entry.decay.name != baseline.decay.name else None

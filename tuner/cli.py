@@ -13,10 +13,13 @@ from ..trainers.child_process import demote_current_folder
 from .commands.compare.command import compare
 from .commands.diagnose.command import diagnose
 from .commands.export import export
+from .commands.grids.command import grids
+from .commands.judge.command import judge
 from .commands.list.command import list_names
 from .commands.plan import plan
 from .commands.profile.command import profile
 from .commands.regime.command import regime
+from .commands.replicate.command import replicate
 from .commands.report import report
 from .commands.retry import retry
 from .commands.rule.command import rule
@@ -34,6 +37,7 @@ COMMANDS: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "Run a study": {"run": run, "plan": plan, "retry": retry, "submit": submit, "sync": sync},
     "Read the answer": {"compare": compare, "report": report, "export": export, "ui": ui, "profile": profile},
     "Look closer": {"rule": rule, "regime": regime, "diagnose": diagnose, "scale": weak_scaling, "list": list_names},
+    "Past trainings": {"grids": grids, "judge": judge, "replicate": replicate},
 }
 """The commands by the panel of the help they are shown in."""
 

@@ -6,6 +6,9 @@ sample and operation.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
+from typing import Any
 
 from ..trainers.spec import EpochMetrics
 from .energy import modelled_energy
@@ -49,16 +52,12 @@ class Cost:
         return modelled_energy(self.flops, self.words).joules
 
     def __add__(self, other: "Cost") -> "Cost":
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in _NO_SUMS}
-        known = [cost.measured_joules for cost in (self, other) if cost.measured_joules is not None]
-        return Cost(
-            **sums,
-            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
-            measured_joules=sum(known) if known else None,
-        )
+        return total_cost((self, other))
 
 
-_NO_SUMS = {"peak_memory_bytes", "measured_joules"}
+_NO_SUMS = ("peak_memory_bytes", "measured_joules")
+_SUMMED: dict[str, Any] = {f.name: f.default for f in fields(Cost) if f.name not in _NO_SUMS}
+"""The amounts that are sums, with their zeros."""
 
 CURRENCIES = ("trials", "epochs", "iterations", "samples", "flops", "device_seconds", "modelled_joules")
 """Costs that comparisons and Pareto fronts can be drawn over."""
@@ -70,7 +69,14 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
     >>> total_cost([Cost(trials=1, samples=10), Cost(trials=1, samples=5)]).samples
     15
     """
-    return sum(costs, Cost())
+    addends = list(costs)
+    sums = {name: reduce(add, [getattr(cost, name) for cost in addends], zero) for name, zero in _SUMMED.items()}
+    known = [cost.measured_joules for cost in addends if cost.measured_joules is not None]
+    return Cost(
+        **sums,
+        peak_memory_bytes=max((cost.peak_memory_bytes for cost in addends), default=0),
+        measured_joules=reduce(add, known) if known else None,
+    )
 
 
 def device_cost(seconds: float, joules: float | None = None) -> Cost:
@@ -95,4 +101,4 @@ def epochs_cost(epochs: Sequence[EpochMetrics]) -> Cost:
         flops=sum(epoch.flops for epoch in epochs),
         words=sum(epoch.words for epoch in epochs),
     )
-    return counts + total_cost(device_cost(epoch.device_seconds, epoch.measured_joules) for epoch in epochs)
+    return total_cost((counts, *(device_cost(epoch.device_seconds, epoch.measured_joules) for epoch in epochs)))

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
-from typing import Literal, Protocol, TypeGuard
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache, cached_property
+from typing import Any, Literal, Protocol, TypeGuard
 
 from pydantic import TypeAdapter
 
@@ -23,8 +23,33 @@ ROLES: tuple[Role, ...] = ("baseline", "search", "repeat", "confirmation")
 
 
 def canonical_json(value: object) -> str:
-    """Return JSON that is the same for the same content: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """Return JSON that is the same for the same content: sorted keys, no spaces; a dataclass is its fields.
+
+    >>> from dataclasses import asdict
+    >>> canonical_json(Cost(trials=1)) == canonical_json(asdict(Cost(trials=1)))
+    True
+    """
+    return _CANONICAL.encode(value)
+
+
+def _content(value: object) -> dict[str, object]:
+    """Return what JSON cannot hold as a dict: `dataclasses.asdict` copies deeply, which takes ten times as long."""
+    kind: Any = type(value)
+    names = _field_names(kind)
+    if names is not None:
+        return {name: getattr(value, name) for name in names}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON cannot hold a value of type {type(value).__name__}")
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a dataclass's fields; None for another type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_content)
 
 
 def short_digest(value: object) -> str:
@@ -61,17 +86,21 @@ class Trial:
     @cached_property
     def id(self) -> str:
         """Twelve hex digits of the trial's content, so that a study that is run again has the same trials."""
-        return short_digest(asdict(self))
+        return short_digest(self)
 
     @cached_property
     def content_id(self) -> str:
         """Twelve hex digits of the training alone, whatever study, arm or role asks for it."""
-        return short_digest(asdict(self.config))
+        return short_digest(self.config)
 
     @property
     def name(self) -> str:
         """Short readable name: arm, batch size, role and number."""
-        return f"{self.arm} B={self.batch_size} {self.role} {self.index + 1}"
+        return f"{self.arm} B={self.batch_size:,} {self.role} {self.index + 1}"
+
+
+TABULATED = "table of past trainings"
+"""The device of a result that was looked up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +150,11 @@ class TrialResult:
     test_samples: int | None = None
 
     @property
+    def is_tabulated(self) -> bool:
+        """Whether it was looked up in a table of past trainings, and not trained."""
+        return self.device == TABULATED
+
+    @property
     def diverged_on_test(self) -> bool:
         """Whether the test split alone shows that it diverged: then its last epoch kept its own score, not chance."""
         return (
@@ -139,8 +173,11 @@ class TrialResult:
         """Start in seconds since 1970, if the workers held their devices continuously until the trial finished.
 
         A reused result starts when it finishes, since it held no device. The start of a trial in a pack is too late:
-        each of K trials is billed a K-th of the pack's seconds, and results do not record packs.
+        each of K trials is billed a K-th of the pack's seconds, and results do not record packs. A result of a table
+        was trained elsewhere, so it starts when it finishes too.
         """
+        if self.is_tabulated:
+            return self.finished_at
         return self.finished_at - self.spent_cost.device_seconds / self.num_workers
 
     @property

@@ -10,7 +10,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import MARKS
-from tests.judged_study import AS_FIVE, FAR, FIVE, ONE_LOST, judged
+from tests.judged_study import AS_FIVE, FAR, FARTHER, FIVE, ONE_LOST, judged
 from tests.tuner.store.mlflow_server import mlflow_server
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import draw_figures
@@ -35,11 +35,12 @@ pytestmark = MARKS
 
 
 def answered() -> Answer:
-    """Return a study with a clear yes at 1024, and at 2048 an arm that is worse and one that lost a seed."""
+    """Return a study with a clear yes at 1,024, at 2,048 a no and an unreliable rule, and 4,096, which is too large."""
     return judged(
         {
             1024: {"tuned": FIVE, "legw": AS_FIVE, "sqrt": FAR},
             2048: {"tuned": FIVE, "legw": ONE_LOST, "sqrt": FAR},
+            4096: {"tuned": FAR, "legw": FARTHER, "sqrt": FARTHER},
         }
     )
 
@@ -66,10 +67,10 @@ def test_the_experiment_list_shows_the_study(browser: WebDriver, links: dict[str
 
 
 def test_the_first_screen_answers_the_question(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
-    arms = [f"{arm} B={size}" for arm in ("tuned", "legw", "sqrt") for size in (1024, 2048)]
+    arms = [f"{arm} B={size}" for arm in ("tuned", "legw", "sqrt") for size in (1024, 2048, 4096)]
     columns = ["lost_seeds", "skip_tuning", "test_score", "trainings_needed", "trainings_spared", "verdict"]
-    verdicts = ["reference", "yes", "worse", "unreliable"]
-    shown = ["study: synthetic", "baseline B=256", *arms, *columns, *verdicts, "0.989", "8 matching runs"]
+    verdicts = ["reference", "yes", "worse", "unreliable", "batch too large"]
+    shown = ["study: synthetic", "baseline B=256", *arms, *columns, *verdicts, "0.989", "11 matching runs"]
     assert _missing(browser, links["answer"], shown) == []
     browser.save_screenshot(str(screenshots / "answer.png"))
     for close in browser.find_elements(By.XPATH, "//button[@data-component-id='mlflow.assistant.chat_panel.close']"):
@@ -83,7 +84,8 @@ def test_the_studys_run_begins_with_the_verdict_and_leads_to_the_report(
     browser: WebDriver, links: dict[str, str], screenshots: Path
 ) -> None:
     overview = links["figures and tables"].replace("/artifacts", "")
-    assert _missing(browser, overview, ["Yes: skip tuning at B=1,024 (legw).", "Report with all figures"]) == []
+    verdict = "At B=1,024 you need not tune again (legw); at B=2,048 you must"
+    assert _missing(browser, overview, [verdict, "Report with all figures"]) == []
     browser.save_screenshot(str(screenshots / "study.png"))
     report = browser.find_element(By.XPATH, "//a[text()='Report with all figures']").get_attribute("href")
     assert report is not None
@@ -100,7 +102,7 @@ def test_the_studys_run_begins_with_the_verdict_and_leads_to_the_report(
 def test_the_runs_page_shows_the_study_its_arms_and_trials(
     browser: WebDriver, links: dict[str, str], screenshots: Path
 ) -> None:
-    shown = ["study: synthetic", "tuned B=2048", "legw B=2048", "59 matching runs"]
+    shown = ["study: synthetic", "tuned B=2048", "legw B=2048", "83 matching runs"]
     assert _missing(browser, links["all runs"], shown) == []
     browser.save_screenshot(str(screenshots / "runs.png"))
 
@@ -108,17 +110,17 @@ def test_the_runs_page_shows_the_study_its_arms_and_trials(
 def test_the_confirmation_runs_stand_together_with_their_scores(
     browser: WebDriver, links: dict[str, str], screenshots: Path
 ) -> None:
-    shown = ["legw B=1024 lr=0.12 confirm seed=1", "test_score", "lr", "arm", "0.989", "35 matching runs"]
+    shown = ["legw B=1024 lr=0.12 confirm seed=1", "test_score", "lr", "arm", "0.989", "50 matching runs"]
     assert _missing(browser, links["confirmation runs"], shown) == []
     browser.save_screenshot(str(screenshots / "confirmed.png"))
 
 
 def test_the_arms_are_compared_side_by_side(browser: WebDriver, links: dict[str, str], screenshots: Path) -> None:
-    link = links["compare tuned, legw, sqrt at B=2048"]
-    assert _missing(browser, link, ["Comparing 3 Runs", "tuned B=2048", "legw B=2048", "batch_size"]) == []
+    link = links["compare tuned, legw, sqrt at B=4,096"]
+    assert _missing(browser, link, ["Comparing 3 Runs", "tuned B=4096", "legw B=4096", "batch_size"]) == []
     browser.save_screenshot(str(screenshots / "compare.png"))
 
-    bottom = ["test_score", "verdict", "unreliable"]
+    bottom = ["test_score", "verdict", "batch too large"]
     assert _missing(browser, None, bottom, scroll=True) == []
     browser.save_screenshot(str(screenshots / "compare-metrics.png"))
     assert "mlflow.zerotune" not in _visible_text(browser)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -177,3 +178,9 @@ def _with_scores_reversed(found):
     epochs = tuple(replace(epoch, validation_score=1 - epoch.validation_score) for epoch in found.epochs)
     test = None if found.test_score is None else 1 - found.test_score
     return replace(found, validation_score=validation, test_score=test, epochs=epochs)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_writes_a_batch_size_as_the_text_does(name, figures):
+    drawn = " ".join(strings(figures[name].to_dict()))
+    assert re.findall(r"\bB0?=\d{4}\S*", drawn) == []

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from zerotune.trainers.applications import APPLICATIONS
+from zerotune.tuner.analysis.lost_seeds import lost_share_bounds
+from zerotune.tuner.analysis.verdict import EXACT_SEEDS
 from zerotune.tuner.campaign import plan
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.errors import BadInput
@@ -29,6 +31,12 @@ HEADER = {
 }
 """Fields of a study file's header, in order, and the pattern each must match: none may lack its number."""
 
+OLD_VERDICTS = r"(?i)\b(beats|matches|falls short|undecided)\b"
+"""Verdicts of earlier versions, which counted lost seeds like others."""
+
+FEW_SEEDS = "Seeds"
+"""Field of the header that a study with fewer than `EXACT_SEEDS` seeds has: what they cannot show."""
+
 
 @cache
 def loaded(name: str) -> Study:
@@ -39,6 +47,10 @@ def loaded(name: str) -> Study:
         if "pip install 'zerotune[" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+def is_table(study: Study) -> bool:
+    return APPLICATIONS[study.application].look_up is not None
 
 
 def column(first: str, number: int) -> list[str]:
@@ -73,7 +85,7 @@ def header_fields(text: str) -> dict[str, str]:
 def header_problems(text: str) -> list[str]:
     """Return the fields that are missing, out of order, or invalid."""
     fields = header_fields(text)
-    if list(fields) != list(HEADER):
+    if [field for field in fields if field != FEW_SEEDS] != list(HEADER):
         return [f"fields {', '.join(fields)} instead of {', '.join(HEADER)}"]
     return [key for key, pattern in HEADER.items() if not re.search(pattern, fields[key])]
 
@@ -108,6 +120,33 @@ def test_header_and_index_count_the_trainings_of_a_study(name: str) -> None:
     assert [int(number) for number in re.findall(r"(\d+) trainings", row)] in ([], [planned])
 
 
+def unsaid_of_seeds(num_seeds: int, text: str) -> list[str]:
+    """Return what a header must say of so few seeds and does not; nothing where there are enough."""
+    if num_seeds >= EXACT_SEEDS:
+        return []
+    said = header_fields(text).get(FEW_SEEDS, "")
+    may_fail = f"up to {lost_share_bounds(0, num_seeds)[1]:.0%} of trainings"
+    return [part for part in (f"{num_seeds}, ", may_fail, f"takes {EXACT_SEEDS}") if part not in said]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_has_five_seeds_or_its_header_says_what_fewer_cannot_show(name: str) -> None:
+    assert unsaid_of_seeds(len(loaded(name).seeds), STUDIES[name].read_text(encoding="utf-8")) == []
+
+
+def test_a_header_that_is_silent_on_three_seeds_is_found() -> None:
+    text = STUDIES["quickstart"].read_text(encoding="utf-8")
+    assert unsaid_of_seeds(5, text) == []
+    assert unsaid_of_seeds(3, text) == ["3, ", "up to 63% of trainings", "takes 5"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_two_cores_allow_five_seeds(name: str) -> None:
+    hardware = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"]
+    study = loaded(name)
+    assert len(study.seeds) >= EXACT_SEEDS or is_table(study) or not hardware.startswith("2 CPU cores")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_whose_header_asks_for_a_gpu_asks_ray_for_one(name: str) -> None:
     asks = header_fields(STUDIES[name].read_text(encoding="utf-8"))["Hardware"].startswith("one GPU")
@@ -128,9 +167,13 @@ def test_a_study_is_planned_without_its_data_and_without_a_network(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("ZEROTUNE_DATA", raising=False)
     study = loaded(name)
+    for sentence in APPLICATIONS[study.application].missing_packages() if is_table(study) else ():
+        pytest.skip(sentence)
     cells = plan.plan_study(study)
     assert {cell.batch_size for cell in cells} == {study.baseline.batch_size, *study.batch_sizes}
-    assert min(cell.iterations for cell in cells) >= study.epochs
+    iterations = [cell.iterations for cell in cells if cell.iterations is not None]
+    assert is_table(study) == (not iterations)
+    assert all(number >= study.epochs for number in iterations)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -161,6 +204,19 @@ def test_no_two_studies_are_the_same() -> None:
 
 def test_every_study_has_its_row_in_the_index_and_every_row_its_study() -> None:
     assert sorted(column("Study", 0)) == sorted(f"`{name}`" for name in STUDIES)
+
+
+@pytest.mark.parametrize("path", [README, *STUDIES.values()], ids=lambda path: path.name)
+def test_no_result_is_told_in_the_verdicts_of_earlier_versions(path: Path) -> None:
+    assert re.findall(OLD_VERDICTS, path.read_text(encoding="utf-8")) == []
+
+
+def test_the_index_says_which_results_are_not_judged() -> None:
+    first_lines = re.findall(r"^## (\w+):.*\n\n(.*)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    told = {f"`{name}`": "not judged" in line for name, line in first_lines}
+    index = dict(zip(column("Study", 0), column("Study", 5), strict=True))
+    assert {name: "not judged" in index[name] for name in told} == told
+    assert set(told.values()) == {True, False}
 
 
 def test_the_table_of_the_papers_names_studies_that_there_are() -> None:

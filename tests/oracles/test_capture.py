@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -145,6 +144,8 @@ def train_step(solver: Solver) -> tuple[nn.Module, Tensor, Callable[[Tensor, Ten
 
 @pytest.mark.parametrize("name", ["lars", "adamw, limits that move"])
 def test_a_compiled_training_step_is_the_eager_one_to_rounding(name: str) -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend  # not at the top: every process of pytest-xdist would
+
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     inputs, targets = torch.randn(8, 6, dtype=torch.float64), torch.randn(8, 1, dtype=torch.float64)

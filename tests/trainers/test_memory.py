@@ -11,21 +11,19 @@ from zerotune.trainers import memory
 from zerotune.trainers.memory import configure_malloc, is_out_of_memory, memory_budget_bytes
 
 COUNT_FAULTS = """
-import os, resource, sys, torch
+import resource, sys, torch
 from zerotune.trainers.memory import configure_malloc
-if os.fork() == 0:
-    keep = False
-else:
-    os.wait()
-    keep = configure_malloc()
-    if not keep:
-        sys.exit(3)
-for _ in range(20 if keep else 4):
+def num_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+default = num_faults()
+if not configure_malloc():
+    sys.exit(3)
+for _ in range(20):
     torch.ones(2**24)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(4):
-    torch.ones(2**24)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(default, num_faults())
 """
 
 HOLD = """
@@ -35,10 +33,11 @@ if not configure_malloc():
     sys.exit(3)
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p
-block = library.malloc(ctypes.c_size_t(int(sys.argv[1])))
-ctypes.memset(ctypes.c_void_p(block), 1, int(sys.argv[1]))
-library.free(ctypes.c_void_p(block))
-print(os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]))
+def mapped():
+    return os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[0])
+before = mapped()
+library.free(ctypes.c_void_p(library.malloc(ctypes.c_size_t(9 * 2**28))))
+print(mapped() - before)
 """
 
 
@@ -58,31 +57,65 @@ print(full - kept, full - released, resident_bytes() - released)
 """
 
 
-def test_a_freed_block_is_reused_without_page_faults():
-    """Of four blocks of 64 MiB in a process with malloc's own settings, then of four with ours."""
-    child = subprocess.run([sys.executable, "-c", COUNT_FAULTS], capture_output=True, text=True, check=False)
-    if child.returncode == 3:
+PEAK = """
+import torch
+from zerotune.trainers.memory import peak_bytes
+before = peak_bytes()
+torch.ones(before // 2)
+print(peak_bytes() / before)
+"""
+
+FORK = """
+import os, sys, torch
+import zerotune.trainers.memory
+for program in sys.argv[1:]:
+    sys.stdout.flush()
+    if os.fork() == 0:
+        try:
+            exec(program, {})
+        except SystemExit:
+            print("no glibc")
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
+"""Runs programs, each in a process of its own that has malloc's own settings and need not import torch."""
+
+
+@pytest.fixture(scope="module")
+def printed() -> dict[str, list[str]]:
+    """Return the words that each program prints.
+
+    They are forked from a process of their own: the peak of this one may be gigabytes, and Linux hands it on to a
+    program started here.
+    """
+    programs = (COUNT_FAULTS, HOLD, GIVE_BACK, PEAK)
+    run = [sys.executable, "-c", FORK, *programs]
+    lines = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+    return dict(zip(programs, map(str.split, lines), strict=True))
+
+
+def numbers_of(printed: list[str]) -> list[float]:
+    if printed == ["no", "glibc"]:
         pytest.skip("the C library is not glibc")
-    default, kept = map(int, child.stdout.split())
+    return [float(word) for word in printed]
+
+
+def test_a_freed_block_is_reused_without_page_faults(printed: dict[str, list[str]]):
+    """Of four blocks of 64 MiB in a process with malloc's own settings, then of four with ours."""
+    default, kept = numbers_of(printed[COUNT_FAULTS])
     assert kept < default / 10
 
 
-def test_a_block_above_the_largest_int_is_kept():
-    size = 9 * 2**28
-    if psutil.virtual_memory().available < 2 * size:
-        pytest.skip(f"less than {2 * size / 2**30:.1f} GiB of memory are free")
-    child = subprocess.run([sys.executable, "-c", HOLD, str(size)], capture_output=True, text=True, check=False)
-    if child.returncode == 3:
-        pytest.skip("the C library is not glibc")
-    assert int(child.stdout) > size
+def test_a_block_above_the_largest_int_is_kept(printed: dict[str, list[str]]):
+    """The address space of a freed block of 2.25 GiB, none of which was written to."""
+    (kept,) = numbers_of(printed[HOLD])
+    assert kept > 2**31
 
 
-def test_kept_memory_is_released_on_request_and_later_blocks_are_kept_again():
+def test_kept_memory_is_released_on_request_and_later_blocks_are_kept_again(printed: dict[str, list[str]]):
     """Allocate 128 MiB in blocks, of which the top one stays in use; then 64 MiB."""
-    child = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=False)
-    if child.returncode == 3:
-        pytest.skip("the C library is not glibc")
-    kept, released, later = map(int, child.stdout.split())
+    kept, released, later = numbers_of(printed[GIVE_BACK])
     assert (kept < 2**24, released > 7 * 2**24, later > 3 * 2**24) == (True, True, True)
 
 
@@ -123,15 +156,6 @@ def test_errors_of_devices_and_libraries_that_are_out_of_memory_are_recognised(e
     assert is_out_of_memory(error) == expected
 
 
-def test_the_peak_is_the_most_memory_held():
-    """In a forked process: the peak of this one may be gigabytes, and Linux hands it on to a program started here."""
-    held = (
-        "import os, torch; from zerotune.trainers.memory import peak_bytes\n"
-        "if os.fork() == 0:\n"
-        "    before = peak_bytes()\n"
-        "    torch.ones(before // 2)\n"  # four bytes per number
-        "    print(peak_bytes() / before)\n"
-        "else:\n"
-        "    os.wait()"
-    )
-    assert float(subprocess.check_output([sys.executable, "-c", held])) > 1.9
+def test_the_peak_is_the_most_memory_held(printed: dict[str, list[str]]):
+    (ratio,) = numbers_of(printed[PEAK])  # four bytes per number
+    assert ratio > 1.9

@@ -235,7 +235,7 @@ def test_a_score_that_is_not_finite_before_any_training_is_refused(field: str) -
 # Fields
 
 
-@pytest.mark.parametrize("name", APPLICATIONS)
+@pytest.mark.parametrize("name", [name for name, found in APPLICATIONS.items() if found.look_up is None])
 def test_a_shipped_application_has_sound_fields_and_the_papers_values(name: str) -> None:
     application = APPLICATIONS[name]
     assert list(field_problems(application)) == []

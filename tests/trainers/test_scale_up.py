@@ -87,6 +87,12 @@ def test_every_optimizer_of_the_table_follows_the_schedule(name: str):
         update(model, optimizer, scheduler, seed=iteration)
 
 
+def test_a_rule_takes_its_numbers():
+    run = {**RUN, "rule": "power", "numbers": {"exponent": 0.0}}
+    _, scheduler = scale_up(small_model(), BASELINE, **run)
+    assert scheduler.schedule.spec.peak_lr == BASELINE.schedule.peak_lr
+
+
 def test_an_incomplete_last_batch_in_every_epoch_ends_at_the_last_learning_rate():
     """Twelve batches of at most 270 in each of three epochs make 36 updates, two more than ceil(9,000 / 270)."""
     optimizer, scheduler = scale_up(small_model(), BASELINE, **{**RUN, "global_batch_size": 270})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerotune.trainers.scaling import RULES, WarmupTooLong, scale
+from zerotune.trainers.scaling import RULES, WarmupTooLong, rule_remarks, scale
 from zerotune.trainers.schedules import build_schedule
 from zerotune.trainers.spec import Baseline, Configuration, DecaySpec, OptimizerSpec, OptionValue, ScheduleSpec
 from zerotune.trainers.tables import UnknownName
@@ -25,6 +25,11 @@ def baseline(batch_size: int, peak_lr: float, warmup_epochs: float, decay: Decay
 MNIST_BASELINE = baseline(1024, 1.25e-3, 2.0)
 
 
+def numbers_of(rule: str) -> dict[str, float]:
+    """Return numbers for a rule that needs some."""
+    return {name: {"exponent": 0.25, "noise_batch_size": 2048.0}[name] for name in RULES[rule].numbers}
+
+
 def warmup_iterations(scaled: Configuration, *, num_samples: int, batch_size: int, epochs: int) -> int:
     schedule = build_schedule(scaled.schedule, num_samples=num_samples, batch_size=batch_size, epochs=epochs)
     return schedule.warmup_iterations
@@ -40,13 +45,55 @@ def warmup_iterations(scaled: Configuration, *, num_samples: int, batch_size: in
         ("legw", 0.2, 4.0, "poly"),
         ("date", 0.2, 4.0, "date"),
         ("adam-sde", 0.2, 4.0, "poly"),
+        ("power", 0.1 * math.sqrt(2), 1.0, "poly"),
+        ("surge", 0.1 * (8**0.5 + 8**-0.5) / (2**0.5 + 2**-0.5), 4.0, "poly"),
+        ("saturating", 0.1 * (9 / 3) ** 0.25, 4.0, "poly"),
     ],
 )
 def test_the_table_of_rules_at_four_times_the_batch(
     rule: str, peak_lr: float, warmup_epochs: float, decay: str
 ) -> None:
-    schedule = scale(rule, baseline(256, 0.1, 1.0), batch_size=1024, epochs=30).schedule
-    assert (peak_lr, warmup_epochs, decay) == (schedule.peak_lr, schedule.warmup_epochs, schedule.decay.name)
+    scaled = scale(rule, baseline(256, 0.1, 1.0), batch_size=1024, epochs=30, numbers=numbers_of(rule))
+    schedule = scaled.schedule
+    assert (pytest.approx(peak_lr), warmup_epochs, decay) == (
+        schedule.peak_lr,
+        schedule.warmup_epochs,
+        schedule.decay.name,
+    )
+
+
+def test_saturating_is_linear_below_the_noise_batch_where_no_exponent_is_stated() -> None:
+    scaled = scale("saturating", baseline(256, 0.1, 1.0), batch_size=512, epochs=9, numbers={"noise_batch_size": 1e12})
+    assert scaled.schedule.peak_lr == pytest.approx(0.2)
+
+
+def test_without_a_warmup_only_rules_that_then_are_sqrt_are_said_to_be() -> None:
+    start = baseline(256, 0.1, 0.0)
+    said = {rule: rule_remarks(rule, start, has_ratio=None) for rule in ("legw", "surge", "saturating", "power")}
+    assert {rule: ["'sqrt'" in remark for remark in remarks] for rule, remarks in said.items()} == {
+        "legw": [True],
+        "surge": [False],
+        "saturating": [False],
+        "power": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "numbers", "sentence"),
+    [
+        ("power", {}, "rule 'power' needs exponent: state it beside the rule"),
+        ("surge", {}, "rule 'surge' needs noise_batch_size"),
+        ("surge", {"noise_batch_size": 0.0}, "noise_batch_size must be positive and finite, got 0.0"),
+        ("power", {"exponent": math.nan}, "exponent must be finite, got nan"),
+        ("surge", {"noise_batch_size": 9.0, "exponent": 1.0}, "exponent has no effect; it takes noise_batch_size"),
+        ("sqrt", {"exponent": 0.5}, "exponent has no effect; it takes no number besides the baseline"),
+    ],
+)
+def test_a_number_that_a_rule_needs_is_asked_for_and_another_refused(
+    rule: str, numbers: dict[str, float], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        scale(rule, MNIST_BASELINE, batch_size=2048, epochs=30, numbers=numbers)
 
 
 @pytest.mark.parametrize("rule", ["legw", "date"])
@@ -130,27 +177,29 @@ def test_mnist_16k_would_warm_up_for_32_of_30_epochs(rule: str) -> None:
 def test_a_long_warmup_of_any_rule_is_refused_clamped_or_kept(rule: str) -> None:
     long = baseline(1024, 0.1, 5.0)
     with pytest.raises(WarmupTooLong, match="would outlast the run of 5 epochs"):
-        scale(rule, long, batch_size=1024, epochs=5)
-    clamped = scale(rule, long, batch_size=1024, epochs=5, on_long_warmup="clamp")
-    kept = scale(rule, long, batch_size=1024, epochs=5, on_long_warmup="keep")
+        scale(rule, long, batch_size=1024, epochs=5, numbers=numbers_of(rule))
+    clamped = scale(rule, long, batch_size=1024, epochs=5, on_long_warmup="clamp", numbers=numbers_of(rule))
+    kept = scale(rule, long, batch_size=1024, epochs=5, on_long_warmup="keep", numbers=numbers_of(rule))
     assert (clamped.schedule.warmup_epochs, kept.schedule.warmup_epochs) == (2.5, 5.0)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_warmup_that_fits_is_not_clamped(rule: str) -> None:
-    plain = scale(rule, MNIST_BASELINE, batch_size=2048, epochs=30)
-    assert plain == scale(rule, MNIST_BASELINE, batch_size=2048, epochs=30, on_long_warmup="clamp")
+    numbers = numbers_of(rule)
+    plain = scale(rule, MNIST_BASELINE, batch_size=2048, epochs=30, numbers=numbers)
+    assert plain == scale(rule, MNIST_BASELINE, batch_size=2048, epochs=30, on_long_warmup="clamp", numbers=numbers)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_keeps_the_shape_of_the_warmup(rule: str) -> None:
     quadratic = replace(MNIST_BASELINE, schedule=replace(MNIST_BASELINE.schedule, warmup="quadratic"))
-    assert scale(rule, quadratic, batch_size=2048, epochs=30).schedule.warmup == "quadratic"
+    scaled = scale(rule, quadratic, batch_size=2048, epochs=30, numbers=numbers_of(rule))
+    assert scaled.schedule.warmup == "quadratic"
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_changes_the_optimizer_options_that_it_names_and_no_other(name: str) -> None:
-    scaled = scale(name, MNIST_BASELINE, batch_size=2048, epochs=30).optimizer
+    scaled = scale(name, MNIST_BASELINE, batch_size=2048, epochs=30, numbers=numbers_of(name)).optimizer
     assert scaled.name == "adam"
     assert (
         tuple(key for key in ADAM.options if scaled.options[key] != ADAM.options[key]) == RULES[name].optimizer_options
@@ -229,7 +278,7 @@ def test_adam_sde_needs_an_optimizer_with_its_three_options(options: dict[str, O
 
 @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"date", "linear-warmup"}))
 def test_at_the_baselines_own_batch_size_nothing_changes(rule: str) -> None:
-    scaled = scale(rule, MNIST_BASELINE, batch_size=1024, epochs=30)
+    scaled = scale(rule, MNIST_BASELINE, batch_size=1024, epochs=30, numbers=numbers_of(rule))
     assert scaled == MNIST_BASELINE
 
 
@@ -273,7 +322,8 @@ def test_scaling_there_and_back_is_the_baseline(
 
 @given(rule=st.sampled_from(sorted(RULES)), target=st.integers(1, 639), epochs=st.integers(1, 12))
 def test_no_rule_ever_exceeds_its_peak(rule: str, target: int, epochs: int) -> None:
-    scaled = scale(rule, baseline(64, 0.1, 0.1), batch_size=target, epochs=epochs, on_long_warmup="clamp")
+    start, numbers = baseline(64, 0.1, 0.1), numbers_of(rule)
+    scaled = scale(rule, start, batch_size=target, epochs=epochs, on_long_warmup="clamp", numbers=numbers)
     schedule = build_schedule(scaled.schedule, num_samples=4000, batch_size=target, epochs=epochs)
     step = max(1, schedule.total_iterations // 50)
     rates = [schedule.lr(t) for t in range(1, schedule.total_iterations + 1, step)]

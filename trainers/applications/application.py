@@ -3,15 +3,17 @@
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from ..compiler import WithoutValues
 from ..data import Dataset, DataSource, Split
 from ..options import NO_OPTIONS, Options
 from ..process_state import keep_process_state
 from ..spec import Baseline, OptionValue
+from ..tabulated.look_up import LookUp
 
 __all__ = ["Application", "DataSource", "Dataset", "SmoothedLoss", "Split"]
 
@@ -25,6 +27,11 @@ class SmoothedLoss(Protocol):
 
 ScoreSum = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> a score summed over the samples, a scalar."""
+
+
+def train_nothing(*_: Any, **__: Any) -> NoReturn:
+    """Stand for the model, the loss and the data of an application whose trainings are looked up."""
+    raise RuntimeError("the trainings of this application are looked up in a table: it has no model and no data")
 
 
 def _identity(mean: float) -> float:
@@ -61,6 +68,8 @@ class Application:
         packages: package name -> extra of zerotune that installs it, for packages that the model or the data need.
         environment: names of environment variables that change what is trained, such as one that sizes the model. A
             study whose results were trained with other values is not resumed; only digests of values are stored.
+        look_up: (configuration) -> result of a training that was made before. None for an application that trains. Made
+            by `trainers.applications.tabulated.tabulated_application`.
     """
 
     build_model: Callable[..., nn.Module]
@@ -82,6 +91,7 @@ class Application:
     other_scores: Mapping[str, ScoreSum] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     environment: Sequence[str] = ()
+    look_up: LookUp | None = None
 
     def new_model(self, info: Mapping[str, Any], options: Mapping[str, OptionValue]) -> nn.Module:
         """Build the model for a data set's `info`; initial values come from torch's global generator.
@@ -105,7 +115,7 @@ class Application:
             ValueError: the model rejects the options.
         """
         try:
-            with keep_process_state(), torch.device("meta"):
+            with keep_process_state(), torch.device("meta"), WithoutValues():
                 return self.new_model({}, options)
         except (ImportError, RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
             return None

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..options import Options
 from ..spec import Baseline
-from .application import Application, DataSource
+from ..tabulated.look_up import LookUp
+from .application import Application, DataSource, train_nothing
 from .metric_names import metric_bounds
 
 _PART = "[A-Za-z0-9_][A-Za-z0-9_. -]*"
@@ -29,7 +30,7 @@ _CALLABLES = {
     "finish_score": "a function mean -> metric",
     "measure": "a function (model, split) -> metric",
 }
-_MAY_BE_NONE = frozenset({"score_sum", "smoothed_loss", "measure", "target", "epochs", "baseline"})
+_MAY_BE_NONE = frozenset({"look_up", "score_sum", "smoothed_loss", "measure", "target", "epochs", "baseline"})
 
 
 def _is_number(value: object) -> bool:
@@ -46,6 +47,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
             and all(isinstance(name, str) and isinstance(source, DataSource) for name, source in value.items())
         ),
     ),
+    "look_up": ("must be a zerotune.trainers.tabulated.look_up.LookUp", lambda value: isinstance(value, LookUp)),
     "metric": ("must be its name, such as 'accuracy'", lambda value: isinstance(value, str) and value.isprintable()),
     "higher_is_better": ("must be True or False", lambda value: isinstance(value, bool)),
     "chance_score": ("must be a finite number: the metric of random guessing", _is_number),
@@ -96,6 +98,8 @@ def field_problems(application: Application) -> Iterator[str]:
             yield f"{field}: {must}, got {shown if len(shown) <= 60 else type(value).__name__}"
     if application.score_sum is None and application.measure is None:
         yield "score_sum: is missing, and so is measure: one of them must compute the metric"
+    if application.look_up is not None and "look_up" not in wrong and application.build_model is not train_nothing:
+        yield "look_up: is for applications that train nothing, but build_model is given: leave one of them out"
     if not wrong & {"target", "chance_score", "higher_is_better"} and application.target is not None:
         better = application.target > application.chance_score
         if better != application.higher_is_better:

@@ -35,13 +35,15 @@ class _Origin:
         digest: of its own file.
         modules: the modules of the user's own, or of the same package, that it imports.
         imports: top-level names of everything else that it and they import.
-        file: its file; None for an application of a package.
+        file: its file; None for an application of a package, and for a table.
+        layout: the layout file of a table; None for an application that trains.
     """
 
     digest: str
     modules: tuple[LocalModule, ...] = ()
     imports: frozenset[str] = field(default_factory=frozenset)
     file: ApplicationFile | None = None
+    layout: str | None = None
 
 
 _origins: dict[str, _Origin] = {}
@@ -75,6 +77,33 @@ def register_application(file: ApplicationFile) -> Application:
         APPLICATIONS[file.name] = application
         _origins[file.name] = origin
     return APPLICATIONS[file.name]
+
+
+def register_table(name: str, application: Application, digest: str, layout: str) -> None:
+    """Register an application that is a table of past trainings.
+
+    Args:
+        name: of the application.
+        application: the application.
+        digest: identifies the table and its layout.
+        layout: absolute path of the layout file.
+
+    Raises:
+        ApplicationError: the name is a shipped application's, or a field is wrong.
+    """
+    if name in SHIPPED:
+        raise ApplicationError(f"{Path(layout).name}: zerotune ships an application {name!r}: give yours another name")
+    _check_fields(application, f"{Path(layout).name}: {name}")
+    APPLICATIONS[name] = application
+    _origins[name] = _Origin(digest=digest, layout=layout)
+
+
+def application_place(name: str) -> tuple[Path, str] | None:
+    """Return what `--app` names for an application: its file, and ":NAME" or nothing; None for an installed one."""
+    origin = _origins.get(name)
+    if origin is not None and origin.layout is not None:
+        return Path(origin.layout), ""
+    return None if origin is None or origin.file is None else (Path(origin.file.path), f":{origin.file.name}")
 
 
 def _find_modules(file: ApplicationFile) -> _Origin:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +32,9 @@ NEEDS_EVERY_PARAMETER = (
     "several workers add up the gradients of all parameters in every update, and the model left {} out of one: take it "
     "out of the model, set its requires_grad to False, or train with one worker."
 )
+
+READY_TIMEOUT = timedelta(seconds=30)
+"""Longest wait of rank 0 to send something to workers that wait for it: one that just died may go unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,12 @@ class ProcessGroup:
     Attributes:
         rank: rank of this worker, 0 .. world_size - 1.
         world_size: number of workers.
+        timeout: longest wait of this worker for the others; None for torch's.
     """
 
     rank: int = 0
     world_size: int = 1
+    timeout: timedelta | None = None
 
     @property
     def is_rank_zero(self) -> bool:
@@ -78,12 +84,22 @@ class ProcessGroup:
         torch.distributed.all_reduce(summed)
         return summed
 
-    def broadcast(self, values: Sequence[float], device: torch.device) -> list[float]:
-        """Return rank 0's values on every worker; the others pass as many values, which are ignored."""
+    def broadcast(
+        self, values: Sequence[float], device: torch.device, *, others_are_ready: bool = False
+    ) -> list[float]:
+        """Return rank 0's values on every worker; the others pass as many values, which are ignored.
+
+        With `others_are_ready`, rank 0 raises RuntimeError after `READY_TIMEOUT`: another worker is lost.
+        """
         if self.world_size == 1:
             return list(values)
         sent = torch.tensor(values, dtype=torch.float64, device=device)
+        group = torch.distributed.group.WORLD if others_are_ready and self.is_rank_zero else None
+        if group is not None and self.timeout is not None:
+            group.set_timeout(min(READY_TIMEOUT, self.timeout))
         torch.distributed.broadcast(sent, src=0)
+        if group is not None and self.timeout is not None:
+            group.set_timeout(self.timeout)
         return [float(value) for value in sent.tolist()]
 
     def all_see_file(self, path: Path, device: torch.device) -> bool:

@@ -118,10 +118,11 @@ def join_process_group(
         )
     group = torch.distributed.group.WORLD
     assert group is not None
-    group.set_timeout(WORKER_TIMEOUT if rank else RANK_ZERO_TIMEOUT)
+    timeout = WORKER_TIMEOUT if rank else RANK_ZERO_TIMEOUT
+    group.set_timeout(timeout)
     del group  # the group ends when its last holder lets go of it, which must not be this frame
     try:
-        yield ProcessGroup(rank=rank, world_size=rendezvous.world_size)
+        yield ProcessGroup(rank=rank, world_size=rendezvous.world_size, timeout=timeout)
     finally:
         torch.distributed.destroy_process_group()
 

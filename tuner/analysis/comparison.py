@@ -14,12 +14,13 @@ from typing import Literal
 from ...trainers.applications.metric_names import is_share, metric_bounds
 from ...trainers.spec import OptionValue, TrainConfig
 from ..cost import CURRENCIES, Cost, total_cost
-from ..trial import Role, TrialResult, is_score
+from ..trial import TrialResult, is_score
 from .bill import NO_COST, Amounts, Saving, amounts_of, fully_measured_joules, saving
 from .evidence import Interval, t_interval
 from .ledger import CostLedger, cost_ledger
 from .lost_seeds import Guessing, Seeds, sort_seeds, typical_score
 from .luck import seed_noise
+from .runs import Runs
 from .selection import BASELINE, Edge, best_trial, find_edges
 from .study_facts import StudyFacts
 from .tuning_effort import TuningEffort, effort_to_match
@@ -106,6 +107,7 @@ class Comparison:
         yardstick: what the verdicts are measured by.
         seed_noise: standard deviation of validation scores between seeds, by batch size (`tuner.analysis.luck`).
         edges: choices on the edge of their range, baselines first.
+        tabulated: whether results were looked up in a table of past trainings, and not trained.
     """
 
     facts: StudyFacts
@@ -116,6 +118,14 @@ class Comparison:
     ledger: CostLedger
     seed_noise: Mapping[int, float] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
+    tabulated: bool = False
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Costs that a table of past trainings does not state, and that are therefore 0: no measurements."""
+        whole = self.ledger.total + self.ledger.reused
+        amounts = {**vars(whole), "modelled_joules": whole.modelled_joules}
+        return frozenset(name for name, amount in amounts.items() if not amount) if self.tabulated else frozenset()
 
     @property
     def tolerance_basis(self) -> Literal["baseline", "reference"]:
@@ -133,7 +143,8 @@ class Comparison:
 def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
     """Compare the arms of a study by all its results, in any order; whatever has no result yet is None."""
     guessing = Guessing(score=facts.chance_score, metric=facts.metric, higher_is_better=facts.higher_is_better)
-    of_baseline = confirmation_runs(results, BASELINE, facts.baseline_batch_size)
+    runs = Runs(results)
+    of_baseline = runs.confirmations(BASELINE, facts.baseline_batch_size)
     level = typical_score(of_baseline)
     seeds = sort_seeds(of_baseline, _half_way(guessing, level), higher_is_better=facts.higher_is_better)
     test_samples = [result.test_samples for result in results if result.test_samples is not None]
@@ -143,20 +154,20 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
         baseline=seeds,
         test_samples=min(test_samples, default=None) if is_share(facts.metric) else None,
     )
-    baseline = _row(facts, results, BASELINE, facts.baseline_batch_size, yardstick, level)
+    baseline = _row(facts, runs, BASELINE, facts.baseline_batch_size, yardstick, level)
     rows = {
-        (arm, batch_size): _row(facts, results, arm, batch_size, yardstick, level)
+        (arm, batch_size): _row(facts, runs, arm, batch_size, yardstick, level)
         for batch_size in facts.batch_sizes
         for arm in facts.arms
     }
-    verdicts = judge(_contests(facts, results, rows), yardstick)
-    noises = _seed_noises(results, rows)
+    verdicts = judge(_contests(facts, runs, rows), yardstick)
+    noises = _seed_noises(runs, rows)
     compared = []
     for place, row in rows.items():
         row = _with_level(row, yardstick)
         if (verdict := verdicts.get(place)) is not None:
             savings = _savings(row, rows[facts.reference, row.batch_size]) if verdict.spares_tuning else {}
-            effort = _effort(facts, results, row, noises.get(row.batch_size))
+            effort = _effort(facts, runs, row, noises.get(row.batch_size))
             row = replace(row, verdict=verdict, savings=savings, effort=effort)
         compared.append(row)
     return Comparison(
@@ -168,6 +179,7 @@ def compare(facts: StudyFacts, results: Sequence[TrialResult]) -> Comparison:
         ledger=cost_ledger(results),
         seed_noise=noises,
         edges=find_edges(results, facts.spaces, arms=facts.arms, higher_is_better=facts.higher_is_better),
+        tabulated=any(result.is_tabulated for result in results),
     )
 
 
@@ -175,18 +187,9 @@ def _half_way(guessing: Guessing, level: float | None) -> float | None:
     return None if level is None else guessing.half_way(level)
 
 
-def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int) -> list[TrialResult]:
-    """Return the confirmation runs of the arm's last choice: a search with a larger budget may choose anew."""
-    runs = _select(results, arm, batch_size, "confirmation")
-    if not runs:
-        return []
-    last = max(runs, key=lambda result: result.finished_at).trial.config
-    return [run for run in runs if replace(run.trial.config, seed=last.seed) == last]
-
-
 def _row(
     facts: StudyFacts,
-    results: Sequence[TrialResult],
+    runs: Runs,
     arm: str,
     batch_size: int,
     yardstick: Yardstick,
@@ -197,10 +200,10 @@ def _row(
     `level` is the baseline's typical score; without it, lost seeds are told by that of the reference there.
     """
     higher_is_better = facts.higher_is_better
-    search = _select(results, arm, batch_size, "baseline" if arm == BASELINE else "search")
-    confirmations = confirmation_runs(results, arm, batch_size)
+    search = runs.of(arm, batch_size, "baseline" if arm == BASELINE else "search")
+    confirmations = runs.confirmations(arm, batch_size)
     if level is None:
-        level = typical_score(confirmation_runs(results, facts.reference, batch_size))
+        level = typical_score(runs.confirmations(facts.reference, batch_size))
     seeds = sort_seeds(confirmations, _half_way(yardstick.guessing, level), higher_is_better=higher_is_better)
     scored = [result for result in confirmations if is_score(result.test_score)]
     validations = _sound_validations(confirmations, seeds)
@@ -225,7 +228,7 @@ def _row(
         training=training,
         bill=None if training is None else training if chosen is None else amounts_of(searched),
         measured_joules=fully_measured_joules(searched) if chosen else joules / len(scored) if joules else None,
-        baseline_bill=_baseline_bill(results, arm) if rests_on_a_search else NO_COST,
+        baseline_bill=_baseline_bill(runs, arm) if rests_on_a_search else NO_COST,
     )
 
 
@@ -241,12 +244,12 @@ def _mean_score(seeds: Seeds, yardstick: Yardstick) -> Interval | None:
 
 
 def _contests(
-    facts: StudyFacts, results: Sequence[TrialResult], rows: Mapping[tuple[str, int], ComparisonRow]
+    facts: StudyFacts, runs: Runs, rows: Mapping[tuple[str, int], ComparisonRow]
 ) -> dict[tuple[str, int], Contest]:
     """Return what is to be judged: every arm but the reference, at every batch size."""
 
     def trainings(arm: str, batch_size: int) -> set[str]:
-        return {result.trial.content_id for result in confirmation_runs(results, arm, batch_size)}
+        return {result.trial.content_id for result in runs.confirmations(arm, batch_size)}
 
     return {
         (arm, batch_size): Contest(
@@ -267,13 +270,13 @@ def _with_level(row: ComparisonRow, yardstick: Yardstick) -> ComparisonRow:
     return replace(row, holds=keeps and not row.seeds.lost)
 
 
-def _seed_noises(results: Sequence[TrialResult], rows: Mapping[tuple[str, int], ComparisonRow]) -> Mapping[int, float]:
+def _seed_noises(runs: Runs, rows: Mapping[tuple[str, int], ComparisonRow]) -> Mapping[int, float]:
     """Return the noise of validation scores over the sound seeds of every configuration, by batch size if known."""
     found: dict[int, list[tuple[TrainConfig, list[float]]]] = {}
     for (arm, batch_size), row in rows.items():
-        runs = confirmation_runs(results, arm, batch_size)
-        scores, known = _sound_validations(runs, row.seeds), found.setdefault(batch_size, [])
-        configs = [replace(run.trial.config, seed=0) for run in runs[:1]]
+        confirmations = runs.confirmations(arm, batch_size)
+        scores, known = _sound_validations(confirmations, row.seeds), found.setdefault(batch_size, [])
+        configs = [replace(run.trial.config, seed=0) for run in confirmations[:1]]
         known += [(config, scores) for config in configs if config not in (one for one, _ in known)]
     noises = {batch_size: seed_noise(scores for _, scores in known) for batch_size, known in found.items()}
     return {batch_size: noise for batch_size, noise in noises.items() if noise is not None}
@@ -292,14 +295,12 @@ def _savings(row: ComparisonRow, reference: ComparisonRow) -> Mapping[str, Savin
     return {name: found for name, bill in bills.items() if (found := saving(*bill)) is not None}
 
 
-def _effort(
-    facts: StudyFacts, results: Sequence[TrialResult], row: ComparisonRow, noise: float | None
-) -> TuningEffort | None:
+def _effort(facts: StudyFacts, runs: Runs, row: ComparisonRow, noise: float | None) -> TuningEffort | None:
     if row.validation_score is None:
         return None
     return effort_to_match(
-        _select(results, facts.reference, row.batch_size, "search"),
-        _select(results, facts.reference, row.batch_size, "repeat"),
+        runs.of(facts.reference, row.batch_size, "search"),
+        runs.of(facts.reference, row.batch_size, "repeat"),
         row.validation_score,
         learned=facts.reference in facts.learned_arms,
         higher_is_better=facts.higher_is_better,
@@ -307,16 +308,6 @@ def _effort(
     )
 
 
-def _baseline_bill(results: Iterable[TrialResult], arm: str) -> Amounts:
+def _baseline_bill(runs: Runs, arm: str) -> Amounts:
     """Return the cost of the search for the arm's own baseline if it tuned one, else for the shared one."""
-    searches = [result for result in results if result.trial.role == "baseline"]
-    own = [result.cost for result in searches if result.trial.arm == f"{arm} {BASELINE}"]
-    return amounts_of(total_cost(own or [result.cost for result in searches if result.trial.arm == BASELINE]))
-
-
-def _select(results: Iterable[TrialResult], arm: str, batch_size: int, role: Role) -> list[TrialResult]:
-    return [
-        result
-        for result in results
-        if (result.trial.arm, result.trial.batch_size, result.trial.role) == (arm, batch_size, role)
-    ]
+    return amounts_of(total_cost(runs.baseline_costs(f"{arm} {BASELINE}") or runs.baseline_costs(BASELINE)))

@@ -168,8 +168,8 @@ def best_of_k(scores: Iterable[float], *, higher_is_better: bool) -> tuple[float
     r"""Return the expected best score of k = 1..N trials, drawn from the N that were run.
 
     The unbiased U-statistic: sum over i >= k of v_(i) C(i-1, k-1) / C(N, k), with v_(1..N) from worst to best. It
-    assumes exchangeable trials, as those of grid and random search. For searchers that learn, such as TPE, it only
-    describes the trials that were run.
+    assumes exchangeable trials, as those of grid, random and Sobol search. For searchers that learn, such as TPE, it
+    only describes the trials that were run.
 
     Args:
         scores: validation scores, finite; a diverged trial counts with its score, a failed one has none.

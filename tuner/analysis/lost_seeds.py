@@ -12,6 +12,7 @@ from typing import Literal
 
 from ...trainers.applications.metric_names import metric_bounds
 from ..trial import TrialResult, is_score
+from .binomial import share_interval
 from .evidence import CONFIDENCE
 
 Loss = Literal["diverged", "failed", "half-way"]
@@ -154,7 +155,4 @@ def lost_share_bounds(num_lost: int, num_seeds: int) -> tuple[float, float]:
     """
     if num_lost == 0:
         return 0.0, 1.0 - (1.0 - CONFIDENCE) ** (1.0 / num_seeds)
-    from scipy import stats  # takes a second to import, and is needed only at the end
-
-    interval = stats.binomtest(num_lost, num_seeds).proportion_ci(CONFIDENCE, method="exact")
-    return float(interval.low), float(interval.high)
+    return share_interval(num_lost, num_seeds)

@@ -12,9 +12,9 @@ learn (TPE, ASHA) need independent repeats of the whole search: `average_incumbe
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..trial import is_score
+from .binomial import quantile_places, share_interval
 from .evidence import CONFIDENCE, Incumbent, Interval, t_interval
 
 BOOTSTRAP_TRIALS = 5
@@ -106,16 +106,14 @@ def success_rate(scores: Iterable[float | None], level: float, *, higher_is_bett
     if not outcomes:
         raise ValueError("a success rate needs at least one trial, got none: leave out arms without trials")
     num_successes, num_trials = sum(outcomes), len(outcomes)
-    from scipy import stats  # takes a second to import, and is needed only at the end
-
-    interval = stats.binomtest(num_successes, num_trials).proportion_ci(CONFIDENCE, method="exact")
+    low, high = share_interval(num_successes, num_trials)
     rate = num_successes / num_trials
     return SuccessRate(
         num_successes=num_successes,
         num_trials=num_trials,
         rate=rate,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=low,
+        high=high,
         upper_bound=None if num_successes else 1.0 - (1.0 - CONFIDENCE) ** (1.0 / num_trials),
         expected_trials=num_trials / num_successes if num_successes else None,
         trials_for_confidence=trials_to_succeed(rate),
@@ -177,7 +175,7 @@ def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better
     Raises:
         ValueError: k is not within 1 to N.
 
-    Source: David and Nagaraja, Order Statistics (2003), Section 7.1; `scipy.stats.quantile_test`.
+    Source: David and Nagaraja, Order Statistics (2003), Section 7.1.
 
     >>> scores = [float(score) for score in range(1, 31)]
     >>> found = median_best_of_k(scores, 2, higher_is_better=True)
@@ -192,11 +190,10 @@ def median_best_of_k(scores: Iterable[float | None], k: int, *, higher_is_better
     if not 1 <= k <= num_trials:
         raise ValueError(f"a best of k needs at least k trials and k >= 1, got k={k} of {num_trials} trials")
     quantile = 2.0 ** (-1.0 / k)
-    from scipy import stats  # it takes a second to import, and nothing asks for it before the end
-
-    ends: Any = stats.quantile_test(values, p=quantile).confidence_interval(CONFIDENCE)  # scipy-stubs says float
-    found = (ends.low, values[math.ceil(quantile * num_trials) - 1], ends.high)  # an end is NaN where there is none
-    worse, median, better = (sign * float(value) if math.isfinite(value) else None for value in found)
+    middle = math.ceil(quantile * num_trials) - 1
+    low, high = quantile_places(num_trials, quantile)
+    found = [values[place] if 0 <= place < num_trials else math.nan for place in (low, middle, high)]
+    worse, median, better = (sign * value if math.isfinite(value) else None for value in found)
     return MedianBest(
         k=k, median=median, worse=worse, better=better, bootstrap_undercovers=BOOTSTRAP_TRIALS * k > num_trials
     )

@@ -5,7 +5,10 @@ Pure functions of results. This module must not know what a choice is compared w
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
+from ...trainers.spec import OptionValue
+from ..study.comprehensive import OPTIMIZER
 from ..study.search_space import Space, numeric_range, params_on_edge
 from ..trial import TrialResult, is_score
 
@@ -35,16 +38,48 @@ class Edge:
 def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
     """Return the trial that a search chooses: the best by last validation score, the earliest of equals.
 
-    A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed ones, and
-    those whose score is not finite, are never chosen. None if no trial of the search has a score.
+    Where a comprehensive search trained configurations on several seeds, it chooses among those with the most, by their
+    mean score. A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed
+    ones, and those whose score is not finite, are never chosen. None if no trial of the search has a score.
     """
     sign = 1.0 if higher_is_better else -1.0
     scored = [
-        (result.status == "finished", sign * result.validation_score, -result.trial.index, result)
+        (sign * result.validation_score, result)
         for result in search
         if result.status in CHOOSABLE and is_score(result.validation_score)
     ]
-    return max(scored, key=lambda entry: entry[:3])[3] if scored else None
+    if any(OPTIMIZER in result.trial.params for _, result in scored):
+        seeds = _seeds_by_params(result for _, result in scored)
+        most = max(map(len, seeds.values()))
+        scored = _means((score, result) for score, result in scored if len(seeds[_params(result)]) == most)
+    ranked = [(result.status == "finished", score, -result.trial.index, result) for score, result in scored]
+    return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+
+
+def _params(result: TrialResult) -> tuple[tuple[str, OptionValue], ...]:
+    return tuple(sorted(result.trial.params.items()))
+
+
+def _seeds_by_params(results: Iterable[TrialResult]) -> dict[tuple[tuple[str, OptionValue], ...], set[int]]:
+    """Return the seeds that each configuration of a search was trained with."""
+    seeds: dict[tuple[tuple[str, OptionValue], ...], set[int]] = {}
+    for result in results:
+        seeds.setdefault(_params(result), set()).add(result.trial.config.seed)
+    return seeds
+
+
+def _means(scored: Iterable[tuple[float, TrialResult]]) -> list[tuple[float, TrialResult]]:
+    """Return the first trial of each configuration, or its first that diverged, with the mean score over its seeds."""
+    by_params: dict[tuple[tuple[str, OptionValue], ...], list[tuple[float, TrialResult]]] = {}
+    for score, result in scored:
+        by_params.setdefault(_params(result), []).append((score, result))
+    return [
+        (
+            fmean(score for score, _ in trained),
+            min((result for _, result in trained), key=lambda one: (one.status == "finished", one.trial.index)),
+        )
+        for trained in by_params.values()
+    ]
 
 
 def find_edges(
@@ -63,9 +98,23 @@ def find_edges(
     found = []
     for arm, batch_size in sorted(searches, key=lambda search: (place.get(search[0], -1), search)):
         best = best_trial(searches[arm, batch_size], higher_is_better=higher_is_better)
-        if best is not None:
+        if best is not None and OPTIMIZER in best.trial.params:
+            found += _outermost(best, searches[arm, batch_size])
+        elif best is not None:
             found += _edges(best, spaces[arm])
     return tuple(found)
+
+
+def _outermost(best: TrialResult, search: Iterable[TrialResult]) -> list[Edge]:
+    """Return the learning rate of a search over solvers, which extends its ranges, if none beyond it was tried."""
+    trial = best.trial
+    solver, lr = trial.params[OPTIMIZER], trial.params.get("lr")
+    same_solver = [result.trial.params for result in search if result.trial.params.get(OPTIMIZER) == solver]
+    tried = [value for params in same_solver if isinstance(value := params.get("lr"), int | float)]
+    if not isinstance(lr, int | float) or min(tried) < lr < max(tried):
+        return []
+    low, high = float(min(tried)), float(max(tried))
+    return [Edge(arm=trial.arm, batch_size=trial.batch_size, name="lr", value=lr, low=low, high=high)]
 
 
 def _edges(best: TrialResult, space: Space) -> list[Edge]:

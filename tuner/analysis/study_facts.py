@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..study import ArmDefinition, SearchDefinition, Study
+from ..study.comprehensive import solver_spaces, solvers_of, union_space
+from ..study.definition import COMPREHENSIVE
 from ..study.parts import PriceDefinition
 from ..study.search_space import Space
 from .bill import Prices
 from .selection import BASELINE
 
-LEARNING_METHODS = ("optuna",)
+LEARNING_METHODS = ("optuna", "gp", COMPREHENSIVE)
 """Methods whose proposals rest on the outcomes of earlier ones."""
 
 
@@ -91,7 +93,17 @@ def _spaces(study: Study) -> dict[str, Space]:
     for arm in study.arms:
         searches.append((f"{arm.name} {BASELINE}", arm.baseline.tune if arm.baseline else None))
         searches.append((arm.name, arm))
-    return {name: search.space for name, search in searches if search is not None and search.space}
+    spaces: dict[str, Space] = {name: search.space for name, search in searches if search is not None and search.space}
+    return spaces | {arm.name: _solvers_space(study, arm) for arm in study.arms if arm.method == COMPREHENSIVE}
+
+
+def _solvers_space(study: Study, arm: ArmDefinition) -> Space:
+    """Return what all solvers of an arm have at all batch sizes; empty if an unknown version stored the study."""
+    try:
+        spaces = [space for size in study.batch_sizes for space in solver_spaces(study, arm, size).values()]
+    except KeyError:
+        return {}
+    return union_space(spaces, solvers_of(study, arm))
 
 
 def _states_its_baseline(arm: ArmDefinition) -> bool:

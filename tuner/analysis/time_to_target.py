@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from ..trial import TrialResult, is_score
-from .comparison import confirmation_runs
+from .runs import confirmation_runs
 from .selection import BASELINE
 from .study_facts import StudyFacts
 from .verdict import tolerated_loss
@@ -53,6 +53,11 @@ def target_score(results: Sequence[TrialResult], facts: StudyFacts) -> float | N
     return score - loss if facts.higher_is_better else score + loss
 
 
+def has_curve(result: TrialResult) -> bool:
+    """Return whether a result has a learning curve: one of a table may have its last epoch alone."""
+    return len(result.epochs) > (1 if result.is_tabulated else 0)
+
+
 def times_to_target(results: Sequence[TrialResult], facts: StudyFacts) -> list[TimeToTarget]:
     """Return the times of the baseline and of every arm at every batch size that has runs with epochs.
 
@@ -64,7 +69,7 @@ def times_to_target(results: Sequence[TrialResult], facts: StudyFacts) -> list[T
     cells = [(BASELINE, facts.baseline_batch_size), *((arm, size) for arm in facts.arms for size in facts.batch_sizes)]
     found = []
     for arm, batch_size in cells:
-        runs = [run for run in confirmation_runs(results, arm, batch_size) if run.epochs]
+        runs = [run for run in confirmation_runs(results, arm, batch_size) if has_curve(run)]
         if runs:
             reached = sorted(
                 reach for run in runs if (reach := _reached(run, target, higher=facts.higher_is_better)) is not None

@@ -263,7 +263,6 @@ class _Pairs:
 
 def _verdict(contest: Contest, pairs: _Pairs, finding: Finding, yardstick: Yardstick, num_comparisons: int) -> Verdict:
     kind, reason = _kind(contest, finding, yardstick)
-    is_open = kind in ("not shown", "yes, but") and len(pairs.gains) > 1
     return Verdict(
         kind=kind,
         reason=reason,
@@ -273,8 +272,18 @@ def _verdict(contest: Contest, pairs: _Pairs, finding: Finding, yardstick: Yards
         num_pairs=len(pairs.gains),
         num_kept=yardstick.num_kept(contest.arm),
         reference_kept=yardstick.num_kept(contest.reference),
-        seeds_needed=seeds_to_show(pairs.gains, pairs.tolerance, pairs.noise, num_comparisons) if is_open else None,
+        seeds_needed=_seeds_needed(contest, pairs, kind, num_comparisons),
     )
+
+
+def _seeds_needed(contest: Contest, pairs: _Pairs, kind: Kind, num_comparisons: int) -> int | None:
+    """Return `Verdict.seeds_needed`; a reference that loses seeds loses the same share of more of them."""
+    can_change = kind == "not shown" or (kind == "yes, but" and not contest.reference.lost)
+    if not can_change or len(pairs.gains) < 2:
+        return None
+    shown = seeds_to_show(pairs.gains, pairs.tolerance, pairs.noise, num_comparisons)
+    needed = math.inf if shown is None else shown * len(contest.reference) / len(pairs.gains)
+    return None if needed > MAX_SEEDS else math.ceil(needed)
 
 
 def _kind(contest: Contest, finding: Finding, yardstick: Yardstick) -> tuple[Kind, Reason | None]:

@@ -7,6 +7,7 @@ results, so a resumed study asks for the same trials. This module must not know 
 """
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -15,9 +16,13 @@ from typing import Literal
 from ...trainers.applications import APPLICATIONS
 from ...trainers.spec import Configuration, EpochMetrics, TrainConfig
 from ..analysis.selection import BASELINE
-from ..search import METHODS
+from ..search import METHODS, SearchContext
 from ..search.method import Outcome, Proposal
 from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
+from ..study.comprehensive import RULE, solver_spaces
+from ..study.configure import describe_schedule
+from ..study.definition import COMPREHENSIVE
+from ..study.search_space import Space
 from ..trial import Role, Trial, TrialResult, is_score
 from .cell import Cell, Params
 
@@ -46,6 +51,7 @@ class Campaign:
         self._known = {trial_id: result.cost.device_seconds for trial_id, result in known.items()}
         self._first_failures = first_failures
         self._application = APPLICATIONS[study.application]
+        self._data_options, self._model_options = study.data_options(), study.model_options()
         self._sign = 1.0 if self._application.higher_is_better else -1.0
         self._spent_trials = sum(result.trial.role != "confirmation" for result in known.values())
         self._spent_seconds = sum(result.cost.device_seconds for result in known.values())
@@ -62,7 +68,7 @@ class Campaign:
         waiting = False
         baseline, *others = self.cells
         for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
-            if cell.needs is not None and not cell.needs.is_searched:
+            if not all(needed.is_searched for needed in cell.needs):
                 waiting = True
                 continue
             trial = self._ask_cell(cell, confirms=confirms)
@@ -123,14 +129,14 @@ class Campaign:
         params = cell.choice(self._sign)
         if params is None or cell.confirmations_asked == len(cell.seeds):
             return "done"
-        if cell.needs is not None and cell.needs.choice(self._sign) is None:
+        if self._lacks_baseline(cell):
             return "done"  # every trial of its baseline failed, so there is nothing to scale
         index = cell.confirmations_asked
         cell.confirmations_asked += 1
         return self._trial(cell, "confirmation", index, params, cell.seeds[index])
 
     def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
-        if cell.method is None or (cell.needs is not None and cell.needs.choice(self._sign) is None):
+        if cell.method is None or self._lacks_baseline(cell):
             return "done"
         while True:
             begin = time.perf_counter()
@@ -139,7 +145,8 @@ class Campaign:
             if not isinstance(proposal, Proposal):
                 return proposal
             index = cell.first_index + proposal.index
-            trial = self._trial(cell, cell.role, index, proposal.params, cell.search_seed)
+            seed = self._repeated_seed(cell.search_seed, proposal.repeat)
+            trial = self._trial(cell, cell.role, index, proposal.params, seed)
             if trial.id in self._known or not self._budget_is_spent():
                 break
             # Known results may come after a trial that was lost when the study was stopped.
@@ -151,6 +158,14 @@ class Campaign:
             self._tell_method(cell, self._first_failures[trial.id])
         return trial
 
+    def _lacks_baseline(self, cell: Cell) -> bool:
+        return any(needed.choice(self._sign) is None for needed in cell.needs)
+
+    def _repeated_seed(self, search_seed: int, repeat: int) -> int:
+        """Return the seed of a search trial; that of a repetition is no confirmation's."""
+        free = (seed for seed in itertools.count(search_seed) if seed not in self._study.seeds)
+        return next(itertools.islice(free, repeat, None))
+
     def _budget_is_spent(self) -> bool:
         budget = self._study.budget
         return (budget.trials is not None and self._spent_trials >= budget.trials) or (
@@ -159,6 +174,8 @@ class Campaign:
 
     def _trial(self, cell: Cell, role: Role, index: int, params: Params, seed: int) -> Trial:
         configuration = cell.configure(params)
+        if RULE in params:
+            params = {**params, **describe_schedule(configuration.schedule)}
         return Trial(
             study=self._study.name,
             arm=cell.arm,
@@ -174,8 +191,8 @@ class Campaign:
                 schedule=configuration.schedule,
                 optimizer=configuration.optimizer,
                 seed=seed,
-                data_options=self._study.data_options(),
-                model_options=self._study.model_options(),
+                data_options=self._data_options,
+                model_options=self._model_options,
                 recipe=configuration.recipe,
             ),
         )
@@ -193,13 +210,14 @@ class Campaign:
             seeds=study.seeds,
         )
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
+        baselines = {arm.name: own.get(arm.name, shared) for arm in study.arms}
         cells = [shared, *own.values()]
         for batch_size in study.batch_sizes:
             for arm in study.arms:
                 if arm.is_search:
-                    cells += [self._searching_cell(arm, batch_size, repeat) for repeat in range(arm.repeats)]
+                    cells += [self._searching_cell(arm, batch_size, repeat, baselines) for repeat in range(arm.repeats)]
                 else:
-                    cells.append(self._rule_cell(arm, batch_size, own.get(arm.name, shared)))
+                    cells.append(self._rule_cell(arm, batch_size, baselines[arm.name]))
         return cells
 
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
@@ -216,21 +234,44 @@ class Campaign:
             seeds=(),
         )
 
-    def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int) -> Cell:
+    def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int, baselines: Mapping[str, Cell]) -> Cell:
         """Return a search of the arm. The first one is confirmed; repeats only measure the variance of searches."""
         study = self._study
-        return self._cell(
+        rules = [each for each in study.arms if not each.is_search and study.epochs_of(each) == study.epochs_of(arm)]
+        by_rule = {each.name: self._configure_by_rule(each, batch_size, baselines[each.name]) for each in rules}
+
+        def configure(params: Params) -> Configuration:
+            if RULE in params:
+                return by_rule[str(params[RULE])](params)
+            return search_config(study, arm, params, batch_size=batch_size)
+
+        cell = self._cell(
             arm.name,
             batch_size,
             "repeat" if repeat else "search",
             arm,
-            lambda params: search_config(study, arm, params, batch_size=batch_size),
+            configure,
             epochs=study.epochs_of(arm),
             seeds=() if repeat else study.seeds,
             repeat=repeat,
+            rules=tuple((each.name, study.arm_optimizer(each).name) for each in rules),
         )
+        if arm.method == COMPREHENSIVE:
+            tuned = [baselines[each.name] for each in rules if study.baseline_of(each).tune is not None]
+            cell.needs = tuple({id(needed): needed for needed in tuned}.values())
+        return cell
 
     def _rule_cell(self, arm: ArmDefinition, batch_size: int, baseline: Cell) -> Cell:
+        study, configure = self._study, self._configure_by_rule(arm, batch_size, baseline)
+        cell = self._cell(
+            arm.name, batch_size, "search", None, configure, epochs=study.epochs_of(arm), seeds=study.seeds
+        )
+        cell.needs = () if study.baseline_of(arm).tune is None else (baseline,)
+        return cell
+
+    def _configure_by_rule(
+        self, arm: ArmDefinition, batch_size: int, baseline: Cell
+    ) -> Callable[[Params], Configuration]:
         study, tune = self._study, self._study.baseline_of(arm).tune
 
         def configure(params: Params) -> Configuration:
@@ -239,11 +280,7 @@ class Campaign:
             assert tuned is not None  # a cell is asked only once its baseline is chosen
             return rule_config(study, arm, tuned, batch_size=batch_size, epochs=study.epochs_of(arm))
 
-        cell = self._cell(
-            arm.name, batch_size, "search", None, configure, epochs=study.epochs_of(arm), seeds=study.seeds
-        )
-        cell.needs = None if tune is None else baseline
-        return cell
+        return configure
 
     def _cell(
         self,
@@ -256,13 +293,18 @@ class Campaign:
         epochs: int,
         seeds: tuple[int, ...],
         repeat: int = 0,
+        rules: tuple[tuple[str, str], ...] = (),
     ) -> Cell:
         """Return a cell. A repeat of a search draws points of its own, and trains them with a seed of its own."""
         search_seed, method, num_search = self._study.search_seed, None, 0
         if search is not None:
             entry = METHODS[search.method]
             seed = derive_seed(search_seed, f"{arm} {repeat}" if repeat else arm, batch_size)
-            method, num_search = entry.build(search, seed, epochs), entry.num_trials(search)
+            spaces: dict[str, Space] = {}
+            if isinstance(search, ArmDefinition) and search.method == COMPREHENSIVE:
+                spaces = solver_spaces(self._study, search, batch_size)
+            context = SearchContext(seed=seed, epochs=epochs, spaces=spaces, rules=rules)
+            method, num_search = entry.build(search, context), entry.num_trials(search)
         return Cell(
             arm=arm,
             batch_size=batch_size,

@@ -26,7 +26,7 @@ class Cell:
         seeds: seeds of the confirmation runs; empty if the choice is used but not confirmed.
         first_index: index of the first search trial.
         configure: hyperparameters -> configuration to train.
-        needs: the cell whose choice `configure` depends on, or None.
+        needs: the cells whose choices `configure` depends on.
     """
 
     arm: str
@@ -40,7 +40,7 @@ class Cell:
     first_index: int
     may_prune: bool
     configure: Callable[[Params], Configuration]
-    needs: "Cell | None" = None
+    needs: "tuple[Cell, ...]" = ()
     is_searching: bool = True
     confirmations_asked: int = 0
     searches_running: set[str] = field(default_factory=set)

@@ -16,6 +16,7 @@ from ...trainers.flops_and_memory import seconds_per_sample, training_flops_per_
 from ..errors import BadInput
 from ..study import Study, load_study
 from ..study.application_check import load_checked_data
+from ..study.table_check import check_table
 from .campaign import Campaign
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class PlannedCell:
         batch_size: samples per update.
         search_trials: number of search trials.
         confirmation_trials: number of trainings of the chosen configuration.
-        iterations, samples, flops: of the training in all its trials; FLOPs are None without the data.
+        iterations, samples, flops: of the training in all its trials; FLOPs are None without the data, all of them if
+            nothing is trained.
         seconds: seconds on one CPU core, estimated from one measured step; None without the data.
     """
 
@@ -39,8 +41,8 @@ class PlannedCell:
     batch_size: int
     search_trials: int
     confirmation_trials: int
-    iterations: int
-    samples: int
+    iterations: int | None
+    samples: int | None
     flops: int | None
     seconds: float | None
 
@@ -49,7 +51,9 @@ class Plan(tuple[PlannedCell, ...]):
     """A study's planned cells, in the order in which their trials would be asked for."""
 
     remarks: tuple[str, ...] = ()
-    """Remarks of the sanity check on a user application: what changes what its numbers mean."""
+    """Remarks on the application: what changes what its numbers mean."""
+    tabulated: bool = False
+    """Whether trials are looked up in a table of past trainings, and nothing is trained."""
 
     @property
     def table(self) -> "DataFrame":
@@ -77,6 +81,7 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
     application = APPLICATIONS[study.application]
     model_options = study.model_options()
     data, num_train, remarks = _data_and_size(study, data_folder or study.data.folder)
+    is_table = application.look_up is not None
     flops = None if data is None else training_flops_per_sample(application, data, model_options)
     speeds: dict[int, float] = {}
     cells = []
@@ -92,19 +97,21 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
                 batch_size=cell.batch_size,
                 search_trials=cell.num_search,
                 confirmation_trials=len(cell.seeds),
-                iterations=cell.num_planned * -(-cell.epochs * num_train // cell.batch_size),
-                samples=samples,
+                iterations=None if is_table else cell.num_planned * -(-cell.epochs * num_train // cell.batch_size),
+                samples=None if is_table else samples,
                 flops=None if flops is None else samples * flops,
                 seconds=None if data is None else samples * speeds[cell.batch_size],
             )
         )
     plan = Plan(cells)
-    plan.remarks = remarks
+    plan.remarks, plan.tabulated = remarks, is_table
     return plan
 
 
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int, tuple[str, ...]]:
     """Return the data, or None if they or a package are missing; the number of training samples; remarks."""
+    if APPLICATIONS[study.application].look_up is not None:
+        return None, *check_table(study)
     if not is_shipped(study.application):
         own, remarks = load_checked_data(study, folder)
         return own, len(own.train), remarks

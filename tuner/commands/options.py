@@ -2,8 +2,9 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import wraps
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...trainers.child_process import PACKAGE
 from ...trainers.cores import num_cores
+from ...trainers.tabulated.names import TABLE_PREFIXES
 from ..addresses import STORE, TRACKING_VARIABLE, redact
 from ..errors import BadInput
 from ..execution.ray.local_cluster import start_ahead
@@ -48,7 +51,10 @@ class DriverName(StrEnum):
 
 def app_option(panel: str | None = None) -> Any:
     """Return the option `--app`, in a panel of the help."""
-    text = "Your own application: the Application called NAME in a Python file."
+    text = (
+        "Your own application: the Application called NAME in a Python file, or the layout of a table of past "
+        "trainings, a YAML file."
+    )
     return typer.Option("--app", metavar="FILE.py:NAME", help=text, rich_help_panel=panel)
 
 
@@ -101,8 +107,16 @@ AcceptOption = Annotated[
     ),
 ]
 DriverOption = Annotated[
-    DriverName, typer.Option("--driver", help="Run trials on Ray workers, or serially in this process (for debugging).")
+    DriverName,
+    typer.Option(
+        "--driver",
+        help="Run trials on Ray workers, or serially in this process (for debugging). A table of past trainings is "
+        "looked up in this process, whatever is named.",
+    ),
 ]
+
+_NAMES_TABLE = re.compile(rf"^application: *['\"]?({'|'.join(TABLE_PREFIXES)})", re.MULTILINE)
+"""A study file's line that names a shipped table."""
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -154,9 +168,19 @@ class TrainingOptions:
 
     def start_cluster_early(self) -> AbstractContextManager[None]:
         """Start the local cluster, if one is needed, in the background while the rest is imported and checked."""
-        if self.driver is DriverName.serial or self.address is not None:
+        if self.driver is DriverName.serial or self.address is not None or self._seems_to_train_nothing():
             return nullcontext()
         return start_ahead(num_cores())
+
+    def _seems_to_train_nothing(self) -> bool:
+        """Guess from the texts alone whether the application is a table; loading a study takes seconds of imports."""
+        if self.app is not None and not self.app.partition(":")[0].endswith(".py"):
+            return True
+        shipped = PACKAGE / "studies" / f"{self.study}.yaml"
+        with suppress(OSError, ValueError):
+            path = Path(self.study) if Path(self.study).is_file() else shipped
+            return bool(_NAMES_TABLE.search(path.read_text(encoding="utf-8")))
+        return False
 
     def load_study(self) -> "Study":
         """Load the study.

@@ -32,7 +32,7 @@ def parse_prices(text: str) -> "PriceDefinition":
     """
     from pydantic import ValidationError
 
-    from ..study.loading import describe_mistakes
+    from ..study.mistakes import describe_mistakes
     from ..study.parts import PriceDefinition
 
     content: dict[str, object] = {}
@@ -44,7 +44,7 @@ def parse_prices(text: str) -> "PriceDefinition":
     try:
         return PriceDefinition.model_validate(content)
     except ValidationError as error:
-        place, sentence = describe_mistakes(error, content)[0]
+        place, sentence = describe_mistakes(error, content, PriceDefinition)[0]
         raise _refusal(text, f"{''.join(f'{key} ' for key in place)}{sentence}") from None
 
 

@@ -7,6 +7,7 @@ import typer
 from ..errors import BadInput
 from .options import AcceptOption, TrainingOptions, takes_options
 from .output import FormatOption, OutputFormat
+from .prices import PricesOption
 from .run import format_retry, run_and_print
 
 
@@ -15,6 +16,7 @@ def retry(
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Retry the failed trials. Required.")] = False,
     options: TrainingOptions,
+    prices: PricesOption = None,
     accept_changes: AcceptOption = False,
     format: FormatOption = OutputFormat.text,
 ) -> None:
@@ -26,4 +28,5 @@ def retry(
     """
     if not failed:
         raise BadInput("retry: say which trials to retry: --failed")
-    run_and_print(options, format_retry(options), retry_failed=True, accept_changes=accept_changes, format=format)
+    command = format_retry(options, prices)
+    run_and_print(options, command, prices=prices, retry_failed=True, accept_changes=accept_changes, format=format)

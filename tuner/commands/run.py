@@ -16,7 +16,6 @@ from .terminal import console, print_lines
 
 if TYPE_CHECKING:
     from ..reports.answer import Answer
-    from ..study.parts import PriceDefinition
 
 REPORT_FILES = ("report.html", "pareto_arms.html", "comparison.csv")
 """The files of a report that are named on the terminal."""
@@ -31,16 +30,15 @@ def run(
     format: FormatOption = OutputFormat.text,
 ) -> None:
     """Run a study, or resume it, and print the answer."""
-    stated = None if prices is None else parse_prices(prices)
     command = options.format_command("run", {"--prices": prices}) + (" --retrain" if retrain else "")
-    run_and_print(options, command, prices=stated, retrain=retrain, accept_changes=accept_changes, format=format)
+    run_and_print(options, command, prices=prices, retrain=retrain, accept_changes=accept_changes, format=format)
 
 
 def run_and_print(
     options: TrainingOptions,
     command: str,
     *,
-    prices: "PriceDefinition | None" = None,
+    prices: str | None = None,
     retrain: bool = False,
     retry_failed: bool = False,
     accept_changes: bool = False,
@@ -48,16 +46,17 @@ def run_and_print(
 ) -> None:
     """Run a study, print its answer, and name the files of its report. `command` resumes it after an interruption.
 
-    `prices` are stored with the study in place of those in its file.
+    `prices` is the option's text; they are stored with the study in place of those in its file.
 
     Raises:
-        BadInput: `retry_failed` of a study that has not been run.
+        BadInput: `retry_failed` of a study that has not been run, or prices that cannot be read.
         ZerotuneError: as `tuner.run.run.run_study`.
     """
+    stated = None if prices is None else parse_prices(prices)
     with messages_of(format), exit_on_interrupt(command, console), options.start_cluster_early():
         definition = options.load_study()  # before the imports below: a mistake in it is reported at once
-        if prices is not None:
-            definition = definition.model_copy(update={"prices": prices})
+        if stated is not None:
+            definition = definition.model_copy(update={"prices": stated})
         from ..run.run import run_study
 
         run_options = options.run_options()
@@ -75,7 +74,7 @@ def run_and_print(
             accept_changes=accept_changes,
             show=console,
             command=command,
-            retry_command=format_retry(options),
+            retry_command=format_retry(options, prices),
             sync_command=options.format_store_command("sync"),
             on_answer=partial(_print_found, report=report, format=format),
         )
@@ -105,6 +104,6 @@ def _print_found(found: "Answer", report: Path, format: OutputFormat) -> None:
     print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
 
 
-def format_retry(options: TrainingOptions) -> str:
+def format_retry(options: TrainingOptions, prices: str | None = None) -> str:
     """Return the command that runs the failed trials of a study again, to be copied."""
-    return f"{options.format_command('retry')} --failed"
+    return f"{options.format_command('retry', {'--prices': prices})} --failed"

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from ...trainers.spec import EpochMetrics, TrainResult
-from ..cost import Cost, device_cost, epochs_cost
+from ..cost import Cost, device_cost, epochs_cost, total_cost
 from ..trial import Trial, TrialResult, TrialStatus
 
 
@@ -85,5 +85,6 @@ def failed_result(trial: Trial, error: str, *, num_workers: int = 1) -> TrialRes
 def training_cost(training: TrainResult) -> Cost:
     """Return the cost of a training from its epochs' measurements. The setup counts as device time."""
     setup = device_cost(training.setup_seconds, training.setup_joules)
-    cost = Cost(trials=1, peak_memory_bytes=training.peak_memory_bytes) + setup + epochs_cost(training.epochs)
+    started = Cost(trials=1, peak_memory_bytes=training.peak_memory_bytes)
+    cost = total_cost((started, setup, epochs_cost(training.epochs)))
     return replace(cost, words=training.num_parameters * cost.iterations)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from ..analysis.comparison import Comparison
 from ..analysis.provenance import Origin
 from ..trial import TrialResult
+from .text.findings import findings
+from .text.format import format_sizes
 from .text.missing import describe_unconfirmed
-from .text.verdict import findings, first_lines, verdict_text
+from .text.verdict import first_lines, verdict_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -104,7 +106,7 @@ class Answer:
 
     def __repr__(self) -> str:
         facts = self.comparison.facts
-        sizes = ", ".join(map(str, facts.batch_sizes))
+        sizes = format_sizes(facts.batch_sizes)
         incomplete = ", incomplete" if self.missing else ""
         return f"<Answer {facts.name}: {len(facts.arms)} arms at B={sizes}, {len(self.results)} trials{incomplete}>"
 

@@ -28,6 +28,7 @@ from .html.page import render_figure_page, render_report
 from .tables.csv_files import write_csv
 from .tables.markup import report_json
 from .tables.worth import worth_record
+from .text.costs import blank_unknown
 from .text.seeds import format_seeds
 
 Record = Mapping[str, Any]
@@ -63,12 +64,16 @@ def export(subject: Answer, to: Path, *, pictures: bool = True) -> list[Path]:
         if notice:
             print(notice, file=sys.stderr)
         files += drawn
-    files.append(write_csv(to / "comparison.csv", comparison_records(comparison)))
-    files.append(write_csv(to / "trials.csv", trial_records(results)))
-    files.append(write_csv(to / "fronts.csv", front_records(comparison, results, cost)))
-    files.append(write_csv(to / "budgets.csv", budget_records(comparison, results)))
-    files.append(write_csv(to / "ledger.csv", ledger_records(comparison)))
-    files.append(write_csv(to / "time_to_target.csv", time_to_target_records(comparison, results)))
+    tables = {
+        "comparison": comparison_records(comparison),
+        "trials": trial_records(results),
+        "fronts": front_records(comparison, results, cost),
+        "budgets": budget_records(comparison, results),
+        "ledger": ledger_records(comparison),
+        "time_to_target": time_to_target_records(comparison, results),
+    }
+    for name, records in tables.items():
+        files.append(write_csv(to / f"{name}.csv", blank_unknown(records, comparison.unknown)))
     return files
 
 

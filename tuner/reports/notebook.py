@@ -15,8 +15,9 @@ from .export import comparison_records, ledger_records, trial_records
 from .figures.registry import applicable_figures, draw_figure
 from .html.document import environment
 from .tables.result_tables import answer_table
+from .text.findings import findings
 from .text.searched_constants import searched_constants
-from .text.verdict import findings, first_lines
+from .text.verdict import first_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame

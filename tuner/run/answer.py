@@ -171,6 +171,7 @@ def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
             metrics, tags = summary_metrics(comparison, row), summary_tags(comparison, row)
             store.summarise(row.arm, row.batch_size, metrics, tags)
     for (arm, batch_size), cost in comparison.ledger.arms().items():
-        store.summarise(arm, batch_size, spent_metrics(cost))
-    store.summarise_study(study_metrics(comparison), study_tags(found), (*found.missing, *found.first_lines))
+        store.summarise(arm, batch_size, spent_metrics(cost, comparison.unknown))
+    *each, whole = found.first_lines  # the UI shows the beginning
+    store.summarise_study(study_metrics(comparison), study_tags(found), (*found.missing, whole, *each))
     store.finish()

@@ -58,13 +58,19 @@ def format_study_options(tracking_uri: str, store: Path, application: str) -> st
     An application that is in no file of this process and not installed is named by a file to be filled in.
     """
     from ...trainers.applications import APPLICATIONS  # torch, which help does not need
-    from ...trainers.applications.registry import application_file
 
-    file = application_file(application)
-    app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
+    app = format_application(application)
     if application not in APPLICATIONS:
         app = f"YOUR_FILE.py:{application}"
     return format_options({"--app": app, **_store_options(tracking_uri, store)})
+
+
+def format_application(application: str) -> str | None:
+    """Return what `--app` takes for a user's application of this process, by its name; None for any other."""
+    from ...trainers.applications.registry import application_place
+
+    place = application_place(application)
+    return None if place is None else f"{format_path(place[0])}{place[1]}"
 
 
 def _store_options(tracking_uri: str, store: Path) -> Mapping[str, str]:

@@ -168,7 +168,7 @@ class Journal:
         self._append({"kind": "epochs", "trial": trial_id, "epochs": [asdict(e) for e in epochs]}, durable=False)
 
     def finish(self, result: TrialResult) -> TrialResult:
-        """Write a trial's result, synced to disk unless it was reused.
+        """Write a trial's result, synced to disk unless it was reused or looked up in a table.
 
         Epochs that earlier attempts reported but that are not part of the result were lost and repeated. Their cost is
         added to the result's, so that every device second is billed once. The whole cost of a withdrawn failed result
@@ -187,7 +187,8 @@ class Journal:
             again = replace(result.cost, trials=0, searcher_seconds=0.0)
             result = replace(result, cost=self.content.results[result.trial.id].cost + again)
         record = {"kind": "result", "result": asdict(result)}
-        self._append(record, durable=result.reused_from is None)  # a reused one can be reused again
+        can_be_had_again = result.reused_from is not None or result.is_tabulated
+        self._append(record, durable=not can_be_had_again)
         self.content._put(result)
         return result
 

@@ -11,7 +11,7 @@ from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_file, is_shipped
 from ...trainers.data import DataError
 from ...trainers.data.data_folder import located_folders
-from ...trainers.data.identity import content_identity, folder_identity
+from ...trainers.data.identity import OWN, content_identity, folder_identity
 from ..addresses import STORE
 from ..errors import BadInput
 from ..execution.preflight import Workload
@@ -19,6 +19,7 @@ from ..execution.trial_runner import Execution
 from ..store import is_by_environment, store_uri
 from ..study import Study, size_problems
 from ..study.application_check import load_checked_data
+from ..study.table_check import check_table
 from .command_text import format_places
 
 Driver = Literal["ray", "serial"]
@@ -92,6 +93,9 @@ def check_workload(study: Study, folder: str | None) -> CheckedWorkload:
     """
     application = APPLICATIONS[study.application]
     remarks: tuple[str, ...] = ()
+    if application.look_up is not None:
+        num_train, remarks = check_table(study)
+        return _check_size(study, CheckedWorkload(num_train, OWN, remarks))
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")
     try:
@@ -104,9 +108,13 @@ def check_workload(study: Study, folder: str | None) -> CheckedWorkload:
             num_train, identity = len(data.train), content_identity(data)
     except DataError as error:
         raise BadInput(f"data source {study.data.source!r}: {error}") from None
-    for where, message in size_problems(study, num_train):
+    return _check_size(study, CheckedWorkload(num_train, identity, remarks))
+
+
+def _check_size(study: Study, found: CheckedWorkload) -> CheckedWorkload:
+    for where, message in size_problems(study, found.num_train):
         raise BadInput(f"study {study.name!r}: {'.'.join(map(str, where))}: {message}")
-    return CheckedWorkload(num_train, identity, remarks)
+    return found
 
 
 def build_execution(study: Study, options: RunOptions) -> Execution:

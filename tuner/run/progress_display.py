@@ -86,7 +86,7 @@ class ProgressDisplay:
         what = "confirm" if trial.role == "confirmation" else trial.role
         detail = f"seed={trial.config.seed}" if trial.role == "confirmation" else format_params(trial.params)
         line = Text(f"[{self._finished:>{width}}/{self.num_planned}] ", style="dim")
-        line.append(f"{trial.arm} B={trial.batch_size} {what} ", style="bold")
+        line.append(f"{trial.arm} B={trial.batch_size:,} {what} ", style="bold")
         line.append(f"{detail}  ", style="dim")
         if result.status == "failed":
             line.append(f"failed: {result.error}", style="red")

@@ -150,7 +150,7 @@ def format_pack_speed(trial: Trial, speed: PackSpeed) -> str:
     >>> format_pack_speed(trial, PackSpeed(device="CPU", alone=0.003, packed={8: 0.0012}))
     'B=4 date: in packs of up to 8, measured to give 2.5 times the trainings an hour here'
     """
-    what = f"B={trial.batch_size} {trial.config.optimizer.name}"
+    what = f"B={trial.batch_size:,} {trial.config.optimizer.name}"
     if speed.problem:
         return f"{what}: trained alone, since {speed.problem}"
     if speed.best == 1:

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
-from ...trainers.applications.registry import application_file
 from ..addresses import TRACKING_VARIABLE
 from ..analysis.provenance import Origin, collect_provenance, remarks_record, training_provenance
 from ..campaign.campaign import Campaign
 from ..campaign.cell import Cell
 from ..errors import StudyFailed
 from ..execution.ray.local_cluster import start_ahead
+from ..execution.replay import run_replay
 from ..execution.serial import run_serial
 from ..reports.answer import Answer
 from ..reports.tables.plan import print_remarks
@@ -31,7 +31,7 @@ from ..store import Store, Writer, default_tracking_uri, redact
 from ..study import Study, load_study, study_remarks
 from ..trial import Trial
 from .answer import build_answer, make_store_opener, report_store_state, stored_definition, write_answer
-from .command_text import format_command, format_path, format_report_command, format_study_options
+from .command_text import format_application, format_command, format_report_command, format_study_options
 from .dry_run import DryRun, dry_run
 from .journal import Journal, JournalContent
 from .options import Driver, RunOptions, build_execution, check_workload
@@ -146,9 +146,8 @@ def run_study(
     )
     options.uri(study)  # a wrong address is found before the data are read
     _, data, remarks = check_workload(study, options.data(study))
-    file = application_file(study.application)
-    app = None if file is None else f"{format_path(Path(file.path))}:{file.name}"
-    places = {"--app": app, **options.places()}
+    application = APPLICATIONS[study.application]
+    places = {"--app": format_application(study.application), **options.places()}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
         campaign = Campaign(study, content.results, content.first_failures)
@@ -157,9 +156,10 @@ def run_study(
         return campaign
 
     def describe(num_planned: int, num_done: int, num_reused: int) -> str:
+        from_table = ", looked up in a table of past trainings: nothing is trained" if application.look_up else ""
         done = f", {num_done} of them done before" if num_done else ""
         reused = f", {num_reused} or more reused from earlier trainings (--retrain trains them)" if num_reused else ""
-        return f"up to {pluralize(num_planned, 'trial')}{done}{reused}"
+        return f"up to {pluralize(num_planned, 'trial')}{from_table}{done}{reused}"
 
     with run_trials(
         study,
@@ -252,7 +252,8 @@ def run_trials(
             ahead = dry_run(new_agenda(content, lambda cell: None), content, reusable, retry_failed=retry_failed)
         if retry_failed:
             console.print(retry_failed_trials(ahead.failed, study.name, journal, execution.checkpoints))
-        driver = "serial" if ahead.is_complete else options.driver
+        # A table is looked up in this process, whatever driver is named.
+        driver = "serial" if ahead.is_complete or application.look_up else options.driver
         display = ProgressDisplay(
             console,
             metric=application.metric,
@@ -276,9 +277,16 @@ def run_trials(
                     ready.enter_context(start_ahead(execution.local_cores))
                 ready.enter_context(display)
                 recorder = RecordingAgenda(
-                    agenda, journal, writer, display, ResultReuse(reusable), in_this_process=driver == "serial"
+                    agenda,
+                    journal,
+                    writer,
+                    display,
+                    ResultReuse(reusable),
+                    in_this_process=driver == "serial" and not application.look_up,
                 )
-                if driver == "serial":
+                if application.look_up is not None:
+                    run_replay(recorder, application.look_up)
+                elif driver == "serial":
                     run_serial(recorder, execution)
                 else:
                     from ..execution.ray.tune_worker import run_ray

@@ -1,29 +1,41 @@
 """What the first screen of MLflow shows: the answer as metrics and tags of the study's run and of the arms' runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from ..analysis.comparison import Comparison, ComparisonRow
-from ..cost import Cost
+from ..cost import CURRENCIES, Cost
 from ..reports.answer import Answer
-from ..reports.text.verdict import judged_arms, study_line
+from ..reports.text.verdict import judged_arms, study_line, study_word
+from ..store.record import TAG_TABULATED
 
 TAG_VERDICT = "verdict"
 TAG_OF = "numbers_of"
 """Tag of the study's run: the arm and batch size that its metrics are of."""
 
 
-def spent_metrics(cost: Cost) -> Mapping[str, float]:
-    """Return the cost of all trials of an arm at a batch size, as metrics of its parent run."""
+def _nothing_spared(comparison: Comparison) -> dict[str, float]:
+    """Return the metrics of an arm that spares nothing.
+
+    MLflow deletes no metric, so they overwrite what an earlier verdict allowed.
+    """
+    currencies = [name for name in CURRENCIES if name not in comparison.unknown]
+    saved = {f"{name}/{currency}": 0.0 for name in ("saved", "saved_with_baseline") for currency in currencies}
+    return {"skip_tuning": 0.0, "trainings_spared": 0.0, **saved}
+
+
+def spent_metrics(cost: Cost, unknown: Collection[str] = ()) -> Mapping[str, float]:
+    """Return the cost of all trials of an arm at a batch size, as metrics of its parent run, without unknown ones."""
     amounts = {**asdict(cost), "modelled_joules": cost.modelled_joules}
-    return {f"spent/{name}": float(amount) for name, amount in amounts.items() if amount is not None}
+    known = {name: amount for name, amount in amounts.items() if amount is not None and name not in unknown}
+    return {f"spent/{name}": float(amount) for name, amount in known.items()}
 
 
 def summary_metrics(comparison: Comparison, row: ComparisonRow) -> Mapping[str, float]:
     """Return the values of a comparison row as metrics of the arm's parent run; `test_score` is the median.
 
-    `skip_tuning` is 1 for a yes, 0.5 for a less certain one and 0 for every other verdict; `trainings_spared` is 0
-    where the verdict allows no saving. Both are absent without a verdict.
+    `skip_tuning` is 1 for a yes, 0.5 for a less certain one and 0 for every other verdict; `trainings_spared` and
+    `saved/...` are 0 where the verdict allows no saving. All are absent without a verdict.
     """
     figures = {
         "search_trials": float(row.search.trials),
@@ -34,10 +46,11 @@ def summary_metrics(comparison: Comparison, row: ComparisonRow) -> Mapping[str, 
         figures["test_score"] = row.seeds.median
     if row.bill is not None:
         figures["trainings_needed"] = row.bill["trials"]
-        figures |= {f"cost_to_a_model/{name}": value for name, value in row.bill.items()}
+        figures |= {f"cost_to_a_model/{name}": row.bill[name] for name in row.bill.keys() - comparison.unknown}
     if (usable := row.cost_per_usable_model) is not None:
-        figures |= {f"cost_per_usable_model/{name}": value for name, value in usable.items()}
+        figures |= {f"cost_per_usable_model/{name}": usable[name] for name in usable.keys() - comparison.unknown}
     if row.verdict is not None:
+        figures |= _nothing_spared(comparison)
         figures["skip_tuning"] = {"yes": 1.0, "yes, but": 0.5}.get(row.verdict.kind, 0.0)
         figures["trainings_spared"] = trainings_spared(comparison, row)
     for currency, saved in row.savings.items():
@@ -64,17 +77,22 @@ def trainings_spared(comparison: Comparison, row: ComparisonRow) -> float:
 
 
 def study_metrics(comparison: Comparison) -> Mapping[str, float]:
-    """Return the metrics of the study's run: those of `study_row`."""
-    return summary_metrics(comparison, study_row(comparison))
+    """Return the metrics of the study's run: those of `study_row`, which may be the reference, which spares nothing."""
+    return {**_nothing_spared(comparison), **summary_metrics(comparison, study_row(comparison))}
 
 
 def study_tags(answer: Answer) -> Mapping[str, str]:
-    """Return the verdict over all batch sizes as a tag of the study's run, and what its metrics are of."""
+    """Return the verdict over all batch sizes as a tag of the study's run, and what its metrics are of.
+
+    The tag begins with a word, since a column of the UI shows no more.
+    """
     comparison = answer.comparison
     row = study_row(comparison)
-    verdict = study_line(comparison) if judged_arms(comparison.facts) else answer.verdict
+    is_judged = bool(judged_arms(comparison.facts))
+    verdict = f"{study_word(comparison)}. {study_line(comparison)}" if is_judged else answer.verdict
     prefix = "Not final. " if answer.incomplete else ""
-    return {TAG_VERDICT: f"{prefix}{verdict}", TAG_OF: f"{row.arm} at B={row.batch_size}"}
+    tabulated = {TAG_TABULATED: "true"} if comparison.tabulated else {}
+    return {TAG_VERDICT: f"{prefix}{verdict}", TAG_OF: f"{row.arm} at B={row.batch_size:,}", **tabulated}
 
 
 def study_row(comparison: Comparison) -> ComparisonRow:

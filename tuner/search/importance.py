@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...trainers.spec import OptionValue
 from ..study.search_space import Space
-from .optuna_tpe import distribution
+from .optuna_search import distribution
 
 NUM_BEST = 5
 """Minimum number of best trials for PED-ANOVA (Optuna's documentation of its evaluator)."""

@@ -13,10 +13,17 @@ from ...trainers.spec import OptionValue
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """Hyperparameters to try. `index` counts a method's proposals from 0."""
+    """Hyperparameters to try.
+
+    Attributes:
+        index: number of the proposal, from 0.
+        params: values by name.
+        repeat: how often the method proposed them before: each time they are trained with another seed.
+    """
 
     index: int
     params: Mapping[str, OptionValue]
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

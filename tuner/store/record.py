@@ -7,7 +7,7 @@ people. The exact record, which MLflow's floats cannot hold, is in tags under `m
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ TAG_FOLDER = "zerotune.folder"
 TAG_RESULTS = "zerotune.results"
 TAG_PLANNED = "zerotune.planned"
 TAG_ENDED = "zerotune.ended"
+TAG_TABULATED = "zerotune.tabulated"
+"""Tag of a run whose result was looked up in a table of past trainings."""
 ROLE_STUDY = "study"
 ROLE_ARM = "arm"
 
@@ -108,7 +110,7 @@ def params(trial: Trial) -> dict[str, str]:
 def tags(result: TrialResult) -> dict[str, str]:
     """Return the tags for filtering and grouping runs, without empty ones."""
     trial = result.trial
-    lost_points = sorted({field for _, field, value in _inexact(result.epochs) if not math.isfinite(value)})
+    lost_points = sorted({field for _, field, value in _inexact(result) if not math.isfinite(value)})
     values = {
         TAG_TRIAL: trial.id,
         "role": trial.role,
@@ -121,7 +123,8 @@ def tags(result: TrialResult) -> dict[str, str]:
         "micro_batch_size": str(result.micro_batch_size or ""),
         "accumulation_steps": str(result.accumulation_steps) if result.micro_batch_size else "",
         "num_workers": str(result.num_workers) if result.num_workers > 1 else "",
-        "not_finite": ", ".join(lost_points),
+        "not_finite": "" if result.is_tabulated else ", ".join(lost_points),
+        TAG_TABULATED: "true" if result.is_tabulated else "",
     }
     return {name: value for name, value in values.items() if value}
 
@@ -141,13 +144,13 @@ def points(result: TrialResult) -> list[MetricPoint]:
     found: list[MetricPoint] = []
 
     def add(key: str, value: float | None, timestamp: int, step: int = 0) -> None:
-        if value is not None and math.isfinite(value):
+        if value is not None and math.isfinite(value) and not (result.is_tabulated and is_not_stated(key, value)):
             found.append(MetricPoint(key=key, value=float(value), timestamp=timestamp, step=step))
 
     seconds = 0.0
     for epoch in result.epochs:
         seconds += epoch.device_seconds / result.num_workers
-        at = end if result.reused_from else start + int(seconds * 1000)
+        at = end if result.reused_from or result.is_tabulated else start + int(seconds * 1000)
         for field, key in EPOCH_METRICS.items():
             add(key, getattr(epoch, field), at, epoch.epoch)
         for name, score in epoch.other_scores.items():
@@ -162,6 +165,15 @@ def points(result: TrialResult) -> list[MetricPoint]:
     for name, value in {**asdict(result.cost), "modelled_joules": result.cost.modelled_joules}.items():
         add(f"cost/{name}", value, end)
     return found
+
+
+def is_not_stated(key: str, value: float) -> bool:
+    """Return whether a metric of a result from a table is no measurement: a count, cost or energy of 0.
+
+    >>> is_not_stated("epoch/flops", 0), is_not_stated("test_score", 0.0)
+    (True, False)
+    """
+    return not value and key.startswith(("epoch/", "cost/")) and not key.endswith("searcher_seconds")
 
 
 def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
@@ -180,7 +192,7 @@ def record_tags(result: TrialResult) -> dict[str, str]:
     others = [dict(epoch.other_scores) for epoch in result.epochs]
     return {
         **split_text(TAG_RECORD, text),
-        **split_text(TAG_INEXACT, canonical_json(_inexact(result.epochs))),
+        **split_text(TAG_INEXACT, canonical_json(_inexact(result))),
         **(split_text(TAG_OTHER_SCORES, canonical_json(others)) if any(others) else {}),
     }
 
@@ -264,12 +276,17 @@ _LATER_FIELDS = {field.name for field in fields(EpochMetrics) if field.default i
 """Fields that stores of earlier versions lack, and that therefore have a default."""
 
 
-def _inexact(epochs: Sequence[EpochMetrics]) -> list[tuple[int, str, float]]:
-    """Return the non-finite values and the integers above 2^53, as (epoch, field, value)."""
+def _inexact(result: TrialResult) -> list[tuple[int, str, float]]:
+    """Return the values that are no metrics, as (epoch, field, value).
+
+    These are the non-finite ones, the integers above 2^53, and zeros that stand for what a table does not state.
+    """
     found = []
-    for epoch in epochs:
-        for field in EPOCH_METRICS:
+    for epoch in result.epochs:
+        for field, key in EPOCH_METRICS.items():
             value = getattr(epoch, field)
-            if value is not None and (not math.isfinite(value) or float(value) != value):
+            if value is None:
+                continue
+            if not math.isfinite(value) or float(value) != value or (result.is_tabulated and is_not_stated(key, value)):
                 found.append((epoch.epoch, field, value))
     return found

@@ -99,7 +99,7 @@ def ui_links(
         runs = quote(json.dumps([run.info.run_id for run in by_arm.values()], separators=(",", ":")))
         query = f"runs={runs}&experiments={quote(json.dumps([experiment_id]))}&{TRAINING}"
         batch_size = next(iter(by_arm.values())).data.tags["batch_size"]
-        links.append((f"compare {', '.join(by_arm)} at B={batch_size}", f"{base}/compare-runs?{query}"))
+        links.append((f"compare {', '.join(by_arm)} at B={int(batch_size):,}", f"{base}/compare-runs?{query}"))
     links.append(("figures and tables", f"{runs_page}/{study.info.run_id}/artifacts?{TRAINING}"))
     return links
 

@@ -13,8 +13,17 @@ from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
 from ...trainers.spec import Configuration, OptionValue
 from ...trainers.tables import UnknownName, lookup
+from .comprehensive import PUBLISHED_LR, baseline_lr, solvers_of
 from .configure import baseline_config, rule_config, search_config
-from .definition import KEYS_OF, SPACE_METHODS, ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from .definition import (
+    COMPREHENSIVE,
+    KEYS_OF,
+    SPACE_METHODS,
+    ArmDefinition,
+    BaselineDefinition,
+    SearchDefinition,
+    Study,
+)
 from .search_space import largest, middle
 from .space_checks import Problem, check_training, name_problems, range_problems, space_problems
 from .yaml_file import Location
@@ -155,6 +164,8 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     """Check an arm that searches."""
     optimizer = study.arm_optimizer(arm)
     found = list(space_problems(arm, optimizer.name, where))
+    if arm.method == COMPREHENSIVE:
+        found += _solver_problems(study, arm, where)
     if arm.method not in SPACE_METHODS:
         if arm.optimizer is not None:
             found.append(((*where, "optimizer"), f"has no effect with method {arm.method}, which brings its own"))
@@ -181,6 +192,18 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
         (*where, "space"),
         epochs=epochs,
     )
+
+
+def _solver_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
+    """Check the solvers of a comprehensive search: each needs a range to begin with."""
+    own = study.baseline.optimizer.name
+    for solver in solvers_of(study, arm):
+        if solver not in PUBLISHED_LR and (solver != own or baseline_lr(study.baseline) is None):
+            yield (
+                (*where, "solvers"),
+                f"{solver!r} has no range to begin with in a comprehensive search: choose among "
+                f"{', '.join(dict.fromkeys((*PUBLISHED_LR, *([own] if solver != own else []))))}",
+            )
 
 
 def _baseline_problems(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ...trainers.optimizers import OPTIMIZERS
 from ...trainers.scaling import scale
 from ...trainers.spec import Configuration, DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
+from .comprehensive import OPTIMIZER
 from .defaults import DEFAULT, DEFAULTS
 from .definition import ArmDefinition, BaselineDefinition, Study
 from .search_space import is_number
@@ -76,7 +77,14 @@ def rule_config(
         ValueError: the rule gives nothing to train with, such as a warm-up that outlasts the run.
     """
     baseline = baseline_config(study.baseline_of(arm), study.recipe, params)
-    return scale(arm.method, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=arm.on_long_warmup)
+    return scale(
+        arm.method,
+        baseline,
+        batch_size=batch_size,
+        epochs=epochs,
+        on_long_warmup=arm.on_long_warmup,
+        numbers=arm.rule_numbers,
+    )
 
 
 def search_config(
@@ -98,9 +106,19 @@ def search_config(
             optimizer=complete_optimizer(default.optimizer),
             recipe=study.recipe,
         )
+    if OPTIMIZER in params:
+        solver = _word(OPTIMIZER, params[OPTIMIZER])
+        own = study.baseline.optimizer.options if solver == study.baseline.optimizer.name else {}
+        arm = arm.model_copy(update={"optimizer": OptimizerSpec(name=solver, options=own)})
+        params = {name: value for name, value in params.items() if name != OPTIMIZER}
     optimizer = arm.optimizer or study.baseline.optimizer
     start = study.baseline.model_copy(update={"lr": None, "batch_size": batch_size, "optimizer": optimizer})
     return baseline_config(start, study.recipe, {**arm.fixed, **params})
+
+
+def describe_schedule(schedule: ScheduleSpec) -> dict[str, OptionValue]:
+    """Return the hyperparameters of a schedule that every search has, by name."""
+    return {"lr": schedule.peak_lr, "warmup_epochs": schedule.warmup_epochs, "decay": schedule.decay.name}
 
 
 def _optimizer(name: str, options: Mapping[str, OptionValue]) -> OptimizerSpec:

@@ -15,6 +15,7 @@ from ...trainers.scaling import RULES, OnLongWarmup
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe
 from ...trainers.tables import UnknownName, lookup
 from ..trial import canonical_json
+from .comprehensive import TRIALS, solvers_of
 from .default_space import DEFAULT_SPACE, fill_in_default_spaces
 from .fields import (
     AscendingCounts,
@@ -44,24 +45,32 @@ from .values import (
     options_to_plain,
 )
 
-SPACE_METHODS: Final = ("grid", "random", "optuna")
+SPACE_METHODS: Final = ("grid", "random", "sobol", "optuna", "gp")
 """Methods that search a space; `defaults` tries `tuner.study.defaults.DEFAULTS`."""
 
-SEARCH_METHODS: Final = (*SPACE_METHODS, "defaults")
+COMPREHENSIVE: Final = "comprehensive"
+"""Method that searches the solver too, in spaces of its own (`tuner.study.comprehensive`)."""
+
+SEARCH_METHODS: Final = (*SPACE_METHODS, COMPREHENSIVE, "defaults")
 """Methods that search. Any other method of an arm is a rule in `trainers.scaling.RULES`."""
 
 RULE_OPTIMIZERS: Final = {"date": "date"}
 """Rules with an optimizer of their own (DATE, Algorithm 1, is a schedule and an optimizer)."""
 
+RULE_NUMBERS: Final = ("exponent", "noise_batch_size")
+"""Numbers that some rules need besides the baseline (`Rule.numbers`)."""
+
 KEYS_OF: Final = {
-    "trials": ("random", "optuna", "defaults"),
+    "trials": ("random", "sobol", "optuna", "gp", COMPREHENSIVE, "defaults"),
     "space": SPACE_METHODS,
     "fixed": SPACE_METHODS,
-    "repeats": ("random", "optuna"),
-    "pruner": ("optuna",),
-    "parallel": ("optuna",),
+    "solvers": (COMPREHENSIVE,),
+    "repeats": ("random", "sobol", "optuna", "gp", COMPREHENSIVE),
+    "pruner": ("optuna", "gp"),
+    "parallel": ("optuna", "gp"),
     "baseline": tuple(RULES),
     "on_long_warmup": tuple(RULES),
+    **{number: tuple(name for name in RULES if number in RULES[name].numbers) for number in RULE_NUMBERS},
 }
 """Methods that a key of an arm has an effect with; keys that are not listed have one with every method."""
 
@@ -89,12 +98,13 @@ class SearchDefinition(Definition):
 
     Attributes:
         method: a name in `SEARCH_METHODS`; in an arm also a rule.
-        trials: number of configurations, for random, optuna and defaults; a grid has as many as its space spans.
+        trials: number of configurations. A grid has as many as its space spans; if it is left out, defaults has all of
+            them, and comprehensive `tuner.study.comprehensive.TRIALS`.
         space: ranges by hyperparameter: lr, warmup_epochs, warmup, warmup_start, decay, label_smoothing, clip_norm and
             the optimizer's options. In an arm, `default` stands for `tuner.study.default_space`.
-        pruner: early stopping, for optuna.
-        parallel: proposals of a round, for optuna. A proposal depends on earlier rounds only, so that results do not
-            depend on the number of workers.
+        pruner: early stopping, for optuna and gp.
+        parallel: proposals of a round, for optuna and gp. A proposal depends on earlier rounds only, so that results do
+            not depend on the number of workers.
     """
 
     method: Annotated[str, AfterValidator(_known_method)]
@@ -162,18 +172,30 @@ class ArmDefinition(SearchDefinition):
         epochs: epochs of the arm's trials; None for the study's. An arm that trains longer is billed for it.
         repeats: how often the whole search is run, each time with other proposals and another seed. The first search
             chooses; the others show how much its outcome varies.
+        solvers: optimizers that comprehensive tries; None for the baseline's and `tuner.study.comprehensive.SOLVERS`.
         fixed: values of hyperparameters that are not searched.
         baseline: what a rule starts from, as far as it differs from the study's baseline.
         on_long_warmup: what a rule does if its warm-up is as long as the run.
+        exponent: p of the rule power, a of saturating; None for the rule's default.
+        noise_batch_size: Bn of the rules surge and saturating, samples.
     """
 
     name: Name
     optimizer: OptimizerValue | None = None
     epochs: Count | None = None
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    solvers: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=20)] | None = None
     fixed: dict[str, OptionPlain] = Field(default_factory=dict)
     baseline: ScheduleDefinition | None = None
     on_long_warmup: OnLongWarmup = "error"
+    exponent: float | None = None
+    noise_batch_size: Positive | None = None
+
+    @property
+    def rule_numbers(self) -> dict[str, float]:
+        """The numbers that are stated for the rule."""
+        stated = {"exponent": self.exponent, "noise_batch_size": self.noise_batch_size}
+        return {name: value for name, value in stated.items() if value is not None}
 
 
 class Study(Definition):
@@ -302,6 +324,9 @@ class Study(Definition):
 def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
     """Return an arm with its optimizer written out and without keys that have no effect with its method."""
     written_out = arm.model_copy(update={"optimizer": study.arm_optimizer(arm)})
+    if arm.method == COMPREHENSIVE:
+        stated = {"solvers": solvers_of(study, arm), "trials": arm.trials or TRIALS}
+        written_out = written_out.model_copy(update=stated)
     plain = _without_ineffective(written_out.model_dump(mode="json"))
     if arm.baseline is not None:
         stated = {key: plain["baseline"][key] for key in sorted(arm.baseline.model_fields_set)}

@@ -109,4 +109,4 @@ Currency = Annotated[str, Field(min_length=1, max_length=12), AfterValidator(_ch
 OneLine = Annotated[str, AfterValidator(_check_question)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
-Pruner = Literal["none", "asha", "median"]
+Pruner = Literal["none", "asha", "hyperband", "median"]

@@ -102,7 +102,7 @@ def _from_unit(param: Float | Int, fraction: float) -> float:
     return (1 - fraction) * param.low + fraction * param.high
 
 
-def _to_unit(param: Float | Int, value: float) -> float:
+def place_in(param: Float | Int, value: float) -> float:
     """Return where a value lies in a range on its scale, 0 at `low` and 1 at `high`."""
     convert: Callable[[float], float] = math.log if param.scale == "log" else float
     return (convert(value) - convert(param.low)) / (convert(param.high) - convert(param.low))
@@ -170,6 +170,23 @@ def _draw(param: Param, generator: random.Random) -> OptionValue:
     # Half a step beyond both ends, so that the end values are as likely as the others.
     widened = Float(low=param.low - 0.5, high=param.high + 0.5, scale="log")
     return min(max(round(_from_unit(widened, generator.random())), param.low), param.high)
+
+
+def value_at(param: Param, fraction: float) -> OptionValue:
+    """Return the value at a fraction 0 .. 1 of a parameter: equal shares for choices and whole numbers.
+
+    >>> value_at(Float(low=0.01, high=1.0, scale="log"), 0.5), value_at(Int(low=2, high=5), 0.99)
+    (0.1, 5)
+    >>> [value_at(Choice(choices=("a", "b")), fraction) for fraction in (0.0, 0.49, 0.5, 1.0)]
+    ['a', 'a', 'b', 'b']
+    """
+    if isinstance(param, Choice):
+        return param.choices[min(int(fraction * len(param.choices)), len(param.choices) - 1)]
+    if isinstance(param, Float):
+        return min(max(float(f"{_from_unit(param, fraction):.{SIGNIFICANT_DIGITS}g}"), param.low), param.high)
+    # Half a step beyond both ends, so that the end values are as likely as the others.
+    widened = Float(low=param.low - 0.5, high=param.high + 0.5, scale=param.scale)
+    return min(max(round(_from_unit(widened, fraction)), param.low), param.high)
 
 
 def sample(space: Space, generator: random.Random) -> dict[str, OptionValue]:
@@ -255,8 +272,23 @@ def _on_edge(param: Param, value: OptionValue) -> bool:
         return False
     if isinstance(param, Choice):
         return value == ends[1] or (value == ends[0] != 0)
-    fraction = _to_unit(param, value)
+    fraction = place_in(param, value)
     return fraction >= 1 - EDGE_FRACTION or (fraction <= EDGE_FRACTION and param.low != 0)
+
+
+def is_inside(space: Space, params: Mapping[str, OptionValue]) -> bool:
+    """Return whether hyperparameters have a value for every parameter of a space, inside its range.
+
+    >>> is_inside({"lr": Float(low=0.01, high=1.0)}, {"lr": 2.0})
+    False
+    """
+    return all(name in params and _holds(param, params[name]) for name, param in space.items())
+
+
+def _holds(param: Param, value: OptionValue) -> bool:
+    if isinstance(param, Choice):
+        return value in param.choices
+    return is_number(value) and param.low <= value <= param.high
 
 
 def describe_param(param: Param) -> str:

@@ -29,7 +29,7 @@ MAX_CORNERS = 256
 def space_problems(search: SearchDefinition, optimizer: str, where: Location) -> Iterator[Problem]:
     """Yield what is wrong with a search's names and counts."""
     if search.method not in SPACE_METHODS:
-        if search.trials is not None and search.trials > len(DEFAULTS):
+        if search.method == "defaults" and search.trials is not None and search.trials > len(DEFAULTS):
             yield (*where, "trials"), f"must be at most {len(DEFAULTS)}, the number of defaults, got {search.trials}"
         return
     if not search.space:

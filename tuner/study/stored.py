@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ..errors import BadInput
 from .definition import Study
 from .fields import STORED
-from .loading import describe_mistakes
+from .mistakes import describe_mistakes
 from .yaml_file import format_location
 
 
@@ -30,7 +30,7 @@ def read_definition(definition: Mapping[str, Any], *, version: str = "") -> Stud
     try:
         return Study.model_validate(content, context=STORED)
     except ValidationError as error:
-        location, sentence = describe_mistakes(error, content)[0]
+        location, sentence = describe_mistakes(error, content, Study)[0]
         writer = f"zerotune {version}" if version else "another version of zerotune"
         raise BadInput(
             f"the definition in the records of study {content.get('name')!r} cannot be read: "

@@ -136,7 +136,7 @@ def test_scores_are_paired_by_seed_whatever_the_order_of_results(small_study):
 
 
 def test_a_failed_confirmation_leaves_its_pair_out_and_is_counted(small_study):
-    lost = [found for found in small_study if found.trial.name != "date B=1024 confirmation 2"]
+    lost = [found for found in small_study if found.trial.name != "date B=1,024 confirmation 2"]
     failed = result("date", 1024, "confirmation", 1, validation=None, status="failed", lr=DATE_LR)
     row = compare(small_facts(), [*lost, failed]).row("date", 1024)
     assert (row.num_seeds, row.num_diverged, row.num_failed, row.verdict.num_pairs) == (3, 0, 1, 2)

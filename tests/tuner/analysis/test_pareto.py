@@ -68,5 +68,5 @@ def test_trials_without_a_score_have_no_point():
         result("tuned", 1024, "search", 0, validation=0.8, epochs=10),
         result("tuned", 1024, "search", 1, validation=None, status="failed"),
     ]
-    expected = (ParetoPoint(name="tuned B=1024 search 1", batch_size=1024, cost=10.0, score=0.8),)
+    expected = (ParetoPoint(name="tuned B=1,024 search 1", batch_size=1024, cost=10.0, score=0.8),)
     assert trial_points(trials, "epochs") == expected

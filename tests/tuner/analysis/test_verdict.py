@@ -165,3 +165,13 @@ def test_half_way_of_a_perplexity_is_by_its_logarithm():
 def test_an_unconfirmed_arm_or_reference_is_named():
     assert verdict([], TUNED).reason == "unconfirmed"
     assert verdict(AS_GOOD, []).reason == "reference unconfirmed"
+
+
+def test_more_seeds_are_named_only_where_they_can_change_the_verdict():
+    """A reference that lost a seed allows no plain yes; its lost seeds give no pair, so more are needed."""
+    one_lost, spread = [*TUNED[:4], 0.12], [0.97, 0.93, 0.95, 0.94, 0.945]
+    sound, fewer_pairs = verdict(spread[:4], TUNED[:4]), verdict(spread, one_lost)
+    assert (sound.kind, fewer_pairs.kind, fewer_pairs.num_pairs) == ("not shown", "not shown", 4)
+    assert fewer_pairs.seeds_needed == pytest.approx(sound.seeds_needed * 5 / 4, abs=1)
+    likely = verdict(AS_GOOD, one_lost)
+    assert (likely.kind, likely.seeds_needed) == ("yes, but", None)

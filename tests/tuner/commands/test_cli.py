@@ -111,6 +111,8 @@ def test_kill_9_loses_the_running_trial_only_and_a_second_run_is_locked_out_befo
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_study_on_ray_that_is_stopped_says_how_to_go_on(tiny: TinyStudyFolder, number: signal.Signals) -> None:
     """Ctrl-C reaches every process of the terminal's group. SIGTERM reaches the program alone."""
+    one_worker = "resources: {max_concurrent: 1}\n"  # each takes seconds to start
+    tiny.study.write_text(STUDY + one_worker, encoding="utf-8")
     process = tiny.start("run", "tiny.yaml")
     first = after_trials(process, 2)
     if number == signal.SIGINT:
@@ -145,12 +147,14 @@ def test_a_study_whose_trials_all_fail_exits_with_3(tiny: TinyStudyFolder, monke
         raise MemoryError("no [memory] left")
 
     monkeypatch.setattr(trial_runner, "Training", broken)
-    ended = tiny.zerotune("run", "tiny.yaml", "--driver", "serial")
+    ended = tiny.zerotune("run", "tiny.yaml", "--driver", "serial", "--prices", "watts=100")
     assert ended.code == 3
     assert "all 6 trials failed; the first: out of memory: train on fewer samples at once" in ended.err
     assert "MemoryError: no [memory] left" in ended.err
-    assert ended.err.endswith("Fix the cause, then run them again: zerotune retry tiny.yaml --driver serial --failed\n")
+    retry = "retry tiny.yaml --prices watts=100 --driver serial --failed"
+    assert ended.err.endswith(f"Fix the cause, then run them again: zerotune {retry}\n")
     assert ended.err.count("\n") == 1
+    assert tiny.zerotune(*retry.split()).err.endswith(f"zerotune {retry}\n")
 
 
 def test_a_changed_study_is_refused_with_the_difference(resumed: TinyStudyFolder) -> None:

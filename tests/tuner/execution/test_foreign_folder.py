@@ -13,8 +13,11 @@ import pytest
 import torch.distributed
 
 from tests.foreign_folder import FOREIGN, NUM_TRIALS, write_foreign_folder
+from tests.tuner.execution.agendas import ListAgenda, make_trial
 from zerotune.trainers.child_process import demote_current_folder, hide_folders
 from zerotune.tuner.errors import Unreachable
+from zerotune.tuner.execution.ray.tune_worker import run_ray
+from zerotune.tuner.execution.trial_runner import Execution
 from zerotune.tuner.run.journal import read_journal
 
 needs_gloo = pytest.mark.skipif(
@@ -98,18 +101,15 @@ sys.meta_path.insert(0, Blocker())
 
 
 @pytest.mark.ray
-def test_an_import_that_fails_in_the_workers_ends_the_study_with_that_error(tmp_path: Path) -> None:
+def test_an_import_that_fails_in_the_workers_ends_the_study_with_that_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """This program can import the module, but its workers cannot."""
-    environment = write_foreign_folder(tmp_path, resources="{max_concurrent: 1}")
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/sitecustomize.py").write_text(BROKEN_WORKERS)
-    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "site"), environment["PYTHONPATH"]])
-    command = [sys.executable, "-m", "zerotune", "run", "plane.yaml", "--app", "plane.py:sides"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == Unreachable.exit_code, done.stdout + done.stderr
-    assert "the workers of the Ray cluster cannot start: ModuleNotFoundError: No module named 'absent'" in done.stderr
+    (tmp_path / "sitecustomize.py").write_text(BROKEN_WORKERS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    cause = "the workers of the Ray cluster cannot start: ModuleNotFoundError: No module named 'absent'"
+    with pytest.raises(Unreachable, match=cause):
+        run_ray(ListAgenda([make_trial(0)]), Execution(max_concurrent=1))
 
 
 def test_the_current_folder_goes_to_the_end_of_the_path_and_out_of_the_environment(

@@ -187,6 +187,7 @@ def test_an_exit_of_one_of_several_workers_names_the_users_line(file: Applicatio
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("shared_head")
 def test_an_odd_exception_under_ray_fails_its_trial_alone(file: ApplicationFile) -> None:
     odd = make_trial(0)
     agenda = ListAgenda([replace(odd, config=replace(odd.config, application="odd")), make_trial(1)])

@@ -294,8 +294,10 @@ def test_any_word_of_a_training_says_that_workers_can_be_kept() -> None:
 
 @pytest.mark.parametrize(("driver", "limit"), [("serial", 4.0), pytest.param("ray", 10.0, marks=pytest.mark.ray)])
 def test_a_study_with_hanging_trials_ends_with_an_answer_and_they_can_be_retried(
-    driver: str, limit: float, here: Here, tmp_path: Path
+    driver: str, limit: float, here: Here, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if driver == "ray":
+        request.getfixturevalue("shared_head")
     hang_until_mended(here.folder, tmp_path / "mended", f"{{time_limit: {limit}, max_concurrent: 2}}")
     words = ("plane.yaml", "--app", "plane.py:sides", "--driver")
     code, out, err = here.zerotune("run", *words, driver)

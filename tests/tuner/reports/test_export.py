@@ -1,11 +1,13 @@
 """The files that a study is exported to, and the output on a terminal."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
+from rich.console import Console
 
 from tests.outputs import printed, read_csv
 from tests.reported_study import reported
@@ -98,6 +100,15 @@ def test_the_answer_fits_a_hundred_columns_and_starts_with_the_finding():
     assert text.startswith("Yes, but less certain: skip tuning at B=1,024 (date, legw or sqrt).")
     assert "incl." in text
     assert "12 diverged, 4 failed" in text
+
+
+def test_what_to_do_stands_out_from_its_evidence():
+    console = Console(width=1_000, file=io.StringIO(), force_terminal=True, color_system="standard")
+    print_answer(compare(facts(), study_results()), console)
+    first, *_ = console.file.getvalue().splitlines()
+    assert first.startswith(
+        "\x1b[1mYes, but less certain: skip tuning at B=1,024 (date, legw or sqrt).\x1b[0m 3 of 3 trainings"
+    )
 
 
 def test_long_arm_names_still_fit():

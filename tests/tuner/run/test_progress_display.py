@@ -43,7 +43,7 @@ def test_a_pipe_gets_one_line_a_trial_however_narrow_and_no_table(width: int) ->
 
 def test_a_line_counts_the_trials_and_names_arm_batch_size_and_score() -> None:
     (line,) = lines(RESULT)
-    assert line.startswith(f"[1/3] {RESULT.trial.arm} B={RESULT.trial.batch_size} ")
+    assert line.startswith(f"[1/3] {RESULT.trial.arm} B={RESULT.trial.batch_size:,} ")
     assert f"accuracy {RESULT.validation_score:.4f}" in line
 
 

@@ -14,7 +14,8 @@ from zerotune import load_study, plan_study, read_answer, run_study
 from zerotune.tuner.errors import BadInput
 from zerotune.tuner.reports.answer import Answer
 from zerotune.tuner.reports.export import comparison_records, ledger_records, trial_records
-from zerotune.tuner.reports.text.verdict import findings, verdict_text
+from zerotune.tuner.reports.text.findings import findings
+from zerotune.tuner.reports.text.verdict import verdict_text
 from zerotune.tuner.store import Store, default_tracking_uri
 from zerotune.tuner.store.connection import sqlite_file
 
@@ -67,7 +68,7 @@ def test_verdict_and_findings_are_the_reports(answer: Answer) -> None:
 
 
 def test_a_notebook_shows_verdict_and_arms_and_names_are_escaped(answer: Answer) -> None:
-    assert repr(answer) == f"<Answer synthetic: 6 arms at B=1024, 2048, 4096, {len(answer.results)} trials>"
+    assert repr(answer) == f"<Answer synthetic: 6 arms at B=1,024, 2,048 and 4,096, {len(answer.results)} trials>"
     html = answer._repr_html_()
     assert html.count("<tr") == 1 + 1 + 3 * 6  # headings, baseline, arms by batch size
     assert "skip tuning at B=1,024" in html

@@ -161,7 +161,10 @@ def test_all_defaults_are_tried_where_no_number_is_stated() -> None:
         ("trials: 9", "trials: must be at most 5, the number of defaults, got 9."),
         ("optimizer: adam", "optimizer: has no effect with method defaults, which brings its own."),
         ("space: {lr: {low: 1, high: 2}}", "space: has no effect with method defaults: leave it out"),
-        ("repeats: 2", "repeats: has no effect with method defaults: leave it out (for random, optuna)."),
+        (
+            "repeats: 2",
+            "repeats: has no effect with method defaults: leave it out (for random, sobol, optuna, gp, comprehensive).",
+        ),
     ],
 )
 def test_what_defaults_does_not_take_is_refused(key: str, sentence: str) -> None:
@@ -169,7 +172,7 @@ def test_what_defaults_does_not_take_is_refused(key: str, sentence: str) -> None
 
 
 def test_a_baseline_is_not_tuned_by_defaults() -> None:
-    sentence = "'defaults' brings its own configurations: choose one of grid, random, optuna."
+    sentence = "'defaults' brings its own configurations: choose one of grid, random, sobol, optuna, gp."
     space = ("space: default", "space: {lr: {low: 0.1, high: 1}}")
     assert sentence in refusal(("  lr: 0.02\n", "  tune: {method: defaults}\n"), space)
 

@@ -26,7 +26,7 @@ def test_sync_closes_and_completes_runs_that_a_crash_left_open(uri: str, monkeyp
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, "log_batch", fail_for_trials(MlflowClient.log_batch))
         for seed in range(2):
-            with pytest.raises(Unreachable, match="did not write trial 'date B=8192 confirmation"):
+            with pytest.raises(Unreachable, match="did not write trial 'date B=8,192 confirmation"):
                 store.write(make_result(seed=seed))
     assert len(find_runs(uri, "status = 'RUNNING' AND tags.role = 'confirmation'")) == 2
     assert read_results(uri, "small").results == ()

@@ -36,7 +36,7 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
     bases = {host: dict(ui_links(uri, "small", 1, host=host))["all runs"].partition("/#")[0] for host in HOSTS}
     assert bases == HOSTS
     links = dict(ui_links(uri, "small", 5123, ["grid", "date"]))
-    labels = ["answer", "all runs", "confirmation runs", "compare date, grid at B=8192", "figures and tables"]
+    labels = ["answer", "all runs", "confirmation runs", "compare date, grid at B=8,192", "figures and tables"]
     assert list(links) == labels
     training = "workflowType=machine_learning"
     runs_page = f"http://127.0.0.1:5123/#/experiments/2/runs?{training}"
@@ -47,5 +47,5 @@ def test_the_links_lead_to_the_runs_a_comparison_and_the_figures(uri: str) -> No
         run.data.tags["arm"]: run.info.run_id
         for run in find_runs(uri, "tags.batch_size = '8192' and tags.role = 'arm'")
     }
-    compared = links["compare date, grid at B=8192"]
+    compared = links["compare date, grid at B=8,192"]
     assert [parents[arm] in compared for arm in ("grid", "date", "legw")] == [True, True, False]

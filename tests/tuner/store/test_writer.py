@@ -36,7 +36,7 @@ def test_the_writer_survives_a_failing_store_and_puts_it_right_at_the_end(
         writer.close()
         assert not writer.finish(lambda store: store.finish())
     (first, _), (last, _) = messages
-    assert "did not write trial 'date B=8192 confirmation 1': disk is full. The study continues" in first
+    assert "did not write trial 'date B=8,192 confirmation 1': disk is full. The study continues" in first
     assert "disk is full. The journal has the results that MLflow lacks." in last
     assert [is_behind for _, is_behind in messages] == [True, True]
 

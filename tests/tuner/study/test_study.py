@@ -185,6 +185,20 @@ def test_adam_sde_starts_from_the_optimizers_own_defaults() -> None:
     assert [options[name] for name in ("beta1", "beta2", "eps")] == pytest.approx([0.6, 0.996, 5e-9])
 
 
+def test_a_rule_takes_the_numbers_that_its_arm_states() -> None:
+    arm = (
+        SQRT.replace("sqrt", "saturating") + "    noise_batch_size: 96\n    exponent: 0.5\n    baseline: {lr: 0.001}\n"
+    )
+    example = study((SQRT, arm))
+    scaled = rule_config(example, example.arm("saturating"), {}, batch_size=128, epochs=12)
+    assert scaled.schedule.peak_lr == pytest.approx(0.001 * ((1 + 96 / 32) / (1 + 96 / 128)) ** 0.5)
+
+
+def test_numbers_of_a_rule_stand_in_no_other_arm_so_that_old_studies_keep_their_fingerprint() -> None:
+    arms = study().resolved()["arms"]
+    assert [name for arm in arms for name in ("exponent", "noise_batch_size") if name in arm] == []
+
+
 def test_a_long_warmup_is_taken_where_the_study_says_how() -> None:
     example = study(("warmup_epochs: 0.25}", "warmup_epochs: 0.75}\n    on_long_warmup: clamp"))
     assert example.arm("date").on_long_warmup == "clamp"

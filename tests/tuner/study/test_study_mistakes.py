@@ -33,9 +33,11 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: example", "name: example\nprices: {watts: 0}", "x.yaml:2: prices.watts: must be above 0, got 0."),
     # keys
     ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, prices, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
-    ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, fixed, method, name, on_long_warmup, optimizer, parallel, pruner, repeats, space, trials."),
+    ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, exponent, fixed, method, name, noise_batch_size, on_long_warmup, optimizer, parallel, pruner, repeats, solvers, space, trials."),
     ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs, warmup_start."),
     ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),
+    ("method: sqrt", "method: sqrt\n    exponent: 0.2", "x.yaml:26: arms[1].exponent: has no effect with method sqrt: leave it out (for power, saturating)."),
+    ("method: sqrt", "method: surge\n    noise_batch_size: 0", "x.yaml:26: arms[1].noise_batch_size: must be above 0, got 0."),
     # the recipe
     ("epochs: 12", "epochs: 12\nrecipe: {clip_norms: 1}", "x.yaml:5: recipe.clip_norms: unknown key 'clip_norms': did you mean 'clip_norm'? Known: clip_norm, ghost_batch_size, label_smoothing, micro_batch_size, precision."),
     ("epochs: 12", "epochs: 12\nrecipe: {clip_norm: 0}", "x.yaml:5: recipe.clip_norm: must be above 0 and finite, got 0."),
@@ -52,7 +54,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     # names
     ("lenet_mnist", "lenet_minst", f"x.yaml:2: application: unknown application 'lenet_minst': did you mean 'lenet_mnist'? Known: {', '.join(sorted(APPLICATIONS))}. Your own comes in with --app FILE.py:lenet_minst."),
     ("source: mnist5k", "source: mnist5", "x.yaml:3: data.source: unknown data source 'mnist5': did you mean 'mnist5k'? Known: mnist, mnist5k, mnist60k."),
-    ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: adam-sde, constant, date, defaults, grid, legw, linear, linear-warmup, optuna, random, sqrt."),
+    ("method: sqrt", "method: sqr", "x.yaml:25: arms[1].method: unknown method 'sqr': did you mean 'sqrt'? Known: adam-sde, comprehensive, constant, date, defaults, gp, grid, legw, linear, linear-warmup, optuna, power, random, saturating, sobol, sqrt, surge."),
     ("name: momentum, mom", "name: momentun, mom", f"x.yaml:10: baseline.optimizer: unknown optimizer 'momentun': did you mean 'momentum'? Known: {', '.join(sorted(OPTIMIZERS))}."),
     ("momentum: 0.8}", "momentum: 1.8}", "x.yaml:10: baseline.optimizer: optimizer 'momentum': option 'momentum' must be from 0 to 0.999999, got 1.8."),
     ("  batch_size: 32\n", "  batch_size: 32\n  warmup: lineer\n", "x.yaml:10: baseline.warmup: unknown warm-up 'lineer': did you mean 'linear'? Known: constant, cosine, linear, none, quadratic."),
@@ -70,12 +72,12 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("[512, 128]", "[512, 4096]", "x.yaml:5: batch_sizes: 4096 is above the 3000 training samples of 'mnist5k'."),
     ("batch_size: 32", "batch_size: 3001", "x.yaml:9: baseline.batch_size: 3001 is above the 3000 training samples of 'mnist5k'."),
     ("[1, 2]", "[0, 1]", "x.yaml:6: seeds: holds 0, the search_seed, but a confirmation must be a fresh run."),
-    (SQRT, SQRT + "    trials: 3\n", "x.yaml:26: arms[1].trials: has no effect with method sqrt: leave it out (for random, optuna, defaults)."),
-    (SQRT, SQRT + "    pruner: asha\n", "x.yaml:26: arms[1].pruner: has no effect with method sqrt: leave it out (for optuna)."),
-    ("    trials: 12\n", "    trials: 12\n    on_long_warmup: keep\n", "x.yaml:19: arms[0].on_long_warmup: has no effect with method optuna: leave it out (for constant, linear, linear-warmup, sqrt, legw, date, adam-sde)."),
+    (SQRT, SQRT + "    trials: 3\n", "x.yaml:26: arms[1].trials: has no effect with method sqrt: leave it out (for random, sobol, optuna, gp, comprehensive, defaults)."),
+    (SQRT, SQRT + "    pruner: asha\n", "x.yaml:26: arms[1].pruner: has no effect with method sqrt: leave it out (for optuna, gp)."),
+    ("    trials: 12\n", "    trials: 12\n    on_long_warmup: keep\n", "x.yaml:19: arms[0].on_long_warmup: has no effect with method optuna: leave it out (for constant, linear, linear-warmup, sqrt, legw, date, adam-sde, power, surge, saturating)."),
     ("    trials: 12\n", "", "x.yaml:16: arms[0].trials: is missing: method optuna needs a number of trials."),
-    ("method: grid\n", "method: grid\n    trials: 3\n", "x.yaml:13: baseline.tune.trials: has no effect with method grid: leave it out (for random, optuna, defaults)."),
-    ("method: grid\n", "method: sqrt\n", "x.yaml:12: baseline.tune.method: 'sqrt' is a rule, which tunes nothing: choose one of grid, random, optuna."),
+    ("method: grid\n", "method: grid\n    trials: 3\n", "x.yaml:13: baseline.tune.trials: has no effect with method grid: leave it out (for random, sobol, optuna, gp, comprehensive, defaults)."),
+    ("method: grid\n", "method: sqrt\n", "x.yaml:12: baseline.tune.method: 'sqrt' is a rule, which tunes nothing: choose one of grid, random, sobol, optuna, gp."),
     ("scale: log, num: 3}", "scale: log}", "x.yaml:14: baseline.tune.space.lr: a grid over a real range needs num, its number of points."),
     ("scale: log}\n      mom", "scale: log, num: 3}\n      mom", "x.yaml:20: arms[0].space.lr: num has no effect with method optuna: leave it out (for grid)."),
     ("      lr: {low: 5e-3, high: 1, scale: log}\n", "", "x.yaml:19: arms[0].space: lr is neither searched nor fixed: put it in space, or in fixed."),
@@ -134,6 +136,11 @@ def test_ends_of_ranges_that_contradict_each_other_are_reported() -> None:
     assert len(found) == 1
     assert found[0].startswith("x.yaml:19: arms[0].space: optimizer 'momentum': Nesterov momentum requires a momentum")
     assert found[0].endswith("with lr=0.005, momentum=0.0, decay=constant, nesterov=True.")
+
+
+def test_a_rule_without_the_number_that_it_needs_is_refused() -> None:
+    found = mistakes(("[512, 128]", "[128]"), (SQRT, SQRT.replace("sqrt", "power")))
+    assert found == ["x.yaml:24: arms[1]: arm 'power': rule 'power' needs exponent: state it beside the rule."]
 
 
 def test_adam_sde_is_refused_where_the_baselines_optimizer_is_not_one_it_can_scale() -> None:

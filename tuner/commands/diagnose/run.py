@@ -18,6 +18,7 @@ from ...errors import BadInput
 from ...reports.text.format import format_option
 from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config, search_config
 from ...study.application_check import load_checked_data
+from ...study.table_check import refuse_table
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
 
@@ -74,6 +75,7 @@ def select_iterations(total: int, *, every: int | None, points: int) -> list[int
 
 def _num_train(study: Study, folder: str | None) -> int:
     """Return the number of training samples, after checking that the application can be trained on them."""
+    refuse_table(study, "diagnose")
     application = APPLICATIONS[study.application]
     for sentence in application.missing_packages():
         raise BadInput(f"application {study.application!r}: {sentence}")

@@ -206,7 +206,7 @@ def _workloads(
                 missing = [reference]
             if missing:
                 left_out.append(
-                    f"Left out: {comparison.facts.name} at B={batch_size}, where {', '.join(missing)} "
+                    f"Left out: {comparison.facts.name} at B={batch_size:,}, where {', '.join(missing)} "
                     f"{'has' if len(missing) == 1 else 'have'} no confirmed score."
                 )
             else:
@@ -219,7 +219,7 @@ def _bill(row: ComparisonRow, currency: str, with_baseline: bool) -> float | Non
         return None
     bill = row.bill[currency] + (row.baseline_bill[currency] if with_baseline else 0.0)
     if bill <= 0:
-        raise BadInput(f"{row.arm} at B={row.batch_size} has a bill of 0 {currency}: choose another currency")
+        raise BadInput(f"{row.arm} at B={row.batch_size:,} has a bill of 0 {currency}: choose another currency")
     return bill
 
 

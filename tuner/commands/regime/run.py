@@ -22,6 +22,7 @@ from ...store import Store
 from ...study import Study
 from ...study.checks import find_problems
 from ...study.stored import read_definition
+from ...study.table_check import refuse_table
 from .bisection import ladder, select_rungs
 from .export import write_regime
 from .scheduler import RegimeScheduler, add_linear_arm, build_question
@@ -85,6 +86,7 @@ def find_regime(
         KeyboardInterrupt: the user stopped it; the same call resumes it.
     """
     options.uri(study)  # a wrong address is found before the data are read
+    refuse_table(study, "regime")
     num_train, data, remarks = check_workload(study, options.data(study))
     full_study, question = _prepare(study, num_train, search_range)
 

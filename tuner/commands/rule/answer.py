@@ -3,6 +3,7 @@
 Pure: this module must not know torch, the applications, the command line or how an answer is shown.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class RuleQuestion:
         batch_sizes: batch sizes B, each 1 .. `num_samples`, in the order of the answer.
         epochs: length of the run, >= 1.
         num_samples: n, training samples, >= 1.
+        numbers: what the rule needs besides the baseline (`Rule.numbers`).
         notes: sentences that say where the numbers come from.
     """
 
@@ -32,6 +34,7 @@ class RuleQuestion:
     epochs: int
     num_samples: int
     on_long_warmup: OnLongWarmup = "error"
+    numbers: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -114,7 +117,12 @@ def answer_rule(question: RuleQuestion) -> RuleAnswer:
     rows = []
     for batch_size in question.batch_sizes:
         scaled = scale(
-            question.rule, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=question.on_long_warmup
+            question.rule,
+            baseline,
+            batch_size=batch_size,
+            epochs=epochs,
+            on_long_warmup=question.on_long_warmup,
+            numbers=question.numbers,
         )
         k = batch_size / baseline.batch_size
         rows.append(
@@ -151,6 +159,7 @@ def answer_as_json(answer: RuleAnswer) -> dict[str, Any]:
         "epochs": question.epochs,
         "num_samples": question.num_samples,
         "on_long_warmup": question.on_long_warmup,
+        **({"numbers": dict(question.numbers)} if question.numbers else {}),
         "baseline": {
             "batch_size": question.baseline.batch_size,
             "schedule": asdict(question.baseline.schedule),

@@ -24,6 +24,13 @@ EXAMPLE = (
 """The worked example of DATE 3.6."""
 
 
+NUMBERS = {
+    "exponent": "the power of k by which the best learning rate grows; zerotune grids fits it to past trainings",
+    "noise_batch_size": "the batch size beyond which the best learning rate levels off, in samples; zerotune grids fits"
+    " it to past trainings",
+}
+"""What a rule's number is, and where it comes from."""
+
 BASELINE = "Baseline"
 RUN = "Run"
 """Panels of the help."""
@@ -89,6 +96,12 @@ class RuleOptions:
     beta1: Annotated[float | None, _baseline("BETA", "Its first-moment decay.")] = None
     beta2: Annotated[float | None, _baseline("BETA", "Its second-moment decay.")] = None
     eps: Annotated[float | None, _baseline("EPS", "Its epsilon.")] = None
+    exponent: Annotated[
+        float | None, _baseline("P", "Exponent of the rules power (must be given) and saturating (default: 1).")
+    ] = None
+    noise_batch_size: Annotated[
+        float | None, _baseline("BN", "Noise batch size of the rules surge and saturating, in samples.")
+    ] = None
     epochs: Annotated[int | None, _run("E", "Length of the run, in epochs.", min=1)] = None
     num_samples: Annotated[int | None, _run("N", "Number of training samples.", min=1)] = None
     data_source: Annotated[
@@ -155,8 +168,23 @@ def _question(options: RuleOptions, entry: Rule) -> RuleQuestion:
         epochs=epochs,
         num_samples=num_samples,
         on_long_warmup=options.on_long_warmup.value,
+        numbers=_numbers(options, entry),
         notes=known.notes if known else (),
     )
+
+
+def _numbers(options: RuleOptions, entry: Rule) -> dict[str, float]:
+    """Return the numbers that the rule needs besides the baseline."""
+    found: dict[str, float] = {}
+    for name in ("exponent", "noise_batch_size"):
+        value, option = getattr(options, name), f"--{name.replace('_', '-')}"
+        if value is not None and name not in entry.numbers:
+            raise BadInput(f"{option} has no effect: rule {options.rule} needs none")
+        if value is None and name in entry.numbers and entry.numbers[name] is None:
+            raise BadInput(f"rule {options.rule} needs {option}: {NUMBERS[name]}")
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def _describe_missing(options: RuleOptions, missing: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from ....trainers.weak_scaling import measure_machine_rates, measure_scaling
 from ...errors import BadInput, Unreachable
 from ...run.options import check_workload
 from ...study import Study
+from ...study.table_check import refuse_table
 from .forecast import WeakScaling
 
 LR = 1e-6
@@ -53,6 +54,7 @@ def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], Non
     """
     study, resources = question.study, question.study.resources
     folder = question.data_folder or study.data.folder
+    refuse_table(study, "weak-scaling")
     if problem := _uneven_batches(question):
         raise BadInput(problem)
     num_train = check_workload(study, folder).num_train

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ...analysis.comparison import Comparison, ComparisonRow
 from ...trial import TrialResult
 from ..text.costs import Unit, cost_title, cost_unit
-from ..text.format import format_amount, join_names, pluralize
+from ..text.format import format_amount, format_sizes, join_names, pluralize
 from .style import GREY, apply_style, arm_styles, escape, fade
 
 _BAR_HEIGHT = 30
@@ -68,7 +68,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
     rows = [row for row in comparison.rows if row.bill is not None]
     parts = [cost_parts(comparison, row, cost) for row in rows]
     wholes = [sum(part.values()) for part in parts]
-    unit = cost_unit(cost, wholes)
+    unit = cost_unit(cost, wholes, tabulated=comparison.tabulated)
     figure = go.Figure()
     for part in PARTS:
         if any(one[part.name] for one in parts):
@@ -92,7 +92,7 @@ def cost_breakdown(comparison: Comparison, results: Sequence[TrialResult], cost:
     figure.update_yaxes(
         range=[len(rows) - 0.4, -0.6],
         tickvals=list(range(len(rows))),
-        ticktext=[escape(f"{row.arm}, B={row.batch_size}") for row in rows],
+        ticktext=[escape(f"{row.arm}, B={row.batch_size:,}") for row in rows],
         title_text="arm and batch size",
     )
     apply_style(
@@ -111,12 +111,12 @@ def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -
     bills = {row.batch_size: row.bill[cost] for row in rows if row.arm == facts.reference and row.bill}
     if not bills:
         return "What each arm spent, and on what"
-    unit = cost_unit(cost, bills.values())
+    unit = cost_unit(cost, bills.values(), tabulated=comparison.tabulated)
     amounts = [format_amount(bill / unit.size) for bill in bills.values()]
     amounts = amounts[:1] if len(set(amounts)) == 1 else amounts
     baseline = sum(line.full_cost.trials for line in comparison.ledger.lines if line.role == "baseline")
     rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
-    where = join_names([*map(str, bills)])
+    where = format_sizes(bills)
     return f"A model costs {join_names(amounts)} {unit.label} with {facts.reference} (at B={where}){rest}"
 
 
@@ -140,7 +140,7 @@ def _bars(
             legendgroup=escape(arm),
             showlegend=False,
             hovertext=[
-                f"{escape(arm)}, B={row.batch_size}<br>{part.name}: {format_amount(amount / unit.size)} {unit.label}"
+                f"{escape(arm)}, B={row.batch_size:,}<br>{part.name}: {format_amount(amount / unit.size)} {unit.label}"
                 for _, row, amount in own
             ],
             hoverinfo="text",

@@ -11,6 +11,7 @@ from ...analysis.pareto import ParetoPoint
 from ...analysis.tuning_effort import expected_best
 from ...trial import TrialResult
 from ..text.costs import cost_unit
+from ..text.format import format_sizes
 from ..text.scores import format_score
 from ..text.seeds import format_lost
 from .panels import Panels
@@ -76,7 +77,7 @@ def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]
             parts.append(f"{arm}: {', '.join(map(_needed, rows))}")
     if not parts:
         return "What the best of k trials can be expected to score"
-    where = ", ".join(map(str, sizes))
+    where = format_sizes(sizes)
     if len(parts) > _MOST_NAMED:
         return (
             f"Trials that {facts.reference} needs{_basis(comparison)} to match an arm that lost no seed: "

@@ -16,6 +16,7 @@ from ...cost import Cost
 from ...energy import Energy, modelled_energy
 from ...trial import TrialResult
 from ..text.format import format_amount
+from .cost import has_bills
 from .style import (
     BASELINE_SYMBOL,
     GREY,
@@ -31,6 +32,11 @@ from .style import (
 _COMPUTE, _COMMUNICATION, _MEASURED = "#C4C9CF", "#4D4D4D", "#8C6D31"
 _SPREAD, _MARKER_SIZE = 0.14, 9
 """The largest horizontal offset between arms, as a share of the distance between two batch sizes."""
+
+
+def has_energy(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
+    """Return whether an arm has a cost to a model, and the operations and words of trainings are known."""
+    return has_bills(comparison, results) and "modelled_joules" not in comparison.unknown
 
 
 def energy(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -153,7 +159,7 @@ def _draw_arm(
     hollow = ArmStyle(colour=style.colour, symbol=f"{style.symbol}-open")
     for joules, look, what in ((whole, style, "in all"), (moved, hollow, "to communicate")):
         hovers = [
-            f"{name}, B={row.batch_size}: {format_amount(amount or 0.0)} J {what}"
+            f"{name}, B={row.batch_size:,}: {format_amount(amount or 0.0)} J {what}"
             for row, amount in zip(rows, joules, strict=True)
         ]
         trace = marker_trace(places, joules, look, hovers, size=_MARKER_SIZE, name=name, group=group)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from ...analysis.comparison import Comparison
 from ...analysis.study_facts import StudyFacts
 from ...search.importance import MIN_TRIALS, Importance, importances
+from ...study.search_space import is_inside
 from ...trial import TrialResult
 from ..text.format import pluralize
 from .hyperparameters import param_names
@@ -59,7 +60,7 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     names = param_names(dict.fromkeys(shares, 0.0) for shares in found.values())
     sizes = [size for size in facts.batch_sizes if any(search[1] == size for search in found)]
     arms = [arm for arm in facts.arms if any(search[0] == arm for search in found)]
-    figure = make_panels([f"B={size}" for size in sizes], spacing=0.05)
+    figure = make_panels([f"B={size:,}" for size in sizes], spacing=0.05)
     styles = arm_styles(facts.arms)
     entries = [marker_trace([None], [None], styles[arm], name=escape(arm), group=escape(arm)) for arm in arms]
     figure.add_traces([*entries, legend_entry("may be chance", "circle-open")], rows=1, cols=1)
@@ -84,11 +85,14 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
 
 
 def _rankable(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, list[TrialResult]]:
-    return {
-        search: trials
-        for search, trials in scored_searches(facts, results).items()
-        if len(trials) >= MIN_TRIALS and len(facts.spaces.get(search[0], {})) > 1
-    }
+    """Return the searches over two or more hyperparameters with enough trials inside the space, and these trials."""
+    found = {}
+    for search, trials in scored_searches(facts, results).items():
+        space = facts.spaces.get(search[0], {})
+        inside = [trial for trial in trials if is_inside(space, trial.trial.params)]
+        if len(inside) >= MIN_TRIALS and len(space) > 1:
+            found[search] = inside
+    return found
 
 
 def _finding(found: Importances) -> str:

@@ -6,7 +6,9 @@ from statistics import median
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, confirmation_runs
+from ...analysis.comparison import Comparison
+from ...analysis.runs import confirmation_runs
+from ...analysis.time_to_target import has_curve
 from ...trial import TrialResult
 from ..text.costs import Unit
 from ..text.format import pluralize
@@ -33,9 +35,9 @@ _FEW_EPOCHS = 10
 
 
 def has_epochs(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Return whether the results hold the epochs of an arm's confirmation run."""
+    """Return whether the results hold a learning curve of an arm's confirmation run."""
     return any(
-        result.epochs
+        has_curve(result)
         for result in results
         if result.trial.role == "confirmation" and result.trial.arm in comparison.facts.arms
     )
@@ -115,7 +117,7 @@ def _finding(comparison: Comparison, curves: Mapping[tuple[str, int], Curve]) ->
         if not leaders[0]:
             continue
         then = "" if leaders[0] == leaders[1] else f", {leaders[1]}"
-        return f"At B={size} {leaders[0]} led after epoch {middle} of {end}{then or ' and'} at the end"
+        return f"At B={size:,} {leaders[0]} led after epoch {middle} of {end}{then or ' and'} at the end"
     return summary_line(comparison)
 
 

@@ -72,7 +72,7 @@ class Panels:
             self.figure.update_annotations(font_size=12)
 
     def _title(self, batch_size: int, group: Sequence[str]) -> str:
-        title = f"B={batch_size}"
+        title = f"B={batch_size:,}"
         if len(self._groups) > 1:
             title = textwrap.shorten(f"{title}: {', '.join(group)}", _TITLE_LINES * _TITLE_WIDTH, placeholder=" …")
         return wrap_text(title, _TITLE_WIDTH)

@@ -104,7 +104,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
 
 
 def _axes(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]], arm: str) -> list[ParamAxis]:
-    """Return the axes of an arm: the batch size if the study has several, then what the arm searched."""
+    """Return the axes of an arm: the batch size if there are several, then what all of its trials have a value of."""
     trials = [trial for search, trials in found.items() if search[0] == arm for trial in trials]
     space = comparison.facts.spaces.get(arm, {})
     axes = []
@@ -113,7 +113,8 @@ def _axes(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]],
         axes.append(ParamAxis(name=BATCH_SIZE, categories=tuple(map(str, sizes))))
     for name in param_names(trial.trial.params for trial in trials):
         values = [trial.trial.params[name] for trial in trials if name in trial.trial.params]
-        axes.append(param_axis(name, values, [space[name]] if name in space else []))
+        if len(values) == len(trials):  # solvers of a search have hyperparameters of their own
+            axes.append(param_axis(name, values, [space[name]] if name in space else []))
     return axes
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow, confirmation_runs
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
+from ...analysis.runs import confirmation_runs
 from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
@@ -32,7 +33,7 @@ def pareto_arms(comparison: Comparison, results: Sequence[TrialResult], cost: st
     panels = Panels(
         facts=facts,
         scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
-        unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill]),
+        unit=cost_unit(cost, [row.bill[cost] for row in rows if row.bill], tabulated=comparison.tabulated),
     )
     styles, groups = arm_styles(facts.arms), arm_groups(facts)
     for row in rows:
@@ -68,7 +69,7 @@ def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *,
         return
     name, x, metric = escape(row.arm), panels.shown(row.bill[cost]) * shift, panels.facts.metric
     bill = f"{format_amount(x / shift)} {panels.unit.label}"
-    marks = seed_marks(row.seeds, [x] * len(row.seeds), panels.scale, metric, f"{row.arm}, B={row.batch_size}")
+    marks = seed_marks(row.seeds, [x] * len(row.seeds), panels.scale, metric, f"{row.arm}, B={row.batch_size:,}")
     for trace in seed_traces(marks, style, panels.scale, name):
         panels.add(row.batch_size, trace, arm=row.arm, costs=[x])
     median = row.seeds.median
@@ -90,7 +91,7 @@ def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *,
 
 def _hover(row: ComparisonRow, metric: str, bill: str) -> str:
     lines = [
-        f"{row.arm}, B={row.batch_size}",
+        f"{row.arm}, B={row.batch_size:,}",
         f"seeds: {describe_seeds(row.seeds, metric)}",
         f"{format_lost(row.seeds)} lost",
         bill,
@@ -110,7 +111,7 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
     panels = Panels(
         facts=facts,
         scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
-        unit=cost_unit(cost, [point.cost for point in trial_points(shown, cost)]),
+        unit=cost_unit(cost, [point.cost for point in trial_points(shown, cost)], tabulated=comparison.tabulated),
     )
     for batch_size, group in trials.items():
         for arm, style in arm_styles(facts.arms).items():

@@ -16,7 +16,7 @@ from ...errors import BadInput
 from ...trial import TrialResult
 from .cost import cost_breakdown, has_bills
 from .effort import best_of_k_curves
-from .energy import energy
+from .energy import energy, has_energy
 from .importance import has_importances, importance_figure
 from .learning import has_epochs, learning_curves
 from .parallel_coordinates import parallel_coordinates
@@ -83,9 +83,9 @@ FIGURES: dict[str, FigureSpec] = {
         reading="A curve is what the best of k trials scores on average, drawn without order from all that were run "
         "(Tang et al., arXiv 2004.13705, Eq. 3), less the luck of the best where the noise between seeds is known. "
         "It is paler beyond a fifth of the trials, where bootstrap intervals of it are too narrow. That takes trials "
-        "for exchangeable, as those of grid and random search are. Of a search that learns (dashed steps) it is the "
-        "best so far, averaged over its repeats, luck included: with a single search a description of what was run, "
-        "and no estimate. A dotted line is the mean of the sound seeds of an arm "
+        "for exchangeable, as those of grid, random and Sobol search are. Of a search that learns (dashed steps) it is "
+        "the best so far, averaged over its repeats, luck included: with a single search a description of what was "
+        "run, and no estimate. A dotted line is the mean of the sound seeds of an arm "
         "that needs no search; a star marks K*, the fewest trials with which the reference reaches it. An arm that "
         "lost a seed has none.",
         draw=best_of_k_curves,
@@ -162,7 +162,7 @@ FIGURES: dict[str, FigureSpec] = {
         "Measured joules are what a device's meter counted (RAPL: processor packages; NVML: the GPU's board), shared "
         "equally among the trials that ran beside each other, idle cores and whatever else ran included.",
         draw=energy,
-        applies=has_bills,
+        applies=has_energy,
     ),
 }
 
@@ -180,4 +180,9 @@ def draw_figure(name: str, comparison: Comparison, results: Sequence[TrialResult
     """
     if cost not in CURRENCIES:
         raise BadInput(f"unknown cost axis {cost!r}: choose one of {', '.join(CURRENCIES)}")
+    if cost in comparison.unknown:
+        known = [name for name in CURRENCIES if name not in comparison.unknown]
+        raise BadInput(
+            f"cost axis {cost!r}: the table of past trainings does not state it: choose one of {', '.join(known)}"
+        )
     return FIGURES[name].draw(comparison, results, cost)

@@ -61,7 +61,7 @@ def scores(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
     facts, limit = comparison.facts, comparison.yardstick.limit
     scale = _scale(comparison)
     names = _names(comparison)
-    figure = make_panels([f"B={size}" for size in facts.batch_sizes], spacing=0.03)
+    figure = make_panels([f"B={size:,}" for size in facts.batch_sizes], spacing=0.03)
     named: set[str] = set()
     for place, batch_size in enumerate(facts.batch_sizes):
         traces = list(_levels(comparison, batch_size, limit, len(names)))
@@ -106,7 +106,7 @@ def _all_rows(comparison: Comparison) -> list[ComparisonRow]:
 def _names(comparison: Comparison) -> list[str]:
     """Return the escaped names of the rows, the baseline's first."""
     baseline, facts = comparison.baseline, comparison.facts
-    first = [] if baseline is None else [f"{baseline.arm} (B={facts.baseline_batch_size})"]
+    first = [] if baseline is None else [f"{baseline.arm} (B={facts.baseline_batch_size:,})"]
     return [escape(textwrap.shorten(name, _LONGEST_NAME, placeholder="…")) for name in (*first, *facts.arms)]
 
 
@@ -135,7 +135,7 @@ def _levels(comparison: Comparison, batch_size: int, limit: float | None, num_na
 
 def _row_traces(row: _Row, scale: ScoreRange, metric: str) -> Iterator[go.Scatter]:
     seeds, group = row.arm.seeds, escape(row.arm.arm)
-    marks = seed_marks(seeds, row.places, scale, metric, f"{row.arm.arm}, B={row.arm.batch_size}")
+    marks = seed_marks(seeds, row.places, scale, metric, f"{row.arm.arm}, B={row.arm.batch_size:,}")
     if seeds.median is not None and not scale.off(seeds.median):
         ends = [row.number - _HALF_LINE, row.number + _HALF_LINE]
         yield line_trace([seeds.median] * 2, ends, row.style.colour, width=3, group=group)

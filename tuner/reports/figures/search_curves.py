@@ -6,13 +6,14 @@ from statistics import median
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow, confirmation_runs
+from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.evidence import Incumbent, incumbents
 from ...analysis.lost_seeds import Seeds
+from ...analysis.runs import confirmation_runs
 from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
-from ..text.format import format_amount, format_share
+from ..text.format import format_amount, format_share, format_sizes
 from ..text.scores import format_score
 from .panels import Panels
 from .searches import Search, searches
@@ -35,7 +36,7 @@ def search_curves(comparison: Comparison, results: Sequence[TrialResult], cost: 
     panels = Panels(
         facts=facts,
         scale=fit_score_range(sound, facts.metric, higher_is_better=facts.higher_is_better),
-        unit=cost_unit(cost, costs),
+        unit=cost_unit(cost, costs, tabulated=comparison.tabulated),
     )
     styles = arm_styles(facts.arms)
     for (arm, batch_size), curve in curves.items():
@@ -94,7 +95,7 @@ def _finding(facts: StudyFacts, curves: Mapping[Search, Sequence[Incumbent]], un
     ]
     return (
         f"{facts.reference} had its best configuration after {', '.join(format_share(share) for share in shares)} "
-        f"of the {unit} that its search took (at B={', '.join(map(str, found))})"
+        f"of the {unit} that its search took (at B={format_sizes(found)})"
     )
 
 
@@ -115,7 +116,7 @@ def _draw_curve(panels: Panels, arm: str, batch_size: int, curve: Sequence[Incum
 def _draw_fixed(panels: Panels, arm: str, batch_size: int, fixed: _Fixed, style: ArmStyle, end: float | None) -> None:
     seeds, name, scale = fixed.seeds, escape(arm), panels.scale
     places = [panels.shown(cost) for cost in fixed.costs]
-    marks = seed_marks(seeds, places, scale, panels.facts.metric, f"{arm}, B={batch_size}")
+    marks = seed_marks(seeds, places, scale, panels.facts.metric, f"{arm}, B={batch_size:,}")
     for trace in seed_traces(marks, style, scale, name):
         panels.add(batch_size, trace, arm=arm, costs=places)
     if seeds.median is None or scale.off(seeds.median):

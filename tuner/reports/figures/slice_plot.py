@@ -62,7 +62,7 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
         rows=len(grid),
         cols=max(map(len, grid)),
         specs=[[{} if place < len(cells) else None for place in range(max(map(len, grid)))] for cells in grid],
-        subplot_titles=[f"{escape(name)}, B={size}" for cells in grid for size, name in cells],
+        subplot_titles=[f"{escape(name)}, B={size:,}" for cells in grid for size, name in cells],
         shared_yaxes=True,
         horizontal_spacing=0.03,
         vertical_spacing=100 / (_ROW_HEIGHT * max(2, len(grid))),
@@ -116,7 +116,7 @@ def _axis(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]],
 
 def _finding(comparison: Comparison) -> str:
     """Return the headline: which choices lie on the edge of their range."""
-    parts = [f"{edge.arm}'s {edge.name} at B={edge.batch_size}" for edge in comparison.edges]
+    parts = [f"{edge.arm}'s {edge.name} at B={edge.batch_size:,}" for edge in comparison.edges]
     if parts:
         return f"Chosen on the edge of its range, so that a better value may lie outside: {', '.join(parts)}"
     if not has_range(comparison.facts.spaces.values()):

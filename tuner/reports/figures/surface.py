@@ -89,7 +89,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
             [{} if row * num_columns + column < len(found) else None for column in range(num_columns)]
             for row in range(num_rows)
         ],
-        subplot_titles=[f"{escape(arm)}, B={size}" for arm, size in found],
+        subplot_titles=[f"{escape(arm)}, B={size:,}" for arm, size in found],
         horizontal_spacing=0.08,
         vertical_spacing=100 / (row_height * max(2, num_rows)),
     )
@@ -132,7 +132,7 @@ def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:
             continue
         near = sum(score >= max(scores) - tolerated_loss(facts.margin, max(scores)) for score in scores)
         diverged = sum(trial.status == "diverged" for trial in cells)
-        parts.append(f"{near} of {len(cells)} with {arm} at B={size}{f' ({diverged} diverged)' if diverged else ''}")
+        parts.append(f"{near} of {len(cells)} with {arm} at B={size:,}{f' ({diverged} diverged)' if diverged else ''}")
     return f"Within {100 * (1 - facts.margin):.3g}% of the best grid point: {', '.join(parts)}"
 
 

@@ -54,7 +54,8 @@ def tuning_budget(comparison: Comparison, results: Sequence[TrialResult], cost: 
     largest = max([2, *(step.trials for arms in curves.values() for steps in arms.values() for step in steps)])
     figure.update_xaxes(log_axis(0.9, 1.1 * largest, format_amount), title_text="k (search trials of the budget)")
     figure.update_yaxes(range=[_LOWEST, 1.05], tickformat=".0%")
-    figure.update_yaxes(title_text=escape(f"saved, {cost_unit(cost, []).label}"), col=1)
+    unit = cost_unit(cost, [], tabulated=comparison.tabulated)
+    figure.update_yaxes(title_text=escape(f"saved, {unit.label}"), col=1)
     apply_style(
         figure,
         title=_finding(comparison, curves, cost),
@@ -70,7 +71,7 @@ def _panel_title(comparison: Comparison, batch_size: int, arms: Mapping[str, Seq
     prices, step = comparison.facts.prices, next(iter(arms.values()))[-1]
     money = worth(prices, step.cost["device_seconds"]).money
     price = "" if money is None else f" ({format_amount(money / step.trials)} {escape(prices.currency)} a trial)"
-    return f"B={batch_size}{price}"
+    return f"B={batch_size:,}{price}"
 
 
 def _traces(comparison: Comparison, steps: Sequence[BudgetStep], style: ArmStyle, cost: str) -> list[go.Scatter]:
@@ -94,7 +95,7 @@ def _traces(comparison: Comparison, steps: Sequence[BudgetStep], style: ArmStyle
 
 
 def _hover(comparison: Comparison, step: BudgetStep, cost: str) -> str:
-    facts, unit = comparison.facts, cost_unit(cost, [step.cost[cost]])
+    facts, unit = comparison.facts, cost_unit(cost, [step.cost[cost]], tabulated=comparison.tabulated)
     money = worth(facts.prices, step.cost["device_seconds"]).money
     price = "" if money is None else f", {format_amount(money)} {escape(facts.prices.currency)}"
     spent = f"{format_amount(step.cost[cost] / unit.size)} {unit.label}{price}"
@@ -110,5 +111,7 @@ def _finding(comparison: Comparison, curves: Mapping[int, Mapping[str, Sequence[
     arm, steps = next(iter(curves[batch_size].items()))
     shown = [steps[place] for place in sorted({0, len(steps) // 2, len(steps) - 1})]
     saved = ", ".join(f"{format_share(step.saved[cost])} against {step.trials}" for step in shown)
-    unit, reference = cost_unit(cost, []).label, comparison.facts.reference
-    return f"What is saved depends on the budget: at B={batch_size} {arm} saves {saved} trials of {reference} ({unit})"
+    unit, reference = cost_unit(cost, [], tabulated=comparison.tabulated).label, comparison.facts.reference
+    return (
+        f"What is saved depends on the budget: at B={batch_size:,} {arm} saves {saved} trials of {reference} ({unit})"
+    )

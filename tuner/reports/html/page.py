@@ -12,10 +12,11 @@ from ..tables.result_tables import answer_table, arms_table, configuration_table
 from ..tables.terminal import notes, table_notes
 from ..tables.worth import worth_table
 from ..text.caveats import caveats
+from ..text.findings import findings
 from ..text.methods_section import methods
 from ..text.next_steps import next_steps
 from ..text.provenance import NOT_KEPT, origin_facts, sessions_table
-from ..text.verdict import findings, first_lines
+from ..text.verdict import first_lines
 from .document import page_figure, render, render_page
 
 

@@ -9,10 +9,12 @@ from ...sanitize import sanitize_text
 from ..answer import Answer
 from ..json_text import format_json
 from ..text.caveats import caveats
+from ..text.costs import blank_unknown
+from ..text.findings import findings
 from ..text.next_steps import next_steps
 from ..text.provenance import origin_as_json
 from ..text.searched_constants import searched_constants
-from ..text.verdict import findings, first_lines, verdict_text
+from ..text.verdict import first_lines, verdict_text
 from .result_tables import Cells, Table, answer_table, configuration_table, effort_table
 from .terminal import table_notes
 from .worth import worth_record, worth_table
@@ -103,7 +105,7 @@ def report_json(subject: Answer) -> str:
         "verdict": verdict_text(comparison, cost=subject.cost),
         "findings": findings(comparison, cost=subject.cost),
         "savings_in": subject.cost,
-        "comparison": asdict(comparison),
+        "comparison": blank_unknown(asdict(comparison), comparison.unknown),
         "worth": [
             {"arm": row.arm, "batch_size": row.batch_size, **worth_record(comparison, row)} for row in comparison.rows
         ],

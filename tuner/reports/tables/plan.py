@@ -25,7 +25,11 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
     console.print(_plan_table(cells))
     trials = sum(cell.search_trials + cell.confirmation_trials for cell in cells)
     seconds = [cell.seconds for cell in cells if cell.seconds is not None]
-    if seconds:
+    if isinstance(cells, Plan) and cells.tabulated:
+        estimate = (
+            "looked up in a table of past trainings, nothing is trained; its seconds are those that were recorded"
+        )
+    elif seconds:
         estimate = f"about {format_duration(sum(seconds))} of one CPU core like this machine's, by a measured step"
     else:
         estimate = "no time estimate: the data are not there to measure a step with"
@@ -55,6 +59,7 @@ def plan_as_json(study: Study, plan: Plan) -> Mapping[str, Any]:
         "cells": tuple(plan),
         "trials": sum(cell.search_trials + cell.confirmation_trials for cell in plan),
         "seconds": sum(seconds) if seconds else None,
+        "tabulated": plan.tabulated,
         "budget": study.budget.model_dump(),
         "remarks": (*study_remarks(study), *plan.remarks),
     }
@@ -78,7 +83,7 @@ def _plan_table(cells: Sequence[PlannedCell]) -> Table:
             f"{cell.batch_size:,}",
             str(cell.search_trials),
             str(cell.confirmation_trials),
-            f"{cell.iterations:,}",
+            "-" if cell.iterations is None else f"{cell.iterations:,}",
             "-" if cell.flops is None else format_amount(cell.flops / operations.size),
             "-" if cell.seconds is None else format_duration(cell.seconds),
         )

@@ -4,7 +4,7 @@ Every format draws the same table cells, so a page, a README and a paper cannot 
 Markdown or LaTeX.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,7 +15,7 @@ from ...analysis.tuning_effort import TuningEffort
 from ...cost import Cost
 from ..answer import Answer
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
-from ..text.costs import Unit, cost_unit
+from ..text.costs import NOT_KNOWN, Unit, cost_unit
 from ..text.format import format_amount
 from ..text.savings import format_trials_to_match
 from ..text.scores import format_score
@@ -59,12 +59,13 @@ def answer_table(subject: Answer) -> Table:
     comparison, facts, cost = subject.comparison, subject.comparison.facts, subject.cost
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
     operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
-    usable = cost_unit(cost, [found[cost] for row in rows if (found := row.cost_per_usable_model)])
+    amounts = [found[cost] for row in rows if (found := row.cost_per_usable_model)]
+    usable = cost_unit(cost, amounts, tabulated=comparison.tabulated)
     points = " (points)" if is_share(facts.metric) else ""
     return Table(
         caption=f"Every arm at every batch size: test {facts.metric} of each seed, how many are lost, verdict against "
         f"{facts.reference}, and what a model costs; per usable model: over the share of seeds that are "
-        f"not lost. Saved: {cost_unit(cost, []).label}.",
+        f"not lost. Saved: {cost_unit(cost, [], tabulated=comparison.tabulated).label}.",
         columns=(
             "batch size",
             "arm",
@@ -77,7 +78,7 @@ def answer_table(subject: Answer) -> Table:
             "K*",
             "search trials",
             "epochs",
-            "device-seconds",
+            cost_unit("device_seconds", [], tabulated=comparison.tabulated).label,
             operations.label,
             f"{usable.label} per usable model",
             "saved",
@@ -93,8 +94,10 @@ def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit, usable: U
     comparison, cost, whole = subject.comparison, subject.cost, row.cost_per_usable_model
     bill: Cells = ("-",) * 3
     if row.bill is not None:
-        flops = row.bill["flops"] / operations.size
-        bill = tuple(format_amount(amount) for amount in (row.bill["epochs"], row.bill["device_seconds"], flops))
+        amounts = {name: row.bill[name] for name in ("epochs", "device_seconds", "flops")}
+        amounts["flops"] /= operations.size
+        unknown = comparison.unknown
+        bill = tuple(NOT_KNOWN if name in unknown else format_amount(amount) for name, amount in amounts.items())
     is_baseline = row.arm == BASELINE
     return (
         f"{row.batch_size:,}",
@@ -118,7 +121,8 @@ def effort_table(subject: Answer) -> Table:
     """Return what the reference's search takes to match each arm: K*, success rate and expected running time."""
     facts, cost = subject.comparison.facts, subject.cost
     rows = [row for row in subject.comparison.rows if row.effort is not None]
-    unit = cost_unit(cost, [row.effort.running_time.get(cost, 0.0) for row in rows if row.effort])
+    times = [row.effort.running_time.get(cost, 0.0) for row in rows if row.effort]
+    unit = cost_unit(cost, times, tabulated=subject.comparison.tabulated)
     return Table(
         caption=f"How much of {facts.reference}'s search it takes to validate as well as each arm does. Success: a "
         "trial at least as good as the arm's mean, with Clopper and Pearson's 95% interval. Trials for 95%: of so many "
@@ -188,7 +192,7 @@ def arms_table(subject: Answer) -> Table:
 
 def ledger_table(subject: Answer) -> Table:
     """Return every training of the study by batch size, arm and role; the last row is the total."""
-    ledger = subject.comparison.ledger
+    ledger, unknown = subject.comparison.ledger, subject.comparison.unknown
     operations = cost_unit("flops", [ledger.total.flops])
     lines = [
         (
@@ -196,13 +200,13 @@ def ledger_table(subject: Answer) -> Table:
             line.arm,
             line.role,
             f"{line.reused.trials:,}",
-            *_bill(line.cost, line.num_diverged, line.num_failed, operations),
+            *_bill(line.cost, line.num_diverged, line.num_failed, operations, unknown),
         )
         for line in ledger.lines
     ]
     diverged = sum(line.num_diverged for line in ledger.lines)
     failed = sum(line.num_failed for line in ledger.lines)
-    total = ("", "total", "", f"{ledger.reused.trials:,}", *_bill(ledger.total, diverged, failed, operations))
+    total = ("", "total", "", f"{ledger.reused.trials:,}", *_bill(ledger.total, diverged, failed, operations, unknown))
     return Table(
         caption="Every training that was started, searches, confirmations, diverged, pruned, failed and repeated ones: "
         "the lines add up to the total. Reused: trials whose results an earlier training gave; the study spent "
@@ -220,7 +224,7 @@ def ledger_table(subject: Answer) -> Table:
             "iterations",
             "samples",
             operations.label,
-            "device-seconds",
+            cost_unit("device_seconds", [], tabulated=subject.comparison.tabulated).label,
             "searcher-seconds",
             "J (modelled)",
             "J (measured)",
@@ -230,16 +234,22 @@ def ledger_table(subject: Answer) -> Table:
     )
 
 
-def _bill(cost: Cost, num_diverged: int, num_failed: int, operations: Unit) -> Cells:
-    counts = (cost.trials, num_diverged, num_failed, cost.epochs, cost.iterations, cost.samples)
-    return (
-        *(f"{count:,}" for count in counts),
-        f"{cost.flops / operations.size:,.3f}",
-        f"{cost.device_seconds:,.1f}",
-        f"{cost.searcher_seconds:,.2f}",
-        f"{cost.modelled_joules:,.1f}",
-        "-" if cost.measured_joules is None else f"{cost.measured_joules:,.1f}",
-    )
+def _bill(cost: Cost, num_diverged: int, num_failed: int, operations: Unit, unknown: Collection[str]) -> Cells:
+    measured = cost.measured_joules
+    cells = {
+        "trials": f"{cost.trials:,}",
+        "diverged": f"{num_diverged:,}",
+        "failed": f"{num_failed:,}",
+        "epochs": f"{cost.epochs:,}",
+        "iterations": f"{cost.iterations:,}",
+        "samples": f"{cost.samples:,}",
+        "flops": f"{cost.flops / operations.size:,.3f}",
+        "device_seconds": f"{cost.device_seconds:,.1f}",
+        "searcher_seconds": f"{cost.searcher_seconds:,.2f}",
+        "modelled_joules": f"{cost.modelled_joules:,.1f}",
+    }
+    known = (NOT_KNOWN if name in unknown else text for name, text in cells.items())
+    return (*known, "-" if measured is None else f"{measured:,.1f}")
 
 
 def grouped(rows: Sequence[Cells]) -> tuple[tuple[Cells, ...], ...]:

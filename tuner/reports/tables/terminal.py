@@ -15,7 +15,7 @@ from ...analysis.comparison import Comparison, ComparisonRow
 from ...analysis.selection import BASELINE
 from ...analysis.verdict import LEVEL, LIKELY_LEVEL
 from ..answer import Answer
-from ..text.costs import cost_unit, format_reused
+from ..text.costs import NOT_KNOWN, cost_unit, format_reused
 from ..text.edges import format_edge
 from ..text.format import format_amount, join_names, pluralize
 from ..text.next_steps import next_steps
@@ -53,14 +53,15 @@ def print_answer(comparison: Comparison, console: Console, missing: Sequence[str
     for sentence in missing:
         console.print(Text(sentence, style="bold yellow"))
     for sentence in first_lines(comparison, cost=_COST):
-        console.print(Text(sentence, style="bold"))
+        lead, stop, evidence = sentence.partition(". ")
+        console.print(Text.assemble((f"{lead}{stop.rstrip()}", "bold"), f" {evidence}" if evidence else ""))
     console.print()
     console.print(Text(f"{facts.name}: {facts.question}" if facts.question else facts.name))
     dropped = _dropped_columns(comparison, console)
     for batch_size in facts.batch_sizes:
         console.print()
         console.print(_table(comparison, batch_size, leaving_out=dropped))
-    if dropped:
+    if (dropped and "flops" not in comparison.unknown) or len(dropped) > 1:
         console.print(Text("Some columns are left out: the terminal is too narrow for them.", style="dim"))
     console.print()
     for note in notes(comparison, cost=_COST, columns=[name for name in COLUMNS if name not in dropped]):
@@ -87,9 +88,9 @@ def print_next_steps(subject: Answer, console: Console, study: str | None, optio
 
 
 def _dropped_columns(comparison: Comparison, console: Console) -> tuple[str, ...]:
-    """Return the columns to leave out so that the table of every batch size fits."""
-    options = console.options
-    for number in range(len(DROPPED_FIRST) + 1):
+    """Return the columns to leave out so that the table of every batch size fits, or that have nothing to show."""
+    options, empty = console.options, ("operations",) if "flops" in comparison.unknown else ()
+    for number in range(len(empty), len(DROPPED_FIRST) + 1):
         dropped = DROPPED_FIRST[:number]
         tables = [_table(comparison, size, leaving_out=dropped) for size in comparison.facts.batch_sizes]
         widths = [Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum for table in tables]
@@ -101,7 +102,7 @@ def _dropped_columns(comparison: Comparison, console: Console) -> tuple[str, ...
 def _table(comparison: Comparison, batch_size: int, *, leaving_out: Collection[str]) -> Table:
     rows = [row for row in comparison.rows if row.batch_size == batch_size]
     table, columns = plain_table(), _columns(comparison, rows)
-    table.add_column(f"B={batch_size}", max_width=24, overflow="fold")
+    table.add_column(f"B={batch_size:,}", max_width=24, overflow="fold")
     shown = [name for name in COLUMNS if name not in leaving_out]
     for name in shown:
         is_words = name in ("verdict", "seeds")
@@ -114,6 +115,7 @@ def _table(comparison: Comparison, batch_size: int, *, leaving_out: Collection[s
 def _columns(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str, tuple[str, Sequence[Text]]]:
     metric = comparison.facts.metric
     operations = cost_unit("flops", [row.bill["flops"] for row in rows if row.bill])
+    seconds = "tabulated s" if comparison.tabulated else "device-s"
     saved = [format_savings(row, _COST) for row in rows]
     return {
         "seeds": (f"test {metric} by seed", [_seeds(row, metric) for row in rows]),
@@ -123,7 +125,7 @@ def _columns(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str,
         "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
         "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
         "effort": ("K*", [Text(format_trials_to_match(row.effort)) for row in rows]),
-        "seconds": ("device-s", [_billed(row, "device_seconds") for row in rows]),
+        "seconds": (seconds, [_billed(row, "device_seconds") for row in rows]),
         "operations": (operations.label, [_billed(row, "flops", operations.size) for row in rows]),
         "saved": ("saved", [Text(of_search) for of_search, _ in saved]),
         "baseline": ("incl.\nbaseline", [Text(with_baseline) for _, with_baseline in saved]),
@@ -161,7 +163,10 @@ def notes(comparison: Comparison, *, cost: str, columns: Collection[str] = COLUM
 def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] = COLUMNS) -> tuple[str, ...]:
     """Return what these columns mean where they show anything, what the baseline was, and the whole bill."""
     facts, spent, rows = comparison.facts, comparison.ledger.total, comparison.rows
-    operations = cost_unit("flops", [spent.flops])
+    operations, unit = cost_unit("flops", [spent.flops]), cost_unit(cost, [], tabulated=comparison.tabulated)
+    seconds = cost_unit("device_seconds", [], tabulated=comparison.tabulated).label
+    did = "Looked up for" if comparison.tabulated else "Spent on"
+    flops = f"{format_amount(spent.flops / operations.size)} {operations.label}"
     num_diverged = sum(line.num_diverged for line in comparison.ledger.lines)
     num_failed = sum(line.num_failed for line in comparison.ledger.lines)
     found = {
@@ -172,7 +177,7 @@ def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] =
         "effort": _effort_note(comparison) if any(row.effort for row in rows) else "",
         "seconds": "Cost: of a search all its trials at that batch size, the best of which is the model; of a rule one "
         "training.",
-        "saved": f"Saved: {cost_unit(cost, []).label} against {facts.reference}, where the verdict is a yes."
+        "saved": f"Saved: {unit.label} against {facts.reference}, where the verdict is a yes."
         if any(row.savings for row in rows)
         else "",
     }
@@ -181,9 +186,9 @@ def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] =
         *(note for name, note in found.items() if note and name in columns),
         *_baseline_notes(comparison),
         *_usable_note(comparison, cost),
-        f"Spent on the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
-        f"{format_amount(spent.device_seconds)} device-seconds, "
-        f"{', '.join([f'{format_amount(spent.flops / operations.size)} {operations.label}', *worths])}. "
+        f"{did} the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
+        f"{format_amount(spent.device_seconds)} {seconds}, "
+        f"{', '.join([f'FLOPs {NOT_KNOWN}' if 'flops' in comparison.unknown else flops, *worths])}. "
         f"{format_reused(comparison.ledger.reused)}".rstrip(),
     )
 
@@ -202,7 +207,7 @@ def _usable_note(comparison: Comparison, cost: str) -> Iterable[str]:
         if row.seeds.lost and (usable := row.cost_per_usable_model) is not None
     }
     if costs:
-        unit = cost_unit(cost, costs.values())
+        unit = cost_unit(cost, costs.values(), tabulated=comparison.tabulated)
         named = [f"{place} {format_amount(amount / unit.size)}" for place, amount in costs.items()]
         shown = [*named[:_MANY_ARMS], *([f"{len(named) - _MANY_ARMS} more"] if len(named) > _MANY_ARMS else [])]
         yield (
@@ -240,9 +245,10 @@ def _effort_note(comparison: Comparison) -> str:
 def _baseline_notes(comparison: Comparison) -> tuple[str, ...]:
     """Say how the shared baseline was found and what it scores, and how each arm's own was found."""
     facts, baseline = comparison.facts, comparison.baseline
+    seconds = cost_unit("device_seconds", [], tabulated=comparison.tabulated).label
     found = {
         (line.arm, line.batch_size): f"tuned in {pluralize(line.full_cost.trials, 'trial')}, "
-        f"{format_amount(line.full_cost.device_seconds)} device-seconds"
+        f"{format_amount(line.full_cost.device_seconds)} {seconds}"
         for line in comparison.ledger.lines
         if line.role == "baseline"
     }
@@ -250,6 +256,6 @@ def _baseline_notes(comparison: Comparison) -> tuple[str, ...]:
     interval = None if baseline is None else baseline.score
     score = "not confirmed" if interval is None else f"it scores {format_interval(interval, facts.metric)}"
     return (
-        f"Baseline at B0={facts.baseline_batch_size}: {shared}; {score}.",
-        *(f"{arm[0].upper()}{arm[1:]} at B0={size}: {search}." for (arm, size), search in found.items()),
+        f"Baseline at B0={facts.baseline_batch_size:,}: {shared}; {score}.",
+        *(f"{arm[0].upper()}{arm[1:]} at B0={size:,}: {search}." for (arm, size), search in found.items()),
     )

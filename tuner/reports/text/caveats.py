@@ -23,7 +23,7 @@ def caveats(subject: Answer) -> tuple[str, ...]:
 
 
 def _place(row: ComparisonRow) -> str:
-    return f"{row.arm} at B={row.batch_size}"
+    return f"{row.arm} at B={row.batch_size:,}"
 
 
 def _remarks(subject: Answer) -> Iterable[str]:
@@ -75,7 +75,7 @@ def _searches(subject: Answer) -> Iterable[str]:
 def _edges(subject: Answer) -> Iterable[str]:
     spaces = subject.comparison.facts.spaces.values()
     edges = [
-        f"{edge.arm} at B={edge.batch_size} chose {edge.name} {format_value(edge.value)} of {edge.low:g} to "
+        f"{edge.arm} at B={edge.batch_size:,} chose {edge.name} {format_value(edge.value)} of {edge.low:g} to "
         f"{edge.high:g}"
         for edge in subject.comparison.edges
     ]
@@ -131,6 +131,8 @@ def _packed(subject: Answer) -> Iterable[str]:
 
 
 def _machines(subject: Answer) -> Iterable[str]:
+    if subject.comparison.tabulated:
+        return
     hosts = sorted({result.host for result in subject.results if result.host})
     devices = sorted({result.device for result in subject.results if result.device})
     if len(devices) > 1:
@@ -156,7 +158,7 @@ def _scope(subject: Answer) -> Iterable[str]:
     resting = [arm.name for arm in study.arms if not arm.is_search and arm.baseline is None]
     if subject.comparison.baseline_stated and resting:
         yield (
-            f"The baseline at B0={facts.baseline_batch_size} was stated, not searched: what finding it once took "
+            f"The baseline at B0={facts.baseline_batch_size:,} was stated, not searched: what finding it once took "
             f"is not billed to {join_names(resting)}."
         )
 

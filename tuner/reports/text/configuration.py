@@ -9,12 +9,14 @@ from dataclasses import asdict
 from ....trainers.scaling import RULES
 from ....trainers.spec import DecaySpec, OptimizerSpec, Recipe, TrainConfig
 from ...search import METHODS
+from ...search.comprehensive import num_raced
 from ...study import ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from ...study.comprehensive import solver_spaces
 from ...study.configure import SCHEDULE_NAMES
-from ...study.definition import ScheduleDefinition
+from ...study.definition import COMPREHENSIVE, ScheduleDefinition
 from ...study.search_space import describe_param
 from ...trial import TrialResult
-from .format import format_epochs, format_lr, pluralize
+from .format import format_epochs, format_lr, join_names, pluralize
 
 
 def confirmed_config(results: Iterable[TrialResult], arm: str, batch_size: int) -> TrainConfig | None:
@@ -82,6 +84,9 @@ def format_arm(study: Study, arm: ArmDefinition) -> str:
     longer = f"; {pluralize(arm.epochs, 'epoch')} a training" if arm.epochs else ""
     if arm.method == "defaults":
         return f"the best of {num_planned_trials(arm)} published default configurations{longer}"
+    if arm.method == COMPREHENSIVE:
+        repeated = f"; run {arm.repeats} times, of which the first chose" if arm.repeats > 1 else ""
+        return f"{_format_comprehensive(study, arm)}{repeated}{longer}"
     if arm.is_search:
         fixed = f"; fixed: {format_values(arm.fixed)}" if arm.fixed else ""
         repeated = f"; run {arm.repeats} times, of which the first chose" if arm.repeats > 1 else ""
@@ -91,6 +96,22 @@ def format_arm(study: Study, arm: ArmDefinition) -> str:
         return f"{start} a baseline of its own, found by {_format_search(arm.baseline.tune)}; {solver}{longer}"
     stated = "" if arm.baseline is None else format_values(_stated(arm.baseline, arm.baseline.model_fields_set))
     return f"{start} the study's baseline{f' with {stated}' if stated else ''}; {solver}{longer}"
+
+
+def _format_comprehensive(study: Study, arm: ArmDefinition) -> str:
+    """Describe what a comprehensive search tries, with the ranges at the largest batch size."""
+    trials, batch_size = num_planned_trials(arm), max(study.batch_sizes)
+    rules = [each.name for each in study.arms if not each.is_search and study.epochs_of(each) == study.epochs_of(arm)]
+    first = f"what {join_names(rules[: trials // 4])} would train with, then " if rules[: trials // 4] else ""
+    spaces = solver_spaces(study, arm, batch_size)
+    ranges = " | ".join(
+        f"{solver}: {'; '.join(f'{name} {describe_param(param)}' for name, param in space.items())}"
+        for solver, space in spaces.items()
+    )
+    return (
+        f"comprehensive search of {pluralize(trials, 'trial')}: {first}Sobol points of up to {len(spaces)} solvers, "
+        f"{num_raced(trials)} of the trials for a race of the best over seeds; at B={batch_size:,}, {ranges}"
+    )
 
 
 def format_baseline(baseline: BaselineDefinition) -> str:

@@ -3,8 +3,9 @@
 This module must not know rich or plotly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...cost import Cost
 from .format import format_amount, pluralize
@@ -31,18 +32,43 @@ class Unit:
     size: float
 
 
-def cost_unit(currency: str, amounts: Iterable[float]) -> Unit:
+NOT_KNOWN = "not known"
+"""Stands for an amount that a table of past trainings does not state."""
+
+
+def cost_unit(currency: str, amounts: Iterable[float], *, tabulated: bool = False) -> Unit:
     """Return the unit of a currency, with a prefix for large counts of operations.
 
-    >>> cost_unit("flops", [3e13, 2e12]).label
-    'TFLOPs'
+    Args:
+        currency: a name in `tuner.cost.CURRENCIES`.
+        amounts: what is to be shown.
+        tabulated: whether the amounts are those of a table of past trainings.
+
+    >>> cost_unit("flops", [3e13, 2e12]).label, cost_unit("device_seconds", [], tabulated=True).label
+    ('TFLOPs', 'tabulated seconds')
     """
+    if tabulated and currency == "device_seconds":
+        return Unit(label="tabulated seconds", size=1.0)
     largest = max(amounts, default=0.0)
     if currency == "flops":
         for size, prefix in _PREFIXES:
             if largest >= size:
                 return Unit(label=f"{prefix}FLOPs", size=size)
     return Unit(label=_LABELS[currency], size=1.0)
+
+
+def blank_unknown(value: Any, unknown: Collection[str]) -> Any:
+    """Return records or values with None for the costs that are not known, whose keys end in their names.
+
+    >>> blank_unknown({"arm": "sqrt", "bill": {"flops": 0.0, "trials": 1.0}, "spent.flops": 0}, {"flops"})
+    {'arm': 'sqrt', 'bill': {'flops': None, 'trials': 1.0}, 'spent.flops': None}
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: None if str(key).rpartition(".")[2] in unknown else blank_unknown(item, unknown)
+            for key, item in value.items()
+        }
+    return [blank_unknown(item, unknown) for item in value] if isinstance(value, list | tuple) else value
 
 
 def cost_title(unit: Unit, what: str) -> str:

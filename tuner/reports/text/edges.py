@@ -10,6 +10,6 @@ def format_edge(edge: Edge) -> str:
     'On the edge: tuned at B=512 chose lr 0.98 of 0.01 to 1; a better value may lie outside, so widen its range.'
     """
     return (
-        f"On the edge: {edge.arm} at B={edge.batch_size} chose {edge.name} {edge.value:.4g} of {edge.low:g} to "
+        f"On the edge: {edge.arm} at B={edge.batch_size:,} chose {edge.name} {edge.value:.4g} of {edge.low:g} to "
         f"{edge.high:g}; a better value may lie outside, so widen its range."
     )

@@ -3,7 +3,7 @@
 This module must not know rich or plotly. It escapes nothing; the caller that draws a text escapes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ....trainers.spec import OptionValue
 
@@ -107,3 +107,12 @@ def join_names(names: Sequence[str]) -> str:
     'date, legw and sqrt'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def format_sizes(batch_sizes: Iterable[int]) -> str:
+    """Format batch sizes as all text writes them, such as after "B=".
+
+    >>> format_sizes((256, 1024, 8192))
+    '256, 1,024 and 8,192'
+    """
+    return join_names([f"{size:,}" for size in batch_sizes])

@@ -13,6 +13,7 @@ from ...study import Study
 from ...trial import TrialResult
 from ..answer import Answer
 from .configuration import format_recipe, format_values
+from .costs import cost_unit
 from .format import join_names, pluralize
 from .scores import format_points, format_score
 
@@ -28,20 +29,28 @@ class Passage:
 def methods(subject: Answer) -> tuple[Passage, ...]:
     """Return what was trained, how it was chosen, how arms were compared, and how costs were counted."""
     return (
-        Passage(heading="What was trained", sentences=tuple(_workload(subject.origin.study))),
+        Passage(
+            heading="What was trained", sentences=tuple(_workload(subject.origin.study, subject.comparison.tabulated))
+        ),
         Passage(heading="How a configuration was chosen, and shown to the test set", sentences=_choice(subject)),
         Passage(heading="How arms were compared", sentences=tuple(_comparison(subject))),
         Passage(heading="How costs were counted", sentences=_costs(subject)),
     )
 
 
-def _workload(study: Study) -> Iterable[str]:
+def _workload(study: Study, tabulated: bool) -> Iterable[str]:
     options = "".join(
         f"; {kind}: {format_values(found)}"
         for kind, found in (("data options", study.data.options), ("model options", study.model))
         if found
     )
     yield f"Application {study.application} on data {study.data.source}{options}."
+    if tabulated:
+        yield (
+            f"Nothing was trained: the results are those of past trainings of {pluralize(study.epochs, 'epoch')}, "
+            "which a table holds by configuration and seed. What it has no training of has failed."
+        )
+        return
     yield (
         f"{pluralize(study.epochs, 'epoch')} in every training, whatever its batch size: every training that "
         "runs to its end sees the same samples and takes the same floating-point operations."
@@ -125,26 +134,36 @@ def _comparison(subject: Answer) -> Iterable[str]:
         "interval holds the truth in 75% of the cases with 3 seeds, 84% with 5 and 90% with 10; the t interval in 95%."
     )
     yield (
-        f"Of B0's: the mean score as a share of the baseline's at B0={facts.baseline_batch_size}, ticked where no "
+        f"Of B0's: the mean score as a share of the baseline's at B0={facts.baseline_batch_size:,}, ticked where no "
         f"seed is lost and it keeps {100 * facts.margin:.4g}% of it (LIMIT, Definition 2.1); it says nothing of "
         "the spread."
     )
     yield (
         f"K*: the fewest trials of {facts.reference}'s search whose expected best validation score reaches the arm's "
-        'mean; ">N" where all N trials do not. Where trials are exchangeable (grid, random search) it is an unbiased '
-        "estimate over all subsets of them (Tang et al., arXiv 2004.13705), less the luck of the best: a trial is "
-        "trained once, and the best of k is partly the luckiest. The true scores are taken for those that give the "
-        "observed ones on average with independent normal noise added, whose standard deviation is that of validation "
-        "scores over sound seeds (the median configuration of the batch size). In simulations two thirds of the luck "
-        "go (benchmarks/luck.py). Where no configuration has two sound seeds the luck is left in. Of a search that "
-        "learns, K* is read off the best so far, luck included."
+        'mean; ">N" where all N trials do not. Where trials are exchangeable (grid, random and Sobol search) it is an '
+        "unbiased estimate over all subsets of them (Tang et al., arXiv 2004.13705), less the luck of the best: a "
+        "trial is trained once, and the best of k is partly the luckiest. The true scores are taken for those that "
+        "give the observed ones on average with independent normal noise added, whose standard deviation is that of "
+        "validation scores over sound seeds (the median configuration of the batch size). In simulations two thirds "
+        "of the luck go (benchmarks/luck.py). Where no configuration has two sound seeds the luck is left in. Of a "
+        "search that learns, K* is read off the best so far, luck included."
     )
 
 
 def _costs(subject: Answer) -> tuple[str, ...]:
     is_tuned = subject.origin.study.baseline.tune is not None
+    seconds = cost_unit("device_seconds", [], tabulated=subject.comparison.tabulated).label
+    measures = (
+        "Tabulated seconds: what the table states for a training, on the machine that it was trained on; between two "
+        "trainings of the table they are interpolated as scores are. What the table does not state is not known."
+        if subject.comparison.tabulated
+        else "FLOPs: torch's operator count of one training step, a multiply-add as two, times the steps; "
+        "device-seconds: wall-clock seconds during which a training held its device; modelled joules: 100 pJ an "
+        "operation and 2,500 pJ a word moved, a model (DATE, Section 4.5), not a measurement. Measured joules, in the "
+        "ledger, are what the devices' energy meters counted, where they have one."
+    )
     return (
-        "A model's cost with an arm (epochs, device-seconds, FLOPs in the table): of a search all its trials at that "
+        f"A model's cost with an arm (epochs, {seconds}, FLOPs in the table): of a search all its trials at that "
         "batch size, the best of which is the model; of a rule one training, the mean of its confirmation runs. "
         "Further confirmation runs are evidence about the method, not part of tuning; they stand in the ledger.",
         "Everything that was started is billed: diverged, pruned, failed and repeated trainings, evaluation, set-up.",
@@ -153,8 +172,5 @@ def _costs(subject: Answer) -> tuple[str, ...]:
         "Incl. baseline: the same with the whole search for the small-batch baseline billed to this one batch size"
         f"{'' if is_tuned else ' (here the baseline was stated, and its tuning was not part of the study)'}. Pays off "
         "after: the number of batch sizes over which that search has paid for itself.",
-        "FLOPs: torch's operator count of one training step, a multiply-add as two, times the steps; device-seconds: "
-        "wall-clock seconds during which a training held its device; modelled joules: 100 pJ an operation and 2,500 pJ "
-        "a word moved, a model (DATE, Section 4.5), not a measurement. Measured joules, in the ledger, are what the "
-        "devices' energy meters counted, where they have one.",
+        measures,
     )

@@ -36,6 +36,8 @@ def next_steps(subject: Answer, study: str | None = None, options: str | None = 
     if subject.incomplete:
         again = f" A study that was stopped goes on with: {_command('run', study, options)}" if study else ""
         return (f"Complete the study first, as its first line says.{again}",)
+    if subject.comparison.tabulated:  # a table answers no more than it holds
+        return tuple(step for step in (_use(subject),) if step)
     steps = (_retry(subject, study, options), _use(subject), _change(subject, study, options))
     return tuple(step for step in steps if step)
 
@@ -151,11 +153,12 @@ def _remedies(comparison: Comparison, study: Study) -> Iterable[str]:
 
 
 def _untried_rules(study: Study) -> list[str]:
-    """Return rules that no arm uses, that fit every optimizer and that differ from those in use."""
+    """Return rules that no arm uses, that fit every optimizer, need no number and differ from those in use."""
     used = {arm.method for arm in study.arms} | {"constant"}
     if "sqrt" in used and not study.baseline.warmup_epochs:
         used.add("legw")  # without a warm-up to lengthen it is sqrt
-    fitting = [name for name, rule in RULES.items() if not rule.wants_ratio and not rule.optimizer_options]
+    plain = {name: rule for name, rule in RULES.items() if not rule.numbers}
+    fitting = [name for name, rule in plain.items() if not rule.wants_ratio and not rule.optimizer_options]
     return [name for name in fitting if name not in used][:MOST_RULES]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from ....trainers.scaling import RULES, scale
 from ....trainers.spec import Baseline, OptionValue, TrainConfig
-from ...analysis.comparison import confirmation_runs
+from ...analysis.runs import confirmation_runs
 from ...analysis.selection import BASELINE, best_trial
 from ...analysis.study_facts import StudyFacts
 from ...study import Study, baseline_config
@@ -28,11 +28,15 @@ def format_rule_command(
     if num_samples is None or baseline is None:
         return None
     epochs, how = trained.epochs, definition.on_long_warmup
-    scaled = scale(definition.method, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=how)
+    numbers = definition.rule_numbers
+    scaled = scale(
+        definition.method, baseline, batch_size=batch_size, epochs=epochs, on_long_warmup=how, numbers=numbers
+    )
     if scaled.schedule != trained.schedule:
         return None
     options = {
         "--baseline-batch-size": str(baseline.batch_size),
+        **{f"--{name.replace('_', '-')}": repr(value) for name, value in numbers.items()},
         **_schedule_options(baseline),
         **_optimizer_options(definition.method, baseline),
         "--epochs": str(epochs),

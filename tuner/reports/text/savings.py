@@ -29,15 +29,18 @@ def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost:
     needed, given = max(bill["trials"] for bill in bills), reference.bill["trials"]
     if needed >= given:
         return f"It takes {pluralize(needed, 'training')}, as {reference.arm} takes {format_amount(given)}."
-    spared = [_spared(reference.bill, bills, name) for name in dict.fromkeys(("flops", cost)) if name != "trials"]
-    if all(spared):
+    names = [name for name in dict.fromkeys(("flops", cost)) if name not in ("trials", *comparison.unknown)]
+    spared = [_spared(comparison, reference.bill, bills, name) for name in names]
+    if spared and all(spared):
         worths = [one for row in rows if (one := spared_worth(comparison, row)) is not None]
         spared += describe_worth(worths, comparison.facts.prices)
+    against = [_against(comparison, reference.bill, bills, name) for name in names]
     found = [
         f"It takes {pluralize(needed, 'training')} instead of the {format_amount(given)} that this study gave tuning",
-        f"and spares {join_names(spared)}" if all(spared) else "",
+        f"and spares {join_names(spared)}" if spared and all(spared) else "",
+        f"but costs {join_names(against)}" if not all(spared) else "",
     ]
-    sentences = [" ".join(part for part in found if part), _effort(rows), _baseline(comparison, rows)]
+    sentences = [" ".join(part for part in found if part), _effort(rows), _baseline(comparison, rows, cost)]
     return f"{'; '.join(sentence for sentence in sentences if sentence)}."
 
 
@@ -63,14 +66,25 @@ def describe_luck(comparison: Comparison) -> str:
     )
 
 
-def _spared(reference: Amounts, bills: Sequence[Amounts], currency: str) -> str:
+def _spared(comparison: Comparison, reference: Amounts, bills: Sequence[Amounts], currency: str) -> str:
     """Return the amount spared, a range if the bills differ; empty if one of them spares nothing."""
-    unit = cost_unit(currency, [reference[currency]])
+    unit = cost_unit(currency, [reference[currency]], tabulated=comparison.tabulated)
     amounts = [(reference[currency] - bill[currency]) / unit.size for bill in bills]
     if min(amounts) <= 0:
         return ""
+    return f"{_range(amounts)} {unit.label}"
+
+
+def _against(comparison: Comparison, reference: Amounts, bills: Sequence[Amounts], currency: str) -> str:
+    """Return what arms cost and what the reference costs, such as of longer trainings, which spare trials alone."""
+    unit = cost_unit(currency, [reference[currency]], tabulated=comparison.tabulated)
+    amounts = _range([bill[currency] / unit.size for bill in bills])
+    return f"{amounts} against {format_amount(reference[currency] / unit.size)} {unit.label}"
+
+
+def _range(amounts: Sequence[float]) -> str:
     low, high = format_amount(min(amounts)), format_amount(max(amounts))
-    return f"{low if low == high else f'{low} to {high}'} {unit.label}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _effort(rows: Sequence[ComparisonRow]) -> str:
@@ -89,17 +103,30 @@ def _effort(rows: Sequence[ComparisonRow]) -> str:
     return f"{number} {verb} as well on average{others}"
 
 
-def _baseline(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
-    """Return what the search for the baseline adds, and after how many batch sizes it has paid for itself."""
+def _baseline(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
+    """Return what the search for the baseline adds, and after how many batch sizes it has paid for itself.
+
+    That is in FLOPs, unless they are not known; where the tables' currency `cost` gives another number, in both.
+    """
     billed = [row for row in rows if row.zero_tuning and row.baseline_bill["trials"] > 0]
     if not billed:
         is_stated = any(row.zero_tuning for row in rows)
         return "the baseline was stated, so its tuning is not billed" if is_stated else ""
     trials = sorted({row.baseline_bill["trials"] for row in billed})
     facts = comparison.facts
-    savings = [row.savings.get("flops") for row in billed]
-    sizes = [saving.break_even for saving in savings if saving is not None]
     text = f"tuning the baseline at B0={facts.baseline_batch_size:,} took {pluralize(trials[-1], 'training')}"
-    if not sizes or None in sizes:
+    currencies = [name for name in dict.fromkeys(("flops", cost)) if name not in comparison.unknown]
+    sizes = {name: _break_even(billed, name) for name in currencies}
+    if set(sizes.values()) == {None}:
         return f"{text}, which no number of batch sizes pays for"
-    return f"{text}, paid off after {pluralize(max(size for size in sizes if size is not None), 'batch size')}"
+    when = {name: "never" if size is None else f"after {pluralize(size, 'batch size')}" for name, size in sizes.items()}
+    if len(set(sizes.values())) == 1:
+        return f"{text}, paid off {next(iter(when.values()))}"
+    units = {name: cost_unit(name, [], tabulated=comparison.tabulated).label for name in currencies}
+    return f"{text}, paid off {join_names([f'{found} in {units[name]}' for name, found in when.items()])}"
+
+
+def _break_even(rows: Sequence[ComparisonRow], currency: str) -> int | None:
+    """Return after how many batch sizes all arms have saved their baseline's bill; None if one of them never does."""
+    sizes = [saving.break_even for row in rows if (saving := row.savings.get(currency)) is not None]
+    return None if not sizes or None in sizes else max(size for size in sizes if size is not None)

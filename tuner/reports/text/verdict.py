@@ -27,13 +27,24 @@ def judged_arms(facts: StudyFacts) -> tuple[str, ...]:
     return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
 
 
+TABULATED_LINE = (
+    "Looked up in a table of past trainings: nothing was trained for this answer, and its seconds are those that were "
+    "recorded."
+)
+"""First line of an answer that rests on a table."""
+
+
 def first_lines(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """Return the answer: one line a batch size, then one for the whole study if there are several."""
+    """Return the answer: one line a batch size, then one for the whole study if there are several.
+
+    Before them it says so if results were looked up in a table.
+    """
     sizes = comparison.facts.batch_sizes
+    source = (TABULATED_LINE,) if comparison.tabulated else ()
     if not judged_arms(comparison.facts):
-        return (f"{comparison.facts.reference} stands alone: nothing to compare it with.",)
+        return (*source, f"{comparison.facts.reference} stands alone: nothing to compare it with.")
     lines = tuple(batch_size_line(comparison, batch_size, cost=cost) for batch_size in sizes)
-    return lines if len(sizes) == 1 else (*lines, study_line(comparison))
+    return (*source, *(lines if len(sizes) == 1 else (*lines, study_line(comparison))))
 
 
 def verdict_text(comparison: Comparison, *, cost: str) -> str:
@@ -79,32 +90,19 @@ def study_line(comparison: Comparison) -> str:
     return f"{_capital('; '.join(parts))}."
 
 
+def study_word(comparison: Comparison) -> str:
+    """Return the answer over all batch sizes in the word that they share, "Depends" where they share none."""
+    facts = comparison.facts
+    fates = {_fate([comparison.row(arm, size) for arm in judged_arms(facts)]) for size in facts.batch_sizes}
+    return _capital(fates.pop()) if len(fates) == 1 else "Depends"
+
+
 _STUDY_FATES = {
     "no": "you must: {others} worse than {reference} or lost seeds",
     "not shown": "it is not shown",
     "batch too large": "the batch is too large for this budget of epochs",
     "cannot be judged": "nothing can be judged",
 }
-
-
-def findings(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
-    """Return what else is found: the evidence on every judged arm, and other searches that beat the reference."""
-    facts = comparison.facts
-    sentences: list[str] = []
-    for batch_size in facts.batch_sizes:
-        rows = [comparison.row(arm, batch_size) for arm in judged_arms(facts)]
-        sentences += [f"B={batch_size:,}, {row.arm}: {_detail(comparison, row)}." for row in rows if row.verdict]
-        sentences += [
-            f"B={batch_size:,}: {row.arm}, which searches too, is better than {facts.reference}, so {facts.reference} "
-            "is not the strongest tuned arm there."
-            for row in comparison.rows
-            if row.batch_size == batch_size
-            and row.arm not in facts.zero_tuning_arms
-            and row.verdict is not None
-            and row.verdict.kind == "yes"
-            and row.verdict.finding == "better"
-        ]
-    return tuple(sentences)
 
 
 def summary_line(comparison: Comparison) -> str:
@@ -178,14 +176,26 @@ def _lead(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) -> 
         return f"{start} {facts.reference} is open{_scores(comparison, rows)}.{more}"
     if kind == "batch too large":
         limit = f"{100 * facts.margin:.4g}% of the small batch's {_baseline_score(comparison)}"
-        start = f"{where} is too large for this budget of epochs: on average neither {_either(names)} nor"
+        start = f"{where} is too large for this budget of epochs. On average neither {', '.join(names)} nor"
         return f"{start} {facts.reference} keeps {limit}{_scores(comparison, rows)}."
     if kind in ("worse", "unreliable"):
-        reference = comparison.row(facts.reference, rows[0].batch_size)
-        is_sound = _are_zero_tuning(facts, names) and not reference.seeds.lost
-        text = f"{'No, tune again' if is_sound else 'No'} at {where}: {_brief(comparison, kind, rows)}."
-        return text if kind == "worse" else f"{text} {_of_reference(comparison, rows)}"
+        return _no(comparison, kind, rows)
     return f"{where} cannot be judged: {why_not_judged(comparison, rows[0])}."
+
+
+def _no(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) -> str:
+    """Return the answer for arms that are worse, or unreliable: which they are, and the evidence."""
+    facts, names = comparison.facts, [row.arm for row in rows]
+    reference = comparison.row(facts.reference, rows[0].batch_size)
+    is_sound = _are_zero_tuning(facts, names) and not reference.seeds.lost
+    answer = f"{'No, tune again' if is_sound else 'No'} at B={rows[0].batch_size:,}:"
+    if kind == "worse":
+        losses = [f"by {_mean_loss(row, facts.metric)}" for row in rows]
+        others = [f"{name} {loss}" for name, loss in zip(names[1:], losses[1:], strict=True)]
+        return f"{answer} {', '.join([f'{names[0]} is worse than {facts.reference} {losses[0]}', *others])}."
+    lost = [f"{row.arm + ': ' if len(rows) > 1 else ''}{describe_lost(row.seeds)}" for row in rows]
+    unreliable = f"{answer} {join_names(names)} {_agree(names, 'is', 'are')} unreliable."
+    return f"{unreliable} {_capital('; '.join(lost))}. {_of_reference(comparison, rows)}"
 
 
 def _of_reference(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
@@ -215,57 +225,6 @@ def _brief(comparison: Comparison, kind: Kind, rows: Sequence[ComparisonRow]) ->
     if kind == "batch too large":
         return f"too low, as {comparison.facts.reference} is: {join_names(names)}"
     return f"{kind}: {join_names(names)}"
-
-
-def _detail(comparison: Comparison, row: ComparisonRow) -> str:
-    """Return all the evidence on an arm at a batch size."""
-    verdict, facts = row.verdict, comparison.facts
-    assert verdict is not None
-    if verdict.kind == "cannot be judged":
-        return f"cannot be judged, {why_not_judged(comparison, row)}"
-    reference = comparison.row(facts.reference, row.batch_size)
-    parts = [f"{verdict.kind} ({describe_seeds(row.seeds, facts.metric)}"]
-    if len(reference.seeds):
-        parts[0] += f"; {facts.reference} {describe_seeds(reference.seeds, facts.metric)}"
-    parts[0] += ")"
-    if row.seeds.lost:
-        parts.append(describe_lost(row.seeds))
-    if reference.seeds.lost:
-        parts.append(f"{facts.reference} is unreliable too: {describe_lost(reference.seeds)}")
-    if verdict.difference is not None and verdict.num_pairs > 1:
-        parts.append(_difference(comparison, row))
-    if verdict.seeds_needed is not None:
-        parts.append(f"{verdict.seeds_needed:,} seeds would show it if the difference stays as it is")
-    return "; ".join(parts)
-
-
-def _difference(comparison: Comparison, row: ComparisonRow) -> str:
-    """Return the difference on the sound seeds and what it says."""
-    verdict, metric = row.verdict, comparison.facts.metric
-    assert verdict is not None
-    assert verdict.difference is not None
-    low, high = verdict.difference.low, verdict.difference.high
-    tolerated = format_points(verdict.tolerance, metric, signed=False)
-    if low is None or high is None:
-        return f"difference {format_points(verdict.difference.mean, metric)}, {tolerated} tolerated"
-    ends = f"{format_points(low, metric).removesuffix(' points')} to {format_points(high, metric)}"
-    return f"difference {ends} (95% interval), {tolerated} tolerated: {format_finding(row)}"
-
-
-def format_finding(row: ComparisonRow) -> str:
-    """Format what the sound seeds say against the reference; empty without a verdict."""
-    return "" if row.verdict is None else _FINDINGS[row.verdict.finding]
-
-
-_FINDINGS = {
-    "better": "better",
-    "as good": "not worse than tolerated",
-    "likely as good": "likely not worse than tolerated",
-    "likely worse": "worse if taken alone, whether by more than tolerated is open",
-    "worse": "worse, whether by more than tolerated is open",
-    "worse by more": "worse by more than tolerated",
-    "open": "open",
-}
 
 
 def _evidence(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:

@@ -138,7 +138,7 @@ def test_a_workload_that_is_not_confirmed_yet_is_left_out_for_all_arms():
     done = small("done", tuned=[0.90, 0.91, 0.92], date=[0.90, 0.91, 0.92])
     found = performance_profiles([begun, done], "trials", with_baseline=False)
     assert ratios(found) == {"tuned": [4.0], "date": [1.0]}
-    assert found.left_out == ("Left out: begun at B=1024, where date has no confirmed score.",)
+    assert found.left_out == ("Left out: begun at B=1,024, where date has no confirmed score.",)
 
 
 def test_an_arm_all_of_whose_runs_failed_has_solved_nothing():
@@ -160,12 +160,12 @@ def test_what_cannot_be_profiled_is_refused_in_a_sentence(study):
     one, two = small("one", legw=scores, sqrt=scores), small("two", linear=scores)
     with pytest.raises(BadInput, match=r"^no arm stands in all studies.*: one has legw, sqrt; two has linear$"):
         performance_profiles([one, two], "trials", with_baseline=False)
-    with pytest.raises(BadInput, match=r"^no workload can be counted: Left out: begun at B=1024, where tuned has no"):
+    with pytest.raises(BadInput, match=r"^no workload can be counted: Left out: begun at B=1,024, where tuned has no"):
         performance_profiles([small("begun", tuned=[], date=scores)], "trials", with_baseline=False)
 
 
 def test_a_currency_that_was_not_measured_is_refused():
     results = [result("tuned", 1024, "confirmation", seed, validation=0.9, test=0.9, seconds=0.0) for seed in (0, 1)]
     study = compare(facts(arms=("tuned",), batch_sizes=(1024,)), results)
-    with pytest.raises(BadInput, match=r"^tuned at B=1024 has a bill of 0 device_seconds: choose another currency"):
+    with pytest.raises(BadInput, match=r"^tuned at B=1,024 has a bill of 0 device_seconds: choose another currency"):
         performance_profiles([study], "device_seconds", with_baseline=False)

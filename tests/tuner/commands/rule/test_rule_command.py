@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from tests.tuner.tiny_study import TinyStudyFolder
 from zerotune.tuner.commands.terminal import PLAIN_WIDTH
 
@@ -44,6 +46,17 @@ def test_a_rule_takes_an_applications_baseline_and_options_for_its_schedule(tiny
     ended = tiny.zerotune("rule", "legw", "--application", "lenet_mnist", *options, "--batch-size", "1024")
     assert ended.code == 0
     assert "Baseline: B0=256, learning rate 0.02, cosine warm-up over 1 epoch, decay poly (power=1)." in ended.out
+
+
+def test_a_rule_that_knows_the_noise_batch_takes_it_in_samples(tiny: TinyStudyFolder) -> None:
+    words = [word if word != "date" else "saturating" for word in DATE_36]
+    ended = tiny.zerotune(*words, "--noise-batch-size", "2048", "--json")
+    (row,) = json.loads(ended.out)["rows"]
+    assert row["schedule"]["peak_lr"] == pytest.approx(1.25e-3 * 3 / 1.25)
+    assert tiny.refuse(*words).startswith(
+        "error: rule saturating needs --noise-batch-size: the batch size beyond which"
+    )
+    assert "--exponent has no effect: rule date needs none" in tiny.refuse(*DATE_36, "--exponent", "0.5")
 
 
 def test_a_rules_long_warmup_is_refused_or_cut(tiny: TinyStudyFolder) -> None:

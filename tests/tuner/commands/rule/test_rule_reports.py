@@ -56,7 +56,9 @@ def test_the_tables_hold_the_papers_numbers(answer: RuleAnswer) -> None:
 @pytest.mark.parametrize("width", [80, 110])
 @pytest.mark.parametrize("rule", RULES)
 def test_what_a_rule_gives_fits_the_terminal(rule: str, width: int) -> None:
-    words = replace(WORDS, rule=rule, decay="multistep", decay_options=["milestones=10,20,27"], warmup="quadratic")
+    numbers = dict.fromkeys(RULES[rule].numbers, 0.25)
+    decay = {"decay": "multistep", "decay_options": ["milestones=10,20,27"], "warmup": "quadratic"}
+    words = replace(WORDS, rule=rule, **numbers, **decay)
     assert max(map(len, text_of(answer_options(words), width).splitlines())) <= width
 
 

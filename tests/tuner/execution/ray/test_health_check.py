@@ -13,7 +13,7 @@ from threading import Event
 import psutil
 import pytest
 
-from tests.user_applications import hang_until_mended
+from tests.user_applications import Here, hang_until_mended
 from zerotune.tuner.errors import Unreachable
 from zerotune.tuner.execution.ray import health_check as head_watch
 from zerotune.tuner.execution.ray.health_check import watch_head
@@ -63,18 +63,13 @@ def journal_of(folder: Path) -> JournalContent:
 
 
 @pytest.mark.ray
-def test_a_study_whose_ray_head_is_killed_ends_with_a_sentence_and_goes_on_when_run_again(tmp_path: Path) -> None:
+def test_a_study_whose_ray_head_is_killed_ends_with_a_sentence_and_goes_on_when_run_again(
+    here: Here, tmp_path: Path
+) -> None:
     """Trainings at the baseline's batch size hang, so that the study is certainly running when its head is killed."""
     hang_until_mended(tmp_path, tmp_path / "mended", "{max_concurrent: 1}")
-    command = [
-        sys.executable,
-        "-c",
-        "from zerotune.tuner.cli import main; main()",
-        "run",
-        "plane.yaml",
-        "--app",
-        "plane.py:sides",
-    ]
+    words = ("run", "plane.yaml", "--app", "plane.py:sides")
+    command = [sys.executable, "-c", "from zerotune.tuner.cli import main; main()", *words]
     environment = {**os.environ, "BROWSER_PATH": "/nonexistent"}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -93,14 +88,5 @@ def test_a_study_whose_ray_head_is_killed_ends_with_a_sentence_and_goes_on_when_
     assert err.count("\n") == 1
 
     (tmp_path / "mended").touch()
-    again = subprocess.run(
-        [*command, "--driver", "serial"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert again.returncode == 0
+    here.done(*words, "--driver", "serial")
     assert [8] == [len(journal_of(tmp_path).results)]

@@ -1,12 +1,10 @@
 """The head of an embedded cluster, seen from its program: started early, taken, released, and never left behind."""
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from zerotune.trainers.cores import num_cores
@@ -15,7 +13,6 @@ from zerotune.tuner.errors import BadInput, Unreachable
 from zerotune.tuner.execution.ray import local_cluster as embedded
 from zerotune.tuner.execution.ray.local_cluster import LocalHead, start_ahead, take
 
-ROOT = Path(__file__).parents[4]
 TIMED_OUT = """
 from zerotune.tuner.execution.ray.local_cluster import FAILED, describe_start_failure
 print(FAILED + describe_start_failure(RuntimeError("The node timed out.\\nMore of it.")))
@@ -146,19 +143,3 @@ def test_a_command_starts_a_cluster_ahead_where_it_needs_one_of_its_own(
     options = TrainingOptions(study="x", store=Path("mlruns"), driver=driver, address=address, **nowhere)
     with options.start_cluster_early():
         assert [num_cores()] * num_started == [head.num_cpus for head in heads]
-
-
-@pytest.mark.ray
-def test_a_cluster_goes_down_with_a_program_that_is_killed() -> None:
-    program = (
-        "import sys; from zerotune.tuner.execution.ray.local_cluster import LocalHead; head = LocalHead(1); "
-        "print(head.address(), flush=True); "
-        "sys.stdin.read()"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True, cwd=ROOT) as killed:
-        assert killed.stdout is not None
-        assert killed.stdout.readline().startswith("127.0.0.1:")
-        cluster = psutil.Process(killed.pid).children(recursive=True)
-        assert any("raylet" in process.name() for process in cluster)
-        killed.kill()
-    assert until(lambda: not any(process.is_running() and process.status() != "zombie" for process in cluster))

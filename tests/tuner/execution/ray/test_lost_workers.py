@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from ray import cloudpickle
 from tests.tuner.execution.agendas import NUM_TRAIN, SINGLE_WORKER, ListAgenda, make_trial
 from tests.tuner.execution.simulated_workers import Workers, make_update
 from zerotune.trainers import checkpoint as checkpoint_module
+from zerotune.trainers.distributed.data_parallel import READY_TIMEOUT
 from zerotune.trainers.distributed.local_workers import LocalWorkers, WorkerLost
 from zerotune.trainers.spec import EpochMetrics, Placement
 from zerotune.trainers.updates import Updates
@@ -174,6 +176,29 @@ def test_a_trial_may_be_pruned_though_a_worker_has_just_died(others: LocalWorker
     run_serial(agenda, execution)
     assert ["pruned", "finished"] == [result.status for result in agenda.results]
     assert [] == list(tmp_path.iterdir())
+
+
+@needs_gloo
+def test_a_pruned_trial_does_not_wait_for_a_worker_whose_death_goes_unnoticed(
+    others: LocalWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gloo has a race: a message to a worker that has just died may neither be sent nor fail."""
+
+    def broadcast(*_: object, src: int) -> None:
+        assert timeouts == [READY_TIMEOUT]
+        raise RuntimeError("Timed out waiting 30000ms for send operation to complete")
+
+    work = TrialRunner(make_trial(4, epochs=5), Placement(num_workers=2), others=others)
+    update = work.advance(0.0)
+    assert (update.error, update.lost) == (None, None)
+    timeouts: list[timedelta] = []
+    monkeypatch.setattr(torch.distributed.group.WORLD.__class__, "set_timeout", lambda group, t: timeouts.append(t))
+    monkeypatch.setattr(torch.distributed, "broadcast", broadcast)
+    closed: list[bool] = []
+    monkeypatch.setattr(others, "close", lambda: closed.append(True))
+    work.discard()
+    assert closed == [True]
+    LocalWorkers.close(others)  # they still wait for an answer
 
 
 def test_what_an_attempt_of_rays_cost_that_lost_a_worker_is_billed() -> None:

@@ -1,10 +1,11 @@
-"""An embedded cluster starts although Ray cannot write its token to the home folder."""
+"""An embedded cluster starts although Ray cannot write its token to the home folder, and ends with its program."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from zerotune.tuner.errors import Unreachable
@@ -64,12 +65,21 @@ def test_a_folder_that_cannot_be_written_is_named_and_no_busy_machine(monkeypatc
 
 
 @pytest.mark.ray
-def test_a_cluster_starts_without_a_home_that_can_be_written() -> None:
+def test_a_cluster_starts_without_a_home_that_can_be_written_and_goes_down_with_its_killed_program() -> None:
     """In a program of its own, since this one may have imported Ray."""
     program = (
+        "import sys\n"
         "from zerotune.tuner.execution.ray.cluster import connect\n"
         "from zerotune.tuner.execution.trial_runner import Execution\n"
-        "with connect(Execution()) as slots: print(slots.total > 0)"
+        "with connect(Execution()) as slots:\n"
+        "    print(slots.total > 0, flush=True)\n"
+        "    sys.stdin.read()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stdout == "True\n", done.stderr
+    with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "True\n"
+        cluster = psutil.Process(killed.pid).children(recursive=True)
+        assert any("raylet" in process.name() for process in cluster)
+        killed.kill()
+    psutil.wait_procs(cluster, timeout=30)
+    assert [process for process in cluster if process.is_running() and process.status() != "zombie"] == []

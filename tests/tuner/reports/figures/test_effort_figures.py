@@ -13,7 +13,7 @@ from zerotune.tuner.reports.figures.cost import PARTS, cost_parts
 from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
 from zerotune.tuner.search import importance
 from zerotune.tuner.search.importance import importances
-from zerotune.tuner.search.optuna_tpe import distribution
+from zerotune.tuner.search.optuna_search import distribution
 from zerotune.tuner.study.search_space import Choice, Float, sample
 
 ONE_ARM = {"arms": ("tuned",), "zero_tuning_arms": (), "batch_sizes": (1024,)}
@@ -55,7 +55,7 @@ def test_the_learning_curves_say_who_led_in_the_middle_and_at_the_end():
     slow, quick = confirmations("tuned", 1024, [0.95]), confirmations("date", 1024, [0.94])
     results = [with_scores(slow[0], 0.2, 0.3, 0.5, 0.95), with_scores(quick[0], 0.5, 0.9, 0.93, 0.94)]
     title = draw_figure("learning_curves", compare(study, results), results, "trials").layout.title.text
-    assert "At B=1024 date led after epoch 2 of 4, tuned at the end" in title
+    assert "At B=1,024 date led after epoch 2 of 4, tuned at the end" in title
 
 
 # Importances
@@ -122,7 +122,7 @@ def test_the_importance_figure_leaves_out_searches_that_are_too_small(monkeypatc
     results = complete_results()
     fewer = [r for r in results if r.trial.role != "search" or r.trial.batch_size != 1024 or r.trial.index > 2]
     figure = draw_figure("importances", compare(complete_facts(), fewer), fewer, "trials")
-    assert [note.text for note in figure.layout.annotations] == ["B=2048", "B=4096"]
+    assert [note.text for note in figure.layout.annotations] == ["B=2,048", "B=4,096"]
     shown = [trace.x for trace in figure.data if trace.x[0] is not None]
     assert [sum(shares) for shares in shown] == pytest.approx([1.0, 1.0])
     assert list(figure.layout.yaxis.ticktext) == ["lr", "warmup_epochs"]
@@ -170,7 +170,7 @@ def test_the_bars_hold_search_one_training_baseline_and_the_other_confirmations(
         ("date", 2),
     ]
     assert [trace.name for trace in figure.data if trace.name] == [part.name for part in PARTS]
-    assert "A model costs 5 trainings with tuned (at B=1024); the baselines took 4" in figure.layout.title.text
-    assert list(figure.layout.yaxis.ticktext) == ["tuned, B=1024", "date, B=1024"]
+    assert "A model costs 5 trainings with tuned (at B=1,024); the baselines took 4" in figure.layout.title.text
+    assert list(figure.layout.yaxis.ticktext) == ["tuned, B=1,024", "date, B=1,024"]
     (texts,) = [trace.text for trace in figure.data if trace.text is not None]
     assert [text.strip() for text in texts] == ["5 to a model", "1 to a model"]

@@ -59,7 +59,7 @@ def test_a_star_stands_where_the_reference_reaches_an_arm_and_the_title_says_whe
     figure = drawn("best_of_k", facts(**ONE_SIZE), small_study())
     stars = [trace for trace in figure.data if trace.marker.symbol == "star" and trace.legendgroup]
     assert [(trace.legendgroup, trace.x[0], trace.y[0]) for trace in stars] == [("date", 2, 0.93)]
-    assert "date: 2; sqrt: more than 3 (at B=1024)" in title(figure)
+    assert "date: 2; sqrt: more than 3 (at B=1,024)" in title(figure)
     assert [list(trace.y) for trace in traces(figure, "sqrt")] == [[0.95, 0.95]]
 
 
@@ -147,7 +147,9 @@ def test_a_choice_on_the_edge_is_the_title_of_the_slices():
     study, results = mixed_study()
     assert "No chosen value lies on the edge" in title(drawn("slices", study, results))
     results = searched([0.94, 0.92, 0.95], TRIED)
-    assert "may lie outside: tuned's lr at B=1024, tuned's momentum at B=1024" in title(drawn("slices", study, results))
+    assert "may lie outside: tuned's lr at B=1,024, tuned's momentum at B=1,024" in title(
+        drawn("slices", study, results)
+    )
 
 
 def test_a_baseline_on_the_edge_of_its_range_is_in_the_title_of_the_slices():
@@ -227,7 +229,7 @@ def test_the_surface_says_how_wide_the_good_region_is():
     params = [{"lr": lr, "warmup_epochs": warmup} for lr in (0.1, 0.2) for warmup in (0, 1)]
     results = searched([0.940, 0.936, 0.90, None], params)
     figure = drawn("surface", facts(**ONE_SIZE), results)
-    assert "Within 0.5% of the best grid point: 2 of 4 with tuned at B=1024 (1 diverged)" in title(figure)
+    assert "Within 0.5% of the best grid point: 2 of 4 with tuned at B=1,024 (1 diverged)" in title(figure)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_lost_seeds_are_crosses_and_sound_ones_off_the_axis_triangles() -> None:
     }
     said = [hover for symbol, hover, _ in marks(figure, "date", level=True) if symbol == CROSS]
     assert said == [
-        "date, B=1024<br>seed 2: 10.60%<br>lost: nearer to guessing than to the baseline<br>"
+        "date, B=1,024<br>seed 2: 10.60%<br>lost: nearer to guessing than to the baseline<br>"
         "median of the sound seeds 86.50%"
     ]
     assert "lost seed" in [trace.name for trace in figure.data]
@@ -168,7 +168,7 @@ def test_an_arm_that_lost_a_seed_has_no_trials_to_match() -> None:
 def test_of_many_arms_the_headline_names_the_range_of_trials_to_match() -> None:
     title = many("best_of_k").layout.title.text.replace("<br>", " ")
     assert (
-        "tuned needs on average to match an arm that lost no seed: 2 to more than 8 (at B=512, 1024, 2048, 4096)"
+        "tuned needs on average to match an arm that lost no seed: 2 to more than 8 (at B=512, 1,024, 2,048 and 4,096)"
         in title
     )
 

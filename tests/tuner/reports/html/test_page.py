@@ -156,8 +156,9 @@ def test_savings_are_in_the_currency_that_was_asked_for(subject, cost):
 
 
 def test_the_verdict_stands_first_then_the_question_is_answered_in_numbers(text, subject):
-    sentence = escape(first_lines(subject.comparison, cost="device_seconds")[0])
-    assert text.index(sentence) < text.index("What was found") < text.index('id="table-answer"')
+    lead, _, evidence = escape(first_lines(subject.comparison, cost="device_seconds")[0]).partition(". ")
+    place = text.index(f"<p><strong>{lead}.</strong> {evidence}</p>")
+    assert place < text.index("What was found") < text.index('id="table-answer"')
 
 
 def test_every_figure_is_in_a_section_with_a_heading_a_caption_and_words_for_who_cannot_see_it(read, text):

@@ -47,10 +47,10 @@ def test_arms_without_all_confirmation_runs_are_named(complete: Answer) -> None:
     results = complete.results
     less = [run for run in results if run.trial.index != 2 or run.trial.arm != "date"]
     assert reported(results=less).missing == (
-        "Not confirmed by every seed: date at B=1024 (2 of 3), date at B=2048 (2 of 3), date at B=4096 (2 of 3).",
+        "Not confirmed by every seed: date at B=1,024 (2 of 3), date at B=2,048 (2 of 3), date at B=4,096 (2 of 3).",
     )
     (sentence,) = reported(results=[]).missing
-    assert sentence.startswith("Not confirmed by every seed: baseline at B=256 (0 of 3), tuned at B=1024 (0 of 3), ")
+    assert sentence.startswith("Not confirmed by every seed: baseline at B=256 (0 of 3), tuned at B=1,024 (0 of 3), ")
     assert sentence.endswith(" and 13 more.")
 
 
@@ -61,7 +61,7 @@ def test_an_arm_whose_confirmation_runs_all_failed_is_not_confirmed(complete: An
         else run
         for run in complete.results
     ]
-    assert reported(results=results).missing == ("Not confirmed by every seed: legw at B=2048 (3 of 3, 3 failed).",)
+    assert reported(results=results).missing == ("Not confirmed by every seed: legw at B=2,048 (3 of 3, 3 failed).",)
 
 
 def test_results_that_are_more_than_were_counted_are_not_missing() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.judged_study import AS_FIVE, FAR, FIVE, LR0, ONE_LOST, OPEN, judged
+from tests.reported_study import definition
 from tests.synthetic_study import confirmations, result
 from tests.user_applications import Here
 from zerotune.tuner.reports.text.next_steps import next_steps
@@ -27,6 +28,16 @@ def test_a_yes_gives_the_command_with_the_studys_own_numbers(
     (row,) = json.loads(ended.out)["rows"]
     assert row["schedule"]["peak_lr"] == LR0 * 2
     assert row["total_iterations"] == -(-30 * 4000 // 1024)
+
+
+def test_the_command_has_the_number_that_the_rule_needs(here: Here) -> None:
+    power = {"method": "power", "exponent": 0.5}
+    arms = [{**arm, **power} if arm["name"] == "sqrt" else arm for arm in definition()["arms"]]
+    (step, *_) = next_steps(judged({1024: {"tuned": FIVE, "sqrt": AS_FIVE}}, arms=arms))
+    _, *words = shlex.split(step.partition(": ")[2])
+    assert words[:2] == ["rule", "power"]
+    (row,) = json.loads(here.zerotune(*words, "--format", "json").out)["rows"]
+    assert row["schedule"]["peak_lr"] == LR0 * 2
 
 
 def test_where_the_command_would_give_another_schedule_the_schedule_itself_is_said() -> None:

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from tests.complete_study import complete_results
+from tests.judged_study import judged
 from tests.reported_study import definition, reported
 from tests.synthetic_study import CHANCE, confirmations, result
 from zerotune.tuner.reports.text.caveats import caveats
+from zerotune.tuner.reports.text.findings import findings
 from zerotune.tuner.reports.text.methods_section import methods
-from zerotune.tuner.reports.text.verdict import findings, first_lines, summary_line
+from zerotune.tuner.reports.text.verdict import first_lines, summary_line
 
 GOOD, AS_GOOD, WORSE = [0.990, 0.991, 0.992], [0.9901, 0.9911, 0.9921], [0.95, 0.951, 0.952]
 UNSURE = [0.999, 0.95, 0.98]
@@ -57,7 +59,7 @@ def test_a_clear_yes_has_its_evidence_its_saving_and_what_could_still_fail():
 def test_a_lost_seed_is_no_whatever_the_others_score():
     subject = with_baseline({"tuned": [0.68, 0.84, 0.89], "date": [0.971, 0.973, 0.114]}, [0.9795, 0.979, 0.98])
     assert lines(subject) == (
-        "No, tune again at B=1,024: date is unreliable: 1 of 3 trainings ended nearer to guessing than to the baseline "
+        "No, tune again at B=1,024: date is unreliable. 1 of 3 trainings ended nearer to guessing than to the baseline "
         "(true rate 1% to 91%). Tuned (2 trials) gave 68.0 84.0 89.0: no training of either keeps 99.5% of the small "
         "batch's 97.95%.",
     )
@@ -90,9 +92,38 @@ def test_three_seeds_above_a_weak_reference_are_a_less_certain_yes():
 def test_a_batch_that_is_too_large_for_both_is_said():
     subject = with_baseline({"tuned": [0.68, 0.84, 0.89], "sqrt": [0.935, 0.932, 0.939]}, [0.965, 0.966, 0.964])
     assert lines(subject) == (
-        "B=1,024 is too large for this budget of epochs: on average neither sqrt nor tuned keeps 99.5% of the "
+        "B=1,024 is too large for this budget of epochs. On average neither sqrt nor tuned keeps 99.5% of the "
         "small batch's 96.50% (sqrt 93.5 93.2 93.9, tuned 68.0 84.0 89.0).",
     )
+
+
+def test_several_arms_with_one_no_are_named_before_their_evidence():
+    (line,) = lines(with_baseline({"tuned": FIVE, "legw": FAR, "sqrt": FAR}, FIVE))
+    assert line == "No, tune again at B=1,024: legw is worse than tuned by 5.00 points, sqrt by 5.00 points."
+    (line,) = lines(with_baseline({"tuned": FIVE, "legw": [0.1, *FAR[1:]], "sqrt": [0.1, 0.1, *FAR[2:]]}, FIVE))
+    assert line.startswith(
+        "No, tune again at B=1,024: legw and sqrt are unreliable. Legw: 1 of 5 trainings ended nearer to guessing than "
+        "to the baseline (true rate 1% to 72%); sqrt: 2 of 5 trainings ended"
+    )
+
+
+def test_a_baseline_that_pays_off_later_in_another_currency_is_said_in_both():
+    yes = judged({1024: {"tuned": FIVE, "legw": AS_FIVE}})
+    (line,) = first_lines(yes.comparison, cost="device_seconds")
+    assert "took 4 trainings, paid off after 1 batch size in FLOPs and after 2 batch sizes in device-seconds." in line
+    (line,) = first_lines(yes.comparison, cost="flops")
+    assert "took 4 trainings, paid off after 1 batch size." in line
+
+
+def test_an_arm_that_spares_trials_and_costs_more_says_both():
+    found = judged({1024: {"tuned": FIVE, "legw": AS_FIVE}})
+    longer = [
+        replace(run, cost=replace(run.cost, flops=8 * run.cost.flops)) if run.trial.arm == "legw" else run
+        for run in found.results
+    ]
+    (line,) = first_lines(reported(found.origin.definition, longer).comparison, cost="flops")
+    assert "It takes 1 training instead of the 6 that this study gave tuning but costs 2.4 against 1.8 TFLOPs;" in line
+    assert "spares" not in line
 
 
 def test_ties_are_less_certain():
@@ -120,7 +151,7 @@ def test_a_study_without_rules_judges_its_other_arms():
     subject = study({"tuned": FIVE, "defaults": AS_FIVE})
     assert lines(subject)[0].startswith("Yes: defaults does as well as tuned at B=1,024. ")
     worse = study({"tuned": FIVE, "defaults": FAR})
-    assert lines(worse) == ("No at B=1,024: worse than tuned: defaults by 5.00 points.",)
+    assert lines(worse) == ("No at B=1,024: defaults is worse than tuned by 5.00 points.",)
 
 
 def test_nothing_is_judged_before_there_are_scores():
@@ -144,7 +175,7 @@ def test_the_number_of_seeds_stands_beside_the_width_of_the_intervals():
 
 
 def test_a_search_that_made_fewer_trials_than_defined_is_a_caveat():
-    assert "defaults at B=1024 (0 of 3)" in said(reported(), "fewer trials than defined")[0]
+    assert "defaults at B=1,024 (0 of 3)" in said(reported(), "fewer trials than defined")[0]
     assert "tuned at" not in said(reported(), "fewer trials than defined")[0]
 
 
@@ -154,7 +185,7 @@ def test_a_choice_on_the_edge_of_its_range_is_a_caveat_and_none_is_said_too():
         replace(run, validation_score=CHANCE) if run.trial.role == "search" and run.trial.params["lr"] > 0.01 else run
         for run in complete_results()
     ]
-    assert "tuned at B=1024 chose lr 0.01 of 0.01 to 0.08" in said(reported(results=low_is_best), "on the edge")[0]
+    assert "tuned at B=1,024 chose lr 0.01 of 0.01 to 0.08" in said(reported(results=low_is_best), "on the edge")[0]
 
 
 def test_of_two_values_either_may_be_an_edge_and_that_is_a_caveat():

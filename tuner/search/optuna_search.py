@@ -1,23 +1,29 @@
-"""Optuna's tree-structured Parzen estimator (TPE), with optional pruning.
+"""Optuna's samplers that learn from earlier trials, TPE and a Gaussian process, with optional pruning.
 
-This is the only method that uses Optuna. Proposals are made in rounds of fixed size. A proposal uses only the outcomes
+Proposals are made in rounds of fixed size. A proposal uses only the outcomes
 of earlier rounds, which are told to Optuna in the order of their proposals. The proposals are therefore a function of
 the seed and the outcomes alone, independent of the number of workers and the order in which trials end, and a resumed
 study asks for the same trials. Optuna keeps its study in memory; the platform's journal is the source of truth.
 """
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from ...trainers.process_state import one_thread
 from ..study.fields import Pruner
 from ..study.search_space import Choice, Int, Param, Space
+from .enumerated import sobol_points
 from .method import Outcome, Proposal
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+STUDY_NAME: Final = "search"
+"""Name of the study in Optuna's memory: a name of its own each time would change what Hyperband prunes."""
 
 
 def distribution(param: Param) -> BaseDistribution:
@@ -35,8 +41,14 @@ def build_pruner(name: Pruner, *, epochs: int) -> optuna.pruners.BasePruner:
 
     asha: asynchronous successive halving (Li et al., 2018) with rungs at epochs/9 and epochs/3, keeping a third. It
         compares with running trials, so with several workers its decisions depend on timing.
+    hyperband: successive halving in brackets, which start trials at epochs/9, epochs/3 and epochs (Li et al., 2017):
+        robust where early scores mislead. It compares with running trials, as asha does.
     median: prune below the median of the finished trials at the same epoch (Vizier, 2017). Reproducible.
     """
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(
+            min_resource=max(1, epochs // 9), max_resource=epochs, reduction_factor=3, bootstrap_count=0
+        )
     if name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(
             min_resource=max(1, epochs // 9), reduction_factor=3, min_early_stopping_rate=0, bootstrap_count=0
@@ -46,17 +58,51 @@ def build_pruner(name: Pruner, *, epochs: int) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-class OptunaTPE:
-    """TPE over a space, in rounds.
+def _tpe(seed: int, num_startup: int) -> optuna.samplers.BaseSampler:
+    """Tree-structured Parzen estimator (Bergstra et al., 2011), multivariate (Falkner et al., 2018)."""
+    return optuna.samplers.TPESampler(
+        n_startup_trials=num_startup,
+        n_ei_candidates=24,
+        multivariate=True,
+        group=False,
+        constant_liar=True,
+        seed=seed,
+    )
+
+
+def _gp(seed: int, num_startup: int) -> optuna.samplers.BaseSampler:
+    """Gaussian process with a Matern 5/2 kernel and log expected improvement (Ament et al., 2023); scores are noisy."""
+    return optuna.samplers.GPSampler(n_startup_trials=num_startup, deterministic_objective=False, seed=seed)
+
+
+Sampler = Literal["tpe", "gp"]
+SAMPLERS: Final[dict[Sampler, Callable[[int, int], optuna.samplers.BaseSampler]]] = {"tpe": _tpe, "gp": _gp}
+"""Sampler by name: (seed, number of proposals before it learns) -> Optuna's sampler."""
+
+
+class OptunaSearch:
+    """A sampler over a space, in rounds.
+
+    The first proposals are not learned: min(10, max(4, trials / 3)) draws for TPE, as many points of a scrambled Sobol
+    sequence for the Gaussian process.
 
     Args:
+        sampler: a name in `SAMPLERS`.
         trials: total number of proposals, >= 1.
         epochs: epochs of a full trial, for the pruner's rungs.
         parallel: proposals per round, >= 1.
     """
 
     def __init__(
-        self, space: Space, *, trials: int, seed: int, epochs: int, pruner: Pruner = "none", parallel: int = 4
+        self,
+        space: Space,
+        *,
+        sampler: Sampler = "tpe",
+        trials: int,
+        seed: int,
+        epochs: int,
+        pruner: Pruner = "none",
+        parallel: int = 4,
     ) -> None:
         self._distributions = {name: distribution(param) for name, param in space.items()}
         self._trials = trials
@@ -66,17 +112,16 @@ class OptunaTPE:
         self._reported: set[tuple[int, int]] = set()
         self._held_outcomes: dict[int, Outcome] = {}
         self._told = 0
-        sampler = optuna.samplers.TPESampler(
-            n_startup_trials=min(10, max(4, trials // 3)),
-            n_ei_candidates=24,
-            multivariate=True,
-            group=False,
-            constant_liar=True,
-            seed=seed,
-        )
+        num_startup = min(10, max(4, trials // 3))
         self._study = optuna.create_study(
-            direction="maximize", sampler=sampler, pruner=build_pruner(pruner, epochs=epochs)
+            direction="maximize",
+            sampler=SAMPLERS[sampler](seed, num_startup),
+            pruner=build_pruner(pruner, epochs=epochs),
+            study_name=STUDY_NAME,  # Hyperband assigns brackets by it
         )
+        if sampler == "gp":
+            for point in sobol_points(space, trials=min(num_startup, trials), seed=seed):
+                self._study.enqueue_trial(cast(dict[str, Any], point))
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
         """Return the next proposal, or "wait" at the end of a round until all its outcomes are told."""
@@ -85,7 +130,8 @@ class OptunaTPE:
             return "done"
         if index % self._parallel == 0 and self._told < index:
             return "wait"
-        trial = self._study.ask(self._distributions)
+        with one_thread():  # with more, the Gaussian process's sums, and so its proposals, would differ
+            trial = self._study.ask(self._distributions)
         self._asked.append(trial)
         return Proposal(index=index, params=trial.params)
 

@@ -1,0 +1,1 @@
+"""The command `zerotune judge`: past trainings as evidence."""

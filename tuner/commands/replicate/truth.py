@@ -1,0 +1,132 @@
+"""What is true of a study by its table: the means over all seeds that the table has.
+
+This module must not know what a study said.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....trainers.spec import OptionValue, TrainConfig
+from ....trainers.tabulated.table import NotTabulated, Table
+from ...analysis.lost_seeds import Guessing
+from ...analysis.verdict import Kind, tolerated_loss
+from ...study import ArmDefinition, Study, search_config
+from ...study.search_space import Choice, Param
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrueScores:
+    """Scores of a configuration on all seeds of the table; a diverged training has the score of guessing.
+
+    Attributes:
+        scores: one for each seed of the table.
+        num_diverged: trainings that diverged.
+    """
+
+    scores: tuple[float, ...]
+    num_diverged: int = 0
+
+    @property
+    def mean(self) -> float:
+        """The mean over all seeds, those that are lost included."""
+        return fmean(self.scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What is true of configurations by a table.
+
+    Attributes:
+        all_seeds: (configuration) -> its test scores on all seeds of the table, infinite where it diverged; raises
+            NotTabulated where the table lacks one.
+        guessing: the score of guessing, and which scores are better.
+        margin: share of the baseline's score that still counts as kept.
+    """
+
+    all_seeds: Callable[[TrainConfig], NDArray[np.float64]]
+    guessing: Guessing
+    margin: float
+
+    @property
+    def sign(self) -> float:
+        """1 if higher scores are better, otherwise -1."""
+        return 1.0 if self.guessing.higher_is_better else -1.0
+
+    def scores(self, config: TrainConfig) -> TrueScores:
+        """Return the test scores of a configuration on all seeds of the table.
+
+        Raises:
+            NotTabulated: the table lacks one of them.
+        """
+        found = self.all_seeds(config)
+        diverged = ~np.isfinite(found)
+        guess = np.nan if self.guessing.score is None else self.guessing.score
+        scores = np.where(diverged, guess, found)
+        return TrueScores(scores=tuple(scores.tolist()), num_diverged=int(diverged.sum()))
+
+    def is_true(self, kind: Kind, arm: TrueScores, reference: TrueScores, baseline: TrueScores) -> bool | None:
+        """Return whether a verdict is true; None for one that claims nothing: "not shown" and "cannot be judged".
+
+        With the means over all seeds of the table of the configurations that were chosen, and the loss that the margin
+        of the baseline's mean tolerates:
+
+        - "yes" and "yes, but" are true if the arm's is not worse than the reference's by that loss or more;
+        - "worse" is true if the arm's is worse than the reference's;
+        - "batch too large" is true if both are worse than the baseline's by more than that loss;
+        - "unreliable" is true if the arm loses a seed of the table: its training diverged, or ended past half-way from
+          the baseline's mean to guessing.
+        """
+        gain = self.sign * (arm.mean - reference.mean)
+        tolerance = tolerated_loss(self.margin, baseline.mean)
+        if kind in ("yes", "yes, but"):
+            return gain > -tolerance or arm == reference
+        if kind == "worse":
+            return gain < 0
+        if kind == "batch too large":
+            return all(self.sign * (one.mean - baseline.mean) < -tolerance for one in (arm, reference))
+        return self.loses_seeds(arm, baseline) if kind == "unreliable" else None
+
+    def loses_seeds(self, arm: TrueScores, baseline: TrueScores) -> bool:
+        """Return whether a seed of the table is lost."""
+        half_way = self.guessing.half_way(baseline.mean)
+        past = half_way is not None and any(self.sign * (score - half_way) < 0 for score in arm.scores)
+        return past or arm.num_diverged > 0
+
+    def best_in_space(self, table: Table, study: Study, arm: ArmDefinition, like: TrainConfig) -> float | None:
+        """Return the best mean over all seeds that an arm's search could have chosen.
+
+        Candidates are the table's values in every range and the ends of the range: the mean of what is interpolated
+        between two values is never better than at one of them. None if the table has none of them.
+
+        Args:
+            table: gives the values.
+            study: the study of the arm.
+            arm: an arm that searches a space.
+            like: a training of the arm at the batch size in question.
+        """
+        values = {axis.name: axis.numbers for axis in table.axes}
+        lists = [_candidates(param, values.get(name, ())) for name, param in arm.space.items()]
+        found = []
+        for point in product(*lists):
+            config = _with_params(study, arm, dict(zip(arm.space, point, strict=True)), like)
+            try:
+                found.append(self.scores(config).mean)
+            except NotTabulated:
+                continue
+        return max(found, key=lambda mean: self.sign * mean, default=None)
+
+
+def _candidates(param: Param, values: Sequence[float]) -> Sequence[OptionValue]:
+    if isinstance(param, Choice):
+        return param.choices
+    return sorted({param.low, param.high, *(value for value in values if param.low < value < param.high)})
+
+
+def _with_params(study: Study, arm: ArmDefinition, params: Mapping[str, OptionValue], like: TrainConfig) -> TrainConfig:
+    found = search_config(study, arm, params, batch_size=like.batch_size)
+    return replace(like, schedule=found.schedule, optimizer=found.optimizer, recipe=found.recipe)
