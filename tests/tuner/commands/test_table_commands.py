@@ -1,9 +1,12 @@
 """What commands do with an application that is a table of past trainings."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from zerotune.trainers.child_process import PACKAGE
+from zerotune.tuner.cli import COMMANDS
 from zerotune.tuner.commands import options as options_module
 from zerotune.tuner.commands.list.entries import list_entries
 from zerotune.tuner.commands.options import TrainingOptions
@@ -43,3 +46,11 @@ def test_tables_are_listed_as_such() -> None:
     _, rows = list_entries("applications")
     [row] = [row for row in rows if row[0] == "hpobench_car"]
     assert row[1].startswith("a table of 150,000 past trainings: ")
+
+
+def test_a_refusal_names_a_command_that_there_is() -> None:
+    known = {name for commands in COMMANDS.values() for name in commands}
+    sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "tuner" / "commands").rglob("*.py")]
+    named = [name for source in sources for name in re.findall(r'refuse_table\(study, "(.*?)"\)', source)]
+    assert len(named) == 3
+    assert set(named) <= known

@@ -54,7 +54,7 @@ def measure_weak_scaling(question: WeakScalingRequest, tell: Callable[[str], Non
     """
     study, resources = question.study, question.study.resources
     folder = question.data_folder or study.data.folder
-    refuse_table(study, "weak-scaling")
+    refuse_table(study, "scale")
     if problem := _uneven_batches(question):
         raise BadInput(problem)
     num_train = check_workload(study, folder).num_train
