@@ -1,5 +1,5 @@
 # Two commands for a new user: `make run` and `make test`. Both make the virtual environment they need. `make test-ray` has
-# the tests that start Ray clusters, which wait more than they compute.
+# the tests that start Ray clusters, and `make test-all` both.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 COMPILE := $(BIN)/python -m compileall -qq -j 0 -x /tests/ $(abspath $(VENV)/lib) || true
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
-.PHONY: run test test-ray lint format clean
+.PHONY: run test test-ray test-all lint format clean
 
 run: $(VENV)/.run
 	$(BIN)/zerotune run quickstart
@@ -19,6 +19,9 @@ test: $(VENV)/.dev
 
 test-ray: $(VENV)/.dev
 	$(PYTEST) -m ray tests
+
+test-all: $(VENV)/.dev
+	$(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

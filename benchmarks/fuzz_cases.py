@@ -28,7 +28,7 @@ from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.progress_display import ProgressDisplay
 from zerotune.tuner.run.recorder import RecordingAgenda
 from zerotune.tuner.run.reuse import ResultReuse, ReusableResults
-from zerotune.tuner.run.run import open_session, warn_about_damage
+from zerotune.tuner.run.session import open_session, warn_about_damage
 from zerotune.tuner.sanitize import INVISIBLE, sanitize_console
 from zerotune.tuner.store import record
 from zerotune.tuner.study import Study, load_study, shipped_studies, study_from_text

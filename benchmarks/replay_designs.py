@@ -90,6 +90,10 @@ class GaussianProcess:
         self._asked.append(self._study.ask(self._distributions))
         return Proposal(index=len(self._asked) - 1, params=self._asked[-1].params)
 
+    def start_from(self, params: Params) -> None:
+        """Propose these first."""
+        self._study.enqueue_trial(dict(params))
+
     def report(self, index: int, epoch: int, score: float) -> bool:
         """Return True: nothing is pruned."""
         return True

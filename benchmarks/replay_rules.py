@@ -9,6 +9,8 @@ asked.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -61,21 +63,42 @@ def choose(found: Sequence[tuple[float, Params]], tolerance: float) -> Params:
     return min((params for score, params in found if score >= best - tolerance), key=lambda params: params["lr"])
 
 
-def gains(
-    data: Surface, rule: str, budget: int, batch_size: int, number: int, *, cautious: bool
-) -> tuple[float, bool] | None:
-    """Return what a rule gains on tuning and whether it keeps `KEPT` of it; None beyond the table's learning rates."""
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A baseline, what tuning reaches at the target batch size, the seed of both searches, and those that judge."""
+
+    data: Surface
+    baseline: Params
+    batch_size: int
+    level: float
+    seed: int
+    fresh: Sequence[int]
+
+    def judge(self, lr: float) -> tuple[float, bool]:
+        """Return what the baseline with this learning rate gains on tuning, and whether it keeps `KEPT` of it."""
+        reached = self.data.score({**self.baseline, "lr": lr}, self.batch_size, self.fresh)
+        return reached - self.level, reached >= KEPT * self.level
+
+
+@lru_cache(maxsize=2000)
+def case(data: Surface, budget: int, batch_size: int, number: int, *, cautious: bool) -> Case:
+    """Return the case of a number: a baseline tuned with a budget of trainings, and the tuned arm."""
     order, rng = seed_order(data.num_seeds, "rules", data.name, number), rng_of("size", data.name, number)
     size: Params = {"depth": int(rng.integers(1, 4)), "width": float(rng.choice([16, 64, 256, 1024]))}
     seed, fresh = order[0], order[1:]
     tuned = choose(search(data, batch_size, size, TUNED_TRIALS, seed, "tuned", batch_size, number), 0.0)
     baseline = choose(search(data, B0, size, budget, seed, "baseline", number), noise(data) if cautious else 0.0)
-    lr = baseline["lr"] * (batch_size / B0) ** RULES[rule]
-    if not data.has(lr):
-        return None
-    reached = data.score({**baseline, "lr": lr}, batch_size, fresh)
     level = data.score(tuned, batch_size, fresh)
-    return reached - level, reached >= KEPT * level
+    return Case(data=data, baseline=baseline, batch_size=batch_size, level=level, seed=seed, fresh=fresh)
+
+
+def gains(
+    data: Surface, rule: str, budget: int, batch_size: int, number: int, *, cautious: bool
+) -> tuple[float, bool] | None:
+    """Return what a rule gains on tuning and whether it keeps `KEPT` of it; None beyond the table's learning rates."""
+    found = case(data, budget, batch_size, number, cautious=cautious)
+    lr = found.baseline["lr"] * (batch_size / B0) ** RULES[rule]
+    return found.judge(lr) if data.has(lr) else None
 
 
 def rule_table(repeats: int, seed: int) -> dict[tuple[str, int, bool, int], float]:

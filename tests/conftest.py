@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import importlib.util
 import os
 import re
@@ -42,6 +43,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ
 
 os.environ.pop("COLUMNS", None)  # of the terminal that starts the tests; pytest-xdist sets it too
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # of whoever starts the tests; it would be where studies are stored
+gc.disable()  # until all tests are collected: what importing them makes stays
 torch.set_num_threads(1)  # more threads slow down test-sized models, especially where tests share their cores
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that were started in the background ignore Ctrl-C
@@ -82,8 +84,15 @@ def check_ray_files(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{file}: has tests marked ray, but not the words `mark.ray`: write them there")
 
 
+OTHERS_A_CLUSTER = 4
+"""Files without Ray that are tested between two with it."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort files by folder, and keep the order of tests within each."""
+    """Sort files by folder, and keep the order of tests within each.
+
+    Tests with Ray wait half of the time, so they are spread among the others, which compute.
+    """
     check_ray_files(items)
 
     def rank(item: pytest.Item) -> int:
@@ -91,6 +100,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, start in enumerate(LONG_FIRST) if file.startswith(start)), len(LONG_FIRST))
 
     items.sort(key=rank)
+    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
+    places: dict[Path, int] = {}
+    for file in dict.fromkeys(item.path for item in items):
+        others = sum(known not in with_ray for known in places)
+        places[file] = (len(places) - others) * OTHERS_A_CLUSTER if file in with_ray else others
+    items.sort(key=lambda item: places[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, but never look again at what importing the tests made."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,6 @@
 """docs/own_application.md: its files match the real ones, its snippets run, and its study gives the answer shown."""
 
+import os
 import re
 import sys
 import tomllib
@@ -58,6 +59,8 @@ def run_page(store: Path, *options: str) -> None:
     """Run the page's study in this process, without figures, which have their own tests."""
     with pytest.MonkeyPatch.context() as patch, forgotten():
         patch.chdir(ROOT)
+        patch.setenv("PYTHONPATH", os.environ["PYTHONPATH"])  # a command takes the current folder out of it
+        patch.setattr(sys, "path", [*sys.path])
         patch.setattr(run, "write_report", lambda *_: [])
         patch.setattr(sys, "argv", [*COMMAND.split(), "--store", str(store), *options])
         with pytest.raises(SystemExit) as ended:

@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import zerotune
+from tests.campaigns import completed
 from tests.test_layers import DIRECTION
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.cli import app
@@ -70,6 +71,28 @@ def test_pages_import_the_public_names_from_the_package_itself() -> None:
 def test_every_study_on_a_page_loads() -> None:
     studies = [study_from_text(block, "docs/studies.md") for block in blocks("yaml", "docs/studies.md")[:1]]
     assert [study.name for study in studies] == ["my_study"]
+
+
+def test_the_search_over_solvers_and_models_on_the_page_runs() -> None:
+    whole, *others = (yaml.safe_load(block) for block in blocks("yaml", "docs/studies.md"))
+    (example,) = (block for block in others if "solvers" in str(block))
+    study = study_from_text(yaml.safe_dump({**whole, **example}), "docs/studies.md")
+    searched = [found.trial for found in completed(study).values() if found.trial.role == "search"]
+    assert {trial.config.optimizer.name for trial in searched} == {"adam", "momentum", "lars"}
+    assert len({trial.config.model_options["num_hidden"] for trial in searched}) > 10
+    assert len(searched) == 2 * 24
+
+
+def test_the_keys_of_a_baseline_that_carries_are_those_of_a_study() -> None:
+    content = yaml.safe_load(blocks("yaml", "docs/studies.md")[0])
+    block = next(block for block in blocks("yaml", "docs/studies.md") if "ties: smallest" in block)
+    carrying = yaml.safe_load(block)
+    arms = [content["arms"][0], *carrying["arms"]]
+    study = study_from_text(
+        yaml.safe_dump({**content, **carrying, "arms": arms, "batch_sizes": [512]}), "docs/studies.md"
+    )
+    assert study.baseline.tune is not None
+    assert (study.baseline.tune.ties, study.arm("date-guarded").guard) == ("smallest", 2)
 
 
 @pytest.mark.parametrize(

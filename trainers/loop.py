@@ -237,7 +237,7 @@ class Training:
             divergence,
             test=test,
             test_divergence=on_test,
-            test_samples=len(self.data.test),
+            samples=(len(self.data.validation), len(self.data.test)),
         )
         updates.end_epoch()
         self._update_checkpoint()

@@ -91,7 +91,7 @@ def update_result(
     *,
     test: Evaluation | None = None,
     test_divergence: str | None = None,
-    test_samples: int,
+    samples: tuple[int, int],
 ) -> TrainResult:
     """Return the result after an epoch; a diverged training gets the score of chance.
 
@@ -102,7 +102,7 @@ def update_result(
         divergence: why the training diverged by this epoch's loss, scores or weights; None if it did not.
         test: the evaluation of the test split; None unless this was the last epoch and it did not diverge.
         test_divergence: what of `test` is not finite; None if all is.
-        test_samples: samples of the test split.
+        samples: of the validation and of the test split.
     """
     chance = application.chance_score
     if divergence is not None:
@@ -117,7 +117,8 @@ def update_result(
         test_score=chance if diverged else sound_test.score if sound_test else None,
         test_loss=sound_test.loss if sound_test else None,
         test_other_scores=sound_test.other_scores if sound_test else {},
-        test_samples=test_samples if sound_test else None,
+        test_samples=samples[1] if sound_test else None,
+        validation_samples=samples[0],
         divergence=divergence or test_divergence,
         diverged_on_test=divergence is None and diverged,
     )

@@ -98,12 +98,14 @@ class Configuration:
         schedule: the learning rate over the run.
         optimizer: the optimizer and its options.
         recipe: clipping, label smoothing, ghost batches, micro-batches and precision.
+        model_options: options of the model that were chosen with the rest; those left out are the study's.
     """
 
     batch_size: int
     schedule: ScheduleSpec
     optimizer: OptimizerSpec
     recipe: Recipe = Recipe()
+    model_options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
 Baseline = Configuration
@@ -216,6 +218,7 @@ class TrainResult:
         test_loss: mean loss on the test split; None while running or if diverged.
         test_other_scores: the application's other scores on the test split; empty while running or if diverged.
         test_samples: samples of the test split; None while running or if diverged.
+        validation_samples: samples of the validation split; None before the first epoch.
         divergence: which number shows the divergence, and in which epoch; None if the training has not diverged.
         diverged_on_test: whether only the test split shows the divergence. The last epoch's metrics are then sound.
         setup_seconds: device-seconds of building model and data and of measuring the untrained model before the first
@@ -238,6 +241,7 @@ class TrainResult:
     test_loss: float | None = None
     test_other_scores: Mapping[str, float] = field(default_factory=dict)
     test_samples: int | None = None
+    validation_samples: int | None = None
     divergence: str | None = None
     diverged_on_test: bool = False
     setup_seconds: float = 0.0

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Literal, Protocol, TypeGuard
 
@@ -12,14 +12,14 @@ from pydantic import TypeAdapter
 from ..trainers.spec import MAX_SCORE, EpochMetrics, OptionValue, TrainConfig
 from .cost import Cost
 
-Role = Literal["baseline", "search", "repeat", "confirmation"]
+Role = Literal["baseline", "search", "repeat", "probe", "confirmation"]
 """Purpose of a trial: tune the baseline at B0, search at a target batch size, repeat that search to see how much its
-outcome varies, or confirm a choice."""
+outcome varies, probe a rule's learning rate in a short training, or confirm a choice of any of these."""
 
 TrialStatus = Literal["finished", "diverged", "pruned", "failed"]
 """How a trial ended. Diverged and failed trials are recorded and billed like all others."""
 
-ROLES: tuple[Role, ...] = ("baseline", "search", "repeat", "confirmation")
+ROLES: tuple[Role, ...] = ("baseline", "search", "repeat", "probe", "confirmation")
 
 
 def canonical_json(value: object) -> str:
@@ -70,9 +70,10 @@ class Trial:
         arm: name of the arm, or "baseline", or "ARM baseline" for a baseline that an arm tunes for itself.
         batch_size: samples of a weight update; B0 for a baseline.
         role: purpose of the trial.
-        index: 0-based number within its arm, batch size and role; repeats of a search continue the numbers.
+        index: 0-based number within its arm, batch size, role and repeat.
         params: hyperparameters that the method chose, by name; empty for a confirmation of a rule.
         config: complete description of the training.
+        repeat: the search that the trial is of, or whose choice it confirms: 0 for the first of an arm at a batch size.
     """
 
     study: str
@@ -82,11 +83,12 @@ class Trial:
     index: int
     params: Mapping[str, OptionValue]
     config: TrainConfig
+    repeat: int = 0
 
     @cached_property
     def id(self) -> str:
         """Twelve hex digits of the trial's content, so that a study that is run again has the same trials."""
-        return short_digest(self)
+        return short_digest(without_first_repeat(vars(self)))
 
     @cached_property
     def content_id(self) -> str:
@@ -96,7 +98,24 @@ class Trial:
     @property
     def name(self) -> str:
         """Short readable name: arm, batch size, role and number."""
-        return f"{self.arm} B={self.batch_size:,} {self.role} {self.index + 1}"
+        of_repeat = f" of search {self.repeat + 1}" if self.repeat else ""
+        return f"{self.arm} B={self.batch_size:,} {self.role} {self.index + 1}{of_repeat}"
+
+
+def without_first_repeat(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's fields, without `repeat` where it is 0: earlier versions wrote none.
+
+    >>> without_first_repeat({"arm": "tuned", "repeat": 0}), without_first_repeat({"arm": "tuned", "repeat": 2})
+    ({'arm': 'tuned'}, {'arm': 'tuned', 'repeat': 2})
+    """
+    names = _field_names(Trial) or ()
+    return {name: trial[name] for name in names if name in trial and (name != "repeat" or trial[name])}
+
+
+def content_of(result: "TrialResult") -> dict[str, Any]:
+    """Return the content of a result as journals and stores keep it, which `result_from_content` reads."""
+    content = asdict(result)
+    return {**content, "trial": without_first_repeat(content["trial"])}
 
 
 TABULATED = "table of past trainings"
@@ -118,6 +137,8 @@ class TrialResult:
         test_other_scores: the application's other scores on test, by name.
         test_samples: samples of the test split; None without a test score, if diverged, and for a trial of an earlier
             version.
+        validation_samples: samples of the validation split; None before a first epoch, for a result of a table, and for
+            a trial of an earlier version.
         error: one sentence, if the trial failed.
         divergence: which number shows that it diverged, and in which epoch; None if it did not, and for a trial of an
             earlier version.
@@ -148,6 +169,7 @@ class TrialResult:
     accumulation_steps: int = 1
     divergence: str | None = None
     test_samples: int | None = None
+    validation_samples: int | None = None
 
     @property
     def is_tabulated(self) -> bool:
@@ -219,7 +241,7 @@ def is_score(value: float | None) -> TypeGuard[float]:
 
 
 def result_from_content(content: object) -> TrialResult:
-    """Return the result with this content: `asdict(result)`, also after it was written as JSON and read.
+    """Return the result with this content: `content_of(result)`, also after it was written as JSON and read.
 
     Raises:
         ValueError: the content is not a result, or has implausible measurements.
@@ -227,7 +249,7 @@ def result_from_content(content: object) -> TrialResult:
     result = _RESULT.validate_python(content)
     if not 0 <= result.finished_at <= MAX_TIMESTAMP:
         raise ValueError(f"finished_at is {result.finished_at}")
-    for name in ("num_workers", "accumulation_steps", "micro_batch_size", "test_samples"):
+    for name in ("num_workers", "accumulation_steps", "micro_batch_size", "test_samples", "validation_samples"):
         value = getattr(result, name)
         if value is not None and not 1 <= value <= MAX_AMOUNT:
             raise ValueError(f"{name} is {value}")

@@ -199,7 +199,7 @@ class PackedTraining:
                 divergences[row],
                 test=test,
                 test_divergence=find_not_finite("test", test, self.application.metric, self._epoch) if test else None,
-                test_samples=len(self._test),
+                samples=(len(self._validation), len(self._test)),
             )
         self.unfinished = (0, 0)
         self._remove_rows(

@@ -7,11 +7,11 @@ know what is counted.
 from .evidence import CONFIDENCE
 
 
-def share_interval(num_counted: int, number: int) -> tuple[float, float]:
+def share_interval(num_counted: float, number: int) -> tuple[float, float]:
     """Return Clopper and Pearson's exact two-sided interval of a probability at `CONFIDENCE`.
 
     Args:
-        num_counted: how often something was seen, from 0 to `number`.
+        num_counted: how often something was seen, from 0 to `number`; a fraction where it was seen of part of one.
         number: independent observations, at least one.
 
     Source: Clopper and Pearson, The use of confidence or fiducial limits (Biometrika 26, 1934).

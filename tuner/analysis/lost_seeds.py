@@ -1,17 +1,18 @@
 """Confirmation runs as seeds that are sound or lost, and whether a score is better than guessing.
 
 A seed is lost if its run diverged, failed or has no finite score, or if its score ends past half-way from the
-baseline's to that of guessing. Perplexities are compared as their logarithms. Pure functions of numbers and results.
+baseline's to that of guessing. Perplexities are compared as their logarithms. Where a search was repeated, the choice
+of every repeat is trained with every seed. Pure functions of numbers and results.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ...trainers.applications.metric_names import metric_bounds
-from ..trial import TrialResult, is_score
+from ..trial import Trial, TrialResult, is_score
 from .binomial import share_interval
 from .evidence import CONFIDENCE
 
@@ -19,9 +20,15 @@ Loss = Literal["diverged", "failed", "half-way"]
 """Why a seed is lost: its run diverged, failed or has no finite score, or ended nearer to guessing than to the
 baseline's score."""
 
+Value = TypeVar("Value")
+
 HARDLY_LEARNED = 0.05
 """Share of the way from guessing to a perfect score within which a model is called no better than guessing: one that
 gives every sample the most frequent class is better than chance by a percent or two."""
+
+
+REPEAT_STEP = 2**31
+"""Distance between the keys of two searches in `Seeds`: every seed is smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ class Guessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds:
-    """The confirmation runs of a configuration, by seed.
+    """The confirmation runs of a configuration by seed, or of the choices of a search and its repeats by `seed_key`.
 
     Attributes:
         scores: the test scores of the sound seeds.
@@ -103,16 +110,54 @@ class Seeds:
         return median(self.scores.values()) if self.scores else None
 
     @property
+    def num_searches(self) -> int:
+        """Number of searches whose choices were trained; 1 of a single configuration, 0 without a run."""
+        return len({key // REPEAT_STEP for key in (*self.scores, *self.lost)})
+
+    @property
+    def num_seeds(self) -> int:
+        """Number of seeds that at least one choice was trained with."""
+        return len({key % REPEAT_STEP for key in (*self.scores, *self.lost)})
+
+    @property
+    def of_searches(self) -> "tuple[Seeds, ...]":
+        """The runs of every search by seed, in the order of the searches."""
+        if len(self) and max((*self.scores, *self.lost)) < REPEAT_STEP:
+            return (self,)
+        found: dict[int, Seeds] = {}
+        for key in sorted((*self.scores, *self.lost)):
+            found.setdefault(key // REPEAT_STEP, self._of_search(key // REPEAT_STEP))
+        return tuple(found.values())
+
+    def _of_search(self, repeat: int) -> "Seeds":
+        def own(values: Mapping[int, Value]) -> dict[int, Value]:
+            return {key % REPEAT_STEP: value for key, value in values.items() if key // REPEAT_STEP == repeat}
+
+        return Seeds(scores=own(self.scores), lost=own(self.lost), lost_scores=own(self.lost_scores))
+
+    @property
     def lost_share(self) -> tuple[float, float]:
-        """Bounds of the share of seeds that are lost, see `lost_share_bounds`; 0 and 1 without a seed."""
-        return lost_share_bounds(len(self.lost), len(self)) if len(self) else (0.0, 1.0)
+        """Bounds of the share of seeds that are lost, see `lost_share_bounds`; 0 and 1 without a seed.
+
+        The trainings of a search's choice may all be lost or none, so of several searches each counts as one
+        observation, of the share that it lost (Korn and Graubard, Survey Methodology 24, 1998).
+        """
+        if not len(self):
+            return 0.0, 1.0
+        number = self.num_searches if self.num_searches > 1 else len(self)
+        return lost_share_bounds(number * len(self.lost) / len(self), number)
+
+
+def seed_key(trial: Trial) -> int:
+    """Return the key in `Seeds` of a confirmation: its seed, plus `REPEAT_STEP` for every search before its own."""
+    return trial.config.seed + trial.repeat * REPEAT_STEP
 
 
 def sort_seeds(runs: Iterable[TrialResult], half_way: float | None, *, higher_is_better: bool) -> Seeds:
-    """Sort confirmation runs of one configuration into sound and lost seeds.
+    """Sort confirmation runs of one configuration, or of a search and its repeats, into sound and lost seeds.
 
     Args:
-        runs: at most one run a seed.
+        runs: at most one run a search and seed.
         half_way: from `Guessing.half_way`; None if only diverged and failed runs are lost.
         higher_is_better: direction of the score.
     """
@@ -120,7 +165,7 @@ def sort_seeds(runs: Iterable[TrialResult], half_way: float | None, *, higher_is
     lost: dict[int, Loss] = {}
     lost_scores: dict[int, float] = {}
     for run in runs:
-        seed, score = run.trial.config.seed, run.test_score
+        seed, score = seed_key(run.trial), run.test_score
         if not is_score(score):
             lost[seed] = "diverged" if run.status == "diverged" else "failed"
             continue
@@ -139,13 +184,13 @@ def typical_score(runs: Sequence[TrialResult]) -> float | None:
     return median(scores) if scores else None
 
 
-def lost_share_bounds(num_lost: int, num_seeds: int) -> tuple[float, float]:
+def lost_share_bounds(num_lost: float, num_seeds: int) -> tuple[float, float]:
     """Return the bounds of the true share of seeds that are lost, at `CONFIDENCE`.
 
     With none lost, (0, the one-sided bound 1 - 0.05^(1/n)); otherwise Clopper and Pearson's two-sided interval.
 
     Args:
-        num_lost: from 0 to `num_seeds`.
+        num_lost: from 0 to `num_seeds`; a fraction where an observation is a search that lost some of its seeds.
         num_seeds: at least one.
 
     >>> [round(lost_share_bounds(0, n)[1], 3) for n in (3, 5, 14, 29)]

@@ -52,6 +52,10 @@ RESULTS = "results"
 REMARKS = "application.remarks"
 """Key of a session that holds the sanity check's remarks on a user application, one a line."""
 
+AMENDED, AMENDED_AFTER, EXPLORATORY = "amendment.added", "amendment.after", "amendment.exploratory"
+"""Keys of a session that begins with an amendment of the study: what it added, after how many results, and the arms
+whose verdicts rest on it, by name, if test scores were known by then."""
+
 _NOT_INSTALLED = "not installed"
 
 
@@ -102,7 +106,7 @@ def collect_provenance() -> dict[str, str]:
 
 
 def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Return whether two sessions differ only in their time, and in how much of the data they have compared.
+    """Return whether two sessions differ only in their time, amendments, and how much of the data they have compared.
 
     >>> is_same_program({"python": "3.11.9", "begun_at": "2026-01-01"}, {"python": "3.11.9"})
     True
@@ -111,7 +115,8 @@ def is_same_program(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     is_part = not is_complete(data) and not is_complete(other_data) and bool(data and other_data)
     if is_part and not is_other_content(data, other_data):
         other = {**other, DATA: data}
-    return {**one, BEGUN_AT: ""} == {**other, BEGUN_AT: ""}
+    ignored = dict.fromkeys((BEGUN_AT, AMENDED, AMENDED_AFTER, EXPLORATORY), "")
+    return {**one, **ignored} == {**other, **ignored}
 
 
 def training_provenance(study: Study, data: str | None) -> dict[str, str]:

@@ -21,12 +21,36 @@ class Runs:
         """Return the results of an arm at a batch size in one role."""
         return self._by_place.get((arm, batch_size, role), [])
 
+    def searches(self, arm: str, batch_size: int) -> dict[int, list[TrialResult]]:
+        """Return the trials of an arm's search at a batch size, and those of its repeats, by their number.
+
+        Repeats of earlier versions have no number, and were not confirmed: they are left out.
+        """
+        found: dict[int, list[TrialResult]] = {}
+        for result in self.of(arm, batch_size, "search"):
+            found.setdefault(0, []).append(result)
+        for result in self.of(arm, batch_size, "repeat"):
+            if result.trial.repeat:
+                found.setdefault(result.trial.repeat, []).append(result)
+        return found
+
     def confirmations(self, arm: str, batch_size: int) -> list[TrialResult]:
-        """Return the confirmation runs of the arm's last choice: a search with a larger budget may choose anew."""
+        """Return the confirmation runs of the last choice of an arm, and of every repeat of its search.
+
+        A search with a larger budget may choose anew.
+        """
         place = (arm, batch_size)
         if place not in self._confirmations:
-            self._confirmations[place] = _of_last_choice(self.of(arm, batch_size, "confirmation"))
+            found = self.confirmations_by_search(arm, batch_size)
+            self._confirmations[place] = [run for runs in found for run in runs]
         return self._confirmations[place]
+
+    def confirmations_by_search(self, arm: str, batch_size: int) -> list[list[TrialResult]]:
+        """Return `confirmations`, those of each search together, in the order of the searches."""
+        by_repeat: dict[int, list[TrialResult]] = {}
+        for result in self.of(arm, batch_size, "confirmation"):
+            by_repeat.setdefault(result.trial.repeat, []).append(result)
+        return [_of_last_choice(by_repeat[repeat]) for repeat in sorted(by_repeat)]
 
     def baseline_costs(self, arm: str) -> list[Cost]:
         """Return the costs of the search for a baseline, "baseline" or "ARM baseline"."""
@@ -35,7 +59,7 @@ class Runs:
 
 
 def confirmation_runs(results: Iterable[TrialResult], arm: str, batch_size: int) -> list[TrialResult]:
-    """Return the confirmation runs of the arm's last choice; several arms are asked for through `Runs`."""
+    """Return the confirmation runs of an arm, see `Runs.confirmations`; several arms are asked for through `Runs`."""
     return Runs(results).confirmations(arm, batch_size)
 
 

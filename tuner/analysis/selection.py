@@ -3,14 +3,17 @@
 Pure functions of results. This module must not know what a choice is compared with.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 
 from ...trainers.spec import OptionValue
 from ..study.comprehensive import OPTIMIZER
-from ..study.search_space import Space, numeric_range, params_on_edge
+from ..study.search_space import Choice, Float, Space, numeric_range, params_on_edge
 from ..trial import TrialResult, is_score
+from .economy import Economy
+from .ties import find_tie
 
 CHOOSABLE = ("finished", "diverged")
 """Statuses of trials that a search may choose; pruned and failed ones cannot be chosen."""
@@ -35,9 +38,12 @@ class Edge:
     high: float
 
 
-def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> TrialResult | None:
+def best_trial(
+    search: Iterable[TrialResult], *, higher_is_better: bool, economy: Economy | None = None
+) -> TrialResult | None:
     """Return the trial that a search chooses: the best by last validation score, the earliest of equals.
 
+    With an economy it chooses the cheapest of those whose score keeps the margin of the best.
     Where a comprehensive search trained configurations on several seeds, it chooses among those with the most, by their
     mean score. A diverged trial, which scores chance level, is chosen only if no other has finished. Pruned and failed
     ones, and those whose score is not finite, are never chosen. None if no trial of the search has a score.
@@ -52,8 +58,18 @@ def best_trial(search: Iterable[TrialResult], *, higher_is_better: bool) -> Tria
         seeds = _seeds_by_params(result for _, result in scored)
         most = max(map(len, seeds.values()))
         scored = _means((score, result) for score, result in scored if len(seeds[_params(result)]) == most)
+    if economy is not None and (cheapest := economy.cheapest(scored)) is not None:
+        return cheapest
     ranked = [(result.status == "finished", score, -result.trial.index, result) for score, result in scored]
     return max(ranked, key=lambda entry: entry[:3])[3] if ranked else None
+
+
+def chosen_trial(
+    search: Sequence[TrialResult], *, higher_is_better: bool, smallest: bool = False, economy: Economy | None = None
+) -> TrialResult | None:
+    """Return the trial that a search chooses; with `smallest`, ties go to the smallest learning rate (`find_tie`)."""
+    tie = find_tie(search, higher_is_better=higher_is_better) if smallest else None
+    return best_trial(search, higher_is_better=higher_is_better, economy=economy) if tie is None else tie.chosen
 
 
 def _params(result: TrialResult) -> tuple[tuple[str, OptionValue], ...]:
@@ -83,26 +99,45 @@ def _means(scored: Iterable[tuple[float, TrialResult]]) -> list[tuple[float, Tri
 
 
 def find_edges(
-    results: Iterable[TrialResult], spaces: Mapping[str, Space], *, arms: Sequence[str], higher_is_better: bool
+    results: Iterable[TrialResult],
+    spaces: Mapping[str, Space],
+    *,
+    arms: Sequence[str],
+    higher_is_better: bool,
+    economies: Mapping[str, Economy] = MappingProxyType({}),
+    solver_spaces: Mapping[str, Mapping[int, Mapping[str, Space]]] = MappingProxyType({}),
+    smallest: Collection[str] = (),
 ) -> tuple[Edge, ...]:
     """Return the numeric choices on the edge of their range, by `tuner.study.search_space.params_on_edge`.
 
-    Searches have their spaces by the arm name of their trials; others are left out. Baselines come before the arms, in
-    the study's order.
+    Searches have their spaces by the arm name of their trials; others are left out. A learning rate that was tried
+    beyond its range extends it. Searches over several solvers have the ranges of every solver by arm and batch size; a
+    learning rate without a range there was extended by its search, and is on the edge if none beyond it was tried. In
+    the searches `smallest`, ties go to the smallest learning rate. Baselines come before the arms, in the study's
+    order; the choices of a search's repeats count too.
     """
-    searches: dict[tuple[str, int], list[TrialResult]] = {}
+    searches: dict[tuple[str, int, int], list[TrialResult]] = {}
     for result in results:
-        if result.trial.role in ("baseline", "search") and result.trial.arm in spaces:
-            searches.setdefault((result.trial.arm, result.trial.batch_size), []).append(result)
+        trial = result.trial
+        is_search = trial.role in ("baseline", "search") or (trial.role == "repeat" and trial.repeat > 0)
+        if is_search and trial.arm in spaces:
+            searches.setdefault((trial.arm, trial.batch_size, trial.repeat), []).append(result)
     place = {arm: position for position, arm in enumerate(arms)}
-    found = []
-    for arm, batch_size in sorted(searches, key=lambda search: (place.get(search[0], -1), search)):
-        best = best_trial(searches[arm, batch_size], higher_is_better=higher_is_better)
-        if best is not None and OPTIMIZER in best.trial.params:
-            found += _outermost(best, searches[arm, batch_size])
-        elif best is not None:
-            found += _edges(best, spaces[arm])
-    return tuple(found)
+    found: list[Edge] = []
+    for key in sorted(searches, key=lambda search: (place.get(search[0], -1), search)):
+        (arm, batch_size, _), search = key, searches[key]
+        best = chosen_trial(
+            search, higher_is_better=higher_is_better, smallest=arm in smallest, economy=economies.get(arm)
+        )
+        if best is None:
+            continue
+        solver = best.trial.params.get(OPTIMIZER)
+        of_solvers = solver_spaces.get(arm, {}).get(batch_size, {})
+        space = _extended(spaces[arm], search) if solver is None else of_solvers.get(str(solver), {})
+        if solver is not None and "lr" not in space:
+            found += _outermost(best, search)
+        found += _edges(best, space)
+    return tuple(dict.fromkeys(found))
 
 
 def _outermost(best: TrialResult, search: Iterable[TrialResult]) -> list[Edge]:
@@ -115,6 +150,18 @@ def _outermost(best: TrialResult, search: Iterable[TrialResult]) -> list[Edge]:
         return []
     low, high = float(min(tried)), float(max(tried))
     return [Edge(arm=trial.arm, batch_size=trial.batch_size, name="lr", value=lr, low=low, high=high)]
+
+
+def _extended(space: Space, search: Iterable[TrialResult]) -> Space:
+    """Return a space whose range of the learning rate holds all that were tried."""
+    ends = numeric_range(space["lr"]) if "lr" in space else None
+    tried = [value for result in search if isinstance(value := result.trial.params.get("lr"), int | float)]
+    if ends is None or not tried or (ends[0] <= min(tried) and max(tried) <= ends[1]):
+        return space
+    param = space["lr"]
+    scale = "log" if isinstance(param, Choice) else param.scale
+    low, high = (float(end) for end in (min(ends[0], *tried), max(ends[1], *tried)))
+    return {**space, "lr": Float(low=low, high=high, scale=scale)}
 
 
 def _edges(best: TrialResult, space: Space) -> list[Edge]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..cost import CURRENCIES, total_cost
 from ..trial import TrialResult
 from .bill import Amounts, amounts_of
-from .comparison import Comparison, ComparisonRow
+from .comparison import Comparison
+from .comparison_row import ComparisonRow
 from .tuning_effort import expected_best
 
 
@@ -22,7 +23,7 @@ class BudgetStep:
         trials: k, trials of the reference's search that have a score.
         best_score: expected best validation score of k trials, less the luck of the best where seeds show it.
         lucky_best_score: the same with the luck left in.
-        cost: of k trials, at the mean cost of a trial of that search; those without a score are billed to the others.
+        cost: of k trials, at the mean cost of a trial of a search; those without a score are billed to the others.
         saved: 1 - bill(arm) / cost, by currency; currencies of no cost are left out.
         saved_with_baseline: the same with the search for the arm's baseline billed to this batch size.
     """
@@ -63,7 +64,7 @@ def _curve(
         for known in (None, noise)
     )
     num_scored = len(expected_best(search, (), learned=learned, higher_is_better=facts.higher_is_better))
-    whole = amounts_of(total_cost(result.cost for result in search))
+    whole = comparison.row(facts.reference, batch_size).bill or amounts_of(total_cost(r.cost for r in search))
     of_trials = len(search) if learned else num_scored
     return [
         (

@@ -125,10 +125,10 @@ def expected_best(
 
 def _whole_searches(search: Sequence[TrialResult], repeats: Sequence[TrialResult]) -> list[Sequence[TrialResult]]:
     """Return the search and its finished repeats; an unfinished one would count as one that found nothing."""
-    by_seed: dict[int, list[TrialResult]] = {}
-    for result in repeats:
-        by_seed.setdefault(result.trial.config.seed, []).append(result)
-    return [search, *(trials for trials in by_seed.values() if len(trials) == len(search))]
+    by_repeat: dict[int, list[TrialResult]] = {}
+    for result in repeats:  # those of earlier versions have no number, but a seed of their own
+        by_repeat.setdefault(result.trial.repeat or -1 - result.trial.config.seed, []).append(result)
+    return [search, *(trials for trials in by_repeat.values() if len(trials) == len(search))]
 
 
 def _averaged_best(searches: Sequence[Sequence[TrialResult]], higher_is_better: bool) -> tuple[AveragedIncumbent, ...]:

@@ -4,7 +4,8 @@ An arm is judged in parts, each true by its own simulation (benchmarks/verdicts.
 
 1. *Can it be judged?* The baseline's and the reference's typical seed must be better than guessing.
 2. *Lost seeds.* An arm that lost a seed is unreliable.
-3. *Sound seeds* against the reference, paired by seed.
+3. *Sound seeds* against the reference, paired by seed; where a search was repeated, the luck of searching counts too
+   (`tuner.analysis.repeated_searches`).
 4. *Both too low?* Neither the arm nor the reference keeps the margin of the baseline's score.
 
 **Levels.** "yes" and "no: worse" count all comparisons of the study: Holm's procedure over the arms and batch sizes, at
@@ -16,14 +17,14 @@ sequentially rejective multiple test procedure (1979).
 """
 
 import math
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from .evidence import Interval, p_above, sign_test, spread, t_interval
+from .evidence import Interval, sign_test, spread
 from .lost_seeds import Guessing, Seeds
+from .repeated_searches import Sample, sample_of, sample_of_gains
 
 LEVEL = 0.05
 """Share of studies that may have a false "yes" or "no: worse"."""
@@ -60,6 +61,7 @@ class Verdict:
             positive if the arm is better; None without such a seed.
         tolerance: loss that the margin tolerates, in the metric's unit, >= 0.
         num_pairs: seeds that are sound in both arms.
+        num_searches: searches that the difference rests on: those of the arm that made more of them.
         num_kept: the arm's sound seeds that keep the margin of the baseline's score; None without that score.
         reference_kept: the same of the reference.
         seeds_needed: seeds that would show whether the arm is as good or worse if its difference stays as it is, for
@@ -72,6 +74,7 @@ class Verdict:
     difference: Interval | None = None
     tolerance: float
     num_pairs: int = 0
+    num_searches: int = 1
     num_kept: int | None = None
     reference_kept: int | None = None
     seeds_needed: int | None = None
@@ -87,7 +90,7 @@ class Contest:
     """An arm and the reference at a batch size, as they are judged.
 
     Attributes:
-        arm: the arm's seeds.
+        arm: the arm's seeds, of all its searches.
         reference: the reference's.
         same_training: whether both trained the same configuration, so that equal scores are no coincidence.
     """
@@ -155,7 +158,7 @@ def tolerated_loss(margin: float, score: float) -> float:
 def judge(contests: Mapping[tuple[str, int], Contest], yardstick: Yardstick) -> dict[tuple[str, int], Verdict]:
     """Return the verdict on every arm of a study but the reference, by arm and batch size."""
     pairs = {place: _Pairs.of(contest, yardstick) for place, contest in contests.items()}
-    judged = [place for place in contests if pairs[place].gains]
+    judged = [place for place in contests if pairs[place].gains.by_seed]
     as_good = holm({place: pairs[place].p_as_good for place in judged}, LEVEL / 2)
     worse = holm({place: pairs[place].p_worse for place in judged}, LEVEL / 2)
     verdicts = {}
@@ -181,84 +184,71 @@ def holm(p_values: Mapping[tuple[str, int], float], level: float) -> set[tuple[s
     return rejected
 
 
-def seeds_to_show(gains: Sequence[float], tolerance: float, noise: float, num_comparisons: int) -> int | None:
+def seeds_to_show(gains: Sample, tolerance: float, num_comparisons: int) -> int | None:
     """Return how many seeds would show that an arm is as good, or worse, if its gains stay as they are.
 
     Args:
         gains: improvements over the reference on at least two seeds.
         tolerance: loss that counts as as good, >= 0.
-        noise: least spread of a gain.
         num_comparisons: comparisons that share `LEVEL`, at least one.
 
     Returns:
         The number, more than there are; None if `MAX_SEEDS` are not enough, or the gains do not differ.
     """
-    deviation, mean = spread(gains, noise), fmean(gains)
+    mean = fmean(gains.by_seed)
     distance = mean + tolerance if mean > -tolerance else -mean
-    if deviation == 0.0 or distance <= 0.0:
+    if spread(gains.by_seed, gains.noise) == 0.0 or distance <= 0.0:
         return None
-    from scipy import special  # takes a while to import, and is needed only at the end
-
-    level = 1.0 - LEVEL / 2 / num_comparisons
-
-    def is_shown(number: int) -> bool:
-        return bool(special.stdtrit(number - 1, level) * deviation / math.sqrt(number) < distance)
-
-    numbers = range(len(gains) + 1, MAX_SEEDS + 1)
-    place = bisect_left(numbers, True, key=is_shown)
-    return numbers[place] if place < len(numbers) else None
+    numbers = range(len(gains.by_seed) + 1, MAX_SEEDS + 1)
+    return gains.seeds_to_show(distance, LEVEL / 2 / num_comparisons, numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pairs:
     """Gains over the reference on the seeds that are sound in both arms, and what they show of the arm."""
 
-    gains: Sequence[float]
+    gains: Sample
     tolerance: float
-    noise: float
     same_training: bool
 
     @classmethod
     def of(cls, contest: Contest, yardstick: Yardstick) -> "_Pairs":
-        arm, reference = contest.arm.scores, contest.reference.scores
-        level = yardstick.baseline.scores or reference
+        arm, reference = contest.arm, contest.reference
+        level = yardstick.baseline.scores or reference.scores
         return cls(
-            gains=[yardstick.sign * (arm[seed] - reference[seed]) for seed in sorted(arm.keys() & reference.keys())],
+            gains=sample_of_gains(arm, reference, yardstick.sign, yardstick.noise(arm, reference)),
             tolerance=tolerated_loss(yardstick.margin, fmean(level.values())) if level else 0.0,
-            noise=yardstick.noise(contest.arm, contest.reference),
             same_training=contest.same_training,
         )
 
     @property
     def p_as_good(self) -> float:
         """p-value of being worse by the tolerance or more; 1 if the exact test does not agree."""
-        return self._confirmed(p_above(self.gains, -self.tolerance, self.noise), sign_test(self.gains, -self.tolerance))
+        return _confirmed(self.gains, -self.tolerance)
 
     @property
     def p_worse(self) -> float:
         """p-value of being equal or better; 1 if the exact test does not agree."""
-        return self._confirmed(p_above(self._losses, 0.0, self.noise), sign_test(self._losses, 0.0))
+        return _confirmed(self.gains.negated(), 0.0)
 
     def finding(self, *, is_as_good: bool, is_worse: bool) -> Finding:
         """Return what is shown, given what Holm's procedure shows."""
-        if self.same_training and self.gains and not any(self.gains):
+        if self.same_training and self.gains.by_seed and not any(self.gains.by_seed):
             return "as good"
         if is_as_good:
-            return "better" if p_above(self.gains, 0.0, self.noise) <= LEVEL / 2 else "as good"
+            return "better" if self.gains.p_above(0.0) <= LEVEL / 2 else "as good"
+        losses = self.gains.negated()
         if is_worse:
-            is_far_worse = p_above(self._losses, self.tolerance, self.noise) <= LEVEL / 2
-            return "worse by more" if is_far_worse else "worse"
-        p_likely = min(p_above(self.gains, -self.tolerance, self.noise), sign_test(self.gains, -self.tolerance))
-        if p_likely <= LIKELY_LEVEL:
+            return "worse by more" if losses.p_above(self.tolerance) <= LEVEL / 2 else "worse"
+        if self.gains.p_likely(-self.tolerance) <= LIKELY_LEVEL:
             return "likely as good"
-        return "likely worse" if p_above(self._losses, 0.0, self.noise) <= LEVEL / 2 else "open"
+        return "likely worse" if losses.p_above(0.0) <= LEVEL / 2 else "open"
 
-    @property
-    def _losses(self) -> Sequence[float]:
-        return [-gain for gain in self.gains]
 
-    def _confirmed(self, p: float, exact: float) -> float:
-        return 1.0 if len(self.gains) >= EXACT_SEEDS and exact > LEVEL else p
+def _confirmed(sample: Sample, level: float) -> float:
+    """Return the p-value of not being above a level; 1 if the exact test does not agree."""
+    is_denied = len(sample.by_seed) >= EXACT_SEEDS and sign_test(sample.by_seed, level) > LEVEL
+    return 1.0 if is_denied else sample.p_above(level)
 
 
 def _verdict(contest: Contest, pairs: _Pairs, finding: Finding, yardstick: Yardstick, num_comparisons: int) -> Verdict:
@@ -267,9 +257,10 @@ def _verdict(contest: Contest, pairs: _Pairs, finding: Finding, yardstick: Yards
         kind=kind,
         reason=reason,
         finding=finding,
-        difference=t_interval(pairs.gains, pairs.noise) if pairs.gains else None,
+        difference=pairs.gains.interval() if pairs.gains.by_seed else None,
         tolerance=pairs.tolerance,
-        num_pairs=len(pairs.gains),
+        num_pairs=len(pairs.gains.by_seed),
+        num_searches=max([1, *map(len, pairs.gains.by_search)]),
         num_kept=yardstick.num_kept(contest.arm),
         reference_kept=yardstick.num_kept(contest.reference),
         seeds_needed=_seeds_needed(contest, pairs, kind, num_comparisons),
@@ -279,10 +270,10 @@ def _verdict(contest: Contest, pairs: _Pairs, finding: Finding, yardstick: Yards
 def _seeds_needed(contest: Contest, pairs: _Pairs, kind: Kind, num_comparisons: int) -> int | None:
     """Return `Verdict.seeds_needed`; a reference that loses seeds loses the same share of more of them."""
     can_change = kind == "not shown" or (kind == "yes, but" and not contest.reference.lost)
-    if not can_change or len(pairs.gains) < 2:
+    if not can_change or len(pairs.gains.by_seed) < 2:
         return None
-    shown = seeds_to_show(pairs.gains, pairs.tolerance, pairs.noise, num_comparisons)
-    needed = math.inf if shown is None else shown * len(contest.reference) / len(pairs.gains)
+    shown = seeds_to_show(pairs.gains, pairs.tolerance, num_comparisons)
+    needed = math.inf if shown is None else shown * contest.reference.num_seeds / len(pairs.gains.by_seed)
     return None if needed > MAX_SEEDS else math.ceil(needed)
 
 
@@ -328,5 +319,6 @@ def _falls_below(seeds: Seeds, yardstick: Yardstick) -> bool:
 def _is_beyond(seeds: Seeds, yardstick: Yardstick, sign: float) -> bool:
     if (limit := yardstick.limit) is None:
         return False
-    beyond = [sign * (score - limit) for score in seeds.scores.values()]
-    return min(p_above(beyond, 0.0, yardstick.noise(seeds)), sign_test(beyond, 0.0)) <= LIKELY_LEVEL
+    scores = sample_of(seeds, yardstick.noise(seeds))
+    beyond = scores.minus(limit) if sign > 0 else scores.minus(limit).negated()
+    return beyond.p_likely(0.0) <= LIKELY_LEVEL

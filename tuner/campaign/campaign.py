@@ -1,12 +1,12 @@
 """A study's agenda: the next trial, given all results so far.
 
-A campaign consists of cells, each an arm at a batch size. A search cell asks its method for proposals, chooses the best
-by validation score and confirms the choice on the study's seeds. A rule cell has nothing to search and confirms the
-rule's configuration. Rules wait for the baseline if the study tunes it. Everything is a function of the study and the
-results, so a resumed study asks for the same trials. This module must not know where trials run or are recorded.
+A campaign consists of cells, each an arm at a batch size, or one of its repeated searches there. A search cell asks its
+method for proposals, chooses the best by validation score and confirms the choice on the study's seeds. A rule cell has
+nothing to search and confirms the rule's configuration. Rules wait for the baseline if the study tunes it, and a search
+that starts from its neighbour for that. Everything is a function of the study and the results, so a resumed study asks
+for the same trials. This module must not know where trials run or are recorded.
 """
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,19 +15,25 @@ from typing import Literal
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.spec import Configuration, EpochMetrics, TrainConfig
+from ..analysis.economy import economy_of
 from ..analysis.selection import BASELINE
 from ..search import METHODS, SearchContext
-from ..search.method import Outcome, Proposal
+from ..search.baseline_search import BaselineSearch, num_further
+from ..search.method import NOT_RUN, Outcome, Proposal
 from ..study import ArmDefinition, SearchDefinition, Study, baseline_config, rule_config, search_config
-from ..study.comprehensive import RULE, solver_spaces
+from ..study.amendments import Beginning
+from ..study.comprehensive import RULE, proposing_rules, searches_solver, solver_spaces
 from ..study.configure import describe_schedule
-from ..study.definition import COMPREHENSIVE
+from ..study.definition import TuneDefinition
+from ..study.methods import COMPREHENSIVE
 from ..study.search_space import Space
+from ..study.stopping import complete_stop
 from ..trial import Role, Trial, TrialResult, is_score
 from .cell import Cell, Params
-
-NOT_RUN = Outcome(score=None, pruned=False, epoch_scores=())
-"""Outcome told to a method for a proposal that exceeds the budget."""
+from .early_end import end_early
+from .guarded_cell import guard_cell
+from .neighbours import add_neighbours, start_from_neighbour
+from .search_seeds import derive_seed, search_seed_of
 
 
 class Campaign:
@@ -39,6 +45,7 @@ class Campaign:
             for even if the budget is spent.
         first_failures: first results of retried failed trials, by trial id. The method is told the first result again,
             so that its proposals stay the same; the choice uses the later result.
+        begun: how the searches of an amended study began, by arm and batch size, so that they go on as they began.
     """
 
     def __init__(
@@ -46,12 +53,13 @@ class Campaign:
         study: Study,
         known: Mapping[str, TrialResult] = MappingProxyType({}),
         first_failures: Mapping[str, TrialResult] = MappingProxyType({}),
+        begun: Mapping[tuple[str, int], Beginning] = MappingProxyType({}),
     ) -> None:
-        self._study = study
+        self._study, self._begun = study, begun
         self._known = {trial_id: result.cost.device_seconds for trial_id, result in known.items()}
         self._first_failures = first_failures
         self._application = APPLICATIONS[study.application]
-        self._data_options, self._model_options = study.data_options(), study.model_options()
+        self._data_options = study.data_options()
         self._sign = 1.0 if self._application.higher_is_better else -1.0
         self._spent_trials = sum(result.trial.role != "confirmation" for result in known.values())
         self._spent_seconds = sum(result.cost.device_seconds for result in known.values())
@@ -68,7 +76,7 @@ class Campaign:
         waiting = False
         baseline, *others = self.cells
         for cell, confirms in [(baseline, False), *((cell, True) for cell in others), (baseline, True)]:
-            if not all(needed.is_searched for needed in cell.needs):
+            if not all(needed.is_searched for needed in cell.awaited):
                 waiting = True
                 continue
             trial = self._ask_cell(cell, confirms=confirms)
@@ -90,8 +98,7 @@ class Campaign:
             return True
         method = self._cell_of[trial.id].method
         assert method is not None
-        first = self._cell_of[trial.id].first_index
-        return all(method.report(trial.index - first, e.epoch, self._sign * e.validation_score) for e in new_epochs)
+        return all(method.report(trial.index, e.epoch, self._sign * e.validation_score) for e in new_epochs)
 
     def tell(self, result: TrialResult) -> None:
         """Receive the result of a trial that was asked for."""
@@ -109,8 +116,10 @@ class Campaign:
                 score=score,
                 pruned=result.status == "pruned",
                 epoch_scores=tuple(self._sign * epoch.validation_score for epoch in result.epochs),
+                diverged=result.status == "diverged",
+                cost=result.cost,
             )
-            cell.method.tell(result.trial.index - cell.first_index, outcome)
+            cell.method.tell(result.trial.index, outcome)
 
     def searcher_seconds(self, trial: Trial) -> float:
         """Return the seconds the method took to propose this trial."""
@@ -138,15 +147,15 @@ class Campaign:
     def _ask_search(self, cell: Cell) -> Trial | Literal["wait", "done"]:
         if cell.method is None or self._lacks_baseline(cell):
             return "done"
+        start_from_neighbour(cell, self._sign, self._first_failures)
         while True:
             begin = time.perf_counter()
             proposal = cell.method.ask()
             seconds = time.perf_counter() - begin
             if not isinstance(proposal, Proposal):
                 return proposal
-            index = cell.first_index + proposal.index
             seed = self._repeated_seed(cell.search_seed, proposal.repeat)
-            trial = self._trial(cell, cell.role, index, proposal.params, seed)
+            trial = self._trial(cell, cell.role, proposal.index, proposal.params, seed)
             if trial.id in self._known or not self._budget_is_spent():
                 break
             # Known results may come after a trial that was lost when the study was stopped.
@@ -192,13 +201,17 @@ class Campaign:
                 optimizer=configuration.optimizer,
                 seed=seed,
                 data_options=self._data_options,
-                model_options=self._model_options,
+                model_options=self._study.model_options(configuration.model_options),
                 recipe=configuration.recipe,
             ),
+            repeat=cell.repeat,
         )
 
     def _build_cells(self) -> list[Cell]:
-        """Return the baseline, the arms' own baselines, then every arm at every batch size with its search repeats."""
+        """Return the baseline, the arms' own baselines, then every arm at every batch size with its search repeats.
+
+        Arms that a search must beat come before it.
+        """
         study = self._study
         shared = self._cell(
             BASELINE,
@@ -212,12 +225,17 @@ class Campaign:
         own = {arm.name: self._own_baseline(arm) for arm in study.arms if study.has_own_tune(arm)}
         baselines = {arm.name: own.get(arm.name, shared) for arm in study.arms}
         cells = [shared, *own.values()]
+        stops = {arm.name: stop for arm in study.arms if (stop := complete_stop(study, arm)) is not None}
+        to_beat = {stop.arm for stop in stops.values()}
         for batch_size in study.batch_sizes:
-            for arm in study.arms:
+            for arm in sorted(study.arms, key=lambda arm: arm.name not in to_beat):
                 if arm.is_search:
                     cells += [self._searching_cell(arm, batch_size, repeat, baselines) for repeat in range(arm.repeats)]
                 else:
                     cells.append(self._rule_cell(arm, batch_size, baselines[arm.name]))
+                if stop := stops.get(arm.name):
+                    end_early(cells, stop, study.margin, self._sign, self._first_failures)
+        add_neighbours(cells, {arm.name: arm.space for arm in study.arms if arm.start_from})
         return cells
 
     def _own_baseline(self, arm: ArmDefinition) -> Cell:
@@ -235,9 +253,9 @@ class Campaign:
         )
 
     def _searching_cell(self, arm: ArmDefinition, batch_size: int, repeat: int, baselines: Mapping[str, Cell]) -> Cell:
-        """Return a search of the arm. The first one is confirmed; repeats only measure the variance of searches."""
-        study = self._study
-        rules = [each for each in study.arms if not each.is_search and study.epochs_of(each) == study.epochs_of(arm)]
+        """Return a search of the arm, one of its repeats."""
+        study, begun = self._study, self._begun.get((arm.name, batch_size))
+        rules = [each for each in proposing_rules(study, arm) if begun is None or each.name in begun.arms]
         by_rule = {each.name: self._configure_by_rule(each, batch_size, baselines[each.name]) for each in rules}
 
         def configure(params: Params) -> Configuration:
@@ -252,7 +270,7 @@ class Campaign:
             arm,
             configure,
             epochs=study.epochs_of(arm),
-            seeds=() if repeat else study.seeds,
+            seeds=study.seeds,
             repeat=repeat,
             rules=tuple((each.name, study.arm_optimizer(each).name) for each in rules),
         )
@@ -267,7 +285,7 @@ class Campaign:
             arm.name, batch_size, "search", None, configure, epochs=study.epochs_of(arm), seeds=study.seeds
         )
         cell.needs = () if study.baseline_of(arm).tune is None else (baseline,)
-        return cell
+        return guard_cell(cell, arm.guard, self._application) if arm.guard else cell
 
     def _configure_by_rule(
         self, arm: ArmDefinition, batch_size: int, baseline: Cell
@@ -301,10 +319,20 @@ class Campaign:
             entry = METHODS[search.method]
             seed = derive_seed(search_seed, f"{arm} {repeat}" if repeat else arm, batch_size)
             spaces: dict[str, Space] = {}
-            if isinstance(search, ArmDefinition) and search.method == COMPREHENSIVE:
+            if isinstance(search, ArmDefinition) and searches_solver(search):
                 spaces = solver_spaces(self._study, search, batch_size)
-            context = SearchContext(seed=seed, epochs=epochs, spaces=spaces, rules=rules)
+            context = SearchContext(
+                seed=seed,
+                epochs=epochs,
+                spaces=spaces,
+                rules=rules,
+                begun=self._begun.get((arm, batch_size)),
+                terminator=search.terminator if isinstance(search, ArmDefinition) else None,
+                margin=self._study.margin,
+            )
             method, num_search = entry.build(search, context), entry.num_trials(search)
+            if isinstance(search, TuneDefinition) and num_further(search):
+                method, num_search = BaselineSearch(method, search), num_search + num_further(search)
         return Cell(
             arm=arm,
             batch_size=batch_size,
@@ -313,14 +341,10 @@ class Campaign:
             num_search=num_search,
             seeds=seeds,
             epochs=epochs,
-            search_seed=derive_seed(search_seed, f"repeat {repeat}", 0) if repeat else search_seed,
-            first_index=max(0, repeat - 1) * num_search,
+            search_seed=search_seed_of(self._study, repeat, derive_seed(search_seed, f"repeat {repeat}", 0)),
+            repeat=repeat,
             may_prune=search is not None and search.pruner != "none",
+            smallest_ties=isinstance(search, TuneDefinition) and search.ties == "smallest",
             configure=configure,
+            economy=economy_of(self._study, search) if isinstance(search, ArmDefinition) else None,
         )
-
-
-def derive_seed(seed: int, arm: str, batch_size: int) -> int:
-    """Return a seed of its own for an arm's method, so that two arms do not draw the same points."""
-    digest = hashlib.sha256(f"{seed}/{arm}/{batch_size}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")

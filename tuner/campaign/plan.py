@@ -13,9 +13,14 @@ from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import is_shipped
 from ...trainers.data import DataError, Dataset
 from ...trainers.flops_and_memory import seconds_per_sample, training_flops_per_sample
+from ...trainers.spec import OptionValue
+from ..analysis.selection import BASELINE
 from ..errors import BadInput
 from ..study import Study, load_study
 from ..study.application_check import load_checked_data
+from ..study.configure import MODEL
+from ..study.search_space import middle
+from ..study.searched import ranges_behind
 from ..study.table_check import check_table
 from .campaign import Campaign
 
@@ -28,10 +33,11 @@ class PlannedCell:
     """The planned trials and cost of an arm at a batch size, if no trial is pruned or diverges.
 
     Attributes:
-        arm: its name; "ARM repeat" for a repeated search.
+        arm: its name.
         batch_size: samples per update.
-        search_trials: number of search trials.
-        confirmation_trials: number of trainings of the chosen configuration.
+        repeats: how often the search is run.
+        search_trials: number of search trials, of all its repeats together.
+        confirmation_trials: number of trainings of the chosen configurations.
         iterations, samples, flops: of the training in all its trials; FLOPs are None without the data, all of them if
             nothing is trained.
         seconds: seconds on one CPU core, estimated from one measured step; None without the data.
@@ -39,6 +45,7 @@ class PlannedCell:
 
     arm: str
     batch_size: int
+    repeats: int
     search_trials: int
     confirmation_trials: int
     iterations: int | None
@@ -79,33 +86,58 @@ def plan_study(study: Study | str | Path, data_folder: str | None = None) -> Pla
     """
     study = study if isinstance(study, Study) else load_study(study)
     application = APPLICATIONS[study.application]
-    model_options = study.model_options()
     data, num_train, remarks = _data_and_size(study, data_folder or study.data.folder)
     is_table = application.look_up is not None
-    flops = None if data is None else training_flops_per_sample(application, data, model_options)
-    speeds: dict[int, float] = {}
-    cells = []
+    speeds: dict[object, float] = {}
+    planned: dict[tuple[str, int], PlannedCell] = {}
     for cell in Campaign(study).cells:
-        if data is not None and cell.batch_size not in speeds:
+        model_options = _typical_model(study, cell.arm)
+        flops = None if data is None else training_flops_per_sample(application, data, model_options)
+        speed = (cell.batch_size, *model_options.items())
+        if data is not None and speed not in speeds:
             stated = study.recipe.micro_batch_size
             in_memory = min(cell.batch_size, stated if isinstance(stated, int) else cell.batch_size)
-            speeds[cell.batch_size] = seconds_per_sample(application, data, in_memory, model_options)
-        samples = cell.num_planned * cell.epochs * num_train
-        cells.append(
-            PlannedCell(
-                arm=f"{cell.arm} repeat" if cell.role == "repeat" else cell.arm,
-                batch_size=cell.batch_size,
-                search_trials=cell.num_search,
-                confirmation_trials=len(cell.seeds),
-                iterations=None if is_table else cell.num_planned * -(-cell.epochs * num_train // cell.batch_size),
-                samples=None if is_table else samples,
-                flops=None if flops is None else samples * flops,
-                seconds=None if data is None else samples * speeds[cell.batch_size],
-            )
+            speeds[speed] = seconds_per_sample(application, data, in_memory, model_options)
+        repeats = cell.repeat + 1  # those of a search follow each other and are alike
+        trials = repeats * cell.num_planned
+        samples = trials * cell.epochs * num_train
+        planned[cell.arm, cell.batch_size] = PlannedCell(
+            arm=cell.arm,
+            batch_size=cell.batch_size,
+            repeats=repeats,
+            search_trials=repeats * cell.num_search,
+            confirmation_trials=repeats * len(cell.seeds),
+            iterations=None if is_table else trials * -(-cell.epochs * num_train // cell.batch_size),
+            samples=None if is_table else samples,
+            flops=None if flops is None else samples * flops,
+            seconds=None if data is None else samples * speeds[speed],
         )
-    plan = Plan(cells)
-    plan.remarks, plan.tabulated = remarks, is_table
+    plan = Plan(planned.values())
+    plan.remarks, plan.tabulated = (*remarks, *(() if is_table else _model_remarks(study))), is_table
     return plan
+
+
+def _typical_model(study: Study, name: str) -> dict[str, OptionValue]:
+    """Return the options of the model that an arm, or "baseline" or "ARM baseline", trains.
+
+    Those that a search chooses are the ones in the middle of their ranges.
+    """
+    arm = next((arm for arm in study.arms if name in (arm.name, f"{arm.name} {BASELINE}")), None)
+    ranges = ranges_behind(study, arm)
+    fixed = arm.fixed if arm is not None else {}
+    chosen = {key: middle(param) for key, param in ranges.items()} | dict(fixed)
+    options = {key.removeprefix(MODEL): value for key, value in chosen.items() if key.startswith(MODEL)}
+    return study.model_options(options)
+
+
+def _model_remarks(study: Study) -> tuple[str, ...]:
+    """Say which models the estimate is for, where a search chooses them."""
+    arms = [None, *study.arms]
+    names = [name for arm in arms for name in ranges_behind(study, arm) if name.startswith(MODEL)]
+    if not names:
+        return ()
+    listed = ", ".join(dict.fromkeys(names))
+    return (f"FLOPs and seconds are those of the models in the middle of the ranges of {listed}",)
 
 
 def _data_and_size(study: Study, folder: str | None) -> tuple[Dataset | None, int, tuple[str, ...]]:

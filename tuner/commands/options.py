@@ -106,6 +106,13 @@ AcceptOption = Annotated[
         help="Go on though code, packages or data have changed since results were trained. The answer says so.",
     ),
 ]
+AmendOption = Annotated[
+    bool,
+    typer.Option(
+        "--amend",
+        help="Go on with seeds, batch sizes, arms or trials that were added to a begun study. The answer says so.",
+    ),
+]
 DriverOption = Annotated[
     DriverName,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 from ..errors import BadInput
 from ..run.command_text import format_path
 from .interrupt import exit_on_interrupt
-from .options import AcceptOption, RetrainOption, TrainingOptions, takes_options
+from .options import AcceptOption, AmendOption, RetrainOption, TrainingOptions, takes_options
 from .output import FormatOption, OutputFormat, messages_of
 from .prices import PricesOption, parse_prices
 from .terminal import console, print_lines
@@ -27,11 +27,15 @@ def run(
     prices: PricesOption = None,
     retrain: RetrainOption = False,
     accept_changes: AcceptOption = False,
+    amend: AmendOption = False,
     format: FormatOption = OutputFormat.text,
 ) -> None:
     """Run a study, or resume it, and print the answer."""
-    command = options.format_command("run", {"--prices": prices}) + (" --retrain" if retrain else "")
-    run_and_print(options, command, prices=prices, retrain=retrain, accept_changes=accept_changes, format=format)
+    flags = {" --retrain": retrain, " --amend": amend}
+    command = options.format_command("run", {"--prices": prices}) + "".join(flag for flag in flags if flags[flag])
+    run_and_print(
+        options, command, prices=prices, retrain=retrain, accept_changes=accept_changes, amend=amend, format=format
+    )
 
 
 def run_and_print(
@@ -42,6 +46,7 @@ def run_and_print(
     retrain: bool = False,
     retry_failed: bool = False,
     accept_changes: bool = False,
+    amend: bool = False,
     format: OutputFormat = OutputFormat.text,
 ) -> None:
     """Run a study, print its answer, and name the files of its report. `command` resumes it after an interruption.
@@ -49,7 +54,7 @@ def run_and_print(
     `prices` is the option's text; they are stored with the study in place of those in its file.
 
     Raises:
-        BadInput: `retry_failed` of a study that has not been run, or prices that cannot be read.
+        BadInput: `retry_failed` or `amend` of a study that has not been run, or prices that cannot be read.
         ZerotuneError: as `tuner.run.run.run_study`.
     """
     stated = None if prices is None else parse_prices(prices)
@@ -60,10 +65,11 @@ def run_and_print(
         from ..run.run import run_study
 
         run_options = options.run_options()
-        if retry_failed and not (run_options.folder(definition) / "journal.jsonl").exists():
+        if (retry_failed or amend) and not (run_options.folder(definition) / "journal.jsonl").exists():
+            why = "nothing has failed" if retry_failed else "there is nothing to amend"
             raise BadInput(
-                f"study {definition.name!r}: has not been run in the store {run_options.root}: nothing has failed; run "
-                f"it first: {options.format_command('run')}"
+                f"study {definition.name!r}: has not been run in the store {run_options.root}: {why}; run it first: "
+                f"{options.format_command('run')}"
             )
         report = run_options.folder(definition) / "report"
         found = run_study(
@@ -72,8 +78,10 @@ def run_and_print(
             retrain=retrain,
             retry_failed=retry_failed,
             accept_changes=accept_changes,
+            amend=amend,
             show=console,
             command=command,
+            amend_command=_format_amend(options, prices, retrain=retrain, accept_changes=accept_changes),
             retry_command=format_retry(options, prices),
             sync_command=options.format_store_command("sync"),
             on_answer=partial(_print_found, report=report, format=format),
@@ -95,13 +103,21 @@ def _print_found(found: "Answer", report: Path, format: OutputFormat) -> None:
     if format is OutputFormat.json:
         return
     from ..reports.tables.terminal import print_answer, print_caveats
+    from ..reports.text.amendments import describe_amendments
     from ..reports.text.mixed_trainings import mixed_trainings
     from ..reports.text.searched_constants import searched_constants
 
     print_answer(found.comparison, console, found.missing)
-    print_caveats((*mixed_trainings(found), *searched_constants(found)), console)
+    print_caveats((*describe_amendments(found), *mixed_trainings(found), *searched_constants(found)), console)
     console.print("\nFigures and tables:")
     print_lines(f"  {format_path(report / name)}" for name in REPORT_FILES)
+
+
+def _format_amend(options: TrainingOptions, prices: str | None, *, retrain: bool, accept_changes: bool) -> str:
+    """Return the command that amends a study, to be copied, with the options of the one that was refused."""
+    flags = {" --retrain": retrain, " --accept-changes": accept_changes}
+    command = options.format_command("run", {"--prices": prices})
+    return f"{command}{''.join(flag for flag in flags if flags[flag])} --amend"
 
 
 def format_retry(options: TrainingOptions, prices: str | None = None) -> str:

@@ -15,7 +15,7 @@ import typer
 
 from ..addresses import has_credentials, redact, split_address
 from ..errors import BadInput, StudyFailed
-from .options import AcceptOption, AppOption, RetrainOption, StudyArgument, load_named_study
+from .options import AcceptOption, AmendOption, AppOption, RetrainOption, StudyArgument, load_named_study
 from .terminal import console, print_lines
 
 RUN = "python -m zerotune run"
@@ -49,6 +49,7 @@ def submit(
     app: AppOption = None,
     retrain: RetrainOption = False,
     accept_changes: AcceptOption = False,
+    amend: AmendOption = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print the job's output until it ends.")] = False,
 ) -> None:
     """Run a study as a job of a Ray cluster; this computer may be switched off."""
@@ -65,6 +66,7 @@ def submit(
         arguments = [_copy_study(study, folder), *arguments, *_copy_application(app, folder)]
         command = f"{RUN} {shlex.join(arguments)} --address $RAY_ADDRESS{' --retrain' if retrain else ''}"
         command += " --accept-changes" if accept_changes else ""
+        command += " --amend" if amend else ""
         job = jobs.submit(command, folder, name=f"zerotune-{definition.name}")
     console.print(
         f"Submitted {definition.name} as job {job}. Its journal and store are in {store} on the cluster's head node."

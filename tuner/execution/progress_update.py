@@ -65,6 +65,7 @@ def conclude(trial: Trial, last: ProgressUpdate, *, pruned: bool = False) -> Tri
         test_score=training.test_score if is_tested else None,
         test_other_scores=training.test_other_scores if is_tested else {},
         test_samples=training.test_samples if is_tested else None,
+        validation_samples=training.validation_samples,
         cost=training_cost(training) + last.unfinished,
         error=last.error,
         host=last.host,

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.bill import worth
 from ..analysis.comparison import Comparison
+from ..analysis.comparison_row import ComparisonRow
 from ..analysis.tuning_budget import savings_by_budget
 from ..analysis.tuning_effort import TuningEffort
 from ..cost import CURRENCIES, Cost
@@ -99,6 +100,7 @@ def comparison_records(comparison: Comparison) -> list[Record]:
             "arm": row.arm,
             "batch_size": row.batch_size,
             "zero_tuning": row.zero_tuning,
+            "guarded": row.guarded,
             "test_score": row.score.mean if row.score else None,
             "test_score_low": row.score.low if row.score else None,
             "test_score_high": row.score.high if row.score else None,
@@ -117,6 +119,8 @@ def comparison_records(comparison: Comparison) -> list[Record]:
             "tolerance": verdict.tolerance if verdict else None,
             "holds": row.holds,
             "search_trials": row.search.trials,
+            "searches": len(row.searches),
+            **_search_record(comparison, row),
             **_effort_record(row.effort),
             "params": json.dumps(dict(row.params)),
         }
@@ -131,6 +135,17 @@ def comparison_records(comparison: Comparison) -> list[Record]:
             record[f"break_even.{currency}"] = saving.break_even if saving else None
         records.append({**record, **worth_record(comparison, row)})
     return records
+
+
+def _search_record(comparison: Comparison, row: ComparisonRow) -> Record:
+    """Return how many trials of the arm's search were useless or not spent; empty if it does not search."""
+    place = (row.arm, row.batch_size)
+    search = next((one for one in comparison.searches if (one.arm, one.batch_size) == place), None)
+    return {
+        "useless_trials": search.num_useless if search else None,
+        "whole_trials": search.num_whole if search else None,
+        "trials_not_spent": search.num_left if search else None,
+    }
 
 
 def _effort_record(effort: TuningEffort | None) -> Record:
@@ -154,7 +169,7 @@ def _effort_record(effort: TuningEffort | None) -> Record:
 
 def trial_records(results: Iterable[TrialResult]) -> list[Record]:
     """Return one record for each trial, in the order of batch size, arm, role and index."""
-    ordered = sorted(results, key=lambda r: (r.trial.batch_size, r.trial.arm, r.trial.role, r.trial.index))
+    ordered = sorted(results, key=_place)
     return [
         {
             "study": result.trial.study,
@@ -162,6 +177,7 @@ def trial_records(results: Iterable[TrialResult]) -> list[Record]:
             "arm": result.trial.arm,
             "batch_size": result.trial.batch_size,
             "role": result.trial.role,
+            "repeat": result.trial.repeat,
             "index": result.trial.index,
             "seed": result.trial.config.seed,
             "params": json.dumps(dict(result.trial.params)),
@@ -180,21 +196,31 @@ def trial_records(results: Iterable[TrialResult]) -> list[Record]:
     ]
 
 
+def _place(result: TrialResult) -> tuple[int, str, str, int, int]:
+    trial = result.trial
+    return trial.batch_size, trial.arm, trial.role, trial.repeat, trial.index
+
+
 def front_records(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> list[Record]:
-    """Return one record for each point on a front, over the arms and over the trials of every batch size."""
+    """Return one record for each point on a front: over the arms, the trials, and each search for score and cost."""
     records: list[Record] = []
     for batch_size in comparison.facts.batch_sizes:
-        fronts = {
-            "arms": arm_front(comparison, batch_size, cost),
-            "trials": trial_front(comparison, results, batch_size, cost),
-        }
-        for over, front in fronts.items():
+        fronts = [
+            ("arms", cost, arm_front(comparison, batch_size, cost)),
+            ("trials", cost, trial_front(comparison, results, batch_size, cost)),
+            *(
+                (f"search of {one.arm}", one.currency, one.front)
+                for one in comparison.search_fronts
+                if one.batch_size == batch_size
+            ),
+        ]
+        for over, currency, front in fronts:
             records += [
                 {
                     "over": over,
                     "batch_size": batch_size,
                     "name": point.name,
-                    "currency": cost,
+                    "currency": currency,
                     "cost": point.cost,
                     "score": point.score,
                 }

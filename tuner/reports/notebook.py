@@ -15,6 +15,7 @@ from .export import comparison_records, ledger_records, trial_records
 from .figures.registry import applicable_figures, draw_figure
 from .html.document import environment
 from .tables.result_tables import answer_table
+from .text.amendments import describe_amendments
 from .text.findings import findings
 from .text.searched_constants import searched_constants
 from .text.verdict import first_lines
@@ -76,7 +77,7 @@ def answer_html(subject: Answer) -> str:
             verdict=first_lines(comparison, cost=cost),
             findings=findings(comparison, cost=cost),
             answer=answer_table(subject),
-            caveats=searched_constants(subject),
+            caveats=(*describe_amendments(subject), *searched_constants(subject)),
             next_steps=subject.next_steps,
         )
     )

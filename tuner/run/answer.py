@@ -10,11 +10,13 @@ from rich.text import Text
 
 from ...trainers.applications import APPLICATIONS
 from ..addresses import STORE
+from ..analysis.amendments import count_looks, read_amendments
 from ..analysis.comparison import compare
 from ..analysis.provenance import RESULTS, Origin
 from ..analysis.study_facts import facts_of
 from ..errors import BadInput
 from ..reports.answer import Answer
+from ..reports.text.amendments import describe_amendments
 from ..reports.text.missing import describe_progress, describe_unconfirmed
 from ..store import Store, read_results, store_uri
 from ..store.connection import absolute_uri
@@ -111,6 +113,8 @@ def build_answer(results: Iterable[TrialResult], origin: Origin) -> Answer:
         higher_is_better=definition["higher_is_better"],
         chance_score=_chance_score(definition),
     )
+    amendments = read_amendments(origin.sessions)
+    facts = replace(facts, looks=count_looks(amendments), is_amended=bool(amendments))
     comparison = compare(facts, in_order)
     return Answer(comparison=comparison, results=in_order, origin=origin, missing=describe_unconfirmed(comparison))
 
@@ -173,5 +177,6 @@ def write_answer(store: Store, found: Answer, files: Iterable[Path]) -> None:
     for (arm, batch_size), cost in comparison.ledger.arms().items():
         store.summarise(arm, batch_size, spent_metrics(cost, comparison.unknown))
     *each, whole = found.first_lines  # the UI shows the beginning
-    store.summarise_study(study_metrics(comparison), study_tags(found), (*found.missing, whole, *each))
+    sentences = (*found.missing, whole, *each, *describe_amendments(found))
+    store.summarise_study(study_metrics(comparison), study_tags(found), sentences)
     store.finish()

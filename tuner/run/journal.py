@@ -2,8 +2,9 @@
 
 The journal is a JSON Lines file, `STORE/NAME/journal.jsonl`. Its first line holds the study's definition. Each further
 line records one event: a trial starts, finishes epochs or has a result, a failed result is withdrawn, another program
-or machine resumes the study, or packs of trials were timed. Lines carry a checksum, and results are synced to disk.
-Nothing is ever rewritten, so measurements survive any end of the driver, and lost work is known and billed.
+or machine resumes the study, the study is amended, or packs of trials were timed. Lines carry a checksum, and results
+are synced to disk. Nothing is ever rewritten, so measurements survive any end of the driver, and lost work is known and
+billed.
 
 A journal has an identity, which every line carries: a random one, or for a journal of an earlier version a digest of
 its first line. So two runs of one study are never taken for one, in a store or where files were joined by hand.
@@ -26,8 +27,8 @@ from ...trainers.spec import EpochMetrics
 from ..analysis.provenance import is_same_program
 from ..cost import epochs_cost
 from ..errors import BadInput, StudyLocked
-from ..trial import TrialResult, canonical_json
-from .journal_content import FORMAT
+from ..trial import TrialResult, canonical_json, content_of
+from .journal_content import AMENDED, FORMAT
 from .journal_content import JournalContent as JournalContent
 from .journal_content import read_journal as read_journal
 from .journal_lines import format_line as format_line
@@ -140,6 +141,12 @@ class Journal:
             self._append({"kind": "resumed", "provenance": provenance}, durable=True)
             self.content._resume(provenance)
 
+    def amend(self, definition: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
+        """Record that the study goes on with a definition that adds to its own, and what amends it."""
+        record = {"kind": "study", "format": AMENDED, "definition": definition, "provenance": provenance}
+        self._append({**record, "identity": self.identity}, durable=True)
+        self.content._amend(definition, provenance)
+
     def start(self, trial_id: str) -> int:
         """Record that a trial starts, and return the attempt number, counted from 1."""
         self.content.started[trial_id] += 1
@@ -186,7 +193,7 @@ class Journal:
         if result.trial.id in self.content.retried:
             again = replace(result.cost, trials=0, searcher_seconds=0.0)
             result = replace(result, cost=self.content.results[result.trial.id].cost + again)
-        record = {"kind": "result", "result": asdict(result)}
+        record = {"kind": "result", "result": content_of(result)}
         can_be_had_again = result.reused_from is not None or result.is_tabulated
         self._append(record, durable=not can_be_had_again)
         self.content._put(result)

@@ -12,10 +12,13 @@ from ...trainers.spec import EpochMetrics
 from ..analysis.provenance import APPLICATION, RESULTS
 from ..analysis.training_changes import describe_training_changes
 from ..errors import BadInput
+from ..study.amendments import Beginning, beginnings
 from ..trial import TrialResult, check_measured, result_from_content, short_digest
 from .journal_lines import identity_of, parse_line
 
 FORMAT = 1
+AMENDED = 2
+"""Format of the line that amends a study: versions that know no amendments refuse the journal, and change nothing."""
 _EPOCHS = TypeAdapter(tuple[EpochMetrics, ...])
 _DEFINITION = TypeAdapter(dict[str, Any])
 _SESSION = TypeAdapter(dict[str, str])
@@ -27,7 +30,8 @@ class JournalContent:
     """The content of a journal.
 
     Attributes:
-        definition: the study's content when the study started; empty for a new journal.
+        definition: the study's content when the study started, or was amended last; empty for a new journal.
+        earlier: the definitions before every amendment, the one that the study started with first.
         identity: what tells this journal from every other; empty for a new one.
         sessions: the programs and machines that ran the study, in order, each as returned by
             `tuner.analysis.provenance.collect_provenance`.
@@ -47,6 +51,7 @@ class JournalContent:
     """
 
     definition: Mapping[str, Any] = field(default_factory=dict)
+    earlier: list[Mapping[str, Any]] = field(default_factory=list)
     identity: str = ""
     sessions: list[Mapping[str, str]] = field(default_factory=list)
     results: dict[str, TrialResult] = field(default_factory=dict)
@@ -69,8 +74,13 @@ class JournalContent:
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the definition that the study was started with; it outlives accepted changes of the code."""
-        return short_digest(self.definition)
+        """Fingerprint of the definition that the study was started with, whatever changed or was added since."""
+        return short_digest([*self.earlier, self.definition][0])
+
+    @property
+    def beginnings(self) -> dict[tuple[str, int], Beginning]:
+        """How the searches began, by arm and batch size; empty for a study that was not amended."""
+        return beginnings([*self.earlier, self.definition])
 
     def training_of(self, session: int) -> Mapping[str, str]:
         """Return a session by its position; one that lacks the application's code gets it from the definition."""
@@ -109,6 +119,11 @@ class JournalContent:
             for trial_id in [trial_id for trial_id in self.epochs if self.result_of(trial_id) is None]:
                 self.lost[trial_id] += self.epochs.pop(trial_id)
         self.sessions.append(session)
+
+    def _amend(self, definition: Mapping[str, Any], session: Mapping[str, str]) -> None:
+        self.earlier.append(self.definition)
+        self.definition = definition
+        self._resume(session)
 
     def _take_identity(self, identity: str) -> None:
         self.identity = identity
@@ -162,7 +177,7 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
         return
     match record["kind"]:
         case "study":
-            if record["format"] != FORMAT:
+            if record["format"] != FORMAT and not (content.definition and record["format"] == AMENDED):
                 version = record["provenance"].get("version.zerotune")
                 writer = f"zerotune {version}" if version else "another version of zerotune"
                 raise BadInput(
@@ -174,9 +189,14 @@ def _take(content: JournalContent, record: Mapping[str, Any], path: Path) -> Non
                 content._is_in_foreign_part = identity not in content._identities
                 if content._is_in_foreign_part:
                     return
-                raise ValueError("a second study")
+                if record["format"] == FORMAT:
+                    raise ValueError("a second study")
             session = _SESSION.validate_python(record["provenance"])
-            content.definition = _DEFINITION.validate_python(record["definition"])
+            definition = _DEFINITION.validate_python(record["definition"])
+            if content.definition:
+                content._amend(definition, session)
+                return
+            content.definition = definition
             content.sessions.append(session)
             content._take_identity(identity)
         case "forked":

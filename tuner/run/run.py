@@ -4,7 +4,7 @@ study -> campaign -> driver -> journal -> store -> answer. A `tuner.run.recorder
 driver and the campaign.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -38,7 +38,9 @@ from .options import Driver, RunOptions, build_execution, check_workload
 from .progress_display import ProgressDisplay
 from .recorder import BilledAgenda, RecordingAgenda
 from .reuse import ResultReuse, find_reusable_results
-from .same_training import check_definition, check_training, fresh_checkpoints
+from .same_training import fresh_checkpoints
+from .session import open_session as open_session
+from .session import warn_about_damage
 from .store_writing import write_rest
 
 AgendaType = TypeVar("AgendaType", bound=BilledAgenda)
@@ -46,39 +48,6 @@ Announce = Callable[[Cell], None]
 """Told every arm at a batch size that an agenda will ask for."""
 Finish = Callable[[Callable[[Store], object]], bool]
 """Writes the rest to the store, runs a last action on it, and returns whether everything is there."""
-
-
-def open_session(
-    study: Study, journal: Journal, session: Mapping[str, str], *, accept_changes: bool = False, command: str = ""
-) -> str | None:
-    """Start a new journal, or check that an existing one belongs to the same study, and record this session.
-
-    Returns:
-        A sentence to show, if the training differs from that of earlier sessions.
-
-    Raises:
-        StudyChanged: the definitions differ, or the training of finished results does; the message shows what.
-    """
-    if not journal.content.definition:
-        journal.start_study(study.content(), session)
-        return None
-    check_definition(study, journal)
-    told = check_training(study.name, journal, session, accept_changes=accept_changes, command=command)
-    journal.resume(session)
-    return told
-
-
-def warn_about_damage(journal: Journal, console: Console) -> None:
-    """Warn about unreadable journal lines, and about results that another journal recorded."""
-    if damaged := journal.content.unreadable_lines:
-        console.print(
-            f"{journal.path}: {damaged} damaged lines skipped; the trials they recorded run again", style="yellow"
-        )
-    if foreign := journal.content.foreign_results:
-        console.print(
-            f"{journal.path}: not counted: {pluralize(foreign, 'result')} that another study or journal recorded",
-            style="yellow",
-        )
 
 
 def run_study(
@@ -93,7 +62,9 @@ def run_study(
     retry_failed: bool = False,
     show: bool | Console = False,
     accept_changes: bool = False,
+    amend: bool = False,
     command: str | None = None,
+    amend_command: str | None = None,
     retry_command: str | None = None,
     sync_command: str | None = None,
     on_answer: Callable[[Answer], object] = lambda found: None,
@@ -119,7 +90,10 @@ def run_study(
         show: True shows progress on the terminal, a `rich.console.Console` shows it there, False prints nothing.
         accept_changes: go on, and keep what has finished, if the application's code, packages, the data or something
             else that changes numbers differs from what trained it; the answer says so.
+        amend: go on if seeds, batch sizes, arms or trials were added to the study's definition since it was started,
+            and train what was added; the answer says so. Nothing else can be amended.
         command: the command that runs the study, for messages; None for `zerotune run NAME`.
+        amend_command: the command that amends it, for messages; None for `zerotune run NAME --amend`.
         retry_command: the command that runs failed trials again, for messages; None for `zerotune retry NAME --failed`.
         sync_command: the command to suggest if results are missing from the store; None for `zerotune sync NAME`.
         on_answer: called with the answer once it is known. A slow store gets the rest of the results afterwards;
@@ -150,7 +124,7 @@ def run_study(
     places = {"--app": format_application(study.application), **options.places()}
 
     def new_campaign(content: JournalContent, announce: Announce) -> Campaign:
-        campaign = Campaign(study, content.results, content.first_failures)
+        campaign = Campaign(study, content.results, content.first_failures, content.beginnings)
         for cell in campaign.cells:
             announce(cell)
         return campaign
@@ -170,10 +144,12 @@ def run_study(
         data=data,
         remarks=remarks,
         command=command or format_command("run", study.name, places),
+        amend_command=amend_command or f"{format_command('run', study.name, places)} --amend",
         sync_command=sync_command or format_command("sync", study.name, places),
         retrain=retrain,
         retry_failed=retry_failed,
         accept_changes=accept_changes,
+        amend=amend,
     ) as (_, content, finish):
         results = list(content.results.values())
         if all(result.status == "failed" for result in results):
@@ -211,6 +187,8 @@ def run_trials(
     retrain: bool,
     retry_failed: bool,
     accept_changes: bool,
+    amend: bool = False,
+    amend_command: str | None = None,
     more_may_come: bool = False,
 ) -> Iterator[tuple[AgendaType, JournalContent, Finish]]:
     """Run the missing trials of a study, or of a search made of its campaigns. The study is locked inside the block.
@@ -228,6 +206,8 @@ def run_trials(
         retrain: train every trial without reusing earlier results.
         retry_failed: run the failed trials again.
         accept_changes: keep what was trained with other code, packages or data.
+        amend: go on with what was added to the definition.
+        amend_command: the command that amends the study; None where it cannot be amended.
         more_may_come: whether the agenda announces further cells while it runs.
 
     Yields:
@@ -236,7 +216,15 @@ def run_trials(
     uri, application, execution = options.uri(study), APPLICATIONS[study.application], build_execution(study, options)
     with closing(Journal(options.folder(study))) as journal:
         session = {**collect_provenance(), **training_provenance(study, data), **remarks_record(remarks)}
-        told = open_session(study, journal, session, accept_changes=accept_changes, command=command)
+        told = open_session(
+            study,
+            journal,
+            session,
+            accept_changes=accept_changes,
+            amend=amend,
+            command=command,
+            amend_command=amend_command,
+        )
         if told:
             console.print(Text(told, style="yellow"))
         warn_about_damage(journal, console)

@@ -20,13 +20,18 @@ def check_definition(study: Study, journal: Journal) -> None:
     Raises:
         StudyChanged: the definitions differ; the message shows the differences.
     """
-    before, now = dict(journal.content.definition), study.content()
-    if changes := describe_changes(*({**each, APPLICATION_CODE: None} for each in (before, now))):
+    if changes := definition_changes(study, journal):
         raise StudyChanged(
             f"study {study.name!r} was started with another definition:\n"
             + "\n".join(f"  {line}" for line in changes)
             + f"\nChange it back to resume it, give it another name, or move {journal.path.parent} away to start over."
         )
+
+
+def definition_changes(study: Study, journal: Journal) -> list[str]:
+    """Return a line for every value that differs between the definitions of a study and of its journal."""
+    before, now = dict(journal.content.definition), study.content()
+    return describe_changes(*({**each, APPLICATION_CODE: None} for each in (before, now)))
 
 
 def check_training(

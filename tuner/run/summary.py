@@ -3,13 +3,21 @@
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
-from ..analysis.comparison import Comparison, ComparisonRow
+from ..analysis.amendments import read_amendments
+from ..analysis.comparison import Comparison
+from ..analysis.comparison_row import ComparisonRow
 from ..cost import CURRENCIES, Cost
 from ..reports.answer import Answer
+from ..reports.text.amendments import amendment_line
+from ..reports.text.format import pluralize
 from ..reports.text.verdict import judged_arms, study_line, study_word
 from ..store.record import TAG_TABULATED
 
 TAG_VERDICT = "verdict"
+TAG_AMENDED = "amended"
+"""Tag of the study's run: when it was amended, after how many results, and what was added."""
+TAG_GUARDED = "guarded"
+"""Tag of a guarded arm's run: how many probes it took at its batch size."""
 TAG_OF = "numbers_of"
 """Tag of the study's run: the arm and batch size that its metrics are of."""
 
@@ -42,6 +50,8 @@ def summary_metrics(comparison: Comparison, row: ComparisonRow) -> Mapping[str, 
         "seeds": float(row.num_seeds),
         "lost_seeds": float(len(row.seeds.lost)),
     }
+    if len(row.searches) > 1:
+        figures["searches"] = float(len(row.searches))
     if row.seeds.median is not None:
         figures["test_score"] = row.seeds.median
     if row.bill is not None:
@@ -53,6 +63,10 @@ def summary_metrics(comparison: Comparison, row: ComparisonRow) -> Mapping[str, 
         figures |= _nothing_spared(comparison)
         figures["skip_tuning"] = {"yes": 1.0, "yes, but": 0.5}.get(row.verdict.kind, 0.0)
         figures["trainings_spared"] = trainings_spared(comparison, row)
+    for search in comparison.searches:
+        if (search.arm, search.batch_size) == (row.arm, row.batch_size):
+            figures["useless_trials"] = float(search.num_useless)
+            figures["trials_not_spent"] = float(search.num_left)
     for currency, saved in row.savings.items():
         figures[f"saved/{currency}"] = saved.share
         figures[f"saved_with_baseline/{currency}"] = saved.share_with_baseline
@@ -65,13 +79,15 @@ def summary_tags(comparison: Comparison, row: ComparisonRow) -> Mapping[str, str
         return {TAG_VERDICT: "reference"}
     if row.verdict is None:
         return {TAG_VERDICT: "baseline"}
-    return {TAG_VERDICT: row.verdict.kind}
+    guarded = {TAG_GUARDED: pluralize(row.search.trials, "probe")} if row.guarded else {}
+    return {TAG_VERDICT: row.verdict.kind, **guarded}
 
 
 def trainings_spared(comparison: Comparison, row: ComparisonRow) -> float:
-    """Return how many trainings fewer than the reference's an arm takes; 0 where its verdict allows no saving."""
+    """Return how many trainings fewer than the reference's an arm takes; 0 where no saving is claimed."""
     reference = comparison.row(comparison.facts.reference, row.batch_size)
-    if not row.spares_tuning or row.bill is None or reference.bill is None:
+    is_claimed = row.spares_tuning and comparison.mostly_useless_reference(row.batch_size) is None
+    if not is_claimed or row.bill is None or reference.bill is None:
         return 0.0
     return max(0.0, reference.bill["trials"] - row.bill["trials"])
 
@@ -92,7 +108,9 @@ def study_tags(answer: Answer) -> Mapping[str, str]:
     verdict = f"{study_word(comparison)}. {study_line(comparison)}" if is_judged else answer.verdict
     prefix = "Not final. " if answer.incomplete else ""
     tabulated = {TAG_TABULATED: "true"} if comparison.tabulated else {}
-    return {TAG_VERDICT: f"{prefix}{verdict}", TAG_OF: f"{row.arm} at B={row.batch_size:,}", **tabulated}
+    lines = "; ".join(map(amendment_line, read_amendments(answer.origin.sessions)))
+    amended = {TAG_AMENDED: lines} if lines else {}
+    return {TAG_VERDICT: f"{prefix}{verdict}", TAG_OF: f"{row.arm} at B={row.batch_size:,}", **tabulated, **amended}
 
 
 def study_row(comparison: Comparison) -> ComparisonRow:

@@ -7,14 +7,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
-from ..study import DEFAULT, DEFAULTS, SearchDefinition
+from ..study import DEFAULT, DEFAULTS, ArmDefinition, SearchDefinition
+from ..study.amendments import Beginning
 from ..study.comprehensive import TRIALS
-from ..study.search_space import Space, grid_points, grid_size
+from ..study.fields import Sampler, Terminator
+from ..study.search_space import Space, grid_size
 from .comprehensive import Comprehensive
-from .enumerated import EnumeratedMethod, random_search, sobol_search
+from .enumerated import EnumeratedMethod, grid_search, random_search, sobol_search
 from .method import Method
+from .solver_union import SolverUnion, grid_of_solvers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +26,20 @@ class SearchContext:
     Attributes:
         seed: of the proposals.
         epochs: of a trial.
-        spaces: space of every solver, for a method that searches the solver too.
+        spaces: space of every solver where the solver is searched too; empty where it is not.
         rules: arms of the study that are rules, as (arm, solver), for a method that tries them.
+        begun: how the search began, if it is of an amended study: its first proposals must stay the same.
+        terminator: Optuna's stopping rule that ends the search; None for none.
+        margin: of the study, for that rule.
     """
 
     seed: int
     epochs: int
     spaces: Mapping[str, Space] = field(default_factory=dict)
     rules: tuple[tuple[str, str], ...] = ()
+    begun: Beginning | None = None
+    terminator: Terminator | None = None
+    margin: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +57,50 @@ class MethodEntry:
     description: str
 
 
-def _optuna(definition: SearchDefinition, context: SearchContext, sampler: Literal["tpe", "gp"] = "tpe") -> Method:
+def _optuna(definition: SearchDefinition, context: SearchContext, sampler: Sampler | None = None) -> Method:
     from .optuna_search import OptunaSearch  # 0.15 s to import
+    from .terminator import is_within_regret_bound
 
+    ends = None
+    if context.terminator is not None:
+        ends = partial(is_within_regret_bound, margin=context.margin, seed=context.seed)
     return OptunaSearch(
         definition.space,
-        sampler=sampler,
+        solvers=context.spaces,
+        sampler=sampler or definition.sampler,
         trials=_stated(definition),
+        begun_trials=None if context.begun is None else context.begun.trials,
         seed=context.seed,
         epochs=context.epochs,
         pruner=definition.pruner,
         parallel=definition.parallel,
+        cost=definition.objectives[-1] if isinstance(definition, ArmDefinition) and definition.objectives else None,
+        ends=ends,
     )
+
+
+def _grid(definition: SearchDefinition, context: SearchContext) -> Method:
+    if context.spaces:
+        return EnumeratedMethod(grid_of_solvers(context.spaces))
+    return grid_search(definition.space, earlier=() if context.begun is None else context.begun.spaces)
+
+
+def _grid_size(definition: SearchDefinition) -> int:
+    solvers = definition.solvers if isinstance(definition, ArmDefinition) else None
+    if solvers is None:
+        return grid_size(definition.space)
+    return sum(grid_size({**ranges, **definition.space}) for ranges in solvers.values())
+
+
+def _enumerated(
+    search: Callable[..., EnumeratedMethod], definition: SearchDefinition, context: SearchContext
+) -> Method:
+    """Return random or Sobol search over the space, or over the union of the solvers' spaces."""
+    trials, seed = _stated(definition), context.seed
+    if not context.spaces:
+        return search(definition.space, trials=trials, seed=seed)
+    union = SolverUnion(context.spaces)
+    return search(union.space, trials=trials, seed=seed).mapped(union.params)
 
 
 def _stated(definition: SearchDefinition) -> int:
@@ -70,26 +110,25 @@ def _stated(definition: SearchDefinition) -> int:
 
 METHODS: dict[str, MethodEntry] = {
     "grid": MethodEntry(
-        build=lambda definition, context: EnumeratedMethod(grid_points(definition.space)),
-        num_trials=lambda definition: grid_size(definition.space),
+        build=_grid,
+        num_trials=_grid_size,
         description="every point of a grid: the papers' comprehensive tuning",
     ),
     "random": MethodEntry(
-        build=lambda definition, context: random_search(
-            definition.space, trials=_stated(definition), seed=context.seed
-        ),
+        build=partial(_enumerated, random_search),
         num_trials=_stated,
         description="independent draws from the space",
     ),
     "sobol": MethodEntry(
-        build=lambda definition, context: sobol_search(definition.space, trials=_stated(definition), seed=context.seed),
+        build=partial(_enumerated, sobol_search),
         num_trials=_stated,
         description="a scrambled Sobol sequence, which covers the space more evenly than random draws",
     ),
     "optuna": MethodEntry(
         build=_optuna,
         num_trials=_stated,
-        description="Optuna's TPE in reproducible rounds; pruner asha, hyperband or median on per-epoch validation",
+        description="Optuna's TPE, or with sampler gp, sobol or random, in reproducible rounds; pruner asha, "
+        "hyperband or median on per-epoch validation",
     ),
     "gp": MethodEntry(
         build=partial(_optuna, sampler="gp"),
@@ -101,7 +140,7 @@ METHODS: dict[str, MethodEntry] = {
             context.spaces, context.rules, trials=definition.trials or TRIALS, seed=context.seed
         ),
         num_trials=lambda definition: definition.trials or TRIALS,
-        description="the rules' proposals, Sobol points of several solvers, and a race of the best over seeds",
+        description="the rules' proposals, Sobol points of several solvers, TPE of the best, and a race over seeds",
     ),
     "defaults": MethodEntry(
         build=lambda definition, context: EnumeratedMethod(

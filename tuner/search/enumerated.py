@@ -1,11 +1,11 @@
 """Methods whose proposals are independent of outcomes: grid search, random search and published defaults."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from ...trainers.spec import OptionValue
-from ..study.search_space import Space, sample, value_at
+from ..study.search_space import Space, grid_points, sample, value_at
 from .method import Outcome, Proposal
 
 
@@ -15,6 +15,14 @@ class EnumeratedMethod:
     def __init__(self, points: Sequence[Mapping[str, OptionValue]]) -> None:
         self._points = points
         self._next = 0
+
+    def mapped(self, function: Callable[[Mapping[str, OptionValue]], Mapping[str, OptionValue]]) -> "EnumeratedMethod":
+        """Return a method that proposes what a function makes of the points."""
+        return EnumeratedMethod([function(point) for point in self._points])
+
+    def start_from(self, params: Mapping[str, OptionValue]) -> None:
+        """Propose these first, and leave the last point out for them."""
+        self._points = [params, *self._points[:-1]]
 
     def ask(self) -> Proposal | Literal["wait", "done"]:
         """Return the next point of the list."""
@@ -29,6 +37,15 @@ class EnumeratedMethod:
 
     def tell(self, index: int, outcome: Outcome) -> None:
         """Ignore the outcome."""
+
+
+def grid_search(space: Space, *, earlier: Iterable[Space] = ()) -> EnumeratedMethod:
+    """Return every point of a grid; the points of an earlier grid, which it holds, come first."""
+    found: dict[tuple[OptionValue, ...], None] = {}
+    for grid in (*earlier, space):
+        points = grid_points({name: grid[name] for name in space})
+        found |= dict.fromkeys(tuple(point.values()) for point in points)
+    return EnumeratedMethod([dict(zip(space, values, strict=True)) for values in found])
 
 
 def random_search(space: Space, *, trials: int, seed: int) -> EnumeratedMethod:

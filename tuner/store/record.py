@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from ...trainers.spec import EpochMetrics
-from ..trial import Trial, TrialResult, canonical_json, result_from_content
+from ..trial import Trial, TrialResult, canonical_json, content_of, result_from_content
 
 TAG_STUDY = "zerotune.study"
 TAG_FINGERPRINT = "zerotune.fingerprint"
@@ -73,6 +73,7 @@ class RecordError(ValueError):
 def run_name(trial: Trial) -> str:
     """Return a readable name for a trial's run, such as "date B=8192 lr=0.00354 confirm seed=2"."""
     parts = [trial.arm, f"B={trial.batch_size}", f"lr={trial.config.schedule.peak_lr:.3g}"]
+    parts += [f"search {trial.repeat + 1}"] if trial.repeat else []
     if trial.role == "confirmation":
         return " ".join([*parts, "confirm", f"seed={trial.config.seed}"])
     return " ".join([*parts, *([] if trial.arm.endswith(trial.role) else [trial.role]), f"#{trial.index + 1}"])
@@ -114,6 +115,7 @@ def tags(result: TrialResult) -> dict[str, str]:
     values = {
         TAG_TRIAL: trial.id,
         "role": trial.role,
+        "repeat": str(trial.repeat or ""),
         "status": result.status,
         "host": result.host,
         "device": result.device,
@@ -184,8 +186,8 @@ def summary_points(metrics: Mapping[str, float]) -> list[MetricPoint]:
 
 def record_tags(result: TrialResult) -> dict[str, str]:
     """Return tags with the exact result without its epochs, and the epoch values that MLflow's metrics cannot hold."""
-    content = asdict(replace(result, epochs=()))
-    for name in ("divergence", "test_samples"):
+    content = content_of(replace(result, epochs=()))
+    for name in ("divergence", "test_samples", "validation_samples"):
         if content[name] is None:  # as an earlier version wrote it, whose run would otherwise be replaced
             del content[name]
     text = canonical_json({"epochs": len(result.epochs), "result": content})

@@ -9,15 +9,9 @@ from .changes import describe_changes
 from .checks import size_problems
 from .configure import baseline_config, hyperparameter_names, rule_config, search_config
 from .defaults import DEFAULT, DEFAULTS
-from .definition import (
-    SEARCH_METHODS,
-    SPACE_METHODS,
-    ArmDefinition,
-    BaselineDefinition,
-    SearchDefinition,
-    Study,
-)
+from .definition import ArmDefinition, BaselineDefinition, SearchDefinition, Study
 from .loading import load_study, shipped_studies, study_from_text, study_path
+from .methods import SEARCH_METHODS, SPACE_METHODS
 from .parts import Budget, Resources
 from .remarks import study_remarks
 

@@ -13,19 +13,16 @@ from ...trainers.recipe import ghost_problems, recipe_problems
 from ...trainers.scaling import RULES
 from ...trainers.spec import Configuration, OptionValue
 from ...trainers.tables import UnknownName, lookup
-from .comprehensive import PUBLISHED_LR, baseline_lr, solvers_of
+from .baseline_checks import carrying_problems
+from .comprehensive import searches_solver
 from .configure import baseline_config, rule_config, search_config
-from .definition import (
-    COMPREHENSIVE,
-    KEYS_OF,
-    SPACE_METHODS,
-    ArmDefinition,
-    BaselineDefinition,
-    SearchDefinition,
-    Study,
-)
+from .definition import ArmDefinition, BaselineDefinition, SearchDefinition, Study
+from .lr_factor import with_lr_factor
+from .methods import KEYS_OF, SPACE_METHODS
 from .search_space import largest, middle
+from .solver_checks import solver_problems
 from .space_checks import Problem, check_training, name_problems, range_problems, space_problems
+from .stopping import stop_problems
 from .yaml_file import Location
 
 
@@ -33,6 +30,7 @@ def find_problems(study: Study) -> list[Problem]:
     """Return everything that is wrong with a study whose single values are valid; empty if it can be run."""
     found = [*_setup_problems(study), *_choice_problems(study), *_recipe_problems(study), *_reference_problems(study)]
     found += _baseline_problems(study, study.baseline, study.baseline.model_fields_set, ("baseline",))
+    found += carrying_problems(study)
     for position, arm in enumerate(study.arms):
         where = ("arms", position)
         found += _key_problems(arm, where)
@@ -163,15 +161,17 @@ def _key_problems(search: SearchDefinition, where: Location) -> Iterator[Problem
 def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
     """Check an arm that searches."""
     optimizer = study.arm_optimizer(arm)
-    found = list(space_problems(arm, optimizer.name, where))
-    if arm.method == COMPREHENSIVE:
-        found += _solver_problems(study, arm, where)
+    if arm.method not in SPACE_METHODS and arm.optimizer is not None:
+        yield (*where, "optimizer"), f"has no effect with method {arm.method}, which brings its own"
+    yield from stop_problems(study, arm, where)
+    if searches_solver(arm):
+        yield from solver_problems(study, arm, where)
+        return
+    found = list(space_problems(study, arm, optimizer.name, where))
     if arm.method not in SPACE_METHODS:
-        if arm.optimizer is not None:
-            found.append(((*where, "optimizer"), f"has no effect with method {arm.method}, which brings its own"))
         yield from found
         return
-    found += name_problems(arm.fixed, optimizer.name, (*where, "fixed"))
+    found += name_problems(study, arm.fixed, optimizer.name, (*where, "fixed"))
     found += [
         ((*where, "fixed", name), "is also in space: a value is either fixed or searched")
         for name in arm.fixed
@@ -184,6 +184,7 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     ]
     if "lr" not in arm.space and "lr" not in arm.fixed:
         found.append(((*where, "space"), "lr is neither searched nor fixed: put it in space, or in fixed"))
+    found += _objective_problems(study, arm, where)
     epochs = study.epochs_of(arm)
     yield from found or range_problems(
         study,
@@ -194,16 +195,15 @@ def _search_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     )
 
 
-def _solver_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
-    """Check the solvers of a comprehensive search: each needs a range to begin with."""
-    own = study.baseline.optimizer.name
-    for solver in solvers_of(study, arm):
-        if solver not in PUBLISHED_LR and (solver != own or baseline_lr(study.baseline) is None):
-            yield (
-                (*where, "solvers"),
-                f"{solver!r} has no range to begin with in a comprehensive search: choose among "
-                f"{', '.join(dict.fromkeys((*PUBLISHED_LR, *([own] if solver != own else []))))}",
-            )
+def _objective_problems(study: Study, arm: ArmDefinition, where: Location) -> Iterator[Problem]:
+    """Refuse a cost that a table of past trainings does not tell its trials apart by."""
+    is_table = APPLICATIONS[study.application].look_up is not None
+    if arm.objectives and is_table and arm.objectives[-1] != "device_seconds":
+        yield (
+            (*where, "objectives"),
+            f"{arm.objectives[-1]} of past trainings in a table are not known or all the same: choose device_seconds, "
+            "or leave objectives out",
+        )
 
 
 def _baseline_problems(
@@ -220,7 +220,7 @@ def _baseline_problems(
         what = "brings its own configurations" if tune.is_search else "is a rule, which tunes nothing"
         yield (*inside, "method"), f"{tune.method!r} {what}: choose one of {', '.join(SPACE_METHODS)}"
         return
-    found = [*_key_problems(tune, inside), *space_problems(tune, definition.optimizer.name, inside)]
+    found = [*_key_problems(tune, inside), *space_problems(study, tune, definition.optimizer.name, inside)]
     for name in tune.space:
         # A stated decay with options says what the searched decay of its name is.
         if name in stated and not (name == "decay" and definition.decay.options):
@@ -283,6 +283,7 @@ def _scaled_problems(study: Study, arm: ArmDefinition, where: Location) -> Itera
     for batch_size in study.batch_sizes:
         try:
             scaled = rule_config(study, arm, params, batch_size=batch_size, epochs=epochs)
-            check_training(scaled.schedule, scaled.optimizer, epochs)
+            lowest = with_lr_factor(scaled, 0.5 ** (arm.guard + 1) if arm.guard else 1.0)
+            check_training(lowest.schedule, lowest.optimizer, epochs)
         except ValueError as error:
             yield where, f"arm {arm.name!r}: {error}"

@@ -1,7 +1,7 @@
-"""Spaces of the method `comprehensive`: the solvers that it tries, and what it searches of each at a batch size.
+"""Spaces of arms that search the solver: the solvers that they try, and what they search of each at a batch size.
 
-Learning rates are anchored on the sqrt rule: of the baseline's own solver, on the baseline's; of another one, on its
-published default. This module must not know who searches.
+Learning rates that are not stated are anchored on the sqrt rule: of the baseline's own solver, on the baseline's; of
+another one, on its published default. This module must not know who searches.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...trainers.optimizers import OPTIMIZERS
+from .methods import COMPREHENSIVE
 from .search_space import Choice, Float, Param, Space, numeric_range
 
 if TYPE_CHECKING:
@@ -50,15 +51,36 @@ INERTIA: Final = Float(low=0.8, high=0.98)
 """Range of momentum and beta1."""
 
 
+def searches_solver(arm: "ArmDefinition") -> bool:
+    """Return whether every trial of an arm has a solver of its own, as the hyperparameter `OPTIMIZER`."""
+    return arm.solvers is not None or arm.method == COMPREHENSIVE
+
+
 def solvers_of(study: "Study", arm: "ArmDefinition") -> tuple[str, ...]:
     """Return the solvers that an arm searches, the baseline's own first."""
     stated = (study.baseline.optimizer.name, *SOLVERS) if arm.solvers is None else arm.solvers
     return tuple(dict.fromkeys(stated))
 
 
+def proposing_rules(study: "Study", arm: "ArmDefinition") -> list["ArmDefinition"]:
+    """Return the arms whose rules a comprehensive search tries: those without a guard that train as many epochs."""
+    rules = [each for each in study.arms if not each.is_search and not each.guard]
+    return [each for each in rules if study.epochs_of(each) == study.epochs_of(arm)]
+
+
 def solver_spaces(study: "Study", arm: "ArmDefinition", batch_size: int) -> dict[str, Space]:
-    """Return what an arm searches of each solver at a batch size."""
+    """Return what an arm that searches the solver searches of each at a batch size, `space` of the arm included."""
     return {solver: _space(study, arm, solver, batch_size) for solver in solvers_of(study, arm)}
+
+
+def stated_ranges(arm: "ArmDefinition", solver: str) -> Space:
+    """Return the ranges that an arm states for a solver, and those for every solver."""
+    return {**(arm.solvers or {}).get(solver, {}), **arm.space}
+
+
+def is_anchored(arm: "ArmDefinition", solver: str) -> bool:
+    """Return whether the range of a solver's learning rate is anchored, because the arm states none."""
+    return "lr" not in stated_ranges(arm, solver) and "lr" not in arm.fixed
 
 
 def union_space(spaces: Iterable[Space], solvers: Iterable[str]) -> dict[str, Param]:
@@ -83,14 +105,21 @@ def _widest(params: list[Param]) -> Param:
 
 
 def _space(study: "Study", arm: "ArmDefinition", solver: str, batch_size: int) -> Space:
-    low, high = _learning_rates(study.baseline, solver, batch_size)
-    space: dict[str, Param] = {
-        "lr": Float(low=low, high=high, scale="log"),
-        "warmup_epochs": Float(low=0.0, high=study.epochs_of(arm) / 2),
-        "decay": Choice(choices=("cosine", "poly")),
-    }
-    options = OPTIMIZERS[solver].defaults
-    return space | {name: INERTIA for name in ("momentum", "beta1") if name in options}
+    space: dict[str, Param] = {}
+    if is_anchored(arm, solver):
+        low, high = _learning_rates(study.baseline, solver, batch_size)
+        space["lr"] = Float(low=low, high=high, scale="log")
+    if arm.method == COMPREHENSIVE:
+        space["warmup_epochs"] = Float(low=0.0, high=study.epochs_of(arm) / 2)
+        space["decay"] = Choice(choices=("constant", "poly", "cosine"))
+        options = OPTIMIZERS[solver].defaults
+        space |= {name: INERTIA for name in ("momentum", "beta1") if name in options}
+    return space | dict(stated_ranges(arm, solver))
+
+
+def has_anchor(baseline: "BaselineDefinition", solver: str) -> bool:
+    """Return whether there is a learning rate on which the range of a solver's can be anchored."""
+    return solver in PUBLISHED_LR or (solver == baseline.optimizer.name and baseline_lr(baseline) is not None)
 
 
 def _learning_rates(baseline: "BaselineDefinition", solver: str, batch_size: int) -> tuple[float, float]:

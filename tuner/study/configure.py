@@ -1,10 +1,11 @@
 """Build the `trainers.spec.Configuration` of a definition and some hyperparameters.
 
-Pure functions. A hyperparameter is one of `SCHEDULE_NAMES`, one of `RECIPE_NAMES` or an option of the optimizer. One
-that is not given has the arm's fixed value, else the baseline's or the study's, else the optimizer's default.
+Pure functions. A hyperparameter is one of `SCHEDULE_NAMES`, one of `RECIPE_NAMES`, an option of the optimizer, or after
+`MODEL` an option of the model. One that is not given has the arm's fixed value, else the baseline's or the study's,
+else the optimizer's or the model's default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,17 +21,21 @@ from .values import complete_optimizer
 SCHEDULE_NAMES: Final = ("lr", "warmup_epochs", "warmup", "warmup_start", "decay")
 """Hyperparameters of the schedule."""
 
-RECIPE_NAMES: Final = ("label_smoothing", "clip_norm")
+RECIPE_NAMES: Final = ("label_smoothing", "clip_norm", "ghost_batch_size")
 """Hyperparameters of the recipe."""
 
+MODEL: Final = "model."
+"""Prefix of hyperparameters that are options of the application's model, such as "model.num_hidden"."""
 
-def hyperparameter_names(optimizer: str) -> tuple[str, ...]:
-    """Return the names of the hyperparameters that can be searched or fixed with an optimizer.
 
-    >>> hyperparameter_names("momentum")[5:]
-    ('label_smoothing', 'clip_norm', 'momentum', 'weight_decay', 'nesterov')
+def hyperparameter_names(optimizer: str, model_options: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of the hyperparameters that can be searched or fixed with an optimizer and a model.
+
+    >>> hyperparameter_names("momentum", ["num_hidden"])[7:]
+    ('ghost_batch_size', 'momentum', 'weight_decay', 'nesterov', 'model.num_hidden')
     """
-    return (*SCHEDULE_NAMES, *RECIPE_NAMES, *OPTIMIZERS[optimizer].defaults)
+    of_model = (f"{MODEL}{name}" for name in model_options)
+    return (*SCHEDULE_NAMES, *RECIPE_NAMES, *OPTIMIZERS[optimizer].defaults, *of_model)
 
 
 def baseline_config(definition: BaselineDefinition, recipe: Recipe, params: Mapping[str, OptionValue]) -> Configuration:
@@ -56,13 +61,17 @@ def baseline_config(definition: BaselineDefinition, recipe: Recipe, params: Mapp
         # A searched decay with the stated decay's name has its options; any other has its defaults.
         decay=definition.decay if decay == definition.decay.name else DecaySpec(name=decay),
     )
-    options = {name: value for name, value in params.items() if name not in (*SCHEDULE_NAMES, *RECIPE_NAMES)}
+    others = {name: value for name, value in params.items() if name not in (*SCHEDULE_NAMES, *RECIPE_NAMES)}
+    options = {name: value for name, value in others.items() if not name.startswith(MODEL)}
     stated: dict[str, Any] = {name: _number(name, params[name]) for name in RECIPE_NAMES if name in params}
+    if "ghost_batch_size" in stated:
+        stated["ghost_batch_size"] = _whole_number("ghost_batch_size", params["ghost_batch_size"])
     return Configuration(
         batch_size=definition.batch_size,
         schedule=schedule,
         optimizer=_optimizer(definition.optimizer.name, {**definition.optimizer.options, **options}),
         recipe=replace(recipe, **stated),
+        model_options={name.removeprefix(MODEL): others[name] for name in others if name.startswith(MODEL)},
     )
 
 
@@ -137,6 +146,12 @@ def _number(name: str, value: OptionValue) -> float:
     if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
     return float(value)
+
+
+def _whole_number(name: str, value: OptionValue) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    return value
 
 
 def _word(name: str, value: OptionValue) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...trainers.applications import Application
 from ...trainers.optimizers import OPTIMIZERS
+from .methods import COMPREHENSIVE
 
 DEFAULT_SPACE = "default"
 """Value of an arm's `space` that stands for the default space."""
@@ -38,6 +39,8 @@ def fill_in_default_spaces(content: Mapping[str, Any], application: Application 
 def _fill_in_space(arm: Any, content: Mapping[str, Any], application: Application) -> Any:
     if not isinstance(arm, dict) or arm.get("space") != DEFAULT_SPACE:
         return arm
+    if arm.get("solvers") is not None or arm.get("method") == COMPREHENSIVE:
+        return arm  # it is the space of one optimizer
     baseline = content.get("baseline")
     epochs = arm.get("epochs", content.get("epochs"))
     learning_rates = _learning_rates(baseline, content.get("batch_sizes"))

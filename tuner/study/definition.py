@@ -5,91 +5,59 @@ must not know files or lines.
 """
 
 import hashlib
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ...trainers.applications import APPLICATIONS
 from ...trainers.applications.registry import application_digest, find_application
 from ...trainers.scaling import RULES, OnLongWarmup
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe
-from ...trainers.tables import UnknownName, lookup
+from ...trainers.tables import lookup
 from ..trial import canonical_json
-from .comprehensive import TRIALS, solvers_of
+from .baseline_keys import TieKeys
+from .comprehensive import TRIALS, searches_solver, solvers_of
 from .default_space import DEFAULT_SPACE, fill_in_default_spaces
 from .fields import (
     AscendingCounts,
     Count,
     Name,
     NotNegative,
+    Objectives,
     OneLine,
     Positive,
     Pruner,
+    Sampler,
     Seed,
     Seeds,
     Share,
+    StartFrom,
     StudyName,
+    Terminator,
     TrackingURI,
     Trials,
-    is_stored,
 )
+from .methods import COMPREHENSIVE, RULE_OPTIMIZERS, SEARCH_METHODS, UNFIXED_KEYS, without_ineffective
 from .parts import Budget, DataDefinition, Definition, PriceDefinition, Resources
+from .stopping import StopDefinition, complete_stop
 from .values import (
+    ApplicationName,
     DecayValue,
     OptimizerValue,
     OptionPlain,
     OptionValues,
     ParamValue,
     RecipeValue,
+    SolversValue,
     WarmupValue,
     options_to_plain,
 )
 
-SPACE_METHODS: Final = ("grid", "random", "sobol", "optuna", "gp")
-"""Methods that search a space; `defaults` tries `tuner.study.defaults.DEFAULTS`."""
-
-COMPREHENSIVE: Final = "comprehensive"
-"""Method that searches the solver too, in spaces of its own (`tuner.study.comprehensive`)."""
-
-SEARCH_METHODS: Final = (*SPACE_METHODS, COMPREHENSIVE, "defaults")
-"""Methods that search. Any other method of an arm is a rule in `trainers.scaling.RULES`."""
-
-RULE_OPTIMIZERS: Final = {"date": "date"}
-"""Rules with an optimizer of their own (DATE, Algorithm 1, is a schedule and an optimizer)."""
-
-RULE_NUMBERS: Final = ("exponent", "noise_batch_size")
-"""Numbers that some rules need besides the baseline (`Rule.numbers`)."""
-
-KEYS_OF: Final = {
-    "trials": ("random", "sobol", "optuna", "gp", COMPREHENSIVE, "defaults"),
-    "space": SPACE_METHODS,
-    "fixed": SPACE_METHODS,
-    "solvers": (COMPREHENSIVE,),
-    "repeats": ("random", "sobol", "optuna", "gp", COMPREHENSIVE),
-    "pruner": ("optuna", "gp"),
-    "parallel": ("optuna", "gp"),
-    "baseline": tuple(RULES),
-    "on_long_warmup": tuple(RULES),
-    **{number: tuple(name for name in RULES if number in RULES[name].numbers) for number in RULE_NUMBERS},
-}
-"""Methods that a key of an arm has an effect with; keys that are not listed have one with every method."""
-
-UNFIXED_KEYS: Final = ("question", "resources", "budget", "prices", "tracking_uri")
-"""Keys that do not change what any trial learns, so that they may change before a study is resumed."""
-
 
 def _known_method(name: str) -> str:
     lookup("method", dict.fromkeys((*SEARCH_METHODS, *RULES)), name)
-    return name
-
-
-def _known_application(name: str, info: ValidationInfo) -> str:
-    if is_stored(info):
-        return name
-    try:
-        find_application(name)
-    except UnknownName as error:
-        raise ValueError(f"{error} Your own comes in with --app FILE.py:{name}.") from None
     return name
 
 
@@ -101,7 +69,9 @@ class SearchDefinition(Definition):
         trials: number of configurations. A grid has as many as its space spans; if it is left out, defaults has all of
             them, and comprehensive `tuner.study.comprehensive.TRIALS`.
         space: ranges by hyperparameter: lr, warmup_epochs, warmup, warmup_start, decay, label_smoothing, clip_norm and
-            the optimizer's options. In an arm, `default` stands for `tuner.study.default_space`.
+            the optimizer's options, and `model.NAME` for the model's. In an arm, `default` stands for
+            `tuner.study.default_space`.
+        sampler: Optuna's sampler, for optuna (`tuner.search.optuna_search.SAMPLERS`).
         pruner: early stopping, for optuna and gp.
         parallel: proposals of a round, for optuna and gp. A proposal depends on earlier rounds only, so that results do
             not depend on the number of workers.
@@ -110,6 +80,7 @@ class SearchDefinition(Definition):
     method: Annotated[str, AfterValidator(_known_method)]
     trials: Trials | None = None
     space: dict[str, ParamValue] = Field(default_factory=dict)
+    sampler: Sampler = "tpe"
     pruner: Pruner = "none"
     parallel: Annotated[int, Field(ge=1, le=1000)] = 4
 
@@ -127,6 +98,10 @@ class SearchDefinition(Definition):
     def is_search(self) -> bool:
         """Whether the method spends trials on a choice; False for a rule."""
         return self.method in SEARCH_METHODS
+
+
+class TuneDefinition(SearchDefinition, TieKeys):
+    """Search of a baseline at B0."""
 
 
 class ScheduleDefinition(Definition):
@@ -148,7 +123,7 @@ class ScheduleDefinition(Definition):
     warmup: WarmupValue = "linear"
     warmup_start: Share = 0.0
     decay: DecayValue = DecaySpec()
-    tune: SearchDefinition | None = None
+    tune: TuneDefinition | None = None
 
 
 class BaselineDefinition(ScheduleDefinition):
@@ -170,12 +145,18 @@ class ArmDefinition(SearchDefinition):
         name: name of the arm, unique in the study.
         optimizer: optimizer; None for the baseline's, for the rule `date` the optimizer of that name.
         epochs: epochs of the arm's trials; None for the study's. An arm that trains longer is billed for it.
-        repeats: how often the whole search is run, each time with other proposals and another seed. The first search
-            chooses; the others show how much its outcome varies.
-        solvers: optimizers that comprehensive tries; None for the baseline's and `tuner.study.comprehensive.SOLVERS`.
+        repeats: how often the search is run, with other proposals and another seed each time; each choice is confirmed.
+        start_from: neighbour, to try first the arm's choice at the next smaller batch size, scaled by sqrt; or None.
+        solvers: optimizers that a search tries, each with ranges of its own beside `space`; None for the arm's
+            optimizer alone, for comprehensive for the baseline's and `tuner.study.comprehensive.SOLVERS`.
         fixed: values of hyperparameters that are not searched.
+        objectives: "score" and a cost of `tuner.study.fields.COSTS`, for optuna and gp, which then search the front of
+            both (`tuner.analysis.economy` chooses); None for the score alone.
+        stop: when the search ends early, since the trials left hardly beat an arm that needs no tuning; None for never.
+        terminator: Optuna's stopping rule, "regret_bound" (`tuner.search.terminator`); None for none.
         baseline: what a rule starts from, as far as it differs from the study's baseline.
         on_long_warmup: what a rule does if its warm-up is as long as the run.
+        guard: most short trainings at B that correct a rule's learning rate (`tuner.search.guard`).
         exponent: p of the rule power, a of saturating; None for the rule's default.
         noise_batch_size: Bn of the rules surge and saturating, samples.
     """
@@ -184,10 +165,15 @@ class ArmDefinition(SearchDefinition):
     optimizer: OptimizerValue | None = None
     epochs: Count | None = None
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
-    solvers: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=20)] | None = None
+    start_from: StartFrom | None = None
+    solvers: SolversValue | None = None
     fixed: dict[str, OptionPlain] = Field(default_factory=dict)
+    objectives: Objectives | None = None
+    stop: StopDefinition | None = None
+    terminator: Terminator | None = None
     baseline: ScheduleDefinition | None = None
     on_long_warmup: OnLongWarmup = "error"
+    guard: Annotated[int, Field(ge=0, le=10)] = 0
     exponent: float | None = None
     noise_batch_size: Positive | None = None
 
@@ -217,7 +203,7 @@ class Study(Definition):
 
     name: StudyName
     question: OneLine = ""
-    application: Annotated[str, AfterValidator(_known_application)]
+    application: ApplicationName
     data: DataDefinition
     model: OptionValues = Field(default_factory=dict)
     epochs: Count
@@ -284,9 +270,9 @@ class Study(Definition):
         """Return whether the arm tunes a baseline of its own."""
         return arm.baseline is not None and arm.baseline.tune is not None
 
-    def model_options(self) -> dict[str, OptionValue]:
-        """Return the model's options with the application's defaults filled in."""
-        return APPLICATIONS[self.application].model_options.complete("model", self.model)
+    def model_options(self, chosen: Mapping[str, OptionValue] = MappingProxyType({})) -> dict[str, OptionValue]:
+        """Return the model's options, those `chosen` by a search first, with the application's defaults filled in."""
+        return APPLICATIONS[self.application].model_options.complete("model", {**self.model, **chosen})
 
     def data_options(self) -> dict[str, OptionValue]:
         """Return the data source's options with its defaults filled in."""
@@ -299,7 +285,7 @@ class Study(Definition):
         plain["model"] = options_to_plain(self.model_options())
         data = {"source": self.data.source, "folder": self.data.folder}
         plain["data"] = {**data, **options_to_plain(self.data_options())}
-        baseline = _without_ineffective(plain["baseline"])
+        baseline = without_ineffective(plain["baseline"])
         first = {key: baseline[key] for key in ("batch_size", "optimizer")}  # pydantic has a base class's keys first
         plain["baseline"] = {**first, **baseline}
         plain["arms"] = [_resolved_arm(self, arm) for arm in self.arms]
@@ -323,20 +309,14 @@ class Study(Definition):
 
 def _resolved_arm(study: Study, arm: ArmDefinition) -> dict[str, Any]:
     """Return an arm with its optimizer written out and without keys that have no effect with its method."""
-    written_out = arm.model_copy(update={"optimizer": study.arm_optimizer(arm)})
+    optimizer = None if searches_solver(arm) else study.arm_optimizer(arm)
+    written_out = arm.model_copy(update={"optimizer": optimizer, "stop": complete_stop(study, arm)})
     if arm.method == COMPREHENSIVE:
-        stated = {"solvers": solvers_of(study, arm), "trials": arm.trials or TRIALS}
+        solvers = {solver: (arm.solvers or {}).get(solver, {}) for solver in solvers_of(study, arm)}
+        stated = {"solvers": solvers, "trials": arm.trials or TRIALS}
         written_out = written_out.model_copy(update=stated)
-    plain = _without_ineffective(written_out.model_dump(mode="json"))
+    plain = without_ineffective(written_out.model_dump(mode="json"))
     if arm.baseline is not None:
         stated = {key: plain["baseline"][key] for key in sorted(arm.baseline.model_fields_set)}
-        plain["baseline"] = _without_ineffective(stated)
+        plain["baseline"] = without_ineffective(stated)
     return plain
-
-
-def _without_ineffective(plain: dict[str, Any]) -> dict[str, Any]:
-    """Drop the keys that have no effect with the method, from an arm, a baseline or its search."""
-    if plain.get("tune"):
-        plain = {**plain, "tune": _without_ineffective(plain["tune"])}
-    method = plain.get("method")
-    return {key: value for key, value in plain.items() if method is None or method in KEYS_OF.get(key, (method,))}

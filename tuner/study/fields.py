@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticKnownError
 
 from ..addresses import has_credentials, split_address
+from ..cost import CURRENCIES
 
 _NAME: Final = r"[a-z0-9][a-z0-9_-]*"
 """Pattern of names of studies and arms, which become names of folders, files and MLflow experiments."""
@@ -82,6 +83,20 @@ def is_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and re.fullmatch(_NAME, text) is not None
 
 
+SCORE: Final = "score"
+"""Name of the validation score among the objectives of a search."""
+COSTS: Final = tuple(name for name in CURRENCIES if name not in ("trials", "epochs", "iterations", "samples"))
+"""Names of costs among the objectives of a search: in the others all of its trainings are alike."""
+
+
+def _score_and_cost(objectives: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    first, *others = objectives
+    if not is_stored(info) and (first != SCORE or len(others) != 1 or others[0] not in COSTS):
+        got = ", ".join(objectives)
+        raise ValueError(f"must be [score, COST], with a COST of {', '.join(COSTS)}; got [{got}]")
+    return objectives
+
+
 def _packing(value: object) -> object:
     if value in ("auto", "off") or (isinstance(value, int) and value is not True and 1 <= value <= 128):
         return value
@@ -109,4 +124,10 @@ Currency = Annotated[str, Field(min_length=1, max_length=12), AfterValidator(_ch
 OneLine = Annotated[str, AfterValidator(_check_question)]
 TrackingURI = Annotated[str, AfterValidator(_without_credentials)]
 Packing = Annotated[Literal["auto", "off"] | int, BeforeValidator(_packing)]
+Objectives = Annotated[
+    tuple[str, ...], Field(strict=False, min_length=1, max_length=10), AfterValidator(_score_and_cost)
+]
 Pruner = Literal["none", "asha", "hyperband", "median"]
+Sampler = Literal["tpe", "gp", "sobol", "random"]
+Terminator = Literal["regret_bound"]
+StartFrom = Literal["neighbour"]

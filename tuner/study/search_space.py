@@ -211,6 +211,11 @@ def middle(param: Param) -> OptionValue:
     return round(value) if isinstance(param, Int) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
+def middles(space: Space) -> dict[str, OptionValue]:
+    """Return the point in the middle of a space."""
+    return {name: middle(param) for name, param in space.items()}
+
+
 def largest(param: Param) -> OptionValue:
     """Return the largest value of a range, or of choices that are numbers.
 
@@ -289,6 +294,19 @@ def _holds(param: Param, value: OptionValue) -> bool:
     if isinstance(param, Choice):
         return value in param.choices
     return is_number(value) and param.low <= value <= param.high
+
+
+def nearest_inside(param: Param, value: float) -> OptionValue:
+    """Return the value of a numeric parameter that is nearest to a number; of a choice of numbers, by their ratio.
+
+    >>> nearest_inside(Float(low=0.01, high=1.0), 2.0), nearest_inside(Choice(choices=(0.1, 0.4, 1.6)), 0.5)
+    (1.0, 0.4)
+    """
+    if isinstance(param, Choice):
+        numbers = [choice for choice in param.choices if is_number(choice) and choice > 0]
+        return min(numbers, key=lambda choice: abs(math.log(choice / value))) if numbers else param.choices[0]
+    inside = min(max(value, param.low), param.high)
+    return round(inside) if isinstance(param, Int) else inside
 
 
 def describe_param(param: Param) -> str:

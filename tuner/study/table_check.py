@@ -9,9 +9,11 @@ from ...trainers.spec import Configuration, OptionValue, TrainConfig
 from ...trainers.tabulated.look_up import split_names
 from ...trainers.tabulated.table import NotTabulated, Table
 from ..errors import BadInput
+from .comprehensive import OPTIMIZER, searches_solver, solver_spaces
 from .configure import baseline_config, rule_config, search_config
-from .definition import SPACE_METHODS, SearchDefinition, Study
-from .search_space import middle
+from .definition import ArmDefinition, Study
+from .methods import SPACE_METHODS
+from .search_space import middles
 
 
 class CheckedTable(NamedTuple):
@@ -90,23 +92,28 @@ def _remarks(study: Study, table: Table) -> Iterator[str]:
 def _configs(study: Study) -> Iterator[tuple[str, TrainConfig]]:
     """Yield a training of every place of the study with every seed that it uses, at the middle of what is searched."""
     tune = study.baseline.tune
-    tuned = {} if tune is None else _middles(tune)
+    tuned = {} if tune is None else middles(tune.space)
     yield from _with_seeds(study, "baseline", baseline_config(study.baseline, study.recipe, tuned), study.epochs)
     for position, arm in enumerate(study.arms):
         definition = study.baseline_of(arm)
-        params = {} if definition.tune is None else _middles(definition.tune)
+        params = {} if definition.tune is None else middles(definition.tune.space)
         for batch_size in study.batch_sizes:
             if arm.method in SPACE_METHODS:
-                found = search_config(study, arm, _middles(arm), batch_size=batch_size)
+                points = _points(study, arm, batch_size)
+                configs = [search_config(study, arm, point, batch_size=batch_size) for point in points]
             elif arm.is_search:
                 continue
             else:
-                found = rule_config(study, arm, params, batch_size=batch_size, epochs=study.epochs_of(arm))
-            yield from _with_seeds(study, f"arms[{position}] ({arm.name})", found, study.epochs_of(arm))
+                configs = [rule_config(study, arm, params, batch_size=batch_size, epochs=study.epochs_of(arm))]
+            for found in configs:
+                yield from _with_seeds(study, f"arms[{position}] ({arm.name})", found, study.epochs_of(arm))
 
 
-def _middles(search: SearchDefinition) -> dict[str, OptionValue]:
-    return {name: middle(param) for name, param in search.space.items()}
+def _points(study: Study, arm: ArmDefinition, batch_size: int) -> list[dict[str, OptionValue]]:
+    """Return the middle of what an arm searches, of every solver if it searches the solver."""
+    if not searches_solver(arm):
+        return [middles(arm.space)]
+    return [{OPTIMIZER: name, **middles(space)} for name, space in solver_spaces(study, arm, batch_size).items()]
 
 
 def _with_seeds(study: Study, place: str, found: Configuration, epochs: int) -> Iterator[tuple[str, TrainConfig]]:
@@ -122,7 +129,7 @@ def _with_seeds(study: Study, place: str, found: Configuration, epochs: int) -> 
                 optimizer=found.optimizer,
                 seed=seed,
                 data_options=study.data_options(),
-                model_options=study.model_options(),
+                model_options=study.model_options(found.model_options),
                 recipe=found.recipe,
             ),
         )

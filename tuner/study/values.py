@@ -9,17 +9,30 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Final, cast
 
-from pydantic import GetCoreSchemaHandler, GetPydanticSchema, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+)
 from pydantic_core import CoreSchema
 
+from ...trainers.applications.registry import find_application
 from ...trainers.optimizers import OPTIMIZERS, check_optimizer
 from ...trainers.schedules import WARMUPS, check_schedule
 from ...trainers.spec import DecaySpec, OptimizerSpec, OptionValue, Recipe, ScheduleSpec
-from ...trainers.tables import lookup
+from ...trainers.tables import UnknownName, lookup
 from .fields import is_stored
 from .search_space import Choice, Float, Int, Param, is_number
 
 RANGE_KEYS: Final = ("low", "high", "scale", "type", "num")
+
+ANCHORED: Final = "anchored"
+"""Stands for the range of a solver's learning rate around its rule's proposal, which it has if none is stated."""
 
 
 def parse_param(value: object) -> Param:
@@ -33,6 +46,10 @@ def parse_param(value: object) -> Param:
     >>> parse_param({"low": 1, "high": 8, "type": "int"})
     Int(low=1, high=8, scale='linear', num=None)
     """
+    if value == ANCHORED:
+        raise ValueError(
+            "anchored is a range of a solver's lr: write it in solvers, as in solvers: {adam: {lr: anchored}}"
+        )
     if not isinstance(value, dict):
         raise ValueError(f"must be a range such as {{low: 0.1, high: 1.0}} or {{choices: [1, 2]}}, got {value!r}")
     if "choices" in value:
@@ -175,7 +192,51 @@ def _from_keys(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
     return cast(CoreSchema, {**{key: value for key, value in schema.items() if key != "ref"}, "strict": False})
 
 
+def _known_application(name: str, info: ValidationInfo) -> str:
+    if is_stored(info):
+        return name
+    try:
+        find_application(name)
+    except UnknownName as error:
+        raise ValueError(f"{error} Your own comes in with --app FILE.py:{name}.") from None
+    return name
+
+
+def parse_solvers(value: object) -> object:
+    """Return a mapping of solvers to their ranges; a list of names has none, nor has `lr: anchored`.
+
+    >>> parse_solvers(["adam", "lars"]), parse_solvers({"adam": {"lr": "anchored"}, "lars": None})
+    ({'adam': {}, 'lars': {}}, {'adam': {}, 'lars': {}})
+    """
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return {name: {} for name in value}
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a list of optimizers, or a mapping of optimizers to their ranges, got {value!r}")
+    return {solver: _without_anchored(ranges) for solver, ranges in value.items()}
+
+
+def _without_anchored(ranges: object) -> object:
+    if not isinstance(ranges, dict):
+        return {} if ranges is None else ranges
+    return {name: param for name, param in ranges.items() if (name, param) != ("lr", ANCHORED)}
+
+
+def solvers_to_plain(solvers: Mapping[str, Mapping[str, Param]]) -> Any:
+    """Return plain values that `parse_solvers` and `parse_param` read back: a list of names if no ranges are stated."""
+    plain = {
+        solver: {name: param_to_plain(param) for name, param in ranges.items()} for solver, ranges in solvers.items()
+    }
+    return plain if any(plain.values()) else list(plain)
+
+
+ApplicationName = Annotated[str, AfterValidator(_known_application)]
 ParamValue = Annotated[Param, PlainValidator(parse_param), PlainSerializer(param_to_plain)]
+SolversValue = Annotated[
+    dict[str, dict[str, ParamValue]],
+    BeforeValidator(parse_solvers),
+    PlainSerializer(solvers_to_plain),
+    Field(min_length=1, max_length=20),
+]
 OptionPlain = Annotated[OptionValue, PlainValidator(parse_option), PlainSerializer(option_to_plain)]
 OptionValues = dict[str, OptionPlain]
 OptimizerValue = Annotated[OptimizerSpec, PlainValidator(parse_optimizer), PlainSerializer(optimizer_to_plain)]

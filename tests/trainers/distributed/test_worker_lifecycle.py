@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.distributed.trainings import NEEDS_GLOO, TwoWorkers, learned, lenet, trained
+from tests.trainers.distributed.trainings import NEEDS_GLOO, TwoWorkers, language_model, learned, lenet, trained
 from zerotune.trainers import loop
 from zerotune.trainers.distributed.data_parallel import ProcessGroup
 from zerotune.trainers.distributed.local_workers import WorkerLost
@@ -55,16 +55,15 @@ def test_seconds_are_summed_over_the_workers(workers: TwoWorkers) -> None:
     assert metrics.samples == 330
 
 
-def test_train_starts_the_other_workers(workers: TwoWorkers) -> None:
+def test_train_starts_the_other_workers(workers: TwoWorkers, text_folder: Path) -> None:
     workers.close()
-    config = lenet(application="lenet_mnist", data="mnist5k", batch_size=1000, epochs=1)
-    alone = train(config)
-    together = train(config, Placement(num_workers=3))
+    config, folder = language_model("momentum"), str(text_folder)
+    alone = train(config, Placement(data_folder=folder))
+    together = train(config, Placement(data_folder=folder, num_workers=3))
     assert together.num_workers == 3
     for one, two in zip(learned(alone), learned(together), strict=True):
         assert two == pytest.approx(one, rel=1e-8)
-    longer = replace(config, epochs=2)
-    assert train(longer, Placement(num_workers=2), lambda metrics: False).status == "running"
+    assert train(config, Placement(data_folder=folder, num_workers=2), lambda metrics: False).status == "running"
 
 
 def test_a_training_resumes_from_its_checkpoint_with_the_same_samples(workers: TwoWorkers, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from zerotune.trainers.data.sentence_pairs import PairSplit, Sentences
 from zerotune.trainers.data.vocabulary import BEGIN, END, PAD, Words
 from zerotune.trainers.loop import train
 from zerotune.trainers.models.attention import NormalisedAttention
+from zerotune.trainers.models.beam_search import BeamSearch, translate
 from zerotune.trainers.models.gnmt import GNMT, Decoder, Encoder
 from zerotune.trainers.schedules import build_schedule
 from zerotune.trainers.spec import OptimizerSpec, Placement, Precision, Recipe, ScheduleSpec, TrainConfig
@@ -237,20 +238,40 @@ SMALL_TRAINING = TrainConfig(
 )
 
 
-def test_it_learns_to_translate(data_folder: Path, tmp_path: Path):
-    """Train on 2,500 pairs. Seeds 1 to 6 ended at a loss of 96.1 to 100.4 nats a pair and a best BLEU of 1.46 to 2.24.
+def some_sentences(number: int, draw: torch.Generator) -> list[list[int]]:
+    """Draw sentences of one to three of five words."""
+    return [
+        torch.randint(4, 9, (length,), generator=draw).tolist()
+        for length in torch.randint(1, 4, (number,), generator=draw)
+    ]
 
-    Before training, the loss is above 147: 21.6 words a pair, each with probability 1 / 1,000. A BLEU this low
-    fluctuates between epochs, and with the processor's rounding as much as with the seed: 0.34 to 2.24 in the last
-    three.
-    """
-    longer = replace(SMALL_TRAINING, epochs=4, schedule=ScheduleSpec(peak_lr=0.006, warmup_epochs=0.2))
-    result = train(longer, Placement(data_folder=str(first_pairs(data_folder, tmp_path, 2_500, 200))))
-    losses = [epoch.validation_loss for epoch in result.epochs]
-    assert losses == sorted(losses, reverse=True)
-    assert losses[1] < losses[0] - 7
-    assert losses[-1] < 110
-    assert max(epoch.validation_score for epoch in result.epochs) > 1
+
+def test_it_learns_to_translate():
+    """A language whose sentences are reversed. Of 100 new sentences, seeds 1 to 4 got 70 to 99 entirely right."""
+    torch.manual_seed(1)
+    draw, model = torch.Generator().manual_seed(1), GNMT(num_tokens=9, num_hidden=64, num_layers=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(250):
+        sentences = some_sentences(32, draw)
+        sources = [[BEGIN, *words, END] for words in sentences]
+        inputs = [[BEGIN, *reversed(words)] for words in sentences]
+        targets = [[*reversed(words), END] for words in sentences]
+        optimizer.zero_grad()
+        pair_loss(model((pad(sources), lengths(sources), pad(inputs))), pad(targets)).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+    new = some_sentences(100, draw)
+    sources = [[BEGIN, *words, END] for words in new]
+    search = BeamSearch(beam_size=2, length_penalty=0.6, begin=BEGIN, end=END, forbidden=(PAD,))
+    translations = translate(model.eval(), pad(sources), lengths(sources), search)
+    assert sum(found == words[::-1] for found, words in zip(translations, new, strict=True)) > 60
+
+
+def test_a_training_lowers_the_loss_epoch_by_epoch(data_folder: Path, tmp_path: Path):
+    """Before training it is above 147 nats a pair: 21.6 words, each with probability 1 / 1,000."""
+    result = train(SMALL_TRAINING, Placement(data_folder=str(first_pairs(data_folder, tmp_path, 500, 30))))
+    first, second = (epoch.validation_loss for epoch in result.epochs)
+    assert second < first < 147
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 1e-3), ("float64", 1e-5)])

@@ -31,8 +31,8 @@ class Small(nn.Module):
         return logits
 
 
-def load(folder: str | None) -> Dataset:
-    images = torch.randn(500, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+def load(folder: str | None, size: int = 6) -> Dataset:
+    images = torch.randn(500, 1, size, size, generator=torch.Generator().manual_seed(0))
     labels = images.mean(dim=(1, 2, 3)).mul(6).round().long().clamp(-1, 1) + 1
     train, validation, test = divide((images, labels), (0.6, 0.2, 0.2))
     return Dataset(train=train, validation=validation, test=test)
@@ -43,11 +43,15 @@ SMALL = replace(
     build_model=Small,
     data_sources={"drawn": DataSource(load=load), **APPLICATIONS["lenet_mnist"].data_sources},
 )
+LENET = replace(
+    APPLICATIONS["lenet_mnist"], data_sources={"drawn": DataSource(load=lambda folder: load(folder, size=28))}
+)
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(APPLICATIONS, "small", SMALL)
+    monkeypatch.setitem(APPLICATIONS, "lenet", LENET)
 
 
 def config(
@@ -73,10 +77,7 @@ PACKS = {
     "date, smoothed labels": [
         config("date", lr=lr, recipe=replace(EXACT, label_smoothing=0.1), ratio_high=10.0) for lr in (0.001, 0.01)
     ],
-    "LeNet, two learning rates": [
-        replace(config(lr=lr), application="lenet_mnist", data="mnist5k", batch_size=2000, epochs=1)
-        for lr in (0.01, 0.2)
-    ],
+    "LeNet, two learning rates": [replace(config(lr=lr), application="lenet", epochs=1) for lr in (0.01, 0.2)],
 }
 
 

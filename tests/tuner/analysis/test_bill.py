@@ -6,7 +6,8 @@ import pytest
 
 from tests.synthetic_study import confirmations, facts, result, study_results
 from zerotune.tuner.analysis.bill import Prices, worth
-from zerotune.tuner.analysis.comparison import ComparisonRow, compare
+from zerotune.tuner.analysis.comparison import compare
+from zerotune.tuner.analysis.comparison_row import ComparisonRow
 from zerotune.tuner.analysis.tuning_budget import savings_by_budget
 from zerotune.tuner.run.summary import summary_metrics
 from zerotune.tuner.trial import TrialResult

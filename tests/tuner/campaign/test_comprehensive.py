@@ -120,7 +120,7 @@ def test_the_report_says_what_is_searched() -> None:
     assert text.startswith(
         "comprehensive search of 24 trials: what legw would train with, then Sobol points of up to 3 solvers, 5 of the "
         "trials for a race of the best over seeds; at B=512, momentum: lr 0.01 to 0.64, log; warmup_epochs 0 to 4; "
-        "decay cosine or poly; momentum 0.8 to 0.98 | adam: lr 0.0005 to 0.016, log;"
+        "decay constant, poly or cosine; momentum 0.8 to 0.98 | adam: lr 0.0005 to 0.016, log;"
     )
 
 
@@ -133,6 +133,7 @@ def test_a_solver_without_a_range_is_refused() -> None:
     with pytest.raises(BadInput) as error:
         study(("trials: 24", "solvers: [adam, adadelta]"))
     assert str(error.value) == (
-        "x.yaml:15: arms[0].solvers: 'adadelta' has no range to begin with in a comprehensive search: choose among "
-        "adam, momentum, lamb, adamw, lars, rmsprop."
+        "x.yaml:15: arms[0].solvers.adadelta: zerotune knows no learning rate of it to anchor the range of lr on: "
+        "state the range, as in solvers: {adadelta: {lr: {low: 0.001, high: 0.1, scale: log}}}, or choose among adam, "
+        "momentum, lamb, adamw, lars, rmsprop."
     )

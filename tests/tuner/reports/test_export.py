@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tests.outputs import printed, read_csv
 from tests.reported_study import reported
+from tests.searched_study import ITS_FIGURES
 from tests.synthetic_study import facts, study_results
 from zerotune.tuner.analysis.comparison import compare
 from zerotune.tuner.reports import export as export_module
@@ -52,7 +53,7 @@ def test_the_report_has_every_figure_that_applies_and_the_pareto_figures_have_pa
     html = sorted(file.name for file in files if file.suffix == ".html")
     assert html == ["pareto_arms.html", "pareto_trials.html", "report.html"]
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    need_more = ("learning_curves", "time_to_target", "importances", "surface")
+    need_more = ("learning_curves", "time_to_target", "importances", "surface", *ITS_FIGURES)
     assert drawn == [name for name in FIGURES if name not in need_more]
     assert [name for name in FIGURES if f'"plot-{name}"' in report] == drawn
 

@@ -197,7 +197,7 @@ def test_a_changed_study_is_refused_with_what_differs_and_nothing_is_lost(copied
     with pytest.raises(StudyChanged) as refusal:
         run(copied, STUDY.replace("epochs: 2", "epochs: 3").replace("high: 0.3", "high: 0.4"))
     assert "epochs: was 2, now 3" in str(refusal.value)
-    assert "arms[0].space.lr.high: was 0.3, now 0.4" in str(refusal.value)
+    assert "arms.tuned.space.lr.high: was 0.3, now 0.4 (" in str(refusal.value)
     assert journal(copied).read_bytes() == before
 
 

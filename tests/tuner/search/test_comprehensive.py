@@ -12,6 +12,7 @@ from zerotune.tuner.study.search_space import Float
 Quality = Callable[[Mapping[str, OptionValue], int], float]
 LR = Float(low=0.01, high=0.1, scale="log")
 SOLVERS = {"adam": {"lr": LR}, "momentum": {"lr": LR}, "lamb": {"lr": LR}}
+HALVES = (slice(0, 12), slice(12, 25))
 RULES = (("sqrt", "momentum"), ("date", "date"))
 
 
@@ -41,13 +42,14 @@ def by_lr(best: float, solver: str = "adam") -> Quality:
     return quality
 
 
-def test_rules_come_first_and_every_solver_gets_as_many_points() -> None:
+def test_rules_come_first_and_every_solver_gets_as_many_points_with_theirs() -> None:
     proposals = search(by_lr(0.03), trials=24)
     assert [proposal.params for proposal in proposals[:2]] == [
         {"rule": "sqrt", "optimizer": "momentum"},
         {"rule": "date", "optimizer": "date"},
     ]
-    assert Counter(proposal.params["optimizer"] for proposal in proposals[2:8]) == dict.fromkeys(SOLVERS, 2)
+    solvers = Counter(proposal.params["optimizer"] for proposal in proposals[2:7])
+    assert solvers == {"adam": 2, "momentum": 1, "lamb": 2}
     assert len(proposals) == 24
 
 
@@ -59,6 +61,30 @@ def test_few_trials_try_few_solvers_and_rules() -> None:
 def test_solvers_that_lose_are_left() -> None:
     proposals = search(by_lr(0.03, "lamb"), trials=24)
     assert {proposal.params["optimizer"] for proposal in proposals[12:]} == {"lamb"}
+
+
+def test_every_solver_gets_two_points_before_one_is_left() -> None:
+    solvers = [proposal.params["optimizer"] for proposal in search(by_lr(0.03), trials=12)[:5]]
+    assert Counter(solvers) == {"adam": 2, "momentum": 2, "date": 1}
+
+
+def test_half_of_the_points_of_the_best_solver_are_learned_from_its_outcomes() -> None:
+    def distances(best: float) -> list[float]:
+        quality, alone = by_lr(best), {"adam": {"lr": LR}}
+        return [-quality(proposal.params, 0) for proposal in search(quality, trials=35, solvers=alone)[2:27]]
+
+    found = [distances(best) for best in (0.015, 0.02, 0.03, 0.05, 0.07)]
+    first, learned = (sum(sum(each[place]) / len(each[place]) for each in found) for place in HALVES)
+    assert learned < 0.6 * first
+
+
+def test_a_failed_point_is_not_learned_from_and_a_search_of_failures_ends() -> None:
+    method = Comprehensive({"adam": {"lr": LR}}, (), trials=16, seed=0)
+    asked = 0
+    while isinstance(proposal := method.ask(), Proposal):
+        method.tell(proposal.index, Outcome(score=None, pruned=False, epoch_scores=()))
+        asked += 1
+    assert asked == 13  # none is left to race
 
 
 def test_a_range_is_extended_while_its_best_lies_at_an_end() -> None:

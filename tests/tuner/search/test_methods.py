@@ -34,9 +34,8 @@ def definition(name: str) -> SearchDefinition:
 
 def build(name: str, seed: int = 0) -> Method:
     space = {"lr": Float(low=0.001, high=1.0, scale="log"), "momentum": Float(low=0.0, high=1.0)}
-    context = SearchContext(
-        seed=seed, epochs=NUM_EPOCHS, spaces={"adam": space, "lars": space}, rules=(("legw", "lars"), ("date", "date"))
-    )
+    spaces = {"adam": space, "lars": space} if name == "comprehensive" else {}
+    context = SearchContext(seed=seed, epochs=NUM_EPOCHS, spaces=spaces, rules=(("legw", "lars"), ("date", "date")))
     return METHODS[name].build(definition(name), context)
 
 

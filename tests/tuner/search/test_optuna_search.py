@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 from statistics import fmean
 
 import pytest
@@ -12,6 +13,7 @@ from tests.tuner.search.searches import NUM_EPOCHS, NUM_TRIALS, Params, quality,
 from zerotune.tuner.search.enumerated import random_search, sobol_search
 from zerotune.tuner.search.method import Method, Outcome, Proposal
 from zerotune.tuner.search.optuna_search import OptunaSearch, Sampler, distribution
+from zerotune.tuner.search.terminator import is_within_regret_bound
 from zerotune.tuner.study.fields import Pruner
 from zerotune.tuner.study.search_space import Choice, Float, Int, Param
 
@@ -193,3 +195,21 @@ def test_a_gaussian_process_begins_with_sobol_points_and_leaves_torch_its_thread
     space: dict[str, Param] = {"lr": Float(low=0.001, high=1.0, scale="log"), "momentum": Float(low=0.0, high=1.0)}
     points, _ = run(sobol_search(space, trials=4, seed=0))
     assert [p.params for p in proposals[:4]] == [p.params for p in points]
+
+
+# -- Optuna's terminator -----------------------------------------------------------------------------------------------
+
+
+def test_a_search_ends_within_optunas_regret_bound_and_not_before_20_trials() -> None:
+    """Scores that differ by next to nothing cannot be improved by a tenth of the best one."""
+
+    def flat(method: Method, proposal: Proposal) -> Outcome:
+        return Outcome(score=0.9 + 1e-4 * quality(proposal.params), pruned=False, epoch_scores=())
+
+    def search(margin: float) -> OptunaSearch:
+        space: dict[str, Param] = {"lr": Float(low=0.001, high=1.0, scale="log")}
+        ends = partial(is_within_regret_bound, margin=margin, seed=0)
+        return OptunaSearch(space, trials=28, seed=0, epochs=1, parallel=4, ends=ends)
+
+    assert [len(run(search(0.9), flat, num_workers=workers)[0]) for workers in (1, 3)] == [20, 20]
+    assert len(run(search(1.0), flat)[0]) == 28

@@ -1,7 +1,6 @@
-"""Keys of a strong tuned arm: the default space, recipe hyperparameters, published defaults, repeats and epochs."""
+"""Keys of a strong tuned arm: the default space, recipe hyperparameters, published defaults and epochs."""
 
 import math
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,8 +8,6 @@ import pytest
 from tests.campaigns import by_lr, completed
 from tests.tuner.study.example_study import edited
 from zerotune.trainers.spec import OptimizerSpec, Recipe, ScheduleSpec
-from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.campaign.plan import plan_study
 from zerotune.tuner.errors import BadInput
@@ -175,41 +172,6 @@ def test_a_baseline_is_not_tuned_by_defaults() -> None:
     sentence = "'defaults' brings its own configurations: choose one of grid, random, sobol, optuna, gp."
     space = ("space: default", "space: {lr: {low: 0.1, high: 1}}")
     assert sentence in refusal(("  lr: 0.02\n", "  tune: {method: defaults}\n"), space)
-
-
-# Repeats
-
-
-REPEATED = ("trials: 8", "trials: 8\n    repeats: 3")
-
-
-def test_repeats_draw_anew_and_train_with_seeds_of_their_own() -> None:
-    results = list(completed(study(REPEATED), by_lr).values())
-    search, repeats = trials_of(results, "tuned", "search"), trials_of(results, "tuned", "repeat")
-    assert Counter(trial.batch_size for trial in repeats) == {128: 16, 512: 16}
-    at_128 = sorted((trial for trial in repeats if trial.batch_size == 128), key=lambda trial: trial.index)
-    assert [trial.index for trial in at_128] == list(range(16))
-    seeds = [trial.config.seed for trial in at_128]
-    assert len(set(seeds[:8])) == len(set(seeds[8:])) == 1
-    assert len({seeds[0], seeds[8], 0}) == 3
-    drawn = {trial.params["lr"] for trial in [*search, *repeats] if trial.batch_size == 128}
-    assert len(drawn) == 24
-
-
-def test_repeats_change_neither_the_choice_nor_the_bill() -> None:
-    once, thrice = (completed(study(*edits), by_lr) for edits in ((), (REPEATED,)))
-    kept = {trial_id: result for trial_id, result in thrice.items() if result.trial.role != "repeat"}
-    assert kept.keys() == once.keys()
-    facts = facts_of(study(REPEATED), metric="accuracy", higher_is_better=True)
-    with_repeats, without = (compare(facts, list(results.values())) for results in (thrice, once))
-    assert with_repeats.rows[0].bill == without.rows[0].bill
-    assert with_repeats.ledger.total.trials == without.ledger.total.trials + 2 * 2 * 8
-
-
-def test_a_resumed_study_meets_the_same_repeats() -> None:
-    complete = completed(study(REPEATED), by_lr)
-    half = dict(list(complete.items())[: len(complete) // 2])
-    assert completed(study(REPEATED), by_lr, known=half).keys() == complete.keys()
 
 
 # Epochs of an arm

@@ -32,6 +32,17 @@ def test_a_study_whose_rules_do_what_they_say_is_not_remarked_on() -> None:
     assert study_remarks(study()) == ()
 
 
+def test_a_search_for_score_and_cost_is_told_what_the_cost_takes_from_it() -> None:
+    counted = study(("trials: 12", "trials: 12\n    objectives: [score, flops]"))
+    reference, equal = study_remarks(counted)
+    assert reference.startswith("Arm 'tuned': the reference may give up to 0.5% of its best validation score for")
+    assert equal.startswith("Arm 'tuned': nothing that it searches changes the flops of a training, so that the score")
+    measured = study(("trials: 12", "trials: 12\n    pruner: asha\n    objectives: [score, device_seconds]"))
+    _, clock, pruner = study_remarks(measured)
+    assert clock.startswith("Arm 'tuned': device_seconds are measured, so that this search proposes other trials when")
+    assert pruner.startswith("Arm 'tuned': asha prunes by the score alone")
+
+
 def test_a_rule_without_a_warmup_and_date_without_a_ratio_are_remarked_on() -> None:
     without, ratio = study_remarks(study((SQRT, LEGW + DATE)))
     assert without.startswith(NO_WARMUP)

@@ -199,6 +199,13 @@ def test_numbers_of_a_rule_stand_in_no_other_arm_so_that_old_studies_keep_their_
     assert [name for arm in arms for name in ("exponent", "noise_batch_size") if name in arm] == []
 
 
+def test_objectives_are_recorded_where_they_are_stated_and_not_in_old_studies() -> None:
+    stated = study(("weight_decay: 0}", "weight_decay: 0}\n    objectives: [score, flops]"))
+    assert stated.resolved()["arms"][0]["objectives"] == ["score", "flops"]
+    assert Study.model_validate(stated.resolved()).fingerprint == stated.fingerprint != study().fingerprint
+    assert "objectives" not in json.dumps(study().resolved())
+
+
 def test_a_long_warmup_is_taken_where_the_study_says_how() -> None:
     example = study(("warmup_epochs: 0.25}", "warmup_epochs: 0.75}\n    on_long_warmup: clamp"))
     assert example.arm("date").on_long_warmup == "clamp"

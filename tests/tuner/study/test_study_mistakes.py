@@ -33,9 +33,12 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("name: example", "name: example\nprices: {watts: 0}", "x.yaml:2: prices.watts: must be above 0, got 0."),
     # keys
     ("epochs: 12", "epoch: 12", "x.yaml:4: epoch: unknown key 'epoch': did you mean 'epochs'? Known: application, arms, baseline, batch_sizes, budget, data, epochs, margin, model, name, prices, question, recipe, reference, resources, search_seed, seeds, tracking_uri."),
-    ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, exponent, fixed, method, name, noise_batch_size, on_long_warmup, optimizer, parallel, pruner, repeats, solvers, space, trials."),
+    ("    trials: 12\n", "    trails: 12\n", "x.yaml:18: arms[0].trails: unknown key 'trails': did you mean 'trials'? Known: baseline, epochs, exponent, fixed, guard, method, name, noise_batch_size, objectives, on_long_warmup, optimizer, parallel, pruner, repeats, sampler, solvers, space, start_from, stop, terminator, trials."),
     ("{lr: 0.003,", "{batch_size: 64, lr: 0.003,", "x.yaml:28: arms[2].baseline.batch_size: unknown key 'batch_size': Known: decay, lr, tune, warmup, warmup_epochs, warmup_start."),
     ("    method: sqrt\n", "", "x.yaml:24: arms[1].method: is missing, and it has no default."),
+    ("trials: 12", "trials: 12\n    objectives: [score, trials]", "x.yaml:19: arms[0].objectives: must be [score, COST], with a COST of flops, device_seconds, modelled_joules; got [score, trials]."),
+    ("trials: 12", "trials: 12\n    objectives: [flops, score]", "x.yaml:19: arms[0].objectives: must be [score, COST], with a COST of flops, device_seconds, modelled_joules; got [flops, score]."),
+    ("method: sqrt", "method: sqrt\n    objectives: [score, flops]", "x.yaml:26: arms[1].objectives: has no effect with method sqrt: leave it out (for optuna, gp)."),
     ("method: sqrt", "method: sqrt\n    exponent: 0.2", "x.yaml:26: arms[1].exponent: has no effect with method sqrt: leave it out (for power, saturating)."),
     ("method: sqrt", "method: surge\n    noise_batch_size: 0", "x.yaml:26: arms[1].noise_batch_size: must be above 0, got 0."),
     # the recipe
@@ -67,7 +70,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("reference: tuned", "reference: sqrt", "x.yaml:7: reference: must be an arm that searches, but 'sqrt' is the rule sqrt."),
     ("name: sqrt", "name: tuned", "x.yaml:24: arms[1].name: 'tuned' is the name of two arms."),
     ("name: sqrt", "name: baseline", "x.yaml:24: arms[1].name: 'baseline' is the study's own baseline: choose another name."),
-    ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: clip_norm, decay, label_smoothing, lr, momentum, nesterov, warmup, warmup_epochs, warmup_start, weight_decay."),
+    ("      momentum: {ch", "      momentun: {ch", "x.yaml:21: arms[0].space.momentun: unknown hyperparameter of optimizer 'momentum' 'momentun': did you mean 'momentum'? Known: clip_norm, decay, ghost_batch_size, label_smoothing, lr, momentum, nesterov, warmup, warmup_epochs, warmup_start, weight_decay."),
     # relations between parts
     ("[512, 128]", "[512, 4096]", "x.yaml:5: batch_sizes: 4096 is above the 3000 training samples of 'mnist5k'."),
     ("batch_size: 32", "batch_size: 3001", "x.yaml:9: baseline.batch_size: 3001 is above the 3000 training samples of 'mnist5k'."),

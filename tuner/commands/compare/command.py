@@ -48,6 +48,7 @@ def compare(
         raise BadInput("--arm and --batch-size say what --require asks for: add --require yes, or leave them out")
     from ...reports.tables.markup import report_json
     from ...reports.tables.terminal import print_answer, print_caveats, print_next_steps
+    from ...reports.text.amendments import describe_amendments
     from ...reports.text.mixed_trainings import mixed_trainings
     from ...reports.text.searched_constants import searched_constants
 
@@ -57,7 +58,7 @@ def compare(
         typer.echo(report_json(found), nl=False)
     else:
         print_answer(found.comparison, console, found.missing)
-        print_caveats((*mixed_trainings(found), *searched_constants(found)), console)
+        print_caveats((*describe_amendments(found), *mixed_trainings(found), *searched_constants(found)), console)
         print_next_steps(found, console, nameable_study(stored.study), stored.format_options() if stored.app else None)
     if require is not None:
         from .gate import check_requirement

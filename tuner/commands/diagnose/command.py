@@ -71,7 +71,6 @@ def diagnose(
         raise BadInput("--points has no effect beside --every: leave one of them out")
     with messages_of(format):
         definition = load_named_study(study, app)
-    from ...run.journal_lines import read_identity
     from ...store import store_uri
     from .diagnosis import DiagnosisQuestion
     from .export import export_diagnosis
@@ -84,8 +83,8 @@ def diagnose(
         places = {"--app": app, **format_places(store, tracking_uri)}
         uri = store_uri(store, named=tracking_uri, in_study=definition.tracking_uri)
         tell_environment(uri, store, tracking_uri)
-        journal = read_identity((store or STORE) / definition.name / "journal.jsonl")
-        results = _read_results(definition, uri, journal, format_command("run", study, places))
+        own_folder = (store or STORE) / definition.name
+        results = _read_results(definition, uri, own_folder, format_command("run", study, places))
     question = DiagnosisQuestion(
         study=definition,
         arm=arm,
@@ -111,16 +110,21 @@ def diagnose(
     print_lines(files)
 
 
-def _read_results(study: "Study", uri: str, journal: str | None, command: str) -> "tuple[TrialResult, ...]":
+def _read_results(study: "Study", uri: str, folder: Path, command: str) -> "tuple[TrialResult, ...]":
     """Read the study's trials, which hold the choice that the arm depends on. `command` trains them.
+
+    `folder` is the study's own, with its journal.
 
     Raises:
         BadInput: the store does not hold this definition of the study.
     """
+    from ...run.amendment import stored_fingerprint
+    from ...run.journal_lines import read_identity
     from ...store import read_results, redact
 
+    journal = read_identity(folder / "journal.jsonl")
     try:
-        return read_results(uri, study.name, study.fingerprint, journal=journal).results
+        return read_results(uri, study.name, stored_fingerprint(study, folder), journal=journal).results
     except BadInput as error:
         raise BadInput(
             f"study {study.name!r} searches for what this arm trains with, and {redact(uri)} does not hold its choice:"

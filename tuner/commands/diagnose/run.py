@@ -13,11 +13,14 @@ from ....trainers.diagnostics import TrainingObserver
 from ....trainers.loop import Training
 from ....trainers.spec import Configuration, Placement, TrainConfig
 from ....trainers.tables import lookup
-from ...analysis.selection import BASELINE, best_trial
+from ...analysis.economy import economy_of
+from ...analysis.guards import find_guards
+from ...analysis.selection import BASELINE, chosen_trial
 from ...errors import BadInput
 from ...reports.text.format import format_option
-from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config, search_config
+from ...study import ArmDefinition, BaselineDefinition, Study, baseline_config, rule_config
 from ...study.application_check import load_checked_data
+from ...study.lr_factor import with_lr_factor
 from ...study.table_check import refuse_table
 from ...trial import Trial, TrialResult
 from .diagnosis import DiagnosedRun, Diagnosis, DiagnosisQuestion
@@ -32,7 +35,7 @@ def needs_results(study: Study, name: str) -> bool:
     if name == BASELINE:
         return study.baseline.tune is not None
     arm = _arm(study, name)
-    return arm.is_search or study.baseline_of(arm).tune is not None
+    return arm.is_search or arm.guard > 0 or study.baseline_of(arm).tune is not None
 
 
 def diagnose(
@@ -135,7 +138,7 @@ def _config(
         optimizer=configuration.optimizer,
         seed=question.seed,
         data_options=study.data_options(),
-        model_options=study.model_options(),
+        model_options=study.model_options(configuration.model_options),
         recipe=configuration.recipe,
     )
     return config, rested_on
@@ -169,11 +172,33 @@ def resolve_configuration(
     epochs = study.epochs_of(arm)
     if arm.is_search:
         found = _chosen(study, name, batch_size, results)
-        return search_config(study, arm, found.params, batch_size=batch_size), found
+        trained = found.config
+        return Configuration(
+            batch_size=batch_size,
+            schedule=trained.schedule,
+            optimizer=trained.optimizer,
+            recipe=trained.recipe,
+            model_options=trained.model_options,
+        ), found
     definition = study.baseline_of(arm)
     trial = _baseline_trial(study, definition, f"{name} {BASELINE}" if study.has_own_tune(arm) else BASELINE, results)
     params = trial.params if trial else {}
-    return rule_config(study, arm, params, batch_size=batch_size, epochs=epochs), trial
+    rule = rule_config(study, arm, params, batch_size=batch_size, epochs=epochs)
+    return with_lr_factor(rule, _guard_factor(study, arm, batch_size, results)), trial
+
+
+def _guard_factor(study: Study, arm: ArmDefinition, batch_size: int, results: Sequence[TrialResult]) -> float:
+    """Return the multiple of the rule's learning rate that an arm trains with; 1 without a guard."""
+    if not arm.guard:
+        return 1.0
+    for guard in find_guards(results, [arm.name]):
+        if guard.batch_size == batch_size and guard.factor is not None:
+            return guard.factor
+    raise BadInput(
+        f"study {study.name!r}: what the guarded arm {arm.name!r} trains with at batch size {batch_size} follows from "
+        f"its probes there, and the store holds no confirmation of it: run the study first (zerotune run "
+        f"{study.name}), name its --store, or name a batch size of the study"
+    )
 
 
 def _arm(study: Study, name: str) -> ArmDefinition:
@@ -187,10 +212,14 @@ def _baseline_trial(
     study: Study, definition: BaselineDefinition, name: str, results: Sequence[TrialResult]
 ) -> Trial | None:
     """Return the trial that tuning a baseline chose; None if the baseline is stated."""
-    return None if definition.tune is None else _chosen(study, name, definition.batch_size, results)
+    if definition.tune is None:
+        return None
+    return _chosen(study, name, definition.batch_size, results, smallest=definition.tune.ties == "smallest")
 
 
-def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResult]) -> Trial:
+def _chosen(
+    study: Study, arm: str, batch_size: int, results: Sequence[TrialResult], *, smallest: bool = False
+) -> Trial:
     """Return the trial that the study's search chose for an arm (or a baseline) at a batch size."""
     trials = [
         result
@@ -198,7 +227,9 @@ def _chosen(study: Study, arm: str, batch_size: int, results: Sequence[TrialResu
         if (result.trial.arm, result.trial.batch_size) == (arm, batch_size)
         and result.trial.role in ("baseline", "search")
     ]
-    best = best_trial(trials, higher_is_better=APPLICATIONS[study.application].higher_is_better)
+    economies = {each.name: economy_of(study, each) for each in study.arms}
+    higher_is_better = APPLICATIONS[study.application].higher_is_better
+    best = chosen_trial(trials, higher_is_better=higher_is_better, smallest=smallest, economy=economies.get(arm))
     if best is None:
         searched = {r.trial.batch_size for r in results if r.trial.arm == arm and r.trial.role != "confirmation"}
         there = f"; it has been searched at {', '.join(map(str, sorted(searched)))}" if searched else ""

@@ -203,7 +203,8 @@ class RegimeScheduler:
             self._ended = True
             return False
         arm, batch_size = step
-        single = {"arms": (self._study.arm(arm),), "batch_sizes": (batch_size,)}
+        once = self._study.arm(arm).model_copy(update={"repeats": 1})  # a step rests on one search
+        single = {"arms": (once,), "batch_sizes": (batch_size,)}
         known = {**self._known, **self._results}
         self._campaign = Campaign(self._study.model_copy(update=single), known, self._first_failures)
         for cell in self._campaign.cells:

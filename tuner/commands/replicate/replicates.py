@@ -14,18 +14,20 @@ from ....trainers.packing.benchmark import PackSpeed
 from ....trainers.spec import TrainConfig, TrainResult
 from ....trainers.tabulated.look_up import LookUp
 from ....trainers.tabulated.table import Table
-from ...analysis.comparison import Comparison, ComparisonRow, compare
+from ...analysis.comparison import Comparison, compare
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.lost_seeds import Guessing
 from ...analysis.runs import Runs
 from ...analysis.selection import BASELINE
 from ...analysis.study_facts import StudyFacts, facts_of
 from ...analysis.verdict import Kind
-from ...campaign.campaign import Campaign, derive_seed
+from ...campaign.campaign import Campaign
+from ...campaign.search_seeds import derive_seed
 from ...errors import BadInput
 from ...execution.replay import run_replay
 from ...study import SPACE_METHODS, Study
 from ...trial import Trial, TrialResult
-from .truth import TrueScores, Truth
+from .truth import TrueScores, Truth, together
 
 CURRENCIES = ("device_seconds", "trials")
 """Currencies of a saving: the recorded seconds, or trials where the table has none."""
@@ -215,9 +217,15 @@ class Replicates:
         )
 
     def _true_scores(self, runs: Runs, arm: str, batch_size: int) -> TrueScores | None:
-        """Return the true scores of the arm's choice; None if it has none, or if the table lacks it."""
-        confirmed = [run for run in runs.confirmations(arm, batch_size) if run.status != "failed"]
-        return self.truth.scores(confirmed[0].trial.config) if confirmed else None
+        """Return the true scores of the arm's choice; None if it has none, or if the table lacks it.
+
+        Of repeated searches they are those of all choices, one after the other.
+        """
+        found = []
+        for confirmations in runs.confirmations_by_search(arm, batch_size):
+            confirmed = [run for run in confirmations if run.status != "failed"]
+            found += [self.truth.scores(confirmed[0].trial.config)] if confirmed else []
+        return together(found) if found else None
 
     def _regret(self, row: ComparisonRow, runs: Runs, scores: TrueScores) -> float | None:
         arm, place = self.study.arm(row.arm), (row.arm, row.batch_size)

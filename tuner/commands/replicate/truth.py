@@ -3,7 +3,7 @@
 This module must not know what a study said.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
@@ -16,7 +16,9 @@ from ....trainers.tabulated.table import NotTabulated, Table
 from ...analysis.lost_seeds import Guessing
 from ...analysis.verdict import Kind, tolerated_loss
 from ...study import ArmDefinition, Study, search_config
-from ...study.search_space import Choice, Param
+from ...study.comprehensive import OPTIMIZER, searches_solver, solver_spaces
+from ...study.configure import MODEL
+from ...study.search_space import Choice, Param, Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,18 @@ class TrueScores:
     def mean(self) -> float:
         """The mean over all seeds, those that are lost included."""
         return fmean(self.scores)
+
+
+def together(choices: Sequence[TrueScores]) -> TrueScores:
+    """Return the scores of the choices of a search and its repeats as one; at least one choice.
+
+    >>> together([TrueScores(scores=(0.9, 0.8)), TrueScores(scores=(0.7, 0.6))]).scores
+    (0.9, 0.8, 0.7, 0.6)
+    """
+    if all(choice == choices[0] for choice in choices):
+        return choices[0]
+    scores = tuple(score for choice in choices for score in choice.scores)
+    return TrueScores(scores=scores, num_diverged=sum(choice.num_diverged for choice in choices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +124,26 @@ class Truth:
             like: a training of the arm at the batch size in question.
         """
         values = {axis.name: axis.numbers for axis in table.axes}
-        lists = [_candidates(param, values.get(name, ())) for name, param in arm.space.items()]
         found = []
-        for point in product(*lists):
-            config = _with_params(study, arm, dict(zip(arm.space, point, strict=True)), like)
+        for params in _points(study, arm, like.batch_size, values):
+            config = _with_params(study, arm, params, like)
             try:
                 found.append(self.scores(config).mean)
             except NotTabulated:
                 continue
         return max(found, key=lambda mean: self.sign * mean, default=None)
+
+
+def _points(
+    study: Study, arm: ArmDefinition, batch_size: int, values: Mapping[str, Sequence[float]]
+) -> Iterator[dict[str, OptionValue]]:
+    """Yield all combinations of the candidates of an arm's search, of every solver if it searches the solver."""
+    spaces: Mapping[str, Space] = solver_spaces(study, arm, batch_size) if searches_solver(arm) else {"": arm.space}
+    for solver, space in spaces.items():
+        lists = [_candidates(param, values.get(name.removeprefix(MODEL), ())) for name, param in space.items()]
+        of_solver: dict[str, OptionValue] = {OPTIMIZER: solver} if solver else {}
+        for point in product(*lists):
+            yield {**of_solver, **dict(zip(space, point, strict=True))}
 
 
 def _candidates(param: Param, values: Sequence[float]) -> Sequence[OptionValue]:
@@ -129,4 +154,11 @@ def _candidates(param: Param, values: Sequence[float]) -> Sequence[OptionValue]:
 
 def _with_params(study: Study, arm: ArmDefinition, params: Mapping[str, OptionValue], like: TrainConfig) -> TrainConfig:
     found = search_config(study, arm, params, batch_size=like.batch_size)
-    return replace(like, schedule=found.schedule, optimizer=found.optimizer, recipe=found.recipe)
+    model_options = study.model_options(found.model_options)
+    return replace(
+        like,
+        schedule=found.schedule,
+        optimizer=found.optimizer,
+        recipe=found.recipe,
+        model_options=model_options,
+    )

@@ -201,7 +201,7 @@ def _describe_missing(options: RuleOptions, missing: Sequence[str]) -> str:
 
 def _application_defaults(name: str, options: RuleOptions) -> ApplicationDefaults:
     from ....trainers.applications.registry import find_application
-    from ...study.definition import RULE_OPTIMIZERS
+    from ...study.methods import RULE_OPTIMIZERS
 
     if options.data_source is not None and options.num_samples is not None:
         raise BadInput("--data-source has no effect beside --num-samples: leave one of them out")

@@ -12,8 +12,9 @@ from ...reports.text.format import pluralize
 from ...run.answer import make_store_opener, write_answer
 from ...run.journal import Journal, JournalContent
 from ...run.options import RunOptions
-from ...run.run import answer_from_journal, warn_about_damage, write_report
+from ...run.run import answer_from_journal, write_report
 from ...run.same_training import check_definition, check_training
+from ...run.session import warn_about_damage
 from ...run.store_writing import WritingDisplay
 from ...store import Store, redact
 from ...store.locked import wait_while_locked
@@ -63,7 +64,7 @@ def _sync_journal(study: Study, options: RunOptions, uri: str, journal: Journal,
     check_definition(study, journal)
     store, done = _write_results(study, uri, journal, console)
     if not is_finished(study, journal.content):
-        num_planned = sum(cell.num_planned for cell in Campaign(study).cells)
+        num_planned = sum(cell.num_planned for cell in Campaign(study, begun=journal.content.beginnings).cells)
         store.write_progress(num_results=len(journal.content.results), num_planned=num_planned, has_ended=False)
         return f"{done}; figures and summaries follow once the study has ended"
     found = answer_from_journal(study, options, journal.content)
@@ -97,7 +98,7 @@ def _write_results(study: Study, uri: str, journal: Journal, console: Console) -
 def is_finished(study: Study, content: JournalContent) -> bool:
     """Return whether nothing is left to train, and at least one trial did not fail."""
     results = content.results
-    campaign = Campaign(study, results, content.first_failures)
+    campaign = Campaign(study, results, content.first_failures, content.beginnings)
     while isinstance(trial := campaign.ask(), Trial):
         if trial.id not in results:
             return False

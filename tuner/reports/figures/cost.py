@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...trial import TrialResult
 from ..text.costs import Unit, cost_title, cost_unit
 from ..text.format import format_amount, format_sizes, join_names, pluralize
@@ -24,10 +25,11 @@ class CostPart:
 
 
 SEARCH = CostPart(name="search", pattern="")
+PROBES = CostPart(name="probes of a guard", pattern="-")
 TRAINING = CostPart(name="one training", pattern=".")
 BASELINE_SEARCH = CostPart(name="search for the baseline", pattern="x", pale=True)
 EVIDENCE = CostPart(name="evidence, not tuning", pattern="/", pale=True)
-PARTS = (SEARCH, TRAINING, BASELINE_SEARCH, EVIDENCE)
+PARTS = (SEARCH, PROBES, TRAINING, BASELINE_SEARCH, EVIDENCE)
 """In the order of the bars. The cost to a model comes first, so that bars can be compared by eye."""
 
 
@@ -39,26 +41,27 @@ def has_bills(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
 def cost_parts(comparison: Comparison, row: ComparisonRow, currency: str) -> Mapping[str, float]:
     """Return a row's cost by the name of the part, in the currency's own unit; empty without a bill.
 
-    Search and one training add up to the cost to a model: a search has trained its model already, so nothing is billed
-    for another training. The evidence is the other confirmation runs and repeats of the search. The three add up to
-    what the arm's trials are worth in the ledger at that batch size: what was spent on them, and what had been spent
-    before on reused results. The baseline's search is not divided: it is shown in full for every batch size and arm
-    that depends on it.
+    Search, or a guard's probes, and one training add up to the cost to a model: a search has trained its model already,
+    so nothing is billed for another training. Of repeated searches one is billed, their mean; the others, and the other
+    confirmation runs, are evidence. These add up to what the arm's trials are worth in the ledger at that batch size:
+    what was spent on them, and what had been spent before on reused results. The baseline's search is not divided: it
+    is shown in full for every batch size and arm that depends on it.
     """
     if row.bill is None:
         return {}
-    checks = sum(
+    whole = sum(
         float(getattr(line.full_cost, currency))
         for line in comparison.ledger.lines
-        if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role in ("confirmation", "repeat")
+        if (line.arm, line.batch_size) == (row.arm, row.batch_size) and line.role != "baseline"
     )
-    searched = float(getattr(row.search, currency))
-    trained = max(0.0, row.bill[currency] - searched)
+    bill, has_searched = row.bill[currency], bool(row.search.trials)
+    probes = float(getattr(row.search, currency)) if row.guarded else 0.0
     return {
-        SEARCH.name: searched,
-        TRAINING.name: trained,
+        SEARCH.name: bill if has_searched and not row.guarded else 0.0,
+        PROBES.name: probes,
+        TRAINING.name: bill - probes if row.guarded else 0.0 if has_searched else bill,
         BASELINE_SEARCH.name: row.baseline_bill[currency],
-        EVIDENCE.name: max(0.0, checks - trained),
+        EVIDENCE.name: max(0.0, whole - bill),
     }
 
 
@@ -115,7 +118,7 @@ def _finding(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -
     amounts = [format_amount(bill / unit.size) for bill in bills.values()]
     amounts = amounts[:1] if len(set(amounts)) == 1 else amounts
     baseline = sum(line.full_cost.trials for line in comparison.ledger.lines if line.role == "baseline")
-    rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.zero_tuning_arms else ""
+    rest = f"; the baselines took {pluralize(baseline, 'trial')}" if baseline and facts.rule_arms else ""
     where = format_sizes(bills)
     return f"A model costs {join_names(amounts)} {unit.label} with {facts.reference} (at B={where}){rest}"
 

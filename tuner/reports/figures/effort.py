@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.evidence import Incumbent
 from ...analysis.pareto import ParetoPoint
 from ...analysis.tuning_effort import expected_best
@@ -67,11 +68,11 @@ def best_of_k_curves(comparison: Comparison, results: Sequence[TrialResult], cos
 
 
 def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]]) -> str:
-    """Return the headline: K* of every zero-tuning arm."""
+    """Return the headline: K* of every rule."""
     facts = comparison.facts
     sizes = [size for size in facts.batch_sizes if curves.get((facts.reference, size))]
     parts = []
-    for arm in facts.zero_tuning_arms:
+    for arm in facts.rule_arms:
         rows = [comparison.row(arm, size) for size in sizes]
         if any(row.effort is not None and not row.seeds.lost for row in rows):
             parts.append(f"{arm}: {', '.join(map(_needed, rows))}")
@@ -88,7 +89,7 @@ def _finding(comparison: Comparison, curves: Mapping[Search, Sequence[Incumbent]
 
 def _range(comparison: Comparison, sizes: Sequence[int]) -> str:
     """Return the smallest and the largest K* of all rules."""
-    arms = comparison.facts.zero_tuning_arms
+    arms = comparison.facts.rule_arms
     rows = [comparison.row(arm, size) for size in sizes for arm in arms]
     sound = [row for row in rows if row.effort is not None and not row.seeds.lost]
     ordered = sorted(sound, key=lambda row: math.inf if row.trials_to_match is None else row.trials_to_match)

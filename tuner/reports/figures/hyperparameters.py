@@ -95,10 +95,11 @@ def param_names(searched: Iterable[Mapping[str, OptionValue]]) -> list[str]:
 
 
 def trial_hover(result: TrialResult, metric: str) -> str:
-    """Return a trial's name, score and hyperparameters, escaped."""
+    """Return a trial's name, score, how it ended unless it finished, and hyperparameters, escaped."""
     score = f"{metric} {format_score(result.validation_score, metric)}" if is_score(result.validation_score) else ""
     params = [f"{name} = {format_option(value)}" for name, value in result.trial.params.items()]
-    lines = [result.trial.name, f"{score}{', diverged' if result.status == 'diverged' else ''}", *params]
+    ended = "" if result.status == "finished" else result.status
+    lines = [result.trial.name, ", ".join(part for part in (score, ended) if part), *params]
     return "<br>".join(escape(line) for line in lines)
 
 

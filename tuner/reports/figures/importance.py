@@ -6,12 +6,12 @@ import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison
 from ...analysis.study_facts import StudyFacts
-from ...search.importance import MIN_TRIALS, Importance, importances
-from ...study.search_space import is_inside
+from ...search.importance import Importance
 from ...trial import TrialResult
 from ..text.format import pluralize
 from .hyperparameters import param_names
-from .searches import Search, scored_searches, validation_scores
+from .ranked_searches import RankedSearch, ranked_searches
+from .searches import Search
 from .style import (
     apply_style,
     arm_styles,
@@ -32,22 +32,13 @@ Importances = Mapping[Search, Mapping[str, Importance]]
 
 
 def has_importances(comparison: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Return whether a search over two or more hyperparameters has enough trials with a score."""
-    return bool(_rankable(comparison.facts, results))
+    """Return whether a search over two or more hyperparameters has enough trials."""
+    return bool(ranked_searches(comparison.facts, results))
 
 
-def study_importances(comparison: Comparison, results: Sequence[TrialResult]) -> Importances:
-    """Return the importances of every search that has enough trials with a score."""
-    facts = comparison.facts
-    return {
-        search: importances(
-            facts.spaces[search[0]],
-            [trial.trial.params for trial in trials],
-            validation_scores(trials),
-            higher_is_better=facts.higher_is_better,
-        )
-        for search, trials in _rankable(facts, results).items()
-    }
+def study_importances(ranked: Mapping[Search, RankedSearch], *, higher_is_better: bool) -> Importances:
+    """Return the importances of every search that has enough trials."""
+    return {search: one.importances(higher_is_better=higher_is_better) for search, one in ranked.items()}
 
 
 def importance_figure(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
@@ -56,7 +47,8 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     The cost is ignored.
     """
     facts = comparison.facts
-    found = study_importances(comparison, results)
+    ranked = ranked_searches(facts, results)
+    found = study_importances(ranked, higher_is_better=facts.higher_is_better)
     names = param_names(dict.fromkeys(shares, 0.0) for shares in found.values())
     sizes = [size for size in facts.batch_sizes if any(search[1] == size for search in found)]
     arms = [arm for arm in facts.arms if any(search[0] == arm for search in found)]
@@ -77,22 +69,18 @@ def importance_figure(comparison: Comparison, results: Sequence[TrialResult], co
     apply_style(
         figure,
         title=_finding(found),
-        subtitle=f"{facts.name}: importance by PED-ANOVA, and its 95% interval over resampled trials; hollow: may be "
-        "chance",
+        subtitle=f"{facts.name}: importance by PED-ANOVA over {_numbers(ranked)} a search, and its 95% interval over "
+        "resampled ones; hollow: may be chance",
         panels_height=num_rows(len(sizes)) * (90 + _ROW_HEIGHT * len(names) * max(1.0, len(arms) / 2)),
     )
     return figure
 
 
-def _rankable(facts: StudyFacts, results: Sequence[TrialResult]) -> dict[Search, list[TrialResult]]:
-    """Return the searches over two or more hyperparameters with enough trials inside the space, and these trials."""
-    found = {}
-    for search, trials in scored_searches(facts, results).items():
-        space = facts.spaces.get(search[0], {})
-        inside = [trial for trial in trials if is_inside(space, trial.trial.params)]
-        if len(inside) >= MIN_TRIALS and len(space) > 1:
-            found[search] = inside
-    return found
+def _numbers(ranked: Mapping[Search, RankedSearch]) -> str:
+    """Return how many configurations the searches tried, such as "12 to 24 configurations"."""
+    numbers = sorted({len(one.params) for one in ranked.values()})
+    few, many = numbers[0], numbers[-1]
+    return pluralize(few, "configuration") if few == many else f"{few:,} to {many:,} configurations"
 
 
 def _finding(found: Importances) -> str:
@@ -115,7 +103,7 @@ def _trace(facts: StudyFacts, arm: str, shares: Mapping[str, Importance], height
     hovers = [
         escape(f"{arm}, {name}: {value.share:.0%} ({value.low:.0%} to {value.high:.0%})")
         + f"<br>shuffled scores do as much in {value.chance:.0%} of cases"
-        + ("<br>the search learns: its trials crowd where it expects good ones" if learned else "")
+        + ("<br>the search learns: its trials may crowd where it expects good ones" if learned else "")
         for name, value in shares.items()
     ]
     error_bars = {

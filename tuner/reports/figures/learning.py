@@ -7,6 +7,7 @@ from statistics import median
 import plotly.graph_objects as go
 
 from ...analysis.comparison import Comparison
+from ...analysis.lost_seeds import seed_key
 from ...analysis.runs import confirmation_runs
 from ...analysis.time_to_target import has_curve
 from ...trial import TrialResult
@@ -52,7 +53,7 @@ def learning_curves(comparison: Comparison, results: Sequence[TrialResult], cost
     runs = {(row.arm, row.batch_size): confirmation_runs(results, row.arm, row.batch_size) for row in comparison.rows}
     sound = {
         (row.arm, row.batch_size): [
-            run for run in runs[row.arm, row.batch_size] if run.trial.config.seed in row.seeds.scores
+            run for run in runs[row.arm, row.batch_size] if seed_key(run.trial) in row.seeds.scores
         ]
         for row in comparison.rows
     }

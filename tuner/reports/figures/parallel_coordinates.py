@@ -12,12 +12,11 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison
-from ...analysis.selection import best_trial
 from ...analysis.verdict import tolerated_loss
 from ...trial import TrialResult
 from ..text.format import pluralize
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
-from .searches import Search, scored_searches, scores_without_diverged
+from .searches import Search, chosen_trial, scored_searches, scores_without_diverged
 from .style import (
     EDGE_SIZE,
     GREY,
@@ -70,11 +69,7 @@ def parallel_coordinates(comparison: Comparison, results: Sequence[TrialResult],
     )
     for row, arm in enumerate(arms, start=1):
         panel = _ArmPanel(arm=arm, axes=_axes(comparison, found, arm), scale=scale)
-        picked = [
-            best_trial(trials, higher_is_better=facts.higher_is_better)
-            for search, trials in found.items()
-            if search[0] == arm
-        ]
+        picked = [chosen_trial(facts, arm, trials) for search, trials in found.items() if search[0] == arm]
         trials = [trial for search, trials in found.items() if search[0] == arm for trial in trials]
         # Good trials last, so that they are drawn on top.
         trials.sort(key=lambda trial: trial.validation_score or 0.0, reverse=not facts.higher_is_better)

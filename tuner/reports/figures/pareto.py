@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
+from ...analysis.lost_seeds import seed_key
 from ...analysis.pareto import ParetoPoint, pareto_front, trial_points
 from ...analysis.runs import confirmation_runs
 from ...trial import TrialResult, is_score
 from ..text.costs import cost_title, cost_unit
 from ..text.format import format_amount
 from ..text.scores import format_score
+from ..text.search_trials import format_search_trials
 from ..text.seeds import describe_seeds, format_lost
 from ..text.verdict import summary_line
 from .panels import Panels, arm_groups
@@ -76,7 +79,7 @@ def _draw_arm(panels: Panels, row: ComparisonRow, style: ArmStyle, cost: str, *,
     if median is None or panels.scale.off(median):
         panels.add_arm_entry(row.batch_size, row.arm, style)
         return
-    hover = _hover(row, metric, f"{bill}, {row.search.trials} search trials")
+    hover = _hover(row, metric, f"{bill}, {format_search_trials(row)} search trials")
     if row.baseline_bill[cost]:
         with_baseline = panels.shown(row.bill[cost] + row.baseline_bill[cost]) * shift
         whole = f"{hover}<br>with the baseline's bill: {format_amount(with_baseline / shift)} {panels.unit.label}"
@@ -117,7 +120,7 @@ def pareto_trials(comparison: Comparison, results: Sequence[TrialResult], cost: 
         for arm, style in arm_styles(facts.arms).items():
             own = [result for result in group if result.trial.arm == arm]
             lost = comparison.row(arm, batch_size).seeds.lost
-            runs = [run for run in confirmation_runs(own, arm, batch_size) if run.trial.config.seed in lost]
+            runs = [run for run in confirmation_runs(own, arm, batch_size) if seed_key(run.trial) in lost]
             _draw_trials(panels, [result for result in own if result not in runs], style, cost)
             if runs:
                 panels.add_arm_entry(batch_size, arm, style)
@@ -144,7 +147,7 @@ def _trials_finding(trials: Sequence[TrialResult]) -> str:
 
 def _draw_trials(panels: Panels, results: Sequence[TrialResult], style: ArmStyle, cost: str) -> None:
     off: list[ParetoPoint] = []
-    for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6)):
+    for role, size, opacity in (("confirmation", MARKER_SIZE, 0.9), ("search", 7, 0.6), ("probe", 7, 0.6)):
         points = [(result, trial_points([result], cost)[0]) for result in results if result.trial.role == role]
         off += [point for _, point in points if panels.scale.off(point.score)]
         on_axis = [(result, point) for result, point in points if not panels.scale.off(point.score)]

@@ -14,6 +14,7 @@ from ...analysis.comparison import Comparison
 from ...cost import CURRENCIES
 from ...errors import BadInput
 from ...trial import TrialResult
+from .contours import contours, has_contours
 from .cost import cost_breakdown, has_bills
 from .effort import best_of_k_curves
 from .energy import energy, has_energy
@@ -23,6 +24,7 @@ from .parallel_coordinates import parallel_coordinates
 from .pareto import pareto_arms, pareto_trials
 from .scores import scores
 from .search_curves import search_curves
+from .search_front import has_search_fronts, search_front
 from .searches import has_searches
 from .slice_plot import slices
 from .surface import has_surface, surface
@@ -64,6 +66,15 @@ FIGURES: dict[str, FigureSpec] = {
         "are lost seeds. Triangles are scores off the axis: diverged runs, mostly. What stands at the end of the axis "
         "may have cost more or less.",
         draw=pareto_trials,
+    ),
+    "search_front": FigureSpec(
+        reading="A marker is a search trial: its cost, of the kind that its search lowers, and its validation score. "
+        "The line is the front: no finished trial is both cheaper and better. The choice, ringed, is the cheapest on "
+        "the better side of the dashed line, the margin of the best score. Diverged, pruned and failed trials stand at "
+        "the edge, at what they cost before they ended, and have no place on the front. Each marker is one training, "
+        "so that a part of every difference is luck.",
+        draw=search_front,
+        applies=has_search_fronts,
     ),
     "scores": FigureSpec(
         reading="A row is an arm and a marker a seed, moved a little up or down so that equal scores do not overlap. "
@@ -108,8 +119,8 @@ FIGURES: dict[str, FigureSpec] = {
     "slices": FigureSpec(
         reading="A marker is a search trial; the others of its hyperparameters vary too, so a column of markers is a "
         "spread and not an error. Thin lines are the ends of the range, a dotted line and a ring the chosen value: "
-        "where they meet, a better value may lie outside. Trials without a final score (failed, pruned) are left out. "
-        "Triangles are scores off the axis, diverged runs mostly.",
+        "where they meet, a better value may lie outside. Triangles at the edge are scores off the axis, diverged runs "
+        "mostly; thin marks there are trials without a final score, pruned or failed.",
         draw=slices,
         applies=has_searches,
     ),
@@ -120,14 +131,26 @@ FIGURES: dict[str, FigureSpec] = {
         applies=has_searches,
     ),
     "importances": FigureSpec(
-        reading="PED-ANOVA (arXiv 2304.10255, by Optuna) measures how far the values of the best trials (a tenth, "
-        "at least five) are from those of all trials of that search, for each hyperparameter by itself. The shares "
+        reading="PED-ANOVA (arXiv 2304.10255, by Optuna) measures how far the values of the best trials (a quarter, "
+        "at least five) are from those of all trials of that search, for each hyperparameter by itself; where the "
+        "solver is searched too, within each solver. Pruned trials are none of the best, failed ones are left out, and "
+        "several seeds of a configuration are one trial with their mean score. The shares "
         "of a search add up to 100% even where nothing had an effect: a hollow marker is one that shuffled scores "
         "match in more than 5% of cases, and says nothing; where nothing has an effect, one in twenty is filled by "
         "chance. Bars are 95% percentile intervals over resampled trials; with fewer than about 50 trials they are "
-        "wide, and the order of the shares is not to be relied on.",
+        "wide, and the order of the shares is not to be relied on: in simulated searches of ten trials the "
+        "hyperparameter that decides ranked first in six of ten (benchmarks/importances.py).",
         draw=importance_figure,
         applies=has_importances,
+    ),
+    "contours": FigureSpec(
+        reading="A marker is a search trial and its colour the validation score, over the two hyperparameters of its "
+        "search with the largest importances, the larger one across. Behind the markers is the mean score of the "
+        "trials nearby (Gaussian weights with Scott's bandwidth), and nothing where no trial is near. The other "
+        "hyperparameters vary too, so that neighbours may differ. A cross diverged, a ring without a colour was "
+        "pruned, a plus failed, and neither counts in the mean.",
+        draw=contours,
+        applies=has_contours,
     ),
     "surface": FigureSpec(
         reading="A square is a trial of the grid. The wider the bright region, the less the choice matters. Grey "

@@ -6,9 +6,10 @@ from statistics import median
 
 import plotly.graph_objects as go
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.evidence import Incumbent, incumbents
-from ...analysis.lost_seeds import Seeds
+from ...analysis.lost_seeds import Seeds, seed_key
 from ...analysis.runs import confirmation_runs
 from ...analysis.study_facts import StudyFacts
 from ...trial import TrialResult, is_score
@@ -64,7 +65,7 @@ class _Fixed:
 
 
 def _fixed(row: ComparisonRow, results: Sequence[TrialResult], currency: str) -> _Fixed:
-    runs = {run.trial.config.seed: run for run in confirmation_runs(results, row.arm, row.batch_size)}
+    runs = {seed_key(run.trial): run for run in confirmation_runs(results, row.arm, row.batch_size)}
     scores = {seed: run.validation_score for seed, run in runs.items() if is_score(run.validation_score)}
     seeds = Seeds(
         scores={seed: score for seed, score in scores.items() if seed in row.seeds.scores},

@@ -6,7 +6,7 @@ This module must not know plotly.
 from collections.abc import Iterable, Sequence
 
 from ...analysis.comparison import Comparison
-from ...analysis.selection import CHOOSABLE
+from ...analysis.selection import CHOOSABLE, best_trial
 from ...analysis.study_facts import StudyFacts
 from ...trial import Role, TrialResult, is_score
 
@@ -38,6 +38,11 @@ def scored_searches(facts: StudyFacts, results: Iterable[TrialResult]) -> dict[S
     """Return the searches without the trials that have no final score (failed and pruned ones)."""
     scored = [result for result in results if result.status in CHOOSABLE and is_score(result.validation_score)]
     return searches(facts, scored)
+
+
+def chosen_trial(facts: StudyFacts, arm: str, trials: Iterable[TrialResult]) -> TrialResult | None:
+    """Return the trial that an arm's search chooses of all its trials at a batch size; None if none has a score."""
+    return best_trial(trials, higher_is_better=facts.higher_is_better, economy=facts.economies.get(arm))
 
 
 def has_searches(comparison: Comparison, results: Sequence[TrialResult]) -> bool:

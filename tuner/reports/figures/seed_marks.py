@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ...analysis.lost_seeds import Loss, Seeds
+from ...analysis.lost_seeds import REPEAT_STEP, Loss, Seeds
 from ..text.scores import format_score
 from .style import LOST_SYMBOL, ArmStyle, ScoreRange, escape, legend_entry, lost_trace, marker_trace
 
@@ -36,9 +36,9 @@ class SeedMark:
 def seed_marks(seeds: Seeds, across: Sequence[float], scale: ScoreRange, metric: str, name: str) -> list[SeedMark]:
     """Return a mark for every seed in order. `across` has its places on the other axis, `name` begins each hover."""
     marks = []
-    for (seed, score, lost), place in zip(seeds.in_order, across, strict=True):
+    for (key, score, lost), place in zip(seeds.in_order, across, strict=True):
         is_off = score is None or scale.off(score)
-        said = [name, f"seed {seed}: {'no score' if score is None else format_score(score, metric)}"]
+        said = [name, f"{seed_name(key)}: {'no score' if score is None else format_score(score, metric)}"]
         said += [] if lost is None else [f"lost: {_REASONS[lost]}"]
         said += [] if seeds.median is None else [f"median of the sound seeds {format_score(seeds.median, metric)}"]
         marks.append(
@@ -51,6 +51,16 @@ def seed_marks(seeds: Seeds, across: Sequence[float], scale: ScoreRange, metric:
             )
         )
     return marks
+
+
+def seed_name(key: int) -> str:
+    """Return the name of a seed by its key in `Seeds`, with the number of its search where that is a repeat.
+
+    >>> seed_name(3), seed_name(REPEAT_STEP + 3)
+    ('seed 3', 'search 2, seed 3')
+    """
+    repeat, seed = divmod(key, REPEAT_STEP)
+    return f"search {repeat + 1}, seed {seed}" if repeat else f"seed {seed}"
 
 
 def seed_traces(

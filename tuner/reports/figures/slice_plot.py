@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...analysis.comparison import Comparison
-from ...analysis.selection import best_trial
+from ...study.comprehensive import RULE
 from ...study.search_space import Choice, has_range
-from ...trial import TrialResult
+from ...trial import TrialResult, TrialStatus
 from ..text.format import format_option
 from .hyperparameters import ParamAxis, param_axis, param_names, trial_hover
-from .searches import Search, scored_searches, scores_without_diverged
+from .searches import Search, chosen_trial, scored_searches, scores_without_diverged, searches
 from .style import (
     COLUMNS,
     EDGE_SIZE,
@@ -22,6 +22,7 @@ from .style import (
     arm_styles,
     escape,
     fit_score_range,
+    legend_entry,
     line_trace,
     marker_trace,
     score_axis_title,
@@ -29,13 +30,15 @@ from .style import (
 )
 
 _ROW_HEIGHT = 280
+LOST: Mapping[TrialStatus, str] = {"pruned": "line-ns-open", "failed": "cross-thin-open"}
+"""Symbols of trials without a final score."""
 _Cell = tuple[int, str]
 """A batch size and a hyperparameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Slice:
-    """One search against one hyperparameter."""
+    """One search against one hyperparameter: its trials with a final score that have it, the others, and the choice."""
 
     comparison: Comparison
     axis: ParamAxis
@@ -43,15 +46,18 @@ class _Slice:
     search: Search
     style: ArmStyle
     trials: Sequence[TrialResult]
+    lost: Sequence[TrialResult]
+    best: TrialResult | None
 
 
 def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) -> go.Figure:
     """Draw a marker for each search trial, a ring around chosen ones, and thin lines at the ends of a range.
 
-    The cost is ignored.
+    Pruned and failed trials are marks at the edge. The cost is ignored.
     """
     facts = comparison.facts
     found = scored_searches(facts, results)
+    lost = searches(facts, [result for result in results if result.status in LOST])
     scale = fit_score_range(
         [score for trials in found.values() for score in scores_without_diverged(trials)],
         facts.metric,
@@ -82,11 +88,15 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
                         search=search,
                         style=styles[search[0]],
                         trials=tried,
+                        lost=[trial for trial in lost.get(search, ()) if name in trial.trial.params],
+                        best=chosen_trial(facts, search[0], trials),
                     )
                     figure.add_traces(list(_traces(one, search[0] not in named)), rows=row, cols=column)
                     named.add(search[0])
             ticks, texts = axes[name].ticks()
             figure.update_xaxes(tickvals=ticks, ticktext=texts, title_text=escape(name), row=row, col=column)
+    shown = {trial.status for search in found for trial in lost.get(search, ())}
+    figure.add_traces([legend_entry(status, LOST[status]) for status in LOST if status in shown], rows=1, cols=1)
     figure.update_xaxes(range=[-0.06, 1.06], zeroline=False)
     set_score_axis(figure, scale, facts.metric)
     figure.update_yaxes(title_text=score_axis_title(scale, facts.metric, "validation"), col=1)
@@ -101,7 +111,8 @@ def slices(comparison: Comparison, results: Sequence[TrialResult], cost: str) ->
 
 def _grid(comparison: Comparison, found: Mapping[Search, Sequence[TrialResult]]) -> list[list[_Cell]]:
     """Return the panels row by row. Each batch size starts a row, unless there is only one hyperparameter."""
-    names = param_names(trial.trial.params for trials in found.values() for trial in trials)
+    tried = [trial.trial.params for trials in found.values() for trial in trials]
+    names = [name for name in param_names(tried) if name != RULE]
     sizes = [size for size in comparison.facts.batch_sizes if any(search[1] == size for search in found)]
     blocks = [[(size, names[0]) for size in sizes]] if len(names) == 1 else [[(s, n) for n in names] for s in sizes]
     return [block[start : start + COLUMNS] for block in blocks for start in range(0, len(block), COLUMNS)]
@@ -132,9 +143,8 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     if bounds is not None and not isinstance(bounds, Choice):
         ends = f"{arm} searched {name} from {bounds.low:g} to {bounds.high:g}"
         yield _vertical_lines(one, [one.axis.place(bounds.low), one.axis.place(bounds.high)], "solid", ends)
-    best = best_trial(one.trials, higher_is_better=one.scale.higher_is_better)
-    if best is not None:
-        value = best.trial.params[name]
+    if one.best is not None and name in one.best.trial.params:
+        value = one.best.trial.params[name]
         yield _vertical_lines(one, [one.axis.place(value)], "dot", f"{arm} chose {name} = {format_option(value)}")
     on_axis = [trial for trial in one.trials if not _is_off(one, trial)]
     sound = _trial_markers(one, on_axis, one.style, size=8, name=escape(arm))
@@ -143,8 +153,14 @@ def _traces(one: _Slice, in_legend: bool) -> Iterator[go.Scatter]:
     if off:
         triangle = ArmStyle(colour=one.style.colour, symbol=one.scale.edge_symbol)
         yield _trial_markers(one, off, triangle, size=9).update(y=[one.scale.edge()] * len(off))
-    if best in on_axis:
-        ring = _trial_markers(one, [best], ArmStyle(colour=one.style.colour, symbol="circle-open"), size=EDGE_SIZE + 4)
+    for status, symbol in LOST.items():
+        marked = [trial for trial in one.lost if trial.status == status]
+        if marked:
+            marks = _trial_markers(one, marked, ArmStyle(colour=one.style.colour, symbol=symbol), size=9)
+            yield marks.update(y=[one.scale.edge()] * len(marked))
+    if one.best in on_axis:
+        circle = ArmStyle(colour=one.style.colour, symbol="circle-open")
+        ring = _trial_markers(one, [one.best], circle, size=EDGE_SIZE + 4)
         yield ring.update(marker_line_width=2, hovertext=[f"chosen: {ring.hovertext[0]}"])
 
 

@@ -5,6 +5,7 @@ LIMIT Fig. 2 and LARS Fig. 4 show learning rate and warm-up this way.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -99,19 +100,7 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
         _outline_choice(figure, one, where, higher_is_better=facts.higher_is_better)
         figure.update_xaxes(**_axis(one.across, one.columns), **where)
         figure.update_yaxes(**_axis(one.upwards, one.rows), **where)
-    figure.update_layout(
-        coloraxis={
-            "colorscale": SCORE_COLOURS,
-            "reversescale": not facts.higher_is_better,
-            "cmin": scale.low,
-            "cmax": scale.high,
-            "colorbar": {
-                "title": {"text": score_axis_title(scale, facts.metric, "validation"), "side": "right"},
-                "tickformat": ".1%" if is_share(facts.metric) else None,
-                "thickness": 14,
-            },
-        }
-    )
+    figure.update_layout(coloraxis=score_colours(scale, facts.metric))
     apply_style(
         figure,
         title=_finding(facts, found),
@@ -119,6 +108,21 @@ def surface(comparison: Comparison, results: Sequence[TrialResult], cost: str) -
         panels_height=row_height * num_rows,
     )
     return figure
+
+
+def score_colours(scale: ScoreRange, metric: str) -> dict[str, Any]:
+    """Return the colour axis of validation scores, with a bar that names them."""
+    return {
+        "colorscale": SCORE_COLOURS,
+        "reversescale": not scale.higher_is_better,
+        "cmin": scale.low,
+        "cmax": scale.high,
+        "colorbar": {
+            "title": {"text": score_axis_title(scale, metric, "validation"), "side": "right"},
+            "tickformat": ".1%" if is_share(metric) else None,
+            "thickness": 14,
+        },
+    }
 
 
 def _finding(facts: StudyFacts, found: dict[Search, Surface]) -> str:

@@ -29,15 +29,18 @@
   }
 
   const drawAll = (printed) => plots.forEach((plot) => draw(plot, printed));
-  NARROW.addEventListener("change", () => drawAll(false));
+  let isPrinting = false; // paper is narrow too, but it is no screen
+  NARROW.addEventListener("change", () => isPrinting || drawAll(false));
 
   let closed = [];
   addEventListener("beforeprint", () => {
+    isPrinting = true;
     closed = Array.from(document.querySelectorAll("details:not([open])"));
     for (const details of closed) details.open = true;
     drawAll(true);
   });
   addEventListener("afterprint", () => {
+    isPrinting = false;
     for (const details of closed) details.open = false;
     drawAll(false);
   });

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from ..answer import Answer
 from ..figures.registry import FIGURES
+from ..tables.repeats import repeats_table
 from ..tables.result_tables import answer_table, arms_table, configuration_table, effort_table, ledger_table
 from ..tables.terminal import notes, table_notes
 from ..tables.worth import worth_table
@@ -36,10 +37,12 @@ FIGURE_SECTIONS = (
         heading="Inside the searches",
         figures=(
             "best_of_k",
+            "search_front",
             "search_curves",
             "slices",
             "parallel_coordinates",
             "importances",
+            "contours",
             "surface",
         ),
     ),
@@ -76,6 +79,7 @@ def render_report(subject: Answer, figures: Mapping[str, go.Figure]) -> str:
         notes=table_notes(comparison, cost=cost),
         worth=worth_table(subject),
         effort=effort_table(subject),
+        repeats=repeats_table(subject),
         configurations=configuration_table(subject),
         figure_sections=figure_sections,
         figures={name: page_figure(name, figure, FIGURES[name].reading) for name, figure in figures.items()},

@@ -78,9 +78,17 @@ def layouts(figure: go.Figure) -> Plain:
         "margin": {**layout["margin"], "l": 52, "r": 14},
     }
     narrow["height"] = narrow.get("height", layout["height"]) + LEGEND_ROW * num_rows
+    if "coloraxis" in layout:
+        narrow["coloraxis"] = {**layout["coloraxis"], "colorbar": _bar_below(layout["coloraxis"]["colorbar"])}
+        narrow["margin"]["b"] += BAR_HEIGHT
+        narrow["height"] += BAR_HEIGHT
     for changed in (narrow, printed):
         changed["legend"] = {**layout.get("legend", {}), **LEGEND_ABOVE}
     return {"layout": layout, "narrow": narrow, "printed": printed}
+
+
+def _bar_below(bar: Plain) -> Plain:
+    return {**bar, **BAR_BELOW, "title": {**bar.get("title", {}), "side": "top"}}
 
 
 def smallest_width(figure: go.Figure) -> int:
@@ -131,6 +139,20 @@ def _stack(layout: Plain, panels: Sequence[_Panel]) -> Plain:
         notes = [{**note, **own} if panel.is_titled_by(note) else note for note in notes]
     return {**changed, "annotations": notes}
 
+
+BAR_HEIGHT = 70
+"""Pixels of a colour bar below the panels."""
+
+BAR_BELOW: Plain = {
+    "orientation": "h",
+    "x": 0.5,
+    "xanchor": "center",
+    "yref": "container",
+    "y": 0,
+    "yanchor": "bottom",
+    "len": 1.0,
+}
+"""A colour bar at the bottom, whose place beside the panels would take a third of a narrow screen."""
 
 LEGEND_ABOVE: Plain = {
     "orientation": "h",

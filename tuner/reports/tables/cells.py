@@ -3,7 +3,8 @@
 This module must not know how tables are drawn. It escapes nothing.
 """
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ..text.format import format_share
 from ..text.scores import format_points, format_score
 
@@ -49,13 +50,13 @@ def format_savings(row: ComparisonRow, cost: str) -> tuple[str, str]:
 
 def has_stated_baseline(row: ComparisonRow, cost: str) -> bool:
     """Return whether the arm's baseline was stated, so that no search for it is billed."""
-    return row.zero_tuning and row.baseline_bill[cost] == 0
+    return row.is_rule and row.baseline_bill[cost] == 0
 
 
 def format_break_even(row: ComparisonRow, cost: str) -> str:
     """Format after how many batch sizes the baseline's search pays off; empty if there is none to pay for."""
     saving = row.savings.get(cost)
-    if saving is None or not row.zero_tuning or has_stated_baseline(row, cost):
+    if saving is None or not row.is_rule or has_stated_baseline(row, cost):
         return ""
     return "never" if saving.break_even is None else f"{saving.break_even:,}"
 

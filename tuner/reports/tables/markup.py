@@ -8,6 +8,7 @@ from dataclasses import asdict
 from ...sanitize import sanitize_text
 from ..answer import Answer
 from ..json_text import format_json
+from ..text.amendments import describe_amendments
 from ..text.caveats import caveats
 from ..text.costs import blank_unknown
 from ..text.findings import findings
@@ -15,6 +16,7 @@ from ..text.next_steps import next_steps
 from ..text.provenance import origin_as_json
 from ..text.searched_constants import searched_constants
 from ..text.verdict import first_lines, verdict_text
+from .repeats import repeats_table
 from .result_tables import Cells, Table, answer_table, configuration_table, effort_table
 from .terminal import table_notes
 from .worth import worth_record, worth_table
@@ -119,7 +121,7 @@ def report_json(subject: Answer) -> str:
 def report_markdown(subject: Answer) -> str:
     """Return question, verdict, findings, tables and notes as GitHub Markdown."""
     comparison, cost = subject.comparison, subject.cost
-    effort, prices = effort_table(subject), worth_table(subject)
+    effort, prices, repeats = effort_table(subject), worth_table(subject), repeats_table(subject)
     parts = [
         f"## {escape_markdown(comparison.facts.name)}",
         *(f"**{escape_markdown(sentence)}**" for sentence in subject.missing),
@@ -130,6 +132,7 @@ def report_markdown(subject: Answer) -> str:
         _markdown_list(table_notes(comparison, cost=cost)),
         markdown_table(prices) if prices.rows else "",
         markdown_table(effort) if effort.rows else "",
+        markdown_table(repeats) if repeats.rows else "",
         markdown_table(configuration_table(subject)),
         _markdown_list(caveats(subject)),
         _markdown_list(next_steps(subject)),
@@ -141,7 +144,11 @@ def report_markdown(subject: Answer) -> str:
 def report_latex(subject: Answer) -> str:
     r"""Return the table of arms with its notes, for a paper that loads booktabs, rotating and amssymb."""
     comparison = subject.comparison
-    notes = (*table_notes(comparison, cost=subject.cost), *searched_constants(subject))
+    notes = (
+        *table_notes(comparison, cost=subject.cost),
+        *describe_amendments(subject),
+        *searched_constants(subject),
+    )
     lines = [
         f"% {_comment(subject.origin.command)}",
         f"% definition {_comment(subject.origin.fingerprint)}",

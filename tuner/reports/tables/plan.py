@@ -9,8 +9,11 @@ from rich.text import Text
 
 from ...campaign.plan import Plan, PlannedCell
 from ...study import Study, study_remarks
+from ...study.comprehensive import searches_solver
+from ..text.configuration import describe_start, format_arm
 from ..text.costs import cost_unit
 from ..text.format import format_amount, format_duration, pluralize
+from ..text.searches import describe_early_ends
 
 
 def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> None:
@@ -34,8 +37,15 @@ def print_plan(study: Study, cells: Sequence[PlannedCell], console: Console) -> 
     else:
         estimate = "no time estimate: the data are not there to measure a step with"
     console.print(Text(f"\n{pluralize(trials, 'trial')} in all; {estimate}."))
+    for name, what in _solver_searches(study).items():
+        console.print(Text(f"{name}: {what}."))
     for remark in study_remarks(study):
         console.print(Text(remark, style="yellow"))
+    for sentence in describe_early_ends(study):
+        console.print(Text(sentence))
+    for arm in study.arms:
+        if start := describe_start(study, arm):
+            console.print(Text(f"The search of {arm.name} starts from a neighbour: {start}."))
     budget = study.budget
     if budget.trials is not None:
         console.print(f"Searching stops after {pluralize(budget.trials, 'search trial')} (budget.trials).")
@@ -57,18 +67,30 @@ def plan_as_json(study: Study, plan: Plan) -> Mapping[str, Any]:
         "seeds": study.seeds,
         "reference": study.reference,
         "cells": tuple(plan),
+        "solver_searches": _solver_searches(study),
         "trials": sum(cell.search_trials + cell.confirmation_trials for cell in plan),
         "seconds": sum(seconds) if seconds else None,
         "tabulated": plan.tabulated,
         "budget": study.budget.model_dump(),
+        "early_ends": describe_early_ends(study),
         "remarks": (*study_remarks(study), *plan.remarks),
     }
+
+
+def _solver_searches(study: Study) -> dict[str, str]:
+    """Return what is searched by arms that search the solver: the ranges do not stand in the study file."""
+    return {arm.name: format_arm(study, arm) for arm in study.arms if searches_solver(arm)}
 
 
 def print_remarks(remarks: Sequence[str], console: Console) -> None:
     """Print the sanity check's remarks on an application."""
     for remark in remarks:
         console.print(Text(f"remark: {remark}", style="yellow"))
+
+
+def _times(repeats: int, trials: int) -> str:
+    """Format trials, such as "5 x 12" of a search that is run five times."""
+    return f"{repeats} x {trials // repeats}" if repeats > 1 else str(trials)
 
 
 def _plan_table(cells: Sequence[PlannedCell]) -> Table:
@@ -81,8 +103,8 @@ def _plan_table(cells: Sequence[PlannedCell]) -> Table:
         table.add_row(
             Text(cell.arm),
             f"{cell.batch_size:,}",
-            str(cell.search_trials),
-            str(cell.confirmation_trials),
+            _times(cell.repeats, cell.search_trials),
+            _times(cell.repeats, cell.confirmation_trials),
             "-" if cell.iterations is None else f"{cell.iterations:,}",
             "-" if cell.flops is None else format_amount(cell.flops / operations.size),
             "-" if cell.seconds is None else format_duration(cell.seconds),

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ....trainers.applications.metric_names import is_share
-from ...analysis.comparison import ComparisonRow
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.selection import BASELINE
 from ...analysis.tuning_effort import TuningEffort
 from ...cost import Cost
+from ...study.searched import chosen_model_options
 from ..answer import Answer
 from ..text.configuration import confirmed_config, format_arm, format_baseline, format_config, format_values
 from ..text.costs import NOT_KNOWN, Unit, cost_unit
 from ..text.format import format_amount
 from ..text.savings import format_trials_to_match
 from ..text.scores import format_score
+from ..text.search_trials import format_search_trials
 from ..text.seeds import format_lost, format_seeds
 from .cells import (
     format_break_even,
@@ -109,7 +111,7 @@ def _answer_row(subject: Answer, row: ComparisonRow, operations: Unit, usable: U
         "B0" if is_baseline else format_verdict(comparison, row),
         format_improvement(comparison, row),
         format_trials_to_match(row.effort),
-        f"{row.search.trials:,}",
+        format_search_trials(row),
         *bill,
         "-" if whole is None else format_amount(whole[cost] / usable.size),
         *format_savings(row, cost),
@@ -160,14 +162,16 @@ def configuration_table(subject: Answer) -> Table:
     """Return the confirmed configurations: the hyperparameters that were searched, and all others."""
     comparison = subject.comparison
     rows = [*([comparison.baseline] if comparison.baseline else []), *comparison.rows]
-    cells = []
+    shown, cells = chosen_model_options(subject.origin.study), []
     for row in rows:
         config = confirmed_config(subject.results, row.arm, row.batch_size)
         if config is not None:
-            cells.append((f"{row.batch_size:,}", row.arm, format_values(row.params) or "-", format_config(config)))
+            searched, trained = format_values(row.params) or "-", format_config(config, shown)
+            cells.append((f"{row.batch_size:,}", row.arm, searched, trained))
+    of_first = " Of repeated searches it is the first one's." if comparison.facts.repeats else ""
     return Table(
         caption="The configuration behind every score. Searched: the values that the arm's search chose on validation; "
-        "a rule has none.",
+        f"a rule has none.{of_first}",
         columns=("batch size", "arm", "searched", "trained with"),
         groups=grouped(cells),
         words=frozenset({1, 2, 3}),

@@ -11,17 +11,22 @@ from rich.table import Table
 from rich.text import Text
 
 from ...analysis.bill import fully_measured_joules, worth
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.selection import BASELINE
 from ...analysis.verdict import LEVEL, LIKELY_LEVEL
 from ..answer import Answer
+from ..text.carrying import carrying_notes
 from ..text.costs import NOT_KNOWN, cost_unit, format_reused
 from ..text.edges import format_edge
 from ..text.format import format_amount, join_names, pluralize
 from ..text.next_steps import next_steps
 from ..text.savings import describe_luck, format_trials_to_match
 from ..text.scores import format_interval, format_points
-from ..text.seeds import MANY_SEEDS, format_lost, format_seeds
+from ..text.search_fronts import describe_search_fronts
+from ..text.search_trials import format_search_trials
+from ..text.searches import describe_searches
+from ..text.seeds import MANY_SEEDS, count_trainings, format_lost, format_seeds
 from ..text.verdict import first_lines
 from ..text.worth import describe_worth
 from .cells import format_median, format_savings, format_share_of_baseline, format_verdict
@@ -123,7 +128,7 @@ def _columns(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str,
         "median": ("median", [Text(format_median(comparison, row)) for row in rows]),
         "of_baseline": ("of B0's", [_of_baseline(comparison, row) for row in rows]),
         "verdict": ("verdict", [_verdict(comparison, row) for row in rows]),
-        "trials": ("search\ntrials", [Text(str(row.search.trials)) for row in rows]),
+        "trials": ("search\ntrials", [Text(format_search_trials(row)) for row in rows]),
         "effort": ("K*", [Text(format_trials_to_match(row.effort)) for row in rows]),
         "seconds": (seconds, [_billed(row, "device_seconds") for row in rows]),
         "operations": (operations.label, [_billed(row, "flops", operations.size) for row in rows]),
@@ -133,7 +138,8 @@ def _columns(comparison: Comparison, rows: Sequence[ComparisonRow]) -> dict[str,
 
 
 def _seeds(row: ComparisonRow, metric: str) -> Text:
-    return Text(format_seeds(row.seeds, metric) if len(row.seeds) <= MANY_SEEDS else f"{len(row.seeds)} seeds")
+    is_short = len(row.seeds) <= MANY_SEEDS and row.num_searches <= 1
+    return Text(format_seeds(row.seeds, metric) if is_short else count_trainings(row.seeds))
 
 
 def _lost(row: ComparisonRow) -> Text:
@@ -176,8 +182,9 @@ def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] =
         "verdict": _verdict_note(comparison) if any(row.verdict for row in rows) else "",
         "effort": _effort_note(comparison) if any(row.effort for row in rows) else "",
         "seconds": "Cost: of a search all its trials at that batch size, the best of which is the model; of a rule one "
-        "training.",
-        "saved": f"Saved: {unit.label} against {facts.reference}, where the verdict is a yes."
+        f"training{', of a guarded one its probes too' if facts.guarded_arms else ''}.{_repeats_note(comparison)}",
+        "saved": f"Saved: {unit.label} against {facts.reference}, where the verdict is a yes"
+        f"{'' if not any(map(comparison.mostly_useless_reference, facts.batch_sizes)) else ' and a saving is claimed'}."
         if any(row.savings for row in rows)
         else "",
     }
@@ -185,12 +192,20 @@ def table_notes(comparison: Comparison, *, cost: str, columns: Collection[str] =
     return (
         *(note for name, note in found.items() if note and name in columns),
         *_baseline_notes(comparison),
+        *describe_search_fronts(comparison),
+        *describe_searches(comparison),
+        *carrying_notes(comparison),
         *_usable_note(comparison, cost),
         f"{did} the study: {pluralize(spent.trials, 'training')} ({num_diverged} diverged, {num_failed} failed), "
         f"{format_amount(spent.device_seconds)} {seconds}, "
         f"{', '.join([f'FLOPs {NOT_KNOWN}' if 'flops' in comparison.unknown else flops, *worths])}. "
         f"{format_reused(comparison.ledger.reused)}".rstrip(),
     )
+
+
+def _repeats_note(comparison: Comparison) -> str:
+    is_repeated = any(len(row.searches) > 1 for row in comparison.rows)
+    return " Of repeated searches one is billed, their mean." if is_repeated else ""
 
 
 def _lost_note(comparison: Comparison) -> str:
@@ -223,9 +238,11 @@ def _verdict_note(comparison: Comparison) -> str:
     amount = "" if comparison.tolerance_basis == "reference" else shown
     number = sum(row.verdict is not None and row.verdict.num_pairs > 0 for row in comparison.rows)
     counted = f", counting all {number} comparisons" if number > 1 else ""
+    share = f"at most {LEVEL:.0%} of studies have a false yes"
+    certainty = f"at a one-sided level of {LEVEL / 2:g}" if facts.is_amended else share
     return (
         f"Yes: no seed lost, and on average not worse than {facts.reference} by {100 * (1 - facts.margin):.3g}% of the "
-        f"{comparison.tolerance_basis}'s score{amount}; at most {LEVEL:.0%} of studies have a false yes{counted}. Yes, "
+        f"{comparison.tolerance_basis}'s score{amount}; {certainty}{counted}. Yes, "
         f"but: the same at a one-sided level of {LIKELY_LEVEL:.3g} each, or against a reference that lost a seed."
     )
 

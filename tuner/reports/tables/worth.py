@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...analysis.bill import Worth, fully_measured_joules, worth
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ..answer import Answer
 from ..text.format import format_amount
 from ..text.worth import format_prices, spared_worth

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from ...analysis.comparison import ComparisonRow
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.provenance import REMARKS
+from ...analysis.search_outcomes import search_spread
 from ...study.remarks import study_remarks
 from ...study.search_space import has_range
 from ..answer import Answer
+from .amendments import describe_amendments
 from .configuration import format_value, num_planned_trials
 from .format import join_names, pluralize
 from .mixed_trainings import mixed_trainings
@@ -17,8 +19,9 @@ from .searched_constants import searched_constants
 
 def caveats(subject: Answer) -> tuple[str, ...]:
     """Return the caveats that apply to the study, one or two sentences each."""
-    of_scores = (_seeds, _searches, _edges, _learned)
-    found = (mixed_trainings, _remarks, *of_scores, _rules, searched_constants, _reused, _packed, _machines, _scope)
+    of_scores = (_seeds, _searches, _repeats, _neighbours, _edges, _learned)
+    of_study = (describe_amendments, mixed_trainings, _remarks)
+    found = (*of_study, *of_scores, _rules, searched_constants, _reused, _packed, _machines, _scope)
     return tuple(sentence for caveat in found for sentence in caveat(subject))
 
 
@@ -57,19 +60,60 @@ def _searches(subject: Answer) -> Iterable[str]:
     rows = [row for row in subject.comparison.rows if row.arm in arms]
     if not rows:
         return
-    sizes = [f"{name} {pluralize(num_planned_trials(arm), 'trial')}" for name, arm in arms.items()]
+    early = subject.comparison.facts.early_ends
+    sizes = [
+        f"{name} {'up to ' if name in early else ''}{pluralize(num_planned_trials(arm), 'trial')}"
+        for name, arm in arms.items()
+    ]
+    once = [name for name, arm in arms.items() if arm.repeats == 1]
+    luckier, luck = "", ""
+    if once:
+        luckier = " or luckier"
+        whose = "" if len(once) == len(arms) else f" of {join_names(once)}"
+        luck = (
+            f": the seeds repeat the trainings of one search's choice{whose}, not the search, so no interval holds the "
+            "luck of searching (an arm's repeats would show it)"
+        )
     yield (
-        f'"Tuned" is as strong as its search: {join_names(sizes)} a batch size, in the ranges above. A longer or '
-        "luckier "
-        "search may find more: the seeds repeat the trainings of one search's choice, not the search."
+        f'"Tuned" is as strong as its search: {join_names(sizes)} a batch size, in the ranges above. A longer{luckier} '
+        f"search may find more{luck}."
     )
+    ended = {(one.arm, one.batch_size) for one in subject.comparison.searches if one.ended is not None}
     short = [
         f"{_place(row)} ({row.search.trials} of {num_planned_trials(arms[row.arm])})"
         for row in rows
-        if row.search.trials < num_planned_trials(arms[row.arm])
+        if row.search.trials < num_planned_trials(arms[row.arm]) and (row.arm, row.batch_size) not in ended
     ]
     if short:
         yield f"Searches that made fewer trials than defined: {join_names(short)}."
+
+
+def _repeats(subject: Answer) -> Iterable[str]:
+    """State how much repeated searches differ, and that so few show little of the luck of searching."""
+    metric = subject.comparison.facts.metric
+    found = [(row, search_spread(row.searches)) for row in subject.comparison.rows if len(row.searches) > 1]
+    spreads = [
+        f"{format_points(spread, metric, signed=False)} for {_place(row)} ({row.num_searches} searches)"
+        for row, spread in found
+        if spread is not None
+    ]
+    if spreads:
+        yield (
+            "The choices of repeated searches, each as its mean over the seeds, have a standard deviation of "
+            f"{join_names(spreads)}. Intervals and verdicts hold that luck as normal, as seeds' is taken to be."
+        )
+
+
+def _neighbours(subject: Answer) -> Iterable[str]:
+    """State what the bill of a search that started from a neighbour leaves out."""
+    study = subject.origin.study
+    arms = [arm.name for arm in study.arms if arm.start_from is not None]
+    if arms and len(study.batch_sizes) > 1:
+        yield (
+            f"Every search of {join_names(arms)} starts from what the arm chose at the next smaller batch size, and is "
+            "billed for its own trials alone. Whoever trains at one batch size alone pays for the searches at the "
+            "smaller ones too, so savings against it are rather understated."
+        )
 
 
 def _edges(subject: Answer) -> Iterable[str]:

@@ -10,27 +10,34 @@ from ....trainers.scaling import RULES
 from ....trainers.spec import DecaySpec, OptimizerSpec, Recipe, TrainConfig
 from ...search import METHODS
 from ...search.comprehensive import num_raced
+from ...search.solver_union import shared_params
 from ...study import ArmDefinition, BaselineDefinition, SearchDefinition, Study
-from ...study.comprehensive import solver_spaces
-from ...study.configure import SCHEDULE_NAMES
-from ...study.definition import COMPREHENSIVE, ScheduleDefinition
-from ...study.search_space import describe_param
+from ...study.comprehensive import proposing_rules, searches_solver, solver_spaces, solvers_of
+from ...study.configure import MODEL, SCHEDULE_NAMES
+from ...study.definition import ScheduleDefinition, TuneDefinition
+from ...study.methods import COMPREHENSIVE
+from ...study.search_space import Space, describe_param
 from ...trial import TrialResult
+from .carrying import describe_keys
+from .costs import cost_unit
 from .format import format_epochs, format_lr, join_names, pluralize
+from .search_fronts import format_tolerance
+from .searches import format_early_end
 
 
 def confirmed_config(results: Iterable[TrialResult], arm: str, batch_size: int) -> TrainConfig | None:
-    """Return the configuration of an arm's last confirmation run, or None before there is one."""
+    """Return the configuration of the last confirmation run of an arm's first search, or None before there is one."""
     runs = [
         result
         for result in results
         if (result.trial.arm, result.trial.batch_size, result.trial.role) == (arm, batch_size, "confirmation")
+        and not result.trial.repeat
     ]
     return max(runs, key=lambda result: result.finished_at).trial.config if runs else None
 
 
-def format_config(config: TrainConfig) -> str:
-    """Format schedule and optimizer with every option."""
+def format_config(config: TrainConfig, shown: Iterable[str] = ()) -> str:
+    """Format schedule and optimizer with every option, and the options of the model that are `shown`."""
     schedule, optimizer = config.schedule, config.optimizer
     warmup = "no warm-up"
     if schedule.warmup_epochs:
@@ -39,7 +46,13 @@ def format_config(config: TrainConfig) -> str:
     decay, solver = format_value(schedule.decay), format_value(optimizer)
     recipe = format_recipe(config.recipe)
     around = f"; {recipe}" if recipe else ""
-    return f"lr {format_lr(schedule.peak_lr)}, {warmup}, decay {decay}; {solver}{around}"
+    model = format_model_options(config, shown)
+    return f"lr {format_lr(schedule.peak_lr)}, {warmup}, decay {decay}; {solver}{around}{f'; {model}' if model else ''}"
+
+
+def format_model_options(config: TrainConfig, shown: Iterable[str]) -> str:
+    """Format options of the model by their names as hyperparameters, such as "model.num_hidden"."""
+    return format_values({name: config.model_options.get(name.removeprefix(MODEL)) for name in shown})
 
 
 def format_recipe(recipe: Recipe) -> str:
@@ -85,39 +98,78 @@ def format_arm(study: Study, arm: ArmDefinition) -> str:
     if arm.method == "defaults":
         return f"the best of {num_planned_trials(arm)} published default configurations{longer}"
     if arm.method == COMPREHENSIVE:
-        repeated = f"; run {arm.repeats} times, of which the first chose" if arm.repeats > 1 else ""
-        return f"{_format_comprehensive(study, arm)}{repeated}{longer}"
+        return f"{_format_comprehensive(study, arm)}{_format_runs(study, arm)}{longer}"
     if arm.is_search:
         fixed = f"; fixed: {format_values(arm.fixed)}" if arm.fixed else ""
-        repeated = f"; run {arm.repeats} times, of which the first chose" if arm.repeats > 1 else ""
-        return f"{_format_search(arm)}; {solver}{fixed}{repeated}{longer}"
-    start = f"no search: rule {arm.method}, {RULES[arm.method].description}; from"
+        searched = _format_solver_search(study, arm) if searches_solver(arm) else f"{_format_search(arm)}; {solver}"
+        return f"{searched}{_format_objectives(study, arm)}{fixed}{_format_runs(study, arm)}{longer}"
+    probed = f"guarded by up to {pluralize(arm.guard, 'probe')}" if arm.guard else "no search"
+    start = f"{probed}: rule {arm.method}, {RULES[arm.method].description}; from"
     if arm.baseline is not None and arm.baseline.tune is not None:
-        return f"{start} a baseline of its own, found by {_format_search(arm.baseline.tune)}; {solver}{longer}"
+        return f"{start} a baseline of its own, found by {_format_tune(arm.baseline.tune)}; {solver}{longer}"
     stated = "" if arm.baseline is None else format_values(_stated(arm.baseline, arm.baseline.model_fields_set))
     return f"{start} the study's baseline{f' with {stated}' if stated else ''}; {solver}{longer}"
+
+
+def _format_runs(study: Study, arm: ArmDefinition) -> str:
+    """Describe how often a search is run, what it starts from, and when it ends early."""
+    repeated = f"; run {arm.repeats} times, every choice confirmed" if arm.repeats > 1 else ""
+    start = describe_start(study, arm)
+    return f"{repeated}{f'; {start}' if start else ''}{format_early_end(study, arm)}"
+
+
+def describe_start(study: Study, arm: ArmDefinition) -> str:
+    """Describe what a search tries first if it starts from a neighbour; empty if it starts anew."""
+    if arm.start_from is None or len(study.batch_sizes) == 1:
+        return ""
+    own = ", every run from its own" if arm.repeats > 1 else ""
+    return (
+        f"from B={study.batch_sizes[1]:,} on it first tries its choice at the next smaller batch size{own}, the "
+        "learning rate times the square root of the ratio"
+    )
 
 
 def _format_comprehensive(study: Study, arm: ArmDefinition) -> str:
     """Describe what a comprehensive search tries, with the ranges at the largest batch size."""
     trials, batch_size = num_planned_trials(arm), max(study.batch_sizes)
-    rules = [each.name for each in study.arms if not each.is_search and study.epochs_of(each) == study.epochs_of(arm)]
+    rules = [each.name for each in proposing_rules(study, arm)]
     first = f"what {join_names(rules[: trials // 4])} would train with, then " if rules[: trials // 4] else ""
-    spaces = solver_spaces(study, arm, batch_size)
-    ranges = " | ".join(
-        f"{solver}: {'; '.join(f'{name} {describe_param(param)}' for name, param in space.items())}"
-        for solver, space in spaces.items()
-    )
     return (
-        f"comprehensive search of {pluralize(trials, 'trial')}: {first}Sobol points of up to {len(spaces)} solvers, "
-        f"{num_raced(trials)} of the trials for a race of the best over seeds; at B={batch_size:,}, {ranges}"
+        f"comprehensive search of {pluralize(trials, 'trial')}: {first}Sobol points of up to "
+        f"{len(solvers_of(study, arm))} solvers, {num_raced(trials)} of the trials for a race of the best over seeds; "
+        f"at B={batch_size:,}, {_format_solver_spaces(study, arm, batch_size)}"
     )
+
+
+def _format_solver_search(study: Study, arm: ArmDefinition) -> str:
+    """Describe a search over several solvers, with the ranges at the largest batch size."""
+    batch_size = max(study.batch_sizes)
+    spaces = solver_spaces(study, arm, batch_size)
+    shared = shared_params(spaces)
+    own = {solver: {name: space[name] for name in space if name not in shared} for solver, space in spaces.items()}
+    parts = [f"{solver}: {_format_space(space)}" for solver, space in own.items() if space]
+    if shared:
+        parts.append(f"{'all: ' if len(spaces) > 1 else ''}{_format_space(shared)}")
+    return (
+        f"{_format_method(arm)} over {join_names(list(spaces))}{_format_pruner(arm)}; at B={batch_size:,}, "
+        f"{' | '.join(parts)}"
+    )
+
+
+def _format_solver_spaces(study: Study, arm: ArmDefinition, batch_size: int) -> str:
+    return " | ".join(
+        f"{solver}: {_format_space(space)}" for solver, space in solver_spaces(study, arm, batch_size).items()
+    )
+
+
+def _format_space(space: Space) -> str:
+    return "; ".join(f"{name} {describe_param(param)}" for name, param in space.items())
 
 
 def format_baseline(baseline: BaselineDefinition) -> str:
     """Describe where the baseline's configuration comes from."""
     stated = format_values(_stated(baseline, SCHEDULE_NAMES))
-    found = f"{_format_search(baseline.tune)}; the rest stated: {stated}" if baseline.tune else f"stated: {stated}"
+    found = f"{_format_tune(baseline.tune)}; the rest stated: {stated}" if baseline.tune else f"stated: {stated}"
     return f"{found}; optimizer {format_value(baseline.optimizer)}"
 
 
@@ -127,7 +179,28 @@ def _stated(schedule: ScheduleDefinition, names: Iterable[str]) -> dict[str, obj
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _format_objectives(study: Study, arm: ArmDefinition) -> str:
+    """Describe the choice of a search for score and cost; empty for another."""
+    if not arm.objectives:
+        return ""
+    return (
+        f", for score and {cost_unit(arm.objectives[-1], []).label}: the choice is the cheapest trial within "
+        f"{format_tolerance(study.margin)} of the best validation score"
+    )
+
+
+def _format_tune(tune: TuneDefinition) -> str:
+    return f"{_format_search(tune)}{describe_keys(tune)}"
+
+
 def _format_search(search: SearchDefinition) -> str:
-    space = "; ".join(f"{name} {describe_param(param)}" for name, param in search.space.items())
-    ended = f", trials ended early by {search.pruner}" if search.pruner != "none" else ""
-    return f"{search.method} search of {pluralize(num_planned_trials(search), 'trial')} over {space}{ended}"
+    return f"{_format_method(search)} over {_format_space(search.space)}{_format_pruner(search)}"
+
+
+def _format_method(search: SearchDefinition) -> str:
+    sampler = "" if search.method != "optuna" or search.sampler == "tpe" else f" (sampler {search.sampler})"
+    return f"{search.method}{sampler} search of {pluralize(num_planned_trials(search), 'trial')}"
+
+
+def _format_pruner(search: SearchDefinition) -> str:
+    return f", trials ended early by {search.pruner}" if search.pruner != "none" else ""

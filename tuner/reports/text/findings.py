@@ -3,7 +3,8 @@
 This module escapes nothing; the caller that draws a text escapes it.
 """
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from .not_judged import why_not_judged
 from .scores import format_points
 from .seeds import describe_lost, describe_seeds
@@ -22,7 +23,7 @@ def findings(comparison: Comparison, *, cost: str) -> tuple[str, ...]:
             "is not the strongest tuned arm there."
             for row in comparison.rows
             if row.batch_size == batch_size
-            and row.arm not in facts.zero_tuning_arms
+            and row.arm not in facts.rule_arms
             and row.verdict is not None
             and row.verdict.kind == "yes"
             and row.verdict.finding == "better"
@@ -62,7 +63,8 @@ def _difference(comparison: Comparison, row: ComparisonRow) -> str:
     if low is None or high is None:
         return f"difference {format_points(verdict.difference.mean, metric)}, {tolerated} tolerated"
     ends = f"{format_points(low, metric).removesuffix(' points')} to {format_points(high, metric)}"
-    return f"difference {ends} (95% interval), {tolerated} tolerated: {format_finding(row)}"
+    luck = f", the luck of {verdict.num_searches} searches included" if verdict.num_searches > 1 else ""
+    return f"difference {ends} (95% interval{luck}), {tolerated} tolerated: {format_finding(row)}"
 
 
 def format_finding(row: ComparisonRow) -> str:

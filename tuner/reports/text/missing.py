@@ -50,10 +50,10 @@ def describe_unconfirmed(comparison: Comparison) -> tuple[str, ...]:
     rows = [*([baseline] if baseline else []), *comparison.rows]
     places = [] if baseline else [f"{BASELINE} at B={facts.baseline_batch_size:,} (0 of {facts.num_seeds})"]
     places += [
-        f"{row.arm} at B={row.batch_size:,} ({row.num_seeds} of {facts.num_seeds}"
+        f"{row.arm} at B={row.batch_size:,} ({row.num_seeds} of {facts.num_confirmations(row.arm)}"
         f"{f', {row.num_failed} failed' if row.num_failed else ''})"
         for row in rows
-        if row.num_seeds < facts.num_seeds or row.num_seeds == row.num_failed
+        if row.num_seeds < facts.num_confirmations(row.arm) or row.num_seeds == row.num_failed
     ]
     if not places:
         return ()

@@ -7,12 +7,14 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from ....trainers.scaling import RULES
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.selection import BASELINE
 from ...analysis.verdict import Kind
 from ...study import Study, shipped_studies
+from ...study.searched import chosen_model_options
 from ..answer import Answer
-from .configuration import confirmed_config, format_config
+from .configuration import confirmed_config, format_config, format_model_options
 from .format import join_names
 from .rule_command import format_rule_command
 from .verdict import judged_arms
@@ -54,16 +56,18 @@ def _retry(subject: Answer, study: str | None, options: str) -> str:
 
 def _use(subject: Answer) -> str:
     """Say what to train with at the largest batch size that has an answer."""
-    comparison = subject.comparison
+    comparison, shown = subject.comparison, chosen_model_options(subject.origin.study)
     for batch_size in reversed(comparison.facts.batch_sizes):
         for row in _judged(comparison, batch_size):
             if not row.spares_tuning:
                 continue
+            config = confirmed_config(subject.results, row.arm, batch_size)
             command = format_rule_command(subject.origin.study, comparison.facts, subject.results, row.arm, batch_size)
-            if command:
-                return f"What {row.arm} trains with at B={batch_size:,}, for your own script: {command}"
-            if config := confirmed_config(subject.results, row.arm, batch_size):
-                return f"What {row.arm} trains with at B={batch_size:,}: {format_config(config)}"
+            if command and config:
+                model = f" with {format_model_options(config, shown)}" if shown else ""
+                return f"What {row.arm} trains with at B={batch_size:,}, for your own script{model}: {command}"
+            if config:
+                return f"What {row.arm} trains with at B={batch_size:,}: {format_config(config, shown)}"
     return _use_reference(subject)
 
 
@@ -75,7 +79,8 @@ def _use_reference(subject: Answer) -> str:
         config = confirmed_config(subject.results, reference, batch_size)
         is_sound = not comparison.row(reference, batch_size).seeds.lost
         if kinds and kinds <= {"worse", "unreliable"} and is_sound and config is not None:
-            return f"What {reference} trains with at B={batch_size:,}: {format_config(config)}"
+            shown = chosen_model_options(subject.origin.study)
+            return f"What {reference} trains with at B={batch_size:,}: {format_config(config, shown)}"
     return ""
 
 

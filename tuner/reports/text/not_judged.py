@@ -1,6 +1,7 @@
 """Why an arm cannot be judged, in a clause."""
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.lost_seeds import Seeds
 from ...analysis.study_facts import StudyFacts
 from .scores import format_score

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ...analysis.amendments import read_amendments
 from ...analysis.provenance import BEGUN_AT, PACKAGES
 from ...trial import TrialResult
 from ..answer import Answer
 from ..tables.result_tables import Table
+from .amendments import amendment_line
 from .format import pluralize
 
 NOT_KEPT = "not kept in this store: the study was run before zerotune kept it there; its journal may have it"
@@ -20,8 +22,11 @@ def origin_facts(subject: Answer) -> dict[str, str]:
     resources, num_workers = study.resources, study.resources.workers_per_trial
     seeds = ", ".join(map(str, study.seeds))
     holder = "training" if num_workers == 1 else "worker"
+    amendments = "; ".join(map(amendment_line, read_amendments(subject.origin.sessions)))
+    begun = " that it began with" if amendments else ""
     facts = {
-        "Fingerprint of the definition": subject.origin.fingerprint,
+        f"Fingerprint of the definition{begun}": subject.origin.fingerprint,
+        "Amendments": amendments,
         "Seeds": f"{study.search_seed} for every search and its trials; {seeds} for confirmation runs",
         "Devices": _counts(result.device for result in results),
         "Hosts": _counts(result.host for result in results),
@@ -46,7 +51,7 @@ def sessions_table(subject: Answer) -> Table | None:
     ]
     return Table(
         caption="The programs that ran the study. A new line begins where the version, commit, machine, data or "
-        "resources changed. Reused results count where they were trained.",
+        "resources changed, or the study was amended. Reused results count where they were trained.",
         columns=("begun (UTC)", "git commit", "versions", "machine", "trainings ended"),
         groups=(tuple(rows),),
         words=frozenset({0, 1, 2, 3}),

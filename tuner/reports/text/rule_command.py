@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from ....trainers.scaling import RULES, scale
 from ....trainers.spec import Baseline, OptionValue, TrainConfig
 from ...analysis.runs import confirmation_runs
-from ...analysis.selection import BASELINE, best_trial
+from ...analysis.selection import BASELINE, chosen_trial
 from ...analysis.study_facts import StudyFacts
 from ...study import Study, baseline_config
 from ...trial import TrialResult
@@ -62,7 +62,7 @@ def _baseline(study: Study, facts: StudyFacts, results: Iterable[TrialResult], a
         return baseline_config(definition, study.recipe, {})
     tuned = f"{arm} {BASELINE}" if study.has_own_tune(study.arm(arm)) else BASELINE
     trials = [result for result in results if (result.trial.arm, result.trial.role) == (tuned, "baseline")]
-    best = best_trial(trials, higher_is_better=facts.higher_is_better)
+    best = chosen_trial(trials, higher_is_better=facts.higher_is_better, smallest=tuned in facts.smallest_ties)
     return None if best is None else baseline_config(definition, study.recipe, best.trial.params)
 
 

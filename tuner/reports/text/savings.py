@@ -6,16 +6,18 @@ This module escapes nothing; the caller that draws a text escapes it.
 from collections.abc import Sequence
 
 from ...analysis.bill import Amounts
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.tuning_effort import TuningEffort
 from .costs import cost_unit
 from .format import format_amount, join_names, pluralize
 from .scores import format_points
+from .searches import why_no_saving
 from .worth import describe_worth, spared_worth
 
 
 def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) -> str:
-    """Return what arms at a batch size save against the reference's search; empty if a bill is missing.
+    """Return what arms at a batch size save against the reference's search, or why nothing; empty without a bill.
 
     Args:
         comparison: of the study.
@@ -26,6 +28,8 @@ def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost:
     bills = [row.bill for row in rows if row.bill is not None]
     if reference.bill is None or not bills:
         return ""
+    if (search := comparison.mostly_useless_reference(rows[0].batch_size)) is not None:
+        return why_no_saving(search)
     needed, given = max(bill["trials"] for bill in bills), reference.bill["trials"]
     if needed >= given:
         return f"It takes {pluralize(needed, 'training')}, as {reference.arm} takes {format_amount(given)}."
@@ -36,12 +40,19 @@ def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost:
         spared += describe_worth(worths, comparison.facts.prices)
     against = [_against(comparison, reference.bill, bills, name) for name in names]
     found = [
-        f"It takes {pluralize(needed, 'training')} instead of the {format_amount(given)} that this study gave tuning",
+        f"It takes {pluralize(needed, 'training')} instead of the {format_amount(given)} that {_given(reference)}",
         f"and spares {join_names(spared)}" if spared and all(spared) else "",
         f"but costs {join_names(against)}" if not all(spared) else "",
     ]
     sentences = [" ".join(part for part in found if part), _effort(rows), _baseline(comparison, rows, cost)]
     return f"{'; '.join(sentence for sentence in sentences if sentence)}."
+
+
+def _given(reference: ComparisonRow) -> str:
+    """Say which search the reference's bill is of."""
+    if reference.num_searches <= 1:
+        return "this study gave tuning"
+    return f"one of its {reference.num_searches} searches took on average"
 
 
 def format_trials_to_match(effort: TuningEffort | None) -> str:
@@ -108,9 +119,9 @@ def _baseline(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) 
 
     That is in FLOPs, unless they are not known; where the tables' currency `cost` gives another number, in both.
     """
-    billed = [row for row in rows if row.zero_tuning and row.baseline_bill["trials"] > 0]
+    billed = [row for row in rows if row.is_rule and row.baseline_bill["trials"] > 0]
     if not billed:
-        is_stated = any(row.zero_tuning for row in rows)
+        is_stated = any(row.is_rule for row in rows)
         return "the baseline was stated, so its tuning is not billed" if is_stated else ""
     trials = sorted({row.baseline_bill["trials"] for row in billed})
     facts = comparison.facts

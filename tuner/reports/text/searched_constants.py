@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from ....trainers.optimizers.layerwise import RATIO_HIGH, RATIO_LOW
 from ....trainers.scaling import GOYAL_WARMUP_EPOCHS
+from ....trainers.spec import OptimizerSpec
 from ...study import ArmDefinition, Study
+from ...study.comprehensive import searches_solver, solvers_of, stated_ranges
 from ..answer import Answer
 from .format import join_names
 
@@ -26,10 +28,11 @@ def _limits(study: Study) -> Iterable[str]:
     """State where the limits of the layer-wise ratio come from: ours, searched once, or those of the study's author."""
     by_default: dict[tuple[str, ...], list[str]] = {}
     own = []
-    for arm in (arm for arm in study.arms if _has_limits(study, arm)):
-        stated = {**study.arm_optimizer(arm).options, **arm.fixed}
+    limited = [(arm, each) for arm in study.arms for each in _optimizers(study, arm) if _has_limits(arm, each)]
+    for arm, optimizer in limited:
+        stated = {**optimizer.options, **arm.fixed}
         others = [name for name, value in _LIMITS.items() if stated.get(name, value) != value]
-        searched = _searched_names(study, arm)
+        searched = _searched_names(study, arm, optimizer.name)
         default = tuple(f"{value:g}" for name, value in _LIMITS.items() if name not in {*others, *searched})
         own += [arm.name] if others else []
         if default:
@@ -37,26 +40,34 @@ def _limits(study: Study) -> Iterable[str]:
     trainings, names = sum(LIMITS_SEARCH.values()), join_names([f"{n} {k}" for n, k in LIMITS_SEARCH.items()])
     for values, arms in by_default.items():
         what, verb = ("limit", "is a default") if len(values) == 1 else ("limits", "are defaults")
+        in_arms = join_names(list(dict.fromkeys(arms)))
         yield (
-            f"The {what} {join_names(values)} of the layer-wise ratio in {join_names(arms)} {verb} of zerotune, chosen "
+            f"The {what} {join_names(values)} of the layer-wise ratio in {in_arms} {verb} of zerotune, chosen "
             f"in {trainings} trainings of small models (studies {names}). None of them is billed here."
         )
     if own:
         yield (
-            f"The study states limits of its own of the layer-wise ratio in {join_names(own)}. What finding them took "
-            "is not known and not billed."
+            f"The study states limits of its own of the layer-wise ratio in {join_names(list(dict.fromkeys(own)))}. "
+            "What finding them took is not known and not billed."
         )
 
 
-def _searched_names(study: Study, arm: ArmDefinition) -> set[str]:
-    """Return the names of what the arm's search, or that of its baseline, chooses and bills."""
+def _searched_names(study: Study, arm: ArmDefinition, optimizer: str) -> set[str]:
+    """Return the names of what the arm's search, or that of its baseline, chooses of an optimizer and bills."""
     tune = None if arm.is_search else study.baseline_of(arm).tune
-    return {*arm.space, *(tune.space if tune else ())}
+    return {*stated_ranges(arm, optimizer), *(tune.space if tune else ())}
 
 
-def _has_limits(study: Study, arm: ArmDefinition) -> bool:
-    """Return whether the arm's optimizer keeps its ratio between fixed limits; an unknown one is known by its name."""
-    optimizer = study.arm_optimizer(arm)
+def _optimizers(study: Study, arm: ArmDefinition) -> list[OptimizerSpec]:
+    """Return the optimizers that an arm trains with, as stated."""
+    if not searches_solver(arm):
+        return [study.arm_optimizer(arm)]
+    own = study.baseline.optimizer
+    return [own if name == own.name else OptimizerSpec(name=name) for name in solvers_of(study, arm)]
+
+
+def _has_limits(arm: ArmDefinition, optimizer: OptimizerSpec) -> bool:
+    """Return whether an arm's optimizer keeps its ratio between fixed limits; an unknown one is known by its name."""
     bounds = arm.fixed.get("bounds", optimizer.options.get("bounds", "fixed"))
     is_date = optimizer.name == "date" or optimizer.name.startswith("date-")
     return is_date or (optimizer.name.startswith("layerwise-") and bounds == "fixed")

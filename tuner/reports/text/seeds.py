@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ....trainers.applications.metric_names import is_share
-from ...analysis.lost_seeds import Seeds
+from ...analysis.lost_seeds import REPEAT_STEP, Seeds
 from .format import pluralize
 from .scores import format_score, format_shares
 
@@ -14,12 +14,29 @@ MANY_SEEDS = 10
 def format_seeds(seeds: Seeds, metric: str) -> str:
     """Format the scores of all seeds in their order: a lost one is marked with ✗, and has no number if it failed.
 
+    Between the choices of repeated searches stands a slash.
+
     >>> format_seeds(Seeds(scores={1: 0.971, 2: 0.973}, lost={3: "failed"}), "accuracy")
     '97.10 97.30 ✗'
+    >>> format_seeds(Seeds(scores={1: 0.971, 2: 0.973, REPEAT_STEP + 1: 0.95, REPEAT_STEP + 2: 0.94}), "accuracy")
+    '97.1 97.3 / 95.0 94.0'
     """
     numbers = dict(zip(seeds.scores, _numbers([*seeds.scores.values()], metric), strict=True))
     others = dict(zip(seeds.lost_scores, _numbers([*seeds.lost_scores.values()], metric), strict=True))
-    return " ".join(numbers[seed] if lost is None else f"{others.get(seed, '')}✗" for seed, _, lost in seeds.in_order)
+    found: dict[int, list[str]] = {}
+    for key, _, lost in seeds.in_order:
+        found.setdefault(key // REPEAT_STEP, []).append(numbers[key] if lost is None else f"{others.get(key, '')}✗")
+    return " / ".join(" ".join(texts) for texts in found.values())
+
+
+def count_trainings(seeds: Seeds) -> str:
+    """Format how many trainings there are, as the seeds of each choice where a search was repeated.
+
+    >>> count_trainings(Seeds(scores={1: 0.9, 2: 0.9})), count_trainings(Seeds(scores={1: 0.9, REPEAT_STEP + 1: 0.9}))
+    ('2 seeds', '2 x 1 seed')
+    """
+    number = pluralize(seeds.num_seeds, "seed")
+    return number if seeds.num_searches <= 1 else f"{seeds.num_searches} x {number}"
 
 
 def format_lost(seeds: Seeds) -> str:
@@ -45,6 +62,8 @@ def describe_seeds(seeds: Seeds, metric: str) -> str:
 def describe_lost(seeds: Seeds) -> str:
     """Describe the lost seeds of an arm, at least one, and the interval of the true rate.
 
+    Where a search was repeated, its trainings count by search, see `tuner.analysis.lost_seeds.Seeds.lost_share`.
+
     >>> describe_lost(Seeds(scores={1: 0.971, 2: 0.973}, lost={3: "failed"}))
     '1 of 3 trainings failed (true rate 1% to 91%)'
     """
@@ -55,14 +74,17 @@ def describe_lost(seeds: Seeds) -> str:
     return f"{len(seeds.lost)} of {pluralize(len(seeds), 'training')} {how} (true rate {low:.0%} to {high:.0%})"
 
 
-def describe_bound(num_seeds: int) -> str:
+def describe_bound(seeds: Seeds) -> str:
     """Describe how often trainings could fail though none of these did.
 
-    >>> describe_bound(5)
+    >>> describe_bound(Seeds(scores=dict.fromkeys(range(5), 0.97)))
     'up to 45% could still fail, 5 trainings cannot say less'
+    >>> describe_bound(Seeds(scores={1: 0.9, REPEAT_STEP + 1: 0.9, 2 * REPEAT_STEP + 1: 0.9}))
+    'up to 63% could still fail, 3 searches cannot say less'
     """
-    high = Seeds(scores=dict.fromkeys(range(num_seeds), 0.0)).lost_share[1]
-    return f"up to {high:.0%} could still fail, {pluralize(num_seeds, 'training')} cannot say less"
+    several = pluralize(seeds.num_searches, "search")
+    what = several if seeds.num_searches > 1 else pluralize(len(seeds), "training")
+    return f"up to {seeds.lost_share[1]:.0%} could still fail, {what} cannot say less"
 
 
 def _numbers(scores: Sequence[float], metric: str) -> list[str]:

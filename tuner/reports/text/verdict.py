@@ -6,13 +6,15 @@ module escapes nothing; the caller that draws a text escapes it.
 
 from collections.abc import Iterable, Sequence
 
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from ...analysis.study_facts import StudyFacts
 from ...analysis.verdict import Kind
-from .format import join_names, pluralize
+from .format import join_names
 from .not_judged import why_not_judged
 from .savings import describe_saving
 from .scores import format_points, format_score
+from .search_trials import count_search_trials
 from .seeds import describe_bound, describe_lost, describe_seeds
 
 KINDS: tuple[Kind, ...] = (
@@ -22,9 +24,9 @@ KINDS: tuple[Kind, ...] = (
 
 
 def judged_arms(facts: StudyFacts) -> tuple[str, ...]:
-    """Return the arms that are judged: those that do not search, or all but the reference if all search."""
+    """Return the arms that are judged: the rules, guarded or not, or all but the reference if all search."""
     others = tuple(arm for arm in facts.arms if arm != facts.reference)
-    return tuple(arm for arm in others if arm in facts.zero_tuning_arms) or others
+    return tuple(arm for arm in others if arm in facts.rule_arms) or others
 
 
 TABULATED_LINE = (
@@ -202,7 +204,7 @@ def _of_reference(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
     """Return what the reference scored beside unreliable arms, and whether any of them keeps the margin."""
     facts = comparison.facts
     reference = comparison.row(facts.reference, rows[0].batch_size)
-    trials = f" ({pluralize(reference.search.trials, 'trial')})" if reference.search.trials else ""
+    trials = f" ({count_search_trials(reference)})" if reference.search.trials else ""
     text = f"{facts.reference}{trials} gave {describe_seeds(reference.seeds, facts.metric)}"
     kept = [row.verdict.num_kept for row in rows if row.verdict]
     if any(kept) or None in kept or comparison.yardstick.num_kept(reference.seeds):
@@ -244,7 +246,7 @@ def _evidence(comparison: Comparison, rows: Sequence[ComparisonRow]) -> str:
     of_reference = len(reference.seeds)
     count = reference.verdict.num_kept if reference.verdict else comparison.yardstick.num_kept(reference.seeds)
     other = f" ({facts.reference}: {len(reference.seeds.scores) if count is None else count} of {of_reference})"
-    return f"{what}{other}; {describe_bound(min(len(row.seeds) for row in rows))}."
+    return f"{what}{other}; {describe_bound(max((row.seeds for row in rows), key=lambda seeds: seeds.lost_share[1]))}."
 
 
 def _of_each(rows: Sequence[ComparisonRow]) -> str:

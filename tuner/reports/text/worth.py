@@ -6,7 +6,8 @@ Only what is stated or measured is written. This module escapes nothing.
 from collections.abc import Sequence
 
 from ...analysis.bill import Prices, Worth, worth
-from ...analysis.comparison import Comparison, ComparisonRow
+from ...analysis.comparison import Comparison
+from ...analysis.comparison_row import ComparisonRow
 from .format import format_amount
 
 

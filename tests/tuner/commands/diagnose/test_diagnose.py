@@ -35,6 +35,10 @@ arms:
     baseline: {tune: {method: grid, space: {lr: {choices: [0.001, 0.002]}}}}
 """
 TUNED = STUDY.replace("lr: 0.01, warmup", "tune: {method: grid, space: {lr: {choices: [0.005, 0.03]}}}, warmup")
+GUARDED = TUNED.replace("{name: linear, method: linear}", "{name: linear-guarded, method: linear, guard: 2}")
+SMALLEST = TUNED.replace(
+    "{method: grid, space: {lr: {choices: [0.005", "{method: grid, ties: smallest, space: {lr: {choices: [0.005"
+)
 
 
 def study(text: str = STUDY) -> Study:
@@ -47,19 +51,33 @@ def played(definition: Study, score: Callable[[Trial], float]) -> list[TrialResu
     while isinstance(trial := campaign.ask(), Trial):
         results.append(
             TrialResult(
-                trial=trial, status="finished", epochs=(), validation_score=score(trial), test_score=None, cost=Cost()
+                trial=trial,
+                status="finished",
+                epochs=(),
+                validation_score=score(trial),
+                test_score=None,
+                cost=Cost(),
+                validation_samples=10,
             )
         )
         campaign.tell(results[-1])
     return results
 
 
-@pytest.mark.parametrize("text", [STUDY, TUNED], ids=["stated baseline", "tuned baseline"])
+@pytest.mark.parametrize(
+    "text", [STUDY, TUNED, GUARDED, SMALLEST], ids=["stated", "tuned", "guarded", "smallest of ties"]
+)
 def test_the_configuration_is_the_one_that_the_study_confirms(text: str) -> None:
     definition = study(text)
     results = played(definition, lambda trial: float(trial.params.get("lr", 0.0)) * (-1) ** trial.batch_size)
     confirmed = [result.trial for result in results if result.trial.role == "confirmation"]
-    assert {trial.arm for trial in confirmed} == {"baseline", "tuned", "linear", "legw", "date"}
+    assert {trial.arm.removesuffix("-guarded") for trial in confirmed} == {
+        "baseline",
+        "tuned",
+        "linear",
+        "legw",
+        "date",
+    }
     for trial in confirmed:
         found, _ = resolve_configuration(definition, trial.arm, trial.batch_size, results)
         asked = Configuration(
@@ -71,10 +89,23 @@ def test_the_configuration_is_the_one_that_the_study_confirms(text: str) -> None
         assert found == asked, trial.name
 
 
+@pytest.mark.parametrize("by_rule", [True, False])
+def test_the_configuration_of_a_comprehensive_search_is_the_one_that_it_chose(by_rule: bool) -> None:
+    grid = "method: grid, space: {lr: {choices: [0.01, 0.02, 0.04]}}"
+    definition = study(STUDY.replace(grid, "method: comprehensive, trials: 8"))
+    results = played(definition, lambda trial: float(("rule" in trial.params) == by_rule))
+    found, chosen = resolve_configuration(definition, "tuned", 750, results)
+    (confirmed, _) = [one.trial.config for one in results if one.trial.name.startswith("tuned B=750 confirmation")]
+    assert (found.schedule, found.optimizer) == (confirmed.schedule, confirmed.optimizer)
+    assert chosen is not None
+    assert ("rule" in chosen.params) == by_rule
+
+
 def test_only_what_a_search_has_chosen_needs_the_store() -> None:
     needs = {name: needs_results(study(), name) for name in ("baseline", "tuned", "linear", "legw", "date")}
     assert needs == {"baseline": False, "tuned": True, "linear": False, "legw": False, "date": True}
     assert needs_results(study(TUNED), "linear")
+    assert needs_results(study(GUARDED), "linear-guarded")
 
 
 def test_a_rule_is_diagnosed_at_batch_sizes_the_study_has_not() -> None:
@@ -93,6 +124,13 @@ def test_a_search_without_trials_is_refused_with_what_to_do() -> None:
     assert "the store holds none of its trials: run the study first (zerotune run inside)" in refusal("tuned", 750, [])
     results = played(study(), lambda trial: 0.5)
     assert "it has been searched at 750, 1500" in refusal("tuned", 1_000, results)
+
+
+def test_a_guarded_arm_is_refused_where_the_study_has_not_probed() -> None:
+    definition = study(GUARDED)
+    results = played(definition, lambda trial: 0.5)
+    with pytest.raises(BadInput, match="follows from its probes there"):
+        resolve_configuration(definition, "linear-guarded", 1_000, results)
 
 
 def test_an_unknown_arm_is_reported_with_the_known_ones() -> None:

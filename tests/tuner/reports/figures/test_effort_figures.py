@@ -9,7 +9,7 @@ import pytest
 from tests.complete_study import complete_facts, complete_results
 from tests.synthetic_study import CHANCE, confirmations, epoch_metrics, facts, result, study_results
 from zerotune.tuner.analysis.comparison import compare
-from zerotune.tuner.reports.figures.cost import PARTS, cost_parts
+from zerotune.tuner.reports.figures.cost import PARTS, PROBES, cost_parts
 from zerotune.tuner.reports.figures.registry import applicable_figures, draw_figure
 from zerotune.tuner.search import importance
 from zerotune.tuner.search.importance import importances
@@ -90,7 +90,7 @@ def test_shares_are_those_of_optuna_and_do_not_depend_on_the_direction(monkeypat
     distributions = {name: distribution(param) for name, param in SPACE.items()}
     for one, loss in zip(params, losses, strict=True):
         study.add_trial(optuna.trial.create_trial(params=one, distributions=distributions, value=loss))
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1)
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.25)
     expected = optuna.importance.get_param_importances(study, evaluator=evaluator)
     for scores, higher_is_better in ((losses, False), ([-loss for loss in losses], True)):
         found = importances(SPACE, params, scores, higher_is_better=higher_is_better)
@@ -113,7 +113,7 @@ def test_where_all_trials_score_the_same_nothing_is_reported_from_chance(monkeyp
 
 @pytest.mark.parametrize(("space", "number", "scores"), [(SPACE, 9, 9), ({"lr": SPACE["lr"]}, 10, 10), (SPACE, 10, 9)])
 def test_importances_of_too_little_are_refused(space, number, scores):
-    with pytest.raises(ValueError, match="importances need two ranges, 10 trials and a score of each, got"):
+    with pytest.raises(ValueError, match="importances need two hyperparameters, 10 trials and 5 scores, got"):
         importances(space, tried(number), [0.9] * scores, higher_is_better=True)
 
 
@@ -156,8 +156,8 @@ def test_the_bars_hold_search_one_training_baseline_and_the_other_confirmations(
     study = facts(arms=("tuned", "date"), zero_tuning_arms=("date",), batch_sizes=(1024,))
     comparison = compare(study, results)
     figure = draw_figure("cost_breakdown", comparison, results, "trials")
-    assert list(cost_parts(comparison, comparison.row("tuned", 1024), "trials").values()) == [5, 0, 0, 3]
-    assert list(cost_parts(comparison, comparison.row("date", 1024), "trials").values()) == [0, 1, 4, 2]
+    assert list(cost_parts(comparison, comparison.row("tuned", 1024), "trials").values()) == [5, 0, 0, 0, 3]
+    assert list(cost_parts(comparison, comparison.row("date", 1024), "trials").values()) == [0, 0, 1, 4, 2]
     bars = [(trace.legendgroup, trace.x[0]) for trace in figure.data if trace.legendgroup]
     assert bars == [
         ("tuned", 5),
@@ -169,7 +169,7 @@ def test_the_bars_hold_search_one_training_baseline_and_the_other_confirmations(
         ("tuned", 3),
         ("date", 2),
     ]
-    assert [trace.name for trace in figure.data if trace.name] == [part.name for part in PARTS]
+    assert [trace.name for trace in figure.data if trace.name] == [part.name for part in PARTS if part != PROBES]
     assert "A model costs 5 trainings with tuned (at B=1,024); the baselines took 4" in figure.layout.title.text
     assert list(figure.layout.yaxis.ticktext) == ["tuned, B=1,024", "date, B=1,024"]
     (texts,) = [trace.text for trace in figure.data if trace.text is not None]

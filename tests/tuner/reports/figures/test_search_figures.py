@@ -165,12 +165,29 @@ def test_of_two_values_none_is_said_to_lie_within():
     assert "Nothing was searched over a range, so a better value may lie outside what was tried" in said
 
 
-def test_trials_that_were_pruned_are_left_out():
+def test_trials_without_a_final_score_have_no_line_and_are_marks_at_the_edge_of_slices():
     kept = searched([0.94, 0.92], TRIED)
-    pruned = [replace(kept[1], status="pruned", validation_score=0.99)]
-    for name in ("slices", "parallel_coordinates"):
-        shown = drawn(name, facts(**ONE_SIZE), [*kept, *pruned]).to_plotly_json()["data"]
-        assert shown == drawn(name, facts(**ONE_SIZE), kept).to_plotly_json()["data"]
+    pruned = replace(kept[1], status="pruned", validation_score=0.99)
+    failed = replace(searched([0.9] * 3, TRIED)[2], status="failed", validation_score=None)
+    without, study = drawn("parallel_coordinates", facts(**ONE_SIZE), kept), facts(**ONE_SIZE)
+    assert drawn("parallel_coordinates", study, [*kept, pruned, failed]).to_plotly_json() == without.to_plotly_json()
+    figure = drawn("slices", study, [*kept, pruned, failed])
+    edge = figure.layout.yaxis.range[0] + 0.03 * (figure.layout.yaxis.range[1] - figure.layout.yaxis.range[0])
+    for symbol, lr in (("line-ns-open", 0.01), ("cross-thin-open", 0.98)):
+        (marks, *_) = [trace for trace in figure.data if trace.marker.symbol == symbol and trace.x[0] is not None]
+        axis = param_axis("lr", [0.1, 0.01], [])
+        assert (list(marks.x), list(marks.y)) == ([pytest.approx(axis.place(lr))], [pytest.approx(edge)])
+    assert {"pruned", "failed"} <= {trace.name for trace in figure.data}
+    assert "0.98" not in drawn("slices", study, kept).to_json()
+
+
+def test_the_ring_of_a_slice_is_around_the_choice_of_the_whole_search():
+    """A choice that lacks the hyperparameter has no ring there, and what a rule proposed is no slice."""
+    tried = [{"lr": 0.1, "momentum": 0.9}, {"lr": 0.2}, {"lr": 0.3, "momentum": 0.8, "rule": "date"}]
+    figure = drawn("slices", facts(**ONE_SIZE), searched([0.92, 0.94, 0.93], tried))
+    assert [axis.title.text for axis in figure.select_xaxes()] == ["lr", "momentum"]
+    rings = [trace.y[0] for trace in figure.data if trace.marker.symbol == "circle-open"]
+    assert rings == [0.94]
 
 
 def test_a_line_runs_through_a_trials_values_to_its_score_and_the_best_lies_on_top():

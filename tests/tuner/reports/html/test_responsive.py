@@ -10,6 +10,7 @@ from tests.reported_study import reported
 from zerotune.tuner.reports.figures.registry import draw_figure
 from zerotune.tuner.reports.figures.style import apply_style
 from zerotune.tuner.reports.html.responsive import (
+    BAR_HEIGHT,
     LEGEND_ROW,
     PANEL_GAP,
     PANEL_HEIGHT,
@@ -54,6 +55,18 @@ def test_a_panel_that_stands_alone_has_its_title_tick_labels_and_axis_titles():
     ]
     assert all(narrow[key]["showticklabels"] for key in ("yaxis2", "yaxis3"))
     assert all(narrow[key]["title"]["text"] == "score" for key in ("yaxis", "yaxis2", "yaxis3"))
+
+
+def test_a_colour_bar_lies_below_the_panels_of_a_narrow_screen():
+    figure = panels(2, 1)
+    figure.update_layout(coloraxis={"colorbar": {"title": {"text": "accuracy", "side": "right"}, "thickness": 14}})
+    found, plain = layouts(figure), layouts(panels(2, 1))
+    bar = found["narrow"]["coloraxis"]["colorbar"]
+    assert (bar["orientation"], bar["yref"], bar["y"], bar["thickness"]) == ("h", "container", 0, 14)
+    assert bar["title"] == {"text": "accuracy", "side": "top"}
+    assert found["narrow"]["height"] == plain["narrow"]["height"] + BAR_HEIGHT
+    assert found["narrow"]["margin"]["b"] == plain["narrow"]["margin"]["b"] + BAR_HEIGHT
+    assert "orientation" not in found["layout"]["coloraxis"]["colorbar"]
 
 
 def test_panels_that_stood_below_each_other_keep_their_height_and_get_room_for_longer_labels():
