@@ -84,6 +84,17 @@ def check_ray_files(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{file}: has tests marked ray, but not the words `mark.ray`: write them there")
 
 
+SHARING = (
+    "tests/tuner/execution/ray/test_lost_mailbox.py",
+    "tests/tuner/execution/test_every_driver.py",
+    "tests/tuner/execution/test_odd_exceptions.py",
+    "tests/tuner/execution/test_time_limit.py",
+    "tests/tuner/execution/test_workers_per_trial.py",
+    "tests/test_own_application_docs.py",
+)
+"""Files that use `shared_head`: unless Ray is left out, one process tests them, so that it starts one cluster only."""
+
+
 OTHERS_A_CLUSTER = 4
 """Files without Ray that are tested between two with it."""
 
@@ -116,12 +127,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """When several processes share the tests, keep a file's tests together."""
+    """When several processes share the tests, keep together those of a file, and of `SHARING` ones."""
     from xdist.scheduler import LoadScopeScheduling
+
+    sharing = () if config.option.markexpr == "not ray" else SHARING
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return str(nodeid.split("::")[0])
+            file = str(nodeid.split("::")[0])
+            return SHARING[0] if file in sharing else file
 
     return ByFile(config, log)
 
