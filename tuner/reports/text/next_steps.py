@@ -3,8 +3,9 @@
 This module must not know rich. It escapes nothing.
 """
 
+import itertools
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ....trainers.scaling import RULES
 from ...analysis.comparison import Comparison
@@ -100,7 +101,7 @@ def _change(subject: Answer, study: str | None, options: str) -> str:
 
 
 def _seeds(comparison: Comparison, study: Study) -> str:
-    """Return the seeds that would settle one more verdict."""
+    """Return fresh seeds that would settle one more verdict: seeds that were seen would find a yes by chance."""
     rows = [row for row in _all_judged(comparison) if row.verdict is not None and row.verdict.seeds_needed]
     if not rows:
         return ""
@@ -112,18 +113,13 @@ def _seeds(comparison: Comparison, study: Study) -> str:
     where = f"they settle {row.arm} at B={row.batch_size:,} if its difference and the other arms stay"
     if needed > MOST_SEEDS:
         return f"{needed:,} seeds ({where})"
-    return f"seeds: [{', '.join(map(str, _more(study.seeds, needed)))}] ({where})"
+    return f"seeds: [{', '.join(map(str, _fresh(study, needed)))}] ({where})"
 
 
-def _more(seeds: Sequence[int], number: int) -> list[int]:
-    """Return seeds, the given ones first."""
-    found = list(seeds)
-    candidate = 0
-    while len(found) < number:
-        if candidate not in found:
-            found.append(candidate)
-        candidate += 1
-    return found
+def _fresh(study: Study, number: int) -> list[int]:
+    """Return seeds that neither confirm nor search in a study."""
+    free = (seed for seed in itertools.count() if seed not in (*study.seeds, study.search_seed))
+    return list(itertools.islice(free, number))
 
 
 def _ranges(comparison: Comparison) -> str:

@@ -61,15 +61,19 @@ def test_an_unreliable_arm_gets_the_same_advice() -> None:
     assert "another rule (linear, linear-warmup), which may help at B=1,024" in last
 
 
-def test_what_is_not_shown_gets_the_seeds_that_would_show_it() -> None:
+def test_what_is_not_shown_gets_fresh_seeds_that_would_show_it() -> None:
+    """Those that were seen, or searched, would find a yes by chance; the search's seed may not confirm."""
     answer = judged({1024: {"tuned": FIVE, "sqrt": OPEN}})
     verdict = answer.comparison.row("sqrt", 1024).verdict
     assert verdict is not None
     assert verdict.kind == "not shown"
     assert verdict.seeds_needed is not None
     (step,) = next_steps(answer)
-    seeds = f"seeds: [{', '.join(map(str, range(verdict.seeds_needed)))}]"
-    assert (seeds if verdict.seeds_needed <= 30 else f"{verdict.seeds_needed} seeds (") in step
+    study = answer.origin.study
+    assert verdict.seeds_needed <= 30
+    told = [int(seed) for seed in step.partition("seeds: [")[2].partition("]")[0].split(", ")]
+    assert len(told) == len(set(told)) == verdict.seeds_needed
+    assert not {*told} & {*study.seeds, study.search_seed}
 
 
 def test_an_unfinished_study_is_to_be_completed_and_nothing_else() -> None:
