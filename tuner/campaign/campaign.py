@@ -7,7 +7,6 @@ that starts from its neighbour for that. Everything is a function of the study a
 for the same trials. This module must not know where trials run or are recorded.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -33,7 +32,7 @@ from .cell import Cell, Params
 from .early_end import end_early
 from .guarded_cell import guard_cell
 from .neighbours import add_neighbours, start_from_neighbour
-from .search_seeds import derive_seed, search_seed_of
+from .search_seeds import derive_seed, repetition_seed, search_seed_of
 
 
 class Campaign:
@@ -154,7 +153,7 @@ class Campaign:
             seconds = time.perf_counter() - begin
             if not isinstance(proposal, Proposal):
                 return proposal
-            seed = self._repeated_seed(cell.search_seed, proposal.repeat)
+            seed = repetition_seed(self._study, cell.search_seed, proposal.repeat)
             trial = self._trial(cell, cell.role, proposal.index, proposal.params, seed)
             if trial.id in self._known or not self._budget_is_spent():
                 break
@@ -169,11 +168,6 @@ class Campaign:
 
     def _lacks_baseline(self, cell: Cell) -> bool:
         return any(needed.choice(self._sign) is None for needed in cell.needs)
-
-    def _repeated_seed(self, search_seed: int, repeat: int) -> int:
-        """Return the seed of a search trial; that of a repetition is no confirmation's."""
-        free = (seed for seed in itertools.count(search_seed) if seed not in self._study.seeds)
-        return next(itertools.islice(free, repeat, None))
 
     def _budget_is_spent(self) -> bool:
         budget = self._study.budget

@@ -4,6 +4,7 @@ This module must not know what they search.
 """
 
 import hashlib
+import itertools
 
 from ...trainers.applications import APPLICATIONS
 from ..study import Study
@@ -22,12 +23,28 @@ def search_seed_of(study: Study, repeat: int, derived: int) -> int:
     """
     if repeat == 0:
         return study.search_seed
-    look_up = APPLICATIONS[study.application].look_up
-    seeds = () if look_up is None else look_up.table.seeds
-    others = [seed for seed in seeds if seed not in study.seeds]
+    others = _of_table(study)
     if study.search_seed not in others:
         return derived
     return others[(others.index(study.search_seed) + repeat) % len(others)]
+
+
+def repetition_seed(study: Study, search_seed: int, repeat: int) -> int:
+    """Return the seed of a search trial whose configuration was trained `repeat` times before; no confirmation's.
+
+    On a table of past trainings it is another of the table's seeds, as long as there are some.
+    """
+    others = _of_table(study)
+    if search_seed in others and repeat < len(others):
+        return others[(others.index(search_seed) + repeat) % len(others)]
+    free = (seed for seed in itertools.count(search_seed) if seed not in study.seeds)
+    return next(itertools.islice(free, repeat, None))
+
+
+def _of_table(study: Study) -> list[int]:
+    """Return the seeds of a table of past trainings that confirm nothing; empty where trials are trained."""
+    look_up = APPLICATIONS[study.application].look_up
+    return [] if look_up is None else [seed for seed in look_up.table.seeds if seed not in study.seeds]
 
 
 def derive_seed(seed: int, arm: str, batch_size: int) -> int:

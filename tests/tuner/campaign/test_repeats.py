@@ -15,7 +15,7 @@ from zerotune.tuner.analysis.comparison import Comparison, compare
 from zerotune.tuner.analysis.study_facts import facts_of
 from zerotune.tuner.campaign.campaign import Campaign
 from zerotune.tuner.campaign.plan import plan_study
-from zerotune.tuner.campaign.search_seeds import search_seed_of
+from zerotune.tuner.campaign.search_seeds import repetition_seed, search_seed_of
 from zerotune.tuner.study import Study
 from zerotune.tuner.trial import Trial, TrialResult, content_of
 
@@ -155,3 +155,15 @@ def test_repeats_on_a_table_take_its_other_seeds_in_turn_and_none_that_confirms(
     monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], look_up=table))
     assert [search_seed_of(study(), repeat, 99) for repeat in range(4)] == [0, 5, 0, 5]
     assert search_seed_of(study("random", ("seeds:", "search_seed: 7\nseeds:")), 1, 99) == 99
+
+
+def test_what_is_trained_again_on_a_table_takes_its_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seed that the table lacks would be a failed trial; with none left, it is."""
+    definition = study()
+    plain = [repetition_seed(definition, 0, repeat) for repeat in range(3)]
+    table = SimpleNamespace(table=SimpleNamespace(seeds=(*definition.seeds, 5, 6, 0)))
+    monkeypatch.setitem(APPLICATIONS, "lenet_mnist", replace(APPLICATIONS["lenet_mnist"], look_up=table))
+    assert [repetition_seed(definition, 0, repeat) for repeat in range(3)] == [0, 5, 6]
+    assert repetition_seed(definition, 0, 3) not in (0, 5, 6, *definition.seeds)
+    assert plain[0] == 0
+    assert not {*plain} & {*definition.seeds}

@@ -30,9 +30,10 @@ def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost:
         return ""
     if (search := comparison.mostly_useless_reference(rows[0].batch_size)) is not None:
         return why_no_saving(search)
-    needed, given = max(bill["trials"] for bill in bills), reference.bill["trials"]
-    if needed >= given:
-        return f"It takes {pluralize(needed, 'training')}, as {reference.arm} takes {format_amount(given)}."
+    needed, given = [bill["trials"] for bill in bills], reference.bill["trials"]
+    if max(needed) >= given:
+        how = "as" if min(needed) == max(needed) == given else "where"
+        return f"It takes {_trainings(needed)}, {how} {reference.arm} takes {format_amount(given)}."
     names = [name for name in dict.fromkeys(("flops", cost)) if name not in ("trials", *comparison.unknown)]
     spared = [_spared(comparison, reference.bill, bills, name) for name in names]
     if spared and all(spared):
@@ -40,7 +41,7 @@ def describe_saving(comparison: Comparison, rows: Sequence[ComparisonRow], cost:
         spared += describe_worth(worths, comparison.facts.prices)
     against = [_against(comparison, reference.bill, bills, name) for name in names]
     found = [
-        f"It takes {pluralize(needed, 'training')} instead of the {format_amount(given)} that {_given(reference)}",
+        f"It takes {_trainings(needed)} instead of the {format_amount(given)} that {_given(reference)}",
         f"and spares {join_names(spared)}" if spared and all(spared) else "",
         f"but costs {join_names(against)}" if not all(spared) else "",
     ]
@@ -93,6 +94,12 @@ def _against(comparison: Comparison, reference: Amounts, bills: Sequence[Amounts
     return f"{amounts} against {format_amount(reference[currency] / unit.size)} {unit.label}"
 
 
+def _trainings(numbers: Sequence[float]) -> str:
+    """Return a number of trainings, a range where arms differ."""
+    low, high = min(numbers), max(numbers)
+    return pluralize(high, "training") if low == high else f"{format_amount(low)} to {pluralize(high, 'training')}"
+
+
 def _range(amounts: Sequence[float]) -> str:
     low, high = format_amount(min(amounts)), format_amount(max(amounts))
     return low if low == high else f"{low} to {high}"
@@ -123,9 +130,9 @@ def _baseline(comparison: Comparison, rows: Sequence[ComparisonRow], cost: str) 
     if not billed:
         is_stated = any(row.is_rule for row in rows)
         return "the baseline was stated, so its tuning is not billed" if is_stated else ""
-    trials = sorted({row.baseline_bill["trials"] for row in billed})
+    trials = [row.baseline_bill["trials"] for row in billed]
     facts = comparison.facts
-    text = f"tuning the baseline at B0={facts.baseline_batch_size:,} took {pluralize(trials[-1], 'training')}"
+    text = f"tuning the baseline at B0={facts.baseline_batch_size:,} took {_trainings(trials)}"
     currencies = [name for name in dict.fromkeys(("flops", cost)) if name not in comparison.unknown]
     sizes = {name: _break_even(billed, name) for name in currencies}
     if set(sizes.values()) == {None}:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from zerotune.tuner.reports.tables.markup import report_json, report_latex, repo
 from zerotune.tuner.reports.tables.terminal import print_answer
 from zerotune.tuner.reports.tables.worth import worth_table
 from zerotune.tuner.reports.text.caveats import caveats
+from zerotune.tuner.reports.text.savings import describe_saving
 from zerotune.tuner.reports.text.searched_constants import LIMITS_SEARCH, searched_constants
 from zerotune.tuner.reports.text.verdict import first_lines
 from zerotune.tuner.study import load_study
@@ -39,6 +41,22 @@ def test_the_saving_says_money_energy_and_co2_where_prices_are_stated(priced: An
         f"76.9 device-seconds, {hours:.3g} device-hours ({2.5 * hours:.3g} EUR), {0.3 * hours:.3g} kWh (estimated at "
         f"300 W a device) and {120 * hours:.3g} g of CO2 (at 400 g a kWh)"
     ) in line
+
+
+def test_arms_that_take_different_numbers_of_trainings_get_a_range() -> None:
+    """As a rule and its guarded form do, which a sentence names together."""
+    comparison = reported().comparison
+    row = comparison.row("date", 4096)
+    assert row.bill is not None
+    cheap, guarded, dear = (
+        replace(row, bill={**row.bill, "trials": number}, baseline_bill={**row.baseline_bill, "trials": 10 * number})
+        for number in (1.0, 3.0, 100.0)
+    )
+    text = describe_saving(comparison, [cheap, guarded], "flops")
+    assert text.startswith("It takes 1 to 3 trainings instead of the ")
+    assert "took 10 to 30 trainings" in text
+    dearer = describe_saving(comparison, [cheap, dear], "flops")
+    assert dearer.startswith("It takes 1 to 100 trainings, where tuned takes ")
 
 
 def test_nothing_is_said_of_what_is_neither_stated_nor_measured() -> None:
