@@ -118,10 +118,13 @@ def test_a_learning_rate_is_on_the_edge_where_none_beyond_it_was_tried() -> None
 def test_the_report_says_what_is_searched() -> None:
     text = format_arm(study(), study().arm("tuned"))
     assert text.startswith(
-        "comprehensive search of 24 trials: what legw would train with, then Sobol points of up to 3 solvers, 5 of the "
-        "trials for a race of the best over seeds; at B=512, momentum: lr 0.01 to 0.64, log; warmup_epochs 0 to 4; "
+        "comprehensive search of 24 trials: what legw would train with, then Sobol points of up to 3 solvers, further "
+        "ones of the best solver, by Sobol and by TPE, 5 of the trials for a race of the best over seeds; "
+        "at B=512, momentum: lr 0.01 to 0.64, log; warmup_epochs 0 to 4; "
         "decay constant, poly or cosine; momentum 0.8 to 0.98 | adam: lr 0.0005 to 0.016, log;"
     )
+    without_race = study(("trials: 24", "trials: 12"))
+    assert "by Sobol and by TPE; at B=512," in format_arm(without_race, without_race.arm("tuned"))
 
 
 def test_the_records_say_which_solvers_and_how_many_trials() -> None:

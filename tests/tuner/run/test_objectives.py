@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.own_table import LAYOUT
 from tests.user_applications import forgotten
 from zerotune.trainers.applications import APPLICATIONS
 from zerotune.tuner.analysis.provenance import Origin
@@ -20,15 +21,6 @@ from zerotune.tuner.run.answer import build_answer, stored_definition
 from zerotune.tuner.study import Study, load_study
 from zerotune.tuner.trial import Trial, TrialResult
 
-LAYOUT = """
-name: our_sweep
-file: sweep.csv
-metric: accuracy
-higher_is_better: true
-chance_score: 0.1
-columns: {lr: rate, batch_size: bs, seed: seed, score: acc, seconds: time}
-fixed: {optimizer: momentum, epochs: 10, momentum: 0.9}
-"""
 STUDY = """
 name: ours
 application: our_sweep

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.own_table import LAYOUT
 from tests.user_applications import forgotten
 from zerotune.tuner.campaign.plan import plan_study
 from zerotune.tuner.errors import BadInput, StudyChanged
@@ -27,15 +28,6 @@ from zerotune.tuner.run.journal import Journal
 from zerotune.tuner.run.run import run_study
 from zerotune.tuner.study import load_study
 
-LAYOUT = """
-name: our_sweep
-file: sweep.csv
-metric: accuracy
-higher_is_better: true
-chance_score: 0.1
-columns: {lr: rate, batch_size: bs, seed: seed, score: acc, seconds: time}
-fixed: {optimizer: momentum, epochs: 10, momentum: 0.9}
-"""
 STUDY = """
 name: ours
 question: Must the sweep be repeated at 64?

@@ -13,6 +13,7 @@ from ..text.scores import format_score
 from ..text.search_fronts import format_tolerance, front_unit
 from .hyperparameters import trial_hover
 from .searches import scores_without_diverged, searches
+from .slice_plot import LOST
 from .style import (
     EDGE_SIZE,
     GREY,
@@ -32,7 +33,7 @@ from .style import (
     set_score_axis,
 )
 
-_LOST = {"diverged": "x-thin-open", "pruned": "line-ns-open", "failed": "cross-thin-open"}
+_LOST = {"diverged": "x-thin-open", **LOST}
 """Symbols at the edge of trials that have no place on the front."""
 _ROOM = 0.08
 """Share of the cost axis beyond the cheapest and the dearest trial."""

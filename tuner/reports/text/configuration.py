@@ -134,9 +134,10 @@ def _format_comprehensive(study: Study, arm: ArmDefinition) -> str:
     trials, batch_size = num_planned_trials(arm), max(study.batch_sizes)
     rules = [each.name for each in proposing_rules(study, arm)]
     first = f"what {join_names(rules[: trials // 4])} would train with, then " if rules[: trials // 4] else ""
+    raced = f", {num_raced(trials)} of the trials for a race of the best over seeds" if num_raced(trials) else ""
     return (
         f"comprehensive search of {pluralize(trials, 'trial')}: {first}Sobol points of up to "
-        f"{len(solvers_of(study, arm))} solvers, {num_raced(trials)} of the trials for a race of the best over seeds; "
+        f"{len(solvers_of(study, arm))} solvers, further ones of the best solver, by Sobol and by TPE{raced}; "
         f"at B={batch_size:,}, {_format_solver_spaces(study, arm, batch_size)}"
     )
 
