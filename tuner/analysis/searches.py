@@ -48,8 +48,9 @@ class Search:
     """A search of an arm at a batch size.
 
     Attributes:
-        num_trials: its trials.
-        num_whole: trials that were not pruned: of a pruned one it is not known where it would have ended.
+        num_trials: its trials, without those of its repeats.
+        num_whole: trials that were not pruned, of its repeats too: of a pruned one it is not known where it would have
+            ended.
         num_useless: those of them that diverged, failed, or validated no better than `useless_from`.
         useless_from: validation score half-way from that of the best arm without a search to guessing's; that of
             guessing where no such arm is better; None where neither is known.
@@ -101,7 +102,7 @@ def _search(
 ) -> Search:
     arm, batch_size = trials[0].trial.arm, trials[0].trial.batch_size
     measure, limit = _useless_from(untuned, guessing)
-    whole = [run for run in trials if run.status != "pruned"]
+    whole = [run for run in (*trials, *runs.of(arm, batch_size, "repeat")) if run.status != "pruned"]
     return Search(
         arm=arm,
         batch_size=batch_size,

@@ -58,6 +58,14 @@ def test_a_pruned_trial_is_not_counted() -> None:
     assert describe_searches(found)[-1].endswith("tuned 1 of 2 at B=1,024. Pruned trials are left out.")
 
 
+def test_the_trials_of_repeated_searches_count_too() -> None:
+    runs = search(0.9, 0.2, 0.9)
+    again = [replace(run, trial=replace(run.trial, role="repeat", repeat=1)) for run in search(0.2, 0.2, 0.9)]
+    found = compared([*runs, *again], AS_FIVE)
+    assert counts(found) == (3, 6, "sqrt")
+    assert found.searches[0].num_trials == 3
+
+
 def test_without_a_sound_untuned_arm_only_guessing_is_useless() -> None:
     found = compared(search(0.9, 0.3, 0.11), ONE_LOST)
     assert counts(found) == (1, 3, None)
